@@ -1,0 +1,1 @@
+"""Chunks of many requests, grouped by length into batches of bounded cost."""

@@ -1,0 +1,42 @@
+"""Cutting a text into pieces that are tokenized one at a time, so that a novel is made lazily."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+
+SEGMENT_CHARACTERS = 32_768
+_LOOK_BACK = 4_096
+_JOINING_CATEGORIES = frozenset({"Mn", "Mc", "Me", "Cf", "Sk"})
+
+
+def segments(text: str, size: int = SEGMENT_CHARACTERS) -> Iterator[tuple[int, int]]:
+    """Spans of `text`, in characters, that together are all of it.
+
+    A segment ends before whitespace where there is any near its end: a pre-tokenizer cuts there
+    too, so tokens are what they would be if the whole text were tokenized at once. In text without
+    spaces it ends where no combining mark, joiner or modifier would be parted from its base.
+    """
+    start = 0
+    while len(text) - start > size:
+        end = _cut(text, start, start + size)
+        yield start, end
+        start = end
+    if start < len(text):
+        yield start, len(text)
+
+
+def _cut(text: str, start: int, end: int) -> int:
+    lowest = max(start + 1, end - _LOOK_BACK)
+    for place in range(end, lowest - 1, -1):
+        if text[place].isspace() and not text[place - 1].isspace():
+            return place
+    for place in range(end, lowest - 1, -1):
+        if not _joined(text[place - 1], text[place]):
+            return place
+    return end
+
+
+def _joined(before: str, after: str) -> bool:
+    joiner = unicodedata.category(before) == "Cf"
+    return joiner or unicodedata.category(after) in _JOINING_CATEGORIES

@@ -1,0 +1,78 @@
+"""An ensemble ready to answer: its task, its profile, and the batcher in front of its members."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+
+from streamproc.batching.batcher import Batcher, Timed
+from streamproc.chunking.windows import Chunk
+from streamproc.errors import Invalid
+from streamproc.inference.outputs import MemberOutput
+from streamproc.messages.lane import Lane
+from streamproc.tasks.profile import EnsembleProfile
+from streamproc.tasks.task import Job, Task
+
+Outputs = tuple[MemberOutput, ...]
+Scored = tuple[Chunk, Timed[Outputs]]
+
+# Below this, making a chunk takes less time than handing it to a thread would.
+_INLINE_CHARACTERS = 8_192
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """max_document_chunks: chunks of one document in the works at a time, so that documents take
+    turns and a long one costs no more memory than a short one."""
+
+    task: Task
+    profile: EnsembleProfile
+    batcher: Batcher[Chunk, Outputs]
+    max_document_chunks: int
+
+    async def scored_chunks(self, job: Job, lane: Lane) -> AsyncGenerator[Scored, None]:
+        """Every chunk of a job with what the members said of it, in the order of the text.
+
+        Raises whatever a chunk's batch raised; the document's other chunks are then taken back.
+        """
+        chunks = job.chunks()
+        under_way: deque[tuple[Chunk, asyncio.Task[Timed[Outputs]]]] = deque()
+        try:
+            done = False
+            while True:
+                while not done and len(under_way) < self.max_document_chunks:
+                    if job.characters <= _INLINE_CHARACTERS:
+                        chunk = next(chunks, None)
+                    else:
+                        chunk = await asyncio.to_thread(next, chunks, None)
+                    if chunk is None:
+                        done = True
+                        break
+                    scoring = self.batcher.submit(chunk, len(chunk), lane)
+                    under_way.append((chunk, asyncio.create_task(scoring)))
+                if not under_way:
+                    return
+                chunk, task = under_way.popleft()
+                yield chunk, await task
+        finally:
+            for _, task in under_way:
+                task.cancel()
+            await asyncio.gather(*(task for _, task in under_way), return_exceptions=True)
+
+
+class Engines:
+    """The engines of one task, by the name of their ensemble."""
+
+    def __init__(self, engines: Mapping[str, Engine]) -> None:
+        self._engines = dict(engines)
+
+    def named(self, name: str) -> Engine:
+        """Raises Invalid when there is none, naming those there are."""
+        if name not in self._engines:
+            there = ", ".join(sorted(self._engines)) or "none"
+            raise Invalid(
+                "unknown ensemble", f"no ensemble {name!r} for this task; there are: {there}"
+            )
+        return self._engines[name]

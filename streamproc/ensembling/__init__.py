@@ -1,0 +1,1 @@
+"""Many members' scores into one better score. Arrays in, arrays out."""

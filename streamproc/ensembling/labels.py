@@ -1,0 +1,58 @@
+"""Laying each member's outputs out by the ensemble's labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamproc.errors import ModelRefused
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelMap:
+    """Where each of a member's outputs goes among the ensemble's labels.
+
+    sources: (known labels,) int, indices of the member's outputs that are used
+    targets: (known labels,) int, the ensemble's label each of them is
+    known:   (labels,) bool, the labels that this member can tell
+    """
+
+    outputs: int
+    sources: NDArray[np.intp]
+    targets: NDArray[np.intp]
+    known: BoolArray
+
+    @classmethod
+    def between(cls, member: str, outputs: Sequence[str], labels: Sequence[str]) -> LabelMap:
+        """The map from a member's output names to `labels`; an empty name is an output to ignore.
+
+        Raises ModelRefused when a name is no label of the ensemble, or stands twice.
+        """
+        used = [(source, name) for source, name in enumerate(outputs) if name]
+        names = [name for _, name in used]
+        strange = sorted(set(names) - set(labels))
+        if strange:
+            raise ModelRefused(
+                f"member {member}: {', '.join(strange)} is no label of the ensemble; "
+                f"its labels are {', '.join(labels)}"
+            )
+        if len(set(names)) != len(names) or len(names) < 2:
+            raise ModelRefused(
+                f"member {member}: needs at least two labels, each once; found {list(outputs)}"
+            )
+        known = np.zeros(len(labels), np.bool_)
+        targets = np.array([list(labels).index(name) for name in names], np.intp)
+        known[targets] = True
+        return cls(len(outputs), np.array([source for source, _ in used], np.intp), targets, known)
+
+    def place(self, values: FloatArray) -> FloatArray:
+        """(..., outputs) laid out as (..., labels), NaN where the member knows no such label."""
+        placed = np.full((*values.shape[:-1], len(self.known)), np.nan)
+        placed[..., self.targets] = values[..., self.sources]
+        return placed

@@ -1,0 +1,107 @@
+"""Every error streamproc raises on purpose.
+
+* StreamprocError
+  + Invalid                 a request that can never be answered as it stands
+    · TooLarge              ... because it is larger than a limit
+    · DeadlineExceeded      ... because its deadline has passed
+  + MemberError             one member, on one batch
+    · MemberFailed          its session raised, or returned numbers that are not finite
+    · MemberLate            it took longer than the call time-out
+  + QuorumNotMet            too few members answered for one chunk
+  + WorkerFault             this worker can't do it now; another attempt may succeed
+    · OutOfMemory           the device has no memory for the batch
+    · BrokerUnavailable     Kafka can't be reached
+  + OperatorError           somebody has to change something before this can work
+    · SettingsError         a setting is missing or has an impossible value
+    · ModelRefused          a manifest or a model does not fit
+    · TopicsError           topics are missing, or differ from what is described
+    · EmbeddedBrokerError   the embedded Kafka can't start
+    · TrainingError         a corpus or a base model can't be trained on
+
+`Invalid` is the sender's to mend, `WorkerFault` is waited out, `OperatorError` ends a command with
+exit code 2 and its message alone: every message says what was wrong, where, and what to do.
+"""
+
+from __future__ import annotations
+
+
+class StreamprocError(Exception):
+    """Base of all errors that streamproc raises on purpose."""
+
+
+class Invalid(StreamprocError):
+    """The request can't be answered as it stands.
+
+    title:  the kind of fault, the same for every request that has it
+    detail: what was wrong with this request, and what would be right
+    """
+
+    def __init__(self, title: str, detail: str) -> None:
+        super().__init__(f"{title}: {detail}")
+        self.title = title
+        self.detail = detail
+
+
+class TooLarge(Invalid):
+    """The request, or its answer, is larger than a limit."""
+
+
+class DeadlineExceeded(Invalid):
+    """The request's deadline has passed; nobody waits for the answer any more."""
+
+
+class MemberError(StreamprocError):
+    """A member did not answer for a batch."""
+
+    def __init__(self, member: str, reason: str) -> None:
+        super().__init__(f"member {member}: {reason}")
+        self.member = member
+        self.reason = reason
+
+
+class MemberFailed(MemberError):
+    """A member's session raised an error, or returned numbers that are not finite."""
+
+
+class MemberLate(MemberError):
+    """A member took longer than the call time-out."""
+
+
+class QuorumNotMet(StreamprocError):
+    """Fewer members answered for a chunk than the ensemble's quorum asks for."""
+
+
+class WorkerFault(StreamprocError):
+    """The worker can't answer now, though the request is good; it is tried again."""
+
+
+class OutOfMemory(WorkerFault):
+    """The device has no memory for the batch."""
+
+
+class BrokerUnavailable(WorkerFault):
+    """Kafka can't be reached."""
+
+
+class OperatorError(StreamprocError):
+    """Somebody has to change something before this can work."""
+
+
+class SettingsError(OperatorError):
+    """A setting is missing or has an impossible value."""
+
+
+class ModelRefused(OperatorError):
+    """A manifest or a model is not what it should be, and is not loaded."""
+
+
+class TopicsError(OperatorError):
+    """Topics are missing, or differ from their description."""
+
+
+class EmbeddedBrokerError(OperatorError):
+    """The embedded Kafka can't start."""
+
+
+class TrainingError(OperatorError):
+    """A corpus or a base model can't be trained on."""

@@ -1,0 +1,130 @@
+"""Threads that run models: the interactive lane's calls first, a hung call replaced by a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+Value = TypeVar("Value")
+
+
+@dataclass(order=True, slots=True)
+class _Job:
+    priority: int
+    sequence: int
+    call: Callable[[], Any] = field(compare=False)
+    future: asyncio.Future[Any] = field(compare=False)
+    loop: asyncio.AbstractEventLoop = field(compare=False)
+    started_s: float | None = field(default=None, compare=False)
+    abandoned: bool = field(default=False, compare=False)
+
+
+class ModelExecutor:
+    """A fixed number of threads, calls taken by priority and then by age.
+
+    Models release the GIL while they run, so threads are what uses the cores. A call that outlives
+    its time can't be stopped from outside; its thread is written off and another takes its place.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self._jobs: list[_Job] = []
+        self._sequence = 0
+        self._ready = threading.Condition()
+        self._closed = False
+        for _ in range(threads):
+            self._start_thread()
+
+    async def run(self, call: Callable[[], Value], priority: int, timeout_s: float) -> Value:
+        """The call's result; raises TimeoutError when it ran for longer than `timeout_s`.
+
+        Only running counts, not waiting for a thread.
+        """
+        loop = asyncio.get_running_loop()
+        job = self._add(call, priority, loop)
+        remaining_s = timeout_s
+        while True:
+            done, _ = await asyncio.wait({job.future}, timeout=remaining_s)
+            if done:
+                return job.future.result()  # type: ignore[no-any-return]
+            remaining_s = self._remaining_s(job, timeout_s)
+            if remaining_s <= 0:
+                self._abandon(job)
+                raise TimeoutError
+
+    def close(self) -> None:
+        """Let the threads go once they are done; calls that wait are cancelled."""
+        with self._ready:
+            self._closed = True
+            for job in self._jobs:
+                job.loop.call_soon_threadsafe(job.future.cancel)
+            self._jobs.clear()
+            self._ready.notify_all()
+
+    def _add(self, call: Callable[[], Any], priority: int, loop: asyncio.AbstractEventLoop) -> _Job:
+        with self._ready:
+            job = _Job(priority, self._sequence, call, loop.create_future(), loop)
+            self._sequence += 1
+            heapq.heappush(self._jobs, job)
+            self._ready.notify()
+        return job
+
+    def _remaining_s(self, job: _Job, timeout_s: float) -> float:
+        if job.started_s is None:
+            return timeout_s
+        return timeout_s - (time.monotonic() - job.started_s)
+
+    def _abandon(self, job: _Job) -> None:
+        with self._ready:
+            if job.future.done():
+                return
+            job.abandoned = True
+        self._start_thread()
+
+    def _start_thread(self) -> None:
+        # Daemons: a hung model must not keep a stopping worker alive.
+        threading.Thread(target=self._work, name="streamproc-model", daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            with self._ready:
+                while not self._jobs and not self._closed:
+                    self._ready.wait()
+                if self._closed:
+                    return
+                job = heapq.heappop(self._jobs)
+            if job.future.cancelled():
+                continue
+            job.started_s = time.monotonic()
+            value, error = None, None
+            try:
+                value = job.call()
+            except BaseException as raised:  # noqa: BLE001 - handed to whoever awaits the call
+                error = raised
+            with self._ready:
+                abandoned = job.abandoned
+            if abandoned:
+                return
+            if not self._deliver(job, value, error):
+                return
+
+    def _deliver(self, job: _Job, value: Any, error: BaseException | None) -> bool:
+        try:
+            job.loop.call_soon_threadsafe(_resolve, job.future, value, error)
+        except RuntimeError:  # the loop is closed: the worker has stopped
+            return False
+        return True
+
+
+def _resolve(future: asyncio.Future[Any], value: Any, error: BaseException | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(value)
+    else:
+        future.set_exception(error)

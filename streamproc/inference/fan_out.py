@@ -1,0 +1,143 @@
+"""A batch to every member at once, and back: one output a member for each sequence.
+
+What fails is told apart here. A batch that a member fails on is halved until the sequence that it
+fails on is alone. A member that fails even on the canary, a sequence known to be good, is itself
+at fault: that is the worker's trouble, not the request's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from streamproc.errors import MemberError, MemberFailed, MemberLate, OutOfMemory, WorkerFault
+from streamproc.inference.executor import ModelExecutor
+from streamproc.inference.outputs import Batch, FloatArray, MemberOutput, ModelInput
+from streamproc.inference.session import Session, new_call
+
+
+@dataclass(slots=True)
+class _Flight:
+    """A call on a model thread; whether it has come back, late or not."""
+
+    returned: bool = False
+
+
+class FanOut:
+    """All members of one ensemble, on one executor."""
+
+    def __init__(
+        self,
+        sessions: Sequence[Session],
+        executor: ModelExecutor,
+        *,
+        needed_members: int,
+        call_timeout_s: float,
+        canary: ModelInput,
+    ) -> None:
+        self._sessions = tuple(sessions)
+        self._executor = executor
+        self._needed = needed_members
+        self._timeout_s = call_timeout_s
+        self._canary = canary
+        # Members with a call that never came back; asking them again would lose another thread.
+        self._late: dict[str, _Flight] = {}
+        self._max_padded_tokens: dict[str, int] = {}
+
+    async def run(
+        self, sequences: Sequence[ModelInput], priority: int
+    ) -> list[tuple[MemberOutput, ...]]:
+        """For each sequence, the outputs of all members in order.
+
+        Raises WorkerFault when members that can't run at all leave fewer than are needed, and
+        OutOfMemory when the device has no memory for a single sequence.
+        """
+        columns = await asyncio.gather(
+            *(self._ask(session, list(sequences), priority) for session in self._sessions)
+        )
+        broken = [column for column in columns if isinstance(column, WorkerFault)]
+        if len(self._sessions) - len(broken) < self._needed:
+            raise broken[0]
+        rows = []
+        for row in range(len(sequences)):
+            outputs = []
+            for session, column in zip(self._sessions, columns, strict=True):
+                if isinstance(column, WorkerFault):
+                    failure = MemberFailed(session.name, str(column))
+                    outputs.append(MemberOutput(session.name, None, failure))
+                else:
+                    outputs.append(column[row])
+            rows.append(tuple(outputs))
+        return rows
+
+    async def _ask(
+        self, session: Session, sequences: list[ModelInput], priority: int
+    ) -> list[MemberOutput] | WorkerFault:
+        """One member's outputs for all sequences, or why it can't run at all."""
+        try:
+            return await self._halving(session, sequences, priority)
+        except WorkerFault as fault:
+            return fault
+
+    async def _halving(
+        self, session: Session, sequences: list[ModelInput], priority: int
+    ) -> list[MemberOutput]:
+        cap = self._max_padded_tokens.get(session.name)
+        batch = Batch.pad(sequences)
+        if cap is not None and batch.padded_tokens > cap and len(sequences) > 1:
+            return await self._halves(session, sequences, priority)
+        try:
+            scores = await self._call(session, batch, priority)
+        except MemberLate as late:
+            return [MemberOutput(session.name, None, late)] * len(sequences)
+        except OutOfMemory:
+            if len(sequences) == 1:
+                raise
+            self._max_padded_tokens[session.name] = batch.padded_tokens // 2
+            return await self._halves(session, sequences, priority)
+        except MemberFailed as failure:
+            if len(sequences) > 1:
+                return await self._halves(session, sequences, priority)
+            await self._try_canary(session, priority, failure)
+            return [MemberOutput(session.name, None, failure)]
+        return [MemberOutput(session.name, row) for row in scores]
+
+    async def _halves(
+        self, session: Session, sequences: list[ModelInput], priority: int
+    ) -> list[MemberOutput]:
+        middle = len(sequences) // 2
+        first = await self._halving(session, sequences[:middle], priority)
+        return first + await self._halving(session, sequences[middle:], priority)
+
+    async def _try_canary(self, session: Session, priority: int, failure: MemberFailed) -> None:
+        try:
+            await self._call(session, Batch.pad([self._canary]), priority)
+        except MemberError:
+            raise WorkerFault(
+                f"member {session.name} fails on everything: {failure.reason}"
+            ) from None
+
+    async def _call(self, session: Session, batch: Batch, priority: int) -> FloatArray:
+        late = self._late.get(session.name)
+        if late is not None and not late.returned:
+            raise MemberLate(session.name, "an earlier call has not come back")
+        call, flight = new_call(), _Flight()
+
+        def run() -> FloatArray:
+            try:
+                return session.run(batch, call)
+            finally:
+                flight.returned = True
+
+        try:
+            scores = await self._executor.run(run, priority, self._timeout_s)
+        except TimeoutError:
+            self._late[session.name] = flight
+            call.terminate = True
+            raise MemberLate(session.name, f"took longer than {self._timeout_s:g} s") from None
+        if len(scores) != len(batch.ids):
+            raise MemberFailed(session.name, f"{len(scores)} rows for {len(batch.ids)} sequences")
+        return np.asarray(scores)

@@ -1,0 +1,70 @@
+"""What goes into a member, and what comes out of it or became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamproc.errors import MemberError, MemberLate
+from streamproc.messages.response import MemberStatus
+
+Int64Array = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+
+
+class ModelInput(Protocol):
+    """One sequence: ids and type_ids, each (tokens,) int64."""
+
+    @property
+    def ids(self) -> Int64Array: ...
+    @property
+    def type_ids(self) -> Int64Array: ...
+
+
+@dataclass(frozen=True, slots=True)
+class MemberOutput:
+    """One member's output for one sequence; `scores` is None unless it answered."""
+
+    member: str
+    scores: FloatArray | None
+    error: MemberError | None = None
+
+    @property
+    def status(self) -> MemberStatus:
+        """ok, late or failed."""
+        if self.error is None:
+            return "ok"
+        return "late" if isinstance(self.error, MemberLate) else "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Padded sequences, one a row.
+
+    ids, mask, type_ids: (rows, longest) int64; mask is 1 at tokens and 0 at padding
+    """
+
+    ids: Int64Array
+    mask: Int64Array
+    type_ids: Int64Array
+
+    @classmethod
+    def pad(cls, sequences: list[ModelInput]) -> Batch:
+        """Pad at the end to the longest sequence."""
+        shape = (len(sequences), max(len(sequence.ids) for sequence in sequences))
+        # Padding is masked out, so which id stands there makes no difference.
+        ids, mask, type_ids = (np.zeros(shape, np.int64) for _ in range(3))
+        for row, sequence in enumerate(sequences):
+            length = len(sequence.ids)
+            ids[row, :length] = sequence.ids
+            mask[row, :length] = 1
+            type_ids[row, :length] = sequence.type_ids
+        return cls(ids, mask, type_ids)
+
+    @property
+    def padded_tokens(self) -> int:
+        """What the batch costs a model."""
+        return int(self.ids.size)

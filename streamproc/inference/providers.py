@@ -1,0 +1,71 @@
+"""Choosing an execution provider, and making sure that it is the one really in use."""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+from dataclasses import dataclass, field
+from typing import Any
+
+import onnxruntime as ort
+
+from streamproc.errors import ModelRefused
+
+CPU = "CPUExecutionProvider"
+CUDA = "CUDAExecutionProvider"
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """An execution provider by ONNX Runtime's name, with its options."""
+
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def device(self) -> str:
+        """cpu, or cuda:N."""
+        return "cpu" if self.name == CPU else f"cuda:{self.options['device_id']}"
+
+
+def choose_provider(device: str) -> Provider:
+    """The provider for `device`; auto takes CUDA where it works.
+
+    Raises ModelRefused when CUDA was asked for and can't be had, saying what is missing.
+    """
+    if device == "cpu":
+        return Provider(CPU)
+    number = int(device.partition(":")[2] or 0)
+    missing = _missing_for_cuda()
+    if missing is None:
+        # The CUDA libraries of the `gpu` extra lie where the system's loader does not look.
+        ort.preload_dlls()
+        return Provider(CUDA, {"device_id": number, "arena_extend_strategy": "kSameAsRequested"})
+    if device == "auto":
+        return Provider(CPU)
+    raise ModelRefused(f"STREAMPROC_DEVICE={device}, but {missing}; install it, or ask for cpu")
+
+
+def refuse_fallback(session: Any, provider: Provider, member: str) -> None:
+    """Raise ModelRefused when a session runs elsewhere than asked, as ONNX Runtime silently does."""
+    in_use = session.get_providers()
+    if not in_use or in_use[0] != provider.name:
+        raise ModelRefused(
+            f"member {member}: {provider.name} was asked for, ONNX Runtime uses {in_use}; "
+            "its CUDA libraries can't be loaded: install streamproc[gpu], or ask for "
+            "STREAMPROC_DEVICE=cpu"
+        )
+
+
+def _missing_for_cuda() -> str | None:
+    if CUDA not in ort.get_available_providers():
+        return "this build of ONNX Runtime has no CUDA: the package onnxruntime-gpu has"
+    driver = ctypes.util.find_library("cuda") or ctypes.util.find_library("nvcuda")
+    try:
+        cuda = ctypes.CDLL(driver or "libcuda.so.1")
+        count = ctypes.c_int()
+        if cuda.cuInit(0) or cuda.cuDeviceGetCount(ctypes.byref(count)) or not count.value:
+            return "the NVIDIA driver finds no GPU"
+    except OSError:
+        return "there is no NVIDIA driver on this machine"
+    return None

@@ -1,0 +1,174 @@
+"""From an ensemble on disk to one that answers, tried out before it is trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import structlog
+
+from streamproc.batching.batcher import Batcher, Limits
+from streamproc.chunking.tokens import TextTokenizer
+from streamproc.chunking.windows import Chunk, Window, windows
+from streamproc.clock import Clock
+from streamproc.engine import Engine, Outputs
+from streamproc.ensembling.labels import LabelMap
+from streamproc.errors import ModelRefused, StreamprocError
+from streamproc.inference.executor import ModelExecutor
+from streamproc.inference.fan_out import FanOut
+from streamproc.inference.outputs import Batch, Int64Array, ModelInput
+from streamproc.inference.providers import CPU, Provider
+from streamproc.inference.session import OnnxSession, Session, new_call
+from streamproc.messages.lane import Lane
+from streamproc.metrics import Metrics
+from streamproc.repository.repository import StoredEnsemble
+from streamproc.tasks.profile import EnsembleProfile, MemberProfile
+from streamproc.tasks.task import Task
+
+# Far above what differs between kernels, far below what dynamic quantisation does (0.01).
+_MAX_BATCH_DIFFERENCE = 1e-4
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Probe:
+    ids: Int64Array
+    type_ids: Int64Array
+
+
+def load_profile(stored: StoredEnsemble, task: Task) -> EnsembleProfile:
+    """What the manifest says, its tokenizer read; raises ModelRefused."""
+    manifest = stored.manifest
+    if manifest.task != task.name:
+        raise ModelRefused(f"ensemble {manifest.name} is for {manifest.task}, not {task.name}")
+    return EnsembleProfile(
+        name=manifest.name,
+        digest=stored.digest,
+        labels=manifest.labels,
+        members=tuple(
+            MemberProfile(
+                member.name,
+                member.version,
+                member.weight,
+                LabelMap.between(member.name, member.labels, manifest.labels),
+            )
+            for member in manifest.members
+        ),
+        strategy=manifest.combine.strategy,
+        needed_members=manifest.needed_members,
+        tokenizer=TextTokenizer(stored.tokenizer()),
+        window=Window(manifest.window.max_tokens, manifest.window.overlap_tokens),
+    )
+
+
+def load_sessions(stored: StoredEnsemble, task: Task, provider: Provider) -> list[Session]:
+    """A session for each member, in the manifest's order; raises ModelRefused."""
+    return [
+        OnnxSession(member.name, stored.model(member), task.signature(len(member.labels)), provider)
+        for member in stored.manifest.members
+    ]
+
+
+def load_engine(
+    stored: StoredEnsemble,
+    task: Task,
+    provider: Provider,
+    executor: ModelExecutor,
+    *,
+    limits: Limits,
+    call_timeout_s: float,
+    max_document_chunks: int,
+    clock: Clock,
+    metrics: Metrics,
+) -> Engine:
+    """The ensemble, loaded and tried out; raises ModelRefused saying what does not fit."""
+    profile = load_profile(stored, task)
+    sessions = load_sessions(stored, task, provider)
+    for session in sessions:
+        try_out(session, profile, invariant=provider.name == CPU)
+    return assemble_engine(
+        task,
+        profile,
+        sessions,
+        executor,
+        limits=limits,
+        call_timeout_s=call_timeout_s,
+        max_document_chunks=max_document_chunks,
+        clock=clock,
+        metrics=metrics,
+    )
+
+
+def assemble_engine(
+    task: Task,
+    profile: EnsembleProfile,
+    sessions: Sequence[Session],
+    executor: ModelExecutor,
+    *,
+    limits: Limits,
+    call_timeout_s: float,
+    max_document_chunks: int,
+    clock: Clock,
+    metrics: Metrics,
+) -> Engine:
+    """An engine of a profile and the sessions of its members, in the profile's order."""
+    canary = next(
+        windows(profile.tokenizer.stream("ok"), profile.tokenizer.frame, profile.window, 2)
+    )
+    fan_out = FanOut(
+        sessions,
+        executor,
+        needed_members=profile.needed_members,
+        call_timeout_s=call_timeout_s,
+        canary=canary,
+    )
+    tokens = metrics.tokens.labels(profile.name, "content")
+    padded = metrics.tokens.labels(profile.name, "padded")
+    batches, chunks = metrics.batches.labels(profile.name), metrics.chunks.labels(profile.name)
+
+    async def run(batch: Sequence[Chunk], lane: Lane) -> Sequence[Outputs]:
+        batches.inc()
+        chunks.inc(len(batch))
+        tokens.inc(sum(map(len, batch)))
+        padded.inc(len(batch) * max(map(len, batch)))
+        return await fan_out.run(batch, int(lane))
+
+    batcher: Batcher[Chunk, Outputs] = Batcher(run, limits, clock)
+    metrics.queued_tokens.labels(profile.name).set_function(lambda: batcher.queued_tokens)
+    return Engine(task, profile, batcher, max_document_chunks)
+
+
+def try_out(session: Session, profile: EnsembleProfile, *, invariant: bool) -> None:
+    """Run a member on the longest window, and on the highest token id, alone and in a batch.
+
+    invariant: also refuse a model whose scores for a text depend on its neighbours in the batch
+    Raises ModelRefused.
+    """
+    long, short = _probe(profile, profile.window.max_tokens), _probe(profile, 5)
+    try:
+        alone = session.run(Batch.pad([short]), new_call())[0]
+        together = session.run(Batch.pad([long, short]), new_call())[1]
+    except StreamprocError as error:
+        raise ModelRefused(
+            f"member {session.name} fails on a window of {profile.window.max_tokens} tokens with "
+            f"ids up to {profile.tokenizer.vocabulary_size - 1}, the tokenizer's last; do its "
+            f"vocabulary and positions fit the manifest's tokenizer and window? {error}"
+        ) from None
+    difference = float(np.abs(alone - together).max())
+    if invariant and difference > _MAX_BATCH_DIFFERENCE:
+        raise ModelRefused(
+            f"member {session.name} gives the same text other scores in another batch (by "
+            f"{difference:.2g}): dynamic quantisation does that; quantise statically instead"
+        )
+    log.debug("member tried out", member=session.name, batch_difference=difference)
+
+
+def _probe(profile: EnsembleProfile, tokens: int) -> ModelInput:
+    frame = profile.tokenizer.frame
+    room = max(1, tokens - frame.tokens)
+    # Spread over the whole vocabulary, its last id included.
+    body = np.linspace(profile.tokenizer.vocabulary_size - 1, 0, room).astype(np.int64)
+    ids = np.concatenate((frame.before, body, frame.after))
+    return _Probe(ids, np.full(len(ids), frame.type_id, np.int64))

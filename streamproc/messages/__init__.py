@@ -1,0 +1,1 @@
+"""What travels through Kafka: records, requests, responses, dead letters. No I/O."""

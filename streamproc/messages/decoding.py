@@ -1,0 +1,52 @@
+"""Bytes to JSON, refusing what is not JSON, not an object, or nested too deeply."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from streamproc.errors import Invalid
+
+MAX_DEPTH = 64
+
+
+class Unreadable(Invalid):
+    """The bytes are no JSON object; `request_id` holds the id where one could be told."""
+
+
+def decode_object(value: bytes | None) -> dict[str, Any]:
+    """The JSON object in `value`.
+
+    orjson is strict: no NaN, no wrong UTF-8, no lone surrogates.
+    Raises Unreadable.
+    """
+    if value is None:
+        raise Unreadable("tombstone", "the record has no value; send a JSON object")
+    try:
+        decoded = orjson.loads(value)
+    except orjson.JSONDecodeError as error:
+        raise Unreadable("not JSON", f"{error}; send a JSON object in UTF-8") from None
+    if not isinstance(decoded, dict):
+        found = type(decoded).__name__
+        raise Unreadable("not an object", f"the record holds a JSON {found}; send a JSON object")
+    return decoded
+
+
+def refuse_depth(value: object, limit: int = MAX_DEPTH) -> None:
+    """Raise Unreadable when `value` is nested more than `limit` levels deep.
+
+    Walks level by level rather than by recursion, so that depth can't exhaust the stack.
+    """
+    level: list[object] = [value]
+    for _ in range(limit):
+        deeper: list[object] = []
+        for item in level:
+            if isinstance(item, dict):
+                deeper.extend(item.values())
+            elif isinstance(item, list):
+                deeper.extend(item)
+        if not deeper:
+            return
+        level = deeper
+    raise Unreadable("nested too deeply", f"more than {limit} levels; send a flatter object")

@@ -1,0 +1,12 @@
+"""The two lanes: interactive requests go first, bulk requests take what is left."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Lane(IntEnum):
+    """Told by the topic of a request; a lower value goes first."""
+
+    INTERACTIVE = 0
+    BULK = 1

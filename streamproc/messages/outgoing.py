@@ -1,0 +1,79 @@
+"""The records a finished request leaves: its response, and its dead letter."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from streamproc.messages.cloudevents import Form, wrap
+from streamproc.messages.record import Headers, Outgoing, Record
+from streamproc.messages.response import Fault, Response
+
+REPLY_TOPIC = "reply-topic"
+ORIGINAL_ID = "streamproc-original-id"
+ERROR_PREFIX = "streamproc-error-"
+_HANDED_ON = ("traceparent", "tracestate", "correlation-id")
+_ORIGIN_TOPIC = "streamproc-request-topic"
+_ORIGIN_PARTITION = "streamproc-request-partition"
+_ORIGIN_OFFSET = "streamproc-request-offset"
+MAX_ERROR_HEADER_CHARACTERS = 2000
+
+
+def response_record(
+    record: Record, response: Response, form: Form, topic: str, now_ms: int
+) -> Outgoing:
+    """The response's record: JSON in the form of the request, its key, and where it came from."""
+    body = {name: value for name, value in asdict_shallow(response).items() if value is not None}
+    time = datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(timespec="milliseconds")
+    wrapped, form_headers = wrap(form, body, task=response.task, event_id=response.id, time=time)
+    handed_on = tuple((name, value) for name, value in record.headers if name in _HANDED_ON)
+    return Outgoing(
+        topic=topic,
+        key=record.key,
+        value=orjson.dumps(wrapped),
+        headers=(*form_headers, *handed_on, *_origin(record)),
+    )
+
+
+def dead_letter(record: Record, fault: Fault, request_id: str | None, topic: str) -> Outgoing:
+    """The original bytes, key and headers, with why they were given up on in headers beside."""
+    said = {
+        "type": fault.type,
+        "title": fault.title,
+        "detail": fault.detail[:MAX_ERROR_HEADER_CHARACTERS],
+        "id": request_id or record.position,
+    }
+    # A letter that fails again after a replay says only why it failed this time.
+    kept = tuple(
+        (name, value)
+        for name, value in record.headers
+        if not name.startswith((ERROR_PREFIX, "streamproc-request-")) and name != ORIGINAL_ID
+    )
+    errors: Headers = tuple(
+        (ERROR_PREFIX + name, value.encode("utf-8", "replace")) for name, value in said.items()
+    )
+    return Outgoing(topic, record.key, record.value, (*kept, *errors, *_origin(record)))
+
+
+def asdict_shallow(response: Response) -> dict[str, Any]:
+    """The response as a dictionary; `result` and `metadata` are handed on, not copied."""
+    fields = {name: getattr(response, name) for name in response.__dataclass_fields__}
+    for name in ("coverage", "timing", "error"):
+        if fields[name] is not None:
+            fields[name] = asdict(fields[name])
+    fields["members"] = [
+        {name: value for name, value in asdict(member).items() if value is not None}
+        for member in response.members
+    ]
+    return fields
+
+
+def _origin(record: Record) -> Headers:
+    return (
+        (_ORIGIN_TOPIC, record.topic.encode()),
+        (_ORIGIN_PARTITION, str(record.topic_partition).encode()),
+        (_ORIGIN_OFFSET, str(record.offset).encode()),
+    )

@@ -1,0 +1,63 @@
+"""A Kafka record as it arrived, and one to be sent; free of any client library's types."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+Headers = tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TopicPartition:
+    """One topic-partition."""
+
+    topic: str
+    topic_partition: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}:{self.topic_partition}"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record as consumed: the bytes of key and value, where they lay, and when they came.
+
+    timestamp_ms: milliseconds since the epoch, as Kafka stored it
+    """
+
+    topic: str
+    topic_partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+    @property
+    def position(self) -> str:
+        """Where the record lies: `topic:topic-partition:offset`."""
+        return f"{self.topic}:{self.topic_partition}:{self.offset}"
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of key, value and headers."""
+        in_headers = sum(len(name) + len(value) for name, value in self.headers)
+        return len(self.key or b"") + len(self.value or b"") + in_headers
+
+    def header(self, name: str) -> bytes | None:
+        """The last header of that name, or None; names of headers are compared as they are."""
+        found = None
+        for key, value in self.headers:
+            if key == name:
+                found = value
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A record to be sent."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = field(default=())

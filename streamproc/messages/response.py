@@ -1,0 +1,75 @@
+"""A response: the terminal record of a request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Status = Literal["ok", "partial", "error"]
+MemberStatus = Literal["ok", "late", "failed"]
+ErrorType = Literal["unreadable", "invalid", "failed", "deadline", "too-large"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a request got no answer, with the members of RFC 9457 that apply to a record.
+
+    type: one of five, to branch on; title: the kind, the same each time; detail: this time
+    """
+
+    type: ErrorType
+    title: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemberReport:
+    """What became of one member; `result` only where `params.return_members` asked for it."""
+
+    name: str
+    version: str
+    status: MemberStatus
+    result: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How much of the request's text the models saw, in chunks and in characters of the text."""
+
+    chunks: int
+    characters: int
+    characters_covered: int
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Milliseconds: waiting for batches, in models, and from taken in to answered."""
+
+    queue_ms: float
+    inference_ms: float
+    total_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One request's answer.
+
+    manifest: digest of the manifest that the answer was computed under
+    agreement: share of the members' weight that agrees with the answer, 0 to 1
+    entropy: of the combined probabilities, in nats
+    """
+
+    id: str
+    task: str
+    status: Status
+    ensemble: str | None = None
+    manifest: str | None = None
+    result: dict[str, Any] | None = None
+    members: tuple[MemberReport, ...] = ()
+    agreement: float | None = None
+    entropy: float | None = None
+    coverage: Coverage | None = None
+    timing: Timing | None = None
+    error: Fault | None = None
+    metadata: Any = field(default=None)

@@ -1,0 +1,69 @@
+"""What is measured, by Prometheus names; every metric is declared here and nowhere else."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+
+
+class Metrics:
+    """One worker's metrics, in a registry of their own."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
+        self.requests = Counter(
+            "streamproc_requests_total",
+            "Requests finished, by how they ended",
+            ("task", "lane", "status"),
+            registry=self.registry,
+        )
+        self.request_seconds = Histogram(
+            "streamproc_request_seconds",
+            "From taken in to response stored",
+            ("task", "lane"),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.stage_seconds = Counter(
+            "streamproc_stage_seconds_total",
+            "Time spent in each stage; of queue and batch, summed over chunks",
+            ("stage",),
+            registry=self.registry,
+        )
+        self.dead_letters = Counter(
+            "streamproc_dead_letters_total",
+            "Records given up on, by type of error",
+            ("task", "type"),
+            registry=self.registry,
+        )
+        self.retries = Counter(
+            "streamproc_retries_total",
+            "Attempts that failed through the worker's own fault",
+            ("task",),
+            registry=self.registry,
+        )
+        self.chunks = Counter(
+            "streamproc_chunks_total", "Chunks scored", ("ensemble",), registry=self.registry
+        )
+        self.batches = Counter(
+            "streamproc_batches_total", "Batches run", ("ensemble",), registry=self.registry
+        )
+        self.tokens = Counter(
+            "streamproc_tokens_total",
+            "Tokens run through models, once per batch whatever the members; padding included",
+            ("ensemble", "kind"),
+            registry=self.registry,
+        )
+        self.queued_tokens = Gauge(
+            "streamproc_queued_tokens",
+            "Tokens that wait for a batch",
+            ("ensemble",),
+            registry=self.registry,
+        )
+        self.in_flight_bytes = Gauge(
+            "streamproc_in_flight_bytes",
+            "Bytes of requests taken in and not finished",
+            ("lane",),
+            registry=self.registry,
+        )

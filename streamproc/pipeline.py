@@ -1,0 +1,232 @@
+"""The way of a request, from the record it came in to the record that answers it.
+
+consume → decode → chunk → encode → queue → batch →
+    fan out → combine → stitch → publish → acknowledge
+
+Consuming and acknowledging are the caller's (`kafka/`): a record may be acknowledged once
+`Pipeline.__call__` has returned, and not before. What may go wrong, and what follows, is the table
+of outcomes in docs/design.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from dataclasses import dataclass
+
+import structlog
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential
+from tenacity.stop import stop_base
+
+from streamproc.clock import Clock
+from streamproc.engine import Engine, Engines
+from streamproc.errors import DeadlineExceeded, Invalid, QuorumNotMet, TooLarge, WorkerFault
+from streamproc.messages.decoding import Unreadable
+from streamproc.messages.lane import Lane
+from streamproc.messages.outgoing import REPLY_TOPIC, dead_letter, response_record
+from streamproc.messages.record import Outgoing, Record
+from streamproc.messages.request import Refused, Request, read_request
+from streamproc.messages.response import Fault, Response, Timing
+from streamproc.metrics import Metrics
+
+Publish = Callable[[Outgoing], Awaitable[None]]
+"""Returns once the broker has stored the record; raises TooLarge when its topic won't take it."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How the requests of one topic are answered.
+
+    ensemble: answers a request that names none
+    reply_topics: topics that a request may name instead of `responses`
+    max_message_bytes: larger requests are refused
+    """
+
+    task: str
+    lane: Lane
+    ensemble: str
+    responses: str
+    dead_letters: str
+    reply_topics: frozenset[str]
+    max_message_bytes: int
+
+
+class Pipeline:
+    """Answers the requests of one topic; many at a time."""
+
+    def __init__(
+        self,
+        route: Route,
+        engines: Engines,
+        publish: Publish,
+        *,
+        clock: Clock,
+        metrics: Metrics,
+        give_up: stop_base,
+    ) -> None:
+        """give_up: when to stop trying what the worker itself is at fault for."""
+        self.route = route
+        self._engines = engines
+        self._publish = publish
+        self._clock = clock
+        self._metrics = metrics
+        self._give_up = give_up
+
+    async def __call__(self, record: Record) -> None:
+        """The whole way of one request; returns once its response is stored."""
+        started_s = self._clock.monotonic_s()
+        request = read_request(record, self.route.max_message_bytes)
+        self._metrics.stage_seconds.labels("decode").inc(self._clock.monotonic_s() - started_s)
+        response = await self.answer(record, request)
+        await self._send(record, request, response)
+        self._count(response, started_s)
+
+    async def answer(self, record: Record, request: Request | Refused) -> Response | None:
+        """The response to a request; None when nobody can be told, as no id could be read.
+
+        Raises WorkerFault once `give_up` says so.
+        """
+        if isinstance(request, Refused):
+            if request.request_id is None:
+                return None
+            return self._error(request.request_id, fault_of(request.reason), request.metadata)
+        try:
+            self._responses_topic(record)
+            engine = self._engines.named(request.ensemble or self.route.ensemble)
+            async with self._deadline(request):
+                async for attempt in self._attempts():
+                    with attempt:
+                        return await self._score(engine, request)
+        except TimeoutError:
+            late = DeadlineExceeded("deadline passed", "no answer was ready in time")
+            return self._error(request.id, fault_of(late), request.metadata)
+        except (Invalid, QuorumNotMet) as reason:
+            return self._error(request.id, fault_of(reason), request.metadata)
+        raise AssertionError("unreachable: every attempt returns or raises")
+
+    async def _score(self, engine: Engine, request: Request) -> Response:
+        """chunk → encode → queue → batch → fan out → combine → stitch"""
+        started_s = self._clock.monotonic_s()
+        job = engine.task.begin(request.inputs, request.params, engine.profile)
+        queue_ms, inference_ms = 0.0, 0.0
+        async with aclosing(engine.scored_chunks(job, self.route.lane)) as scored:
+            async for chunk, outputs in scored:
+                job.add(chunk, outputs.result)
+                queue_ms = max(queue_ms, outputs.queue_ms)
+                inference_ms = max(inference_ms, outputs.run_ms)
+                self._metrics.stage_seconds.labels("queue").inc(outputs.queue_ms / 1000)
+                self._metrics.stage_seconds.labels("batch").inc(outputs.run_ms / 1000)
+        answer = job.answer()
+        complete = all(member.status == "ok" for member in answer.members)
+        total_ms = (self._clock.monotonic_s() - started_s) * 1000
+        return Response(
+            id=request.id,
+            task=self.route.task,
+            status="ok" if complete else "partial",
+            ensemble=engine.profile.name,
+            manifest=engine.profile.digest,
+            result=answer.result,
+            members=answer.members,
+            agreement=answer.agreement,
+            entropy=answer.entropy,
+            coverage=answer.coverage,
+            timing=Timing(round(queue_ms, 3), round(inference_ms, 3), round(total_ms, 3)),
+            metadata=request.metadata,
+        )
+
+    async def _send(
+        self, record: Record, request: Request | Refused, response: Response | None
+    ) -> None:
+        """publish: the dead letter first, so that a crash between the two can't lose it."""
+        started_s = self._clock.monotonic_s()
+        fault = fault_of(request.reason) if isinstance(request, Refused) else None
+        if response is not None and response.error is not None:
+            fault = response.error
+        if fault is not None and fault.type in ("unreadable", "invalid", "failed"):
+            await self._send_dead_letter(record, fault, response)
+        if response is not None:
+            await self._send_response(record, request, response)
+        self._metrics.stage_seconds.labels("publish").inc(self._clock.monotonic_s() - started_s)
+
+    async def _send_dead_letter(
+        self, record: Record, fault: Fault, response: Response | None
+    ) -> None:
+        self._metrics.dead_letters.labels(self.route.task, fault.type).inc()
+        letter = dead_letter(
+            record, fault, response.id if response else None, self.route.dead_letters
+        )
+        log.warning("dead letter", position=record.position, type=fault.type, title=fault.title)
+        await self._publish(letter)
+
+    async def _send_response(
+        self, record: Record, request: Request | Refused, response: Response
+    ) -> None:
+        try:
+            topic = self._responses_topic(record)
+        except Invalid:
+            topic = self.route.responses
+        form, now_ms = request.envelope.form, self._clock.now_ms()
+        try:
+            await self._publish(response_record(record, response, form, topic, now_ms))
+        except TooLarge as reason:
+            # Metadata is dropped too: it may be what does not fit.
+            answer = self._error(response.id, fault_of(reason, "too-large"), None)
+            await self._publish(response_record(record, answer, form, topic, now_ms))
+
+    def _responses_topic(self, record: Record) -> str:
+        asked = record.header(REPLY_TOPIC)
+        if asked is None:
+            return self.route.responses
+        topic = asked.decode("utf-8", "replace")
+        if topic not in self.route.reply_topics and topic != self.route.responses:
+            raise Invalid(
+                "reply topic not allowed",
+                f"header {REPLY_TOPIC} names a topic that STREAMPROC_REPLY_TOPICS does not list",
+            )
+        return topic
+
+    def _deadline(self, request: Request) -> AbstractAsyncContextManager[object]:
+        if request.deadline_at_ms is None:
+            return nullcontext()
+        return asyncio.timeout((request.deadline_at_ms - self._clock.now_ms()) / 1000)
+
+    def _attempts(self) -> AsyncRetrying:
+        return AsyncRetrying(
+            retry=retry_if_exception_type(WorkerFault),
+            wait=wait_exponential(multiplier=0.1, max=10),
+            stop=self._give_up,
+            sleep=self._clock.sleep,
+            before_sleep=self._note_retry,
+            reraise=True,
+        )
+
+    def _note_retry(self, state: RetryCallState) -> None:
+        self._metrics.retries.labels(self.route.task).inc()
+        reason = state.outcome.exception() if state.outcome else None
+        log.error("worker fault", reason=str(reason), attempt=state.attempt_number)
+
+    def _error(self, request_id: str, fault: Fault, metadata: object) -> Response:
+        return Response(request_id, self.route.task, "error", error=fault, metadata=metadata)
+
+    def _count(self, response: Response | None, started_s: float) -> None:
+        lane = self.route.lane.name.lower()
+        status = "unreadable" if response is None else response.status
+        self._metrics.requests.labels(self.route.task, lane, status).inc()
+        seconds = self._clock.monotonic_s() - started_s
+        self._metrics.request_seconds.labels(self.route.task, lane).observe(seconds)
+
+
+def fault_of(reason: Invalid | QuorumNotMet, kind: str | None = None) -> Fault:
+    """The fault to answer with for an error."""
+    if isinstance(reason, QuorumNotMet):
+        return Fault("failed", "too few members answered", str(reason))
+    if kind == "too-large":
+        return Fault("too-large", "answer too large", reason.detail)
+    if isinstance(reason, DeadlineExceeded):
+        return Fault("deadline", reason.title, reason.detail)
+    if isinstance(reason, Unreadable):
+        return Fault("unreadable", reason.title, reason.detail)
+    return Fault("invalid", reason.title, reason.detail)

@@ -1,0 +1,1 @@
+"""Models on disk: layout, manifest, digests, verification."""

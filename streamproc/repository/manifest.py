@@ -1,0 +1,130 @@
+"""`manifest.toml`: what an ensemble is made of, and how its members are combined."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from streamproc.ensembling.combine import Strategy
+from streamproc.errors import ModelRefused
+from streamproc.messages.request import ENSEMBLE_NAME
+
+FORMAT = 1
+
+
+def _inside(path: str) -> str:
+    parts = PurePosixPath(path)
+    if parts.is_absolute() or ".." in parts.parts or "\\" in path or not parts.parts:
+        raise ValueError("must be a path inside the ensemble's folder")
+    return path
+
+
+Name = Annotated[str, StringConstraints(pattern=ENSEMBLE_NAME)]
+InsidePath = Annotated[str, AfterValidator(_inside)]
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class TokenizerFile(_Section):
+    """The tokenizer all members share."""
+
+    file: InsidePath
+    sha256: Digest
+
+
+class WindowSection(_Section):
+    """How texts are cut; special tokens count as tokens."""
+
+    max_tokens: int = Field(ge=8, le=1_048_576)
+    overlap_tokens: int = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _leaves_room(self) -> WindowSection:
+        if self.overlap_tokens > self.max_tokens // 2:
+            raise ValueError("overlap_tokens must be at most half of max_tokens")
+        return self
+
+
+class CombineSection(_Section):
+    """How members are combined unless a request says otherwise."""
+
+    strategy: Strategy = "mean"
+
+
+class MemberSection(_Section):
+    """One member: a model trained on one partition of a corpus.
+
+    labels: the ensemble's label for each output, in order; "" for an output to ignore
+    weight: its say under the strategy `weighted`
+    """
+
+    name: Name
+    version: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+    file: InsidePath
+    sha256: Digest
+    size_bytes: int | None = Field(None, gt=0)
+    precision: Literal["fp32", "fp16", "int8"] = "fp32"
+    labels: tuple[str, ...] = Field(strict=False)
+    weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    provenance: dict[str, Any] = Field(default_factory=dict)
+    metrics: dict[str, Any] = Field(default_factory=dict)
+
+
+class Manifest(_Section):
+    """An ensemble."""
+
+    format: Literal[1]
+    name: Name
+    task: str
+    description: str = ""
+    licence: str = ""
+    labels: tuple[str, ...] = Field(strict=False, min_length=2)
+    quorum: int | None = Field(None, ge=1)
+    tokenizer: TokenizerFile
+    window: WindowSection
+    combine: CombineSection = CombineSection()
+    members: tuple[MemberSection, ...] = Field(strict=False, min_length=1)
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Manifest:
+        names = [member.name for member in self.members]
+        if len(set(names)) != len(names):
+            raise ValueError(f"members must have names of their own; found {names}")
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError(f"labels must differ; found {list(self.labels)}")
+        if self.quorum is not None and self.quorum > len(names):
+            raise ValueError(f"quorum is {self.quorum}, but there are {len(names)} members")
+        return self
+
+    @property
+    def needed_members(self) -> int:
+        """How many members must answer for an answer to be given."""
+        return len(self.members) if self.quorum is None else self.quorum
+
+
+def read_manifest(content: bytes, where: str) -> Manifest:
+    """The manifest in `content`; raises ModelRefused saying which field is wrong and how."""
+    try:
+        return Manifest.model_validate(tomllib.loads(content.decode()))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ModelRefused(f"{where}: not TOML: {error}") from None
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc'])) or 'manifest'}: {fault['msg']}"
+            for fault in error.errors(include_url=False)
+        )
+        raise ModelRefused(f"{where}: {faults}") from None

@@ -1,0 +1,81 @@
+"""The folder of ensembles: lists them, and hands out only files that are what they should be."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from streamproc.errors import ModelRefused
+from streamproc.messages.request import ENSEMBLE_NAME
+from streamproc.repository.manifest import Manifest, MemberSection, read_manifest
+
+MANIFEST = "manifest.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEnsemble:
+    """An ensemble on disk, its manifest read.
+
+    digest: sha256 of the manifest's bytes, which name every other file by digest
+    """
+
+    manifest: Manifest
+    digest: str
+    folder: Path
+
+    def tokenizer(self) -> bytes:
+        """The tokenizer's bytes, verified; raises ModelRefused."""
+        return self._verified(self.manifest.tokenizer.file, self.manifest.tokenizer.sha256)
+
+    def model(self, member: MemberSection) -> bytes:
+        """A member's model, verified; raises ModelRefused.
+
+        Bytes, not a path: what was verified is what is loaded, whatever happens to the file.
+        """
+        return self._verified(member.file, member.sha256)
+
+    def _verified(self, name: str, sha256: str) -> bytes:
+        path = (self.folder / name).resolve()
+        if not path.is_relative_to(self.folder.resolve()):
+            raise ModelRefused(f"{self.folder / name} leads out of the ensemble's folder")
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise ModelRefused(f"{path}: {error.strerror}; the manifest names it") from None
+        found = hashlib.sha256(content).hexdigest()
+        if found != sha256:
+            raise ModelRefused(
+                f"{path} is not the file the manifest names: its sha256 is {found}, "
+                f"expected {sha256}; restore the file, or write the manifest anew"
+            )
+        return content
+
+
+class Repository:
+    """`models/<ensemble>/manifest.toml` and what lies beside it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def names(self) -> list[str]:
+        """Names of the ensembles there are, sorted; raises ModelRefused without a folder."""
+        if not self.root.is_dir():
+            raise ModelRefused(f"{self.root} is no folder; set STREAMPROC_MODELS_DIR")
+        return sorted(path.parent.name for path in self.root.glob(f"*/{MANIFEST}"))
+
+    def open(self, name: str) -> StoredEnsemble:
+        """The ensemble of that name; raises ModelRefused."""
+        if not re.match(ENSEMBLE_NAME, name):
+            raise ModelRefused(f"{name!r} can't be the name of an ensemble")
+        path = self.root / name / MANIFEST
+        try:
+            content = path.read_bytes()
+        except OSError:
+            there = ", ".join(self.names()) or "none"
+            raise ModelRefused(f"no ensemble {name!r} in {self.root}; there are: {there}") from None
+        manifest = read_manifest(content, str(path))
+        if manifest.name != name:
+            raise ModelRefused(f"{path}: its name is {manifest.name!r}, its folder's {name!r}")
+        return StoredEnsemble(manifest, hashlib.sha256(content).hexdigest(), self.root / name)

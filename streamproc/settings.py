@@ -1,0 +1,147 @@
+"""Settings, read once from `STREAMPROC_*` and flags; nothing else reads the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from streamproc.errors import SettingsError
+
+PREFIX = "STREAMPROC_"
+KIB = 1024
+MIB = 1024 * KIB
+
+# Set in a wheel, which carries topics and models inside the package; a checkout has them beside it.
+_PACKAGE = Path(__file__).parent
+
+
+def _shipped(name: str) -> Path:
+    inside = _PACKAGE / f"_{name}"
+    return inside if inside.is_dir() else _PACKAGE.parent / name
+
+
+def _device(value: str) -> str:
+    kind, _, number = value.partition(":")
+    if kind in ("auto", "cpu") and not number:
+        return value
+    if kind == "cuda" and (not number or number.isdigit()) and not value.endswith(":"):
+        return value
+    raise ValueError("must be auto, cpu, cuda or cuda:N")
+
+
+def _listed(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
+
+
+class Settings(BaseSettings):
+    """Every setting, with its default; the environment overrides a default, a flag both."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, extra="ignore", frozen=True, validate_default=True
+    )
+
+    kafka_bootstrap_servers: str = Field(
+        "127.0.0.1:9092", min_length=1, description="Kafka brokers, host:port, comma-separated"
+    )
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="how the brokers are spoken to"
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "PLAIN", description="SASL mechanism, with SASL_PLAINTEXT and SASL_SSL"
+    )
+    kafka_sasl_username: str | None = Field(None, description="SASL user")
+    kafka_sasl_password: SecretStr | None = Field(None, description="SASL password")
+    kafka_ssl_cafile: Path | None = Field(None, description="PEM file of the certificate authority")
+    kafka_ssl_certfile: Path | None = Field(None, description="PEM file of the client certificate")
+    kafka_ssl_keyfile: Path | None = Field(None, description="PEM file of the client's key")
+
+    group_id: str = Field(
+        "streamproc", min_length=1, max_length=200, description="consumer group of the workers"
+    )
+    models_dir: Path = Field(_shipped("models"), description="model repository")
+    topics_dir: Path = Field(_shipped("topics"), description="descriptions of the topics")
+    tasks: Names = Field(
+        ("text-classification",), description="tasks this worker serves, comma-separated"
+    )
+    device: Annotated[str, AfterValidator(_device)] = Field(
+        "auto", description="auto, cpu, cuda or cuda:N"
+    )
+    threads: int = Field(0, ge=0, le=1024, description="threads that run models; 0: one per core")
+    delivery: Literal["at_least_once", "fast"] = Field(
+        "at_least_once", description="when a response counts as stored"
+    )
+    reply_topics: Names = Field(
+        (), description="topics a request may name in its reply-topic header, comma-separated"
+    )
+
+    max_message_bytes: int = Field(
+        1 * MIB, ge=1 * KIB, le=64 * MIB, description="largest request that is answered"
+    )
+    max_in_flight_bytes: int = Field(
+        64 * MIB, ge=1 * MIB, description="requests in flight per lane; beyond, fetching pauses"
+    )
+    max_queued_tokens: int = Field(
+        262_144, ge=1024, description="tokens waiting for a batch, per ensemble and lane"
+    )
+    max_document_chunks: int = Field(
+        16, ge=1, le=4096, description="chunks of one document in the works at a time"
+    )
+    batch_budget_tokens: int = Field(
+        512, ge=16, le=4_194_304, description="padded tokens a batch may hold"
+    )
+    batch_max_wait_ms: int = Field(
+        0, ge=0, le=10_000, description="how long a batch that is not full waits for more"
+    )
+    call_timeout_s: float = Field(30.0, gt=0, le=3600, description="one member's time for a batch")
+    drain_timeout_s: float = Field(
+        30.0, ge=0, le=3600, description="time to finish requests in flight after SIGTERM"
+    )
+    session_timeout_s: float = Field(
+        30.0, ge=6, le=300, description="silence after which Kafka takes topic-partitions away"
+    )
+    ready_lag_s: float = Field(
+        30.0, gt=0, description="a finished request left uncommitted for longer: not ready"
+    )
+
+    web_host: str = Field("127.0.0.1", description="address of health and metrics")
+    web_port: int = Field(8080, ge=0, le=65535, description="their port; 0: any free one")
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="auto: console on a terminal, JSON elsewhere"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="log level")
+    data: Path | None = Field(None, description="data sets for training and tests")
+    cache_dir: Path | None = Field(None, description="where the embedded Kafka's jars are kept")
+
+    def shown(self) -> dict[str, str]:
+        """Every setting as text by the name of its variable, secrets hidden."""
+        return {PREFIX + name.upper(): _text(value) for name, value in self}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return "" if value is None else str(value)
+
+
+def read_settings(**flags: Any) -> Settings:
+    """The settings of this process; a flag that is None was not given.
+
+    Raises SettingsError naming every variable that is wrong, and what it would take.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        lines = [
+            f"{PREFIX}{str(fault['loc'][0]).upper()}={fault['input']!r}: {fault['msg']}"
+            for fault in error.errors()
+        ]
+        raise SettingsError("wrong settings:\n  " + "\n  ".join(lines)) from None

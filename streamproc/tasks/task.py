@@ -1,0 +1,104 @@
+"""The protocol of a task: what differs from one task to the next, and nothing else."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from streamproc.chunking.windows import Chunk
+from streamproc.errors import Invalid, QuorumNotMet
+from streamproc.inference.outputs import MemberOutput
+from streamproc.inference.session import Signature
+from streamproc.messages.request import describe
+from streamproc.messages.response import Coverage, MemberReport
+from streamproc.tasks.profile import EnsembleProfile
+
+
+class Inputs(BaseModel):
+    """A request's own fields, as a task validates them; what it does not know is ignored."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+
+
+class Params(BaseModel):
+    """A request's params; an unknown one is a mistake worth telling."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    return_members: bool = False
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What all of a request's chunks came to."""
+
+    result: dict[str, Any]
+    members: tuple[MemberReport, ...]
+    agreement: float
+    entropy: float
+    coverage: Coverage
+
+
+class Job(ABC):
+    """One request under way: it makes chunks, takes what members said of each, and answers."""
+
+    characters: int
+
+    @abstractmethod
+    def chunks(self) -> Iterator[Chunk]:
+        """The chunks in order, each made only when it is asked for."""
+
+    @abstractmethod
+    def add(self, chunk: Chunk, outputs: Sequence[MemberOutput]) -> None:
+        """Take one chunk's outputs, combine and stitch them; called in the order of chunks.
+
+        Raises QuorumNotMet.
+        """
+
+    @abstractmethod
+    def answer(self) -> Answer:
+        """The answer, once every chunk was added."""
+
+
+class Task(ABC):
+    """A kind of question; without state, so one instance serves all requests."""
+
+    name: ClassVar[str]
+    inputs: ClassVar[type[Inputs]]
+    params: ClassVar[type[Params]]
+
+    @abstractmethod
+    def signature(self, outputs: int) -> Signature:
+        """What a member's model must look like; outputs: how many labels its manifest lists."""
+
+    @abstractmethod
+    def begin(
+        self, inputs: Mapping[str, Any], params: Mapping[str, Any], profile: EnsembleProfile
+    ) -> Job:
+        """A job for one request; raises Invalid naming the field or parameter that is wrong."""
+
+
+def validated(model: type[Model], values: Mapping[str, Any], within: str = "") -> Model:
+    """`values` as `model`; raises Invalid naming each field that is wrong."""
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        raise Invalid("invalid request", describe(error, within)) from None
+
+
+def require_quorum(outputs: Sequence[MemberOutput], needed: int) -> None:
+    """Raise QuorumNotMet, saying what became of each missing member."""
+    missing = [output for output in outputs if output.scores is None]
+    if len(outputs) - len(missing) < needed:
+        reasons = "; ".join(str(output.error) for output in missing)
+        raise QuorumNotMet(
+            f"{len(outputs) - len(missing)} of {len(outputs)} members answered, "
+            f"{needed} are needed: {reasons}"
+        )

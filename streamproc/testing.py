@@ -1,0 +1,204 @@
+"""What a user's own tests need: a broker in memory, an ensemble without model files, builders.
+
+Nothing here is used by a running worker.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+from tenacity import stop_after_attempt
+from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
+from tokenizers.normalizers import BertNormalizer
+from tokenizers.pre_tokenizers import BertPreTokenizer
+from tokenizers.processors import TemplateProcessing
+
+from streamproc.batching.batcher import Limits
+from streamproc.chunking.tokens import TextTokenizer
+from streamproc.chunking.windows import Window
+from streamproc.clock import Clock, SystemClock
+from streamproc.engine import Engine, Engines
+from streamproc.ensembling.combine import Strategy
+from streamproc.ensembling.labels import LabelMap
+from streamproc.inference.executor import ModelExecutor
+from streamproc.inference.outputs import Batch, FloatArray
+from streamproc.inference.session import Session
+from streamproc.loading import assemble_engine
+from streamproc.messages.lane import Lane
+from streamproc.messages.record import Headers, Outgoing, Record
+from streamproc.metrics import Metrics
+from streamproc.pipeline import Pipeline, Route
+from streamproc.tasks.catalogue import task_named
+from streamproc.tasks.profile import EnsembleProfile, MemberProfile
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,!?'-"
+
+
+def build_tokenizer(words: Sequence[str] = ("good", "bad", "film", "the")) -> TextTokenizer:
+    """A small BERT-like WordPiece tokenizer that knows `words` and single letters."""
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *words, *LETTERS, *(f"##{c}" for c in LETTERS)]
+    vocabulary = {piece: index for index, piece in enumerate(dict.fromkeys(pieces))}
+    tokenizer = Tokenizer(WordPiece(vocabulary, unk_token="[UNK]"))  # noqa: S106
+    tokenizer.normalizer = BertNormalizer()
+    tokenizer.pre_tokenizer = BertPreTokenizer()
+    tokenizer.post_processor = TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    return TextTokenizer(tokenizer.to_str().encode())
+
+
+class ScriptedSession:
+    """A member whose logits are a fixed function of a sequence's tokens and its own name.
+
+    before: called with each batch first, in the model's thread; it may raise or block
+    """
+
+    def __init__(
+        self, name: str, outputs: int = 2, before: Callable[[Batch], None] | None = None
+    ) -> None:
+        self.name = name
+        self._outputs = outputs
+        self._before = before
+
+    def run(self, batch: Batch, call: Any) -> FloatArray:
+        if self._before is not None:
+            self._before(batch)
+        rows = [
+            self.logits(ids[mask == 1]) for ids, mask in zip(batch.ids, batch.mask, strict=True)
+        ]
+        return np.stack(rows)
+
+    def logits(self, ids: FloatArray | np.ndarray[Any, np.dtype[np.int64]]) -> FloatArray:
+        """(outputs,) for one sequence of token ids."""
+        seed = hashlib.sha256(self.name.encode() + ids.astype(np.int64).tobytes()).digest()
+        return np.frombuffer(seed[: 2 * self._outputs], np.uint16).astype(np.float64) / 16384 - 2
+
+
+def build_profile(
+    members: Sequence[str] = ("a", "b", "c"),
+    *,
+    labels: Sequence[str] = ("negative", "positive"),
+    member_labels: Mapping[str, Sequence[str]] | None = None,
+    strategy: Strategy = "mean",
+    quorum: int | None = None,
+    max_tokens: int = 16,
+    overlap_tokens: int = 4,
+) -> EnsembleProfile:
+    """An ensemble called "tiny"."""
+    known = member_labels or {}
+    return EnsembleProfile(
+        name="tiny",
+        digest="0" * 64,
+        labels=tuple(labels),
+        members=tuple(
+            MemberProfile(name, "1", 1.0, LabelMap.between(name, known.get(name, labels), labels))
+            for name in members
+        ),
+        strategy=strategy,
+        needed_members=len(members) if quorum is None else quorum,
+        tokenizer=build_tokenizer(),
+        window=Window(max_tokens, overlap_tokens),
+    )
+
+
+def build_engine(
+    profile: EnsembleProfile | None = None,
+    sessions: Sequence[Session] | None = None,
+    *,
+    task: str = "text-classification",
+    budget_tokens: int = 64,
+    call_timeout_s: float = 30.0,
+    max_document_chunks: int = 4,
+    executor: ModelExecutor | None = None,
+    clock: Clock | None = None,
+) -> Engine:
+    """An engine of scripted members, unless others are given."""
+    profile = profile or build_profile()
+    executor = executor or ModelExecutor(2)
+    return assemble_engine(
+        task_named(task),
+        profile,
+        sessions
+        or [ScriptedSession(member.name, member.labels.outputs) for member in profile.members],
+        executor,
+        limits=Limits(budget_tokens, slots=2, max_wait_ms=0, max_queued_tokens=4096),
+        call_timeout_s=call_timeout_s,
+        max_document_chunks=max_document_chunks,
+        clock=clock or SystemClock(),
+        metrics=Metrics(),
+    )
+
+
+class MemoryBroker:
+    """Keeps what is published, by topic.
+
+    refuse: raises what the broker would, or returns
+    """
+
+    def __init__(self, refuse: Callable[[Outgoing], None] | None = None) -> None:
+        self.topics: dict[str, list[Outgoing]] = {}
+        self._refuse = refuse
+
+    async def publish(self, record: Outgoing) -> None:
+        if self._refuse is not None:
+            self._refuse(record)
+        self.topics.setdefault(record.topic, []).append(record)
+
+    def values(self, topic: str) -> list[dict[str, Any]]:
+        """The JSON values published to a topic, in order."""
+        return [orjson.loads(record.value or b"null") for record in self.topics.get(topic, [])]
+
+
+def build_route(
+    lane: Lane = Lane.INTERACTIVE,
+    *,
+    max_message_bytes: int = 1_048_576,
+    reply_topics: Sequence[str] = (),
+) -> Route:
+    """A route of text-classification to the ensemble "tiny"."""
+    return Route(
+        task="text-classification",
+        lane=lane,
+        ensemble="tiny",
+        responses="responses",
+        dead_letters="dlq",
+        reply_topics=frozenset(reply_topics),
+        max_message_bytes=max_message_bytes,
+    )
+
+
+def build_pipeline(
+    broker: MemoryBroker,
+    engine: Engine | None = None,
+    *,
+    route: Route | None = None,
+    clock: Clock | None = None,
+    attempts: int = 3,
+) -> Pipeline:
+    """A pipeline that publishes to `broker`."""
+    return Pipeline(
+        route or build_route(),
+        Engines({"tiny": engine or build_engine()}),
+        broker.publish,
+        clock=clock or SystemClock(),
+        metrics=Metrics(),
+        give_up=stop_after_attempt(attempts),
+    )
+
+
+def build_record(
+    value: Mapping[str, Any] | bytes | None,
+    *,
+    offset: int = 0,
+    key: bytes | None = b"key",
+    headers: Headers = (),
+    timestamp_ms: int = 1_700_000_000_000,
+) -> Record:
+    """A record of the topic "requests"; a mapping becomes JSON."""
+    content = orjson.dumps(value) if isinstance(value, Mapping) else value
+    return Record("requests", 0, offset, timestamp_ms, key, content, headers)
