@@ -5,6 +5,7 @@ Nothing here is used by a running worker.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -39,8 +40,16 @@ from streamproc.tasks.profile import EnsembleProfile, MemberProfile
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,!?'-"
 
 
-def build_tokenizer(words: Sequence[str] = ("good", "bad", "film", "the")) -> TextTokenizer:
+WORDS = ("good", "bad", "film", "the")
+
+
+def build_tokenizer(words: Sequence[str] = WORDS) -> TextTokenizer:
     """A small BERT-like WordPiece tokenizer that knows `words` and single letters."""
+    return TextTokenizer(tokenizer_json(words))
+
+
+def tokenizer_json(words: Sequence[str] = WORDS) -> bytes:
+    """What `build_tokenizer` reads, as a model repository keeps it in `tokenizer.json`."""
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *words, *LETTERS, *(f"##{c}" for c in LETTERS)]
     vocabulary = {piece: index for index, piece in enumerate(dict.fromkeys(pieces))}
     tokenizer = Tokenizer(WordPiece(vocabulary, unk_token="[UNK]"))  # noqa: S106
@@ -49,7 +58,31 @@ def build_tokenizer(words: Sequence[str] = ("good", "bad", "film", "the")) -> Te
     tokenizer.post_processor = TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
-    return TextTokenizer(tokenizer.to_str().encode())
+    return tokenizer.to_str().encode()  # type: ignore[no-any-return]
+
+
+class ManualClock:
+    """A clock that stands still until it is moved; sleeping moves it at once.
+
+    now_ms: milliseconds since the epoch at the start; the default is `build_record`'s timestamp
+    """
+
+    def __init__(self, now_ms: int = 1_700_000_000_000) -> None:
+        self._now_ms = float(now_ms)
+
+    def now_ms(self) -> int:
+        return int(self._now_ms)
+
+    def monotonic_s(self) -> float:
+        return self._now_ms / 1000
+
+    async def sleep(self, seconds: float) -> None:
+        self.advance(seconds)
+        await asyncio.sleep(0)
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock on."""
+        self._now_ms += seconds * 1000
 
 
 class ScriptedSession:

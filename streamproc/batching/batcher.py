@@ -66,7 +66,8 @@ class Batcher(Generic[Item, Result]):
         }
         self._room = {lane: Budget(limits.max_queued_tokens) for lane in Lane}
         self._running: set[asyncio.Task[None]] = set()
-        self._turns = 0
+        # Interactive batches since bulk's last one, while bulk chunks waited.
+        self._passed_over = 0
         self._scheduled = False
         self._timer: asyncio.TimerHandle | None = None
 
@@ -116,14 +117,18 @@ class Batcher(Generic[Item, Result]):
 
     def _next_lane(self) -> Lane | None:
         free = self._limits.slots - len(self._running)
-        interactive = self._ripe(Lane.INTERACTIVE) and free > -1
-        bulk = self._ripe(Lane.BULK) and free > 0
-        if not interactive and not bulk:
+        if free < 0:
             return None
-        self._turns += 1
-        if bulk and (not interactive or self._turns % BULK_TURN == 0):
+        interactive, bulk = self._ripe(Lane.INTERACTIVE), self._ripe(Lane.BULK)
+        # Under interactive load only the kept slot ever comes free: bulk's turn must take that one.
+        bulk_turn = self._passed_over >= BULK_TURN - 1 if interactive else free > 0
+        if bulk and bulk_turn:
+            self._passed_over = 0
             return Lane.BULK
-        return Lane.INTERACTIVE if interactive else None
+        if not interactive:
+            return None
+        self._passed_over += bulk
+        return Lane.INTERACTIVE
 
     def _ripe(self, lane: Lane) -> bool:
         queue = self._queues[lane]

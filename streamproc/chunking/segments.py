@@ -29,12 +29,18 @@ def segments(text: str, size: int = SEGMENT_CHARACTERS) -> Iterator[tuple[int, i
 def _cut(text: str, start: int, end: int) -> int:
     lowest = max(start + 1, end - _LOOK_BACK)
     for place in range(end, lowest - 1, -1):
-        if text[place].isspace() and not text[place - 1].isspace():
+        if _separates(text[place]) and not _separates(text[place - 1]):
             return place
     for place in range(end, lowest - 1, -1):
         if not _joined(text[place - 1], text[place]):
             return place
     return end
+
+
+def _separates(character: str) -> bool:
+    """Whether tokenizers hold it to be whitespace; form feed and its like they drop instead, and
+    join what stood on both sides."""
+    return character in "\t\n\r" or unicodedata.category(character).startswith("Z")
 
 
 def _joined(before: str, after: str) -> bool:

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from streamproc.errors import WorkerFault
+
 Value = TypeVar("Value")
 
 
@@ -43,7 +45,7 @@ class ModelExecutor:
     async def run(self, call: Callable[[], Value], priority: int, timeout_s: float) -> Value:
         """The call's result; raises TimeoutError when it ran for longer than `timeout_s`.
 
-        Only running counts, not waiting for a thread.
+        Only running counts, not waiting for a thread. Raises WorkerFault after `close`.
         """
         loop = asyncio.get_running_loop()
         job = self._add(call, priority, loop)
@@ -68,6 +70,10 @@ class ModelExecutor:
 
     def _add(self, call: Callable[[], Any], priority: int, loop: asyncio.AbstractEventLoop) -> _Job:
         with self._ready:
+            if self._closed:
+                raise WorkerFault(
+                    "the threads that run models are gone: the worker is shutting down"
+                )
             job = _Job(priority, self._sequence, call, loop.create_future(), loop)
             self._sequence += 1
             heapq.heappush(self._jobs, job)

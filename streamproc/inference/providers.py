@@ -47,7 +47,7 @@ def choose_provider(device: str) -> Provider:
 
 
 def refuse_fallback(session: Any, provider: Provider, member: str) -> None:
-    """Raise ModelRefused when a session runs elsewhere than asked, as ONNX Runtime silently does."""
+    """Raise ModelRefused when a session runs elsewhere than asked, as it silently does."""
     in_use = session.get_providers()
     if not in_use or in_use[0] != provider.name:
         raise ModelRefused(

@@ -47,24 +47,33 @@ def form_of(record: Record) -> Form:
     return Form.PLAIN
 
 
-def unwrap(record: Record) -> tuple[Envelope, dict[str, Any]]:
-    """The envelope of a record and the JSON object in it.
+def open_envelope(record: Record) -> tuple[Envelope, dict[str, Any]]:
+    """The envelope of a record, and the attributes of its event, not checked yet.
 
-    Raises Unreadable when there is no JSON object, Invalid when the event lacks an attribute.
+    Raises Unreadable when a structured event is no JSON object.
     """
     form = form_of(record)
+    attributes: dict[str, Any] = {}
     if form is Form.STRUCTURED:
-        event = decode_object(record.value)
-        event_id = _checked(event)
-        return Envelope(form, event_id), _data(event)
-    if form is Form.BINARY:
+        attributes = decode_object(record.value)
+    elif form is Form.BINARY:
         attributes = {
             name[3:]: value.decode("utf-8", "replace")
             for name, value in record.headers
             if name.startswith("ce_")
         }
-        return Envelope(form, _checked(attributes)), decode_object(record.value)
-    return Envelope(form), decode_object(record.value)
+    event_id = attributes.get("id")
+    return Envelope(form, event_id if isinstance(event_id, str) and event_id else None), attributes
+
+
+def read_content(record: Record, form: Form, attributes: dict[str, Any]) -> dict[str, Any]:
+    """The JSON object in a record whose envelope is open.
+
+    Raises Unreadable when there is no JSON object, Invalid when the event lacks an attribute.
+    """
+    if form is not Form.PLAIN:
+        _check(attributes)
+    return _data(attributes) if form is Form.STRUCTURED else decode_object(record.value)
 
 
 def wrap(
@@ -90,7 +99,7 @@ def wrap(
     return event, ((CONTENT_TYPE, STRUCTURED.encode()),)
 
 
-def _checked(attributes: dict[str, Any]) -> str:
+def _check(attributes: dict[str, Any]) -> None:
     for name in _REQUIRED:
         value = attributes.get(name)
         if not isinstance(value, str) or not value:
@@ -99,7 +108,6 @@ def _checked(attributes: dict[str, Any]) -> str:
             )
     if attributes["specversion"] != "1.0":
         raise Invalid(_TITLE, f"specversion {attributes['specversion']!r}; this takes 1.0")
-    return str(attributes["id"])
 
 
 def _data(event: dict[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def response_record(
     record: Record, response: Response, form: Form, topic: str, now_ms: int
 ) -> Outgoing:
     """The response's record: JSON in the form of the request, its key, and where it came from."""
-    body = {name: value for name, value in asdict_shallow(response).items() if value is not None}
+    body = as_json(response)
     time = datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(timespec="milliseconds")
     wrapped, form_headers = wrap(form, body, task=response.task, event_id=response.id, time=time)
     handed_on = tuple((name, value) for name, value in record.headers if name in _HANDED_ON)
@@ -58,17 +58,21 @@ def dead_letter(record: Record, fault: Fault, request_id: str | None, topic: str
     return Outgoing(topic, record.key, record.value, (*kept, *errors, *_origin(record)))
 
 
-def asdict_shallow(response: Response) -> dict[str, Any]:
-    """The response as a dictionary; `result` and `metadata` are handed on, not copied."""
+def as_json(response: Response) -> dict[str, Any]:
+    """The response as an object ready to encode, without the fields that say nothing.
+
+    `result` and `metadata` are handed on, not copied.
+    """
     fields = {name: getattr(response, name) for name in response.__dataclass_fields__}
     for name in ("coverage", "timing", "error"):
         if fields[name] is not None:
             fields[name] = asdict(fields[name])
+    # An error has no members; metadata is handed back even where it is empty.
     fields["members"] = [
         {name: value for name, value in asdict(member).items() if value is not None}
         for member in response.members
-    ]
-    return fields
+    ] or None
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _origin(record: Record) -> Headers:

@@ -9,11 +9,14 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from streamproc.errors import Invalid, TooLarge
-from streamproc.messages.cloudevents import Envelope, Form, form_of, unwrap
-from streamproc.messages.decoding import refuse_depth
+from streamproc.messages.cloudevents import Envelope, Form, form_of, open_envelope, read_content
+from streamproc.messages.decoding import Unreadable, refuse_depth
 from streamproc.messages.record import Record
 
 MAX_ID_CHARACTERS = 256
+# What a sender wrote is named in an error; a hostile one must not make the answer large by it.
+_MAX_FAULTS = 8
+_MAX_CLAUSE_CHARACTERS = 300
 ENSEMBLE_NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 
 
@@ -64,12 +67,13 @@ def read_request(record: Record, max_bytes: int) -> Request | Refused:
     envelope, fields = Envelope(form_of(record)), dict[str, Any]()
     try:
         _refuse_size(record, max_bytes)
-        envelope, fields = unwrap(record)
+        envelope, attributes = open_envelope(record)
+        fields = read_content(record, envelope.form, attributes)
         refuse_depth(fields)
         known = _validated(fields)
     except Invalid as reason:
         request_id = _salvaged_id(fields) or _original_id(record) or envelope.event_id
-        if request_id is None and isinstance(reason, TooLarge):
+        if request_id is None and not isinstance(reason, Unreadable):
             request_id = record.position
         deep = reason.title == "nested too deeply"
         return Refused(reason, request_id, None if deep else fields.get("metadata"), envelope)
@@ -87,10 +91,14 @@ def read_request(record: Record, max_bytes: int) -> Request | Refused:
 
 def describe(error: ValidationError, within: str = "") -> str:
     """What pydantic found, a clause a fault, each naming its field; without the values sent."""
-    return "; ".join(
+    found = error.errors(include_input=False, include_url=False)
+    clauses = [
         f"{'.'.join(map(str, (within, *fault['loc']) if within else fault['loc']))}: {fault['msg']}"
-        for fault in error.errors(include_input=False, include_url=False)
-    )
+        for fault in found[:_MAX_FAULTS]
+    ]
+    if len(found) > _MAX_FAULTS:
+        clauses.append(f"and {len(found) - _MAX_FAULTS} more")
+    return "; ".join(clause[:_MAX_CLAUSE_CHARACTERS] for clause in clauses)
 
 
 def _refuse_size(record: Record, max_bytes: int) -> None:

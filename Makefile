@@ -1,0 +1,61 @@
+# Every target works on a machine that has python3 (3.11 or newer) and make.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv pip
+# One job at a time: parallel installs into one environment would step on each other.
+.NOTPARALLEL:
+
+.PHONY: install install-train demo test lint format bench bench-gpu lock clean
+
+install: $(VENV)/.run  ## .venv with the streamproc command: what runs, and the embedded Kafka
+install-train: $(VENV)/.all  ## the same, and what trains, tests and checks
+
+$(VENV)/.uv: requirements/uv.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(VENV)/.run: $(VENV)/.uv requirements/run.txt pyproject.toml
+	$(UV) install --quiet --python $(BIN)/python --require-hashes -r requirements/run.txt
+	$(UV) install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+$(VENV)/.all: $(VENV)/.run requirements/all.txt
+	$(UV) install --quiet --python $(BIN)/python --require-hashes -r requirements/all.txt
+	@touch $@
+
+demo: install  ## an embedded Kafka, a worker, real reviews, answers on the screen
+	$(BIN)/streamproc demo
+
+lint: install-train  ## format, style, types, layers, compose file
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
+
+test: lint  ## everything above, then all tests: unit, properties, contract, integration, acceptance
+	$(BIN)/python -m pytest
+
+format: install-train
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: install  ## end to end through Kafka, beside the raw ceiling and one request at a time
+	$(BIN)/python -m benchmarks
+
+bench-gpu: install  ## the same on CUDA; says so where there is no GPU
+	$(BIN)/python -m benchmarks --device cuda
+
+# No download addresses: names, versions and hashes are enough to install the same files anywhere.
+COMPILE = $(UV) compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-annotate --custom-compile-command "make lock"
+lock: $(VENV)/.uv
+	$(COMPILE) --extra broker --extra train --extra dev -o requirements/all.txt pyproject.toml
+	$(COMPILE) --extra broker -c requirements/all.txt -o requirements/run.txt pyproject.toml
+	echo "uv" | $(COMPILE) -o requirements/uv.txt -
+
+clean:
+	rm -rf $(VENV)

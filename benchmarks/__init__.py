@@ -1,0 +1,1 @@
+"""Our figures, each beside a ceiling and a control measured in the same run."""

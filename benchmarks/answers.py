@@ -1,0 +1,58 @@
+"""What a contender answered, as numbers that can be held against another's.
+
+Stitched here and not by the pipeline, so that the pipeline is checked and not compared with itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from streamproc.chunking.windows import Chunk
+from streamproc.ensembling.combine import combine
+from streamproc.inference.outputs import FloatArray
+from streamproc.tasks.profile import EnsembleProfile
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How far answers are from those they are held against.
+
+    labels:      requests that got another label
+    probability: the largest difference of a probability
+    """
+
+    labels: int
+    probability: float
+
+
+def stitched(
+    profile: EnsembleProfile, chunks: Sequence[Sequence[Chunk]], logits: Sequence[FloatArray]
+) -> FloatArray:
+    """Probabilities (requests, labels): members combined, chunks weighted by their tokens.
+
+    chunks: those of each request
+    logits: of each member (chunks of all requests in order, outputs)
+    """
+    placed = np.stack(
+        [
+            member.labels.place(values)
+            for member, values in zip(profile.members, logits, strict=True)
+        ]
+    )
+    weights = np.array([member.weight for member in profile.members])
+    combined = combine(profile.strategy, placed, weights)
+    tokens = np.array([max(1, chunk.content_tokens) for own in chunks for chunk in own])
+    firsts = np.cumsum([0, *(len(own) for own in chunks)])[:-1]
+    sums = np.add.reduceat(combined * tokens[:, None], firsts, axis=0)
+    return np.asarray(sums / sums.sum(axis=1, keepdims=True))
+
+
+def difference(answers: FloatArray, reference: FloatArray) -> Difference:
+    """Both (requests, labels), in the same order of requests."""
+    return Difference(
+        labels=int((answers.argmax(axis=1) != reference.argmax(axis=1)).sum()),
+        probability=float(np.abs(answers - reference).max()),
+    )

@@ -1,0 +1,65 @@
+"""An embedded Kafka with topics, a worker that is ready, and traffic with it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.measure import BenchmarkFailed
+from benchmarks.processes import children
+from benchmarks.traffic import Traffic, open_traffic
+from benchmarks.worker import Worker, environment, running_worker
+from streamproc.broker import EmbeddedBroker
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """broker_pids: the embedded Kafka's processes, as far as the system tells them."""
+
+    worker: Worker
+    traffic: Traffic
+    broker_pids: frozenset[int]
+
+
+@asynccontextmanager
+async def set_up(settings: Mapping[str, str], say: Callable[[str], None]) -> AsyncIterator[Stage]:
+    """Everything that is between a request and its answer; taken down at the end.
+
+    settings: the worker's, by lower-case name
+    Raises EmbeddedBrokerError when Kafka can't start, BenchmarkFailed when the worker can't.
+    """
+    with tempfile.TemporaryDirectory(prefix="streamproc-bench-") as folder:
+        broker = EmbeddedBroker()
+        before = children()
+        say("starting an embedded Kafka")
+        try:
+            await asyncio.to_thread(broker.start)
+            broker_pids = frozenset(children() - before)
+            reached = {**settings, "kafka_bootstrap_servers": broker.bootstrap_servers}
+            await _apply_topics(reached)
+            say("starting a worker")
+            async with (
+                running_worker(reached, Path(folder)) as worker,
+                open_traffic(broker.bootstrap_servers) as traffic,
+            ):
+                yield Stage(worker, traffic, broker_pids)
+        finally:
+            await asyncio.to_thread(broker.stop)
+
+
+async def _apply_topics(settings: Mapping[str, str]) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "streamproc", "topics", "apply"),
+        env=environment(settings),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await process.communicate()
+    if process.returncode != 0:
+        raise BenchmarkFailed(f"the topics can't be made: {said.decode('utf-8', 'replace')}")

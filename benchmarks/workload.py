@@ -1,0 +1,84 @@
+"""The requests of a run, and the ensemble that answers them, as every contender gets them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from streamproc.chunking.windows import Chunk, windows
+from streamproc.errors import ModelRefused
+from streamproc.inference.providers import Provider, choose_provider
+from streamproc.inference.session import Session
+from streamproc.loading import load_profile, load_sessions, try_out
+from streamproc.repository.repository import StoredEnsemble
+from streamproc.tasks.catalogue import task_named
+from streamproc.tasks.profile import EnsembleProfile
+
+
+class DeviceUnusable(Exception):
+    """The device asked for can't run the ensemble; its text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """Requests and their chunks, in the order asked, and the ensemble's members.
+
+    tokenize_s: seconds that cutting all texts into chunks took, one after another
+    """
+
+    texts: tuple[str, ...]
+    chunks: tuple[tuple[Chunk, ...], ...]
+    profile: EnsembleProfile
+    sessions: tuple[Session, ...]
+    tokenize_s: float
+
+    @property
+    def tokens(self) -> int:
+        """Of all chunks, special tokens included, padding not."""
+        return sum(len(chunk) for own in self.chunks for chunk in own)
+
+    def first(self, count: int) -> Workload:
+        """The same with only the first requests."""
+        return Workload(
+            self.texts[:count], self.chunks[:count], self.profile, self.sessions, self.tokenize_s
+        )
+
+
+def cut(profile: EnsembleProfile, text: str) -> tuple[Chunk, ...]:
+    """All windows of a text."""
+    tokenizer = profile.tokenizer
+    return tuple(windows(tokenizer.stream(text), tokenizer.frame, profile.window, len(text)))
+
+
+def build_workload(
+    texts: Sequence[str], profile: EnsembleProfile, sessions: Sequence[Session]
+) -> Workload:
+    """Cut every text, and time it."""
+    started_s = time.perf_counter()
+    chunks = tuple(cut(profile, text) for text in texts)
+    tokenize_s = time.perf_counter() - started_s
+    return Workload(tuple(texts), chunks, profile, tuple(sessions), tokenize_s)
+
+
+def load_members(
+    stored: StoredEnsemble, device: str
+) -> tuple[EnsembleProfile, list[Session], Provider]:
+    """An ensemble's profile, and its members on the device asked for.
+
+    Raises ModelRefused when the ensemble is at fault, DeviceUnusable when the device is.
+    """
+    task = task_named(stored.manifest.task)
+    profile = load_profile(stored, task)
+    # What loads here and not there is the device's fault, not the model's.
+    sessions = load_sessions(stored, task, choose_provider("cpu"))
+    if device == "cpu":
+        return profile, sessions, choose_provider("cpu")
+    try:
+        provider = choose_provider(device)
+        sessions = load_sessions(stored, task, provider)
+        for session in sessions:
+            try_out(session, profile, invariant=False)
+    except ModelRefused as reason:
+        raise DeviceUnusable(str(reason)) from None
+    return profile, sessions, provider

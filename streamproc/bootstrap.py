@@ -1,0 +1,193 @@
+"""The composition root: settings in, a running worker or a local pipeline out."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+import structlog
+from tenacity import stop_after_attempt, stop_never
+
+from streamproc.batching.batcher import Limits
+from streamproc.clock import Clock, SystemClock
+from streamproc.engine import Engine, Engines
+from streamproc.errors import ModelRefused
+from streamproc.inference.executor import ModelExecutor
+from streamproc.inference.providers import Provider, choose_provider
+from streamproc.kafka.producer import Producer
+from streamproc.kafka.topics import RequestTopic, load_topics
+from streamproc.kafka.worker import KafkaWorker
+from streamproc.kafka.worker import Route as KafkaRoute
+from streamproc.loading import load_engine
+from streamproc.messages.lane import Lane
+from streamproc.messages.record import Outgoing
+from streamproc.metrics import Metrics
+from streamproc.pipeline import Pipeline, Route
+from streamproc.repository.repository import Repository, StoredEnsemble
+from streamproc.settings import Settings
+from streamproc.tasks.catalogue import task_named
+from streamproc.web.server import build_app, serving
+
+LOCAL_ATTEMPTS = 3
+
+log = structlog.get_logger(__name__)
+
+
+async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
+    """Serve the requests of the settings' tasks until `stop`, then drain.
+
+    Raises OperatorError when it can't start, WorkerFault when it can't go on.
+    """
+    clock, metrics = SystemClock(), Metrics()
+    catalogue = load_topics(settings.topics_dir)
+    topics = [topic for task in settings.tasks for topic in catalogue.requests(task)]
+    models = _Models(settings, clock, metrics)
+    producer = Producer(settings, clock, limits=catalogue.limits(settings))
+    try:
+        engines = {task: models.load_task(task) for task in settings.tasks}
+        routes = []
+        for topic in topics:
+            _require_default(topic, engines[topic.task])
+            pipeline = Pipeline(
+                build_route(topic, settings),
+                Engines(engines[topic.task]),
+                producer.send,
+                clock=clock,
+                metrics=metrics,
+                give_up=stop_never,
+            )
+            routes.append(KafkaRoute(topic.name, topic.lane, pipeline))
+        worker = KafkaWorker(settings, routes, clock=clock, producer=producer)
+        for lane in Lane:
+            gauge = metrics.in_flight_bytes.labels(lane.name.lower())
+            gauge.set_function(partial(worker.in_flight_bytes, lane))
+        app = build_app(worker.not_ready, metrics.registry)
+        async with serving(app, settings.web_host, settings.web_port) as address:
+            log.info(
+                "worker starts",
+                device=models.provider.device,
+                provider=models.provider.name,
+                threads=models.executor.threads,
+                ensembles=sorted(name for loaded in engines.values() for name in loaded),
+                topics=[topic.name for topic in topics],
+                health=f"{address}/v2/health/ready",
+            )
+            await worker.run(stop)
+            log.info("worker stopped")
+    finally:
+        models.executor.close()
+
+
+@asynccontextmanager
+async def local_pipeline(
+    settings: Settings, task: str, ensemble: str | None, clock: Clock
+) -> AsyncIterator[Pipeline]:
+    """The pipeline of a task without Kafka, to be used by its `answer`.
+
+    ensemble: answers requests that name none; None: the one that the task's bulk topic names
+    Raises OperatorError.
+    """
+    topic = load_topics(settings.topics_dir).request_topic(task, Lane.BULK)
+    if ensemble is not None:
+        topic = topic.model_copy(update={"ensemble": ensemble})
+    metrics = Metrics()
+    models = _Models(settings, clock, metrics)
+    try:
+        engines = models.load_task(task)
+        _require_default(topic, engines)
+        yield Pipeline(
+            build_route(topic, settings),
+            Engines(engines),
+            _refuse_to_publish,
+            clock=clock,
+            metrics=metrics,
+            give_up=stop_after_attempt(LOCAL_ATTEMPTS),
+        )
+    finally:
+        models.executor.close()
+
+
+def verify_ensemble(settings: Settings, name: str) -> Provider:
+    """Load an ensemble and try every member out; returns where it ran. Raises ModelRefused."""
+    models = _Models(settings, SystemClock(), Metrics())
+    try:
+        models.load(Repository(settings.models_dir).open(name))
+    finally:
+        models.executor.close()
+    return models.provider
+
+
+def build_route(topic: RequestTopic, settings: Settings) -> Route:
+    """How the requests of a topic are answered, as its description and the settings say."""
+    return Route(
+        task=topic.task,
+        lane=topic.lane,
+        ensemble=topic.ensemble,
+        responses=topic.responses,
+        dead_letters=topic.dlq,
+        reply_topics=frozenset(settings.reply_topics),
+        max_message_bytes=settings.max_message_bytes,
+    )
+
+
+class _Models:
+    """Loads ensembles onto one device and one set of threads."""
+
+    def __init__(self, settings: Settings, clock: Clock, metrics: Metrics) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._metrics = metrics
+        self.provider = choose_provider(settings.device)
+        self.executor = ModelExecutor(settings.threads or _cores())
+
+    def load_task(self, task: str) -> dict[str, Engine]:
+        """Every ensemble of a task, by name."""
+        task_named(task)
+        repository = Repository(self._settings.models_dir)
+        stored = [repository.open(name) for name in repository.names()]
+        return {
+            ensemble.manifest.name: self.load(ensemble)
+            for ensemble in stored
+            if ensemble.manifest.task == task
+        }
+
+    def load(self, stored: StoredEnsemble) -> Engine:
+        """One ensemble, tried out; raises ModelRefused."""
+        settings = self._settings
+        return load_engine(
+            stored,
+            task_named(stored.manifest.task),
+            self.provider,
+            self.executor,
+            limits=Limits(
+                budget_tokens=settings.batch_budget_tokens,
+                slots=self.executor.threads,
+                max_wait_ms=settings.batch_max_wait_ms,
+                max_queued_tokens=settings.max_queued_tokens,
+            ),
+            call_timeout_s=settings.call_timeout_s,
+            max_document_chunks=settings.max_document_chunks,
+            clock=self._clock,
+            metrics=self._metrics,
+        )
+
+
+def _require_default(topic: RequestTopic, engines: dict[str, Engine]) -> None:
+    if topic.ensemble not in engines:
+        raise ModelRefused(
+            f"{topic.name} is answered by the ensemble {topic.ensemble!r} unless a request names "
+            f"another, and there is none for {topic.task}; there are: "
+            f"{', '.join(sorted(engines)) or 'none'}"
+        )
+
+
+def _cores() -> int:
+    """Cores this process may use, which in a container are fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+async def _refuse_to_publish(record: Outgoing) -> None:
+    raise AssertionError(f"a local pipeline has nowhere to publish to, not even {record.topic}")

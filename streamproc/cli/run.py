@@ -1,0 +1,78 @@
+"""`streamproc run`: the same pipeline over a file, without Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+
+from streamproc.bootstrap import local_pipeline
+from streamproc.cli.answering import ask_each, write_answers
+from streamproc.cli.options import with_settings
+from streamproc.cli.rows import Format, Row, read_rows
+from streamproc.clock import SystemClock
+from streamproc.errors import OperatorError, WorkerFault
+from streamproc.logs import configure_logging
+from streamproc.messages.outgoing import as_json
+from streamproc.messages.record import Record
+from streamproc.messages.request import read_request
+from streamproc.settings import Settings
+
+FLAGS = (
+    "models_dir",
+    "device",
+    "threads",
+    "max_message_bytes",
+    "batch_budget_tokens",
+    "max_document_chunks",
+    "call_timeout_s",
+    "log_level",
+    "log_format",
+)
+
+
+@with_settings(FLAGS)
+def run(
+    settings: Settings,
+    file: Annotated[Path, typer.Argument(help="JSON Lines, CSV or a text a line; - for stdin")],
+    task: Annotated[str, typer.Option(help="the task")] = "text-classification",
+    ensemble: Annotated[str | None, typer.Option(help="default: the task's topics say")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="default: stdout")] = None,
+    form: Annotated[
+        Format | None, typer.Option("--format", help="default: by the file's name")
+    ] = None,
+    outstanding: Annotated[int, typer.Option(min=1, help="requests in the works")] = 1024,
+) -> None:
+    """Answer every row of a file with local models; results come as JSON Lines in input order."""
+    configure_logging(settings)
+    asyncio.run(_run(settings, file, task, ensemble, output, form, outstanding))
+
+
+async def _run(
+    settings: Settings,
+    file: Path,
+    task: str,
+    ensemble: str | None,
+    output: Path | None,
+    form: Format | None,
+    outstanding: int,
+) -> None:
+    clock = SystemClock()
+    async with local_pipeline(settings, task, ensemble, clock) as pipeline:
+
+        async def ask(row: Row, place: int) -> dict[str, Any]:
+            value = orjson.dumps(row.request)
+            record = Record(str(file), 0, place, clock.now_ms(), None, value)
+            request = read_request(record, settings.max_message_bytes)
+            response = await pipeline.answer(record, request)
+            if response is None:
+                raise AssertionError("a row that is a JSON object always has an id")
+            return as_json(response)
+
+        try:
+            await write_answers(ask_each(read_rows(file, form), ask, outstanding), output)
+        except WorkerFault as fault:
+            raise OperatorError(f"the models can't run: {fault}") from None

@@ -1,0 +1,161 @@
+"""Asking requests and awaiting their answers: what `submit` and tests use."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Any, Self
+
+import orjson
+from aiokafka import AIOKafkaConsumer
+
+from streamproc.clock import Clock
+from streamproc.errors import OperatorError
+from streamproc.kafka.producer import Producer
+from streamproc.kafka.reading import reader, topic_partitions_of
+from streamproc.messages.record import Headers, Outgoing
+from streamproc.settings import Settings
+
+Response = dict[str, Any]
+
+
+class RequestClient:
+    """Asks on one topic, reads answers from another; an asynchronous context manager.
+
+    answer_timeout_s: the longest that nothing at all may be answered while somebody waits
+    limits:           the most bytes a record may have, by topic
+    Its ids begin with a prefix of its own, so that runs at the same time don't mix.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        *,
+        requests_topic: str,
+        responses_topic: str,
+        answer_timeout_s: float = 60.0,
+        limits: Mapping[str, int] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._requests_topic = requests_topic
+        self._responses_topic = responses_topic
+        self._answer_timeout_s = answer_timeout_s
+        self._producer = Producer(settings, clock, limits=limits)
+        self._waiting: dict[str, asyncio.Future[Response]] = {}
+        self._heard_at_s = 0.0
+        self._asked = 0
+        self._answered = 0
+        self._broken: OperatorError | None = None
+        self._open = AsyncExitStack()
+        self.prefix = uuid.uuid4().hex[:12]
+
+    async def __aenter__(self) -> Self:
+        """Raises OperatorError when no broker answers, TopicsError when a topic is missing."""
+        async with AsyncExitStack() as opening:
+            consumer = await opening.enter_async_context(reader(self._settings))
+            await topic_partitions_of(consumer, self._requests_topic)
+            answers = await topic_partitions_of(consumer, self._responses_topic)
+            consumer.assign(answers)
+            # Taken before the first request is sent, or an answer could come before them.
+            for tp, end in (await consumer.end_offsets(answers)).items():
+                consumer.seek(tp, end)
+            await self._producer.start()
+            opening.push_async_callback(self._producer.stop)
+            listening = asyncio.create_task(self._listen(consumer))
+            opening.push_async_callback(_ended, listening)
+            self._open = opening.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._open.aclose()
+
+    async def ask(
+        self, body: Mapping[str, Any], *, key: bytes | None = None, headers: Headers = ()
+    ) -> Response:
+        """The response to one request; the caller bounds how many are asked at a time.
+
+        body: as any client would send it; `id` is the client's own, and is set here
+        key:  by default the id, which spreads requests over topic-partitions
+        Raises OperatorError when nobody answers, TooLarge when the topic does not take the record.
+        """
+        if self._broken is not None:
+            raise self._broken
+        request_id = f"{self.prefix}-{self._asked}"
+        self._asked += 1
+        if not self._waiting:
+            self._heard_at_s = self._clock.monotonic_s()
+        answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+        self._waiting[request_id] = answer
+        value = orjson.dumps({**body, "id": request_id})
+        record = Outgoing(self._requests_topic, key or request_id.encode(), value, headers)
+        sending = asyncio.create_task(self._producer.send(record))
+        try:
+            # With the broker away, sending goes on for ever, and the answer is what gives up.
+            either: set[asyncio.Future[Any]] = {sending, answer}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not answer.done():
+                sending.result()
+            return await answer
+        finally:
+            sending.cancel()
+            self._waiting.pop(request_id, None)
+
+    async def _listen(self, consumer: AIOKafkaConsumer) -> None:
+        try:
+            while True:
+                batches = await consumer.getmany(timeout_ms=200, max_records=500)
+                for messages in batches.values():
+                    for message in messages:
+                        self._hear(message.value)
+                waited_s = self._clock.monotonic_s() - self._heard_at_s
+                if self._waiting and waited_s > self._answer_timeout_s:
+                    self._fail(self._nobody())
+        except Exception as error:  # noqa: BLE001 - whoever waits must learn of it
+            self._broken = OperatorError(f"reading {self._responses_topic} failed: {error}")
+            self._fail(self._broken)
+
+    def _hear(self, value: bytes | None) -> None:
+        try:
+            response = orjson.loads(value or b"null")
+        except orjson.JSONDecodeError:
+            return
+        # Others' responses come by the same topic, and ours may come twice.
+        found = response.get("id") if isinstance(response, dict) else None
+        answer = self._waiting.get(found) if isinstance(found, str) else None
+        if answer is not None and not answer.done():
+            self._answered += 1
+            self._heard_at_s = self._clock.monotonic_s()
+            answer.set_result(response)
+
+    def _fail(self, error: OperatorError) -> None:
+        for answer in self._waiting.values():
+            if not answer.done():
+                answer.set_exception(error)
+
+    def _nobody(self) -> OperatorError:
+        waited = f"{self._answer_timeout_s:g} s"
+        if self._answered == 0:
+            return OperatorError(
+                f"no worker answers on {self._requests_topic}: nothing came to "
+                f"{self._responses_topic} for {waited}; is a `streamproc worker` running with "
+                f"STREAMPROC_KAFKA_BOOTSTRAP_SERVERS={self._settings.kafka_bootstrap_servers}?"
+            )
+        return OperatorError(
+            f"answers stopped coming: {self._answered} came, then none of {len(self._waiting)} "
+            f"for {waited}; see the worker's log and its /v2/health/ready"
+        )
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait({task})

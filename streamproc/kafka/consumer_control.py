@@ -1,0 +1,59 @@
+"""What the worker asks of Faust's consumer: pause, resume, commit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import faust
+from faust.types import TP
+
+from streamproc.messages.record import TopicPartition
+
+
+class ConsumerControl:
+    """Faust's consumer in our own words."""
+
+    def __init__(self, app: faust.App) -> None:
+        self._app = app
+
+    @property
+    def generation(self) -> int:
+        """The number of the group's assignment that is in force."""
+        return int(self._app.consumer_generation_id)
+
+    def assignment(self) -> frozenset[TopicPartition]:
+        """The topic-partitions assigned to this worker."""
+        return frozenset(map(ours, self._app.consumer.assignment()))
+
+    def pause(self, topic_partitions: Iterable[TopicPartition]) -> None:
+        """Fetch no more from these; what has been fetched already still arrives.
+
+        Not `consumer.pause_partitions`: in the middle of a batch Faust then drops the rest of
+        it, and goes on behind it after the resume. Its own answer to a full buffer drops nothing.
+        """
+        for tp in topic_partitions:
+            self._app.consumer.on_buffer_full(theirs(tp))
+
+    def resume(self, topic_partitions: Iterable[TopicPartition]) -> None:
+        """Fetch from these again."""
+        for tp in topic_partitions:
+            self._app.consumer.on_buffer_drop(theirs(tp))
+
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> bool:
+        """Store offsets for the group; False when it has moved on, or the consumer has failed."""
+        consumer: Any = self._app.consumer
+        stored = await consumer._commit(  # noqa: SLF001 - the public commit adds its bookkeeping
+            {theirs(tp): offset for tp, offset in offsets.items()}
+        )
+        return bool(stored)
+
+
+def ours(tp: TP) -> TopicPartition:
+    """Faust's topic-partition as ours."""
+    return TopicPartition(tp.topic, tp.partition)
+
+
+def theirs(tp: TopicPartition) -> TP:
+    """Our topic-partition as Faust's."""
+    return TP(tp.topic, tp.topic_partition)

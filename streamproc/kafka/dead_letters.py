@@ -1,0 +1,149 @@
+"""Dead letters: what they say, and putting their originals back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Collection
+from dataclasses import dataclass
+
+from streamproc.errors import OperatorError
+from streamproc.kafka.producer import Producer
+from streamproc.kafka.reading import read_topic
+from streamproc.kafka.topics import TopicCatalogue
+from streamproc.messages.outgoing import ERROR_PREFIX, ORIGINAL_ID
+from streamproc.messages.record import Outgoing, Record
+from streamproc.settings import Settings
+
+_ORIGIN_PREFIX = "streamproc-request-"
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that was given up on, in its own words."""
+
+    record: Record
+
+    @property
+    def offset_name(self) -> str:
+        """`topic-partition:offset`, which tells it apart on its topic."""
+        return f"{self.record.topic_partition}:{self.record.offset}"
+
+    @property
+    def request_id(self) -> str:
+        """The id of the request, or where it lay when it had none."""
+        return self._header(ERROR_PREFIX + "id")
+
+    @property
+    def type(self) -> str:
+        """The kind of fault: unreadable, invalid or failed."""
+        return self._header(ERROR_PREFIX + "type")
+
+    @property
+    def title(self) -> str:
+        """The fault, the same words for each that has it."""
+        return self._header(ERROR_PREFIX + "title")
+
+    @property
+    def detail(self) -> str:
+        """What was wrong with this one."""
+        return self._header(ERROR_PREFIX + "detail")
+
+    @property
+    def request_topic(self) -> str:
+        """The topic that the request came by."""
+        return self._header(_ORIGIN_PREFIX + "topic")
+
+    def original(self, request_topics: Collection[str]) -> Outgoing:
+        """The original bytes, key and headers, to be asked again under the same id.
+
+        Raises OperatorError when it came by no described topic of requests.
+        """
+        if self.request_topic not in request_topics:
+            raise OperatorError(
+                f"dead letter {self.record.position} came by {self.request_topic!r}, which is no "
+                "described topic of requests; nothing was replayed to it"
+            )
+        ours = (ERROR_PREFIX, _ORIGIN_PREFIX)
+        kept = tuple(
+            (name, value)
+            for name, value in self.record.headers
+            if not name.startswith(ours) and name != ORIGINAL_ID
+        )
+        original_id = (ORIGINAL_ID, self.request_id.encode())
+        return Outgoing(
+            self.request_topic, self.record.key, self.record.value, (*kept, original_id)
+        )
+
+    def _header(self, name: str) -> str:
+        return (self.record.header(name) or b"").decode("utf-8", "replace")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which dead letters; what is empty selects all.
+
+    offsets: names as `DeadLetter.offset_name` gives them
+    """
+
+    ids: frozenset[str] = frozenset()
+    offsets: frozenset[str] = frozenset()
+    types: frozenset[str] = frozenset()
+
+    def has(self, letter: DeadLetter) -> bool:
+        """The letter is among those selected."""
+        return (
+            (not self.ids or letter.request_id in self.ids)
+            and (not self.offsets or letter.offset_name in self.offsets)
+            and (not self.types or letter.type in self.types)
+        )
+
+
+async def dead_letters(
+    settings: Settings, topic: str, selection: Selection | None = None
+) -> AsyncIterator[DeadLetter]:
+    """The dead letters of a topic, those of the moment reading began."""
+    async for record in read_topic(settings, topic):
+        letter = DeadLetter(record)
+        if selection is None or selection.has(letter):
+            yield letter
+
+
+async def dead_letter_at(settings: Settings, topic: str, offset_name: str) -> DeadLetter:
+    """The dead letter at `topic-partition:offset`. Raises OperatorError when there is none."""
+    number, _, offset = offset_name.partition(":")
+    if not (number.isdecimal() and offset.isdecimal()):
+        raise OperatorError(f"{offset_name!r} is no topic-partition:offset, such as 3:17")
+    start = {int(number): int(offset)}
+    async for record in read_topic(settings, topic, start):
+        if record.offset == int(offset):
+            return DeadLetter(record)
+        break
+    raise OperatorError(
+        f"no dead letter at {offset_name} of {topic}; `streamproc dlq list` has all"
+    )
+
+
+async def replay(
+    settings: Settings,
+    topic: str,
+    selection: Selection,
+    *,
+    catalogue: TopicCatalogue,
+    producer: Producer | None,
+    replayed: Callable[[DeadLetter], object],
+    most: int | None = None,
+) -> int:
+    """Ask dead letters again; how many. Without a producer, only tell which would be.
+
+    Bounded by the end of the topic when it begins: a letter that fails again is not met twice.
+    """
+    request_topics = {described.name for described in catalogue.requests()}
+    count = 0
+    async for letter in dead_letters(settings, topic, selection):
+        if most is not None and count >= most:
+            break
+        original = letter.original(request_topics)
+        if producer is not None:
+            await producer.send(original)
+        replayed(letter)
+        count += 1
+    return count

@@ -1,0 +1,90 @@
+"""The Faust application: settings that keep offsets in our hands, one agent a request topic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+import faust
+from faust.types import EventT, StreamT
+
+from streamproc.kafka.security import bootstrap_servers, faust_credentials
+from streamproc.messages.record import Record
+from streamproc.settings import Settings
+
+Accept = Callable[[EventT], None]
+
+# Faust reads its settings from the environment unless given another mapping, and takes an empty
+# one for none.
+_NO_ENVIRONMENT = {"": ""}
+
+
+class _App(faust.App):  # type: ignore[misc]
+    async def on_first_start(self) -> None:
+        """Make no folders: a worker keeps nothing on disk."""
+
+
+def build_app(settings: Settings, accept: dict[str, Accept]) -> faust.App:
+    """An app that hands every event of a topic to `accept[topic]`, at once and on the loop.
+
+    Offsets are not acknowledged to Faust, whose bookkeeping commits past unfinished events
+    (faust-streaming#606): topics are made with `acks=False`, and the worker commits by itself.
+    """
+    app = _App(
+        settings.group_id,
+        env=_NO_ENVIRONMENT,
+        broker=[f"kafka://{server}" for server in bootstrap_servers(settings)],
+        broker_credentials=faust_credentials(settings),
+        broker_client_id=settings.group_id,
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=settings.session_timeout_s / 6,
+        broker_request_timeout=max(60.0, settings.session_timeout_s * 2),
+        broker_max_poll_interval=300.0,
+        broker_max_poll_records=256,
+        broker_commit_interval=1.0,
+        consumer_auto_offset_reset="earliest",
+        consumer_metadata_max_age_ms=5000,
+        stream_buffer_maxsize=256,
+        stream_wait_empty=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        web_enabled=False,
+        store="memory://",
+        autodiscover=False,
+        key_serializer="raw",
+        value_serializer="raw",
+    )
+    for name, accept_event in accept.items():
+        topic = app.topic(
+            name, key_serializer="raw", value_serializer="raw", acks=False, allow_empty=True
+        )
+        app.agent(topic, name=f"streamproc.{name}")(_taking(accept_event))
+    return app
+
+
+def _taking(accept: Accept) -> Callable[[StreamT], Coroutine[Any, Any, None]]:
+    async def take(stream: StreamT) -> None:
+        # One at a time: a larger take would wait for a time-out before it hands over a few.
+        async for events in stream.noack_take(1, within=None):
+            for event in events:
+                accept(event)
+
+    return take
+
+
+def to_record(event: EventT) -> Record:
+    """The record of a Faust event."""
+    message: Any = event.message
+    headers: Any = message.headers or ()
+    pairs: Sequence[tuple[str, bytes | None]] = (
+        tuple(headers.items()) if isinstance(headers, dict) else headers
+    )
+    return Record(
+        topic=message.topic,
+        topic_partition=message.partition,
+        offset=message.offset,
+        timestamp_ms=round((message.timestamp or 0) * 1000),
+        key=message.key,
+        value=message.value,
+        headers=tuple((name, value or b"") for name, value in pairs),
+    )

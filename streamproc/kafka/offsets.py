@@ -1,0 +1,104 @@
+"""Which offsets may be committed: the low watermark of every assigned topic-partition. No I/O."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from streamproc.messages.record import TopicPartition
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """One delivery of one record; what `finish` is told."""
+
+    topic_partition: TopicPartition
+    offset: int
+    generation: int
+
+
+@dataclass(slots=True)
+class _Assignment:
+    generation: int
+    unfinished: deque[int] = field(default_factory=deque)  # in order of arrival; may hold finished
+    finished: set[int] = field(default_factory=set)  # those of them not yet passed
+    last_delivered: int = -1
+    low_watermark: int | None = None
+
+
+class OffsetTracker:
+    """The requests in hand, by topic-partition, in order of arrival.
+
+    A record delivered again after a reassignment is a new ticket, and a ticket of an earlier
+    assignment changes nothing: its topic-partition may be another worker's by now.
+    """
+
+    def __init__(self) -> None:
+        self._assigned: dict[TopicPartition, _Assignment] = {}
+
+    def assign(self, topic_partitions: Iterable[TopicPartition], generation: int) -> None:
+        """What is assigned from now on, all of it; said again for a generation, nothing changes."""
+        kept = self._assigned
+        self._assigned = {
+            tp: kept[tp]
+            if tp in kept and kept[tp].generation == generation
+            else _Assignment(generation)
+            for tp in topic_partitions
+        }
+
+    def revoke(self, topic_partitions: Iterable[TopicPartition]) -> None:
+        """Forget topic-partitions that are no longer ours."""
+        for tp in topic_partitions:
+            self._assigned.pop(tp, None)
+
+    def deliver(self, tp: TopicPartition, offset: int, generation: int) -> Ticket | None:
+        """A ticket for a record that arrived; None: not ours, in hand already, or passed.
+
+        Offsets have gaps: compaction and transactions leave some out. They come in rising order;
+        one that comes late takes its place in that order, and holds the low watermark back.
+        """
+        assignment = self._assigned.get(tp)
+        if assignment is None or assignment.generation != generation:
+            return None
+        if offset > assignment.last_delivered:
+            assignment.last_delivered = offset
+            assignment.unfinished.append(offset)
+        elif offset < (assignment.low_watermark or 0) or offset in assignment.unfinished:
+            return None
+        else:
+            assignment.unfinished.insert(bisect_left(assignment.unfinished, offset), offset)
+        return Ticket(tp, offset, generation)
+
+    def finish(self, ticket: Ticket) -> bool:
+        """The record's response is stored; False: the ticket is stale, or was finished before."""
+        assignment = self._assigned.get(ticket.topic_partition)
+        if assignment is None or assignment.generation != ticket.generation:
+            return False
+        unfinished, finished = assignment.unfinished, assignment.finished
+        if ticket.offset in finished or ticket.offset < (assignment.low_watermark or 0):
+            return False
+        finished.add(ticket.offset)
+        while unfinished and unfinished[0] in finished:
+            passed = unfinished.popleft()
+            finished.discard(passed)
+            assignment.low_watermark = passed + 1
+        return True
+
+    def committable(self) -> dict[TopicPartition, int]:
+        """The low watermark, where it has moved since the assignment: the next offset to read."""
+        return {
+            tp: assignment.low_watermark
+            for tp, assignment in self._assigned.items()
+            if assignment.low_watermark is not None
+        }
+
+    def oldest_unfinished(self, tp: TopicPartition) -> int | None:
+        """The offset that holds the low watermark back; None: nothing does."""
+        assignment = self._assigned.get(tp)
+        return assignment.unfinished[0] if assignment and assignment.unfinished else None
+
+    def assigned(self) -> frozenset[TopicPartition]:
+        """The topic-partitions that are ours."""
+        return frozenset(self._assigned)

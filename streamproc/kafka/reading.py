@@ -1,0 +1,94 @@
+"""Reading a topic as it stands: from an offset to the end offsets of the moment it began."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka import TopicPartition as ClientTopicPartition
+from aiokafka.errors import KafkaError
+
+from streamproc.errors import OperatorError, TopicsError
+from streamproc.kafka.security import connection_options
+from streamproc.messages.record import Record
+from streamproc.settings import Settings
+
+
+@asynccontextmanager
+async def reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
+    """A started consumer without a group: it commits nothing and disturbs nobody."""
+    consumer = AIOKafkaConsumer(
+        **connection_options(settings),
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=100,
+    )
+    try:
+        await consumer.start()
+    except KafkaError as error:
+        await consumer.stop()
+        raise OperatorError(
+            f"no Kafka at {settings.kafka_bootstrap_servers}: {error}; start one "
+            "(`streamproc broker`), or set STREAMPROC_KAFKA_BOOTSTRAP_SERVERS"
+        ) from None
+    try:
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+async def topic_partitions_of(consumer: AIOKafkaConsumer, topic: str) -> list[ClientTopicPartition]:
+    """All topic-partitions of a topic; raises TopicsError when it does not exist."""
+    if topic not in await consumer.topics():
+        raise TopicsError(f"topic {topic} does not exist; `streamproc topics apply` makes it")
+    # A consumer knows the topic-partitions of topics it is assigned; asking an offset waits for it.
+    first = ClientTopicPartition(topic, 0)
+    consumer.assign([first])
+    await consumer.end_offsets([first])
+    return [
+        ClientTopicPartition(topic, number)
+        for number in sorted(consumer.partitions_for_topic(topic) or ())
+    ]
+
+
+async def read_topic(
+    settings: Settings, topic: str, start: Mapping[int, int] | None = None
+) -> AsyncIterator[Record]:
+    """Every record of a topic that was there when reading began, by topic-partition in order.
+
+    start: the offset to begin at, by number of topic-partition; the first one where not given.
+           Only the topic-partitions named are read when it is given.
+    """
+    async with reader(settings) as consumer:
+        chosen = await topic_partitions_of(consumer, topic)
+        if start is not None:
+            chosen = [tp for tp in chosen if tp.partition in start]
+        consumer.assign(chosen)
+        firsts = await consumer.beginning_offsets(chosen)
+        ends = await consumer.end_offsets(chosen)
+        for tp in chosen:
+            wanted = (start or {}).get(tp.partition, 0)
+            consumer.seek(tp, max(wanted, firsts[tp]))
+        unread = {tp for tp in chosen if await consumer.position(tp) < ends[tp]}
+        while unread:
+            batches = await consumer.getmany(*unread, timeout_ms=500)
+            for tp, messages in batches.items():
+                for message in messages:
+                    if message.offset < ends[tp]:
+                        yield as_record(message)
+            unread = {tp for tp in unread if await consumer.position(tp) < ends[tp]}
+
+
+def as_record(message: Any) -> Record:
+    """A record of aiokafka as ours."""
+    return Record(
+        topic=message.topic,
+        topic_partition=message.partition,
+        offset=message.offset,
+        timestamp_ms=message.timestamp,
+        key=message.key,
+        value=message.value,
+        headers=tuple((name, value or b"") for name, value in message.headers),
+    )

@@ -1,0 +1,117 @@
+"""Requests being handled: one task each, owned here, until finished or given up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Container
+from typing import Final, Protocol
+
+import structlog
+
+from streamproc.clock import Clock
+from streamproc.kafka.backoff import backoff_s
+from streamproc.kafka.offsets import Ticket
+from streamproc.messages.record import Record, TopicPartition
+
+_log = structlog.get_logger(__name__)
+
+ATTEMPTS: Final = 4
+
+
+class Handler(Protocol):
+    """The whole way of one request."""
+
+    async def __call__(self, record: Record) -> None:
+        """Returns once the response is stored by the broker; never raises for a bad record."""
+        ...
+
+
+class RequestsInFlight:
+    """Runs handlers, and says which are done.
+
+    finished: called with the ticket and record of a request whose handler returned
+    ended:    called for every request that is no longer in flight, whatever became of it
+    failed:   called when a handler keeps raising: a bug, and its request must not be lost
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        finished: Callable[[Ticket], object],
+        ended: Callable[[Ticket, Record], object],
+        failed: Callable[[Record, Exception], object],
+    ) -> None:
+        self._clock = clock
+        self._finished = finished
+        self._ended = ended
+        self._failed = failed
+        self._tasks: dict[Ticket, asyncio.Task[None]] = {}
+        self.handler_errors = 0
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def start(self, ticket: Ticket, record: Record, handler: Handler) -> None:
+        """Begin with a request, without waiting for it."""
+        task = asyncio.create_task(self._handle(ticket, record, handler))
+        self._tasks[ticket] = task
+
+        # Also when the task was cancelled before its first step, which no `finally` would see.
+        def end(_: asyncio.Task[None]) -> None:
+            del self._tasks[ticket]
+            self._ended(ticket, record)
+
+        task.add_done_callback(end)
+
+    async def drain(self, within_s: float, among: Container[TopicPartition] | None = None) -> bool:
+        """Wait for requests to finish; False when time ran out before all had."""
+        tasks = self._of(among)
+        if tasks:
+            await asyncio.wait(tasks, timeout=within_s)
+        return all(task.done() for task in tasks)
+
+    async def give_up(self, among: Container[TopicPartition] | None = None) -> int:
+        """Cancel requests; returns how many, once each has ended (at most five seconds)."""
+        tasks = self._of(among)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=5)
+        return len(tasks)
+
+    def _of(self, among: Container[TopicPartition] | None) -> list[asyncio.Task[None]]:
+        return [
+            task
+            for ticket, task in self._tasks.items()
+            if among is None or ticket.topic_partition in among
+        ]
+
+    async def _handle(self, ticket: Ticket, record: Record, handler: Handler) -> None:
+        for attempt, wait_s in enumerate(backoff_s(), start=1):
+            try:
+                await handler(record)
+            except Exception as error:  # noqa: BLE001 - a bug: the request must still not be lost
+                self.handler_errors += 1
+                _log.error(
+                    "the handler raised",
+                    position=record.position,
+                    attempt=attempt,
+                    error=type(error).__name__,
+                    # The frames, not the message: that may quote what the user sent.
+                    where=_where(error),
+                )
+                if attempt == ATTEMPTS:
+                    self._failed(record, error)
+                    return
+                await self._clock.sleep(wait_s)
+            else:
+                self._finished(ticket)
+                return
+
+
+def _where(error: Exception) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}" if trace else "unknown"

@@ -1,0 +1,112 @@
+"""Topics in Kafka: what is there, what is missing, and making that. Nothing is ever altered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any, Self
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from streamproc.errors import OperatorError, TopicsError
+from streamproc.kafka.security import connection_options
+from streamproc.kafka.topic_drift import Drift, FoundTopic, drift
+from streamproc.kafka.topics import Topic
+from streamproc.settings import Settings
+
+_MOST_REPLICAS = 3
+
+
+class TopicAdmin:
+    """An asynchronous context manager over Kafka's administration.
+
+    Raises OperatorError on entry when no broker answers.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._admin: AIOKafkaAdminClient | None = None
+
+    async def __aenter__(self) -> Self:
+        admin = AIOKafkaAdminClient(**connection_options(self._settings))
+        try:
+            await admin.start()
+        except KafkaError as error:
+            await admin.close()
+            raise OperatorError(
+                f"no Kafka at {self._settings.kafka_bootstrap_servers}: {error}; start one "
+                "(`streamproc broker`), or set STREAMPROC_KAFKA_BOOTSTRAP_SERVERS"
+            ) from None
+        self._admin = admin
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._admin is not None:
+            await self._admin.close()
+
+    async def found(self, names: Iterable[str]) -> dict[str, FoundTopic]:
+        """Those of the named topics that exist."""
+        admin = self._started()
+        there = set(await admin.list_topics()) & set(names)
+        if not there:
+            return {}
+        described = await admin.describe_topics(sorted(there))
+        resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in sorted(there)]
+        configs: dict[str, dict[str, str]] = {}
+        for response in await admin.describe_configs(resources):
+            for code, message, _, name, entries in response.resources:
+                if code:
+                    raise TopicsError(f"{name}: its settings can't be read: {message}")
+                configs[name] = {entry[0]: entry[1] for entry in entries}
+        return {
+            topic["topic"]: FoundTopic(
+                topic["topic"], len(topic["partitions"]), configs.get(topic["topic"], {})
+            )
+            for topic in described
+        }
+
+    async def drift(self, described: Iterable[Topic]) -> list[Drift]:
+        """How Kafka's topics differ from those described."""
+        topics = list(described)
+        found = await self.found(topic.name for topic in topics)
+        return drift(topics, found, self._settings.max_message_bytes)
+
+    async def create_missing(self, described: Iterable[Topic]) -> list[str]:
+        """Make the topics that are missing; their names. Raises TopicsError when Kafka refuses."""
+        topics = list(described)
+        found = await self.found(topic.name for topic in topics)
+        missing = [topic for topic in topics if topic.name not in found]
+        if not missing:
+            return []
+        admin = self._started()
+        brokers = (await admin.describe_cluster())["brokers"]
+        replicas = min(_MOST_REPLICAS, len(brokers))
+        response = await admin.create_topics([self._new(topic, replicas) for topic in missing])
+        created = []
+        for name, code, *message in response.topic_errors:
+            error = for_code(code)
+            if code and error is not TopicAlreadyExistsError:
+                said = (message[0] if message else None) or error.__name__
+                raise TopicsError(f"{name}: Kafka did not make it: {said}")
+            if not code:
+                created.append(name)
+        return created
+
+    def _new(self, topic: Topic, replicas: int) -> NewTopic:
+        return NewTopic(
+            topic.name,
+            topic.topic_partitions,
+            replicas,
+            topic_configs=topic.wanted_config(self._settings.max_message_bytes),
+        )
+
+    def _started(self) -> Any:
+        assert self._admin is not None, "use it as an asynchronous context manager"  # noqa: S101
+        return self._admin

@@ -1,0 +1,169 @@
+"""Topics as code: the YAML descriptions, loaded and checked against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from streamproc.errors import TopicsError
+from streamproc.kafka.sizes import TopicKind, topic_max_bytes
+from streamproc.messages.lane import Lane
+from streamproc.settings import Settings
+
+TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
+
+
+class Topic(BaseModel):
+    """One topic, as its YAML describes it.
+
+    topic_partitions: Kafka's, not the corpus's
+    config:           further settings of the topic, in Kafka's names
+    schema_file, examples: paths below the folder of the descriptions
+    """
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    name: TopicName
+    description: str = Field(min_length=10)
+    kind: TopicKind
+    task: str = Field(min_length=1)
+    topic_partitions: int = Field(12, ge=1, le=10_000)
+    retention_ms: int = Field(ge=-1)
+    config: dict[str, str] = Field(default_factory=dict)
+    schema_file: str = Field(min_length=1)
+    examples: list[str] = Field(min_length=1)
+
+    def wanted_config(self, max_message_bytes: int) -> dict[str, str]:
+        """The settings that Kafka should have for it, in Kafka's names."""
+        return {
+            "retention.ms": str(self.retention_ms),
+            "max.message.bytes": str(topic_max_bytes(self.kind, max_message_bytes)),
+            **self.config,
+        }
+
+
+class RequestTopic(Topic):
+    """A topic that requests come by.
+
+    ensemble:       answers requests that name none
+    responses, dlq: the topics that answers and dead letters go to
+    """
+
+    kind: Literal["requests", "bulk"]
+    ensemble: str = Field(min_length=1)
+    responses: TopicName
+    dlq: TopicName
+
+    @property
+    def lane(self) -> Lane:
+        """The lane of its requests."""
+        return Lane.BULK if self.kind == "bulk" else Lane.INTERACTIVE
+
+
+class OutcomeTopic(Topic):
+    """A topic that what became of requests goes to."""
+
+    kind: Literal["responses", "dlq"]
+
+
+_DESCRIPTION: TypeAdapter[RequestTopic | OutcomeTopic] = TypeAdapter(
+    Annotated[RequestTopic | OutcomeTopic, Field(discriminator="kind")]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TopicCatalogue:
+    """All described topics, by name; `folder` is where schemas and examples are found."""
+
+    folder: Path
+    topics: Mapping[str, Topic]
+
+    def requests(self, task: str | None = None) -> list[RequestTopic]:
+        """The topics that take a task's requests, or any, interactive first.
+
+        Raises TopicsError when none does.
+        """
+        found = [
+            topic
+            for topic in self.topics.values()
+            if isinstance(topic, RequestTopic) and task in (None, topic.task)
+        ]
+        if not found:
+            tasks = ", ".join(sorted({topic.task for topic in self.topics.values()})) or "none"
+            raise TopicsError(
+                f"no topic in {self.folder} takes requests for {task!r}; described: {tasks}"
+            )
+        return sorted(found, key=lambda topic: topic.lane)
+
+    def request_topic(self, task: str, lane: Lane) -> RequestTopic:
+        """The topic of a task's requests on a lane; raises TopicsError when there is none."""
+        for topic in self.requests(task):
+            if topic.lane is lane:
+                return topic
+        raise TopicsError(f"no topic in {self.folder} takes {lane.name.lower()} {task!r} requests")
+
+    def of_kind(self, kind: TopicKind, task: str | None = None) -> list[Topic]:
+        """The topics of one kind, of one task or of all."""
+        return [
+            topic
+            for topic in self.topics.values()
+            if topic.kind == kind and task in (None, topic.task)
+        ]
+
+    def limits(self, settings: Settings) -> dict[str, int]:
+        """The most bytes a record may have, by topic."""
+        return {
+            name: int(topic.wanted_config(settings.max_message_bytes)["max.message.bytes"])
+            for name, topic in self.topics.items()
+        }
+
+
+def load_topics(folder: Path) -> TopicCatalogue:
+    """Every `*.yaml` of a folder. Raises TopicsError naming the file and the field."""
+    files = sorted(folder.glob("*.yaml"))
+    if not files:
+        raise TopicsError(f"no topics are described in {folder} (STREAMPROC_TOPICS_DIR)")
+    topics: dict[str, Topic] = {}
+    for file in files:
+        topic = _load(file)
+        if topic.name in topics:
+            raise TopicsError(f"{file}: name: {topic.name} is described twice")
+        topics[topic.name] = topic
+    catalogue = TopicCatalogue(folder, topics)
+    _check_references(catalogue)
+    return catalogue
+
+
+def _load(file: Path) -> Topic:
+    try:
+        content: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
+        return _DESCRIPTION.validate_python(content)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise TopicsError(f"{file}: not readable as YAML: {error}") from None
+    except ValidationError as error:
+        # The first part of a place is the kind, by which the form was chosen.
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc'][1:])) or 'kind'}: {fault['msg']}"
+            for fault in error.errors(include_url=False)
+        )
+        raise TopicsError(f"{file}: {faults}") from None
+
+
+def _check_references(catalogue: TopicCatalogue) -> None:
+    for topic in catalogue.topics.values():
+        if isinstance(topic, RequestTopic):
+            for field, name in (("responses", topic.responses), ("dlq", topic.dlq)):
+                named = catalogue.topics.get(name)
+                if named is None or named.kind != field or named.task != topic.task:
+                    raise TopicsError(
+                        f"{catalogue.folder}: {topic.name}: {field}: {name!r} is not a described "
+                        f"topic of kind {field} and task {topic.task}"
+                    )
+        for path in (topic.schema_file, *topic.examples):
+            if not (catalogue.folder / path).is_file():
+                raise TopicsError(f"{catalogue.folder}: {topic.name}: {path} does not exist")

@@ -1,0 +1,1 @@
+"""Training, export and quantisation of members; the only package that imports torch."""

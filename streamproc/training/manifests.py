@@ -1,0 +1,117 @@
+"""Writing an ensemble's manifest: what the model repository reads before it loads anything."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from streamproc.training.scoring import WindowSize
+
+TomlValue = str | int | float | Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class MemberEntry:
+    """One `[[members]]` of a manifest.
+
+    weight:     of the members' weights, which sum to 1; used by the strategy "weighted"
+    provenance: base, corpus: what the member was made from
+    metrics:    by name, measured on validation data
+    """
+
+    name: str
+    version: str
+    file: Path
+    precision: str
+    weight: float
+    provenance: Mapping[str, str]
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class EnsembleEntry:
+    """What a manifest says about the ensemble as a whole."""
+
+    name: str
+    task: str
+    description: str
+    labels: Sequence[str]
+    licence: str
+    window: WindowSize = field(default_factory=WindowSize)
+    strategy: str = "mean"
+
+
+def write_manifest(
+    folder: Path, ensemble: EnsembleEntry, tokenizer: Path, members: Sequence[MemberEntry]
+) -> Path:
+    """Write `manifest.toml` into an ensemble's folder, with the digests of the files beside it.
+
+    tokenizer, members' files: inside the folder; written relative to it
+    """
+    sections: list[tuple[str, Mapping[str, TomlValue]]] = [
+        (
+            "",
+            {
+                "format": 1,
+                "name": ensemble.name,
+                "task": ensemble.task,
+                "description": ensemble.description,
+                "labels": ensemble.labels,
+                "licence": ensemble.licence,
+            },
+        ),
+        (
+            "[tokenizer]",
+            {"file": tokenizer.relative_to(folder).as_posix(), "sha256": sha256(tokenizer)},
+        ),
+        (
+            "[window]",
+            {
+                "max_tokens": ensemble.window.max_tokens,
+                "overlap_tokens": ensemble.window.overlap_tokens,
+            },
+        ),
+        ("[combine]", {"strategy": ensemble.strategy}),
+    ]
+    for member in members:
+        entry: Mapping[str, TomlValue] = {
+            "name": member.name,
+            "version": member.version,
+            "file": member.file.relative_to(folder).as_posix(),
+            "sha256": sha256(member.file),
+            "size_bytes": member.file.stat().st_size,
+            "precision": member.precision,
+            "labels": ensemble.labels,
+            "weight": round(member.weight, 4),
+        }
+        sections.append(("[[members]]", entry))
+        sections.append(("[members.provenance]", member.provenance))
+        sections.append(("[members.metrics]", {k: round(v, 4) for k, v in member.metrics.items()}))
+    path = folder / "manifest.toml"
+    path.write_text("\n".join(map(_section, sections)), encoding="utf-8")
+    return path
+
+
+def sha256(path: Path) -> str:
+    """A file's SHA-256, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _section(section: tuple[str, Mapping[str, TomlValue]]) -> str:
+    title, values = section
+    lines = [title] if title else []
+    lines += [f"{key} = {_written(value)}" for key, value in values.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _written(value: TomlValue) -> str:
+    if isinstance(value, str):
+        # A JSON string is a TOML string, but for DEL, which TOML wants escaped.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, int | float):
+        return repr(value)
+    return f"[{', '.join(map(_written, value))}]"

@@ -1,0 +1,65 @@
+"""`/v2/health/live`, `/v2/health/ready` and `/metrics`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import orjson
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+from streamproc.errors import SettingsError
+
+Ready = Callable[[], Sequence[str]]
+"""Why the worker is not ready, a sentence each; none when it is."""
+
+
+def build_app(ready: Ready, registry: CollectorRegistry) -> web.Application:
+    """The application; paths as the Open Inference Protocol names them."""
+
+    async def live(_: web.Request) -> web.Response:
+        # Answering at all shows that the event loop turns.
+        return _json({"live": True})
+
+    async def is_ready(_: web.Request) -> web.Response:
+        reasons = list(ready())
+        return _json({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(
+            body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
+        )
+
+    app = web.Application()
+    app.add_routes(
+        [
+            web.get("/v2/health/live", live),
+            web.get("/v2/health/ready", is_ready),
+            web.get("/metrics", metrics),
+        ]
+    )
+    return app
+
+
+@asynccontextmanager
+async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[str]:
+    """Serve the application meanwhile; yields its address. Raises SettingsError on a busy port."""
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            raise SettingsError(
+                f"can't listen on {host}:{port}: {error.strerror}; choose another with "
+                "STREAMPROC_WEB_HOST and STREAMPROC_WEB_PORT (0 takes any free port)"
+            ) from None
+        bound = runner.addresses[0]
+        yield f"http://{bound[0]}:{bound[1]}"
+    finally:
+        await runner.cleanup()
+
+
+def _json(body: object, status: int = 200) -> web.Response:
+    return web.Response(body=orjson.dumps(body), status=status, content_type="application/json")

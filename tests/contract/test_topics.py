@@ -1,0 +1,174 @@
+"""The shipped topic descriptions, schemas and examples agree with each other and with the code."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, get_args
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from streamproc.errors import Invalid
+from streamproc.kafka.dead_letters import DeadLetter
+from streamproc.kafka.topics import load_topics
+from streamproc.messages.cloudevents import STRUCTURED
+from streamproc.messages.outgoing import asdict_shallow, dead_letter, response_record
+from streamproc.messages.record import Record
+from streamproc.messages.request import Refused, Request, RequestFields, read_request
+from streamproc.messages.response import (
+    Coverage,
+    ErrorType,
+    Fault,
+    MemberReport,
+    MemberStatus,
+    Response,
+    Status,
+    Timing,
+)
+from streamproc.settings import Settings
+from streamproc.tasks.catalogue import task_named
+from streamproc.tasks.task import validated
+from streamproc.tasks.text_classification import TextClassificationParams, TextInputs
+
+CATALOGUE = load_topics(Settings().topics_dir)
+EXAMPLES = [
+    pytest.param(topic, path, id=f"{topic.kind}-{Path(path).stem}")
+    for topic in CATALOGUE.topics.values()
+    for path in topic.examples
+]
+REQUEST_SCHEMA: dict[str, Any] = json.loads(
+    (CATALOGUE.folder / "schemas/text-classification.request.v1.json").read_text()
+)
+RESPONSE_SCHEMA: dict[str, Any] = json.loads(
+    (CATALOGUE.folder / "schemas/text-classification.response.v1.json").read_text()
+)
+REQUEST = Draft202012Validator(REQUEST_SCHEMA)
+RESPONSE = Draft202012Validator(RESPONSE_SCHEMA)
+
+
+def load(path: str) -> Any:
+    return json.loads((CATALOGUE.folder / path).read_text(encoding="utf-8"))
+
+
+def record_of(body: object, *, structured: bool = False) -> Record:
+    headers = (("content-type", STRUCTURED.encode()),) if structured else ()
+    return Record("t", 0, 0, 1_700_000_000_000, None, orjson.dumps(body), headers)
+
+
+def is_accepted(body: object, *, structured: bool = False) -> bool:
+    request = read_request(record_of(body, structured=structured), 1 << 20)
+    if isinstance(request, Refused):
+        return False
+    try:
+        validated(TextInputs, request.inputs)
+        validated(TextClassificationParams, request.params, "params")
+    except Invalid:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("topic", CATALOGUE.topics.values(), ids=lambda topic: str(topic.name))
+def test_a_topic_is_described_in_a_file_of_its_name(topic: Any) -> None:
+    assert (CATALOGUE.folder / f"{topic.name}.yaml").is_file()
+
+
+@pytest.mark.parametrize("path", sorted((CATALOGUE.folder / "schemas").glob("*.json")), ids=str)
+def test_a_schema_is_a_valid_schema(path: Path) -> None:
+    Draft202012Validator.check_schema(json.loads(path.read_text()))
+
+
+def test_every_example_and_schema_belongs_to_a_topic() -> None:
+    named = {p for t in CATALOGUE.topics.values() for p in (*t.examples, t.schema_file)}
+    there = {str(path.relative_to(CATALOGUE.folder)) for path in CATALOGUE.folder.glob("*/*.json")}
+    assert there == named
+
+
+@pytest.mark.parametrize(("topic", "path"), EXAMPLES)
+def test_an_example_fits_its_schema(topic: Any, path: str) -> None:
+    Draft202012Validator(load(topic.schema_file)).validate(load(path))
+
+
+@pytest.mark.parametrize(("topic", "path"), EXAMPLES)
+def test_an_example_is_what_the_code_takes_or_makes(topic: Any, path: str) -> None:
+    body = load(path)
+    if topic.kind in ("requests", "bulk"):
+        assert is_accepted(body, structured="specversion" in body)
+    elif topic.kind == "responses":
+        response = response_from(body)
+        made = response_record(record_of({}), response, form_plain(), "t", 0)
+        assert orjson.loads(made.value or b"") == body
+    else:
+        headers = tuple((name, text.encode()) for name, text in body["headers"].items())
+        value = base64.b64decode(body["value"])
+        letter = DeadLetter(Record("d", 0, 0, 0, body["key"].encode(), value, headers))
+        position = (letter.request_topic, int(body["headers"]["streamproc-request-partition"]))
+        came = Record(*position, 1207, 0, b"shop-1", value, headers[:1])
+        fault = Fault("invalid", letter.title, letter.detail)
+        assert dead_letter(came, fault, letter.request_id, "d").headers == headers
+
+
+def form_plain() -> Any:
+    request = read_request(record_of({"text": ""}), 1 << 20)
+    assert isinstance(request, Request)
+    return request.envelope.form
+
+
+def response_from(body: dict[str, Any]) -> Response:
+    nested: dict[str, Any] = {"coverage": Coverage, "timing": Timing, "error": Fault}
+    values = {name: nested[name](**v) if name in nested else v for name, v in body.items()}
+    values["members"] = tuple(MemberReport(**member) for member in body["members"])
+    return Response(**values)
+
+
+def test_the_request_schema_names_the_fields_the_code_knows() -> None:
+    described = REQUEST_SCHEMA["$defs"]["request"]["properties"].keys()
+    assert described == RequestFields.model_fields.keys() | TextInputs.model_fields.keys()
+    params = REQUEST_SCHEMA["$defs"]["params"]["properties"].keys()
+    assert params == TextClassificationParams.model_fields.keys()
+    assert task_named("text-classification").name == "text-classification"
+
+
+def test_the_response_schema_names_the_fields_the_code_writes() -> None:
+    described = RESPONSE_SCHEMA["properties"]
+    assert described.keys() == {field.name for field in fields(Response)}
+    assert described.keys() == asdict_shallow(Response("i", "t", "ok")).keys()
+    for name, kind in (("coverage", Coverage), ("timing", Timing), ("error", Fault)):
+        assert described[name]["properties"].keys() == {field.name for field in fields(kind)}
+    member = RESPONSE_SCHEMA["$defs"]["member"]["properties"]
+    assert member.keys() == asdict(MemberReport("n", "v", "ok")).keys()
+    assert described["status"]["enum"] == list(get_args(Status))
+    assert described["error"]["properties"]["type"]["enum"] == list(get_args(ErrorType))
+    assert member["status"]["enum"] == list(get_args(MemberStatus))
+
+
+ANY = st.none() | st.booleans() | st.integers(-3, 10**9) | st.text(max_size=4) | st.just([])
+MAYBE_VALID = {
+    "id": ANY | st.just("a" * 256) | st.just("a" * 257),
+    "text": ANY | st.text(),
+    "ensemble": ANY | st.sampled_from(["sentiment", "../x", "Upper", "a" * 65]),
+    "deadline_ms": ANY | st.sampled_from([0, 1, 604_800_000, 604_800_001, 1.5]),
+    "metadata": ANY,
+    "params": ANY
+    | st.fixed_dictionaries(
+        {},
+        optional={
+            "aggregation": ANY | st.sampled_from(["mean", "max", "vote", "first"]),
+            "combine": ANY | st.sampled_from(["mean", "logit_mean", "weighted", "vote"]),
+            "return_members": ANY,
+            "truncate": ANY,
+            "top_k": ANY | st.sampled_from([0, 1, 5, 100_000, 100_001]),
+            "unknown": ANY,
+        },
+    ),
+}
+
+
+@given(st.fixed_dictionaries({}, optional=MAYBE_VALID))
+def test_the_schema_accepts_exactly_the_requests_that_the_code_accepts(body: object) -> None:
+    assert REQUEST.is_valid(body) == is_accepted(body)

@@ -1,0 +1,8 @@
+"""Hypothesis on a machine that may be busy: no example is too slow, only wrong."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("streamproc", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("streamproc")

@@ -1,0 +1,123 @@
+"""The offset tracker as a state machine: what may be committed, whatever the order of events."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from streamproc.kafka.offsets import OffsetTracker, Ticket
+from streamproc.messages.record import TopicPartition
+
+PLACES = [TopicPartition("a", 0), TopicPartition("a", 1), TopicPartition("b", 0)]
+PLACE = st.sampled_from(PLACES)
+
+
+class TrackedOffsets(RuleBasedStateMachine):
+    """The tracker beside a model that keeps every delivery and every finish."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tracker = OffsetTracker()
+        self.generation = 0
+        self.assigned: set[TopicPartition] = set()
+        self.delivered: dict[TopicPartition, dict[int, bool]] = {}
+        self.next_offset = dict.fromkeys(PLACES, 0)
+        self.tickets: list[Ticket] = []
+        self.seen_watermark: dict[TopicPartition, int] = {}
+
+    @initialize()
+    def first_assignment(self) -> None:
+        self.reassign(set(PLACES))
+
+    @rule(places=st.sets(PLACE))
+    def reassign(self, places: set[TopicPartition]) -> None:
+        self.generation += 1
+        self.assigned = places
+        self.delivered = {place: {} for place in places}
+        self.seen_watermark = {}
+        self.next_offset = dict.fromkeys(PLACES, 0)  # delivered again from anywhere
+        self.tracker.assign(places, self.generation)
+
+    @rule()
+    def say_the_assignment_again(self) -> None:
+        self.tracker.assign(self.assigned, self.generation)
+
+    @rule(places=st.sets(PLACE))
+    def revoke(self, places: set[TopicPartition]) -> None:
+        self.tracker.revoke(places)
+        self.assigned -= places
+        for place in places:
+            self.delivered.pop(place, None)
+            self.seen_watermark.pop(place, None)
+
+    @rule(place=PLACE, gap=st.integers(0, 5))
+    def deliver(self, place: TopicPartition, gap: int) -> None:
+        offset = self.next_offset[place] + gap
+        self.next_offset[place] = offset + 1
+        ticket = self.tracker.deliver(place, offset, self.generation)
+        assert (ticket is not None) == (place in self.assigned)
+        if ticket is not None:
+            self.delivered[place][offset] = False
+            self.tickets.append(ticket)
+
+    @precondition(lambda self: self.tickets)
+    @rule(data=st.data())
+    def deliver_what_is_in_hand_again(self, data: st.DataObject) -> None:
+        known = [(p, o) for p, offsets in self.delivered.items() for o in offsets]
+        if known:
+            place, offset = data.draw(st.sampled_from(known))
+            assert self.tracker.deliver(place, offset, self.generation) is None
+
+    @rule(place=PLACE, back=st.integers(1, 6))
+    def deliver_late(self, place: TopicPartition, back: int) -> None:
+        offset = self.next_offset[place] - back
+        known = self.delivered.get(place, {})
+        if offset < 0 or offset in known or not known or offset > max(known):
+            return
+        ticket = self.tracker.deliver(place, offset, self.generation)
+        if offset < self.tracker.committable().get(place, 0):
+            assert ticket is None
+        else:
+            assert ticket is not None
+            known[offset] = False
+            self.tickets.append(ticket)
+
+    @rule(place=PLACE, offset=st.integers(0, 50))
+    def deliver_of_another_generation(self, place: TopicPartition, offset: int) -> None:
+        assert self.tracker.deliver(place, offset, self.generation - 1) is None
+
+    @precondition(lambda self: self.tickets)
+    @rule(data=st.data())
+    def finish(self, data: st.DataObject) -> None:
+        ticket = data.draw(st.sampled_from(self.tickets))
+        before = self.tracker.committable()
+        known = self.delivered.get(ticket.topic_partition, {})
+        ours = ticket.generation == self.generation and known.get(ticket.offset) is False
+        assert self.tracker.finish(ticket) == ours
+        if ours:
+            known[ticket.offset] = True
+        else:
+            assert self.tracker.committable() == before
+
+    @invariant()
+    def the_low_watermark_is_the_end_of_the_finished_prefix(self) -> None:
+        committable = self.tracker.committable()
+        assert committable.keys() <= self.assigned
+        for place, offsets in self.delivered.items():
+            unfinished = [offset for offset, finished in offsets.items() if not finished]
+            oldest = min(unfinished, default=None)
+            assert self.tracker.oldest_unfinished(place) == oldest
+            prefix = [offset for offset in offsets if oldest is None or offset < oldest]
+            assert committable.get(place) == (max(prefix) + 1 if prefix else None)
+
+    @invariant()
+    def the_low_watermark_never_goes_back_within_an_assignment(self) -> None:
+        committable = self.tracker.committable()
+        for place, seen in self.seen_watermark.items():
+            assert committable.get(place, -1) >= seen
+        self.seen_watermark = committable
+
+
+TrackedOffsets.TestCase.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+TestOffsetTracker = TrackedOffsets.TestCase

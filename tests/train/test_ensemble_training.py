@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("optimum")
+
+import onnxruntime
+from tokenizers import Tokenizer
+from transformers import AutoModelForSequenceClassification, pipeline
+
+from streamproc.corpus.partitioning import ByField, ByHash
+from streamproc.corpus.records import Columns, read_records
+from streamproc.errors import TrainingError
+from streamproc.training.base import find_base
+from streamproc.training.ensemble import MemberShipped, Plan, Progress, train_ensemble
+from streamproc.training.examples import batches, tokenize, windows
+from streamproc.training.exporting import largest_difference, onnx_runner, rows_change_in_company
+from streamproc.training.fitting import Epoch, Schedule, torch_runner
+from streamproc.training.scoring import WindowSize
+from streamproc.training.shape import Shape
+
+pytestmark = pytest.mark.train
+
+
+def plan(corpus: Path, base: Path, out: Path) -> Plan:
+    return Plan(
+        corpus=corpus / "train.jsonl",
+        valid=corpus / "valid.jsonl",
+        partitioning=ByHash(2),
+        ensemble="tiny",
+        labels={"0": "negative", "1": "positive"},
+        out=out / "models",
+        work=out / "work",
+        base=find_base(base),
+        licence='made "here"',
+        seed=1,
+        threads=1,
+        vocabulary_size=170,
+        shape=Shape((0, 2), 32, 32),
+        schedule=Schedule(8, patience=8, batch_size=16, learning_rate=5e-3, max_tokens=32),
+        window=WindowSize(32, 8),
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(
+    corpus: Path, base: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[Progress]]:
+    out = tmp_path_factory.mktemp("trained")
+    return out, list(train_ensemble(plan(corpus, base, out)))
+
+
+def test_members_learn_what_the_corpus_teaches(trained: tuple[Path, list[Progress]]) -> None:
+    shipped = [told.shipped for told in trained[1] if isinstance(told, MemberShipped)]
+
+    assert len(shipped) == 2
+    assert all(one.fp32_accuracy > 0.9 and one.int8_accuracy > 0.9 for one in shipped)
+
+
+def test_the_manifest_describes_the_files_beside_it(trained: tuple[Path, list[Progress]]) -> None:
+    folder = trained[0] / "models" / "tiny"
+    manifest = tomllib.loads((folder / "manifest.toml").read_text(encoding="utf-8"))
+
+    assert manifest["licence"] == 'made "here"'
+    assert manifest["labels"] == ["negative", "positive"]
+    assert manifest["window"] == {"max_tokens": 32, "overlap_tokens": 8}
+    assert [member["name"] for member in manifest["members"]] == ["part-1-of-2", "part-2-of-2"]
+    assert sum(member["weight"] for member in manifest["members"]) == pytest.approx(1, abs=1e-3)
+    for entry in (manifest["tokenizer"], *manifest["members"]):
+        content = (folder / entry["file"]).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == entry["sha256"]
+        assert entry.get("size_bytes", len(content)) == len(content)
+
+
+def test_torch_and_onnx_agree_and_int8_does_not_depend_on_the_batch(
+    trained: tuple[Path, list[Progress]], corpus: Path
+) -> None:
+    folder = trained[0] / "models" / "tiny"
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    examples = tokenize(read_records(corpus / "valid.jsonl"), tokenizer, {"0": 0, "1": 1})
+    cut = windows(examples, tokenizer, 32, 8)
+    mixed = [b for n in range(0, len(cut), 16) for b in batches(cut[n : n + 16], 16, 0)]
+    work = trained[0] / "work" / "part-1-of-2"
+    torch_model = AutoModelForSequenceClassification.from_pretrained(work)
+
+    assert largest_difference(
+        torch_runner(torch_model), onnx_runner(work / "model.onnx"), mixed
+    ) < (1e-5)
+    int8 = onnx_runner(folder / "part-1-of-2" / "1" / "model.onnx")
+    assert rows_change_in_company(int8, mixed) == 0
+    assert len({int8(batch).tobytes() for batch in mixed}) == len(mixed)
+
+
+def test_the_int8_graph_has_the_inputs_and_outputs_that_a_worker_expects(
+    trained: tuple[Path, list[Progress]],
+) -> None:
+    path = trained[0] / "models" / "tiny" / "part-2-of-2" / "1" / "model.onnx"
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+    assert {(i.name, i.type, len(i.shape)) for i in session.get_inputs()} == {
+        (name, "tensor(int64)", 2) for name in ("input_ids", "attention_mask", "token_type_ids")
+    }
+    (output,) = session.get_outputs()
+    assert (output.name, output.type, output.shape[1]) == ("logits", "tensor(float)", 2)
+
+
+def test_the_tokenizer_neither_cuts_nor_pads_nor_loses_words(
+    trained: tuple[Path, list[Progress]],
+) -> None:
+    tokenizer = Tokenizer.from_file(str(trained[0] / "models" / "tiny" / "tokenizer.json"))
+
+    encoding = tokenizer.encode("good " * 50 + "zyzzyva!")
+
+    assert (tokenizer.truncation, tokenizer.padding) == (None, None)
+    assert tokenizer.get_vocab_size() <= 170
+    assert encoding.tokens[:2] == ["[CLS]", "good"]
+    assert encoding.tokens[-9:] == ["z", *(f"##{c}" for c in "yzzyva"), "!", "[SEP]"]
+
+
+def test_the_fp32_folder_is_one_that_transformers_reads(
+    trained: tuple[Path, list[Progress]],
+) -> None:
+    from transformers import PreTrainedTokenizerFast
+
+    work = trained[0] / "work" / "part-1-of-2"
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_file=str(work / "tokenizer.json"),
+        pad_token="[PAD]",  # noqa: S106  # no password
+    )
+    classify = pipeline("text-classification", model=str(work), tokenizer=tokenizer)
+
+    assert [one["label"] for one in classify(["it was lovely", "it was awful"])] == [
+        "positive",
+        "negative",
+    ]
+
+
+def test_the_same_seed_gives_the_same_ensemble_and_another_seed_another(
+    trained: tuple[Path, list[Progress]], corpus: Path, base: Path, tmp_path: Path
+) -> None:
+    once = plan(corpus, base, tmp_path / "again")
+    list(train_ensemble(once))
+    other = dataclasses.replace(plan(corpus, base, tmp_path / "other"), seed=2)
+    list(train_ensemble(other))
+
+    def manifest(out: Path) -> str:
+        return (out / "models" / "tiny" / "manifest.toml").read_text(encoding="utf-8")
+
+    assert manifest(tmp_path / "again") == manifest(trained[0])
+    assert manifest(tmp_path / "other") != manifest(trained[0])
+
+
+def test_training_stops_when_validation_no_longer_improves(
+    corpus: Path, base: Path, tmp_path: Path
+) -> None:
+    patient = dataclasses.replace(
+        plan(corpus, base, tmp_path),
+        partitioning=ByField("shop"),
+        schedule=Schedule(epochs=30, patience=2, learning_rate=0.0, max_tokens=32),
+    )
+    epochs = []
+    for told in train_ensemble(patient):
+        if isinstance(told, MemberShipped):
+            break
+        if isinstance(told, Epoch):
+            epochs.append(told)
+
+    assert [(told.best, told.converged) for told in epochs] == [
+        (True, False),
+        (False, False),
+        (False, True),
+    ]
+
+
+def test_a_label_without_a_name_is_an_error_that_names_it(
+    corpus: Path, base: Path, tmp_path: Path
+) -> None:
+    wrong = dataclasses.replace(plan(corpus, base, tmp_path), columns=Columns(label="shop"))
+
+    with pytest.raises(TrainingError, match=r"train\.jsonl: labels a, b are not named"):
+        list(train_ensemble(wrong))
+
+    assert not (tmp_path / "models").exists()
+
+
+def test_windows_longer_than_the_model_are_refused(
+    corpus: Path, base: Path, tmp_path: Path
+) -> None:
+    wrong = dataclasses.replace(plan(corpus, base, tmp_path), window=WindowSize(33, 8))
+
+    with pytest.raises(TrainingError, match="33 tokens do not fit a model of 32 positions"):
+        list(train_ensemble(wrong))
+
+
+def test_long_texts_are_covered_by_windows_that_overlap_as_asked(
+    trained: tuple[Path, list[Progress]], corpus: Path
+) -> None:
+    tokenizer = Tokenizer.from_file(str(trained[0] / "models" / "tiny" / "tokenizer.json"))
+    examples = tokenize(read_records(corpus / "train.jsonl"), tokenizer, {"0": 0, "1": 1})
+
+    for index, example in enumerate(examples):
+        pieces = [w.ids[1:-1] for w in windows(examples, tokenizer, 32, 8) if w.example == index][
+            :9
+        ]
+        whole = np.concatenate([pieces[0], *(piece[8:] for piece in pieces[1:])])
+        assert whole.tolist() == example.ids.tolist()
+        if index == 20:
+            break

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from streamproc.cli.train import train
+from streamproc.errors import OperatorError, TrainingError
+
+pytestmark = pytest.mark.train
+
+app = typer.Typer()
+app.command()(train)
+
+
+def arguments(corpus: Path, base: Path, out: Path) -> list[str]:
+    return [
+        f"--corpus={corpus / 'train.jsonl'}",
+        f"--valid={corpus / 'valid.jsonl'}",
+        f"--base={base}",
+        f"--out={out / 'models'}",
+        f"--work={out / 'work'}",
+        "--ensemble=tiny",
+        "--partition-by=hash:1",
+        "--label=0=negative",
+        "--label=1=positive",
+    ]
+
+
+def test_the_missing_extra_is_named_before_anything_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("streamproc.training")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "torch", None)
+
+    with pytest.raises(OperatorError, match=r"torch.*install streamproc\[train\]"):
+        train(tmp_path / "gone", tmp_path / "gone", "tiny", ["0=a", "1=b"])
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--label=1=again", "each spelling once"),
+        ("--label=2", "SPELLING=NAME"),
+        ("--layers=0,x", "--layers"),
+        ("--layers=0,9", "3 layers"),
+        ("--ffn-width=65", "64 feed-forward neurons"),
+        ("--ensemble=../up", "lower-case"),
+        ("--partition-by=nowhere", "'nowhere'"),
+        ("--corpus=gone.jsonl", "no such corpus"),
+        ("--base=nowhere", "no config.json"),
+    ],
+)
+def test_a_wrong_option_is_an_operators_error_that_says_what_is_wrong(
+    corpus: Path, base: Path, tmp_path: Path, option: str, said: str
+) -> None:
+    result = CliRunner().invoke(app, [*arguments(corpus, base, tmp_path), option])
+
+    assert isinstance(result.exception, TrainingError)
+    assert said in str(result.exception)
+    assert not (tmp_path / "models").exists()
+
+
+def test_a_corpus_becomes_an_ensemble_on_disk(corpus: Path, base: Path, tmp_path: Path) -> None:
+    shape = ["--layers=0", "--ffn-width=32", "--vocabulary=300", "--epochs=1", "--threads=1"]
+
+    result = CliRunner().invoke(app, [*arguments(corpus, base, tmp_path), *shape])
+
+    assert result.exception is None
+    assert "part-1-of-1 (1 of 1): 300 records" in result.output
+    assert (tmp_path / "models" / "tiny" / "manifest.toml").is_file()
+    assert (tmp_path / "models" / "tiny" / "part-1-of-1" / "1" / "model.onnx").is_file()
+    assert (tmp_path / "work" / "tiny" / "part-1-of-1" / "model.safetensors").is_file()

@@ -1,0 +1,123 @@
+"""Small text classifiers as ONNX files, right ones and wrong ones, and ensembles of them on disk."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from streamproc.testing import tokenizer_json
+
+# What the oldest ONNX Runtime that is supported reads.
+IR_VERSION, OPSET = 10, 17
+ROWS_AND_TOKENS = ("rows", "tokens")
+
+
+def classifier(
+    vocabulary: int = 200,
+    labels: int = 2,
+    *,
+    ids_name: str = "input_ids",
+    ids_type: int = TensorProto.INT64,
+    ids_shape: Sequence[str | int] = ROWS_AND_TOKENS,
+    extra_inputs: Sequence[str] = (),
+    output: str = "logits",
+    output_shape: Sequence[str | int] | None = None,
+    output_type: int = TensorProto.FLOAT,
+    per_token: bool = False,
+    batch_dependent: bool = False,
+    divisor: float = 1.0,
+    seed: int = 0,
+) -> bytes:
+    """Sums a random vector for each token that is not masked; (rows, labels).
+
+    per_token: (rows, tokens, labels) instead; batch_dependent: less the mean of the whole batch
+    divisor: what scores are divided by; 0 makes them infinite
+    """
+    table = np.random.default_rng(seed).normal(size=(vocabulary, labels)).astype(np.float32)
+    constants = [
+        numpy_helper.from_array(table, "table"),
+        numpy_helper.from_array(np.array([2], np.int64), "last"),
+        numpy_helper.from_array(np.array([1], np.int64), "second"),
+        numpy_helper.from_array(np.array([divisor], np.float32), "divisor"),
+    ]
+    nodes = [
+        helper.make_node("Cast", [ids_name], ["ids"], to=TensorProto.INT64),
+        helper.make_node("Gather", ["table", "ids"], ["vectors"]),
+        helper.make_node("Cast", ["attention_mask"], ["weights"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["weights", "last"], ["spread"]),
+        helper.make_node("Mul", ["vectors", "spread"], ["seen"]),
+        helper.make_node("Div", ["seen", "divisor"], ["scaled"]),
+    ]
+    scores = "scaled"
+    if not per_token:
+        nodes.append(helper.make_node("ReduceSum", [scores, "second"], ["sums"], keepdims=0))
+        scores = "sums"
+    if batch_dependent:
+        nodes.append(helper.make_node("ReduceMean", [scores], ["mean"], axes=[0], keepdims=1))
+        nodes.append(helper.make_node("Sub", [scores, "mean"], ["centred"]))
+        scores = "centred"
+    nodes.append(helper.make_node("Cast", [scores], [output], to=output_type))
+    rank = ("rows", "tokens", labels) if per_token else ("rows", labels)
+    inputs = [
+        _value(ids_name, ids_type, ids_shape),
+        _value("attention_mask", TensorProto.INT64, ROWS_AND_TOKENS),
+        *(_value(name, TensorProto.INT64, ROWS_AND_TOKENS) for name in extra_inputs),
+    ]
+    outputs = [_value(output, output_type, rank if output_shape is None else output_shape)]
+    graph = helper.make_graph(nodes, "classifier", inputs, outputs, constants)
+    opsets = [helper.make_opsetid("", OPSET)]
+    model: onnx.ModelProto = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
+    return bytes(model.SerializeToString())
+
+
+def _value(name: str, kind: int, shape: Sequence[str | int]) -> Any:
+    return helper.make_tensor_value_info(name, kind, list(shape))
+
+
+def write_ensemble(
+    folder: Path,
+    models: Sequence[bytes],
+    *,
+    labels: Sequence[str] = ("negative", "positive"),
+    member_labels: Sequence[str] | None = None,
+    task: str = "text-classification",
+) -> Path:
+    """An ensemble with a manifest that fits its files; returns the manifest's path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer = tokenizer_json()
+    (folder / "tokenizer.json").write_bytes(tokenizer)
+    lines = [
+        "format = 1",
+        f'name = "{folder.name}"',
+        f'task = "{task}"',
+        f"labels = {list(labels)}",
+        "[tokenizer]",
+        'file = "tokenizer.json"',
+        f'sha256 = "{_sha256(tokenizer)}"',
+        "[window]",
+        "max_tokens = 16",
+        "overlap_tokens = 4",
+    ]
+    for number, model in enumerate(models):
+        (folder / f"m{number}.onnx").write_bytes(model)
+        lines += [
+            "[[members]]",
+            f'name = "m{number}"',
+            'version = "1"',
+            f'file = "m{number}.onnx"',
+            f'sha256 = "{_sha256(model)}"',
+            f"labels = {list(member_labels or labels)}",
+        ]
+    manifest = folder / "manifest.toml"
+    manifest.write_text("\n".join(lines))
+    return manifest
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from streamproc.corpus.records import Columns, Record, read_records
+from streamproc.errors import TrainingError
+
+
+def test_json_lines_keep_text_label_and_other_fields_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "c.jsonl"
+    path.write_text(
+        '{"text": "good\\n", "label": 1, "domain": "films"}\n\n{"text": "", "label": "bad"}\n',
+        encoding="utf-8",
+    )
+
+    assert list(read_records(path)) == [
+        Record("good\n", "1", {"domain": "films"}),
+        Record("", "bad", {}),
+    ]
+
+
+def test_a_gzipped_corpus_reads_like_a_plain_one(tmp_path: Path) -> None:
+    line = '{"text": "häh\u2028?", "label": 0}\n'
+    (tmp_path / "c.jsonl").write_text(line, encoding="utf-8")
+    (tmp_path / "c.jsonl.gz").write_bytes(gzip.compress(line.encode()))
+
+    plain = list(read_records(tmp_path / "c.jsonl"))
+
+    assert plain == list(read_records(tmp_path / "c.jsonl.gz"))
+    assert plain[0].text == "häh\u2028?"
+
+
+def test_csv_keeps_line_ends_inside_quotes(tmp_path: Path) -> None:
+    path = tmp_path / "c.csv"
+    path.write_bytes(b'review,stars,shop\r\n"one,\r\ntwo",5,a\r\n')
+
+    (record,) = read_records(path, Columns("review", "stars"))
+
+    assert record == Record("one,\r\ntwo", "5", {"shop": "a"})
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("c.jsonl", b'{"text": "a", "label": 1}\n{"text": 3, "label": 1}\n', "line 2"),
+        ("c.jsonl", b'{"text": "a"}\n', "'label'"),
+        ("c.jsonl", b"{nonsense\n", "line 1"),
+        ("c.jsonl", b"[1]\n", "JSON object"),
+        ("c.jsonl", b'{"text": "\xff", "label": 1}\n', "UTF-8"),
+        ("c.jsonl.gz", b"not gzip", "UTF-8"),
+        ("c.csv", b"text,label\na,1,2\n", "line 2"),
+        ("c.csv", b"text,label\na\n", "line 2"),
+        ("c.parquet", b"", ".jsonl"),
+    ],
+)
+def test_an_unreadable_corpus_says_where_it_is_wrong(
+    tmp_path: Path, name: str, content: bytes, said: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+
+    with pytest.raises(TrainingError) as error:
+        list(read_records(path))
+
+    assert name in str(error.value)
+    assert said in str(error.value)
+
+
+def test_a_missing_corpus_is_named(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"gone\.jsonl"):
+        list(read_records(tmp_path / "gone.jsonl"))

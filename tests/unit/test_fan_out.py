@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from streamproc.errors import MemberFailed, OutOfMemory, WorkerFault
+from streamproc.inference.executor import ModelExecutor
+from streamproc.inference.fan_out import FanOut
+from streamproc.inference.outputs import Batch, FloatArray, Int64Array, MemberOutput
+from streamproc.testing import ScriptedSession
+
+CANARY, POISON = 1, 99
+
+
+@dataclass(frozen=True)
+class Sequence:
+    ids: Int64Array
+    type_ids: Int64Array
+
+
+def sequence(*ids: int) -> Sequence:
+    return Sequence(np.array(ids, np.int64), np.zeros(len(ids), np.int64))
+
+
+@pytest.fixture
+async def executor() -> AsyncIterator[ModelExecutor]:
+    executor = ModelExecutor(3)
+    yield executor
+    executor.close()
+
+
+class Recorder:
+    """What `before` is given to: notes each batch's first ids, then does what it is told."""
+
+    def __init__(self, then: Callable[[Batch], None] = lambda _: None) -> None:
+        self.batches: list[list[int]] = []
+        self.then = then
+
+    def __call__(self, batch: Batch) -> None:
+        self.batches.append([int(row[0]) for row in batch.ids])
+        self.then(batch)
+
+
+def refuse_poison(batch: Batch) -> None:
+    if (batch.ids == POISON).any():
+        raise MemberFailed("a", "poison")
+
+
+def refuse_all(_: Batch) -> None:
+    raise MemberFailed("a", "broken")
+
+
+def fan_out_of(
+    executor: ModelExecutor, *sessions: Any, needed: int = 1, call_timeout_s: float = 30.0
+) -> FanOut:
+    return FanOut(
+        sessions,
+        executor,
+        needed_members=needed,
+        call_timeout_s=call_timeout_s,
+        canary=sequence(CANARY),
+    )
+
+
+def statuses(rows: list[tuple[MemberOutput, ...]]) -> list[list[str]]:
+    return [[output.status for output in row] for row in rows]
+
+
+async def test_every_sequence_gets_every_members_scores_in_order(executor: ModelExecutor) -> None:
+    members = [ScriptedSession(name) for name in "abc"]
+    sequences = [sequence(5, 6, 7), sequence(8), sequence(9, 10)]
+
+    rows = await fan_out_of(executor, *members, needed=3).run(sequences, 0)
+
+    assert [[output.member for output in row] for row in rows] == [["a", "b", "c"]] * 3
+    for row, one in zip(rows, sequences, strict=True):
+        for output, member in zip(row, members, strict=True):
+            assert output.scores is not None
+            assert np.array_equal(output.scores, member.logits(one.ids))
+
+
+@pytest.mark.parametrize("place", range(7))
+async def test_the_poison_is_isolated_and_its_neighbours_have_their_scores(
+    executor: ModelExecutor, place: int
+) -> None:
+    sequences = [sequence(10 + number) for number in range(7)]
+    sequences[place] = sequence(POISON, 3)
+    member = ScriptedSession("a", before=refuse_poison)
+
+    rows = await fan_out_of(executor, member).run(sequences, 0)
+
+    assert statuses(rows) == [["failed"] if n == place else ["ok"] for n in range(7)]
+    for number, (output,) in enumerate(rows):
+        if number != place:
+            assert output.scores is not None
+            assert np.array_equal(output.scores, member.logits(sequences[number].ids))
+
+
+async def test_several_poisons_in_one_batch_are_each_isolated(executor: ModelExecutor) -> None:
+    sequences = [sequence(POISON if number in (0, 3, 4) else number) for number in range(2, 10)]
+    sequences[0] = sequences[5] = sequence(POISON)
+
+    rows = await fan_out_of(executor, ScriptedSession("a", before=refuse_poison)).run(sequences, 0)
+
+    poisoned = [int(one.ids[0]) == POISON for one in sequences]
+    assert statuses(rows) == [["failed"] if bad else ["ok"] for bad in poisoned]
+
+
+async def test_a_batch_without_poison_is_run_once(executor: ModelExecutor) -> None:
+    seen = Recorder()
+
+    await fan_out_of(executor, ScriptedSession("a", before=seen)).run(
+        [sequence(number) for number in range(2, 8)], 0
+    )
+
+    assert seen.batches == [[2, 3, 4, 5, 6, 7]]
+
+
+async def test_out_of_memory_halves_the_batch_and_the_size_is_remembered(
+    executor: ModelExecutor,
+) -> None:
+    def refuse_large(batch: Batch) -> None:
+        if batch.padded_tokens > 4:
+            raise OutOfMemory("no memory")
+
+    seen = Recorder(refuse_large)
+    fan_out = fan_out_of(executor, ScriptedSession("a", before=seen))
+    sequences = [sequence(number, 0) for number in range(8)]
+    assert statuses(await fan_out.run(sequences, 0)) == [["ok"]] * 8
+    tried_at_first = list(seen.batches)
+    seen.batches.clear()
+
+    assert statuses(await fan_out.run(sequences, 0)) == [["ok"]] * 8
+
+    assert len(tried_at_first[0]) == 8
+    assert sorted(map(len, seen.batches)) == [2, 2, 2, 2]
+
+
+async def test_no_memory_for_a_single_sequence_is_the_workers_fault(
+    executor: ModelExecutor,
+) -> None:
+    def refuse(_: Batch) -> None:
+        raise OutOfMemory("no memory")
+
+    with pytest.raises(OutOfMemory):
+        await fan_out_of(executor, ScriptedSession("a", before=refuse)).run(
+            [sequence(2), sequence(3)], 0
+        )
+
+
+async def test_a_member_that_fails_on_the_canary_too_is_the_workers_fault(
+    executor: ModelExecutor,
+) -> None:
+    members = [ScriptedSession("a", before=refuse_all), ScriptedSession("b")]
+
+    with pytest.raises(WorkerFault, match="member a fails on everything: broken"):
+        await fan_out_of(executor, *members, needed=2).run([sequence(2), sequence(3)], 0)
+
+
+async def test_a_member_that_fails_on_everything_is_missing_where_the_others_suffice(
+    executor: ModelExecutor,
+) -> None:
+    members = [ScriptedSession("a", before=refuse_all), ScriptedSession("b")]
+
+    rows = await fan_out_of(executor, *members, needed=1).run([sequence(2), sequence(3)], 0)
+
+    assert statuses(rows) == [["failed", "ok"]] * 2
+    assert "fails on everything" in str(rows[0][0].error)
+
+
+class Counting:
+    """A member that answers with an array of another length."""
+
+    name = "a"
+
+    def run(self, batch: Batch, _: Any) -> FloatArray:
+        return np.zeros((len(batch.ids) + 1, 2))
+
+
+async def test_a_member_that_gives_another_number_of_rows_is_at_fault(
+    executor: ModelExecutor,
+) -> None:
+    with pytest.raises(WorkerFault, match="2 rows for 1 sequences"):
+        await fan_out_of(executor, Counting()).run([sequence(2)], 0)
+
+
+async def test_a_stalled_member_is_late_not_asked_meanwhile_and_asked_again_once_it_returns(
+    executor: ModelExecutor,
+) -> None:
+    release, returned = threading.Event(), threading.Event()
+
+    def stall(_: Batch) -> None:
+        if not release.is_set():
+            assert release.wait(10)
+            returned.set()
+
+    seen = Recorder(stall)
+    members = [ScriptedSession("a", before=seen), ScriptedSession("b")]
+    fan_out = fan_out_of(executor, *members, call_timeout_s=0.05)
+
+    rows = await fan_out.run([sequence(2), sequence(3)], 0)
+    assert statuses(rows) == [["late", "ok"]] * 2
+    assert "longer than 0.05 s" in str(rows[0][0].error)
+
+    for _ in range(5):
+        rows = await fan_out.run([sequence(4)], 0)
+        assert statuses(rows) == [["late", "ok"]]
+    assert "has not come back" in str(rows[0][0].error)
+    assert seen.batches == [[2, 3]]
+
+    release.set()
+    assert returned.wait(10)
+    for _ in range(100):
+        rows = await fan_out.run([sequence(5)], 0)
+        if statuses(rows) == [["ok", "ok"]]:
+            break
+    assert statuses(rows) == [["ok", "ok"]]
+
+
+async def test_a_late_call_is_told_to_end(executor: ModelExecutor) -> None:
+    class Obedient:
+        name = "a"
+        ended = threading.Event()
+
+        def run(self, batch: Batch, call: Any) -> FloatArray:
+            for _ in range(10_000):
+                if call.terminate:
+                    self.ended.set()
+                    raise MemberFailed("a", "told to end")
+                threading.Event().wait(0.001)
+            return np.zeros((len(batch.ids), 2))
+
+    rows = await fan_out_of(executor, Obedient(), needed=0, call_timeout_s=0.02).run(
+        [sequence(2)], 0
+    )
+
+    assert statuses(rows) == [["late"]]
+    assert Obedient.ended.wait(10)

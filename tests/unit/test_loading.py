@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from streamproc.batching.batcher import Limits
+from streamproc.clock import SystemClock
+from streamproc.engine import Engine
+from streamproc.errors import ModelRefused
+from streamproc.inference.executor import ModelExecutor
+from streamproc.inference.providers import CPU, Provider
+from streamproc.loading import load_engine, load_profile, try_out
+from streamproc.metrics import Metrics
+from streamproc.repository.repository import Repository
+from streamproc.tasks.catalogue import task_named
+from streamproc.testing import MemoryBroker, ScriptedSession, build_pipeline, build_record
+
+from .onnx_models import classifier, write_ensemble
+
+TASK = task_named("text-classification")
+
+
+@pytest.fixture
+async def executor() -> AsyncIterator[ModelExecutor]:
+    executor = ModelExecutor(1)
+    yield executor
+    executor.close()
+
+
+def load(root: Path, executor: ModelExecutor) -> Engine:
+    return load_engine(
+        Repository(root).open("tiny"),
+        TASK,
+        Provider(CPU),
+        executor,
+        limits=Limits(64, slots=1, max_wait_ms=0, max_queued_tokens=1024),
+        call_timeout_s=30,
+        max_document_chunks=4,
+        clock=SystemClock(),
+        metrics=Metrics(),
+    )
+
+
+async def test_an_ensemble_on_disk_answers_with_all_its_members(
+    tmp_path: Path, executor: ModelExecutor
+) -> None:
+    write_ensemble(tmp_path / "tiny", [classifier(seed=1), classifier(seed=2)])
+    broker = MemoryBroker()
+
+    await build_pipeline(broker, load(tmp_path, executor))(
+        build_record({"id": "r", "text": "the good film, " * 20})
+    )
+
+    (response,) = broker.values("responses")
+    assert response["status"] == "ok"
+    assert [member["name"] for member in response["members"]] == ["m0", "m1"]
+    assert response["coverage"]["chunks"] > 1
+    assert response["manifest"] == Repository(tmp_path).open("tiny").digest
+
+
+async def test_a_model_whose_vocabulary_is_smaller_than_the_tokenizers_is_refused(
+    tmp_path: Path, executor: ModelExecutor
+) -> None:
+    write_ensemble(tmp_path / "tiny", [classifier(), classifier(vocabulary=50)])
+
+    with pytest.raises(ModelRefused, match=r"member m1 fails .* 16 tokens with ids up to \d+"):
+        load(tmp_path, executor)
+
+
+async def test_a_model_whose_scores_depend_on_the_batch_is_refused(
+    tmp_path: Path, executor: ModelExecutor
+) -> None:
+    write_ensemble(tmp_path / "tiny", [classifier(batch_dependent=True)])
+
+    with pytest.raises(ModelRefused, match="m0 gives the same text other scores in another batch"):
+        load(tmp_path, executor)
+
+
+async def test_scores_that_depend_on_the_batch_pass_where_the_device_makes_them_differ(
+    tmp_path: Path,
+) -> None:
+    write_ensemble(tmp_path / "tiny", [classifier()])
+    profile = load_profile(Repository(tmp_path).open("tiny"), TASK)
+    sizes: list[int] = []
+
+    # A refusal would raise; both runs must have been made all the same.
+    session = ScriptedSession("m0", before=lambda batch: sizes.append(len(batch.ids)))
+    try_out(session, profile, invariant=False)
+
+    assert sizes == [1, 2]
+
+
+async def test_a_member_with_another_number_of_outputs_than_labels_is_refused(
+    tmp_path: Path, executor: ModelExecutor
+) -> None:
+    write_ensemble(tmp_path / "tiny", [classifier(labels=3)])
+
+    with pytest.raises(ModelRefused, match="one for each label of the manifest"):
+        load(tmp_path, executor)
+
+
+@pytest.mark.parametrize(
+    "member_labels", [["negative", "neutral"], ["positive", "positive"], ["", "positive"]]
+)
+async def test_member_labels_that_are_not_the_ensembles_are_refused(
+    tmp_path: Path, executor: ModelExecutor, member_labels: Sequence[str]
+) -> None:
+    write_ensemble(tmp_path / "tiny", [classifier()], member_labels=member_labels)
+
+    with pytest.raises(ModelRefused, match="member m0: .*label"):
+        load(tmp_path, executor)
+
+
+async def test_an_ensemble_for_another_task_is_refused(
+    tmp_path: Path, executor: ModelExecutor
+) -> None:
+    write_ensemble(tmp_path / "tiny", [classifier()], task="translation")
+
+    with pytest.raises(ModelRefused, match="tiny is for translation, not text-classification"):
+        load(tmp_path, executor)
+
+
+async def test_a_tokenizer_that_is_none_is_refused(tmp_path: Path, executor: ModelExecutor) -> None:
+    manifest = write_ensemble(tmp_path / "tiny", [classifier()])
+    model = next(line for line in manifest.read_text().splitlines() if "m0.onnx" in line)
+    digest = manifest.read_text().splitlines()[-2].partition("= ")[2]
+    text = manifest.read_text().replace('file = "tokenizer.json"', model, 1)
+    lines = [digest_line(line, digest) for line in text.splitlines()]
+    manifest.write_text("\n".join(lines))
+
+    with pytest.raises(ModelRefused, match=r"not a tokenizer\.json"):
+        load(tmp_path, executor)
+
+
+def digest_line(line: str, digest: str) -> str:
+    return f"sha256 = {digest}" if line.startswith("sha256") else line
