@@ -19,12 +19,13 @@ def cpu_seconds(pid: int) -> float | None:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def children() -> set[int]:
-    """Processes that this one has started and that still run; empty where there is no /proc."""
+def descendants(pid: int) -> set[int]:
+    """Processes that a process has started, and those that they have; empty without a /proc."""
     found: set[int] = set()
-    for path in _PROC.glob("self/task/*/children"):
+    for path in _PROC.glob(f"{pid}/task/*/children"):
         try:
-            found.update(map(int, path.read_text("ascii").split()))
+            own = set(map(int, path.read_text("ascii").split()))
         except OSError:  # a thread that has just ended
             continue
+        found |= own.union(*map(descendants, own))
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.measure import BenchmarkFailed
-from benchmarks.processes import children
+from benchmarks.processes import descendants
 from benchmarks.traffic import Traffic, open_traffic
 from benchmarks.worker import Worker, environment, running_worker
 from streamproc.broker import EmbeddedBroker
@@ -35,11 +36,11 @@ async def set_up(settings: Mapping[str, str], say: Callable[[str], None]) -> Asy
     """
     with tempfile.TemporaryDirectory(prefix="streamproc-bench-") as folder:
         broker = EmbeddedBroker()
-        before = children()
+        before = descendants(os.getpid())
         say("starting an embedded Kafka")
         try:
             await asyncio.to_thread(broker.start)
-            broker_pids = frozenset(children() - before)
+            broker_pids = frozenset(descendants(os.getpid()) - before)
             reached = {**settings, "kafka_bootstrap_servers": broker.bootstrap_servers}
             await _apply_topics(reached)
             say("starting a worker")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from streamproc.chunking.windows import Chunk, windows
-from streamproc.errors import ModelRefused
+from streamproc.errors import ModelRefused, SettingsError
 from streamproc.inference.providers import Provider, choose_provider
 from streamproc.inference.session import Session
 from streamproc.loading import load_profile, load_sessions, try_out
@@ -79,6 +79,6 @@ def load_members(
         sessions = load_sessions(stored, task, provider)
         for session in sessions:
             try_out(session, profile, invariant=False)
-    except ModelRefused as reason:
+    except (ModelRefused, SettingsError) as reason:
         raise DeviceUnusable(str(reason)) from None
     return profile, sessions, provider

@@ -16,7 +16,7 @@ from streamproc.clock import Clock, SystemClock
 from streamproc.engine import Engine, Engines
 from streamproc.errors import ModelRefused
 from streamproc.inference.executor import ModelExecutor
-from streamproc.inference.providers import Provider, choose_provider
+from streamproc.inference.providers import CPU, CUDA, Provider, choose_provider
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.topics import RequestTopic, load_topics
 from streamproc.kafka.worker import KafkaWorker
@@ -32,6 +32,9 @@ from streamproc.tasks.catalogue import task_named
 from streamproc.web.server import build_app, serving
 
 LOCAL_ATTEMPTS = 3
+# A core gains nothing from larger batches, and interactive requests wait for them; a GPU is idle
+# without them.
+_BUDGET_TOKENS = {CPU: 512, CUDA: 16_384}
 
 log = structlog.get_logger(__name__)
 
@@ -163,7 +166,7 @@ class _Models:
             self.provider,
             self.executor,
             limits=Limits(
-                budget_tokens=settings.batch_budget_tokens,
+                budget_tokens=settings.batch_budget_tokens or _BUDGET_TOKENS[self.provider.name],
                 slots=self.executor.threads,
                 max_wait_ms=settings.batch_max_wait_ms,
                 max_queued_tokens=settings.max_queued_tokens,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,12 +25,9 @@ def _shipped(name: str) -> Path:
 
 
 def _device(value: str) -> str:
-    kind, _, number = value.partition(":")
-    if kind in ("auto", "cpu") and not number:
-        return value
-    if kind == "cuda" and (not number or number.isdigit()) and not value.endswith(":"):
-        return value
-    raise ValueError("must be auto, cpu, cuda or cuda:N")
+    if not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?", value):
+        raise ValueError("must be auto, cpu, cuda or cuda:N")
+    return value
 
 
 def _listed(value: Any) -> Any:
@@ -95,7 +93,10 @@ class Settings(BaseSettings):
         16, ge=1, le=4096, description="chunks of one document in the works at a time"
     )
     batch_budget_tokens: int = Field(
-        512, ge=16, le=4_194_304, description="padded tokens a batch may hold"
+        0,
+        ge=0,
+        le=4_194_304,
+        description="padded tokens a batch may hold; 0: 512 on a CPU, 16384 on a GPU",
     )
     batch_max_wait_ms: int = Field(
         0, ge=0, le=10_000, description="how long a batch that is not full waits for more"

@@ -13,6 +13,7 @@ from rich.table import Table
 from streamproc.bootstrap import verify_ensemble
 from streamproc.cli.options import MODELS, with_settings
 from streamproc.errors import ModelRefused
+from streamproc.logs import configure_logging
 from streamproc.repository.repository import Repository
 from streamproc.settings import Settings
 
@@ -60,20 +61,17 @@ def show(settings: Settings, name: str, json: Json = False) -> None:
         f"them shared · combined by {manifest.combine.strategy} · "
         f"{manifest.needed_members} of {len(manifest.members)} members needed"
     )
-    table = Table("member", "version", "precision", "MiB", "weight", "metrics", "trained on")
+    table = Table("member", "version", "precision", "MiB", "weight")
     for member in manifest.members:
         size = f"{member.size_bytes / 1024 / 1024:.1f}" if member.size_bytes else "?"
-        metrics = ", ".join(f"{key} {value}" for key, value in member.metrics.items())
-        table.add_row(
-            member.name,
-            member.version,
-            member.precision,
-            size,
-            f"{member.weight:g}",
-            metrics,
-            str(member.provenance.get("corpus", "")),
-        )
+        weight = f"{member.weight:g}"
+        table.add_row(member.name, member.version, member.precision, size, weight)
     console.print(table)
+    for member in manifest.members:
+        said = {**member.metrics, **member.provenance}
+        console.print(f"[bold]{member.name}[/]")
+        for fact, value in said.items():
+            console.print(f"  {fact}: {value}", highlight=False)
     console.print(manifest.licence)
 
 
@@ -81,6 +79,7 @@ def show(settings: Settings, name: str, json: Json = False) -> None:
 @with_settings(MODELS)
 def verify(settings: Settings, names: Names = None) -> None:
     """Check digests, load every member and try it out; exit with 1 when one is refused."""
+    configure_logging(settings)
     repository, console = Repository(settings.models_dir), Console()
     refused = 0
     for name in names or repository.names():

@@ -9,7 +9,7 @@ from typing import Any
 
 import onnxruntime as ort
 
-from streamproc.errors import ModelRefused
+from streamproc.errors import ModelRefused, SettingsError
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
@@ -31,7 +31,7 @@ class Provider:
 def choose_provider(device: str) -> Provider:
     """The provider for `device`; auto takes CUDA where it works.
 
-    Raises ModelRefused when CUDA was asked for and can't be had, saying what is missing.
+    Raises SettingsError when CUDA was asked for and can't be had, saying what is missing.
     """
     if device == "cpu":
         return Provider(CPU)
@@ -43,7 +43,7 @@ def choose_provider(device: str) -> Provider:
         return Provider(CUDA, {"device_id": number, "arena_extend_strategy": "kSameAsRequested"})
     if device == "auto":
         return Provider(CPU)
-    raise ModelRefused(f"STREAMPROC_DEVICE={device}, but {missing}; install it, or ask for cpu")
+    raise SettingsError(f"STREAMPROC_DEVICE={device}, but {missing}; install it, or ask for cpu")
 
 
 def refuse_fallback(session: Any, provider: Provider, member: str) -> None:

@@ -104,7 +104,7 @@ class Producer:
             answered = client is not None and await asyncio.wait_for(
                 client.client.force_metadata_update(), PROBE_TIMEOUT_S
             )
-        except (TimeoutError, KafkaError):
+        except (TimeoutError, OSError, KafkaError):
             answered = False
         if answered:
             self.trouble = None

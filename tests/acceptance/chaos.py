@@ -126,6 +126,9 @@ async def run_chaos(kafka: Cluster, plan: Plan, say: Say = lambda _: None) -> Re
         say("all acts done; waiting for the rest")
         await wait_until_committed(kafka.bootstrap_servers, workers.workers[0].group, positions)
         await chaos.check()
+        for worker in workers.workers:
+            # One that is killed while Python still starts dies of the signal, having taken nothing.
+            await worker.wait_until_ready()
         report.drained_exits += [await worker.terminate() for worker in workers.workers]
         await chaos.check()
     report.verdict = await verify(kafka.bootstrap_servers, ids, responses_start)

@@ -34,7 +34,9 @@ class Cluster:
 async def cluster(settings: Mapping[str, str] | None = None) -> AsyncIterator[Cluster]:
     """An embedded Kafka with the topics applied under `settings`."""
     with tempfile.TemporaryDirectory(prefix="streamproc-acceptance-") as folder:
-        broker = EmbeddedBroker(cache_dir=read_settings().cache_dir)
+        # A folder of its own, so that data outlasts a stop.
+        data = Path(folder) / "kafka"
+        broker = EmbeddedBroker(data, cache_dir=read_settings().cache_dir)
         await asyncio.to_thread(broker.start)
         try:
             apply_topics(broker.bootstrap_servers, settings)

@@ -15,7 +15,7 @@ import orjson
 import typer
 
 from .cluster import cluster, group
-from .hostile_records import MAX_MESSAGE_BYTES, Hostile, hostile_records
+from .hostile_records import Hostile, hostile_records
 from .report import tell
 from .texts import short_texts
 from .topics import (
@@ -33,7 +33,6 @@ from .topics import (
 )
 from .worker_process import WorkerProcess
 
-SETTINGS = {"MAX_MESSAGE_BYTES": str(MAX_MESSAGE_BYTES)}
 ERROR_HEADERS = ("streamproc-error-", "streamproc-request-")
 
 
@@ -42,7 +41,7 @@ async def run_hostile(
 ) -> dict[str, Any]:
     """Send both kinds mixed, wait, and compare; `faults` lists what is not as expected.
 
-    worker: ready, with `SETTINGS`
+    worker: ready, and the only one that takes these topics
     """
     records: list[Hostile | str] = [*hostile_records(bad, seed), *short_texts(good)]
     random.Random(seed).shuffle(records)
@@ -142,8 +141,8 @@ def main(good: int = 2000, bad: int = 2000, seed: int = 1) -> None:
 
     async def run() -> dict[str, Any]:
         async with (
-            cluster(SETTINGS) as kafka,
-            group(kafka.bootstrap_servers, "hostile", kafka.folder, settings=SETTINGS) as workers,
+            cluster() as kafka,
+            group(kafka.bootstrap_servers, "hostile", kafka.folder) as workers,
         ):
             return await run_hostile(kafka.bootstrap_servers, workers.workers[0], good, bad, seed)
 

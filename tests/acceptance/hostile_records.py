@@ -12,8 +12,8 @@ import orjson
 
 from .topics import Headers
 
-MAX_MESSAGE_BYTES = 64 * 1024
-"""What workers that meet these records are set to, so that an oversized one need not be huge."""
+MAX_MESSAGE_BYTES = 1024 * 1024
+"""What workers that meet these records are set to, by default."""
 
 Make = Callable[[random.Random, str], "Hostile"]
 

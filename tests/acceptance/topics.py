@@ -65,9 +65,13 @@ async def send(bootstrap_servers: str, records: Iterable[Sent]) -> list[Position
 
 @asynccontextmanager
 async def producing(bootstrap_servers: str) -> AsyncIterator[AIOKafkaProducer]:
-    """A producer that takes large records."""
+    """A producer that takes large records, and outlasts a broker that is away for a minute."""
     producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap_servers, acks="all", linger_ms=5, max_request_size=150 << 20
+        bootstrap_servers=bootstrap_servers,
+        enable_idempotence=True,
+        linger_ms=5,
+        max_request_size=150 << 20,
+        request_timeout_ms=120_000,
     )
     await producer.start()
     try:

@@ -18,7 +18,7 @@ from streamproc.errors import Invalid
 from streamproc.kafka.dead_letters import DeadLetter
 from streamproc.kafka.topics import load_topics
 from streamproc.messages.cloudevents import STRUCTURED
-from streamproc.messages.outgoing import asdict_shallow, dead_letter, response_record
+from streamproc.messages.outgoing import dead_letter, response_record
 from streamproc.messages.record import Record
 from streamproc.messages.request import Refused, Request, RequestFields, read_request
 from streamproc.messages.response import (
@@ -122,7 +122,7 @@ def form_plain() -> Any:
 def response_from(body: dict[str, Any]) -> Response:
     nested: dict[str, Any] = {"coverage": Coverage, "timing": Timing, "error": Fault}
     values = {name: nested[name](**v) if name in nested else v for name, v in body.items()}
-    values["members"] = tuple(MemberReport(**member) for member in body["members"])
+    values["members"] = tuple(MemberReport(**member) for member in body.get("members", ()))
     return Response(**values)
 
 
@@ -137,7 +137,6 @@ def test_the_request_schema_names_the_fields_the_code_knows() -> None:
 def test_the_response_schema_names_the_fields_the_code_writes() -> None:
     described = RESPONSE_SCHEMA["properties"]
     assert described.keys() == {field.name for field in fields(Response)}
-    assert described.keys() == asdict_shallow(Response("i", "t", "ok")).keys()
     for name, kind in (("coverage", Coverage), ("timing", Timing), ("error", Fault)):
         assert described[name]["properties"].keys() == {field.name for field in fields(kind)}
     member = RESPONSE_SCHEMA["$defs"]["member"]["properties"]
@@ -147,7 +146,9 @@ def test_the_response_schema_names_the_fields_the_code_writes() -> None:
     assert member["status"]["enum"] == list(get_args(MemberStatus))
 
 
-ANY = st.none() | st.booleans() | st.integers(-3, 10**9) | st.text(max_size=4) | st.just([])
+ANY: st.SearchStrategy[Any] = (
+    st.none() | st.booleans() | st.integers(-3, 10**9) | st.text(max_size=4) | st.just([])
+)
 MAYBE_VALID = {
     "id": ANY | st.just("a" * 256) | st.just("a" * 257),
     "text": ANY | st.text(),

@@ -1,4 +1,4 @@
-"""Small text classifiers as ONNX files, right ones and wrong ones, and ensembles of them on disk."""
+"""Small classifiers as ONNX files, right ones and wrong ones, and ensembles of them on disk."""
 
 from __future__ import annotations
 
@@ -87,10 +87,11 @@ def write_ensemble(
     labels: Sequence[str] = ("negative", "positive"),
     member_labels: Sequence[str] | None = None,
     task: str = "text-classification",
+    tokenizer: bytes | None = None,
 ) -> Path:
     """An ensemble with a manifest that fits its files; returns the manifest's path."""
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = tokenizer_json()
+    tokenizer = tokenizer_json() if tokenizer is None else tokenizer
     (folder / "tokenizer.json").write_bytes(tokenizer)
     lines = [
         "format = 1",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from uuid import uuid4
 
 import pytest
 
@@ -114,18 +115,20 @@ def test_a_budget_is_full_above_its_limit_and_open_again_at_half() -> None:
 
 
 def test_sasl_options_reach_every_client() -> None:
+    secret = uuid4().hex
     settings = read_settings(
         kafka_bootstrap_servers="a:1, b:2",
         kafka_security_protocol="SASL_PLAINTEXT",
         kafka_sasl_mechanism="SCRAM-SHA-512",
         kafka_sasl_username="u",
-        kafka_sasl_password="p",
+        kafka_sasl_password=secret,
     )
     options = connection_options(settings)
     assert options["bootstrap_servers"] == ["a:1", "b:2"]
     assert options["sasl_mechanism"] == "SCRAM-SHA-512"
-    assert options["sasl_plain_password"] == "p"
+    assert options["sasl_plain_password"] == secret
     credentials = faust_credentials(settings)
+    assert credentials is not None
     assert credentials.protocol.value == "SASL_PLAINTEXT"
     assert credentials.mechanism.value == "SCRAM-SHA-512"
 
@@ -133,7 +136,9 @@ def test_sasl_options_reach_every_client() -> None:
 def test_ssl_without_files_uses_the_machines_authorities() -> None:
     settings = read_settings(kafka_security_protocol="SSL")
     assert connection_options(settings)["ssl_context"] is not None
-    assert faust_credentials(settings).protocol.value == "SSL"
+    credentials = faust_credentials(settings)
+    assert credentials is not None
+    assert credentials.protocol.value == "SSL"
 
 
 def test_sasl_without_a_user_names_the_settings() -> None:

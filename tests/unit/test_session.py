@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto
 
-from streamproc.errors import MemberFailed, ModelRefused, OutOfMemory
+from streamproc.errors import MemberFailed, ModelRefused, OutOfMemory, SettingsError
 from streamproc.inference import providers
 from streamproc.inference.outputs import Batch
 from streamproc.inference.providers import CPU, CUDA, Provider, choose_provider, refuse_fallback
@@ -65,49 +65,30 @@ def test_an_input_that_is_optional_may_be_there(extra: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("model", "expected", "found"),
     [
-        pytest.param(
-            classifier(ids_name="ids"), "expected inputs input_ids, attention_mask", "found ids",
-            id="an input of another name",
-        ),
-        pytest.param(
-            classifier(extra_inputs=["position_ids"]), "perhaps token_type_ids", "position_ids",
-            id="an input that nobody fills",
-        ),
-        pytest.param(
-            classifier(ids_type=TensorProto.FLOAT), "must be int64", r"found tensor\(float\)",
-            id="float ids",
-        ),
-        pytest.param(
-            classifier(ids_shape=("rows", 128)), "dynamic rows and tokens", r"\['rows', 128\]",
-            id="a fixed number of tokens",
-        ),
-        pytest.param(
-            classifier(ids_shape=(1, "tokens")), "dynamic rows and tokens", r"\[1, 'tokens'\]",
-            id="a fixed number of rows",
-        ),
-        pytest.param(
-            classifier(output="scores"), "expected an output 'logits'", "found scores",
-            id="an output of another name",
-        ),
-        pytest.param(
-            classifier(labels=3), "the last of 2 .one for each label", r"\['rows', 3\]",
-            id="another number of labels",
-        ),
-        pytest.param(
-            classifier(per_token=True), "with 2 dimensions", r"\['rows', 'tokens', 2\]",
-            id="scores for each token",
-        ),
-        pytest.param(
-            classifier(output_type=TensorProto.INT64), "must be floats", r"tensor\(int64\)",
-            id="whole numbers",
-        ),
+        (classifier(ids_name="words"), "inputs input_ids, attention_mask", "found words, "),
+        (classifier(extra_inputs=["positions"]), "perhaps token_type_ids", "positions"),
+        (classifier(ids_type=TensorProto.FLOAT), "must be int64", "found tensor(float)"),
+        (classifier(ids_shape=("rows", 128)), "dynamic rows and tokens", "['rows', 128]"),
+        (classifier(ids_shape=(1, "tokens")), "dynamic rows and tokens", "[1, 'tokens']"),
+        (classifier(output="scores"), "expected an output 'logits'", "found scores"),
+        (classifier(labels=3), "the last of 2 (one for each label", "['rows', 3]"),
+        (classifier(per_token=True), "with 2 dimensions", "['rows', 'tokens', 2]"),
+        (classifier(output_type=TensorProto.INT64), "must be floats", "tensor(int64)"),
     ],
-)  # fmt: skip
+    ids=[
+        *("an input of another name", "an input that nobody fills", "float ids"),
+        *("a fixed number of tokens", "a fixed number of rows", "an output of another name"),
+        *("another number of labels", "scores for each token", "whole numbers"),
+    ],
+)
 def test_a_model_that_does_not_fit_is_refused_with_what_was_expected_and_found(
     model: bytes, expected: str, found: str
 ) -> None:
-    with pytest.raises(ModelRefused, match=f"(?s)member m: .*{expected}.*{found}"):
+    with pytest.raises(ModelRefused, match="member m: ") as refused:
         session_of(model)
+
+    assert expected in str(refused.value)
+    assert found in str(refused.value)
 
 
 @pytest.mark.parametrize("content", [b"", b"not ONNX", classifier()[:-50]])
@@ -172,7 +153,7 @@ def test_cuda_without_a_gpu_is_refused_with_what_is_missing(
 ) -> None:
     monkeypatch.setattr(providers, "_missing_for_cuda", lambda: "there is no driver")
 
-    with pytest.raises(ModelRefused, match=f"STREAMPROC_DEVICE={device}, but there is no driver"):
+    with pytest.raises(SettingsError, match=f"STREAMPROC_DEVICE={device}, but there is no driver"):
         choose_provider(device)
 
 
@@ -180,7 +161,7 @@ def test_what_this_machine_lacks_for_cuda_is_told_or_nothing_is_lacking() -> Non
     if choose_provider("auto").name == CUDA:
         assert choose_provider("cuda:0").device == "cuda:0"
     else:
-        with pytest.raises(ModelRefused, match="no CUDA|no GPU|no NVIDIA driver"):
+        with pytest.raises(SettingsError, match=r"no CUDA|no GPU|no NVIDIA driver"):
             choose_provider("cuda")
 
 

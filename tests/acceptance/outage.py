@@ -1,0 +1,134 @@
+"""The broker goes away under load and comes back: all is answered, and health says so meanwhile.
+
+`python -m tests.acceptance.outage --seconds 30`
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import orjson
+import typer
+
+from .cluster import Cluster, cluster, group
+from .report import tell
+from .texts import short_texts
+from .topics import (
+    RESPONSES,
+    Position,
+    Sent,
+    end_offsets,
+    producing,
+    send_all,
+    wait_until_committed,
+)
+from .verifier import verify
+from .worker_process import WorkerProcess
+
+SLICES_A_SECOND = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """What was seen.
+
+    said_so_s:  from the broker's end to the first `ready: false`; None: it never was
+    ready_after_s: from the broker's answering again to `ready: true`
+    """
+
+    seconds: float
+    asked: int
+    lost: int
+    duplicates: int
+    not_ok: int
+    said_so_s: float | None
+    reasons: list[str]
+    ready_after_s: float
+    same_worker: bool
+
+    @property
+    def good(self) -> bool:
+        """Nothing lost, and told about."""
+        return not self.lost and not self.not_ok and self.said_so_s is not None and self.same_worker
+
+
+async def run_outage(kafka: Cluster, seconds: float, a_second: int, before_s: float = 3) -> Outage:
+    """Send `a_second` requests each second, before, during and after; verify in the end."""
+    count = int((seconds + 2 * before_s) * a_second)
+    ids = [f"outage-{number}" for number in range(count)]
+    start = await end_offsets(kafka.bootstrap_servers, RESPONSES)
+    async with group(kafka.bootstrap_servers, "outage", kafka.folder) as workers:
+        worker = workers.workers[0]
+        pid = worker.pid
+        sending = asyncio.create_task(_send(kafka.bootstrap_servers, ids, a_second))
+        try:
+            await asyncio.sleep(before_s)
+            await asyncio.to_thread(kafka.broker.stop)
+            said_so_s, reasons = await _watch(worker, seconds)
+            await asyncio.to_thread(kafka.broker.start)
+            back_at = time.monotonic()
+            await worker.wait_until_ready()
+            ready_after_s = time.monotonic() - back_at
+            positions = await sending
+        finally:
+            sending.cancel()
+        await wait_until_committed(kafka.bootstrap_servers, worker.group, positions)
+        same_worker = worker.exit_code is None and worker.pid == pid
+    verdict = await verify(kafka.bootstrap_servers, ids, start)
+    return Outage(
+        seconds,
+        count,
+        len(verdict.lost),
+        len(verdict.duplicates),
+        len(verdict.not_ok),
+        said_so_s,
+        reasons,
+        round(ready_after_s, 1),
+        same_worker,
+    )
+
+
+async def _watch(worker: WorkerProcess, seconds: float) -> tuple[float | None, list[str]]:
+    """How soon the worker said that it is not ready, and why."""
+    began, said_so_s, reasons = time.monotonic(), None, list[str]()
+    while (waited_s := time.monotonic() - began) < seconds:
+        health: dict[str, Any] = await asyncio.to_thread(worker.health)
+        if not health["ready"] and said_so_s is None:
+            said_so_s, reasons = round(waited_s, 1), list(health["reasons"])
+        await asyncio.sleep(0.1)
+    return said_so_s, reasons
+
+
+async def _send(bootstrap_servers: str, ids: list[str], a_second: int) -> list[Position]:
+    """Steadily, and through the outage: what can't be sent is sent once the broker is back."""
+    records = [
+        Sent(orjson.dumps({"id": name, "text": text}), key=name.encode())
+        for name, text in zip(ids, short_texts(len(ids)), strict=True)
+    ]
+    size = max(1, a_second // SLICES_A_SECOND)
+    async with producing(bootstrap_servers) as producer:
+        async with asyncio.TaskGroup() as sends:
+            slices = []
+            for first in range(0, len(records), size):
+                some = records[first : first + size]
+                slices.append(sends.create_task(send_all(producer, some)))
+                await asyncio.sleep(size / a_second)
+        return [position for one in slices for position in one.result()]
+
+
+def main(seconds: float = 30, a_second: int = 50) -> None:
+    """Stop the broker for a while under load; exit with 1 when anything is lost or unsaid."""
+
+    async def run() -> Outage:
+        async with cluster() as kafka:
+            return await run_outage(kafka, seconds, a_second)
+
+    outage = asyncio.run(run())
+    tell(f"broker stopped for {seconds:g} s", asdict(outage), outage.good)
+
+
+if __name__ == "__main__":
+    typer.run(main)

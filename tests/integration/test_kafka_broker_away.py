@@ -1,0 +1,72 @@
+"""The worker without its broker: at the start, and in the middle of work."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streamproc.broker import EmbeddedBroker
+from streamproc.clock import SystemClock
+from streamproc.kafka.producer import Producer
+from streamproc.kafka.worker import KafkaWorker, Route
+from streamproc.messages.lane import Lane
+from streamproc.messages.record import Record
+from streamproc.settings import read_settings
+from tests.integration.kafka_place import Place, slow, until, until_answered, working
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+
+
+@pytest.fixture
+def own_kafka(tmp_path: Path) -> Iterator[EmbeddedBroker]:
+    with EmbeddedBroker(tmp_path, cache_dir=read_settings().cache_dir) as broker:
+        yield broker
+
+
+@pytest.fixture
+async def place(own_kafka: EmbeddedBroker) -> Place:
+    made = Place(own_kafka.bootstrap_servers, topic_partitions=4)
+    await made.make()
+    return made
+
+
+async def test_a_broker_that_stops_under_load_and_comes_back_costs_no_answer(
+    own_kafka: EmbeddedBroker, place: Place
+) -> None:
+    keys = await place.send(600)
+    async with working(place, slow(place)) as (worker, stop, running):
+        await until(lambda: worker.in_flight > 50, running)
+        await asyncio.to_thread(own_kafka.stop)
+        await until(lambda: not worker.ready(), running)
+        assert any("Kafka" in reason for reason in worker.not_ready())
+        await asyncio.to_thread(own_kafka.start)
+        answers = await until_answered(place, keys, 120)
+        await until(worker.ready, running, 60)
+        stop.set()
+        await running
+    assert answers.keys() == keys
+    assert sum((await place.committed()).values()) == 600
+
+
+async def test_a_worker_waits_for_a_broker_that_is_not_there_yet_and_can_be_stopped() -> None:
+    clock = SystemClock()
+    place = Place("127.0.0.1:1", topic_partitions=1)
+    producer = Producer(place.settings, clock)
+
+    async def handle(record: Record) -> None:
+        raise AssertionError(record.position)
+
+    worker = KafkaWorker(
+        place.settings,
+        [Route(place.requests, Lane.INTERACTIVE, handle)],
+        clock=clock,
+        producer=producer,
+    )
+    stop = asyncio.Event()
+    running = asyncio.create_task(worker.run(stop))
+    await until(lambda: "Kafka: no broker answers" in worker.not_ready(), running)
+    stop.set()
+    await asyncio.wait_for(running, 30)

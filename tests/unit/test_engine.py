@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+import pytest
+
+from streamproc.engine import Engine, Engines
+from streamproc.errors import Invalid, OutOfMemory
+from streamproc.inference.executor import ModelExecutor
+from streamproc.inference.outputs import Batch
+from streamproc.messages.lane import Lane
+from streamproc.testing import ScriptedSession, build_engine, build_profile
+
+LONG = "the good film " * 200
+
+
+@pytest.fixture
+async def executor() -> AsyncIterator[ModelExecutor]:
+    executor = ModelExecutor(1)
+    yield executor
+    executor.close()
+
+
+async def indices(engine: Engine, text: str) -> list[int]:
+    job = engine.task.begin({"text": text}, {}, engine.profile)
+    return [chunk.index async for chunk, _ in engine.scored_chunks(job, Lane.INTERACTIVE)]
+
+
+@pytest.mark.parametrize("text", ["", "good", LONG, LONG * 5])
+async def test_every_chunk_comes_back_in_the_order_of_the_text(
+    executor: ModelExecutor, text: str
+) -> None:
+    engine = build_engine(executor=executor)
+    job = engine.task.begin({"text": text}, {}, engine.profile)
+
+    assert await indices(engine, text) == [chunk.index for chunk in job.chunks()]
+
+
+async def test_no_more_chunks_of_a_document_are_in_the_works_than_it_may_have(
+    executor: ModelExecutor,
+) -> None:
+    sizes: list[int] = []
+    session = ScriptedSession("a", before=lambda batch: sizes.append(len(batch.ids)))
+    engine = build_engine(
+        build_profile(["a"]), [session], executor=executor, budget_tokens=100_000,
+        max_document_chunks=3,
+    )  # fmt: skip
+
+    await indices(engine, LONG)
+
+    assert max(sizes) <= 3
+    assert sum(sizes) > 10
+
+
+async def test_a_short_document_is_answered_while_a_long_one_is_under_way(
+    executor: ModelExecutor,
+) -> None:
+    engine = build_engine(executor=executor, max_document_chunks=2, budget_tokens=16)
+    done: list[str] = []
+
+    async def answer(name: str, text: str) -> None:
+        await indices(engine, text)
+        done.append(name)
+
+    long = asyncio.create_task(answer("long", LONG))
+    await asyncio.sleep(0)
+    await asyncio.gather(*(answer("short", "good") for _ in range(5)), long)
+
+    assert done == ["short"] * 5 + ["long"]
+
+
+async def test_leaving_takes_what_waits_of_the_document_back(executor: ModelExecutor) -> None:
+    engine = build_engine(executor=executor, max_document_chunks=8, budget_tokens=16)
+    job = engine.task.begin({"text": LONG}, {}, engine.profile)
+
+    async with aclosing(engine.scored_chunks(job, Lane.INTERACTIVE)) as scored:
+        async for _ in scored:
+            break
+
+    assert engine.batcher.queued_tokens == 0
+    assert await indices(engine, "good") == [0]
+
+
+async def test_an_error_in_one_chunk_takes_the_others_of_the_document_back(
+    executor: ModelExecutor,
+) -> None:
+    def refuse(_: Batch) -> None:
+        raise OutOfMemory("no memory")
+
+    session = ScriptedSession("a", before=refuse)
+    engine = build_engine(
+        build_profile(["a"]), [session], executor=executor, max_document_chunks=8, budget_tokens=16
+    )
+
+    with pytest.raises(OutOfMemory):
+        await indices(engine, LONG)
+
+    assert engine.batcher.queued_tokens == 0
+
+
+async def test_an_ensemble_that_is_not_there_is_refused_with_those_that_are(
+    executor: ModelExecutor,
+) -> None:
+    engine = build_engine(executor=executor)
+    engines = Engines({"b": engine, "a": engine})
+
+    assert engines.named("a") is engine
+    with pytest.raises(Invalid, match="no ensemble 'c' for this task; there are: a, b"):
+        engines.named("c")

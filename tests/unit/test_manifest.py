@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import pytest
+
+from streamproc.errors import ModelRefused
+from streamproc.repository.manifest import read_manifest
+
+DIGEST = "0" * 64
+MANIFEST = f"""
+format = 1
+name = "tiny"
+task = "text-classification"
+labels = ["negative", "positive"]
+quorum = 1
+
+[tokenizer]
+file = "tokenizer.json"
+sha256 = "{DIGEST}"
+
+[window]
+max_tokens = 16
+overlap_tokens = 4
+
+[combine]
+strategy = "weighted"
+
+[[members]]
+name = "a"
+version = "1"
+file = "a/1/model.onnx"
+sha256 = "{DIGEST}"
+labels = ["negative", "positive"]
+weight = 2.5
+"""
+
+
+def test_a_manifest_is_read_with_its_defaults() -> None:
+    manifest = read_manifest(MANIFEST.encode(), "here")
+
+    assert (manifest.name, manifest.combine.strategy, manifest.needed_members) == (
+        "tiny", "weighted", 1
+    )  # fmt: skip
+    assert manifest.members[0].labels == ("negative", "positive")
+    assert (manifest.members[0].precision, manifest.members[0].weight) == ("fp32", 2.5)
+
+
+def test_all_members_are_needed_unless_a_quorum_is_given() -> None:
+    manifest = read_manifest(MANIFEST.replace("quorum = 1", "").encode(), "here")
+
+    assert manifest.needed_members == len(manifest.members)
+    assert manifest.combine.strategy == "weighted"
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "field"),
+    [
+        ("format = 1", "format = 2", "format"),
+        ("format = 1", "", "format"),
+        ('name = "tiny"', 'name = "../tiny"', "name"),
+        ('name = "tiny"', 'name = "Tiny"', "name"),
+        ('task = "text-classification"', "task = 1", "task"),
+        ('labels = ["negative", "positive"]\nquorum', 'labels = ["one"]\nquorum', "labels"),
+        ('labels = ["negative", "positive"]\nquorum', 'labels = ["a", "a"]\nquorum', "labels"),
+        ("quorum = 1", "quorum = 0", "quorum"),
+        ("quorum = 1", "quorum = 2", "quorum is 2, but there are 1 members"),
+        ("quorum = 1", "quorum = true", "quorum"),
+        ("quorum = 1", "unknown = 1", "unknown"),
+        ('file = "tokenizer.json"', 'file = "/tokenizer.json"', "tokenizer.file"),
+        ('file = "tokenizer.json"', 'file = "a/../../t.json"', "tokenizer.file"),
+        ('file = "tokenizer.json"', r"file = 'a\b'", "tokenizer.file"),
+        ('file = "tokenizer.json"', 'file = ""', "tokenizer.file"),
+        (f'sha256 = "{DIGEST}"', 'sha256 = "00"', "tokenizer.sha256"),
+        ("max_tokens = 16", "max_tokens = 7", "window.max_tokens"),
+        ("overlap_tokens = 4", "overlap_tokens = 9", "overlap_tokens must be at most half"),
+        ("overlap_tokens = 4", "overlap_tokens = -1", "window.overlap_tokens"),
+        ('strategy = "weighted"', 'strategy = "sum"', "combine.strategy"),
+        ('name = "a"', 'name = "a/b"', "members.0.name"),
+        ('version = "1"', 'version = "1/2"', "members.0.version"),
+        ('file = "a/1/model.onnx"', 'file = "../a.onnx"', "members.0.file"),
+        ("weight = 2.5", "weight = 0", "members.0.weight"),
+        ("weight = 2.5", "weight = inf", "members.0.weight"),
+        ("weight = 2.5", "weight = nan", "members.0.weight"),
+        ("weight = 2.5", 'precision = "int4"', "members.0.precision"),
+        ("weight = 2.5", "size_bytes = 0", "members.0.size_bytes"),
+    ],
+)
+def test_every_field_that_is_wrong_is_named_with_the_file(
+    right: str, wrong: str, field: str
+) -> None:
+    assert right in MANIFEST
+
+    with pytest.raises(ModelRefused) as refused:
+        read_manifest(MANIFEST.replace(right, wrong, 1).encode(), "models/tiny/manifest.toml")
+
+    assert str(refused.value).startswith("models/tiny/manifest.toml: ")
+    assert field in str(refused.value)
+
+
+def test_all_faults_are_told_at_once() -> None:
+    text = MANIFEST.replace("max_tokens = 16", "max_tokens = 1").replace('"1"', "1")
+
+    with pytest.raises(ModelRefused, match=r"window\.max_tokens.*members\.0\.version"):
+        read_manifest(text.encode(), "here")
+
+
+def test_two_members_of_one_name_are_refused() -> None:
+    member = MANIFEST[MANIFEST.index("[[members]]") :]
+
+    with pytest.raises(ModelRefused, match="names of their own"):
+        read_manifest((MANIFEST + member).encode(), "here")
+
+
+@pytest.mark.parametrize("content", [b"\xff", b"format = ", b"[[members]\n"])
+def test_what_is_not_toml_is_refused(content: bytes) -> None:
+    with pytest.raises(ModelRefused, match="here: not TOML"):
+        read_manifest(content, "here")
+
+
+@pytest.mark.parametrize("content", [b"", b"members = []"])
+def test_an_empty_manifest_is_refused_with_what_it_lacks(content: bytes) -> None:
+    with pytest.raises(ModelRefused, match="tokenizer: Field required"):
+        read_manifest(content, "here")
