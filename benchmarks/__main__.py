@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -154,23 +154,21 @@ async def _ours(
         "batch_budget_tokens": str(plan.budget_tokens),
         "group_id": "benchmarks",
     }
-    stage = set_up(worker, say)
-    if plan.kafka:
-        try:
-            ready = await stage.__aenter__()
-        except EmbeddedBrokerError as reason:
-            # A GPU machine may have no network to fetch Kafka from.
-            if plan.device == "cpu":
-                raise
-            say(f"Kafka is left out: {reason}")
-        else:
+    async with AsyncExitStack() as opened:
+        if plan.kafka:
             try:
-                yield lambda some: ThroughKafka(some, ready)
-            finally:
-                await stage.__aexit__(None, None, None)
-            return
-    ensemble = workload.profile.name
-    async with local_pipeline(settings, TASK, ensemble, SystemClock()) as pipeline:
+                stage = await opened.enter_async_context(set_up(worker, say))
+            except EmbeddedBrokerError as reason:
+                # A GPU machine may have no network to fetch Kafka from.
+                if plan.device == "cpu":
+                    raise
+                say(f"Kafka is left out: {reason}")
+            else:
+                yield lambda some: ThroughKafka(some, stage)
+                return
+        ensemble = workload.profile.name
+        local = local_pipeline(settings, TASK, ensemble, SystemClock())
+        pipeline = await opened.enter_async_context(local)
         yield lambda some: InPipeline(some, pipeline)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 
 from benchmarks.measure import BenchmarkFailed, Round, timed_here
-from benchmarks.processes import cpu_seconds
+from benchmarks.processes import cpu_seconds, main_thread_cpu_seconds
 from benchmarks.stage import Stage
 from benchmarks.traffic import INTERACTIVE_TOPIC
 from benchmarks.worker_counters import Counters
@@ -64,8 +64,12 @@ class ThroughKafka:
         )
 
     def _beside(self) -> dict[str, float]:
-        broker = [cpu_seconds(pid) or 0.0 for pid in self._stage.broker_pids]
-        return {"client": time.process_time(), **({"Kafka": sum(broker)} if broker else {})}
+        told = {
+            "event loop, within the worker": main_thread_cpu_seconds(self._stage.worker.pid),
+            "client": time.process_time(),
+            "Kafka": sum(cpu_seconds(pid) or 0.0 for pid in self._stage.broker_pids) or None,
+        }
+        return {name: seconds for name, seconds in told.items() if seconds is not None}
 
 
 class InPipeline:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -127,7 +128,9 @@ def _refuse_errors(exchange: Exchange) -> None:
 def _report(
     plan: Plan, idle: Latencies, behind: Latencies, bulk_s: float, console: Console
 ) -> None:
-    table = Table(title=f"Interactive requests, {plan.rate:g} a second, milliseconds")
+    table = Table(
+        title=f"Interactive requests, {plan.rate:g} a second, milliseconds", box=SIMPLE_HEAD
+    )
     table.add_column("", no_wrap=True)
     for heading in ("requests", "p50", "p90", "p99", "longest"):
         table.add_column(heading, justify="right", no_wrap=True)

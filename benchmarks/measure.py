@@ -25,7 +25,7 @@ class Round:
     cpu_seconds: of the process that answers; None where the system does not tell
     answers:     (requests, labels) probabilities, in the order of requests
     padding:     tokens run through a model, padding included, to those without it
-    beside_cpu_seconds: of other processes that take part, by name
+    beside_cpu_seconds: of others that take part, or of a part of the process, by name
     stage_ms:    mean milliseconds of a request in each stage, by name
     """
 

@@ -10,11 +10,20 @@ _PROC = Path("/proc")
 
 def cpu_seconds(pid: int) -> float | None:
     """User and system time of a process, in seconds; None where there is no /proc to tell it."""
+    return _seconds(_PROC / str(pid) / "stat")
+
+
+def main_thread_cpu_seconds(pid: int) -> float | None:
+    """The same of its first thread alone, which in a worker runs the event loop."""
+    return _seconds(_PROC / str(pid) / "task" / str(pid) / "stat")
+
+
+def _seconds(path: Path) -> float | None:
     try:
-        content = (_PROC / str(pid) / "stat").read_text("utf-8", "replace")
+        content = path.read_text("utf-8", "replace")
     except OSError:
         return None
-    # Its second field is a name in parentheses that may hold anything, spaces too.
+    # The second field is a name in parentheses that may hold anything, spaces too.
     fields = content.rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import orjson
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -96,7 +97,11 @@ def summary(done: Mapping[str, Sequence[Round]]) -> dict[str, dict[str, Any]]:
 
 def print_throughput(console: Console, contenders: Mapping[str, Mapping[str, Any]]) -> None:
     """A row a contender, the fastest first."""
-    table = Table(title="Medians over rounds; benchmarks/README.md says what each row is")
+    table = Table(
+        title="Medians over rounds; benchmarks/README.md says what each row is",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+    )
     table.add_column("", no_wrap=True)
     for heading in _HEADINGS:
         table.add_column(heading, justify="right", no_wrap=True)
@@ -104,7 +109,7 @@ def print_throughput(console: Console, contenders: Mapping[str, Mapping[str, Any
     for name, figures in by_speed:
         table.add_row(
             name,
-            f"{figures['requests_per_s']:,.0f}",
+            f"{figures['requests_per_s']:,.1f}",
             f"{figures['share_of_ceiling']:.2f}",
             _number(figures["share_of_ceiling_by_cpu"], ".2f"),
             _number(figures["padding"], ".2f"),
@@ -119,7 +124,9 @@ def print_stages(
     console: Console, stages: Mapping[str, float], beside: Mapping[str, float], tokenize_ms: float
 ) -> None:
     """How long a request spends where, on average, when all come at once."""
-    table = Table(title="Where a request spends its time when all are sent at once")
+    table = Table(
+        title="Where a request spends its time when all are sent at once", box=SIMPLE_HEAD
+    )
     table.add_column("")
     table.add_column("mean ms", justify="right")
     table.add_row("tokenizing, measured alone", f"{tokenize_ms:.2f}")
@@ -127,7 +134,7 @@ def print_stages(
         table.add_row(_STAGES.get(stage, stage), f"{milliseconds:,.2f}")
     console.print(table)
     for process, seconds in beside.items():
-        console.print(f"CPU of the {process} beside it: {seconds:.2f} s per 1,000 requests")
+        console.print(f"CPU s per 1,000 requests, {process}: {seconds:.2f}", highlight=False)
 
 
 def write_json(path: Path, figures: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential
@@ -24,7 +24,13 @@ from streamproc.engine import Engine, Engines
 from streamproc.errors import DeadlineExceeded, Invalid, QuorumNotMet, TooLarge, WorkerFault
 from streamproc.messages.decoding import Unreadable
 from streamproc.messages.lane import Lane
-from streamproc.messages.outgoing import REPLY_TOPIC, dead_letter, response_record
+from streamproc.messages.outgoing import (
+    MAX_KEPT_BYTES,
+    REPLY_TOPIC,
+    dead_letter,
+    response_record,
+    without_original,
+)
 from streamproc.messages.record import Outgoing, Record
 from streamproc.messages.request import Refused, Request, read_request
 from streamproc.messages.response import Fault, Response, Timing
@@ -159,7 +165,12 @@ class Pipeline:
             record, fault, response.id if response else None, self.route.dead_letters
         )
         log.warning("dead letter", position=record.position, type=fault.type, title=fault.title)
-        await self._publish(letter)
+        try:
+            await self._publish(letter)
+        except TooLarge:
+            # A compressed record grows when it is read, and may then fit nowhere.
+            log.warning("dead letter without its original", position=record.position)
+            await self._publish(without_original(letter))
 
     async def _send_response(
         self, record: Record, request: Request | Refused, response: Response
@@ -174,6 +185,8 @@ class Pipeline:
         except TooLarge as reason:
             # Metadata is dropped too: it may be what does not fit.
             answer = self._error(response.id, fault_of(reason, "too-large"), None)
+            if record.size_bytes - len(record.value or b"") > MAX_KEPT_BYTES:
+                record = replace(record, key=None, headers=())
             await self._publish(response_record(record, answer, form, topic, now_ms))
 
     def _responses_topic(self, record: Record) -> str:

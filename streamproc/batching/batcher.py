@@ -157,6 +157,7 @@ class Batcher(Generic[Item, Result]):
         started_s = self._clock.monotonic_s()
         try:
             results = await self._run([waiting.item for waiting in batch], lane)
+            answered = list(zip(batch, results, strict=True))
         except BaseException as error:
             for waiting in batch:
                 if not waiting.reply.done():
@@ -165,7 +166,7 @@ class Batcher(Generic[Item, Result]):
                 raise
             return
         run_ms = (self._clock.monotonic_s() - started_s) * 1000
-        for waiting, result in zip(batch, results, strict=True):
+        for waiting, result in answered:
             if not waiting.reply.done():
                 queue_ms = (started_s - waiting.since_s) * 1000
                 waiting.reply.set_result(Timed(result, queue_ms, run_ms))

@@ -44,7 +44,9 @@ def build_app(settings: Settings, accept: dict[str, Accept]) -> faust.App:
         broker_commit_interval=1.0,
         consumer_auto_offset_reset="earliest",
         consumer_metadata_max_age_ms=5000,
-        stream_buffer_maxsize=256,
+        # Never to be filled: Faust sleeps a second once every topic-partition is held back by it.
+        # Bytes are bounded all the same, by what one poll brings and the lanes' budgets.
+        stream_buffer_maxsize=4096,
         stream_wait_empty=False,
         topic_allow_declare=False,
         topic_disable_leader=True,

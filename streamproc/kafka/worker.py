@@ -145,7 +145,8 @@ class KafkaWorker:
             await self._drain(intake)
             if intake.fault.done():
                 intake.fault.result()
-            _raise_what_failed(app.crash_reason if crashed.done() else None, [starting, *keeping])
+            reason = app.crash_reason or RuntimeError("Faust crashed") if crashed.done() else None
+            _raise_what_failed(reason, [starting, *keeping])
         finally:
             for task in (crashed, *keeping):
                 task.cancel()

@@ -15,6 +15,7 @@ from streamproc.errors import Invalid
 from streamproc.messages.decoding import decode_object
 from streamproc.messages.record import Headers, Record
 
+MAX_ID_CHARACTERS = 256
 CONTENT_TYPE = "content-type"
 STRUCTURED = "application/cloudevents+json"
 _REQUIRED = ("specversion", "id", "source", "type")
@@ -63,7 +64,8 @@ def open_envelope(record: Record) -> tuple[Envelope, dict[str, Any]]:
             if name.startswith("ce_")
         }
     event_id = attributes.get("id")
-    return Envelope(form, event_id if isinstance(event_id, str) and event_id else None), attributes
+    told = isinstance(event_id, str) and 0 < len(event_id) <= MAX_ID_CHARACTERS
+    return Envelope(form, event_id if told else None), attributes
 
 
 def read_content(record: Record, form: Form, attributes: dict[str, Any]) -> dict[str, Any]:
@@ -106,8 +108,10 @@ def _check(attributes: dict[str, Any]) -> None:
             raise Invalid(
                 _TITLE, f"attribute {name!r} is missing or not a string that says something"
             )
+    if len(attributes["id"]) > MAX_ID_CHARACTERS:
+        raise Invalid(_TITLE, f"attribute 'id' has more than {MAX_ID_CHARACTERS} characters")
     if attributes["specversion"] != "1.0":
-        raise Invalid(_TITLE, f"specversion {attributes['specversion']!r}; this takes 1.0")
+        raise Invalid(_TITLE, f"specversion {attributes['specversion'][:20]!r}; this takes 1.0")
 
 
 def _data(event: dict[str, Any]) -> dict[str, Any]:

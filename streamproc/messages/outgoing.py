@@ -15,11 +15,14 @@ from streamproc.messages.response import Fault, Response
 REPLY_TOPIC = "reply-topic"
 ORIGINAL_ID = "streamproc-original-id"
 ERROR_PREFIX = "streamproc-error-"
+LEFT_OUT = "streamproc-error-original-left-out"
 _HANDED_ON = ("traceparent", "tracestate", "correlation-id")
 _ORIGIN_TOPIC = "streamproc-request-topic"
 _ORIGIN_PARTITION = "streamproc-request-partition"
 _ORIGIN_OFFSET = "streamproc-request-offset"
 MAX_ERROR_HEADER_CHARACTERS = 2000
+# Of a request's key and headers; beyond, an answer that its topic does not take is sent bare.
+MAX_KEPT_BYTES = 16 * 1024
 
 
 def response_record(
@@ -56,6 +59,13 @@ def dead_letter(record: Record, fault: Fault, request_id: str | None, topic: str
         (ERROR_PREFIX + name, value.encode("utf-8", "replace")) for name, value in said.items()
     )
     return Outgoing(topic, record.key, record.value, (*kept, *errors, *_origin(record)))
+
+
+def without_original(letter: Outgoing) -> Outgoing:
+    """A dead letter that says only what went wrong and where the original lies."""
+    ours = (ERROR_PREFIX, "streamproc-request-")
+    own = tuple((name, value) for name, value in letter.headers if name.startswith(ours))
+    return Outgoing(letter.topic, None, None, (*own, (LEFT_OUT, b"true")))
 
 
 def as_json(response: Response) -> dict[str, Any]:

@@ -9,11 +9,17 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from streamproc.errors import Invalid, TooLarge
-from streamproc.messages.cloudevents import Envelope, Form, form_of, open_envelope, read_content
+from streamproc.messages.cloudevents import (
+    MAX_ID_CHARACTERS,
+    Envelope,
+    Form,
+    form_of,
+    open_envelope,
+    read_content,
+)
 from streamproc.messages.decoding import Unreadable, refuse_depth
 from streamproc.messages.record import Record
 
-MAX_ID_CHARACTERS = 256
 # What a sender wrote is named in an error; a hostile one must not make the answer large by it.
 _MAX_FAULTS = 8
 _MAX_CLAUSE_CHARACTERS = 300
@@ -130,4 +136,12 @@ def _original_id(record: Record) -> str | None:
     return text if re.fullmatch(rf".{{1,{MAX_ID_CHARACTERS}}}", text, re.DOTALL) else None
 
 
-__all__ = ["ENSEMBLE_NAME", "Form", "Refused", "Request", "describe", "read_request"]
+__all__ = [
+    "ENSEMBLE_NAME",
+    "MAX_ID_CHARACTERS",
+    "Form",
+    "Refused",
+    "Request",
+    "describe",
+    "read_request",
+]

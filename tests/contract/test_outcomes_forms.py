@@ -1,4 +1,4 @@
-"""What an answer carries from its request: key, headers, metadata, form, and the topic it goes to."""
+"""What an answer carries from its request: key, headers, metadata, form; where it goes."""
 
 from __future__ import annotations
 
@@ -185,3 +185,11 @@ async def test_a_reply_topic_that_is_not_listed_is_refused_on_the_usual_topic(as
     assert sorted(broker.topics) == ["dlq", "responses"]
     (response,) = broker.values("responses")
     assert response["error"]["title"] == "reply topic not allowed"
+
+
+async def test_a_cloud_event_with_an_endless_id_is_refused_under_its_position() -> None:
+    answer = await answer_to({**EVENT, "id": "e" * 257, "data": {"text": "x"}}, STRUCTURED)
+
+    response = body_of(answer)["data"]
+    assert response["id"] == body_of(answer)["id"] == "requests:0:0"
+    assert "more than 256 characters" in response["error"]["detail"]

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from streamproc.errors import WorkerFault
+from streamproc.errors import BrokerUnavailable, WorkerFault
 from streamproc.kafka.producer import Producer
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import Outgoing, Record
@@ -143,3 +143,12 @@ async def test_a_handler_that_keeps_raising_ends_the_worker_and_keeps_the_offset
             await asyncio.wait_for(running, 60)
         assert worker.handler_errors >= 4
     assert set((await place.committed()).values()) == {3}
+
+
+async def test_a_consumer_that_crashes_ends_the_worker(place: Place) -> None:
+    async with working(place, echo(place)) as (worker, _, running):
+        assert worker._intake is not None
+        consumer = worker._intake._consumer._app.consumer
+        await consumer._thread.crash(RuntimeError("the client gave up"))
+        with pytest.raises(BrokerUnavailable, match="the client gave up"):
+            await asyncio.wait_for(running, 60)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from streamproc.chunking.windows import Chunk
 from streamproc.errors import Invalid, MemberFailed, MemberLate, QuorumNotMet
-from streamproc.inference.outputs import MemberOutput
+from streamproc.inference.outputs import FloatArray, MemberOutput
 from streamproc.tasks.catalogue import task_named
 from streamproc.tasks.profile import EnsembleProfile
 from streamproc.tasks.task import Answer
@@ -17,12 +18,12 @@ TASK = task_named("text-classification")
 LONG = "good film the bad " * 10
 
 
-def odds(*probabilities: float) -> np.ndarray[Any, np.dtype[np.float64]]:
-    return np.log(np.array(probabilities))
+def odds(*probabilities: float) -> FloatArray:
+    return np.asarray(np.log(probabilities), np.float64)
 
 
 def answered(
-    said: list[list[np.ndarray[Any, np.dtype[np.float64]] | None]],
+    said: Sequence[Sequence[FloatArray | None]],
     text: str = LONG,
     profile: EnsembleProfile | None = None,
     **params: Any,
@@ -37,7 +38,7 @@ def answered(
     return job.answer(), chunks
 
 
-def output(name: str, scores: np.ndarray[Any, np.dtype[np.float64]] | None) -> MemberOutput:
+def output(name: str, scores: FloatArray | None) -> MemberOutput:
     error = None if scores is not None else MemberFailed(name, "broken")
     return MemberOutput(name, scores, error)
 
@@ -93,7 +94,7 @@ def test_agreement_is_the_share_of_members_that_say_what_the_answer_says() -> No
 
 
 def test_members_results_are_told_when_asked_for() -> None:
-    said: Any = [[odds(0.9, 0.1), odds(0.4, 0.6)]]
+    said = [[odds(0.9, 0.1), odds(0.4, 0.6)]]
 
     silent, _ = answered(said, "x")
     told, _ = answered(said, "x", return_members=True)

@@ -17,9 +17,7 @@ def voice(*probabilities: float) -> list[float]:
 def combined(
     strategy: Strategy, *members: list[float], weights: list[float] | None = None
 ) -> FloatArray:
-    return combine(
-        strategy, np.array(members), np.array(weights or [1.0] * len(members))
-    )
+    return combine(strategy, np.array(members), np.array(weights or [1.0] * len(members)))
 
 
 def test_mean_is_the_mean_of_probabilities() -> None:

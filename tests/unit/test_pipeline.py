@@ -188,6 +188,24 @@ async def test_a_dead_letter_that_its_topic_does_not_take_is_answered_all_the_sa
     assert (response["id"], response["error"]["type"]) == ("r", "invalid")
     (letter,) = broker.topics["dlq"]
     headers = dict(letter.headers)
-    assert letter.value is None
+    assert (letter.key, letter.value) == (None, None)
+    assert headers["streamproc-error-original-left-out"] == b"true"
     assert headers["streamproc-error-type"] == b"invalid"
     assert headers["streamproc-request-offset"] == b"7"
+
+
+async def test_a_request_whose_key_fits_nowhere_is_answered_without_it(
+    executor: ModelExecutor,
+) -> None:
+    def refuse(record: Outgoing) -> None:
+        if len(record.key or b"") > 10_000:
+            raise TooLarge("too large", "10000 bytes at most")
+
+    broker = MemoryBroker(refuse)
+    pipeline = build_pipeline(broker, build_engine(executor=executor))
+
+    await pipeline(build_record({"id": "r", "text": "x"}, key=b"k" * 50_000))
+
+    (answer,) = broker.topics["responses"]
+    assert answer.key is None
+    assert broker.values("responses")[0]["error"]["type"] == "too-large"
