@@ -17,7 +17,7 @@ from streamproc.inference.outputs import Batch, FloatArray
 from streamproc.inference.session import new_call
 
 CEILING = "ceiling"
-CONTROL = "control: one at a time"
+CONTROL = "one at a time"
 ARRIVAL_BATCH = 32
 ARRIVAL = f"arrival batches of {ARRIVAL_BATCH}"
 

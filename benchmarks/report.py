@@ -101,6 +101,7 @@ def print_throughput(console: Console, contenders: Mapping[str, Mapping[str, Any
         title="Medians over rounds; benchmarks/README.md says what each row is",
         box=SIMPLE_HEAD,
         pad_edge=False,
+        collapse_padding=True,
     )
     table.add_column("", no_wrap=True)
     for heading in _HEADINGS:

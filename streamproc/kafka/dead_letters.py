@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
 
+import structlog
+
 from streamproc.errors import OperatorError
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.reading import read_topic
 from streamproc.kafka.topics import TopicCatalogue
-from streamproc.messages.outgoing import ERROR_PREFIX, ORIGINAL_ID
+from streamproc.messages.outgoing import ERROR_PREFIX, LEFT_OUT, ORIGINAL_ID
 from streamproc.messages.record import Outgoing, Record
 from streamproc.settings import Settings
 
 _ORIGIN_PREFIX = "streamproc-request-"
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,11 @@ class DeadLetter:
     def request_topic(self) -> str:
         """The topic that the request came by."""
         return self._header(_ORIGIN_PREFIX + "topic")
+
+    @property
+    def has_original(self) -> bool:
+        """Whether it holds the original; it does not where that was too large for the topic."""
+        return self.record.header(LEFT_OUT) is None
 
     def original(self, request_topics: Collection[str]) -> Outgoing:
         """The original bytes, key and headers, to be asked again under the same id.
@@ -141,6 +150,9 @@ async def replay(
     async for letter in dead_letters(settings, topic, selection):
         if most is not None and count >= most:
             break
+        if not letter.has_original:
+            _log.warning("its original was too large to be kept", dead_letter=letter.offset_name)
+            continue
         original = letter.original(request_topics)
         if producer is not None:
             await producer.send(original)

@@ -6,7 +6,7 @@ import pytest
 
 from streamproc.errors import OperatorError
 from streamproc.kafka.dead_letters import DeadLetter, Selection
-from streamproc.messages.outgoing import dead_letter
+from streamproc.messages.outgoing import dead_letter, without_original
 from streamproc.messages.record import Record
 from streamproc.messages.request import Request, read_request
 from streamproc.messages.response import Fault
@@ -39,6 +39,13 @@ def test_a_replayed_request_without_an_id_keeps_the_one_it_was_given() -> None:
     request = read_request(again, 1 << 20)
     assert isinstance(request, Request)
     assert request.id == "rq:2:40"
+
+
+def test_a_letter_whose_original_was_too_large_says_that_it_has_none() -> None:
+    request = Record("rq", 2, 40, 1000, b"key", b"x" * 100, ())
+    bare = without_original(dead_letter(request, Fault("invalid", "title", "detail"), "a", "dlq"))
+    found = DeadLetter(Record("dlq", 1, 7, 2000, bare.key, bare.value, bare.headers))
+    assert (found.has_original, found.request_id, letter().has_original) == (False, "a", True)
 
 
 def test_a_letter_from_an_undescribed_topic_is_not_put_back() -> None:
