@@ -25,7 +25,8 @@ from streamproc.loading import load_engine
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import Outgoing
 from streamproc.metrics import Metrics
-from streamproc.pipeline import Pipeline, Route
+from streamproc.pipeline import Pipeline
+from streamproc.publishing import Route
 from streamproc.repository.repository import Repository, StoredEnsemble
 from streamproc.settings import Settings
 from streamproc.tasks.catalogue import task_named

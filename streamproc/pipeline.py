@@ -11,9 +11,7 @@ of outcomes in docs/design.md.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
-from dataclasses import dataclass, replace
 
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential
@@ -21,43 +19,15 @@ from tenacity.stop import stop_base
 
 from streamproc.clock import Clock
 from streamproc.engine import Engine, Engines
-from streamproc.errors import DeadlineExceeded, Invalid, QuorumNotMet, TooLarge, WorkerFault
-from streamproc.messages.decoding import Unreadable
-from streamproc.messages.lane import Lane
-from streamproc.messages.outgoing import (
-    MAX_KEPT_BYTES,
-    REPLY_TOPIC,
-    dead_letter,
-    response_record,
-    without_original,
-)
-from streamproc.messages.record import Outgoing, Record
+from streamproc.errors import DeadlineExceeded, Invalid, QuorumNotMet, WorkerFault
+from streamproc.messages.faults import fault_of
+from streamproc.messages.record import Record
 from streamproc.messages.request import Refused, Request, read_request
 from streamproc.messages.response import Fault, Response, Timing
 from streamproc.metrics import Metrics
-
-Publish = Callable[[Outgoing], Awaitable[None]]
-"""Returns once the broker has stored the record; raises TooLarge when its topic won't take it."""
+from streamproc.publishing import Outcomes, Publish, Route
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """How the requests of one topic are answered.
-
-    ensemble: answers a request that names none
-    reply_topics: topics that a request may name instead of `responses`
-    max_message_bytes: larger requests are refused
-    """
-
-    task: str
-    lane: Lane
-    ensemble: str
-    responses: str
-    dead_letters: str
-    reply_topics: frozenset[str]
-    max_message_bytes: int
 
 
 class Pipeline:
@@ -76,7 +46,7 @@ class Pipeline:
         """give_up: when to stop trying what the worker itself is at fault for."""
         self.route = route
         self._engines = engines
-        self._publish = publish
+        self._outcomes = Outcomes(route, publish, clock)
         self._clock = clock
         self._metrics = metrics
         self._give_up = give_up
@@ -87,8 +57,10 @@ class Pipeline:
         request = read_request(record, self.route.max_message_bytes)
         self._metrics.stage_seconds.labels("decode").inc(self._clock.monotonic_s() - started_s)
         response = await self.answer(record, request)
-        await self._send(record, request, response)
-        self._count(response, started_s)
+        answered_s = self._clock.monotonic_s()
+        fault = await self._outcomes.publish(record, request, response)
+        self._metrics.stage_seconds.labels("publish").inc(self._clock.monotonic_s() - answered_s)
+        self._count(response, fault, started_s)
 
     async def answer(self, record: Record, request: Request | Refused) -> Response | None:
         """The response to a request; None when nobody can be told, as no id could be read.
@@ -100,7 +72,7 @@ class Pipeline:
                 return None
             return self._error(request.request_id, fault_of(request.reason), request.metadata)
         try:
-            self._responses_topic(record)
+            self.route.responses_topic(record)
             engine = self._engines.named(request.ensemble or self.route.ensemble)
             async with self._deadline(request):
                 async for attempt in self._attempts():
@@ -143,64 +115,6 @@ class Pipeline:
             metadata=request.metadata,
         )
 
-    async def _send(
-        self, record: Record, request: Request | Refused, response: Response | None
-    ) -> None:
-        """publish: the dead letter first, so that a crash between the two can't lose it."""
-        started_s = self._clock.monotonic_s()
-        fault = fault_of(request.reason) if isinstance(request, Refused) else None
-        if response is not None and response.error is not None:
-            fault = response.error
-        if fault is not None and fault.type in ("unreadable", "invalid", "failed"):
-            await self._send_dead_letter(record, fault, response)
-        if response is not None:
-            await self._send_response(record, request, response)
-        self._metrics.stage_seconds.labels("publish").inc(self._clock.monotonic_s() - started_s)
-
-    async def _send_dead_letter(
-        self, record: Record, fault: Fault, response: Response | None
-    ) -> None:
-        self._metrics.dead_letters.labels(self.route.task, fault.type).inc()
-        letter = dead_letter(
-            record, fault, response.id if response else None, self.route.dead_letters
-        )
-        log.warning("dead letter", position=record.position, type=fault.type, title=fault.title)
-        try:
-            await self._publish(letter)
-        except TooLarge:
-            # A compressed record grows when it is read, and may then fit nowhere.
-            log.warning("dead letter without its original", position=record.position)
-            await self._publish(without_original(letter))
-
-    async def _send_response(
-        self, record: Record, request: Request | Refused, response: Response
-    ) -> None:
-        try:
-            topic = self._responses_topic(record)
-        except Invalid:
-            topic = self.route.responses
-        form, now_ms = request.envelope.form, self._clock.now_ms()
-        try:
-            await self._publish(response_record(record, response, form, topic, now_ms))
-        except TooLarge as reason:
-            # Metadata is dropped too: it may be what does not fit.
-            answer = self._error(response.id, fault_of(reason, "too-large"), None)
-            if record.size_bytes - len(record.value or b"") > MAX_KEPT_BYTES:
-                record = replace(record, key=None, headers=())
-            await self._publish(response_record(record, answer, form, topic, now_ms))
-
-    def _responses_topic(self, record: Record) -> str:
-        asked = record.header(REPLY_TOPIC)
-        if asked is None:
-            return self.route.responses
-        topic = asked.decode("utf-8", "replace")
-        if topic not in self.route.reply_topics and topic != self.route.responses:
-            raise Invalid(
-                "reply topic not allowed",
-                f"header {REPLY_TOPIC} names a topic that STREAMPROC_REPLY_TOPICS does not list",
-            )
-        return topic
-
     def _deadline(self, request: Request) -> AbstractAsyncContextManager[object]:
         if request.deadline_at_ms is None:
             return nullcontext()
@@ -224,22 +138,11 @@ class Pipeline:
     def _error(self, request_id: str, fault: Fault, metadata: object) -> Response:
         return Response(request_id, self.route.task, "error", error=fault, metadata=metadata)
 
-    def _count(self, response: Response | None, started_s: float) -> None:
+    def _count(self, response: Response | None, fault: Fault | None, started_s: float) -> None:
+        if fault is not None:
+            self._metrics.dead_letters.labels(self.route.task, fault.type).inc()
         lane = self.route.lane.name.lower()
         status = "unreadable" if response is None else response.status
         self._metrics.requests.labels(self.route.task, lane, status).inc()
         seconds = self._clock.monotonic_s() - started_s
         self._metrics.request_seconds.labels(self.route.task, lane).observe(seconds)
-
-
-def fault_of(reason: Invalid | QuorumNotMet, kind: str | None = None) -> Fault:
-    """The fault to answer with for an error."""
-    if isinstance(reason, QuorumNotMet):
-        return Fault("failed", "too few members answered", str(reason))
-    if kind == "too-large":
-        return Fault("too-large", "answer too large", reason.detail)
-    if isinstance(reason, DeadlineExceeded):
-        return Fault("deadline", reason.title, reason.detail)
-    if isinstance(reason, Unreadable):
-        return Fault("unreadable", reason.title, reason.detail)
-    return Fault("invalid", reason.title, reason.detail)

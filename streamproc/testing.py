@@ -33,7 +33,8 @@ from streamproc.loading import assemble_engine
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import Headers, Outgoing, Record
 from streamproc.metrics import Metrics
-from streamproc.pipeline import Pipeline, Route
+from streamproc.pipeline import Pipeline
+from streamproc.publishing import Route
 from streamproc.tasks.catalogue import task_named
 from streamproc.tasks.profile import EnsembleProfile, MemberProfile
 

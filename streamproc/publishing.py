@@ -1,0 +1,117 @@
+"""publish: what a finished request leaves on the topics of its route."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+import structlog
+
+from streamproc.clock import Clock
+from streamproc.errors import Invalid, TooLarge
+from streamproc.messages.faults import fault_of
+from streamproc.messages.lane import Lane
+from streamproc.messages.outgoing import (
+    MAX_KEPT_BYTES,
+    REPLY_TOPIC,
+    dead_letter,
+    response_record,
+    without_original,
+)
+from streamproc.messages.record import Outgoing, Record
+from streamproc.messages.request import Refused, Request
+from streamproc.messages.response import Fault, Response
+
+Publish = Callable[[Outgoing], Awaitable[None]]
+"""Returns once the broker has stored the record; raises TooLarge when its topic won't take it."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How the requests of one topic are answered.
+
+    ensemble: answers a request that names none
+    reply_topics: topics that a request may name instead of `responses`
+    max_message_bytes: larger requests are refused
+    """
+
+    task: str
+    lane: Lane
+    ensemble: str
+    responses: str
+    dead_letters: str
+    reply_topics: frozenset[str]
+    max_message_bytes: int
+
+    def responses_topic(self, record: Record) -> str:
+        """Where a record's response goes; raises Invalid when it names a topic it may not."""
+        asked = record.header(REPLY_TOPIC)
+        if asked is None:
+            return self.responses
+        topic = asked.decode("utf-8", "replace")
+        if topic not in self.reply_topics and topic != self.responses:
+            raise Invalid(
+                "reply topic not allowed",
+                f"header {REPLY_TOPIC} names a topic that STREAMPROC_REPLY_TOPICS does not list",
+            )
+        return topic
+
+
+class Outcomes:
+    """Publishes responses and dead letters, whatever their size comes to."""
+
+    def __init__(self, route: Route, publish: Publish, clock: Clock) -> None:
+        self._route = route
+        self._publish = publish
+        self._clock = clock
+
+    async def publish(
+        self, record: Record, request: Request | Refused, response: Response | None
+    ) -> Fault | None:
+        """Returns once all is stored: why the record is a dead letter, or None when it is none.
+
+        The dead letter goes first, so that a crash between the two can't lose it.
+        """
+        fault = fault_of(request.reason) if isinstance(request, Refused) else None
+        if response is not None:
+            fault = response.error
+        if fault is not None and fault.type not in ("unreadable", "invalid", "failed"):
+            fault = None
+        if fault is not None:
+            await self._publish_dead_letter(record, fault, response)
+        if response is not None:
+            await self._publish_response(record, request, response)
+        return fault
+
+    async def _publish_dead_letter(
+        self, record: Record, fault: Fault, response: Response | None
+    ) -> None:
+        request_id = response.id if response else None
+        letter = dead_letter(record, fault, request_id, self._route.dead_letters)
+        log.warning("dead letter", position=record.position, type=fault.type, title=fault.title)
+        try:
+            await self._publish(letter)
+        except TooLarge:
+            # A compressed record grows when it is read, and may then fit nowhere.
+            log.warning("dead letter without its original", position=record.position)
+            await self._publish(without_original(letter))
+
+    async def _publish_response(
+        self, record: Record, request: Request | Refused, response: Response
+    ) -> None:
+        try:
+            topic = self._route.responses_topic(record)
+        except Invalid:
+            topic = self._route.responses
+        form, now_ms = request.envelope.form, self._clock.now_ms()
+        try:
+            await self._publish(response_record(record, response, form, topic, now_ms))
+        except TooLarge as reason:
+            # Metadata is dropped too: it may be what does not fit.
+            fault = Fault("too-large", "answer too large", reason.detail)
+            answer = Response(response.id, response.task, "error", error=fault)
+            if record.size_bytes - len(record.value or b"") > MAX_KEPT_BYTES:
+                record = replace(record, key=None, headers=())
+            await self._publish(response_record(record, answer, form, topic, now_ms))
