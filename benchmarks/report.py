@@ -24,7 +24,7 @@ from benchmarks.workload import Workload
 from streamproc.clock import Clock
 
 RESULTS = Path(__file__).with_name("results")
-_HEADINGS = ("req/s", "share", "by CPU", "padding", "CPU s/1k", "labels", "off by")
+_HEADINGS = ("req/s", "share", "by CPU", "padding", "s/1k", "labels", "off by")
 _STAGES = {
     "decode": "decode",
     "queue": "queue: waiting for a batch",
@@ -102,6 +102,7 @@ def print_throughput(console: Console, contenders: Mapping[str, Mapping[str, Any
         box=SIMPLE_HEAD,
         pad_edge=False,
         collapse_padding=True,
+        show_edge=False,
     )
     table.add_column("", no_wrap=True)
     for heading in _HEADINGS:
