@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from streamproc.batching.batcher import Batcher, Timed
 from streamproc.chunking.windows import Chunk
@@ -14,6 +14,7 @@ from streamproc.inference.outputs import MemberOutput
 from streamproc.messages.lane import Lane
 from streamproc.tasks.profile import EnsembleProfile
 from streamproc.tasks.task import Job, Task
+from streamproc.turns import Turns
 
 Outputs = tuple[MemberOutput, ...]
 Scored = tuple[Chunk, Timed[Outputs]]
@@ -31,6 +32,7 @@ class Engine:
     profile: EnsembleProfile
     batcher: Batcher[Chunk, Outputs]
     max_document_chunks: int
+    turns: Turns = field(default_factory=Turns)
 
     async def scored_chunks(self, job: Job, lane: Lane) -> AsyncGenerator[Scored, None]:
         """Every chunk of a job with what the members said of it, in the order of the text.
@@ -44,7 +46,8 @@ class Engine:
             while True:
                 while not done and len(under_way) < self.max_document_chunks:
                     if job.characters <= _INLINE_CHARACTERS:
-                        chunk = next(chunks, None)
+                        async with self.turns.turn(lane):
+                            chunk = next(chunks, None)
                     else:
                         chunk = await asyncio.to_thread(next, chunks, None)
                     if chunk is None:

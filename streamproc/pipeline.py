@@ -26,6 +26,7 @@ from streamproc.messages.request import Refused, Request, read_request
 from streamproc.messages.response import Fault, Response, Timing
 from streamproc.metrics import Metrics
 from streamproc.publishing import Outcomes, Publish, Route
+from streamproc.turns import Turns
 
 log = structlog.get_logger(__name__)
 
@@ -50,11 +51,13 @@ class Pipeline:
         self._clock = clock
         self._metrics = metrics
         self._give_up = give_up
+        self._turns = Turns()
 
     async def __call__(self, record: Record) -> None:
         """The whole way of one request; returns once its response is stored."""
-        started_s = self._clock.monotonic_s()
-        request = read_request(record, self.route.max_message_bytes)
+        async with self._turns.turn(self.route.lane):
+            started_s = self._clock.monotonic_s()
+            request = read_request(record, self.route.max_message_bytes)
         self._metrics.stage_seconds.labels("decode").inc(self._clock.monotonic_s() - started_s)
         response = await self.answer(record, request)
         answered_s = self._clock.monotonic_s()

@@ -62,8 +62,8 @@ def windows(
     index, covered = 0, 0
     ids, offsets = np.empty(0, np.int64), np.empty((0, 2), np.int64)
     for tokens in stream:
-        ids = np.concatenate((ids, tokens.ids))
-        offsets = np.concatenate((offsets, tokens.offsets))
+        ids = np.concatenate((ids, tokens.ids)) if len(ids) else tokens.ids
+        offsets = np.concatenate((offsets, tokens.offsets)) if len(offsets) else tokens.offsets
         first = 0
         # A window that the stream just fills waits: it may be the last, which takes the rest.
         while len(ids) - first > room:

@@ -18,5 +18,5 @@ def agreement(probabilities: FloatArray, weights: FloatArray, label: int) -> flo
 
     probabilities: (members, labels), NaN at unknown labels; weights: (members,), positive
     """
-    choice = np.argmax(np.nan_to_num(probabilities, nan=-1.0), axis=-1)
+    choice = np.argmax(np.where(np.isnan(probabilities), -1.0, probabilities), axis=-1)
     return float(np.sort(weights * (choice == label)).sum() / np.sort(weights).sum())

@@ -14,6 +14,8 @@ from streamproc.errors import WorkerFault
 
 Value = TypeVar("Value")
 
+_CLOSE_TIMEOUT_S = 10.0
+
 
 @dataclass(order=True, slots=True)
 class _Job:
@@ -39,6 +41,7 @@ class ModelExecutor:
         self._sequence = 0
         self._ready = threading.Condition()
         self._closed = False
+        self._alive: set[threading.Thread] = set()
         for _ in range(threads):
             self._start_thread()
 
@@ -60,13 +63,20 @@ class ModelExecutor:
                 raise TimeoutError
 
     def close(self) -> None:
-        """Let the threads go once they are done; calls that wait are cancelled."""
+        """Let the threads go once they are done; calls that wait are cancelled.
+
+        Waits a few seconds for calls that run: a thread inside ONNX Runtime when the interpreter
+        ends would abort the process.
+        """
         with self._ready:
             self._closed = True
             for job in self._jobs:
                 job.loop.call_soon_threadsafe(job.future.cancel)
             self._jobs.clear()
             self._ready.notify_all()
+        deadline_s = time.monotonic() + _CLOSE_TIMEOUT_S
+        for thread in tuple(self._alive):
+            thread.join(max(0.0, deadline_s - time.monotonic()))
 
     def _add(self, call: Callable[[], Any], priority: int, loop: asyncio.AbstractEventLoop) -> _Job:
         with self._ready:
@@ -90,11 +100,14 @@ class ModelExecutor:
             if job.future.done():
                 return
             job.abandoned = True
+        self._alive = {thread for thread in self._alive if thread.is_alive()}
         self._start_thread()
 
     def _start_thread(self) -> None:
         # Daemons: a hung model must not keep a stopping worker alive.
-        threading.Thread(target=self._work, name="streamproc-model", daemon=True).start()
+        thread = threading.Thread(target=self._work, name="streamproc-model", daemon=True)
+        self._alive.add(thread)
+        thread.start()
 
     def _work(self) -> None:
         while True:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-# What a request costs beside its bytes: its task, its tickets, its place in the queue.
-REQUEST_OVERHEAD_BYTES = 16 * 1024
+# What a request costs beside its bytes. More than its task and tickets take, so that small ones
+# are bounded by number too, a thousand at the default: enough to group by length, few enough to
+# come twice after a crash.
+REQUEST_OVERHEAD_BYTES = 64 * 1024
 
 
 class ByteBudget:

@@ -66,10 +66,10 @@ def build_app(settings: Settings, accept: dict[str, Accept]) -> faust.App:
 
 def _taking(accept: Accept) -> Callable[[StreamT], Coroutine[Any, Any, None]]:
     async def take(stream: StreamT) -> None:
-        # One at a time: a larger take would wait for a time-out before it hands over a few.
-        async for events in stream.noack_take(1, within=None):
-            for event in events:
-                accept(event)
+        # Faust acknowledges each event as it goes on to the next, which for topics with acks=False
+        # does nothing; noack_take would wait for a time-out, or wake up twice for every event.
+        async for event in stream.events():
+            accept(event)
 
     return take
 

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from streamproc.chunking.windows import Chunk, windows
-from streamproc.ensembling.combine import Strategy, combine, softmax
+from streamproc.ensembling.combine import Strategy, combine_probabilities, softmax
 from streamproc.ensembling.labels import FloatArray
 from streamproc.ensembling.measures import agreement, entropy
 from streamproc.inference.outputs import MemberOutput
@@ -39,26 +39,28 @@ class TextClassificationParams(Params):
 
 
 class _Tally:
-    """Probabilities of chunks becoming those of the text; all (labels,) float64."""
+    """Probabilities of chunks becoming those of the text, for each of several opinions at once."""
 
-    def __init__(self, aggregation: Aggregation, labels: int) -> None:
+    def __init__(self, aggregation: Aggregation, opinions: int, labels: int) -> None:
         self._aggregation = aggregation
-        self._sum = np.zeros(labels)
-        self._tie_break = np.zeros(labels)
+        self._sum = np.zeros((opinions, labels))
+        self._tie_break = np.zeros((opinions, labels))
 
-    def add(self, probabilities: FloatArray, tokens: int) -> None:
-        known = np.nan_to_num(probabilities, nan=0.0)
+    def add(self, rows: list[int], probabilities: FloatArray, tokens: int) -> None:
+        """Take what the opinions `rows` hold of one chunk: (rows, labels), NaN where unknown."""
+        known = np.where(np.isnan(probabilities), 0.0, probabilities)
         if self._aggregation == "mean":
-            self._sum += known * tokens
+            self._sum[rows] += known * tokens
         elif self._aggregation == "max":
-            self._sum = np.maximum(self._sum, known)
+            self._sum[rows] = np.maximum(self._sum[rows], known)
         else:
-            self._sum[int(np.argmax(known))] += 1.0
-            self._tie_break += known * 1e-6
+            self._sum[rows, np.argmax(known, axis=-1)] += 1.0
+            self._tie_break[rows] += known * 1e-6
 
-    def probabilities(self) -> FloatArray:
-        total = self._sum + self._tie_break
-        return np.asarray(total / total.sum())
+    def probabilities(self, rows: list[int]) -> FloatArray:
+        """(rows, labels), each row summing to 1."""
+        total = self._sum[rows] + self._tie_break[rows]
+        return np.asarray(total / total.sum(axis=-1, keepdims=True))
 
 
 class TextClassificationJob(Job):
@@ -73,10 +75,11 @@ class TextClassificationJob(Job):
         self._profile = profile
         self._strategy: Strategy = params.combine or profile.strategy
         self._weights = np.array([member.weight for member in profile.members])
-        self._combined = self._tally()
-        self._members = [self._tally() for _ in profile.members]
+        # Each member's opinion, and last the combined one.
+        self._combined = len(profile.members)
+        self._tally = _Tally(params.aggregation, self._combined + 1, len(profile.labels))
         self._status: list[MemberStatus] = ["ok"] * len(profile.members)
-        self._answered = [False] * len(profile.members)
+        self._answered: set[int] = set()
         self._chunks = 0
         self._covered_to = 0
 
@@ -89,28 +92,32 @@ class TextClassificationJob(Job):
 
     def add(self, chunk: Chunk, outputs: Sequence[MemberOutput]) -> None:
         require_quorum(outputs, self._profile.needed_members)
-        tokens = max(1, chunk.content_tokens)
-        placed, weights = [], []
+        answered, placed = [], []
         for index, (member, output) in enumerate(zip(self._profile.members, outputs, strict=True)):
             if output.scores is None:
                 self._status[index] = output.status
-                continue
-            logits = member.labels.place(output.scores)
-            placed.append(logits)
-            weights.append(member.weight)
-            self._answered[index] = True
-            self._members[index].add(softmax(logits), tokens)
-        self._combined.add(combine(self._strategy, np.stack(placed), np.array(weights)), tokens)
+            else:
+                answered.append(index)
+                placed.append(member.labels.place(output.scores))
+        members = softmax(np.stack(placed))
+        combined = combine_probabilities(self._strategy, members, self._weights[answered])
+        self._tally.add(
+            [*answered, self._combined],
+            np.concatenate((members, combined[None])),
+            max(1, chunk.content_tokens),
+        )
+        self._answered.update(answered)
         self._chunks += 1
         self._covered_to = chunk.end
 
     def answer(self) -> Answer:
-        probabilities = self._combined.probabilities()
-        answered = [index for index, said in enumerate(self._answered) if said]
-        by_member = {index: self._members[index].probabilities() for index in answered}
+        answered = sorted(self._answered)
+        *members, probabilities = self._tally.probabilities([*answered, self._combined])
+        by_member = dict(zip(answered, members, strict=True))
         weights = self._weights if self._strategy == "weighted" else np.ones_like(self._weights)
+        result = self._result(probabilities)
         return Answer(
-            result=self._result(probabilities),
+            result=result,
             members=tuple(
                 MemberReport(
                     member.name,
@@ -123,9 +130,7 @@ class TextClassificationJob(Job):
                 for index, member in enumerate(self._profile.members)
             ),
             agreement=agreement(
-                np.stack(list(by_member.values())),
-                weights[answered],
-                int(np.argmax(probabilities)),
+                np.stack(members), weights[answered], self._profile.labels.index(result["label"])
             ),
             entropy=entropy(probabilities),
             coverage=Coverage(
@@ -135,9 +140,6 @@ class TextClassificationJob(Job):
                 truncated=self._covered_to < self.characters,
             ),
         )
-
-    def _tally(self) -> _Tally:
-        return _Tally(self._params.aggregation, len(self._profile.labels))
 
     def _result(self, probabilities: FloatArray) -> dict[str, Any]:
         """transformers' keys, and beside them every label's probability, likeliest first."""
