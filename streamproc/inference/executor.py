@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +17,7 @@ from streamproc.errors import WorkerFault
 Value = TypeVar("Value")
 
 _CLOSE_TIMEOUT_S = 10.0
+_NICENESS = 5
 
 
 @dataclass(order=True, slots=True)
@@ -110,6 +113,7 @@ class ModelExecutor:
         thread.start()
 
     def _work(self) -> None:
+        _yield_to_the_event_loop()
         while True:
             with self._ready:
                 while not self._jobs and not self._closed:
@@ -138,6 +142,15 @@ class ModelExecutor:
         except RuntimeError:  # the loop is closed: the worker has stopped
             return False
         return True
+
+
+def _yield_to_the_event_loop() -> None:
+    """Let the threads that take requests in and send answers out go first where cores are scarce.
+
+    Linux alone has a priority per thread; elsewhere it would be the whole process's.
+    """
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
 def _resolve(future: asyncio.Future[Any], value: Any, error: BaseException | None) -> None:

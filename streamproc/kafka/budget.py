@@ -9,28 +9,35 @@ REQUEST_OVERHEAD_BYTES = 64 * 1024
 
 
 class ByteBudget:
-    """Bytes in flight on one lane: full above the limit, open again at half of it.
+    """Bytes in flight on one lane: full above what it may have now, open again a little below.
 
-    Nothing is refused: what was already fetched is still taken, so the limit is passed by at
-    most what the client library has buffered.
+    What it may have begins at an eighth of the limit and grows by what is finished, to begin anew
+    once nothing is in flight. The other lane's requests come behind what is fetched at a time, so
+    a backlog is taken in bit by bit, and refilled so. Nothing is refused: what was already fetched
+    is still taken, and passes the bound by at most what the client library has buffered.
     """
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
+        self._allowed_bytes = limit_bytes // 8
         self.in_flight_bytes = 0
         self.is_full = False
 
     def take(self, record_bytes: int) -> bool:
         """Count a request in; True when the budget is full."""
         self.in_flight_bytes += record_bytes + REQUEST_OVERHEAD_BYTES
-        if self.in_flight_bytes > self._limit_bytes:
+        if self.in_flight_bytes > self._allowed_bytes:
             self.is_full = True
         return self.is_full
 
     def give_back(self, record_bytes: int) -> bool:
         """Count a request out; True when this reopened a full budget."""
-        self.in_flight_bytes -= record_bytes + REQUEST_OVERHEAD_BYTES
-        if self.is_full and self.in_flight_bytes <= self._limit_bytes // 2:
+        done_bytes = record_bytes + REQUEST_OVERHEAD_BYTES
+        self.in_flight_bytes -= done_bytes
+        self._allowed_bytes = min(self._limit_bytes, self._allowed_bytes + done_bytes)
+        reopened = self.is_full and self.in_flight_bytes <= self._allowed_bytes * 7 // 8
+        if reopened:
             self.is_full = False
-            return True
-        return False
+        if self.in_flight_bytes == 0:
+            self._allowed_bytes = self._limit_bytes // 8
+        return reopened

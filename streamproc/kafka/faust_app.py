@@ -8,6 +8,7 @@ from typing import Any
 import faust
 from faust.types import EventT, StreamT
 
+from streamproc.kafka.faust_consumer import fetch_often
 from streamproc.kafka.security import bootstrap_servers, faust_credentials
 from streamproc.messages.record import Record
 from streamproc.settings import Settings
@@ -40,7 +41,7 @@ def build_app(settings: Settings, accept: dict[str, Accept]) -> faust.App:
         broker_heartbeat_interval=settings.session_timeout_s / 6,
         broker_request_timeout=max(60.0, settings.session_timeout_s * 2),
         broker_max_poll_interval=300.0,
-        broker_max_poll_records=256,
+        broker_max_poll_records=64,
         broker_commit_interval=1.0,
         consumer_auto_offset_reset="earliest",
         consumer_metadata_max_age_ms=5000,
@@ -56,6 +57,7 @@ def build_app(settings: Settings, accept: dict[str, Accept]) -> faust.App:
         key_serializer="raw",
         value_serializer="raw",
     )
+    fetch_often(app)
     for name, accept_event in accept.items():
         topic = app.topic(
             name, key_serializer="raw", value_serializer="raw", acks=False, allow_empty=True

@@ -106,12 +106,34 @@ async def test_after_a_new_assignment_the_same_offset_is_committed_again() -> No
     assert commits.seen == [{TP: 1}, {TP: 1}]
 
 
-def test_a_budget_is_full_above_its_limit_and_open_again_at_half() -> None:
-    budget = ByteBudget(4 * (REQUEST_OVERHEAD_BYTES + 10))
-    assert [budget.take(10) for _ in range(5)] == [False, False, False, False, True]
-    assert [budget.give_back(10) for _ in range(3)] == [False, False, True]
+COST = REQUEST_OVERHEAD_BYTES + 10
+
+
+def taken_until_full(budget: ByteBudget) -> int:
+    """How many requests of ten bytes it takes for the budget to be full."""
+    return next(count for count in range(1, 1000) if budget.take(10))
+
+
+def test_a_budget_begins_with_an_eighth_and_grows_by_what_is_finished() -> None:
+    budget = ByteBudget(64 * COST)
+    assert taken_until_full(budget) == 9
+    assert [budget.give_back(10) for _ in range(2)] == [False, True]
+    assert taken_until_full(budget) == 4
+    for _ in range(200):
+        budget.give_back(10)
+        taken_until_full(budget)
+    assert budget.in_flight_bytes == 65 * COST
+
+
+def test_a_budget_with_nothing_in_flight_begins_anew() -> None:
+    budget = ByteBudget(64 * COST)
+    for _ in range(50):
+        taken_until_full(budget)
+        budget.give_back(10)
+    while budget.in_flight_bytes:
+        budget.give_back(10)
     assert not budget.is_full
-    assert budget.in_flight_bytes == 2 * (REQUEST_OVERHEAD_BYTES + 10)
+    assert taken_until_full(budget) == 9
 
 
 def test_sasl_options_reach_every_client() -> None:
