@@ -6,20 +6,22 @@ from __future__ import annotations
 # are bounded by number too, a thousand at the default: enough to group by length, few enough to
 # come twice after a crash.
 REQUEST_OVERHEAD_BYTES = 64 * 1024
+# How much of the limit is taken in at a time: 32 small requests at the default.
+_SHARE = 32
 
 
 class ByteBudget:
     """Bytes in flight on one lane: full above what it may have now, open again a little below.
 
-    What it may have begins at an eighth of the limit and grows by what is finished, to begin anew
-    once nothing is in flight. The other lane's requests come behind what is fetched at a time, so
-    a backlog is taken in bit by bit, and refilled so. Nothing is refused: what was already fetched
-    is still taken, and passes the bound by at most what the client library has buffered.
+    What it may have begins at a small share of the limit and grows by what is finished, to begin
+    anew once nothing is in flight. The other lane's requests come behind what is fetched at a
+    time, so a backlog is taken in bit by bit, and refilled so. Nothing is refused: what was already
+    fetched is still taken, and passes the bound by at most what the client library has buffered.
     """
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
-        self._allowed_bytes = limit_bytes // 8
+        self._allowed_bytes = limit_bytes // _SHARE
         self.in_flight_bytes = 0
         self.is_full = False
 
@@ -35,9 +37,10 @@ class ByteBudget:
         done_bytes = record_bytes + REQUEST_OVERHEAD_BYTES
         self.in_flight_bytes -= done_bytes
         self._allowed_bytes = min(self._limit_bytes, self._allowed_bytes + done_bytes)
-        reopened = self.is_full and self.in_flight_bytes <= self._allowed_bytes * 7 // 8
+        open_below = self._allowed_bytes - self._limit_bytes // _SHARE // 2
+        reopened = self.is_full and self.in_flight_bytes <= max(0, open_below)
         if reopened:
             self.is_full = False
         if self.in_flight_bytes == 0:
-            self._allowed_bytes = self._limit_bytes // 8
+            self._allowed_bytes = self._limit_bytes // _SHARE
         return reopened

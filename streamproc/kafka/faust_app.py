@@ -41,7 +41,8 @@ def build_app(settings: Settings, accept: dict[str, Accept]) -> faust.App:
         broker_heartbeat_interval=settings.session_timeout_s / 6,
         broker_request_timeout=max(60.0, settings.session_timeout_s * 2),
         broker_max_poll_interval=300.0,
-        broker_max_poll_records=64,
+        # aiokafka gives all there is of one topic-partition before the next one has its turn.
+        broker_max_poll_records=16,
         broker_commit_interval=1.0,
         consumer_auto_offset_reset="earliest",
         consumer_metadata_max_age_ms=5000,
