@@ -1,14 +1,18 @@
-FROM python:3.12-slim
+# A worker, or any other streamproc command. Dependencies are the locked ones, hashes checked.
+FROM python:3.11-slim
 
+COPY requirements/run.txt /tmp/run.txt
+RUN pip install --no-cache-dir --require-hashes -r /tmp/run.txt && rm /tmp/run.txt
+
+# Topics and models lie beside the package, as in a checkout, and are found there.
 WORKDIR /app
-COPY requirements/run.txt requirements/run.txt
-RUN pip install --no-cache-dir --require-hashes -r requirements/run.txt
-COPY pyproject.toml README.md LICENSE ./
 COPY streamproc streamproc
 COPY topics topics
 COPY models models
-# hatchling is not among the run requirements: it is fetched to build this, and not kept.
-RUN pip install --no-cache-dir --no-deps . && useradd --create-home streamproc
-USER streamproc
-EXPOSE 8080
-ENTRYPOINT ["streamproc"]
+
+ENV PYTHONPATH=/app PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+RUN useradd --system --uid 10001 streamproc
+USER 10001
+WORKDIR /tmp
+ENTRYPOINT ["python", "-m", "streamproc"]
+CMD ["worker"]

@@ -82,7 +82,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
             await worker.run(stop)
             log.info("worker stopped")
     finally:
-        models.executor.close()
+        await models.close()
 
 
 @asynccontextmanager
@@ -111,7 +111,7 @@ async def local_pipeline(
             give_up=stop_after_attempt(LOCAL_ATTEMPTS),
         )
     finally:
-        models.executor.close()
+        await models.close()
 
 
 def verify_ensemble(settings: Settings, name: str) -> Provider:
@@ -121,6 +121,7 @@ def verify_ensemble(settings: Settings, name: str) -> Provider:
         models.load(Repository(settings.models_dir).open(name))
     finally:
         models.executor.close()
+        models.executor.join()
     return models.provider
 
 
@@ -157,6 +158,11 @@ class _Models:
             for ensemble in stored
             if ensemble.manifest.task == task
         }
+
+    async def close(self) -> None:
+        """Let the threads go; returns once the calls that run have come back."""
+        self.executor.close()
+        await asyncio.to_thread(self.executor.join)
 
     def load(self, stored: StoredEnsemble) -> Engine:
         """One ensemble, tried out; raises ModelRefused."""

@@ -16,7 +16,7 @@ from streamproc.errors import WorkerFault
 
 Value = TypeVar("Value")
 
-_CLOSE_TIMEOUT_S = 10.0
+_JOIN_TIMEOUT_S = 10.0
 _NICENESS = 5
 
 
@@ -66,18 +66,20 @@ class ModelExecutor:
                 raise TimeoutError
 
     def close(self) -> None:
-        """Let the threads go once they are done; calls that wait are cancelled.
-
-        Waits a few seconds for calls that run: a thread inside ONNX Runtime when the interpreter
-        ends would abort the process.
-        """
+        """Let the threads go once they are done; calls that wait are cancelled."""
         with self._ready:
             self._closed = True
             for job in self._jobs:
                 job.loop.call_soon_threadsafe(job.future.cancel)
             self._jobs.clear()
             self._ready.notify_all()
-        deadline_s = time.monotonic() + _CLOSE_TIMEOUT_S
+
+    def join(self) -> None:
+        """Wait a few seconds for the calls that run, after `close`.
+
+        A thread inside ONNX Runtime when the interpreter ends would abort the process.
+        """
+        deadline_s = time.monotonic() + _JOIN_TIMEOUT_S
         for thread in tuple(self._alive):
             thread.join(max(0.0, deadline_s - time.monotonic()))
 
