@@ -29,6 +29,7 @@ from .verifier import verify
 from .worker_process import WorkerProcess
 
 SLICES_A_SECOND = 10
+SILENT_S = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +93,9 @@ async def run_outage(kafka: Cluster, seconds: float, a_second: int, before_s: fl
 
 
 async def _watch(worker: WorkerProcess, seconds: float) -> tuple[float | None, list[str]]:
-    """How soon the worker said that it is not ready, and why."""
+    """How soon the worker said that it is not ready, and why; waits on when it has not yet."""
     began, said_so_s, reasons = time.monotonic(), None, list[str]()
-    while (waited_s := time.monotonic() - began) < seconds:
+    while (waited_s := time.monotonic() - began) < (seconds if reasons else SILENT_S):
         health: dict[str, Any] = await asyncio.to_thread(worker.health)
         if not health["ready"] and said_so_s is None:
             said_so_s, reasons = round(waited_s, 1), list(health["reasons"])

@@ -1,0 +1,77 @@
+"""Small runs of the commands that try to break workers; each command's own is a large one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .books import read_aloud
+from .chaos import Plan, run_chaos
+from .cluster import cluster
+from .hostile import run_hostile
+from .hostile_records import kinds_count
+from .ordering import differing, results_of_runs, results_through_kafka
+from .outage import run_outage
+from .texts import sample_texts
+from .topics import BULK
+from .worker_process import WorkerProcess
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+
+
+async def test_killing_and_terminating_workers_at_any_moment_loses_nothing() -> None:
+    async with cluster() as kafka:
+        report = await run_chaos(kafka, Plan(requests=400, workers=2, kills=3, terms=1, seed=1))
+    verdict = report.verdict
+    assert verdict is not None
+    assert verdict.lost == ()
+    assert verdict.wrong == ()
+    assert verdict.not_ok == ()
+    assert verdict.strangers == ()
+    assert report.too_early == []
+    assert report.drained_exits == [0, 0, 0]
+    assert (report.kills, report.terms, report.checks) == (3, 1, 6)
+
+
+async def test_every_hostile_record_ends_as_the_table_says_and_every_good_one_is_ok(
+    kafka: str, worker: WorkerProcess
+) -> None:
+    found = await run_hostile(kafka, worker, good=100, bad=kinds_count())
+    assert found["faults"] == []
+    assert found["kinds"] == kinds_count()
+
+
+async def test_a_broker_that_goes_away_under_load_is_told_about_and_everything_is_answered() -> (
+    None
+):
+    async with cluster() as kafka:
+        outage = await run_outage(kafka, seconds=5, a_second=30, before_s=2)
+    assert outage.said_so_s is not None, "the worker was ready all the while"
+    assert any("Kafka" in reason for reason in outage.reasons)
+    assert (outage.lost, outage.not_ok) == (0, 0)
+    assert outage.same_worker
+
+
+def test_results_are_the_same_to_the_byte_in_any_order_and_load(
+    tmp_path: Path, at_kafka: dict[str, str]
+) -> None:
+    # The last ten are the longest; repeated, so that some are of several chunks.
+    texts = [*sample_texts()[:50], *(" ".join([text] * 4) for text in sample_texts()[-10:])]
+    found = results_of_runs(texts, tmp_path)
+    found["through Kafka"] = results_through_kafka(texts, tmp_path, at_kafka)
+    assert differing(found) == []
+    assert {len(results) for results in found.values()} == {60}
+
+
+async def test_a_text_of_200000_characters_is_covered_whole_and_short_ones_overtake_it(
+    kafka: str, worker: WorkerProcess
+) -> None:
+    sentences = sample_texts()
+    text = "\n".join(sentences * (200_000 // sum(map(len, sentences)) + 1))
+    reading = await read_aloud(kafka, [text], BULK, a_second=20)
+    assert reading.whole() == [True]
+    assert reading.answers[0]["coverage"]["characters"] == len(text) > 200_000
+    # Each was asked after the long one, and asking ends once that is answered.
+    assert len(reading.latencies_ms) > 3
+    assert worker.exit_code is None

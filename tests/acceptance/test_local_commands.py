@@ -1,0 +1,141 @@
+"""The commands that need no Kafka, as a user types them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from streamproc.settings import Settings, read_settings
+
+from .command import streamproc
+
+
+def answers(output: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in output.splitlines()]
+
+
+def test_help_names_every_command() -> None:
+    shown = streamproc("--help")
+    assert shown.returncode == 0
+    for command in (
+        "demo",
+        "broker",
+        "worker",
+        "topics",
+        "dlq",
+        "models",
+        "submit",
+        "run",
+        "train",
+    ):
+        assert f" {command} " in shown.stdout
+
+
+def test_every_setting_is_shown_flags_first_and_no_password() -> None:
+    shown = streamproc(
+        *("worker", "--show-settings", "--group-id", "flag"),
+        settings={"GROUP_ID": "environment", "TASKS": "a,b", "KAFKA_SASL_PASSWORD": "horse"},
+    )
+    assert shown.returncode == 0
+    lines = dict(line.split("=", 1) for line in shown.stdout.splitlines())
+    assert lines.keys() == {f"STREAMPROC_{name.upper()}" for name in Settings.model_fields}
+    assert lines["STREAMPROC_GROUP_ID"] == "flag"
+    assert lines["STREAMPROC_TASKS"] == "a,b"
+    assert "horse" not in shown.stdout
+
+
+def test_wrong_settings_name_themselves_all_at_once() -> None:
+    wrong = {"BATCH_BUDGET_TOKENS": "many", "DEVICE": "tpu", "WEB_PORT": "70000", "GROUP_ID": ""}
+    shown = streamproc("worker", settings=wrong)
+    assert shown.returncode == 2
+    for name, value in wrong.items():
+        assert f"STREAMPROC_{name}='{value}'" in shown.stderr
+    assert "Traceback" not in shown.stderr
+
+
+def test_an_unknown_task_says_which_there_are() -> None:
+    shown = streamproc("worker", settings={"TASKS": "mind-reading"})
+    assert shown.returncode == 2
+    assert "mind-reading" in shown.stderr
+    assert "text-classification" in shown.stderr
+
+
+def test_shipped_ensembles_are_listed_shown_and_good() -> None:
+    listed = streamproc("models", "list", "--json")
+    shown = streamproc("models", "show", "sentiment", "--json")
+    verified = streamproc("models", "verify")
+    assert [listed.returncode, shown.returncode, verified.returncode] == [0, 0, 0]
+    assert {"name": "sentiment", "task": "text-classification"} in json.loads(listed.stdout)
+    assert len(json.loads(shown.stdout)["members"]) == 3
+    assert "good sentiment" in verified.stdout
+
+
+def test_a_model_that_was_changed_is_refused(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    shutil.copytree(read_settings().models_dir, models)
+    changed = next(models.glob("sentiment/*/*/model.onnx"))
+    changed.write_bytes(changed.read_bytes() + b"\0")
+    verified = streamproc("models", "verify", "--models-dir", models)
+    assert verified.returncode == 1
+    assert changed.parent.parent.name in verified.stdout.replace("\n", "")
+    assert "sha256" in verified.stdout
+
+
+def test_an_ensemble_that_is_not_there_says_which_are() -> None:
+    shown = streamproc("models", "show", "nonesuch")
+    assert shown.returncode == 2
+    assert "there are: sentiment" in shown.stderr
+
+
+def test_run_answers_json_lines_in_order_and_counts_bad_rows(requests_file: Path) -> None:
+    done = streamproc("run", requests_file)
+    assert done.returncode == 1
+    rows = answers(done.stdout)
+    assert [row["id"] for row in rows] == ["a", "b", "3", "d", "e"]
+    assert [row["status"] for row in rows] == ["ok", "ok", "error", "error", "ok"]
+    assert [row["result"]["label"] for row in rows[:2]] == ["positive", "negative"]
+    assert [row["error"]["type"] for row in rows[2:4]] == ["unreadable", "invalid"]
+    assert rows[4]["metadata"] == {"page": 3}
+    assert "5 answered" in done.stderr
+    assert "2 errors" in done.stderr
+
+
+def test_run_writes_a_file_and_exits_0_when_all_is_well(tmp_path: Path) -> None:
+    lines, out = tmp_path / "texts.txt", tmp_path / "answers.jsonl"
+    lines.write_text("".join(f"film number {number} was fine\n" for number in range(40)), "utf-8")
+    done = streamproc("run", lines, "--output", out, "--outstanding", "7")
+    assert done.returncode == 0
+    assert done.stdout == ""
+    rows = answers(out.read_text("utf-8"))
+    assert [row["id"] for row in rows] == [str(number) for number in range(1, 41)]
+    assert {row["status"] for row in rows} == {"ok"}
+
+
+def test_run_reads_csv_with_quotes_and_line_breaks(tmp_path: Path) -> None:
+    written = io.StringIO()
+    table = csv.writer(written)
+    table.writerows([["id", "text"], ["x", 'said "fine",\r\nand left'], ["y", "naïve 🙂"]])
+    file = tmp_path / "texts.csv"
+    file.write_text(written.getvalue(), "utf-8", newline="")
+    done = streamproc("run", file)
+    assert done.returncode == 0
+    rows = answers(done.stdout)
+    assert [row["id"] for row in rows] == ["x", "y"]
+    assert [row["coverage"]["characters"] for row in rows] == [22, 7]
+
+
+def test_run_reads_standard_input() -> None:
+    done = streamproc("run", "-", "--format", "jsonl", stdin='{"id": "s", "text": "good"}\n')
+    assert done.returncode == 0
+    assert [row["id"] for row in answers(done.stdout)] == ["s"]
+
+
+def test_run_says_which_file_it_can_not_read(tmp_path: Path) -> None:
+    done = streamproc("run", tmp_path / "nowhere.jsonl")
+    assert done.returncode == 2
+    assert "nowhere.jsonl" in done.stderr
+    assert "Traceback" not in done.stderr
