@@ -13,9 +13,9 @@ from streamproc.clock import SystemClock
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.worker import KafkaWorker, Route
 from streamproc.messages.lane import Lane
-from streamproc.messages.record import Record
+from streamproc.messages.record import Outgoing, Record
 from streamproc.settings import read_settings
-from tests.integration.kafka_place import Place, slow, until, until_answered, working
+from tests.integration.kafka_place import Place, until, until_answered, working
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
@@ -37,9 +37,18 @@ async def test_a_broker_that_stops_under_load_and_comes_back_costs_no_answer(
     own_kafka: EmbeddedBroker, place: Place
 ) -> None:
     keys = await place.send(600)
-    async with working(place, slow(place)) as (worker, stop, running):
-        await until(lambda: worker.in_flight > 50, running)
+    gone = asyncio.Event()
+
+    async def handle(producer: Producer, record: Record) -> None:
+        # None is answered before the broker has stopped, so that all of them meet its absence.
+        await gone.wait()
+        await producer.send(Outgoing(place.responses, record.key, b""))
+
+    async with working(place, handle) as (worker, stop, running):
+        await until(lambda: worker.is_paused(Lane.INTERACTIVE), running)
+        assert worker.in_flight > 0
         await asyncio.to_thread(own_kafka.stop)
+        gone.set()
         await until(lambda: not worker.ready(), running)
         assert any("Kafka" in reason for reason in worker.not_ready())
         await asyncio.to_thread(own_kafka.start)
