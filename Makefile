@@ -7,7 +7,7 @@ UV := $(BIN)/uv pip
 # One job at a time: parallel installs into one environment would step on each other.
 .NOTPARALLEL:
 
-.PHONY: install install-train demo test lint format bench bench-gpu lock clean
+.PHONY: install install-train demo test lint format bench bench-full-size bench-gpu lock clean
 
 install: $(VENV)/.run  ## .venv with the streamproc command: what runs, and the embedded Kafka
 install-train: $(VENV)/.all  ## the same, and what trains, tests and checks
@@ -45,6 +45,11 @@ format: install-train
 
 bench: install  ## end to end through Kafka, beside the raw ceiling and one request at a time
 	$(BIN)/python -m benchmarks
+
+bench-full-size: install-train  ## the same with three whole MiniLM-L6, heads untrained
+	$(BIN)/python -m benchmarks.full_size --out build/full-size
+	STREAMPROC_MODELS_DIR=build/full-size $(BIN)/python -m benchmarks --requests 400 \
+		--json benchmarks/results/throughput-full-size.json
 
 bench-gpu: install  ## the same on CUDA; says so where there is no GPU
 	$(BIN)/python -m benchmarks --device cuda

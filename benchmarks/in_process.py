@@ -45,7 +45,7 @@ class Ceiling:
         sessions = self._workload.sessions
         calls = [(session, batch) for batch in self._padded for session in sessions]
         with ThreadPoolExecutor(self._threads) as pool:
-            scores = list(pool.map(lambda call: call[0].run(call[1], new_call()), calls))
+            scores = list(pool.map(lambda call: np.stack(call[0].run(call[1], new_call())), calls))
         # Back from the batches' order to the chunks'.
         order = np.argsort(np.concatenate(self._batches))
         logits = [np.concatenate(scores[m :: len(sessions)])[order] for m in range(len(sessions))]
@@ -113,6 +113,6 @@ def run_all(
     """Of each member, one after another, logits (chunks, outputs); batches are in order."""
     padded = [Batch.pad([chunks[index] for index in batch]) for batch in batches]
     return [
-        np.concatenate([session.run(batch, new_call()) for batch in padded])
+        np.stack([row for batch in padded for row in session.run(batch, new_call())])
         for session in workload.sessions
     ]

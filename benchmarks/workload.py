@@ -12,7 +12,7 @@ from streamproc.inference.providers import Provider, choose_provider
 from streamproc.inference.session import Session
 from streamproc.loading import load_profile, load_sessions, try_out
 from streamproc.repository.repository import StoredEnsemble
-from streamproc.tasks.catalogue import task_named
+from streamproc.tasks.catalogue import scoring_task_named
 from streamproc.tasks.profile import EnsembleProfile
 
 
@@ -68,7 +68,7 @@ def load_members(
 
     Raises ModelRefused when the ensemble is at fault, DeviceUnusable when the device is.
     """
-    task = task_named(stored.manifest.task)
+    task = scoring_task_named(stored.manifest.task)
     profile = load_profile(stored, task)
     # What loads here and not there is the device's fault, not the model's.
     sessions = load_sessions(stored, task, choose_provider("cpu"))

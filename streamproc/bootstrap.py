@@ -21,7 +21,7 @@ from streamproc.kafka.producer import Producer
 from streamproc.kafka.topics import RequestTopic, load_topics
 from streamproc.kafka.worker import KafkaWorker
 from streamproc.kafka.worker import Route as KafkaRoute
-from streamproc.loading import load_engine
+from streamproc.loading import Surroundings, load_engine
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import Outgoing
 from streamproc.metrics import Metrics
@@ -171,17 +171,20 @@ class _Models:
             stored,
             task_named(stored.manifest.task),
             self.provider,
-            self.executor,
-            limits=Limits(
-                budget_tokens=settings.batch_budget_tokens or _BUDGET_TOKENS[self.provider.name],
-                slots=self.executor.threads,
-                max_wait_ms=settings.batch_max_wait_ms,
-                max_queued_tokens=settings.max_queued_tokens,
+            Surroundings(
+                self.executor,
+                Limits(
+                    budget_tokens=settings.batch_budget_tokens
+                    or _BUDGET_TOKENS[self.provider.name],
+                    slots=self.executor.threads,
+                    max_wait_ms=settings.batch_max_wait_ms,
+                    max_queued_tokens=settings.max_queued_tokens,
+                ),
+                call_timeout_s=settings.call_timeout_s,
+                max_document_chunks=settings.max_document_chunks,
+                clock=self._clock,
+                metrics=self._metrics,
             ),
-            call_timeout_s=settings.call_timeout_s,
-            max_document_chunks=settings.max_document_chunks,
-            clock=self._clock,
-            metrics=self._metrics,
         )
 
 

@@ -1,4 +1,4 @@
-"""An ensemble ready to answer: its task, its profile, and the batcher in front of its members."""
+"""An ensemble ready to answer: its task, its profile, and what scores chunks with its members."""
 
 from __future__ import annotations
 
@@ -6,21 +6,33 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-from streamproc.batching.batcher import Batcher, Timed
-from streamproc.chunking.windows import Chunk
+from streamproc.batching.batcher import Timed
 from streamproc.errors import Invalid
-from streamproc.inference.outputs import MemberOutput
 from streamproc.messages.lane import Lane
 from streamproc.tasks.profile import EnsembleProfile
 from streamproc.tasks.task import Job, Task
 from streamproc.turns import Turns
 
-Outputs = tuple[MemberOutput, ...]
-Scored = tuple[Chunk, Timed[Outputs]]
+Scored = tuple[Any, Timed[Any]]
+"""A chunk of a job, and what came of it, as the job's task defines both."""
 
 # Below this, making a chunk takes less time than handing it to a thread would.
 _INLINE_CHARACTERS = 8_192
+
+
+class Scorer(Protocol):
+    """What chunks of many requests are handed to: a batcher, or a loop that decodes."""
+
+    async def submit(self, item: Any, tokens: int, lane: Lane, /) -> Timed[Any]:
+        """The members' outputs for one chunk; waits while the lane's queue is full."""
+        ...
+
+    @property
+    def queued_tokens(self) -> int:
+        """Tokens of chunks that wait."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +42,17 @@ class Engine:
 
     task: Task
     profile: EnsembleProfile
-    batcher: Batcher[Chunk, Outputs]
+    scorer: Scorer
     max_document_chunks: int
     turns: Turns = field(default_factory=Turns)
 
-    async def scored_chunks(self, job: Job, lane: Lane) -> AsyncGenerator[Scored, None]:
+    async def scored_chunks(self, job: Job[Any, Any], lane: Lane) -> AsyncGenerator[Scored, None]:
         """Every chunk of a job with what the members said of it, in the order of the text.
 
         Raises whatever a chunk's batch raised; the document's other chunks are then taken back.
         """
         chunks = job.chunks()
-        under_way: deque[tuple[Chunk, asyncio.Task[Timed[Outputs]]]] = deque()
+        under_way: deque[tuple[Any, asyncio.Task[Timed[Any]]]] = deque()
         try:
             done = False
             while True:
@@ -53,7 +65,7 @@ class Engine:
                     if chunk is None:
                         done = True
                         break
-                    scoring = self.batcher.submit(chunk, len(chunk), lane)
+                    scoring = self.scorer.submit(chunk, len(chunk), lane)
                     under_way.append((chunk, asyncio.create_task(scoring)))
                 if not under_way:
                     return

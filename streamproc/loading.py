@@ -12,24 +12,42 @@ from streamproc.batching.batcher import Batcher, Limits
 from streamproc.chunking.tokens import TextTokenizer
 from streamproc.chunking.windows import Chunk, Window, windows
 from streamproc.clock import Clock
-from streamproc.engine import Engine, Outputs
+from streamproc.engine import Engine
 from streamproc.ensembling.labels import LabelMap
 from streamproc.errors import ModelRefused, StreamprocError
 from streamproc.inference.executor import ModelExecutor
 from streamproc.inference.fan_out import FanOut
-from streamproc.inference.outputs import Batch, Int64Array, ModelInput
+from streamproc.inference.outputs import Batch, Int64Array, MemberOutput, ModelInput
 from streamproc.inference.providers import CPU, Provider
 from streamproc.inference.session import OnnxSession, Session, new_call
 from streamproc.messages.lane import Lane
 from streamproc.metrics import Metrics
 from streamproc.repository.repository import StoredEnsemble
 from streamproc.tasks.profile import EnsembleProfile, MemberProfile
-from streamproc.tasks.task import Task
+from streamproc.tasks.task import ScoringTask, Task
 
 # Far above what differs between kernels, far below what dynamic quantisation does (0.01).
 _MAX_BATCH_DIFFERENCE = 1e-4
 
+Outputs = tuple[MemberOutput, ...]
+
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all engines of a worker share, and are bounded by.
+
+    call_timeout_s: one member's time for a batch
+    max_document_chunks: chunks of one document in the works at a time
+    """
+
+    executor: ModelExecutor
+    limits: Limits
+    call_timeout_s: float
+    max_document_chunks: int
+    clock: Clock
+    metrics: Metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +61,11 @@ def load_profile(stored: StoredEnsemble, task: Task) -> EnsembleProfile:
     manifest = stored.manifest
     if manifest.task != task.name:
         raise ModelRefused(f"ensemble {manifest.name} is for {manifest.task}, not {task.name}")
+    if task.labelled != bool(manifest.labels):
+        wanted = "at least two labels" if task.labelled else "no labels"
+        raise ModelRefused(
+            f"ensemble {manifest.name}: {task.name} wants {wanted}; found {list(manifest.labels)}"
+        )
     return EnsembleProfile(
         name=manifest.name,
         digest=stored.digest,
@@ -52,7 +75,9 @@ def load_profile(stored: StoredEnsemble, task: Task) -> EnsembleProfile:
                 member.name,
                 member.version,
                 member.weight,
-                LabelMap.between(member.name, member.labels, manifest.labels),
+                LabelMap.between(member.name, member.labels, manifest.labels)
+                if task.labelled
+                else LabelMap.none(),
             )
             for member in manifest.members
         ),
@@ -63,7 +88,7 @@ def load_profile(stored: StoredEnsemble, task: Task) -> EnsembleProfile:
     )
 
 
-def load_sessions(stored: StoredEnsemble, task: Task, provider: Provider) -> list[Session]:
+def load_sessions(stored: StoredEnsemble, task: ScoringTask, provider: Provider) -> list[Session]:
     """A session for each member, in the manifest's order; raises ModelRefused."""
     return [
         OnnxSession(member.name, stored.model(member), task.signature(len(member.labels)), provider)
@@ -72,56 +97,34 @@ def load_sessions(stored: StoredEnsemble, task: Task, provider: Provider) -> lis
 
 
 def load_engine(
-    stored: StoredEnsemble,
-    task: Task,
-    provider: Provider,
-    executor: ModelExecutor,
-    *,
-    limits: Limits,
-    call_timeout_s: float,
-    max_document_chunks: int,
-    clock: Clock,
-    metrics: Metrics,
+    stored: StoredEnsemble, task: Task, provider: Provider, surroundings: Surroundings
 ) -> Engine:
     """The ensemble, loaded and tried out; raises ModelRefused saying what does not fit."""
     profile = load_profile(stored, task)
+    if not isinstance(task, ScoringTask):
+        raise ModelRefused(f"ensemble {profile.name}: {task.name} has no way to run its members")
     sessions = load_sessions(stored, task, provider)
     for session in sessions:
         try_out(session, profile, invariant=provider.name == CPU)
-    return assemble_engine(
-        task,
-        profile,
-        sessions,
-        executor,
-        limits=limits,
-        call_timeout_s=call_timeout_s,
-        max_document_chunks=max_document_chunks,
-        clock=clock,
-        metrics=metrics,
-    )
+    return assemble_engine(task, profile, sessions, surroundings)
 
 
 def assemble_engine(
-    task: Task,
+    task: ScoringTask,
     profile: EnsembleProfile,
     sessions: Sequence[Session],
-    executor: ModelExecutor,
-    *,
-    limits: Limits,
-    call_timeout_s: float,
-    max_document_chunks: int,
-    clock: Clock,
-    metrics: Metrics,
+    surroundings: Surroundings,
 ) -> Engine:
     """An engine of a profile and the sessions of its members, in the profile's order."""
+    metrics = surroundings.metrics
     canary = next(
         windows(profile.tokenizer.stream("ok"), profile.tokenizer.frame, profile.window, 2)
     )
     fan_out = FanOut(
         sessions,
-        executor,
+        surroundings.executor,
         needed_members=profile.needed_members,
-        call_timeout_s=call_timeout_s,
+        call_timeout_s=surroundings.call_timeout_s,
         canary=canary,
     )
     tokens = metrics.tokens.labels(profile.name, "content")
@@ -135,9 +138,9 @@ def assemble_engine(
         padded.inc(len(batch) * max(map(len, batch)))
         return await fan_out.run(batch, int(lane))
 
-    batcher: Batcher[Chunk, Outputs] = Batcher(run, limits, clock)
+    batcher: Batcher[Chunk, Outputs] = Batcher(run, surroundings.limits, surroundings.clock)
     metrics.queued_tokens.labels(profile.name).set_function(lambda: batcher.queued_tokens)
-    return Engine(task, profile, batcher, max_document_chunks)
+    return Engine(task, profile, batcher, surroundings.max_document_chunks)
 
 
 def try_out(session: Session, profile: EnsembleProfile, *, invariant: bool) -> None:

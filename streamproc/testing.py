@@ -29,13 +29,13 @@ from streamproc.ensembling.labels import LabelMap
 from streamproc.inference.executor import ModelExecutor
 from streamproc.inference.outputs import Batch, FloatArray
 from streamproc.inference.session import Session
-from streamproc.loading import assemble_engine
+from streamproc.loading import Surroundings, assemble_engine
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import Headers, Outgoing, Record
 from streamproc.metrics import Metrics
 from streamproc.pipeline import Pipeline
 from streamproc.publishing import Route
-from streamproc.tasks.catalogue import task_named
+from streamproc.tasks.catalogue import scoring_task_named
 from streamproc.tasks.profile import EnsembleProfile, MemberProfile
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,!?'-"
@@ -99,13 +99,12 @@ class ScriptedSession:
         self._outputs = outputs
         self._before = before
 
-    def run(self, batch: Batch, call: Any) -> FloatArray:
+    def run(self, batch: Batch, call: Any) -> Sequence[FloatArray]:
         if self._before is not None:
             self._before(batch)
-        rows = [
-            self.logits(ids[mask == 1]) for ids, mask in zip(batch.ids, batch.mask, strict=True)
+        return [
+            self.logits(ids[:length]) for ids, length in zip(batch.ids, batch.lengths, strict=True)
         ]
-        return np.stack(rows)
 
     def logits(self, ids: FloatArray | np.ndarray[Any, np.dtype[np.int64]]) -> FloatArray:
         """(outputs,) for one sequence of token ids."""
@@ -140,6 +139,25 @@ def build_profile(
     )
 
 
+def build_surroundings(
+    executor: ModelExecutor | None = None,
+    *,
+    budget_tokens: int = 64,
+    call_timeout_s: float = 30.0,
+    max_document_chunks: int = 4,
+    clock: Clock | None = None,
+) -> Surroundings:
+    """What engines share, with bounds that tests reach."""
+    return Surroundings(
+        executor or ModelExecutor(2),
+        Limits(budget_tokens, slots=2, max_wait_ms=0, max_queued_tokens=4096),
+        call_timeout_s=call_timeout_s,
+        max_document_chunks=max_document_chunks,
+        clock=clock or SystemClock(),
+        metrics=Metrics(),
+    )
+
+
 def build_engine(
     profile: EnsembleProfile | None = None,
     sessions: Sequence[Session] | None = None,
@@ -153,18 +171,18 @@ def build_engine(
 ) -> Engine:
     """An engine of scripted members, unless others are given."""
     profile = profile or build_profile()
-    executor = executor or ModelExecutor(2)
     return assemble_engine(
-        task_named(task),
+        scoring_task_named(task),
         profile,
         sessions
         or [ScriptedSession(member.name, member.labels.outputs) for member in profile.members],
-        executor,
-        limits=Limits(budget_tokens, slots=2, max_wait_ms=0, max_queued_tokens=4096),
-        call_timeout_s=call_timeout_s,
-        max_document_chunks=max_document_chunks,
-        clock=clock or SystemClock(),
-        metrics=Metrics(),
+        build_surroundings(
+            executor,
+            budget_tokens=budget_tokens,
+            call_timeout_s=call_timeout_s,
+            max_document_chunks=max_document_chunks,
+            clock=clock,
+        ),
     )
 
 

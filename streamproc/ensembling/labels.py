@@ -51,6 +51,12 @@ class LabelMap:
         known[targets] = True
         return cls(len(outputs), np.array([source for source, _ in used], np.intp), targets, known)
 
+    @classmethod
+    def none(cls) -> LabelMap:
+        """The map of a member of an ensemble without labels."""
+        nothing = np.empty(0, np.intp)
+        return cls(0, nothing, nothing, np.empty(0, np.bool_))
+
     def place(self, values: FloatArray) -> FloatArray:
         """(..., outputs) laid out as (..., labels), NaN where the member knows no such label."""
         placed = np.full((*values.shape[:-1], len(self.known)), np.nan)

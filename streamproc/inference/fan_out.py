@@ -11,8 +11,6 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from streamproc.errors import MemberError, MemberFailed, MemberLate, OutOfMemory, WorkerFault
 from streamproc.inference.executor import ModelExecutor
 from streamproc.inference.outputs import Batch, FloatArray, MemberOutput, ModelInput
@@ -120,13 +118,13 @@ class FanOut:
                 f"member {session.name} fails on everything: {failure.reason}"
             ) from None
 
-    async def _call(self, session: Session, batch: Batch, priority: int) -> FloatArray:
+    async def _call(self, session: Session, batch: Batch, priority: int) -> Sequence[FloatArray]:
         late = self._late.get(session.name)
         if late is not None and not late.returned:
             raise MemberLate(session.name, "an earlier call has not come back")
         call, flight = new_call(), _Flight()
 
-        def run() -> FloatArray:
+        def run() -> Sequence[FloatArray]:
             try:
                 return session.run(batch, call)
             finally:
@@ -140,4 +138,4 @@ class FanOut:
             raise MemberLate(session.name, f"took longer than {self._timeout_s:g} s") from None
         if len(scores) != len(batch.ids):
             raise MemberFailed(session.name, f"{len(scores)} rows for {len(batch.ids)} sequences")
-        return np.asarray(scores)
+        return scores

@@ -26,7 +26,10 @@ class ModelInput(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class MemberOutput:
-    """One member's output for one sequence; `scores` is None unless it answered."""
+    """One member's output for one sequence; `scores` is None unless it answered.
+
+    scores: (outputs,), or (tokens, outputs) where there are scores for each token
+    """
 
     member: str
     scores: FloatArray | None
@@ -63,6 +66,11 @@ class Batch:
             mask[row, :length] = 1
             type_ids[row, :length] = sequence.type_ids
         return cls(ids, mask, type_ids)
+
+    @property
+    def lengths(self) -> list[int]:
+        """How many tokens each row has."""
+        return [int(length) for length in self.mask.sum(axis=1)]
 
     @property
     def padded_tokens(self) -> int:

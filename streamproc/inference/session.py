@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -26,8 +27,11 @@ class Session(Protocol):
 
     name: str
 
-    def run(self, batch: Batch, call: Any) -> FloatArray:
-        """(rows, ...) float64; raises MemberFailed, OutOfMemory. Called from model threads."""
+    def run(self, batch: Batch, call: Any) -> Sequence[FloatArray]:
+        """For each row its scores, float64: (outputs,), or (tokens, outputs) without padding.
+
+        Raises MemberFailed, OutOfMemory. Called from model threads.
+        """
         ...
 
 
@@ -36,15 +40,21 @@ class Signature:
     """What a task asks of a model.
 
     required, optional: names of int64 inputs of shape (rows, tokens)
-    output: name of the output; outputs: its last dimension
-    axes: how many dimensions the output has
+    outputs: names of the outputs; several are stacked as the last dimension of the scores
+    labels: the last dimension of an output; None: an output has none, it is one score
+    per_token: whether there are scores for each token, or for the sequence as a whole
     """
 
     required: tuple[str, ...]
     optional: tuple[str, ...]
-    output: str
-    outputs: int
-    axes: int
+    outputs: tuple[str, ...]
+    labels: int | None
+    per_token: bool = False
+
+    @property
+    def axes(self) -> int:
+        """How many dimensions an output has: rows, tokens, labels, as far as they are there."""
+        return 1 + self.per_token + (self.labels is not None)
 
 
 class OnnxSession:
@@ -68,12 +78,14 @@ class OnnxSession:
             ) from None
         self.name = name
         self._on_gpu = provider.name == CUDA
-        self._output = signature.output
+        self._outputs = list(signature.outputs)
+        self._per_token = signature.per_token
         refuse_fallback(self._session, provider, name)
         self._inputs = _checked_inputs(name, self._session, signature)
-        _check_output(name, self._session, signature)
+        for output in signature.outputs:
+            _check_output(name, self._session, signature, output)
 
-    def run(self, batch: Batch, call: Any) -> FloatArray:
+    def run(self, batch: Batch, call: Any) -> Sequence[FloatArray]:
         feeds = {
             "input_ids": batch.ids,
             "attention_mask": batch.mask,
@@ -81,7 +93,7 @@ class OnnxSession:
         }
         feeds = {name: feeds[name] for name in self._inputs}
         try:
-            scores = self._bound(feeds, call) if self._on_gpu else self._plain(feeds, call)
+            found = self._bound(feeds, call) if self._on_gpu else self._plain(feeds, call)
         except Exception as error:  # noqa: BLE001
             text = str(error)
             if any(sign in text.lower() for sign in _OUT_OF_MEMORY) or isinstance(
@@ -89,21 +101,26 @@ class OnnxSession:
             ):
                 raise OutOfMemory(f"member {self.name}: {text}") from None
             raise MemberFailed(self.name, text) from None
-        if not np.isfinite(scores).all():
+        scores = np.asarray(found[0] if len(found) == 1 else np.stack(found, -1), np.float64)
+        rows = [row[:length] for row, length in zip(scores, batch.lengths, strict=True)]
+        if not self._per_token:
+            rows = list(scores)
+        if not all(np.isfinite(row).all() for row in rows):
             raise MemberFailed(self.name, "its scores are not finite numbers")
-        return np.asarray(scores, np.float64)
+        return rows
 
-    def _plain(self, feeds: dict[str, Any], call: Any) -> Any:
-        return self._session.run([self._output], feeds, call)[0]
+    def _plain(self, feeds: dict[str, Any], call: Any) -> list[Any]:
+        return list(self._session.run(self._outputs, feeds, call))
 
-    def _bound(self, feeds: dict[str, Any], call: Any) -> Any:
+    def _bound(self, feeds: dict[str, Any], call: Any) -> list[Any]:
         """Inputs and outputs bound: one copy each way, without a pass through pageable memory."""
         binding = self._session.io_binding()
         for name, value in feeds.items():
             binding.bind_cpu_input(name, value)
-        binding.bind_output(self._output, "cpu")
+        for name in self._outputs:
+            binding.bind_output(name, "cpu")
         self._session.run_with_iobinding(binding, call)
-        return binding.copy_outputs_to_cpu()[0]
+        return list(binding.copy_outputs_to_cpu())
 
 
 def new_call() -> Any:
@@ -136,19 +153,23 @@ def _checked_inputs(name: str, session: Any, signature: Signature) -> tuple[str,
     return tuple(found)
 
 
-def _check_output(name: str, session: Any, signature: Signature) -> None:
+def _check_output(name: str, session: Any, signature: Signature, output: str) -> None:
     found = {node.name: node for node in session.get_outputs()}
-    node = found.get(signature.output)
+    node = found.get(output)
     if node is None:
         raise ModelRefused(
-            f"member {name}: expected an output {signature.output!r}; found {', '.join(found)}"
+            f"member {name}: expected an output {output!r}; found {', '.join(found)}"
         )
     last = node.shape[-1] if node.shape else None
-    wrong_size = isinstance(last, int) and last != signature.outputs
+    wrong_size = signature.labels is not None and isinstance(last, int) and last != signature.labels
     floats = node.type in ("tensor(float)", "tensor(float16)")
     if not floats or len(node.shape) != signature.axes or wrong_size:
+        last_of = (
+            f", the last of {signature.labels} (one for each label of the manifest)"
+            if signature.labels is not None
+            else ""
+        )
         raise ModelRefused(
-            f"member {name}: output {signature.output!r} must be floats with {signature.axes} "
-            f"dimensions, the last of {signature.outputs} (one for each label of the manifest); "
-            f"found {node.type} of {node.shape}"
+            f"member {name}: output {output!r} must be floats with {signature.axes} "
+            f"dimensions{last_of}; found {node.type} of {node.shape}"
         )

@@ -65,10 +65,40 @@ class CombineSection(_Section):
     strategy: Strategy = "mean"
 
 
+class DecodingSection(_Section):
+    """How an ensemble decodes, where its task is to write text.
+
+    start_token: what an encoder-decoder's decoder begins with; none for a decoder alone
+    end_tokens: any of them ends a text
+    banned_tokens: never written, as the padding token of Marian
+    max_tokens: the longest input and output together of a decoder, or output of an encoder-decoder
+    max_new_tokens: written at most, unless a request says otherwise
+    beams, length_penalty: of a beam search, unless a request says otherwise
+    """
+
+    start_token: int | None = Field(None, ge=0)
+    end_tokens: tuple[Annotated[int, Field(ge=0)], ...] = Field((), strict=False)
+    banned_tokens: tuple[Annotated[int, Field(ge=0)], ...] = Field((), strict=False)
+    max_tokens: int = Field(ge=2, le=1_048_576)
+    max_new_tokens: int = Field(128, ge=1)
+    beams: int = Field(1, ge=1, le=64)
+    length_penalty: float = Field(1.0, allow_inf_nan=False)
+
+
+class DecoderFile(_Section):
+    """The decoder of an encoder-decoder member."""
+
+    file: InsidePath
+    sha256: Digest
+    size_bytes: int | None = Field(None, gt=0)
+
+
 class MemberSection(_Section):
     """One member: a model trained on one partition of a corpus.
 
-    labels: the ensemble's label for each output, in order; "" for an output to ignore
+    labels: the ensemble's label for each output, in order; "" for an output to ignore; none where
+        the task has no labels
+    decoder: of an encoder-decoder, whose encoder `file` then is; merged: with and without a cache
     weight: its say under the strategy `weighted`
     """
 
@@ -77,8 +107,9 @@ class MemberSection(_Section):
     file: InsidePath
     sha256: Digest
     size_bytes: int | None = Field(None, gt=0)
+    decoder: DecoderFile | None = None
     precision: Literal["fp32", "fp16", "int8"] = "fp32"
-    labels: tuple[str, ...] = Field(strict=False)
+    labels: tuple[str, ...] = Field((), strict=False)
     weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     provenance: dict[str, Any] = Field(default_factory=dict)
     metrics: dict[str, Any] = Field(default_factory=dict)
@@ -92,11 +123,12 @@ class Manifest(_Section):
     task: str
     description: str = ""
     licence: str = ""
-    labels: tuple[str, ...] = Field(strict=False, min_length=2)
+    labels: tuple[str, ...] = Field((), strict=False)
     quorum: int | None = Field(None, ge=1)
     tokenizer: TokenizerFile
     window: WindowSection
     combine: CombineSection = CombineSection()
+    decoding: DecodingSection | None = None
     members: tuple[MemberSection, ...] = Field(strict=False, min_length=1)
 
     @model_validator(mode="after")
@@ -104,6 +136,8 @@ class Manifest(_Section):
         names = [member.name for member in self.members]
         if len(set(names)) != len(names):
             raise ValueError(f"members must have names of their own; found {names}")
+        if len(self.labels) == 1:
+            raise ValueError(f"labels must be at least two, or none; found {list(self.labels)}")
         if len(set(self.labels)) != len(self.labels):
             raise ValueError(f"labels must differ; found {list(self.labels)}")
         if self.quorum is not None and self.quorum > len(names):

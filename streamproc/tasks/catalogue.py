@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from streamproc.errors import SettingsError
-from streamproc.tasks.task import Task
+from streamproc.tasks.task import ScoringTask, Task
 from streamproc.tasks.text_classification import TextClassification
 
 TASKS: dict[str, Task] = {task.name: task for task in (TextClassification(),)}
@@ -14,3 +14,11 @@ def task_named(name: str) -> Task:
     if name not in TASKS:
         raise SettingsError(f"no task {name!r}; there are: {', '.join(TASKS)}")
     return TASKS[name]
+
+
+def scoring_task_named(name: str) -> ScoringTask:
+    """The task of that name whose members score; raises SettingsError when it is none."""
+    task = task_named(name)
+    if not isinstance(task, ScoringTask):
+        raise SettingsError(f"{name} is not answered by scoring chunks")
+    return task

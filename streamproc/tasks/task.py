@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -33,6 +33,8 @@ class Params(BaseModel):
 
 
 Model = TypeVar("Model", bound=BaseModel)
+ChunkT = TypeVar("ChunkT", bound=Sized)
+OutputsT = TypeVar("OutputsT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +48,20 @@ class Answer:
     coverage: Coverage
 
 
-class Job(ABC):
-    """One request under way: it makes chunks, takes what members said of each, and answers."""
+class Job(ABC, Generic[ChunkT, OutputsT]):
+    """One request under way: it makes chunks, takes what members said of each, and answers.
+
+    A chunk's length is what it costs a model, in tokens.
+    """
 
     characters: int
 
     @abstractmethod
-    def chunks(self) -> Iterator[Chunk]:
+    def chunks(self) -> Iterator[ChunkT]:
         """The chunks in order, each made only when it is asked for."""
 
     @abstractmethod
-    def add(self, chunk: Chunk, outputs: Sequence[MemberOutput]) -> None:
+    def add(self, chunk: ChunkT, outputs: OutputsT) -> None:
         """Take one chunk's outputs, combine and stitch them; called in the order of chunks.
 
         Raises QuorumNotMet.
@@ -67,22 +72,33 @@ class Job(ABC):
         """The answer, once every chunk was added."""
 
 
+ScoringJob = Job[Chunk, Sequence[MemberOutput]]
+
+
 class Task(ABC):
-    """A kind of question; without state, so one instance serves all requests."""
+    """A kind of question; without state, so one instance serves all requests.
+
+    labelled: whether an ensemble for it has labels
+    """
 
     name: ClassVar[str]
     inputs: ClassVar[type[Inputs]]
     params: ClassVar[type[Params]]
-
-    @abstractmethod
-    def signature(self, outputs: int) -> Signature:
-        """What a member's model must look like; outputs: how many labels its manifest lists."""
+    labelled: ClassVar[bool] = False
 
     @abstractmethod
     def begin(
         self, inputs: Mapping[str, Any], params: Mapping[str, Any], profile: EnsembleProfile
-    ) -> Job:
+    ) -> Job[Any, Any]:
         """A job for one request; raises Invalid naming the field or parameter that is wrong."""
+
+
+class ScoringTask(Task):
+    """One whose members score a chunk in a single call, chunks of many requests in a batch."""
+
+    @abstractmethod
+    def signature(self, labels: int) -> Signature:
+        """What a member's model must look like; labels: how many its manifest lists."""
 
 
 def validated(model: type[Model], values: Mapping[str, Any], within: str = "") -> Model:

@@ -17,7 +17,15 @@ from streamproc.inference.outputs import MemberOutput
 from streamproc.inference.session import Signature
 from streamproc.messages.response import Coverage, MemberReport, MemberStatus
 from streamproc.tasks.profile import EnsembleProfile
-from streamproc.tasks.task import Answer, Inputs, Job, Params, Task, require_quorum, validated
+from streamproc.tasks.task import (
+    Answer,
+    Inputs,
+    Params,
+    ScoringJob,
+    ScoringTask,
+    require_quorum,
+    validated,
+)
 
 Aggregation = Literal["mean", "max", "vote"]
 
@@ -63,7 +71,7 @@ class _Tally:
         return np.asarray(total / total.sum(axis=-1, keepdims=True))
 
 
-class TextClassificationJob(Job):
+class TextClassificationJob(ScoringJob):
     """A text being classified: its windows' probabilities, weighted by their tokens."""
 
     def __init__(
@@ -154,20 +162,20 @@ class TextClassificationJob(Job):
         }
 
 
-class TextClassification(Task):
+class TextClassification(ScoringTask):
     """Every window of the text is scored; nothing is cut off unless `truncate` asks for it."""
 
     name: ClassVar[str] = "text-classification"
     inputs: ClassVar[type[Inputs]] = TextInputs
     params: ClassVar[type[Params]] = TextClassificationParams
+    labelled: ClassVar[bool] = True
 
-    def signature(self, outputs: int) -> Signature:
+    def signature(self, labels: int) -> Signature:
         return Signature(
             required=("input_ids", "attention_mask"),
             optional=("token_type_ids",),
-            output="logits",
-            outputs=outputs,
-            axes=2,
+            outputs=("logits",),
+            labels=labels,
         )
 
     def begin(

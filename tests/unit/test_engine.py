@@ -79,7 +79,7 @@ async def test_leaving_takes_what_waits_of_the_document_back(executor: ModelExec
         async for _ in scored:
             break
 
-    assert engine.batcher.queued_tokens == 0
+    assert engine.scorer.queued_tokens == 0
     assert await indices(engine, "good") == [0]
 
 
@@ -97,7 +97,7 @@ async def test_an_error_in_one_chunk_takes_the_others_of_the_document_back(
     with pytest.raises(OutOfMemory):
         await indices(engine, LONG)
 
-    assert engine.batcher.queued_tokens == 0
+    assert engine.scorer.queued_tokens == 0
 
 
 async def test_an_ensemble_that_is_not_there_is_refused_with_those_that_are(

@@ -5,21 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from streamproc.batching.batcher import Limits
-from streamproc.clock import SystemClock
 from streamproc.engine import Engine
 from streamproc.errors import ModelRefused
 from streamproc.inference.executor import ModelExecutor
 from streamproc.inference.providers import CPU, Provider
 from streamproc.loading import load_engine, load_profile, load_sessions, try_out
-from streamproc.metrics import Metrics
 from streamproc.repository.repository import Repository
-from streamproc.tasks.catalogue import task_named
-from streamproc.testing import MemoryBroker, build_pipeline, build_record
+from streamproc.tasks.catalogue import scoring_task_named
+from streamproc.testing import MemoryBroker, build_pipeline, build_record, build_surroundings
 
 from .onnx_models import classifier, write_ensemble
 
-TASK = task_named("text-classification")
+TASK = scoring_task_named("text-classification")
 
 
 @pytest.fixture
@@ -34,12 +31,7 @@ def load(root: Path, executor: ModelExecutor) -> Engine:
         Repository(root).open("tiny"),
         TASK,
         Provider(CPU),
-        executor,
-        limits=Limits(64, slots=1, max_wait_ms=0, max_queued_tokens=1024),
-        call_timeout_s=30,
-        max_document_chunks=4,
-        clock=SystemClock(),
-        metrics=Metrics(),
+        build_surroundings(executor),
     )
 
 

@@ -1,0 +1,50 @@
+"""`python -m benchmarks.full_size`: an ensemble of the size that people usually serve.
+
+Three whole MiniLM-L6 classifiers in fp32. Their heads are untrained, so what they answer means
+nothing, and what it costs is real. Needs the `train` extra; nothing here is shipped.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from streamproc.training.base import find_base
+from streamproc.training.exporting import export_onnx
+from streamproc.training.manifests import EnsembleEntry, MemberEntry, write_manifest
+from streamproc.training.shape import Shape, cut_model
+
+LABELS: Final = ("negative", "positive")
+MEMBERS: Final = 3
+
+
+def main(
+    out: Annotated[Path, typer.Option(help="model repository to write to")] = Path(
+        "build/full-size"
+    ),
+) -> None:
+    """Write the ensemble, under the name that the topics ask for, unless it is there."""
+    folder = out / "sentiment"
+    if (folder / "manifest.toml").exists():
+        return
+    base = find_base()
+    config = json.loads((base.folder / "config.json").read_text("utf-8"))
+    shape = Shape(range(config["num_hidden_layers"]), config["intermediate_size"])
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "tokenizer.json").write_bytes((base.folder / "tokenizer.json").read_bytes())
+    members = []
+    for seed in range(MEMBERS):
+        file = folder / f"untrained-{seed}.onnx"
+        export_onnx(cut_model(base.folder, shape, range(config["vocab_size"]), LABELS, seed), file)
+        provenance = {"base": base.description, "corpus": "none: the head is untrained"}
+        members.append(MemberEntry(file.stem, "1", file, "fp32", 1.0, provenance, {}))
+    about = "MiniLM-L6 with untrained heads, to measure speed with."
+    entry = EnsembleEntry("sentiment", "text-classification", about, LABELS, "Apache-2.0")
+    write_manifest(folder, entry, folder / "tokenizer.json", members)
+
+
+if __name__ == "__main__":
+    typer.run(main)
