@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from streamproc.errors import SettingsError
+from streamproc.tasks.question_answering import QuestionAnswering
 from streamproc.tasks.task import ScoringTask, Task
 from streamproc.tasks.text_classification import TextClassification
 
-TASKS: dict[str, Task] = {task.name: task for task in (TextClassification(),)}
+TASKS: dict[str, Task] = {task.name: task for task in (TextClassification(), QuestionAnswering())}
 
 
 def task_named(name: str) -> Task:
