@@ -130,7 +130,9 @@ class QuestionAnsweringJob(Job[PairChunk, Sequence[MemberOutput]]):
 
     def answer(self) -> Answer:
         result = self._result(self._combined)
-        by_member = {index: self._result(self._by_member[index]) for index in sorted(self._answered)}
+        by_member = {
+            index: self._result(self._by_member[index]) for index in sorted(self._answered)
+        }
         scores = np.array(self._combined.scores(with_null=self._params.null_threshold is not None))
         return Answer(
             result=result,
@@ -212,7 +214,7 @@ class QuestionAnswering(ScoringTask):
     # windows could be told to be better than another.
     strategies: ClassVar[tuple[Strategy, ...]] = ("mean", "logit_mean", "weighted")
 
-    def signature(self, labels: int) -> Signature:  # noqa: ARG002
+    def signature(self, labels: int) -> Signature:
         return Signature(
             required=("input_ids", "attention_mask"),
             optional=("token_type_ids",),
