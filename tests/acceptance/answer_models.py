@@ -45,7 +45,7 @@ def bert(place: Path, max_tokens: int = 384, overlap_tokens: int = 128) -> Answe
 def roberta(place: Path, max_tokens: int = 128, overlap_tokens: int = 64) -> AnswerModel:
     """Random weights and a small byte-level tokenizer: no token types, one character in several
     tokens, `<s> question </s></s> context </s>`."""
-    from tokenizers import ByteLevelBPETokenizer
+    from tokenizers import ByteLevelBPETokenizer, Tokenizer
     from tokenizers.processors import RobertaProcessing
     from transformers import PreTrainedTokenizerFast, RobertaConfig, RobertaForQuestionAnswering
 
@@ -54,7 +54,7 @@ def roberta(place: Path, max_tokens: int = 128, overlap_tokens: int = 64) -> Ans
     library.train_from_iterator(sample_texts(), 800, special_tokens=special, show_progress=False)
     library.post_processor = RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=library,
+        tokenizer_object=Tokenizer.from_str(library.to_str()),
         model_max_length=max_tokens,
         cls_token="<s>",  # noqa: S106 - no password
         pad_token="<pad>",  # noqa: S106
