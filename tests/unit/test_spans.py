@@ -35,10 +35,12 @@ def by_trying_all(
 def test_the_best_spans_are_those_found_by_trying_all(
     probabilities: FloatArray, max_tokens: int, count: int
 ) -> None:
-    spans = best_spans(*probabilities, max_tokens, count)
+    starts, ends = probabilities
+
+    spans = best_spans(starts, ends, max_tokens, count)
 
     found = list(zip(spans.first.tolist(), spans.last.tolist(), spans.scores.tolist(), strict=True))
-    assert found == by_trying_all(*probabilities, max_tokens, count)
+    assert found == by_trying_all(starts, ends, max_tokens, count)
 
 
 def test_equal_spans_come_in_the_order_of_the_text() -> None:
