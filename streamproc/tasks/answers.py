@@ -7,7 +7,7 @@ from heapq import nsmallest
 
 # Answers of different texts that are kept while a context is read. Beyond, the worse half is
 # forgotten, so that a context of any length takes bounded memory.
-MAX_KEPT = 10_000
+MAX_KEPT = 5_000
 
 
 @dataclass(slots=True)

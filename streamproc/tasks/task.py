@@ -53,6 +53,8 @@ class Job(ABC, Generic[ChunkT, OutputsT]):
     """One request under way: it makes chunks, takes what members said of each, and answers.
 
     A chunk's length is what it costs a model, in tokens.
+
+    characters: of all text that its chunks are made from
     """
 
     characters: int
