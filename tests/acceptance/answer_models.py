@@ -32,19 +32,23 @@ class AnswerModel:
 
 def bert(place: Path, max_tokens: int = 384, overlap_tokens: int = 128) -> AnswerModel:
     """MiniLM's first two layers and its tokenizer, with token types."""
+    import torch
     from transformers import AutoTokenizer, BertForQuestionAnswering
 
     from streamproc.training.base import find_base
 
+    torch.manual_seed(4)
     base = find_base().folder
     tokenizer = AutoTokenizer.from_pretrained(base, model_max_length=max_tokens)
     model = BertForQuestionAnswering.from_pretrained(base, num_hidden_layers=2)
+    _draw_head(model, tokenizer, null_logit=12)
     return _exported(model, tokenizer, place, overlap_tokens)
 
 
 def roberta(place: Path, max_tokens: int = 128, overlap_tokens: int = 64) -> AnswerModel:
     """Random weights and a small byte-level tokenizer: no token types, one character in several
     tokens, `<s> question </s></s> context </s>`."""
+    import torch
     from tokenizers import ByteLevelBPETokenizer, Tokenizer
     from tokenizers.processors import RobertaProcessing
     from transformers import PreTrainedTokenizerFast, RobertaConfig, RobertaForQuestionAnswering
@@ -60,6 +64,7 @@ def roberta(place: Path, max_tokens: int = 128, overlap_tokens: int = 64) -> Ans
         pad_token="<pad>",  # noqa: S106
         model_input_names=["input_ids", "attention_mask"],
     )
+    torch.manual_seed(4)
     config = RobertaConfig(
         vocab_size=len(tokenizer),
         hidden_size=32,
@@ -70,16 +75,14 @@ def roberta(place: Path, max_tokens: int = 128, overlap_tokens: int = 64) -> Ans
         type_vocab_size=1,
         pad_token_id=1,
     )
-    return _exported(RobertaForQuestionAnswering(config), tokenizer, place, overlap_tokens)
+    model = RobertaForQuestionAnswering(config)
+    _draw_head(model, tokenizer, null_logit=9)
+    return _exported(model, tokenizer, place, overlap_tokens)
 
 
 def _exported(model: Any, tokenizer: Any, place: Path, overlap_tokens: int) -> AnswerModel:
-    import torch
     from optimum.exporters.onnx import onnx_export_from_model
 
-    # A head drawn wide, so that some tokens stand out.
-    torch.manual_seed(4)
-    torch.nn.init.normal_(model.qa_outputs.weight, std=0.5)
     folder, models = place / "exported", place / "models"
     onnx_export_from_model(
         model, str(folder), task="question-answering", opset=17, do_validation=False
@@ -94,6 +97,21 @@ def _exported(model: Any, tokenizer: Any, place: Path, overlap_tokens: int) -> A
         window=(tokenizer.model_max_length, overlap_tokens),
     )
     return AnswerModel(folder, models, tokenizer, overlap_tokens)
+
+
+def _draw_head(model: Any, tokenizer: Any, null_logit: float) -> None:
+    """A head of which some tokens stand out, and quite often the first, which means no answer.
+
+    null_logit: about how much more that one gets than it would by chance
+    """
+    import torch
+
+    torch.nn.init.normal_(model.qa_outputs.weight, std=0.5)
+    with torch.no_grad():
+        pair = tokenizer("Who said so?", "Somebody did.", return_tensors="pt")
+        tokens = model.eval().base_model(**pair).last_hidden_state[0]
+        first_from_others = tokens[0] - tokens[1:].mean(0)
+        model.qa_outputs.weight += null_logit * first_from_others / (first_from_others @ tokens[0])
 
 
 def pipeline_answers(

@@ -42,6 +42,7 @@ class Comparison:
     questions: int = 0
     of_many_windows: int = 0
     answers: int = 0
+    no_answers: int = 0
     left_out: int = 0
     different: int = 0
     largest_difference: float = 0.0
@@ -53,6 +54,7 @@ class Comparison:
         self.questions += 1
         self.of_many_windows += ours["coverage"]["chunks"] > 1
         self.answers += len(meant)
+        self.no_answers += sum(not its["answer"] for its in meant)
         self.left_out += len(theirs) - len(meant)
         if list(map(_words, mine)) != list(map(_words, meant)):
             self.different += 1
