@@ -8,6 +8,8 @@ from heapq import nsmallest
 # Answers of different texts that are kept while a context is read. Beyond, the worse half is
 # forgotten, so that a context of any length takes bounded memory.
 MAX_KEPT = 5_000
+# A token may be a word of any length; what is longer than this is nobody's answer.
+MAX_CHARACTERS = 4_096
 
 
 @dataclass(slots=True)
@@ -35,10 +37,13 @@ class Answers:
         self.null_score = 1.0
 
     def add(self, start: int, end: int, score: float) -> None:
-        """Take a span of characters; text in other capitals is the same answer."""
-        text = self._context[start:end].lower()
-        if not text:
+        """Take a span of characters; text in other capitals is the same answer.
+
+        A span without a character, as some tokens have it, is no answer.
+        """
+        if not 0 < end - start <= MAX_CHARACTERS:
             return
+        text = self._context[start:end].lower()
         known = self._by_text.get(text)
         if known is not None:
             known.score += score

@@ -34,6 +34,14 @@ def test_what_has_no_text_is_no_answer() -> None:
     assert answers.best(9, None) == [AnswerSpan(0, 4, 0.1)]
 
 
+def test_a_word_as_long_as_a_book_is_no_answer() -> None:
+    answers = Answers("x" * 100_000)
+    answers.add(0, 100_000, 0.9)
+    answers.add(0, module.MAX_CHARACTERS, 0.1)
+
+    assert answers.best(9, None) == [AnswerSpan(0, module.MAX_CHARACTERS, 0.1)]
+
+
 def test_the_smallest_null_score_counts() -> None:
     answers = Answers(TEXT)
     for score in (0.5, 0.25, 0.75):
