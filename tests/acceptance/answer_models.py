@@ -41,7 +41,7 @@ def bert(place: Path, max_tokens: int = 384, overlap_tokens: int = 128) -> Answe
     base = find_base().folder
     tokenizer = AutoTokenizer.from_pretrained(base, model_max_length=max_tokens)
     model = BertForQuestionAnswering.from_pretrained(base, num_hidden_layers=2)
-    _draw_head(model, tokenizer, null_logit=12)
+    _draw_head(model, tokenizer, null_logit=16)
     return _exported(model, tokenizer, place, overlap_tokens)
 
 
