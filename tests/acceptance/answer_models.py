@@ -116,21 +116,28 @@ def _draw_head(model: Any, tokenizer: Any, null_logit: float) -> None:
 
 def pipeline_answers(
     model: AnswerModel, questions: Sequence[Question], **params: Any
-) -> list[list[dict[str, Any]]]:
-    """What transformers' pipeline answers to each question, windows cut as the model's are."""
+) -> list[list[dict[str, Any]] | None]:
+    """What transformers' pipeline answers to each question, windows cut as the model's are.
+
+    returns: None for a question too long for the window, over which the tokenizers library panics
+    """
     from optimum.onnxruntime import ORTModelForQuestionAnswering
     from transformers import pipeline
 
     loaded = ORTModelForQuestionAnswering.from_pretrained(model.folder, local_files_only=True)
     ask = pipeline("question-answering", model=loaded, tokenizer=model.tokenizer)
-    found = []
+    window = {
+        "max_seq_len": model.tokenizer.model_max_length,
+        "doc_stride": model.overlap_tokens,
+    }
+    found: list[list[dict[str, Any]] | None] = []
     for question, context in questions:
-        answers = ask(
-            question=question,
-            context=context,
-            max_seq_len=model.tokenizer.model_max_length,
-            doc_stride=model.overlap_tokens,
-            **params,
-        )
-        found.append(answers if isinstance(answers, list) else [answers])
+        try:
+            answers = ask(question=question, context=context, **window, **params)
+        except BaseException as panic:
+            if type(panic).__name__ != "PanicException":
+                raise
+            found.append(None)
+        else:
+            found.append(answers if isinstance(answers, list) else [answers])
     return found

@@ -39,9 +39,9 @@ def paper_questions(count: int | None) -> list[dict[str, Any]]:
 def measured(
     responses: Sequence[dict[str, Any]], questions: Sequence[dict[str, Any]]
 ) -> dict[str, float]:
-    """Mean exact match and F1, in per cent."""
+    """Mean exact match and F1, in per cent; a question that was refused has been answered by ""."""
     pairs = [
-        (response["result"]["answer"], question["answers"]["text"])
+        (response.get("result", {}).get("answer", ""), question["answers"]["text"])
         for response, question in zip(responses, questions, strict=True)
     ]
     return {
@@ -56,7 +56,7 @@ def within_first_window(
     """Per cent of questions of which a right answer lies in the first window."""
     there = 0
     for response, question in zip(first_windows, questions, strict=True):
-        covered = response["coverage"]["characters_covered"]
+        covered = response.get("coverage", {}).get("characters_covered", 0)
         answers = question["answers"]
         places = zip(answers["answer_start"], answers["text"], strict=True)
         there += any(start + len(text) <= covered for start, text in places)
@@ -89,11 +89,12 @@ def main(
 
     first, first_seconds = ask(truncate=True)
     whole, seconds = ask()
-    windows = sum(response["coverage"]["chunks"] for response in whole)
+    windows = sum(response.get("coverage", {}).get("chunks", 0) for response in whole)
     figures = {
         "ensemble": ensemble,
         "questions": len(questions),
         "papers": len({question["context"] for question in questions}),
+        "refused": sum(response["status"] == "error" for response in whole),
         "windows_a_question": round(windows / len(questions), 1),
         "answer_in_first_window_per_cent": within_first_window(first, questions),
         "all_windows": measured(whole, questions),

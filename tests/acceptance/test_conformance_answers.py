@@ -19,7 +19,10 @@ def questions() -> list[Question]:
     """On one text and on many, so that there are contexts of one and of several windows."""
     texts = sample_texts()
     contexts = [*texts[:8], ODD, ODD + " ".join(texts[:25]), " ".join(texts[30:80])]
-    return [(ASKED[number % len(ASKED)], context) for number, context in enumerate(contexts)]
+    # Too long a question for the shorter windows, which must be refused as it is there.
+    long_winded = ("the film " * 40, " ".join(texts[30:60]))
+    asked = [(ASKED[number % len(ASKED)], context) for number, context in enumerate(contexts)]
+    return [*asked, long_winded]
 
 
 @pytest.mark.train
