@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from streamproc.chunking.overlaps import content, content_place, deepest, tokens_before
 from streamproc.chunking.windows import Chunk, windows
@@ -59,14 +60,16 @@ class TokenClassificationParams(Params):
     aggregation: Aggregation = "simple"
     combine: Strategy | None = None
     stitch: Literal["deepest", "longest"] = "deepest"
-    ignore_labels: Annotated[tuple[LabelName, ...], Field(max_length=1000, strict=False)] = ("O",)
+    ignore_labels: list[LabelName] = Field(default_factory=lambda: ["O"], max_length=1000)
     truncate: bool = False
 
     @field_validator("stitch")
     @classmethod
     def _has_entities_to_compare(cls, stitch: str, known: ValidationInfo) -> str:
         if stitch == "longest" and known.data.get("aggregation") == "none":
-            raise ValueError("'longest' compares entities, and aggregation 'none' makes none")
+            raise PydanticCustomError(
+                "stitch", "'longest' compares entities, and aggregation 'none' makes none"
+            )
         return stitch
 
 
