@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 
-from streamproc.tasks.entity_stitching import without_overlaps
+from streamproc.tasks.entities import EntityBuilder, Tagging, TokenRun
+from streamproc.tasks.entity_stitching import Longest, without_overlaps
 
 
 def entity(start: int, end: int, group: str = "LOC", score: float = 0.9) -> dict[str, Any]:
@@ -41,3 +44,19 @@ def test_of_overlapping_entities_stays(
     found: list[dict[str, Any]], kept: list[dict[str, Any]]
 ) -> None:
     assert without_overlaps(found) == kept
+
+
+def test_within_one_window_nothing_goes_though_tokens_share_a_character() -> None:
+    """As in transformers; byte-level tokens of one emoji do so."""
+    shared = TokenRun(np.eye(2), np.array([[0, 1], [0, 1]]), (), 1)
+    window = slice(0, 2)
+    one, two = (
+        Longest(partial(EntityBuilder, "🙂", Tagging(("PER", "LOC"), ()), "simple"))
+        for _ in range(2)
+    )
+    one.add(shared, window)
+    two.add(shared, window)
+    two.skip()
+
+    assert [entity["entity_group"] for entity in one.entities()] == ["PER", "LOC"]
+    assert [entity["entity_group"] for entity in two.entities()] == ["PER"]
