@@ -105,24 +105,19 @@ class EntityBuilder:
         """Take the tokens that follow those already taken."""
         # A lone member may not know some labels.
         probabilities = np.where(np.isnan(run.probabilities), -1.0, run.probabilities)
-        spans = run.offsets.tolist()
-        tops = probabilities.max(axis=-1).tolist()
+        tops, spans = probabilities.max(axis=-1).tolist(), run.offsets.tolist()
         if self._aggregation in WORD_AGGREGATIONS:
-            for scores, top, (start, end), continuing in zip(
+            for scores, top, span, continues in zip(
                 probabilities, tops, spans, run.continues, strict=True
             ):
-                if self._word is not None and continuing:
-                    self._continue_word(self._word, scores, top, end)
-                else:
-                    self._end_word()
-                    self._word = _Word(scores, top, start, end)
+                self._add_to_word(scores, top, *span, continues=continues)
             return
         labels = probabilities.argmax(axis=-1).tolist()
-        for place, (label, top, (start, end)) in enumerate(zip(labels, tops, spans, strict=True)):
+        for place, (label, top, span) in enumerate(zip(labels, tops, spans, strict=True)):
             if self._aggregation == "none":
-                self._emit_token(label, top, run.index + place, start, end)
+                self._emit_token(label, top, run.index + place, *span)
             else:
-                self._take(label, top, start, end)
+                self._take(label, top, *span)
 
     def end(self) -> None:
         """Nothing that comes later continues what came so far."""
@@ -134,7 +129,14 @@ class EntityBuilder:
         self.end()
         return self._entities
 
-    def _continue_word(self, word: _Word, scores: FloatArray, top: float, end: int) -> None:
+    def _add_to_word(
+        self, scores: FloatArray, top: float, start: int, end: int, *, continues: bool
+    ) -> None:
+        word = self._word
+        if word is None or not continues:
+            self._end_word()
+            self._word = _Word(scores, top, start, end)
+            return
         word.end = end
         word.tokens += 1
         if self._aggregation == "average":
