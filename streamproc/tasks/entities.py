@@ -119,6 +119,10 @@ class EntityBuilder:
             else:
                 self._take(label, top, *span)
 
+    def __len__(self) -> int:
+        """How many entities have ended so far."""
+        return len(self._entities)
+
     def end(self) -> None:
         """Nothing that comes later continues what came so far."""
         self._end_word()

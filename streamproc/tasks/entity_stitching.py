@@ -21,6 +21,10 @@ class EntityStitching(ABC):
         """Take note that nothing is known of the next window."""
 
     @abstractmethod
+    def __len__(self) -> int:
+        """How many entities are held so far."""
+
+    @abstractmethod
     def entities(self) -> list[Entity]:
         """All entities, once every window was added."""
 
@@ -37,6 +41,9 @@ class Deepest(EntityStitching):
 
     def skip(self) -> None:
         self._builder.end()
+
+    def __len__(self) -> int:
+        return len(self._builder)
 
     def entities(self) -> list[Entity]:
         return self._builder.entities()
@@ -58,6 +65,9 @@ class Longest(EntityStitching):
 
     def skip(self) -> None:
         self._windows += 1
+
+    def __len__(self) -> int:
+        return len(self._found)
 
     def entities(self) -> list[Entity]:
         return without_overlaps(self._found) if self._windows > 1 else self._found

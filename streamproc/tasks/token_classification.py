@@ -17,6 +17,7 @@ from streamproc.chunking.words import continuations
 from streamproc.ensembling.combine import Strategy, combine_probabilities, softmax
 from streamproc.ensembling.labels import FloatArray
 from streamproc.ensembling.token_measures import TokenMeasures
+from streamproc.errors import AnswerTooLarge
 from streamproc.inference.outputs import MemberOutput
 from streamproc.inference.session import Signature
 from streamproc.messages.response import Coverage, MemberReport, MemberStatus
@@ -38,6 +39,10 @@ from streamproc.tasks.task import (
     require_quorum,
     validated,
 )
+
+# The members' own included. Each takes some 300 bytes until the answer is written, so that a text of
+# single letters, every token of which is asked for, would take hundreds of times its own size.
+MAX_ENTITIES = 500_000
 
 LabelName = Annotated[str, StringConstraints(max_length=256)]
 
@@ -130,7 +135,10 @@ class TokenClassificationJob(ScoringJob):
     def _stitch(
         self, chunk: Chunk, counted: slice, combined: FloatArray, by_member: dict[int, FloatArray]
     ) -> None:
-        """Hand each opinion on the chunk's tokens, (tokens, labels), to its own stitching."""
+        """Hand each opinion on the chunk's tokens, (tokens, labels), to its own stitching.
+
+        Raises AnswerTooLarge.
+        """
         tokenizer, window = self._profile.tokenizer, self._profile.window
         tokens = content(chunk, tokenizer.frame)
         by_word = self._params.aggregation in WORD_AGGREGATIONS
@@ -146,6 +154,12 @@ class TokenClassificationJob(ScoringJob):
                 stitching.add(run(by_member[member]), counted)
             else:
                 stitching.skip()
+        if len(self._combined) + sum(map(len, self._by_member)) > MAX_ENTITIES:
+            raise AnswerTooLarge(
+                "answer too large",
+                f"more than {MAX_ENTITIES:,} entities; ignore_labels leaves out labels, and "
+                "a text may be sent in parts",
+            )
 
     def answer(self) -> Answer:
         return Answer(

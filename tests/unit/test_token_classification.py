@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from streamproc.chunking.windows import Chunk
-from streamproc.errors import Invalid, MemberFailed, MemberLate, QuorumNotMet
+from streamproc.errors import AnswerTooLarge, Invalid, MemberFailed, MemberLate, QuorumNotMet
 from streamproc.inference.outputs import FloatArray, MemberOutput
+from streamproc.messages.faults import fault_of
 from streamproc.tasks.catalogue import task_named
 from streamproc.tasks.profile import EnsembleProfile
 from streamproc.tasks.task import Answer
@@ -274,6 +275,19 @@ def test_fewer_members_than_the_quorum_is_an_error_that_names_them() -> None:
 
     with pytest.raises(QuorumNotMet, match="member b: took too long"):
         job.add(chunk, [MemberOutput("a", logits(chunk, SURE)), late])
+
+
+def test_more_entities_than_an_answer_may_hold_are_refused_before_they_are_all_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("streamproc.tasks.token_classification.MAX_ENTITIES", 40)
+
+    answer, _ = answered("good " * 40)
+    assert len(answer.result["entities"]) == 40
+    with pytest.raises(AnswerTooLarge, match="more than 40 entities; ignore_labels") as large:
+        answered("good " * 20, [SURE, SURE], return_members=True)
+
+    assert fault_of(large.value).type == "too-large"
 
 
 @pytest.mark.parametrize(
