@@ -40,8 +40,8 @@ from streamproc.tasks.task import (
     validated,
 )
 
-# The members' own included. Each takes some 300 bytes until the answer is written, so that a text of
-# single letters, every token of which is asked for, would take hundreds of times its own size.
+# The members' own included. Each takes some 300 bytes until the answer is written, so that a text
+# of single letters, every token of which is asked for, would take hundreds of times its own size.
 MAX_ENTITIES = 500_000
 
 LabelName = Annotated[str, StringConstraints(max_length=256)]
