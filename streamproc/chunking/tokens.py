@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Self
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
@@ -84,7 +85,11 @@ class Frame:
 
 
 class TextTokenizer:
-    """A tokenizer of the tokenizers library, without the truncation and padding it may bring."""
+    """A tokenizer of the tokenizers library, without the truncation and padding it may bring.
+
+    marks_continuations: whether tokens that continue a word are spelt with a prefix, as "##ing"
+    unknown_id: the token that stands for what the vocabulary lacks; None where there is none
+    """
 
     def __init__(self, definition: bytes) -> None:
         """Read a `tokenizer.json`; raises ModelRefused when it is none."""
@@ -97,6 +102,15 @@ class TextTokenizer:
         self._tokenizer.no_padding()
         self.vocabulary_size: int = self._tokenizer.get_vocab_size(with_added_tokens=True)
         self.frame = _frame(self._tokenizer.encode("a"))
+        model = orjson.loads(definition)["model"]
+        self.marks_continuations = bool(model.get("continuing_subword_prefix"))
+        self.unknown_id: int | None = model.get("unk_id")
+        if model.get("unk_token"):
+            self.unknown_id = self._tokenizer.token_to_id(model["unk_token"])
+
+    def spelling(self, token: int) -> str:
+        """A token as the vocabulary writes it; empty where there is none of that id."""
+        return self._tokenizer.id_to_token(token) or ""
 
     @cached_property
     def pair_frame(self) -> PairFrame:

@@ -6,8 +6,16 @@ from streamproc.errors import SettingsError
 from streamproc.tasks.question_answering import QuestionAnswering
 from streamproc.tasks.task import ScoringTask, Task
 from streamproc.tasks.text_classification import TextClassification
+from streamproc.tasks.token_classification import TokenClassification
 
-TASKS: dict[str, Task] = {task.name: task for task in (TextClassification(), QuestionAnswering())}
+TASKS: dict[str, Task] = {
+    task.name: task
+    for task in (
+        TextClassification(),
+        TokenClassification(),
+        QuestionAnswering(),
+    )
+}
 
 
 def task_named(name: str) -> Task:

@@ -19,7 +19,7 @@ from streamproc.tasks.catalogue import task_named
 from streamproc.tasks.task import Answer
 from streamproc.testing import build_profile
 
-from .test_windows_properties import AWKWARD
+from .awkward_texts import AWKWARD
 
 TASK = task_named("question-answering")
 CONTEXTS = st.lists(AWKWARD, min_size=1, max_size=80).map("".join)

@@ -15,7 +15,7 @@ from streamproc.chunking.tokens import TextTokenizer
 from streamproc.chunking.windows import Window
 from streamproc.testing import tokenizer_json
 
-from .test_windows_properties import TEXTS
+from .awkward_texts import TEXTS
 
 BERT = tokenizer_json(("good", "film", "the", "中", "e", "##e"))
 
