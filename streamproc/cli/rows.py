@@ -52,6 +52,8 @@ def read_rows(path: Path, form: Format | None, task: Task) -> Iterator[Row]:
             yield from _READERS[form](lines, task)
     except OSError as error:
         raise SettingsError(f"can't read {path}: {error.strerror}") from None
+    except csv.Error as error:
+        raise SettingsError(f"{path} is not a CSV: {error}") from None
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path} is not UTF-8: {error.reason} at byte {error.start}") from None
 

@@ -42,6 +42,15 @@ def test_a_csv_may_hold_a_document(tmp_path: Path) -> None:
     assert row.request == {"question": "Who?", "context": document}
 
 
+def test_a_field_longer_than_any_request_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamproc.cli.rows._MAX_FIELD_BYTES", 100)
+
+    with pytest.raises(SettingsError, match="is not a CSV: field larger than field limit"):
+        rows_of(tmp_path, f"question,context\nx,{'y' * 101}\n", "question-answering", form="csv")
+
+
 def test_lines_of_text_are_for_tasks_that_need_a_text_alone(tmp_path: Path) -> None:
     assert rows_of(tmp_path, "good\r\nbad", "text-classification") == [
         Row("1", {"text": "good"}),
