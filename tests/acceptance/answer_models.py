@@ -76,7 +76,7 @@ def roberta(place: Path, max_tokens: int = 128, overlap_tokens: int = 64) -> Ans
         pad_token_id=1,
     )
     model = RobertaForQuestionAnswering(config)
-    _draw_head(model, tokenizer, null_logit=9)
+    _draw_head(model, tokenizer, null_logit=12)
     return _exported(model, tokenizer, place, overlap_tokens)
 
 
