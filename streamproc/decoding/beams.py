@@ -14,6 +14,7 @@ from streamproc.decoding.model import FloatArray, Int64Array
 from streamproc.decoding.search import Advance, Decoded, FinishReason, StepScores
 
 _NOTHING = np.empty(0, np.int64)
+_FREE = Constraints()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class BeamOptions:
     end_tokens: tuple[int, ...]
     length_penalty: float = 1.0
     early_stopping: bool = False
-    constraints: Constraints = Constraints()
+    constraints: Constraints = _FREE
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ class BeamSearch:
         )
 
     def _penalised(self, score: float, lengthening: int = 1) -> float:
-        return score / float(self._written + lengthening) ** self._options.length_penalty
+        return float(score / (self._written + lengthening) ** self._options.length_penalty)
 
     def _is_worth_going_on(self, best: _Beam) -> bool:
         """Whether the best running beam may still beat the worst of the finished ones."""
