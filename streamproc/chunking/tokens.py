@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,6 +69,10 @@ class TextTokenizer:
             encoding = self._tokenizer.encode(text[start:end], add_special_tokens=False)
             offsets = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
             yield Tokens(np.array(encoding.ids, dtype=np.int64), offsets + start)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of token ids, special ones left out."""
+        return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
 
 
 def _frame(encoding: Encoding) -> Frame:
