@@ -12,21 +12,17 @@ from typing import Any
 
 import numpy as np
 import orjson
-from numpy.typing import NDArray
 from tenacity import stop_after_attempt
 from tokenizers import Tokenizer
-from tokenizers.decoders import ByteLevel as ByteLevelDecoder
-from tokenizers.models import BPE, WordPiece
+from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
-from tokenizers.pre_tokenizers import BertPreTokenizer, ByteLevel
+from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
 
 from streamproc.batching.batcher import Limits
 from streamproc.chunking.tokens import TextTokenizer
 from streamproc.chunking.windows import Window
 from streamproc.clock import Clock, SystemClock
-from streamproc.decoders import assemble_decoding_engine
-from streamproc.decoding.model import StepModel
 from streamproc.decoding.room import RoomLimits
 from streamproc.engine import Engine, Engines
 from streamproc.ensembling.combine import Strategy
@@ -40,9 +36,8 @@ from streamproc.messages.record import Headers, Outgoing, Record
 from streamproc.metrics import Metrics
 from streamproc.pipeline import Pipeline
 from streamproc.publishing import Route
-from streamproc.repository.manifest import DecodingSection
 from streamproc.surroundings import Surroundings
-from streamproc.tasks.catalogue import decoding_task_named, scoring_task_named
+from streamproc.tasks.catalogue import scoring_task_named
 from streamproc.tasks.profile import EnsembleProfile, MemberProfile
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,!?'-"
@@ -117,125 +112,6 @@ class ScriptedSession:
         """(outputs,) for one sequence of token ids."""
         seed = hashlib.sha256(self.name.encode() + ids.astype(np.int64).tobytes()).digest()
         return np.frombuffer(seed[: 2 * self._outputs], np.uint16).astype(np.float64) / 16384 - 2
-
-
-class ScriptedStepModel:
-    """A member that decodes, whose logits are a fixed function of its name and a row's tokens.
-
-    Its rows are the tokens themselves.
-    before: called with the rows of each call first, in the model's thread; it may raise or block
-    """
-
-    def __init__(
-        self,
-        name: str,
-        vocabulary: int,
-        before: Callable[[tuple[tuple[int, ...], ...]], None] | None = None,
-    ) -> None:
-        self.name = name
-        self._vocabulary = vocabulary
-        self._before = before
-
-    def start(
-        self, ids: NDArray[np.int64], call: Any
-    ) -> tuple[FloatArray, tuple[tuple[int, ...], ...]]:
-        logits, rows = self._scored((tuple(ids.tolist()),))
-        return logits[0], rows
-
-    def step(
-        self, rows: tuple[tuple[int, ...], ...], tokens: NDArray[np.int64], call: Any
-    ) -> tuple[FloatArray, tuple[tuple[int, ...], ...]]:
-        return self._scored(
-            tuple((*row, token) for row, token in zip(rows, tokens.tolist(), strict=True))
-        )
-
-    def select(
-        self, rows: tuple[tuple[int, ...], ...], indices: Sequence[int]
-    ) -> tuple[tuple[int, ...], ...]:
-        return tuple(rows[index] for index in indices)
-
-    def join(self, parts: Sequence[tuple[tuple[int, ...], ...]]) -> tuple[tuple[int, ...], ...]:
-        return tuple(row for part in parts for row in part)
-
-    def logits(self, tokens: Sequence[int]) -> FloatArray:
-        """(vocabulary,) of what follows these tokens."""
-        seed = hashlib.sha256(self.name.encode() + np.array(tokens, np.int64).tobytes()).digest()
-        return np.random.default_rng(list(seed)).normal(0.0, 2.0, self._vocabulary)
-
-    def _scored(
-        self, rows: tuple[tuple[int, ...], ...]
-    ) -> tuple[FloatArray, tuple[tuple[int, ...], ...]]:
-        if self._before is not None:
-            self._before(rows)
-        return np.stack([self.logits(row) for row in rows]), rows
-
-
-def build_byte_tokenizer(end: str = "<end>") -> TextTokenizer:
-    """A GPT-2-like tokenizer without merges: a token a byte of UTF-8, and last an end token."""
-    return TextTokenizer(byte_tokenizer_json(end))
-
-
-def byte_tokenizer_json(end: str = "<end>") -> bytes:
-    """What `build_byte_tokenizer` reads, as a model repository keeps it in `tokenizer.json`."""
-    vocabulary = {piece: index for index, piece in enumerate(sorted(ByteLevel.alphabet()))}
-    tokenizer = Tokenizer(BPE(vocabulary, []))
-    tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = ByteLevelDecoder()
-    tokenizer.add_special_tokens([end])
-    return tokenizer.to_str().encode()  # type: ignore[no-any-return]
-
-
-def build_decoding_profile(
-    members: Sequence[str] = ("a", "b", "c"),
-    *,
-    tokenizer: TextTokenizer | None = None,
-    strategy: Strategy = "mean",
-    weights: Mapping[str, float] | None = None,
-    quorum: int | None = None,
-    max_tokens: int = 64,
-    max_new_tokens: int = 8,
-) -> EnsembleProfile:
-    """An ensemble called "tiny" whose members write; the tokenizer's last token ends a text."""
-    tokenizer = tokenizer or build_byte_tokenizer()
-    return EnsembleProfile(
-        name="tiny",
-        digest="0" * 64,
-        labels=(),
-        members=tuple(
-            MemberProfile(name, "1", (weights or {}).get(name, 1.0), LabelMap.none())
-            for name in members
-        ),
-        strategy=strategy,
-        needed_members=len(members) if quorum is None else quorum,
-        tokenizer=tokenizer,
-        window=Window(max_tokens, 0),
-        decoding=DecodingSection(
-            end_tokens=(tokenizer.vocabulary_size - 1,),
-            max_tokens=max_tokens,
-            max_new_tokens=max_new_tokens,
-        ),
-    )
-
-
-def build_decoding_engine(
-    profile: EnsembleProfile | None = None,
-    models: Sequence[StepModel[Any]] | None = None,
-    *,
-    task: str = "text-generation",
-    surroundings: Surroundings | None = None,
-) -> Engine:
-    """An engine of scripted members that decode, unless others are given."""
-    profile = profile or build_decoding_profile()
-    return assemble_decoding_engine(
-        decoding_task_named(task),
-        profile,
-        models
-        or [
-            ScriptedStepModel(member.name, profile.tokenizer.vocabulary_size)
-            for member in profile.members
-        ],
-        surroundings or build_surroundings(),
-    )
 
 
 def build_profile(
