@@ -70,6 +70,16 @@ class TextTokenizer:
             offsets = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
             yield Tokens(np.array(encoding.ids, dtype=np.int64), offsets + start)
 
+    def encode(self, text: str) -> Tokens:
+        """The tokens of a short text, all at once."""
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        offsets = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
+        return Tokens(np.array(encoding.ids, dtype=np.int64), offsets)
+
+    def decode(self, ids: Int64Array) -> str:
+        """The text of tokens, special ones left out; ids that it does not know make no text."""
+        return str(self._tokenizer.decode(ids.tolist(), skip_special_tokens=True))
+
 
 def _frame(encoding: Encoding) -> Frame:
     special = encoding.special_tokens_mask
