@@ -21,7 +21,7 @@ from streamproc.kafka.producer import Producer
 from streamproc.kafka.topics import RequestTopic, load_topics
 from streamproc.kafka.worker import KafkaWorker
 from streamproc.kafka.worker import Route as KafkaRoute
-from streamproc.loading import Surroundings, load_engine
+from streamproc.loading import load_engine
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import Outgoing
 from streamproc.metrics import Metrics
@@ -29,6 +29,7 @@ from streamproc.pipeline import Pipeline
 from streamproc.publishing import Route
 from streamproc.repository.repository import Repository, StoredEnsemble
 from streamproc.settings import Settings
+from streamproc.surroundings import Surroundings
 from streamproc.tasks.catalogue import task_named
 from streamproc.web.server import build_app, serving
 

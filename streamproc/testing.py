@@ -29,12 +29,13 @@ from streamproc.ensembling.labels import LabelMap
 from streamproc.inference.executor import ModelExecutor
 from streamproc.inference.outputs import Batch, FloatArray
 from streamproc.inference.session import Session
-from streamproc.loading import Surroundings, assemble_engine
+from streamproc.loading import assemble_engine
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import Headers, Outgoing, Record
 from streamproc.metrics import Metrics
 from streamproc.pipeline import Pipeline
 from streamproc.publishing import Route
+from streamproc.surroundings import Surroundings
 from streamproc.tasks.catalogue import scoring_task_named
 from streamproc.tasks.profile import EnsembleProfile, MemberProfile
 

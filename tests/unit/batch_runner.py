@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from streamproc.batching.batcher import Batcher, Limits, Timed
+from streamproc.batching.batcher import Batcher, Limits
+from streamproc.clock import Timed
 from streamproc.clock import SystemClock
 from streamproc.messages.lane import Lane
 
