@@ -5,8 +5,9 @@ from __future__ import annotations
 from streamproc.errors import SettingsError
 from streamproc.tasks.task import ScoringTask, Task
 from streamproc.tasks.text_classification import TextClassification
+from streamproc.tasks.translation import Translation
 
-TASKS: dict[str, Task] = {task.name: task for task in (TextClassification(),)}
+TASKS: dict[str, Task] = {task.name: task for task in (TextClassification(), Translation())}
 
 
 def task_named(name: str) -> Task:

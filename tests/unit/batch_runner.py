@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from streamproc.batching.batcher import Batcher, Limits
-from streamproc.clock import Timed
-from streamproc.clock import SystemClock
+from streamproc.clock import SystemClock, Timed
 from streamproc.messages.lane import Lane
 
 
