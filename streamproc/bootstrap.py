@@ -65,7 +65,14 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
                 give_up=stop_never,
             )
             routes.append(KafkaRoute(topic.name, topic.lane, pipeline))
-        worker = KafkaWorker(settings, routes, clock=clock, producer=producer)
+        needed = {name for topic in topics for name in (topic.name, topic.responses, topic.dlq)}
+        worker = KafkaWorker(
+            settings,
+            routes,
+            clock=clock,
+            producer=producer,
+            needed_topics=needed.union(settings.reply_topics),
+        )
         for lane in Lane:
             gauge = metrics.in_flight_bytes.labels(lane.name.lower())
             gauge.set_function(partial(worker.in_flight_bytes, lane))

@@ -15,6 +15,7 @@ from streamproc.engine import Engine
 from streamproc.errors import ModelRefused, StreamprocError
 from streamproc.inference.causal import CausalModel
 from streamproc.inference.providers import CPU, Provider
+from streamproc.inference.seq2seq import Seq2SeqModel
 from streamproc.inference.session import new_call
 from streamproc.repository.repository import StoredEnsemble
 from streamproc.surroundings import Surroundings
@@ -52,10 +53,25 @@ def load_step_models(
     stored: StoredEnsemble, task: DecodingTask, provider: Provider
 ) -> list[StepModel[Any]]:
     """Each member as something to step, in the manifest's order; raises ModelRefused."""
-    if task.architecture != "decoder":
-        raise ModelRefused(f"{task.name}: there is no way to run an {task.architecture}")
+    if task.architecture == "decoder":
+        return [
+            CausalModel(member.name, stored.model(member), provider)
+            for member in stored.manifest.members
+        ]
+    decoding = stored.manifest.decoding
+    if decoding is None or decoding.start_token is None:
+        raise ModelRefused(
+            f"ensemble {stored.manifest.name}: the manifest needs decoding.start_token, what an "
+            f"{task.architecture}'s decoder begins with"
+        )
     return [
-        CausalModel(member.name, stored.model(member), provider)
+        Seq2SeqModel(
+            member.name,
+            stored.model(member),
+            stored.decoder(member),
+            decoding.start_token,
+            provider,
+        )
         for member in stored.manifest.members
     ]
 

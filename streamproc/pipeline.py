@@ -52,17 +52,23 @@ class Pipeline:
         self._metrics = metrics
         self._give_up = give_up
         self._turns = Turns()
+        # Looked up once: finding a metric by its labels costs more than counting.
+        lane = route.lane.name.lower()
+        self._seconds = metrics.request_seconds.labels(route.task, lane)
+        self._decode_s, self._queue_s, self._batch_s, self._publish_s = (
+            metrics.stage_seconds.labels(stage) for stage in ("decode", "queue", "batch", "publish")
+        )
 
     async def __call__(self, record: Record) -> None:
         """The whole way of one request; returns once its response is stored."""
         async with self._turns.turn(self.route.lane):
             started_s = self._clock.monotonic_s()
             request = read_request(record, self.route.max_message_bytes)
-        self._metrics.stage_seconds.labels("decode").inc(self._clock.monotonic_s() - started_s)
+        self._decode_s.inc(self._clock.monotonic_s() - started_s)
         response = await self.answer(record, request)
         answered_s = self._clock.monotonic_s()
         fault = await self._outcomes.publish(record, request, response)
-        self._metrics.stage_seconds.labels("publish").inc(self._clock.monotonic_s() - answered_s)
+        self._publish_s.inc(self._clock.monotonic_s() - answered_s)
         self._count(response, fault, started_s)
 
     async def answer(self, record: Record, request: Request | Refused) -> Response | None:
@@ -78,14 +84,26 @@ class Pipeline:
             self.route.responses_topic(record)
             engine = self._engines.named(request.ensemble or self.route.ensemble)
             async with self._deadline(request):
-                async for attempt in self._attempts():
-                    with attempt:
-                        return await self._score(engine, request)
+                return await self._score_until_able(engine, request)
         except TimeoutError:
             late = DeadlineExceeded("deadline passed", "no answer was ready in time")
             return self._error(request.id, fault_of(late), request.metadata)
         except (Invalid, QuorumNotMet) as reason:
             return self._error(request.id, fault_of(reason), request.metadata)
+
+    async def _score_until_able(self, engine: Engine, request: Request) -> Response:
+        """`_score`, tried again while the worker itself is at fault, until `give_up` says so."""
+        # Setting up the retries takes a tenth of what a request costs beside its models, so that
+        # is done once something has failed; that first attempt counts.
+        try:
+            return await self._score(engine, request)
+        except WorkerFault as fault:
+            first = fault
+        async for attempt in self._attempts():
+            with attempt:
+                if attempt.retry_state.attempt_number == 1:
+                    raise first
+                return await self._score(engine, request)
         raise AssertionError("unreachable: every attempt returns or raises")
 
     async def _score(self, engine: Engine, request: Request) -> Response:
@@ -98,8 +116,8 @@ class Pipeline:
                 job.add(chunk, outputs.result)
                 queue_ms = max(queue_ms, outputs.queue_ms)
                 inference_ms = max(inference_ms, outputs.run_ms)
-                self._metrics.stage_seconds.labels("queue").inc(outputs.queue_ms / 1000)
-                self._metrics.stage_seconds.labels("batch").inc(outputs.run_ms / 1000)
+                self._queue_s.inc(outputs.queue_ms / 1000)
+                self._batch_s.inc(outputs.run_ms / 1000)
         answer = job.answer()
         complete = all(member.status == "ok" for member in answer.members)
         total_ms = (self._clock.monotonic_s() - started_s) * 1000
@@ -147,5 +165,4 @@ class Pipeline:
         lane = self.route.lane.name.lower()
         status = "unreadable" if response is None else response.status
         self._metrics.requests.labels(self.route.task, lane, status).inc()
-        seconds = self._clock.monotonic_s() - started_s
-        self._metrics.request_seconds.labels(self.route.task, lane).observe(seconds)
+        self._seconds.observe(self._clock.monotonic_s() - started_s)

@@ -11,7 +11,7 @@ from streamproc.chunking.sentences import Sentence
 # Strongest first; each match ends where the cut is.
 _CLAUSES = (
     re.compile(r"(?<![;:…])[;:…]++[\"'”’»)]*+(?=\s)|[；：]"),
-    re.compile(r"[,–—][\"'”’»)]*+(?=\s)|\s(?=[–—]\s)|—|[，、]"),
+    re.compile(r",[\"'”’»)]*+(?=\s)|\s(?=[–—]\s)|—(?=\S)|[，、]"),
 )
 # A cut earlier than this share of what fits would make pieces too short to translate well.
 _LEAST_SHARE = 3

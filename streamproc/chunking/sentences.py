@@ -15,7 +15,7 @@ _FULL_LINE = 50
 
 _BREAK = re.compile(r"\r\n|[\n\r\x0b\x0c\x85\u2028\u2029]")
 # What introduces an item of a list, a heading or a quotation.
-_BULLET = re.compile(r"(?:[-*+•‣◦▪●·–—]|#{1,6}|>|\(?(?:\d{1,3}|[a-zA-Z])[.)])[ \t\u00a0]+")
+_BULLET = re.compile(r"(?:[-*+•‣◦▪●·–—]|#{1,6}|>|\(?(?:\d{1,3}|[a-z])[.)]|\(?[A-Z]\))[ \t\u00a0]+")
 _CLOSERS = r"[\"'”’»›)\]}」』）】〉》*_]*+"
 # Western full stops need a space after them, those of CJK do not. A run of marks is looked at once,
 # from its beginning and without going back: a million full stops take no longer than other text.
@@ -125,6 +125,8 @@ def _trimmed(text: str, start: int, end: int) -> Iterator[Sentence]:
     bullet = _BULLET.match(text, start, end)
     if bullet and (start == 0 or _at_line_start(text, start)):
         start = bullet.end()
+        while start < end and text[start].isspace():
+            start += 1
     while end > start and text[end - 1].isspace():
         end -= 1
     if any(text[place].isalpha() for place in range(start, end)):

@@ -70,9 +70,15 @@ class TextTokenizer:
             offsets = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
             yield Tokens(np.array(encoding.ids, dtype=np.int64), offsets + start)
 
-    def decode(self, ids: Sequence[int]) -> str:
-        """The text of token ids, special ones left out."""
-        return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
+    def encode(self, text: str) -> Tokens:
+        """The tokens of a short text, all at once."""
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        offsets = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
+        return Tokens(np.array(encoding.ids, dtype=np.int64), offsets)
+
+    def decode(self, ids: Int64Array | Sequence[int]) -> str:
+        """The text of tokens, special ones left out; ids that it does not know make no text."""
+        return str(self._tokenizer.decode(np.asarray(ids).tolist(), skip_special_tokens=True))
 
 
 def _frame(encoding: Encoding) -> Frame:

@@ -14,9 +14,10 @@ class ByteBudget:
     """Bytes in flight on one lane: full above what it may have now, open again a little below.
 
     What it may have begins at a small share of the limit and grows by what is finished, to begin
-    anew once nothing is in flight. The other lane's requests come behind what is fetched at a
-    time, so a backlog is taken in bit by bit, and refilled so. Nothing is refused: what was already
-    fetched is still taken, and passes the bound by at most what the client library has buffered.
+    anew once the lane is idle: nothing is in flight, and what was did not fill it. The other lane's
+    requests come behind what is fetched at a time, so a backlog is taken in bit by bit, and
+    refilled so. Nothing is refused: what was already fetched is still taken, and passes the bound
+    by at most what the client library has buffered.
     """
 
     def __init__(self, limit_bytes: int) -> None:
@@ -24,12 +25,15 @@ class ByteBudget:
         self._allowed_bytes = limit_bytes // _SHARE
         self.in_flight_bytes = 0
         self.is_full = False
+        # Since nothing was in flight: where everything is done in one go, the next lot comes when
+        # nothing is in flight either, and must not be small again for that.
+        self._was_full = False
 
     def take(self, record_bytes: int) -> bool:
         """Count a request in; True when the budget is full."""
         self.in_flight_bytes += record_bytes + REQUEST_OVERHEAD_BYTES
         if self.in_flight_bytes > self._allowed_bytes:
-            self.is_full = True
+            self.is_full = self._was_full = True
         return self.is_full
 
     def give_back(self, record_bytes: int) -> bool:
@@ -42,5 +46,7 @@ class ByteBudget:
         if reopened:
             self.is_full = False
         if self.in_flight_bytes == 0:
-            self._allowed_bytes = self._limit_bytes // _SHARE
+            if not self._was_full:
+                self._allowed_bytes = self._limit_bytes // _SHARE
+            self._was_full = False
         return reopened

@@ -7,6 +7,8 @@ from typing import Any
 import faust
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 
+from streamproc.kafka.patience import wait_after_failed_updates
+
 FETCH_MAX_WAIT_MS = 50
 POLL_TIMEOUT_S = 0.05
 
@@ -27,6 +29,7 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer = super()._create_worker_consumer(transport)
         # Faust has no setting for it.
         consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS  # noqa: SLF001
+        wait_after_failed_updates(consumer._client)  # noqa: SLF001
         return consumer
 
 

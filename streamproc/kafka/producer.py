@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooL
 from streamproc.clock import Clock
 from streamproc.errors import BrokerUnavailable, TooLarge
 from streamproc.kafka.backoff import backoff_s
+from streamproc.kafka.patience import wait_after_failed_updates
 from streamproc.kafka.security import connection_options
 from streamproc.kafka.sizes import topic_max_bytes
 from streamproc.messages.record import Outgoing
@@ -149,6 +150,7 @@ class Producer:
             max_request_size=max(self._default_limit, *self._limits.values(), 0),
             request_timeout_ms=30_000,
         )
+        wait_after_failed_updates(client.client, self._clock.sleep)
         try:
             await client.start()
         except KafkaError as error:

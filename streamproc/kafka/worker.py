@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -11,12 +11,13 @@ import structlog
 from faust.types import EventT
 
 from streamproc.clock import Clock
-from streamproc.errors import BrokerUnavailable
+from streamproc.errors import BrokerUnavailable, TopicsError
 from streamproc.kafka.backoff import backoff_s
 from streamproc.kafka.consumer_control import ConsumerControl
 from streamproc.kafka.faust_app import build_app
 from streamproc.kafka.intake import Intake, Route
 from streamproc.kafka.producer import Producer
+from streamproc.kafka.topic_admin import TopicAdmin
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import TopicPartition
 from streamproc.settings import Settings
@@ -33,12 +34,21 @@ class KafkaWorker:
     """Consumes the topics of its routes until told to stop; see `run`."""
 
     def __init__(
-        self, settings: Settings, routes: Sequence[Route], *, clock: Clock, producer: Producer
+        self,
+        settings: Settings,
+        routes: Sequence[Route],
+        *,
+        clock: Clock,
+        producer: Producer,
+        needed_topics: Collection[str] = (),
     ) -> None:
+        """needed_topics: without which it does not start, as an answer to a missing one is never
+        stored, and holds the others up."""
         self._settings = settings
         self._routes = tuple(routes)
         self._clock = clock
         self._producer = producer
+        self._needed_topics = frozenset(needed_topics)
         self._intake: Intake | None = None
         self._stopping = False
 
@@ -90,12 +100,14 @@ class KafkaWorker:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`, then drain within `drain_timeout_s`, commit, and leave the group.
 
-        Raises BrokerUnavailable when Kafka's client gives up, WorkerFault when a handler does:
-        nothing unfinished is committed then, and another worker or the next start goes on.
+        Raises TopicsError when a topic is missing at the start, BrokerUnavailable when Kafka's
+        client gives up, WorkerFault when a handler does: nothing unfinished is committed then, and
+        another worker or the next start goes on.
         """
         stopping = asyncio.create_task(stop.wait())
         try:
             if await self._connect(stopping):
+                await self._require_topics()
                 await self._work(stopping)
         finally:
             stopping.cancel()
@@ -116,6 +128,17 @@ class KafkaWorker:
                 pause.cancel()
                 return False
         return False
+
+    async def _require_topics(self) -> None:
+        if not self._needed_topics:
+            return
+        async with TopicAdmin(self._settings) as admin:
+            missing = self._needed_topics - (await admin.found(self._needed_topics)).keys()
+        if missing:
+            raise TopicsError(
+                f"Kafka has no topic {', '.join(sorted(missing))}; `streamproc topics apply` makes "
+                "those that are described; those of STREAMPROC_REPLY_TOPICS are yours to make"
+            )
 
     async def _work(self, stopping: asyncio.Task[Any]) -> None:
         # Faust's consumer exists only once there is an app, and the app's agents need the intake.

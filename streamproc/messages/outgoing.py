@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +9,7 @@ import orjson
 
 from streamproc.messages.cloudevents import Form, wrap
 from streamproc.messages.record import Headers, Outgoing, Record
-from streamproc.messages.response import Fault, Response
+from streamproc.messages.response import Coverage, Fault, MemberReport, Response, Timing
 
 REPLY_TOPIC = "reply-topic"
 ORIGINAL_ID = "streamproc-original-id"
@@ -73,16 +72,21 @@ def as_json(response: Response) -> dict[str, Any]:
 
     `result` and `metadata` are handed on, not copied.
     """
-    fields = {name: getattr(response, name) for name in response.__dataclass_fields__}
+    told = _told(response)
     for name in ("coverage", "timing", "error"):
-        if fields[name] is not None:
-            fields[name] = asdict(fields[name])
-    # An error has no members; metadata is handed back even where it is empty.
-    fields["members"] = [
-        {name: value for name, value in asdict(member).items() if value is not None}
-        for member in response.members
-    ] or None
-    return {name: value for name, value in fields.items() if value is not None}
+        if name in told:
+            told[name] = _told(told[name])
+    # An error has no members.
+    told["members"] = [_told(member) for member in response.members]
+    if not told["members"]:
+        del told["members"]
+    return told
+
+
+def _told(said: Response | MemberReport | Coverage | Timing | Fault) -> dict[str, Any]:
+    """The fields that say something; not `asdict`, which copies all that is in them."""
+    fields = ((name, getattr(said, name)) for name in said.__dataclass_fields__)
+    return {name: value for name, value in fields if value is not None}
 
 
 def _origin(record: Record) -> Headers:

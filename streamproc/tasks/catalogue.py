@@ -7,8 +7,11 @@ from streamproc.tasks.decoding_task import DecodingTask
 from streamproc.tasks.task import ScoringTask, Task
 from streamproc.tasks.text_classification import TextClassification
 from streamproc.tasks.text_generation import TextGeneration
+from streamproc.tasks.translation import Translation
 
-TASKS: dict[str, Task] = {task.name: task for task in (TextClassification(), TextGeneration())}
+TASKS: dict[str, Task] = {
+    task.name: task for task in (TextClassification(), Translation(), TextGeneration())
+}
 
 
 def task_named(name: str) -> Task:

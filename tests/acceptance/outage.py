@@ -38,6 +38,7 @@ class Outage:
 
     said_so_s:  from the broker's end to the first `ready: false`; None: it never was
     ready_after_s: from the broker's answering again to `ready: true`
+    log_lines: that the worker wrote while the broker was away
     """
 
     seconds: float
@@ -49,6 +50,7 @@ class Outage:
     reasons: list[str]
     ready_after_s: float
     same_worker: bool
+    log_lines: int
 
     @property
     def good(self) -> bool:
@@ -68,7 +70,9 @@ async def run_outage(kafka: Cluster, seconds: float, a_second: int, before_s: fl
         try:
             await asyncio.sleep(before_s)
             await asyncio.to_thread(kafka.broker.stop)
+            lines_before = _lines(worker)
             said_so_s, reasons = await _watch(worker, seconds)
+            log_lines = _lines(worker) - lines_before
             await asyncio.to_thread(kafka.broker.start)
             back_at = time.monotonic()
             await worker.wait_until_ready()
@@ -89,7 +93,12 @@ async def run_outage(kafka: Cluster, seconds: float, a_second: int, before_s: fl
         reasons,
         round(ready_after_s, 1),
         same_worker,
+        log_lines,
     )
+
+
+def _lines(worker: WorkerProcess) -> int:
+    return worker.log.read_bytes().count(b"\n")
 
 
 async def _watch(worker: WorkerProcess, seconds: float) -> tuple[float | None, list[str]]:

@@ -7,8 +7,9 @@ from collections import Counter
 
 import pytest
 
-from streamproc.errors import BrokerUnavailable, WorkerFault
+from streamproc.errors import BrokerUnavailable, TopicsError, WorkerFault
 from streamproc.kafka.producer import Producer
+from streamproc.kafka.worker import KafkaWorker
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import Outgoing, Record
 from tests.integration.kafka_place import (
@@ -152,3 +153,18 @@ async def test_a_consumer_that_crashes_ends_the_worker(place: Place) -> None:
         await consumer._thread.crash(RuntimeError("the client gave up"))
         with pytest.raises(BrokerUnavailable, match="the client gave up"):
             await asyncio.wait_for(running, 60)
+
+
+async def test_a_worker_that_lacks_a_topic_says_which_and_does_not_start(place: Place) -> None:
+    producer = Producer(place.settings, CLOCK)
+    worker = KafkaWorker(
+        place.settings,
+        [],
+        clock=CLOCK,
+        producer=producer,
+        needed_topics=[place.requests, "nobody.made.this"],
+    )
+    with pytest.raises(
+        TopicsError, match=r"no topic nobody\.made\.this; `streamproc topics apply`"
+    ):
+        await worker.run(asyncio.Event())

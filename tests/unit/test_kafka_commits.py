@@ -125,15 +125,30 @@ def test_a_budget_begins_small_and_grows_by_what_is_finished() -> None:
     assert budget.in_flight_bytes == 65 * COST
 
 
-def test_a_budget_with_nothing_in_flight_begins_anew() -> None:
+def give_all_back(budget: ByteBudget) -> None:
+    while budget.in_flight_bytes:
+        budget.give_back(10)
+
+
+def test_a_budget_that_was_idle_begins_anew() -> None:
     budget = ByteBudget(64 * COST)
     for _ in range(50):
         taken_until_full(budget)
         budget.give_back(10)
-    while budget.in_flight_bytes:
-        budget.give_back(10)
+    give_all_back(budget)
+    budget.take(10)
+    give_all_back(budget)
     assert not budget.is_full
     assert taken_until_full(budget) == 3
+
+
+def test_a_budget_goes_on_growing_though_all_that_filled_it_is_finished_in_one_go() -> None:
+    budget = ByteBudget(64 * COST)
+    taken = []
+    for _ in range(6):
+        taken.append(taken_until_full(budget))
+        give_all_back(budget)
+    assert taken == [3, 6, 12, 24, 48, 65]
 
 
 def test_sasl_options_reach_every_client() -> None:

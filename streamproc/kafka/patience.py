@@ -1,0 +1,29 @@
+"""Kafka's clients, told to wait while no broker answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+WAIT_S: Final = 0.5
+
+
+def wait_after_failed_updates(
+    client: Any, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+) -> None:
+    """Make an `AIOKafkaClient` wait between attempts to learn where its topics are.
+
+    Several of aiokafka's loops ask for metadata again as soon as it could not be had. While a
+    broker is away its port refuses at once, and they take a core for themselves and log thousands
+    of lines a second. There is no setting for it.
+    """
+    update = client._metadata_update  # noqa: SLF001
+
+    async def update_patiently(*arguments: Any) -> bool:
+        updated = bool(await update(*arguments))
+        if not updated:
+            await sleep(WAIT_S)
+        return updated
+
+    client._metadata_update = update_patiently  # noqa: SLF001
