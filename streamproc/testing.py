@@ -213,12 +213,13 @@ class MemoryBroker:
 def build_route(
     lane: Lane = Lane.INTERACTIVE,
     *,
+    task: str = "text-classification",
     max_message_bytes: int = 1_048_576,
     reply_topics: Sequence[str] = (),
 ) -> Route:
-    """A route of text-classification to the ensemble "tiny"."""
+    """A route of a task to the ensemble "tiny"."""
     return Route(
-        task="text-classification",
+        task=task,
         lane=lane,
         ensemble="tiny",
         responses="responses",
