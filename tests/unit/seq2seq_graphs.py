@@ -113,7 +113,7 @@ def decoder(
     for node in nodes if pattern else ():
         node.input[:] = [re.sub(pattern, instead, name) for name in node.input]
         node.output[:] = [re.sub(pattern, instead, name) for name in node.output]
-    named = [
+    given, made = [
         [
             _value(re.sub(pattern, instead, name) if pattern else name, kind, shape)
             for name, kind, shape in values
@@ -121,7 +121,7 @@ def decoder(
         ]
         for values in (inputs, outputs)
     ]
-    return _model(nodes, *named, constants)
+    return _model(nodes, given, made, constants)
 
 
 def _random(seed: int, *shape: int) -> np.ndarray[Any, np.dtype[np.float32]]:
