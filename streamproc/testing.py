@@ -23,6 +23,7 @@ from streamproc.batching.batcher import Limits
 from streamproc.chunking.tokens import TextTokenizer
 from streamproc.chunking.windows import Window
 from streamproc.clock import Clock, SystemClock
+from streamproc.decoding.room import RoomLimits
 from streamproc.engine import Engine, Engines
 from streamproc.ensembling.combine import Strategy
 from streamproc.ensembling.labels import LabelMap
@@ -147,6 +148,7 @@ def build_surroundings(
     call_timeout_s: float = 30.0,
     max_document_chunks: int = 4,
     clock: Clock | None = None,
+    room: RoomLimits | None = None,
 ) -> Surroundings:
     """What engines share, with bounds that tests reach."""
     return Surroundings(
@@ -156,6 +158,7 @@ def build_surroundings(
         max_document_chunks=max_document_chunks,
         clock=clock or SystemClock(),
         metrics=Metrics(),
+        room=room or RoomLimits(),
     )
 
 

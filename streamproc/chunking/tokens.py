@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,9 +76,9 @@ class TextTokenizer:
         offsets = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
         return Tokens(np.array(encoding.ids, dtype=np.int64), offsets)
 
-    def decode(self, ids: Int64Array) -> str:
+    def decode(self, ids: Int64Array | Sequence[int]) -> str:
         """The text of tokens, special ones left out; ids that it does not know make no text."""
-        return str(self._tokenizer.decode(ids.tolist(), skip_special_tokens=True))
+        return str(self._tokenizer.decode(np.asarray(ids).tolist(), skip_special_tokens=True))
 
 
 def _frame(encoding: Encoding) -> Frame:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from streamproc.errors import SettingsError
+from streamproc.tasks.decoding_task import DecodingTask
 from streamproc.tasks.task import ScoringTask, Task
 from streamproc.tasks.text_classification import TextClassification
+from streamproc.tasks.text_generation import TextGeneration
 from streamproc.tasks.translation import Translation
 
-TASKS: dict[str, Task] = {task.name: task for task in (TextClassification(), Translation())}
+TASKS: dict[str, Task] = {
+    task.name: task for task in (TextClassification(), Translation(), TextGeneration())
+}
 
 
 def task_named(name: str) -> Task:
@@ -15,6 +19,14 @@ def task_named(name: str) -> Task:
     if name not in TASKS:
         raise SettingsError(f"no task {name!r}; there are: {', '.join(TASKS)}")
     return TASKS[name]
+
+
+def decoding_task_named(name: str) -> DecodingTask:
+    """The task of that name whose members write; raises SettingsError when it is none."""
+    task = task_named(name)
+    if not isinstance(task, DecodingTask):
+        raise SettingsError(f"{name} is not answered by writing text")
+    return task
 
 
 def scoring_task_named(name: str) -> ScoringTask:
