@@ -163,6 +163,7 @@ def _translator(
         "pad_token_id": decoding.start_token,
         "decoder_start_token_id": decoding.start_token,
         "eos_token_id": decoding.end_tokens[0],
+        "forced_eos_token_id": decoding.forced_end_token,
     }
     (exported / "config.json").write_bytes(orjson.dumps(config))
     return Translator(models, ensemble, exported, decoding)
