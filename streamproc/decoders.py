@@ -24,6 +24,10 @@ from streamproc.tasks.profile import EnsembleProfile
 
 # Beyond this a trial would take longer than what it might find is worth.
 _LONGEST_TRIAL_TOKENS = 512
+# An encoder-decoder steps only rows of one length together. Measured over 3 + 3 layers of 256 with
+# 16 sentences in the works: 2.5 times fewer calls than when each joins as it comes, and what comes
+# new waits for eight steps at most, some ten milliseconds.
+_JOIN_EVERY = 8
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +50,7 @@ def load_decoding_engine(
             f"ensemble {profile.name}: its members must share a vocabulary; they score "
             + ", ".join(f"{size} tokens ({name})" for name, size in sizes.items())
         )
+    _refuse_unknown_tokens(profile, max(sizes.values()))
     return assemble_decoding_engine(task, profile, models, surroundings)
 
 
@@ -64,7 +69,7 @@ def load_step_models(
             f"ensemble {stored.manifest.name}: the manifest needs decoding.start_token, what an "
             f"{task.architecture}'s decoder begins with"
         )
-    return [
+    models = [
         Seq2SeqModel(
             member.name,
             stored.model(member),
@@ -74,6 +79,9 @@ def load_step_models(
         )
         for member in stored.manifest.members
     ]
+    for model in models:
+        model.try_longest(decoding.max_tokens)
+    return list(models)
 
 
 def assemble_decoding_engine(
@@ -94,10 +102,30 @@ def assemble_decoding_engine(
         )
         for model in models
     ]
-    loop = DecodingLoop(members, surroundings.room, surroundings.clock)
+    loop = DecodingLoop(
+        members,
+        surroundings.room,
+        surroundings.clock,
+        join_every=1 if task.architecture == "decoder" else _JOIN_EVERY,
+    )
     waiting = surroundings.metrics.queued_tokens.labels(profile.name)
     waiting.set_function(lambda: loop.queued_tokens)
     return Engine(task, profile, loop, surroundings.max_document_chunks)
+
+
+def _refuse_unknown_tokens(profile: EnsembleProfile, vocabulary: int) -> None:
+    decoding = profile.decodes
+    named = (
+        *decoding.end_tokens,
+        *decoding.banned_tokens,
+        *(() if decoding.forced_end_token is None else (decoding.forced_end_token,)),
+    )
+    unknown = [token for token in named if token >= vocabulary]
+    if unknown:
+        raise ModelRefused(
+            f"ensemble {profile.name}: decoding names the tokens {', '.join(map(str, unknown))}; "
+            f"its members score {vocabulary} tokens, from 0 on"
+        )
 
 
 def try_out_steps(

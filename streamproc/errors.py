@@ -3,6 +3,7 @@
 * StreamprocError
   + Invalid                 a request that can never be answered as it stands
     · TooLarge              ... because it is larger than a limit
+    · AnswerTooLarge        ... because its answer would be
     · DeadlineExceeded      ... because its deadline has passed
   + MemberError             one member, on one batch
     · MemberFailed          its session raised, or returned numbers that are not finite
@@ -44,6 +45,10 @@ class Invalid(StreamprocError):
 
 class TooLarge(Invalid):
     """The request, or its answer, is larger than a limit."""
+
+
+class AnswerTooLarge(Invalid):
+    """The answer would be larger than a limit; noticed before it fills the memory."""
 
 
 class DeadlineExceeded(Invalid):

@@ -92,21 +92,31 @@ class ScriptedSession:
     """A member whose logits are a fixed function of a sequence's tokens and its own name.
 
     before: called with each batch first, in the model's thread; it may raise or block
+    per_token: a token's logits are a function of that token alone
     """
 
     def __init__(
-        self, name: str, outputs: int = 2, before: Callable[[Batch], None] | None = None
+        self,
+        name: str,
+        outputs: int = 2,
+        before: Callable[[Batch], None] | None = None,
+        *,
+        per_token: bool = False,
     ) -> None:
         self.name = name
         self._outputs = outputs
         self._before = before
+        self._per_token = per_token
 
     def run(self, batch: Batch, call: Any) -> Sequence[FloatArray]:
         if self._before is not None:
             self._before(batch)
-        return [
-            self.logits(ids[:length]) for ids, length in zip(batch.ids, batch.lengths, strict=True)
-        ]
+        rows = [ids[:length] for ids, length in zip(batch.ids, batch.lengths, strict=True)]
+        return [self.token_logits(ids) if self._per_token else self.logits(ids) for ids in rows]
+
+    def token_logits(self, ids: np.ndarray[Any, np.dtype[np.int64]]) -> FloatArray:
+        """(tokens, outputs), each row that of a sequence of this token alone."""
+        return np.stack([self.logits(ids[place : place + 1]) for place in range(len(ids))])
 
     def logits(self, ids: FloatArray | np.ndarray[Any, np.dtype[np.int64]]) -> FloatArray:
         """(outputs,) for one sequence of token ids."""
@@ -175,11 +185,19 @@ def build_engine(
 ) -> Engine:
     """An engine of scripted members, unless others are given."""
     profile = profile or build_profile()
+    scoring = scoring_task_named(task)
     return assemble_engine(
-        scoring_task_named(task),
+        scoring,
         profile,
         sessions
-        or [ScriptedSession(member.name, member.labels.outputs) for member in profile.members],
+        or [
+            ScriptedSession(
+                member.name,
+                member.labels.outputs,
+                per_token=scoring.signature(member.labels.outputs).per_token,
+            )
+            for member in profile.members
+        ],
         build_surroundings(
             executor,
             budget_tokens=budget_tokens,

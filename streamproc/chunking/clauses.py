@@ -15,8 +15,9 @@ _CLAUSES = (
 )
 # A cut earlier than this share of what fits would make pieces too short to translate well.
 _LEAST_SHARE = 3
-# Text beyond this many characters a token is not looked at: it would not fit anyway, and where a
-# tokenizer makes one token of a long run it knows nothing of, the run is cut all the same.
+# So many characters a token are looked at first, and so many at most: more would hardly ever fit,
+# and a long run that a tokenizer makes one unknown token of is cut all the same.
+_CHARACTERS_PER_TOKEN = 4
 _MOST_CHARACTERS_PER_TOKEN = 16
 
 TokenEnds = Callable[[str], list[int]]
@@ -41,8 +42,12 @@ def pieces(
 
 
 def _end_of_piece(text: str, start: int, end: int, token_ends: TokenEnds, max_tokens: int) -> int:
-    limit = min(end, start + max_tokens * _MOST_CHARACTERS_PER_TOKEN)
-    ends = token_ends(text[start:limit])
+    ends: list[int] = []
+    limit, look = start, _CHARACTERS_PER_TOKEN
+    while len(ends) <= max_tokens and limit < end and look <= _MOST_CHARACTERS_PER_TOKEN:
+        limit = min(end, start + max_tokens * look)
+        ends = token_ends(text[start:limit])
+        look *= 2
     if len(ends) <= max_tokens and limit == end:
         return end
     while len(ends) > max_tokens:

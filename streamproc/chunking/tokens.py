@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
@@ -49,7 +50,11 @@ class Frame:
 
 
 class TextTokenizer:
-    """A tokenizer of the tokenizers library, without the truncation and padding it may bring."""
+    """A tokenizer of the tokenizers library, without the truncation and padding it may bring.
+
+    marks_continuations: whether tokens that continue a word are spelt with a prefix, as "##ing"
+    unknown_id: the token that stands for what the vocabulary lacks; None where there is none
+    """
 
     def __init__(self, definition: bytes) -> None:
         """Read a `tokenizer.json`; raises ModelRefused when it is none."""
@@ -62,6 +67,15 @@ class TextTokenizer:
         self._tokenizer.no_padding()
         self.vocabulary_size: int = self._tokenizer.get_vocab_size(with_added_tokens=True)
         self.frame = _frame(self._tokenizer.encode("a"))
+        model = orjson.loads(definition)["model"]
+        self.marks_continuations = bool(model.get("continuing_subword_prefix"))
+        self.unknown_id: int | None = model.get("unk_id")
+        if model.get("unk_token"):
+            self.unknown_id = self._tokenizer.token_to_id(model["unk_token"])
+
+    def spelling(self, token: int) -> str:
+        """A token as the vocabulary writes it; empty where there is none of that id."""
+        return self._tokenizer.id_to_token(token) or ""
 
     def stream(self, text: str) -> Iterator[Tokens]:
         """The tokens of `text` in order, a segment at a time."""

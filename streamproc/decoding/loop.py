@@ -24,8 +24,15 @@ from streamproc.messages.lane import Lane
 class DecodingLoop:
     """Decodes the prompts of one ensemble with all its members."""
 
-    def __init__(self, members: List[Member[Any]], limits: RoomLimits, clock: Clock) -> None:
-        self._batches = {lane: _Batch(members, limits, lane, clock) for lane in Lane}
+    def __init__(
+        self, members: List[Member[Any]], limits: RoomLimits, clock: Clock, *, join_every: int = 1
+    ) -> None:
+        """join_every: steps between which sequences join a batch that runs
+
+        More than one for members that step only rows of one length together: each time's newcomers
+        are of one length from then on.
+        """
+        self._batches = {lane: _Batch(members, limits, lane, clock, join_every) for lane in Lane}
 
     async def submit(self, item: Prompt, tokens: int, lane: Lane, /) -> Timed[Outcome]:
         """What the members, step by step combined, made of a prompt; waits for room.
@@ -49,8 +56,14 @@ class _Batch:
     """The sequences of one lane."""
 
     def __init__(
-        self, members: List[Member[Any]], limits: RoomLimits, lane: Lane, clock: Clock
+        self,
+        members: List[Member[Any]],
+        limits: RoomLimits,
+        lane: Lane,
+        clock: Clock,
+        join_every: int,
     ) -> None:
+        self._join_every = join_every
         self.room = Room(limits)
         self._members = tuple(members)
         self._priority = int(lane)
@@ -96,13 +109,17 @@ class _Batch:
 
     async def _step_on(self) -> None:
         """Step until no sequence is left."""
+        steps = 0
         try:
             while True:
-                joined = [*self._active, *self._ready]
-                self._ready.clear()
-                self._active = [sequence for sequence in joined if not sequence.gone]
+                self._active = [sequence for sequence in self._active if not sequence.gone]
+                if not self._active or steps % self._join_every == 0:
+                    self._active += [sequence for sequence in self._ready if not sequence.gone]
+                    self._ready.clear()
+                    steps = 0
                 if not self._active:
                     return
+                steps += 1
                 await self._step(self._active)
         except BaseException as error:
             for sequence in (*self._active, *self._ready):

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from streamproc.errors import MemberFailed, ModelRefused
+from streamproc.errors import MemberFailed, ModelRefused, StreamprocError
 from streamproc.inference.outputs import FloatArray, Int64Array
 from streamproc.inference.providers import Provider
 from streamproc.inference.seq2seq_rows import SOURCE_BLOCK, Group, Seq2SeqRows, Source, SourceBatch
-from streamproc.inference.session import failure_of, open_session
+from streamproc.inference.session import failure_of, new_call, open_session
 
 _ENCODER_INPUTS = ("input_ids", "attention_mask")
 _HIDDEN = "last_hidden_state"
@@ -77,6 +77,27 @@ class Seq2SeqModel:
                 f"member {name}: decoding.start_token is {start_token}, "
                 f"its vocabulary has {self.vocabulary_size} tokens"
             )
+
+    def try_longest(self, tokens: int) -> None:
+        """Step a row that has written all but one of so many tokens, all of them made up.
+
+        Raises ModelRefused where the decoder has no positions for them.
+        """
+        about = self._signature
+        source = Source(
+            np.ones(SOURCE_BLOCK, np.int64),
+            tuple(self._empty(1, SOURCE_BLOCK)[0] for _ in about.source),
+        )
+        written = tuple(self._empty(1, tokens - 1) for _ in about.written)
+        try:
+            self._step_group(
+                Group(SourceBatch.of([source]), written), np.array([self._start_token]), new_call()
+            )
+        except StreamprocError as error:
+            raise ModelRefused(
+                f"member {self.name} fails on the last of {tokens} tokens; is decoding.max_tokens "
+                f"more than its decoder has positions for? {error}"
+            ) from None
 
     def start(self, ids: Int64Array, call: Any) -> tuple[FloatArray, Seq2SeqRows]:
         """Encode a source and take the decoder's first step.

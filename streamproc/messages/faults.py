@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streamproc.errors import DeadlineExceeded, Invalid, QuorumNotMet
+from streamproc.errors import AnswerTooLarge, DeadlineExceeded, Invalid, QuorumNotMet
 from streamproc.messages.decoding import Unreadable
 from streamproc.messages.response import Fault
 
@@ -13,6 +13,8 @@ def fault_of(reason: Invalid | QuorumNotMet) -> Fault:
         return Fault("failed", "too few members answered", str(reason))
     if isinstance(reason, DeadlineExceeded):
         return Fault("deadline", reason.title, reason.detail)
+    if isinstance(reason, AnswerTooLarge):
+        return Fault("too-large", reason.title, reason.detail)
     if isinstance(reason, Unreadable):
         return Fault("unreadable", reason.title, reason.detail)
     return Fault("invalid", reason.title, reason.detail)

@@ -7,10 +7,12 @@ from streamproc.tasks.decoding_task import DecodingTask
 from streamproc.tasks.task import ScoringTask, Task
 from streamproc.tasks.text_classification import TextClassification
 from streamproc.tasks.text_generation import TextGeneration
+from streamproc.tasks.token_classification import TokenClassification
 from streamproc.tasks.translation import Translation
 
 TASKS: dict[str, Task] = {
-    task.name: task for task in (TextClassification(), Translation(), TextGeneration())
+    task.name: task
+    for task in (TextClassification(), TokenClassification(), Translation(), TextGeneration())
 }
 
 

@@ -38,6 +38,9 @@ def describe_topics(bootstrap_servers: str, folder: Path, prefix: str) -> OwnTop
     """Describe the topics as `<prefix>.requests.v1` and so on; Kafka does not have them yet."""
     shutil.copytree(read_settings().topics_dir, folder)
     for file in folder.glob("*.yaml"):
+        if ".text-classification." not in file.name:
+            file.unlink()
+            continue
         text = file.read_text("utf-8").replace("nlp.text-classification.", f"{prefix}.")
         file.write_text(text, "utf-8")
     return OwnTopics(

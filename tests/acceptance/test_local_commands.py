@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from streamproc.settings import Settings, read_settings
+from tests.unit.onnx_models import classifier, write_ensemble
 
 from .command import streamproc
 
@@ -132,6 +133,34 @@ def test_run_reads_standard_input() -> None:
     done = streamproc("run", "-", "--format", "jsonl", stdin='{"id": "s", "text": "good"}\n')
     assert done.returncode == 0
     assert [row["id"] for row in answers(done.stdout)] == ["s"]
+
+
+def test_run_finds_entities_with_an_ensemble_named_for_it(tmp_path: Path) -> None:
+    members = [classifier(labels=3, per_token=True, seed=seed) for seed in (1, 2)]
+    labels, task = ("O", "PER", "LOC"), "token-classification"
+    write_ensemble(tmp_path / "models" / "places", members, labels=labels, task=task)
+    lines = tmp_path / "texts.txt"
+    lines.write_text("the good film 👍🏽 e\u0301\n\n" + "bad film! " * 20 + "\n", "utf-8")
+    command = ("run", lines, "--task", task, "--models-dir", tmp_path / "models")
+
+    done = streamproc(*command, "--ensemble", "places")
+
+    assert done.returncode == 0, done.stderr
+    rows = answers(done.stdout)
+    texts = lines.read_text("utf-8").splitlines()
+    assert [row["coverage"]["characters"] for row in rows] == list(map(len, texts))
+    assert rows[1]["result"] == {"entities": []}
+    assert rows[2]["coverage"]["chunks"] > 1
+    for text, row in zip(texts, rows, strict=True):
+        assert (row["task"], row["ensemble"], row["status"]) == (task, "places", "ok")
+        assert [member["name"] for member in row["members"]] == ["m0", "m1"]
+        for entity in row["result"]["entities"]:
+            assert text[entity["start"] : entity["end"]] == entity["word"]
+            assert entity["entity_group"] in labels[1:]
+    assert sum(len(row["result"]["entities"]) for row in rows) > 5
+    unnamed = streamproc(*command)
+    assert unnamed.returncode == 2
+    assert "there are: places" in unnamed.stderr
 
 
 def test_run_says_which_file_it_can_not_read(tmp_path: Path) -> None:

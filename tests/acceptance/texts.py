@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,16 @@ def review_texts(count: int) -> list[str]:
     Raises SettingsError where STREAMPROC_DATA is not set.
     """
     return [row["text"] for row, _ in zip(rows("sentiment_open"), range(count), strict=False)]
+
+
+def entity_texts(count: int) -> list[str]:
+    """The first texts of each of the four `ner_*` test splits, their tokens joined by spaces.
+
+    Raises SettingsError where STREAMPROC_DATA is not set.
+    """
+    sets = ("ner_wnut17", "ner_btc", "ner_crossner", "ner_wikigold")
+    turns = zip(*(islice(rows(name), count) for name in sets), strict=False)
+    return [" ".join(row["tokens"]) for row in chain.from_iterable(turns)][:count]
 
 
 def books() -> list[dict[str, Any]]:

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.kafka
 def described(kafka: str, tmp_path: Path) -> Settings:
     """Settings whose topics are described in a folder of the test's own, under new names."""
     shipped, prefix = Settings().topics_dir, uuid4().hex[:8]
-    for file in shipped.glob("*.yaml"):
+    for file in shipped.glob("*.text-classification.*.yaml"):
         text = file.read_text().replace("nlp.", f"{prefix}.").replace(": 12", ": 2")
         (tmp_path / file.name).write_text(text)
     for folder in ("schemas", "examples"):

@@ -112,19 +112,9 @@ def test_pieces_of_a_sentence_fit_and_are_the_sentence(text: str, max_tokens: in
 async def test_members_that_copy_give_the_text_back(text: str) -> None:
     answer = await translated(build_translating_engine(), text)
 
-    # Line ends inside a sentence become spaces, and sentences without a space between get one.
-    assert answer.result["translation_text"].split() == spaced(text).split()
+    # Line ends inside a sentence become spaces, and pieces without a space between may get one.
+    assert "".join(answer.result["translation_text"].split()) == "".join(text.split())
     assert answer.coverage.characters_covered == len(text)
-
-
-def spaced(text: str) -> str:
-    """The text with a space wherever one sentence follows another without."""
-    parts, end = [], 0
-    for sentence in sentences(text):
-        for start, stop in pieces(text, sentence, token_ends, 63):
-            parts += [text[end:start] or " ", text[start:stop]]
-            end = stop
-    return "".join((*parts, text[end:]))
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,7 @@ from typing import Any
 VOCABULARY = 211
 KINDS = ("marian", "t5", "bart")
 
-# Weights large enough that scores are far apart: a text then ends, and repeats itself little.
 _SIZES = {
-    "vocab_size": VOCABULARY,
     "d_model": 48,
     "encoder_layers": 2,
     "decoder_layers": 2,
@@ -22,8 +20,15 @@ _SIZES = {
 }
 
 
-def build_seq2seq(kind: str, seed: int = 0) -> Any:
-    """A transformers model of that kind, ready to generate."""
+def build_seq2seq(
+    kind: str,
+    seed: int = 0,
+    *,
+    vocabulary: int = VOCABULARY,
+    end: int = 0,
+    padding: int = VOCABULARY - 1,
+) -> Any:
+    """A transformers model of that kind, ready to generate; it begins with the padding token."""
     import torch
     from transformers import (
         BartConfig,
@@ -37,39 +42,27 @@ def build_seq2seq(kind: str, seed: int = 0) -> Any:
     # Threads cost more than they bring at this size.
     torch.set_num_threads(1)
     torch.manual_seed(seed)
+    ids = {
+        "vocab_size": vocabulary,
+        "eos_token_id": end,
+        "pad_token_id": padding,
+        "decoder_start_token_id": padding,
+    }
+    # Weights large enough that scores are far apart, so that nothing hangs by the last digit.
     if kind == "marian":
-        pad = VOCABULARY - 1
-        config = MarianConfig(
-            **_SIZES,
-            pad_token_id=pad,
-            decoder_start_token_id=pad,
-            eos_token_id=0,
-            forced_eos_token_id=0,
-            bad_words_ids=[[pad]],
-            init_std=0.3,
-        )
-        return MarianMTModel(config).eval()
+        bad_words = [[padding]]
+        marian = {**_SIZES, **ids, "forced_eos_token_id": end, "bad_words_ids": bad_words}
+        return MarianMTModel(MarianConfig(**marian, init_std=0.3)).eval()
     if kind == "bart":
-        config = BartConfig(
-            **_SIZES,
-            bos_token_id=0,
-            pad_token_id=1,
-            eos_token_id=2,
-            decoder_start_token_id=2,
-            forced_eos_token_id=2,
-            init_std=0.3,
-        )
-        return BartForConditionalGeneration(config).eval()
+        bart = {**_SIZES, **ids, "forced_eos_token_id": end}
+        return BartForConditionalGeneration(BartConfig(**bart, init_std=0.3)).eval()
     config = T5Config(
-        vocab_size=VOCABULARY,
+        **ids,
         d_model=48,
         d_kv=12,
         d_ff=96,
         num_layers=2,
         num_heads=4,
-        pad_token_id=0,
-        decoder_start_token_id=0,
-        eos_token_id=1,
         initializer_factor=3.0,
     )
     return T5ForConditionalGeneration(config).eval()

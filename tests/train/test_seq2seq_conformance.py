@@ -44,8 +44,8 @@ def more_ends(torch_model: Any) -> tuple[int, ...]:
     """End tokens beside the model's own, which random weights hardly ever come upon."""
     import torch
 
-    texts = [torch_model.generate(torch.from_numpy(s)[None], max_new_tokens=8) for s in sources()]
-    return tuple({int(text[0, at]) for text, at in zip(texts[:4], (4, 5, 6, 7), strict=True)})
+    begun = [torch_model.generate(torch.from_numpy(s)[None], max_new_tokens=8) for s in sources()]
+    return tuple({text[0].tolist()[:at][-1] for at, text in enumerate(begun[:4], start=5)})
 
 
 def sources() -> list[Int64Array]:

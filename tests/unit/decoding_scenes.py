@@ -97,6 +97,7 @@ async def decoding(
     limits: RoomLimits | None = None,
     call_timeout_s: float = 30.0,
     threads: int = 3,
+    join_every: int = 1,
 ) -> AsyncIterator[DecodingLoop]:
     """A loop over these members; closed at the end, so that nothing may hang."""
     executor = ModelExecutor(threads)
@@ -110,7 +111,7 @@ async def decoding(
         )
         for model in models
     ]
-    loop = DecodingLoop(members, limits or RoomLimits(), SystemClock())
+    loop = DecodingLoop(members, limits or RoomLimits(), SystemClock(), join_every=join_every)
     try:
         yield loop
         await asyncio.wait_for(loop.close(), 20)

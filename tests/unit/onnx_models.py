@@ -88,8 +88,12 @@ def write_ensemble(
     member_labels: Sequence[str] | None = None,
     task: str = "text-classification",
     tokenizer: bytes | None = None,
+    window: tuple[int, int] = (16, 4),
 ) -> Path:
-    """An ensemble with a manifest that fits its files; returns the manifest's path."""
+    """An ensemble with a manifest that fits its files; returns the manifest's path.
+
+    window: its tokens, and how many of them the next one sees again
+    """
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = tokenizer_json() if tokenizer is None else tokenizer
     (folder / "tokenizer.json").write_bytes(tokenizer)
@@ -102,8 +106,8 @@ def write_ensemble(
         'file = "tokenizer.json"',
         f'sha256 = "{_sha256(tokenizer)}"',
         "[window]",
-        "max_tokens = 16",
-        "overlap_tokens = 4",
+        f"max_tokens = {window[0]}",
+        f"overlap_tokens = {window[1]}",
     ]
     for number, model in enumerate(models):
         (folder / f"m{number}.onnx").write_bytes(model)

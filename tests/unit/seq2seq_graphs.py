@@ -49,17 +49,23 @@ def decoder(
     size: int | str = SIZE,
     seed: int = 1,
     batch_dependent: bool = False,
+    positions: int = 512,
 ) -> bytes:
     """Scores tokens by what was read, in its order, and by the source as step 0 cached it.
 
     rename: a pattern for names of inputs and outputs, and what to call them instead
     without: an output to leave out
     batch_dependent: less the mean score of the whole batch
+    positions: how many tokens it may read
     """
     past, source = "past_decoder_sequence_length", "encoder_sequence_length"
     cache = {f"{of}.{part}": of for of in ("decoder", "encoder") for part in ("key", "value")}
     nodes = [
-        helper.make_node("Gather", ["table", "input_ids"], ["read"]),
+        helper.make_node("Shape", ["past_key_values.0.decoder.key"], ["shape"]),
+        helper.make_node("Gather", ["shape", "two"], ["length"]),
+        helper.make_node("Gather", ["positions", "length"], ["position"]),
+        helper.make_node("Gather", ["table", "input_ids"], ["word"]),
+        helper.make_node("Add", ["word", "position"], ["read"]),
         helper.make_node("Unsqueeze", ["read", "one"], ["new"]),
         helper.make_node("Unsqueeze", ["encoder_hidden_states", "one"], ["states"]),
         helper.make_node("Cast", ["encoder_attention_mask"], ["seen"], to=FLOAT),
@@ -93,7 +99,9 @@ def decoder(
         _constant("table", _random(seed, vocabulary, SIZE)),
         _constant("out", _random(seed + 1, SIZE, vocabulary)),
         _constant("half", np.array([0.5], np.float32)),
+        _constant("positions", _random(seed + 2, positions, SIZE)),
         _constant("one", np.array([1], np.int64)),
+        _constant("two", np.array([2], np.int64)),
         _constant("one_two", np.array([1, 2], np.int64)),
     ]
     inputs = [
@@ -113,7 +121,7 @@ def decoder(
     for node in nodes if pattern else ():
         node.input[:] = [re.sub(pattern, instead, name) for name in node.input]
         node.output[:] = [re.sub(pattern, instead, name) for name in node.output]
-    named = [
+    given, made = [
         [
             _value(re.sub(pattern, instead, name) if pattern else name, kind, shape)
             for name, kind, shape in values
@@ -121,7 +129,7 @@ def decoder(
         ]
         for values in (inputs, outputs)
     ]
-    return _model(nodes, *named, constants)
+    return _model(nodes, given, made, constants)
 
 
 def _random(seed: int, *shape: int) -> np.ndarray[Any, np.dtype[np.float32]]:

@@ -121,3 +121,13 @@ async def test_a_tokenizer_that_is_none_is_refused(
 
     with pytest.raises(ModelRefused, match=r"not a tokenizer\.json"):
         load(tmp_path, executor)
+
+
+def test_a_model_with_one_answer_a_text_is_refused_where_each_token_needs_one(
+    tmp_path: Path,
+) -> None:
+    task = scoring_task_named("token-classification")
+    write_ensemble(tmp_path / "tiny", [classifier()], task=task.name)
+
+    with pytest.raises(ModelRefused, match=r"member m0: .* must be floats with 3 dimensions"):
+        load_sessions(Repository(tmp_path).open("tiny"), task, Provider(CPU))

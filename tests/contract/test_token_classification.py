@@ -1,0 +1,131 @@
+"""token-classification through the whole pipeline: good requests, hostile ones, their schema."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import orjson
+import pytest
+from jsonschema import Draft202012Validator
+
+from streamproc.engine import Engine
+from streamproc.kafka.topics import load_topics
+from streamproc.pipeline import Pipeline
+from streamproc.settings import Settings
+from streamproc.testing import (
+    MemoryBroker,
+    build_engine,
+    build_pipeline,
+    build_profile,
+    build_record,
+    build_route,
+)
+
+from .answers import HEADERS, assert_refused, only
+
+TASK = "token-classification"
+SCHEMA = Draft202012Validator(
+    json.loads(
+        (load_topics(Settings().topics_dir).folder / f"schemas/{TASK}.response.v1.json").read_text()
+    )
+)
+AGGREGATIONS = ("none", "simple", "first", "average", "max")
+GOOD = {"id": "good", "text": "the good film, 👩‍👩‍👧‍👦 and e\u0301\r\n\tשלום 中文 " * 5}
+
+
+@pytest.fixture
+def engine() -> Engine:
+    profile = build_profile(labels=("O", "B-PER", "I-PER", "LOC"), max_tokens=16)
+    return build_engine(profile, task=TASK)
+
+
+@pytest.fixture
+def broker() -> MemoryBroker:
+    return MemoryBroker()
+
+
+@pytest.fixture
+def pipeline(broker: MemoryBroker, engine: Engine) -> Pipeline:
+    return build_pipeline(broker, engine, route=build_route(task=TASK))
+
+
+@pytest.mark.parametrize("aggregation", AGGREGATIONS)
+async def test_an_answer_is_as_its_schema_says(
+    broker: MemoryBroker, pipeline: Pipeline, aggregation: str
+) -> None:
+    await pipeline(
+        build_record({**GOOD, "params": {"aggregation": aggregation, "return_members": True}})
+    )
+
+    response = only(broker.values("responses"))
+    SCHEMA.validate(response)
+    assert response["status"] == "ok"
+    assert response["coverage"]["chunks"] > 3
+    assert response["result"]["entities"]
+    for found in (response["result"], *(member["result"] for member in response["members"])):
+        for entity in found["entities"]:
+            assert GOOD["text"][entity["start"] : entity["end"]] == entity["word"]
+
+
+@pytest.mark.parametrize(
+    ("params", "field"),
+    [
+        pytest.param({"aggregation": "SIMPLE"}, "params.aggregation", id="aggregation unknown"),
+        pytest.param({"aggregation": -1}, "params.aggregation", id="aggregation negative"),
+        pytest.param({"aggregation": ["none"]}, "params.aggregation", id="aggregation a list"),
+        pytest.param({"combine": 1e308}, "params.combine", id="combine huge"),
+        pytest.param({"stitch": ""}, "params.stitch", id="stitch empty"),
+        pytest.param({"stitch": "x" * 900_000}, "params.stitch", id="stitch of 900 kB"),
+        pytest.param(
+            {"stitch": "longest", "aggregation": "none"}, "params.stitch", id="stitch nothing"
+        ),
+        pytest.param({"ignore_labels": {"O": 1}}, "params.ignore_labels", id="labels an object"),
+        pytest.param({"ignore_labels": [["O"]]}, "params.ignore_labels.0", id="labels nested"),
+        pytest.param({"ignore_labels": ["O"] * 200_000}, "params.ignore_labels", id="labels many"),
+        pytest.param({"ignore_labels": ["x" * 900_000]}, "params.ignore_labels", id="label long"),
+        pytest.param({"truncate": 1}, "params.truncate", id="truncate a number"),
+        pytest.param({"return_members": "true"}, "params.return_members", id="members a string"),
+        pytest.param({"max_tokens": 10**9}, "params.max_tokens", id="unknown"),
+    ],
+)
+async def test_hostile_params_are_refused_by_name_and_harm_nobody(
+    broker: MemoryBroker, pipeline: Pipeline, params: dict[str, Any], field: str
+) -> None:
+    value = json.dumps({"id": "bad", "text": "the good film", "params": params}).encode()
+    record = build_record(value, offset=7, headers=HEADERS)
+
+    await pipeline(record)
+
+    assert_refused(broker, record, "invalid", "bad")
+    response = only(broker.values("responses"))
+    assert response["error"]["detail"].startswith(field)
+    assert len(response["error"]["detail"]) < 4000
+    SCHEMA.validate(response)
+    await pipeline(build_record(GOOD))
+    assert broker.values("responses")[-1]["status"] == "ok"
+
+
+async def test_a_request_gets_the_same_answer_to_the_byte_whatever_it_is_batched_with(
+    engine: Engine,
+) -> None:
+    async def results(requests: list[dict[str, Any]]) -> dict[str, bytes]:
+        broker = MemoryBroker()
+        pipeline = build_pipeline(broker, engine, route=build_route(task=TASK))
+        await asyncio.gather(*(pipeline(build_record(request)) for request in requests))
+        return {
+            answer["id"]: orjson.dumps(answer["result"]) for answer in broker.values("responses")
+        }
+
+    requests = [
+        {"id": f"{number}", "text": "film good bad x " * number, "params": {"aggregation": way}}
+        for number, way in enumerate(AGGREGATIONS * 4)
+    ]
+    together = await results(requests)
+    backwards = await results(requests[::-1])
+    alone = [await results([request]) for request in requests]
+
+    assert together == backwards
+    for found in alone:
+        assert found.items() <= together.items()
