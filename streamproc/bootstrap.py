@@ -13,6 +13,7 @@ from tenacity import stop_after_attempt, stop_never
 
 from streamproc.batching.batcher import Limits
 from streamproc.clock import Clock, SystemClock
+from streamproc.decoding.room import RoomLimits
 from streamproc.engine import Engine, Engines
 from streamproc.errors import ModelRefused
 from streamproc.inference.executor import ModelExecutor
@@ -192,6 +193,7 @@ class _Models:
                 max_document_chunks=settings.max_document_chunks,
                 clock=self._clock,
                 metrics=self._metrics,
+                room=RoomLimits(settings.max_decoding_rows, settings.max_decoding_tokens),
             ),
         )
 

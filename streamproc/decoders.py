@@ -118,7 +118,11 @@ def _refuse_unknown_tokens(profile: EnsembleProfile, vocabulary: int) -> None:
     named = (
         *decoding.end_tokens,
         *decoding.banned_tokens,
-        *(() if decoding.forced_end_token is None else (decoding.forced_end_token,)),
+        *(
+            token
+            for token in (decoding.start_token, decoding.forced_end_token)
+            if token is not None
+        ),
     )
     unknown = [token for token in named if token >= vocabulary]
     if unknown:
