@@ -58,27 +58,21 @@ def load_step_models(
     stored: StoredEnsemble, task: DecodingTask, provider: Provider
 ) -> list[StepModel[Any]]:
     """Each member as something to step, in the manifest's order; raises ModelRefused."""
-    if task.architecture == "decoder":
-        return [
-            CausalModel(member.name, stored.model(member), provider)
-            for member in stored.manifest.members
-        ]
-    decoding = stored.manifest.decoding
-    if decoding is None or decoding.start_token is None:
-        raise ModelRefused(
-            f"ensemble {stored.manifest.name}: the manifest needs decoding.start_token, what an "
-            f"{task.architecture}'s decoder begins with"
-        )
-    models = [
-        Seq2SeqModel(
-            member.name,
-            stored.model(member),
-            stored.decoder(member),
-            decoding.start_token,
-            provider,
-        )
-        for member in stored.manifest.members
-    ]
+    name, decoding = stored.manifest.name, stored.manifest.decoding
+    if decoding is None:
+        raise ModelRefused(f"ensemble {name}: the manifest needs a section [decoding]")
+    models: list[CausalModel | Seq2SeqModel] = []
+    for member in stored.manifest.members:
+        if task.architecture == "decoder":
+            models.append(CausalModel(member.name, stored.model(member), provider))
+            continue
+        if decoding.start_token is None:
+            raise ModelRefused(
+                f"ensemble {name}: the manifest needs decoding.start_token, what an "
+                f"{task.architecture}'s decoder begins with"
+            )
+        encoder, decoder = stored.model(member), stored.decoder(member)
+        models.append(Seq2SeqModel(member.name, encoder, decoder, decoding.start_token, provider))
     for model in models:
         model.try_longest(decoding.max_tokens)
     return list(models)

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamproc.errors import MemberFailed, ModelRefused
+from streamproc.errors import MemberFailed, ModelRefused, StreamprocError
 from streamproc.inference.cache_rows import Cache, CacheRows, Int64Array
 from streamproc.inference.outputs import FloatArray
 from streamproc.inference.providers import Provider
-from streamproc.inference.session import failure_of, open_session
+from streamproc.inference.session import failure_of, new_call, open_session
 
 # A prompt is read in pieces: logits of all its tokens over a large vocabulary would take gigabytes.
 PIECE_TOKENS = 256
@@ -34,6 +34,20 @@ class CausalModel:
         self.name = name
         self._session = open_session(name, model, provider)
         self._signature = _Signature.read(name, self._session)
+
+    def try_longest(self, tokens: int) -> None:
+        """Step a row that holds all but one of so many tokens, all of them made up.
+
+        Raises ModelRefused where the model has no positions for them.
+        """
+        cache = self._signature.empty_cache(tokens - 1)
+        try:
+            self.step(CacheRows.of(cache), np.zeros(1, np.int64), new_call())
+        except StreamprocError as error:
+            raise ModelRefused(
+                f"member {self.name} fails on the last of {tokens} tokens; is decoding.max_tokens "
+                f"more than it has positions for? {error}"
+            ) from None
 
     def start(self, ids: Int64Array, call: Any) -> tuple[FloatArray, CacheRows]:
         cache = self._signature.empty_cache()
@@ -86,12 +100,12 @@ class _Signature:
         self._shapes = shapes
         self._dtype = dtype
 
-    def empty_cache(self) -> Cache:
-        """Of one row that holds nothing yet."""
+    def empty_cache(self, tokens: int = 0) -> Cache:
+        """Of one row that holds nothing yet, or so many tokens of nothing."""
         tensors = tuple(
-            np.empty((1, heads, 0, size), self._dtype) for heads, size in self._shapes.values()
+            np.zeros((1, heads, tokens, size), self._dtype) for heads, size in self._shapes.values()
         )
-        return Cache(tensors, np.zeros(1, np.int64))
+        return Cache(tensors, np.full(1, tokens, np.int64))
 
     @classmethod
     def read(cls, member: str, session: Any) -> _Signature:
@@ -116,8 +130,9 @@ class _Signature:
                 f"text-generation-with-past; found inputs {', '.join(inputs)} and outputs "
                 f"{', '.join(outputs)}"
             )
-        for name in known & inputs.keys() - set(past):
-            _check_ids(member, inputs[name])
+        for name, node in inputs.items():
+            if name not in past:
+                _check_ids(member, node)
         logits = outputs["logits"]
         if logits.type not in _FLOATS or len(logits.shape) != 3:
             raise ModelRefused(
