@@ -9,6 +9,7 @@ docs/decisions.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -32,6 +33,24 @@ class Cache:
 
     tensors: tuple[NDArray[Any], ...]
     lengths: Int64Array
+
+
+class Memory:
+    """Where a call's caches are laid out, used again from step to step.
+
+    Fresh memory of that size comes from the system page by page, which takes longer than copying.
+    """
+
+    def __init__(self) -> None:
+        self._buffers: dict[int, NDArray[Any]] = {}
+
+    def tensor(self, number: int, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+        """An array that holds anything; the last one of that number is no more."""
+        size = math.prod(shape)
+        buffer = self._buffers.get(number)
+        if buffer is None or len(buffer) < size:
+            buffer = self._buffers[number] = np.empty(size, dtype)
+        return buffer[:size].reshape(shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +81,22 @@ class CacheRows:
         """All rows of all parts."""
         return CacheRows(tuple(place for part in parts for place in part.places))
 
-    def padded(self) -> list[NDArray[Any]]:
-        """Every layer's keys and values, each (rows, heads, columns, size), zeros before a row."""
+    def padded(self, memory: Memory) -> list[NDArray[Any]]:
+        """Every layer's keys and values, each (rows, heads, columns, size), zeros before a row.
+
+        They lie in `memory`, and last until it is used again.
+        """
         longest = int(self.lengths.max())
         columns = -(-longest // BLOCK) * BLOCK
         first = self.places[0][0]
         made = []
         for number, like in enumerate(first.tensors):
-            tensor = np.zeros((len(self), like.shape[1], columns, like.shape[3]), like.dtype)
+            shape = (len(self), like.shape[1], columns, like.shape[3])
+            tensor = memory.tensor(number, shape, like.dtype)
             for cache, source, target in self._runs():
                 own = int(cache.lengths[source].max())
                 there = cache.tensors[number]
+                tensor[target, :, : columns - own] = 0
                 tensor[target, :, columns - own :] = there[source, :, there.shape[2] - own :]
             made.append(tensor)
         return made

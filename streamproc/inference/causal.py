@@ -7,6 +7,7 @@ every layer N; outputs: logits, present.N.key and .value. Caches are (rows, head
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamproc.errors import MemberFailed, ModelRefused, StreamprocError
-from streamproc.inference.cache_rows import Cache, CacheRows, Int64Array
+from streamproc.inference.cache_rows import Cache, CacheRows, Int64Array, Memory
 from streamproc.inference.outputs import FloatArray
 from streamproc.inference.providers import Provider
 from streamproc.inference.session import failure_of, new_call, open_session
@@ -34,6 +35,8 @@ class CausalModel:
         self.name = name
         self._session = open_session(name, model, provider)
         self._signature = _Signature.read(name, self._session)
+        # One for each call under way at a time.
+        self._spare: deque[Memory] = deque()
 
     def try_longest(self, tokens: int) -> None:
         """Step a row that holds all but one of so many tokens, all of them made up.
@@ -58,7 +61,12 @@ class CausalModel:
         return logits[0], CacheRows.of(cache)
 
     def step(self, rows: CacheRows, tokens: Int64Array, call: Any) -> tuple[FloatArray, CacheRows]:
-        logits, cache = self._run(tokens[:, None], rows.padded(), rows.lengths, call)
+        memory = self._memory()
+        try:
+            past = rows.padded(memory)
+            logits, cache = self._run(tokens[:, None], past, rows.lengths, call)
+        finally:
+            self._spare.append(memory)
         return logits, CacheRows.of(cache)
 
     def select(self, rows: CacheRows, indices: Sequence[int]) -> CacheRows:
@@ -66,6 +74,12 @@ class CausalModel:
 
     def join(self, parts: Sequence[CacheRows]) -> CacheRows:
         return CacheRows.join(parts)
+
+    def _memory(self) -> Memory:
+        try:
+            return self._spare.pop()
+        except IndexError:
+            return Memory()
 
     def _run(
         self, ids: Int64Array, past: list[NDArray[Any]], lengths: Int64Array, call: Any
