@@ -24,11 +24,14 @@ from streamproc.decoding.model import Int64Array
 from streamproc.decoding.prompt import Outcome, Prompt
 from streamproc.decoding.search import Decoded
 from streamproc.ensembling.steps import StepStrategy
-from streamproc.errors import Invalid, ModelRefused
+from streamproc.errors import AnswerTooLarge, Invalid, ModelRefused
 from streamproc.messages.response import Coverage, MemberReport, MemberStatus
 from streamproc.tasks.decoding_task import Architecture, DecodingTask, combining
 from streamproc.tasks.profile import EnsembleProfile
 from streamproc.tasks.task import Answer, Inputs, Job, Params, validated
+
+# No topic takes more; beyond this an answer is not put together any further.
+MAX_WRITTEN_CHARACTERS = 64 * 1024 * 1024
 
 _LINE_END = re.compile(r"\s*[\n\r\x0b\x0c\x85\u2028\u2029]\s*")
 
@@ -130,7 +133,7 @@ class TranslationJob(Job[SentencePrompt, Outcome]):
         self._translation = _Translation(text)
         self._members = {member: _Translation(text) for member in self._alone}
         self._status: list[MemberStatus] = ["ok"] * len(profile.members)
-        self._chunks = 0
+        self._chunks, self._written = 0, 0
         self._steps, self._entropy, self._agreement = 0, 0.0, 0.0
 
     def chunks(self) -> Iterator[SentencePrompt]:
@@ -150,6 +153,7 @@ class TranslationJob(Job[SentencePrompt, Outcome]):
                         yield self._prompt(framed, piece, member)
 
     def add(self, chunk: SentencePrompt, outputs: Outcome) -> None:
+        """As every job; also raises AnswerTooLarge."""
         for member in outputs.lost:
             self._status[member] = outputs.status(member)
         decoded = outputs.decoded
@@ -158,6 +162,14 @@ class TranslationJob(Job[SentencePrompt, Outcome]):
             of.complete = False
             return
         written = self._profile.tokenizer.decode(decoded.tokens).strip()
+        self._written += len(written)
+        if self._written > MAX_WRITTEN_CHARACTERS:
+            raise AnswerTooLarge(
+                "answer too large",
+                f"more than {MAX_WRITTEN_CHARACTERS} characters were written by character "
+                f"{chunk.sentence.start} of {self.characters}; send the text in parts, or without "
+                "params.return_members",
+            )
         of.add(chunk.sentence, written, finished=decoded.finish_reason == "stop")
         if chunk.alone is None:
             self._count(decoded)

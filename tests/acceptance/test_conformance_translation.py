@@ -33,7 +33,8 @@ def test_translations_do_not_depend_on_what_runs_beside_them_or_on_copies(tmp_pa
     one = random_translator("marian", tmp_path / "one")
     three = random_translator("marian", tmp_path / "three", members=3)
     params = {"num_beams": 3, "max_new_tokens": 20}
-    requests = [{"text": text, "params": params} for text in (TEXT, *SENTENCES, TEXT * 2)]
+    texts = (TEXT, *SENTENCES, TEXT * 2)
+    requests = [{"text": text, "params": params} for text in texts]
 
     together = our_answers(one, requests, tmp_path)
     (alone,) = our_answers(one, requests[:1], tmp_path)
