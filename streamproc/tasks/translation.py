@@ -7,7 +7,6 @@ decoded side by side. One longer than the members take is cut at a clause, a wor
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -29,6 +28,7 @@ from streamproc.messages.response import Coverage, MemberReport, MemberStatus
 from streamproc.tasks.decoding_task import Architecture, DecodingTask, combining
 from streamproc.tasks.profile import EnsembleProfile
 from streamproc.tasks.task import Answer, Inputs, Job, Params, validated
+from streamproc.tasks.translated_text import TranslatedText
 
 # No topic takes more; beyond this an answer is not put together any further.
 MAX_WRITTEN_CHARACTERS = 64 * 1024 * 1024
@@ -66,36 +66,6 @@ class SentencePrompt(Prompt):
     alone: int | None
 
 
-class _Translation:
-    """A text being put together again: what was written, and what stood between in the source."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._parts: list[str] = []
-        self._done_to = 0
-        self._unfinished: list[Sentence] = []
-        self.complete = True
-
-    def add(self, sentence: Sentence, written: str, *, finished: bool) -> None:
-        """The translation of the next sentence."""
-        between = self._text[self._done_to : sentence.start]
-        if not between and self._parts and not _is_wide(self._parts[-1][-1:]):
-            # Sentences that need no space between them, as Chinese ones, in a language that does.
-            between = " "
-        self._parts += [between, written]
-        self._done_to = sentence.end
-        if not finished:
-            self._unfinished.append(sentence)
-
-    def result(self) -> dict[str, Any]:
-        """transformers' key, and whether, and where, a sentence came to no end."""
-        return {
-            "translation_text": "".join((*self._parts, self._text[self._done_to :])),
-            "finish_reason": "length" if self._unfinished else "stop",
-            "unfinished": [{"start": start, "end": end} for start, end in self._unfinished],
-        }
-
-
 class TranslationJob(Job[SentencePrompt, Outcome]):
     """A text being translated."""
 
@@ -130,8 +100,8 @@ class TranslationJob(Job[SentencePrompt, Outcome]):
         self._begun = np.array([decoding.start_token], np.int64)
         self._combine = combining(profile, params.combine)
         self._alone = range(len(profile.members)) if params.return_members else range(0)
-        self._translation = _Translation(text)
-        self._members = {member: _Translation(text) for member in self._alone}
+        self._translation = TranslatedText(text)
+        self._members = {member: TranslatedText(text) for member in self._alone}
         self._status: list[MemberStatus] = ["ok"] * len(profile.members)
         self._chunks, self._written = 0, 0
         self._steps, self._entropy, self._agreement = 0, 0.0, 0.0
@@ -242,8 +212,3 @@ class Translation(DecodingTask):
             validated(TranslationParams, params, "params"),
             profile,
         )
-
-
-def _is_wide(character: str) -> bool:
-    """Whether it is of a script that puts no spaces between words, or there is none."""
-    return not character or unicodedata.east_asian_width(character) in "WF"
