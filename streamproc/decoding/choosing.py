@@ -20,6 +20,18 @@ class Sampling:
     top_k: int = 0
     top_p: float = 1.0
 
+    def warped(self, logits: FloatArray) -> FloatArray:
+        """(vocabulary,) logits of the odds that lots are drawn by."""
+        if logits.max() == -np.inf:
+            # Everything is forbidden; something has to be written all the same.
+            return np.zeros_like(logits)
+        warped = logits / self.temperature
+        if self.top_k:
+            warped = top_k(warped, self.top_k)
+        if self.top_p < 1.0:
+            warped = top_p(warped, self.top_p)
+        return warped
+
 
 class Choice:
     """Chooses the tokens of one sequence, one after the other, in transformers' order of rules.
@@ -60,19 +72,8 @@ class Choice:
             logits[self._end_tokens] = -np.inf
         if self._sampling is None or self._lots is None:
             return int(logits.argmax())
-        warped = self._warped(logits, self._sampling)
+        warped = self._sampling.warped(logits)
         # By the inverse of the distribution function, over tokens in the order of their ids.
         ends = np.cumsum(probabilities(warped))
         place = np.searchsorted(ends, self._lots.random() * ends[-1], side="right")
         return int(min(place, np.flatnonzero(warped > -np.inf)[-1]))
-
-    @staticmethod
-    def _warped(logits: FloatArray, sampling: Sampling) -> FloatArray:
-        if logits.max() == -np.inf:
-            return np.zeros_like(logits)
-        warped = logits / sampling.temperature
-        if sampling.top_k:
-            warped = top_k(warped, sampling.top_k)
-        if sampling.top_p < 1.0:
-            warped = top_p(warped, sampling.top_p)
-        return warped

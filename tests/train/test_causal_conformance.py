@@ -76,7 +76,7 @@ def generated(torch_model: Any, prompt: str, **options: Any) -> tuple[str, Any]:
     return tokenizer.decode(whole)[len(tokenizer.decode(ids)) :], out.logits
 
 
-PARAMS = {"max_new_tokens": NEW_TOKENS}
+PARAMS: dict[str, Any] = {"max_new_tokens": NEW_TOKENS}
 
 
 async def test_greedy_text_is_transformers_own_alone_and_batched(pair: Any) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from streamproc.decoding.choosing import Choice, Sampling
-from streamproc.decoding.warping import probabilities
+from streamproc.decoding.warping import probabilities, repetition_penalty
 
 pytestmark = pytest.mark.train
 torch = pytest.importorskip("torch")
@@ -35,17 +35,6 @@ def theirs(logits: Any, history: Any, **options: Any) -> Any:
     return processors(ids, torch.tensor(logits)[None]).softmax(-1)[0].numpy()
 
 
-class _Recorded(Choice):
-    """A choice whose odds are looked at."""
-
-    odds: Any = None
-
-    def _warped(self, logits: Any, sampling: Sampling) -> Any:
-        warped = Choice._warped(logits, sampling)
-        self.odds = probabilities(warped)
-        return warped
-
-
 @pytest.mark.parametrize("temperature", [1.0, 0.3, 2.5])
 @pytest.mark.parametrize("top_k", [0, 1, 7, 50, 400])
 @pytest.mark.parametrize("top_p", [1.0, 0.95, 0.5, 0.01])
@@ -57,9 +46,10 @@ def test_odds_are_those_of_transformers(
     for _ in range(5):
         logits = random.normal(0, 3, 200)
         history = random.integers(0, 200, 30)
-        choice = _Recorded(Sampling(1, temperature, top_k, top_p), penalty=penalty, end_tokens=(0,))
+        sampling = Sampling(1, temperature, top_k, top_p)
 
-        chosen = choice.choose(logits, history, 0, is_last=False)
+        odds = probabilities(sampling.warped(repetition_penalty(logits, history, penalty)))
+        chosen = Choice(sampling, penalty=penalty).choose(logits, history, 0, is_last=False)
 
         expected = theirs(
             logits,
@@ -69,5 +59,5 @@ def test_odds_are_those_of_transformers(
             top_p=top_p,
             repetition_penalty=penalty,
         )
-        np.testing.assert_allclose(choice.odds, expected, atol=1e-6)
+        np.testing.assert_allclose(odds, expected, atol=1e-6)
         assert expected[chosen] > 0

@@ -102,10 +102,15 @@ async def test_a_cancelled_sequence_leaves_at_the_next_step() -> None:
     recorder, gate = Recorder(), Gate()
     recorder.then = gate
 
+    def leave(rows: Any) -> None:
+        if len(rows) == 2:
+            running.call_soon_threadsafe(cancelled.cancel)
+
+    running = asyncio.get_running_loop()
     async with decoding(model(before=recorder)) as loop:
         kept, cancelled = submitted(loop, prompt(5, new=6)), submitted(loop, prompt(6, new=6))
         await asyncio.to_thread(gate.reached.wait, 20)
-        recorder.then = lambda rows: cancelled.cancel() if len(rows) == 2 else None
+        recorder.then = leave
         gate.open()
         assert len(written((await kept).result)) == 6
         with pytest.raises(asyncio.CancelledError):
