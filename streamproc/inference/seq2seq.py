@@ -6,9 +6,7 @@ which also makes the cache of the source that all later steps use, from those.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,39 +15,8 @@ from streamproc.errors import MemberFailed, ModelRefused, StreamprocError
 from streamproc.inference.outputs import FloatArray, Int64Array
 from streamproc.inference.providers import Provider
 from streamproc.inference.seq2seq_rows import SOURCE_BLOCK, Group, Seq2SeqRows, Source, SourceBatch
+from streamproc.inference.seq2seq_signature import HIDDEN_STATES, Seq2SeqSignature, present
 from streamproc.inference.session import failure_of, new_call, open_session
-
-_ENCODER_INPUTS = ("input_ids", "attention_mask")
-_HIDDEN = "last_hidden_state"
-_DECODER_INPUTS = (
-    "input_ids",
-    "encoder_hidden_states",
-    "encoder_attention_mask",
-    "use_cache_branch",
-)
-_CACHE = re.compile(r"past_key_values\.(\d+)\.(decoder|encoder)\.(key|value)")
-_FLOATS: dict[str, type[np.floating[Any]]] = {
-    "tensor(float)": np.float32,
-    "tensor(float16)": np.float16,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Seq2SeqSignature:
-    """What the decoder's graph told of itself.
-
-    written, source: the names of its caches, of what was written and of the source
-    heads, head_size: of every cache; hidden: size of the encoder's states
-    vocabulary: how many tokens it scores
-    """
-
-    written: tuple[str, ...]
-    source: tuple[str, ...]
-    heads: int
-    head_size: int
-    hidden: int
-    vocabulary: int
-    dtype: type[np.floating[Any]]
 
 
 class Seq2SeqModel:
@@ -70,7 +37,7 @@ class Seq2SeqModel:
         self._start_token = start_token
         self._encoder = open_session(f"{name} (encoder)", encoder, provider)
         self._decoder = open_session(f"{name} (decoder)", decoder, provider)
-        self._signature = _checked(name, self._encoder, self._decoder)
+        self._signature = Seq2SeqSignature.read(name, self._encoder, self._decoder)
         self.vocabulary_size = self._signature.vocabulary
         if start_token >= self.vocabulary_size:
             raise ModelRefused(
@@ -106,7 +73,7 @@ class Seq2SeqModel:
         """
         about = self._signature
         feeds = {"input_ids": ids[None], "attention_mask": np.ones((1, len(ids)), np.int64)}
-        (states,) = self._run(self._encoder, [_HIDDEN], feeds, call)
+        (states,) = self._run(self._encoder, [HIDDEN_STATES], feeds, call)
         padded = -(-len(ids) // SOURCE_BLOCK) * SOURCE_BLOCK
         hidden = np.zeros((1, padded, about.hidden), about.dtype)
         hidden[:, : len(ids)] = states
@@ -116,7 +83,7 @@ class Seq2SeqModel:
         empty |= {name: self._empty(1, 0) for name in about.written}
         logits, *caches = self._run(
             self._decoder,
-            ["logits", *map(_present, (*about.source, *about.written))],
+            ["logits", *map(present, (*about.source, *about.written))],
             {
                 "input_ids": np.array([[self._start_token]], np.int64),
                 "encoder_hidden_states": hidden,
@@ -155,7 +122,7 @@ class Seq2SeqModel:
         about, sources = self._signature, group.sources
         logits, *written = self._run(
             self._decoder,
-            ["logits", *map(_present, about.written)],
+            ["logits", *map(present, about.written)],
             {
                 "input_ids": tokens[:, None],
                 # Only the first step reads them; the graph wants an input of the right shape.
@@ -185,62 +152,3 @@ class Seq2SeqModel:
     def _empty(self, rows: int, tokens: int) -> Any:
         about = self._signature
         return np.zeros((rows, about.heads, tokens, about.head_size), about.dtype)
-
-
-def _present(past: str) -> str:
-    return past.replace("past_key_values", "present")
-
-
-def _checked(name: str, encoder: Any, decoder: Any) -> Seq2SeqSignature:
-    """What the graphs tell of themselves; raises ModelRefused where they don't fit together."""
-    encoder_inputs = {node.name: node for node in encoder.get_inputs()}
-    encoder_outputs = {node.name: node for node in encoder.get_outputs()}
-    inputs = {node.name: node for node in decoder.get_inputs()}
-    outputs = {node.name: node for node in decoder.get_outputs()}
-    _require(name, "encoder inputs", _ENCODER_INPUTS, encoder_inputs, exactly=True)
-    _require(name, "an encoder output", (_HIDDEN,), encoder_outputs)
-    caches = [found for found in inputs if _CACHE.fullmatch(found)]
-    layers = 1 + max((int(cache.split(".")[1]) for cache in caches), default=0)
-    source, written = (
-        tuple(
-            f"past_key_values.{layer}.{of}.{part}"
-            for layer in range(layers)
-            for part in ("key", "value")
-        )
-        for of in ("encoder", "decoder")
-    )
-    _require(name, "decoder inputs", (*_DECODER_INPUTS, *written, *source), inputs, exactly=True)
-    _require(name, "decoder outputs", ("logits", *map(_present, (*written, *source))), outputs)
-    floats = {inputs[cache].type for cache in caches} | {inputs["encoder_hidden_states"].type}
-    sizes = {(inputs[cache].shape[1], inputs[cache].shape[3]) for cache in caches}
-    hidden = {inputs["encoder_hidden_states"].shape[2], encoder_outputs[_HIDDEN].shape[-1]}
-    vocabulary = outputs["logits"].shape[-1]
-    for what, found in (("type of float", floats), ("cache size", sizes), ("hidden size", hidden)):
-        if len(found) != 1:
-            raise ModelRefused(
-                f"member {name}: expected one {what} throughout encoder and decoder; "
-                f"found {', '.join(sorted(map(str, found)))}"
-            )
-    (kind,), ((heads, head_size),), (hidden_size,) = floats, sizes, hidden
-    fixed = (heads, head_size, hidden_size, vocabulary)
-    if kind not in _FLOATS or not all(isinstance(size, int) for size in fixed):
-        raise ModelRefused(
-            f"member {name}: expected floats, with heads, head size, hidden size and vocabulary "
-            f"fixed in the graph; found {kind} and {fixed}"
-        )
-    return Seq2SeqSignature(
-        written, source, heads, head_size, hidden_size, vocabulary, _FLOATS[kind]
-    )
-
-
-def _require(
-    name: str, what: str, expected: Sequence[str], found: Any, *, exactly: bool = False
-) -> None:
-    lacking = [wanted for wanted in expected if wanted not in found]
-    strange = [there for there in found if there not in expected] if exactly else []
-    if lacking or strange:
-        raise ModelRefused(
-            f"member {name}: expected {what} {', '.join(expected)} (as optimum exports them, the "
-            f"decoder merged); lacking: {', '.join(lacking) or 'none'}; "
-            f"not known: {', '.join(strange) or 'none'}; found: {', '.join(found)}"
-        )

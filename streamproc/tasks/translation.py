@@ -7,7 +7,6 @@ decoded side by side. One longer than the members take is cut at a clause, a wor
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -24,11 +23,15 @@ from streamproc.decoding.model import Int64Array
 from streamproc.decoding.prompt import Outcome, Prompt
 from streamproc.decoding.search import Decoded
 from streamproc.ensembling.steps import StepStrategy
-from streamproc.errors import Invalid, ModelRefused
+from streamproc.errors import AnswerTooLarge, Invalid, ModelRefused
 from streamproc.messages.response import Coverage, MemberReport, MemberStatus
 from streamproc.tasks.decoding_task import Architecture, DecodingTask, combining
 from streamproc.tasks.profile import EnsembleProfile
 from streamproc.tasks.task import Answer, Inputs, Job, Params, validated
+from streamproc.tasks.translated_text import TranslatedText
+
+# No topic takes more; beyond this an answer is not put together any further.
+MAX_WRITTEN_CHARACTERS = 64 * 1024 * 1024
 
 _LINE_END = re.compile(r"\s*[\n\r\x0b\x0c\x85\u2028\u2029]\s*")
 
@@ -61,36 +64,6 @@ class SentencePrompt(Prompt):
 
     sentence: Sentence
     alone: int | None
-
-
-class _Translation:
-    """A text being put together again: what was written, and what stood between in the source."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._parts: list[str] = []
-        self._done_to = 0
-        self._unfinished: list[Sentence] = []
-        self.complete = True
-
-    def add(self, sentence: Sentence, written: str, *, finished: bool) -> None:
-        """The translation of the next sentence."""
-        between = self._text[self._done_to : sentence.start]
-        if not between and self._parts and not _is_wide(self._parts[-1][-1:]):
-            # Sentences that need no space between them, as Chinese ones, in a language that does.
-            between = " "
-        self._parts += [between, written]
-        self._done_to = sentence.end
-        if not finished:
-            self._unfinished.append(sentence)
-
-    def result(self) -> dict[str, Any]:
-        """transformers' key, and whether, and where, a sentence came to no end."""
-        return {
-            "translation_text": "".join((*self._parts, self._text[self._done_to :])),
-            "finish_reason": "length" if self._unfinished else "stop",
-            "unfinished": [{"start": start, "end": end} for start, end in self._unfinished],
-        }
 
 
 class TranslationJob(Job[SentencePrompt, Outcome]):
@@ -127,10 +100,10 @@ class TranslationJob(Job[SentencePrompt, Outcome]):
         self._begun = np.array([decoding.start_token], np.int64)
         self._combine = combining(profile, params.combine)
         self._alone = range(len(profile.members)) if params.return_members else range(0)
-        self._translation = _Translation(text)
-        self._members = {member: _Translation(text) for member in self._alone}
+        self._translation = TranslatedText(text)
+        self._members = {member: TranslatedText(text) for member in self._alone}
         self._status: list[MemberStatus] = ["ok"] * len(profile.members)
-        self._chunks = 0
+        self._chunks, self._written = 0, 0
         self._steps, self._entropy, self._agreement = 0, 0.0, 0.0
 
     def chunks(self) -> Iterator[SentencePrompt]:
@@ -150,6 +123,7 @@ class TranslationJob(Job[SentencePrompt, Outcome]):
                         yield self._prompt(framed, piece, member)
 
     def add(self, chunk: SentencePrompt, outputs: Outcome) -> None:
+        """As every job; also raises AnswerTooLarge."""
         for member in outputs.lost:
             self._status[member] = outputs.status(member)
         decoded = outputs.decoded
@@ -158,6 +132,14 @@ class TranslationJob(Job[SentencePrompt, Outcome]):
             of.complete = False
             return
         written = self._profile.tokenizer.decode(decoded.tokens).strip()
+        self._written += len(written)
+        if self._written > MAX_WRITTEN_CHARACTERS:
+            raise AnswerTooLarge(
+                "answer too large",
+                f"more than {MAX_WRITTEN_CHARACTERS} characters were written by character "
+                f"{chunk.sentence.start} of {self.characters}; send the text in parts, or without "
+                "params.return_members",
+            )
         of.add(chunk.sentence, written, finished=decoded.finish_reason == "stop")
         if chunk.alone is None:
             self._count(decoded)
@@ -230,8 +212,3 @@ class Translation(DecodingTask):
             validated(TranslationParams, params, "params"),
             profile,
         )
-
-
-def _is_wide(character: str) -> bool:
-    """Whether it is of a script that puts no spaces between words, or there is none."""
-    return not character or unicodedata.east_asian_width(character) in "WF"

@@ -33,7 +33,8 @@ def test_translations_do_not_depend_on_what_runs_beside_them_or_on_copies(tmp_pa
     one = random_translator("marian", tmp_path / "one")
     three = random_translator("marian", tmp_path / "three", members=3)
     params = {"num_beams": 3, "max_new_tokens": 20}
-    requests = [{"text": text, "params": params} for text in (TEXT, *SENTENCES, TEXT * 2)]
+    texts = (TEXT, *SENTENCES, TEXT * 2)
+    requests = [{"text": text, "params": params} for text in texts]
 
     together = our_answers(one, requests, tmp_path)
     (alone,) = our_answers(one, requests[:1], tmp_path)
@@ -42,7 +43,7 @@ def test_translations_do_not_depend_on_what_runs_beside_them_or_on_copies(tmp_pa
     assert alone["result"] == together[0]["result"]
     assert [answer["result"] for answer in copies] == [answer["result"] for answer in together]
     assert all(
-        keeps_paragraphs(r["text"], a["result"]["translation_text"])
-        for r, a in zip(requests, together, strict=True)
+        keeps_paragraphs(text, answer["result"]["translation_text"])
+        for text, answer in zip(texts, together, strict=True)
     )
     assert alone["coverage"]["characters_covered"] == len(TEXT)

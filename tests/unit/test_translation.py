@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from streamproc.errors import Invalid, QuorumNotMet
+from streamproc.errors import AnswerTooLarge, Invalid, QuorumNotMet
 from streamproc.tasks.catalogue import task_named
 from streamproc.tasks.task import Answer
 
-from .translators import Copying, build_translating_engine, build_translators, translated
+from .translators import TOKENIZER, Copying, build_translating_engine, build_translators, translated
 
 TEXT = "One is here.  Two is there!\r\n\r\n- Three\n- four\n\n* * *\n\tFive?"
 
@@ -136,6 +136,17 @@ async def test_fewer_members_than_the_quorum_is_an_error() -> None:
     assert (await translated(engine, "One.")).result["translation_text"] == "One."
 
 
+async def test_an_answer_that_no_topic_would_take_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("streamproc.tasks.translation.MAX_WRITTEN_CHARACTERS", 12)
+    engine = build_translating_engine()
+
+    assert (await translated(engine, "One. Two.")).coverage.chunks == 2
+    with pytest.raises(AnswerTooLarge, match="by character 10 of 16"):
+        await translated(engine, "One. Two. Three.")
+
+
 async def test_copies_of_a_member_and_members_in_any_order_answer_alike() -> None:
     alone = build_translating_engine(build_translators(["a"]), [Copying("a", 2)])
     copies = build_translating_engine(
@@ -200,6 +211,4 @@ class Spelling(Copying):
     """Says "ok" of whatever there is to translate."""
 
     def start(self, ids: Any, call: Any) -> Any:
-        from .translators import TOKENIZER
-
         return super().start(TOKENIZER.encode("ok").ids, call)
