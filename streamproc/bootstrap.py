@@ -13,6 +13,7 @@ from tenacity import stop_after_attempt, stop_never
 
 from streamproc.batching.batcher import Limits
 from streamproc.clock import Clock, SystemClock
+from streamproc.decoding.room import RoomLimits
 from streamproc.engine import Engine, Engines
 from streamproc.errors import ModelRefused
 from streamproc.inference.executor import ModelExecutor
@@ -21,7 +22,7 @@ from streamproc.kafka.producer import Producer
 from streamproc.kafka.topics import RequestTopic, load_topics
 from streamproc.kafka.worker import KafkaWorker
 from streamproc.kafka.worker import Route as KafkaRoute
-from streamproc.loading import Surroundings, load_engine
+from streamproc.loading import load_engine
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import Outgoing
 from streamproc.metrics import Metrics
@@ -29,6 +30,7 @@ from streamproc.pipeline import Pipeline
 from streamproc.publishing import Route
 from streamproc.repository.repository import Repository, StoredEnsemble
 from streamproc.settings import Settings
+from streamproc.surroundings import Surroundings
 from streamproc.tasks.catalogue import task_named
 from streamproc.web.server import build_app, serving
 
@@ -191,6 +193,7 @@ class _Models:
                 max_document_chunks=settings.max_document_chunks,
                 clock=self._clock,
                 metrics=self._metrics,
+                room=RoomLimits(settings.max_decoding_rows, settings.max_decoding_tokens),
             ),
         )
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+Result = TypeVar("Result")
 
 
 class Clock(Protocol):
@@ -34,3 +37,12 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Timed(Generic[Result]):
+    """A result, with the milliseconds that what it came of waited for a model, and that it took."""
+
+    result: Result
+    queue_ms: float
+    run_ms: float

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from streamproc.batching.batcher import Timed
+from streamproc.clock import Timed
 from streamproc.errors import Invalid
 from streamproc.messages.lane import Lane
 from streamproc.tasks.profile import EnsembleProfile

@@ -8,21 +8,21 @@ from dataclasses import dataclass
 import numpy as np
 import structlog
 
-from streamproc.batching.batcher import Batcher, Limits
+from streamproc.batching.batcher import Batcher
 from streamproc.chunking.tokens import TextTokenizer
 from streamproc.chunking.windows import Chunk, Window
-from streamproc.clock import Clock
+from streamproc.decoders import load_decoding_engine
 from streamproc.engine import Engine
 from streamproc.ensembling.labels import LabelMap
 from streamproc.errors import Invalid, ModelRefused, StreamprocError
-from streamproc.inference.executor import ModelExecutor
 from streamproc.inference.fan_out import FanOut
 from streamproc.inference.outputs import Batch, Int64Array, MemberOutput, ModelInput
 from streamproc.inference.providers import CPU, Provider
 from streamproc.inference.session import OnnxSession, Session, new_call
 from streamproc.messages.lane import Lane
-from streamproc.metrics import Metrics
 from streamproc.repository.repository import StoredEnsemble
+from streamproc.surroundings import Surroundings
+from streamproc.tasks.decoding_task import DecodingTask
 from streamproc.tasks.profile import EnsembleProfile, MemberProfile
 from streamproc.tasks.task import ScoringTask, Task
 
@@ -32,22 +32,6 @@ _MAX_BATCH_DIFFERENCE = 1e-4
 Outputs = tuple[MemberOutput, ...]
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What all engines of a worker share, and are bounded by.
-
-    call_timeout_s: one member's time for a batch
-    max_document_chunks: chunks of one document in the works at a time
-    """
-
-    executor: ModelExecutor
-    limits: Limits
-    call_timeout_s: float
-    max_document_chunks: int
-    clock: Clock
-    metrics: Metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +74,7 @@ def load_profile(stored: StoredEnsemble, task: Task) -> EnsembleProfile:
         needed_members=manifest.needed_members,
         tokenizer=TextTokenizer(stored.tokenizer()),
         window=Window(manifest.window.max_tokens, manifest.window.overlap_tokens),
+        decoding=manifest.decoding,
     )
 
 
@@ -106,6 +91,8 @@ def load_engine(
 ) -> Engine:
     """The ensemble, loaded and tried out; raises ModelRefused saying what does not fit."""
     profile = load_profile(stored, task)
+    if isinstance(task, DecodingTask):
+        return load_decoding_engine(stored, task, profile, provider, surroundings)
     if not isinstance(task, ScoringTask):
         raise ModelRefused(f"ensemble {profile.name}: {task.name} has no way to run its members")
     sessions = load_sessions(stored, task, provider)

@@ -92,6 +92,12 @@ class Settings(BaseSettings):
     max_document_chunks: int = Field(
         16, ge=1, le=4096, description="chunks of one document in the works at a time"
     )
+    max_decoding_rows: int = Field(
+        32, ge=1, le=4096, description="sequences decoded at a time, per ensemble and lane"
+    )
+    max_decoding_tokens: int = Field(
+        65_536, ge=1024, description="tokens that their caches may come to hold together"
+    )
     batch_budget_tokens: int = Field(
         0,
         ge=0,

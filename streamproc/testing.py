@@ -23,18 +23,20 @@ from streamproc.batching.batcher import Limits
 from streamproc.chunking.tokens import TextTokenizer
 from streamproc.chunking.windows import Window
 from streamproc.clock import Clock, SystemClock
+from streamproc.decoding.room import RoomLimits
 from streamproc.engine import Engine, Engines
 from streamproc.ensembling.combine import Strategy
 from streamproc.ensembling.labels import LabelMap
 from streamproc.inference.executor import ModelExecutor
 from streamproc.inference.outputs import Batch, FloatArray
 from streamproc.inference.session import Session
-from streamproc.loading import Surroundings, assemble_engine
+from streamproc.loading import assemble_engine
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import Headers, Outgoing, Record
 from streamproc.metrics import Metrics
 from streamproc.pipeline import Pipeline
 from streamproc.publishing import Route
+from streamproc.surroundings import Surroundings
 from streamproc.tasks.catalogue import scoring_task_named
 from streamproc.tasks.profile import EnsembleProfile, MemberProfile
 
@@ -165,6 +167,7 @@ def build_surroundings(
     call_timeout_s: float = 30.0,
     max_document_chunks: int = 4,
     clock: Clock | None = None,
+    room: RoomLimits | None = None,
 ) -> Surroundings:
     """What engines share, with bounds that tests reach."""
     return Surroundings(
@@ -174,6 +177,7 @@ def build_surroundings(
         max_document_chunks=max_document_chunks,
         clock=clock or SystemClock(),
         metrics=Metrics(),
+        room=room or RoomLimits(),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from streamproc.batching.budget import Budget
 from streamproc.batching.queue import TokenQueue
-from streamproc.clock import Clock
+from streamproc.clock import Clock, Timed
 from streamproc.messages.lane import Lane
 
 Item = TypeVar("Item")
@@ -32,15 +32,6 @@ class Limits:
     slots: int
     max_wait_ms: int
     max_queued_tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class Timed(Generic[Result]):
-    """A result, with the milliseconds its item waited for a batch, and that the batch took."""
-
-    result: Result
-    queue_ms: float
-    run_ms: float
 
 
 @dataclass(slots=True, eq=False)

@@ -19,14 +19,16 @@ def segments(text: str, size: int = SEGMENT_CHARACTERS) -> Iterator[tuple[int, i
     """
     start = 0
     while len(text) - start > size:
-        end = _cut(text, start, start + size)
+        end = cut_before(text, start, start + size)
         yield start, end
         start = end
     if start < len(text):
         yield start, len(text)
 
 
-def _cut(text: str, start: int, end: int) -> int:
+def cut_before(text: str, start: int, end: int) -> int:
+    """The last place up to `end`, and after `start`, where a text may be cut: before whitespace
+    where there is any near, else where nothing is parted that is read as one character."""
     lowest = max(start + 1, end - _LOOK_BACK)
     for place in range(end, lowest - 1, -1):
         if _separates(text[place]) and not _separates(text[place - 1]):
@@ -44,5 +46,11 @@ def _separates(character: str) -> bool:
 
 
 def _joined(before: str, after: str) -> bool:
-    joiner = unicodedata.category(before) == "Cf"
-    return joiner or unicodedata.category(after) in _JOINING_CATEGORIES
+    if unicodedata.category(before) == "Cf" or unicodedata.category(after) in _JOINING_CATEGORIES:
+        return True
+    # The vowels and last consonants of decomposed Korean; the letters that make a flag.
+    return "\u1160" <= after <= "\u11ff" or (_is_flag(before) and _is_flag(after))
+
+
+def _is_flag(character: str) -> bool:
+    return "\U0001f1e6" <= character <= "\U0001f1ff"

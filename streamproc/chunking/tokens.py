@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
@@ -127,6 +127,15 @@ class TextTokenizer:
         for start, encoding in self._encodings(text):
             offsets = _offsets(encoding) + start
             yield WordTokens(_ids(encoding), offsets, _words(encoding, offsets))
+
+    def encode(self, text: str) -> Tokens:
+        """The tokens of a short text, all at once."""
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        return Tokens(_ids(encoding), _offsets(encoding))
+
+    def decode(self, ids: Int64Array | Sequence[int]) -> str:
+        """The text of tokens, special ones left out; ids that it does not know make no text."""
+        return str(self._tokenizer.decode(np.asarray(ids).tolist(), skip_special_tokens=True))
 
     def _encodings(self, text: str) -> Iterator[tuple[int, Encoding]]:
         for start, end in segments(text):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
+
+import numpy as np
 
 from streamproc.decoding.model import FloatArray, Int64Array
 
@@ -17,11 +19,14 @@ class StepScores:
     log_probabilities: (rows, vocabulary)
     entropy:           (rows,) of the combined probabilities, in nats
     agreement:         (rows,) share of the members' weight whose likeliest token is the combined's
+    log_normaliser:    (rows,) or (1,), what added to the log-probabilities gives logits of the
+        members' scale, on which a repetition penalty depends
     """
 
     log_probabilities: FloatArray
     entropy: FloatArray
     agreement: FloatArray
+    log_normaliser: FloatArray = field(default_factory=lambda: np.zeros(1))
 
 
 @dataclass(frozen=True, slots=True)

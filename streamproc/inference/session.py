@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import onnxruntime as ort
 
-from streamproc.errors import MemberFailed, ModelRefused, OutOfMemory
+from streamproc.errors import MemberFailed, ModelRefused, OutOfMemory, StreamprocError
 from streamproc.inference.outputs import Batch, FloatArray
 from streamproc.inference.providers import CUDA, Provider, refuse_fallback
 
@@ -62,25 +62,11 @@ class OnnxSession:
 
     def __init__(self, name: str, model: bytes, signature: Signature, provider: Provider) -> None:
         """Load and check; raises ModelRefused with what was expected and what was found."""
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        # Several pools that spin wait for each other's cores: two to three times slower.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3
-        try:
-            self._session = ort.InferenceSession(
-                model, options, providers=[(provider.name, provider.options)]
-            )
-        except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions share no base
-            raise ModelRefused(
-                f"member {name}: not a model ONNX Runtime can load: {error}"
-            ) from None
+        self._session = open_session(name, model, provider)
         self.name = name
         self._on_gpu = provider.name == CUDA
         self._outputs = list(signature.outputs)
         self._per_token = signature.per_token
-        refuse_fallback(self._session, provider, name)
         self._inputs = _checked_inputs(name, self._session, signature)
         for output in signature.outputs:
             _check_output(name, self._session, signature, output)
@@ -95,12 +81,7 @@ class OnnxSession:
         try:
             found = self._bound(feeds, call) if self._on_gpu else self._plain(feeds, call)
         except Exception as error:  # noqa: BLE001
-            text = str(error)
-            if any(sign in text.lower() for sign in _OUT_OF_MEMORY) or isinstance(
-                error, MemoryError
-            ):
-                raise OutOfMemory(f"member {self.name}: {text}") from None
-            raise MemberFailed(self.name, text) from None
+            raise failure_of(self.name, error) from None
         scores = np.asarray(found[0] if len(found) == 1 else np.stack(found, -1), np.float64)
         rows = [row[:length] for row, length in zip(scores, batch.lengths, strict=True)]
         if not self._per_token:
@@ -121,6 +102,32 @@ class OnnxSession:
             binding.bind_output(name, "cpu")
         self._session.run_with_iobinding(binding, call)
         return list(binding.copy_outputs_to_cpu())
+
+
+def open_session(name: str, model: bytes, provider: Provider) -> Any:
+    """An ONNX Runtime session of one thread a call, where it was asked for; raises ModelRefused."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    # Several pools that spin wait for each other's cores: two to three times slower.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    try:
+        session = ort.InferenceSession(
+            model, options, providers=[(provider.name, provider.options)]
+        )
+    except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions share no base
+        raise ModelRefused(f"member {name}: not a model ONNX Runtime can load: {error}") from None
+    refuse_fallback(session, provider, name)
+    return session
+
+
+def failure_of(name: str, error: Exception) -> StreamprocError:
+    """What an error that ONNX Runtime raised in a run means: OutOfMemory, or MemberFailed."""
+    text = str(error)
+    if any(sign in text.lower() for sign in _OUT_OF_MEMORY) or isinstance(error, MemoryError):
+        return OutOfMemory(f"member {name}: {text}")
+    return MemberFailed(name, text)
 
 
 def new_call() -> Any:

@@ -71,6 +71,7 @@ class DecodingSection(_Section):
     start_token: what an encoder-decoder's decoder begins with; none for a decoder alone
     end_tokens: any of them ends a text
     banned_tokens: never written, as the padding token of Marian
+    forced_end_token: written as the last token that is allowed, as in Marian and BART
     max_tokens: the longest input and output together of a decoder, or output of an encoder-decoder
     max_new_tokens: written at most, unless a request says otherwise
     beams, length_penalty: of a beam search, unless a request says otherwise
@@ -79,10 +80,11 @@ class DecodingSection(_Section):
     start_token: int | None = Field(None, ge=0)
     end_tokens: tuple[Annotated[int, Field(ge=0)], ...] = Field((), strict=False)
     banned_tokens: tuple[Annotated[int, Field(ge=0)], ...] = Field((), strict=False)
+    forced_end_token: int | None = Field(None, ge=0)
     max_tokens: int = Field(ge=2, le=1_048_576)
     max_new_tokens: int = Field(128, ge=1)
     beams: int = Field(1, ge=1, le=64)
-    length_penalty: float = Field(1.0, allow_inf_nan=False)
+    length_penalty: float = Field(1.0, ge=-10, le=10, allow_inf_nan=False)
 
 
 class DecoderFile(_Section):

@@ -36,6 +36,14 @@ class StoredEnsemble:
         """
         return self._verified(member.file, member.sha256)
 
+    def decoder(self, member: MemberSection) -> bytes:
+        """An encoder-decoder member's decoder, verified; raises ModelRefused."""
+        if member.decoder is None:
+            raise ModelRefused(
+                f"member {member.name}: the manifest names no decoder beside {member.file}"
+            )
+        return self._verified(member.decoder.file, member.decoder.sha256)
+
     def _verified(self, name: str, sha256: str) -> bytes:
         path = (self.folder / name).resolve()
         if not path.is_relative_to(self.folder.resolve()):

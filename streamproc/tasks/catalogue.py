@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from streamproc.errors import SettingsError
+from streamproc.tasks.decoding_task import DecodingTask
 from streamproc.tasks.question_answering import QuestionAnswering
 from streamproc.tasks.task import ScoringTask, Task
 from streamproc.tasks.text_classification import TextClassification
+from streamproc.tasks.text_generation import TextGeneration
 from streamproc.tasks.token_classification import TokenClassification
+from streamproc.tasks.translation import Translation
 
 TASKS: dict[str, Task] = {
     task.name: task
@@ -14,6 +17,8 @@ TASKS: dict[str, Task] = {
         TextClassification(),
         TokenClassification(),
         QuestionAnswering(),
+        Translation(),
+        TextGeneration(),
     )
 }
 
@@ -23,6 +28,14 @@ def task_named(name: str) -> Task:
     if name not in TASKS:
         raise SettingsError(f"no task {name!r}; there are: {', '.join(TASKS)}")
     return TASKS[name]
+
+
+def decoding_task_named(name: str) -> DecodingTask:
+    """The task of that name whose members write; raises SettingsError when it is none."""
+    task = task_named(name)
+    if not isinstance(task, DecodingTask):
+        raise SettingsError(f"{name} is not answered by writing text")
+    return task
 
 
 def scoring_task_named(name: str) -> ScoringTask:

@@ -8,6 +8,9 @@ from streamproc.chunking.tokens import TextTokenizer
 from streamproc.chunking.windows import Window
 from streamproc.ensembling.combine import Strategy
 from streamproc.ensembling.labels import LabelMap
+from streamproc.ensembling.steps import STEP_STRATEGIES, StepStrategy
+from streamproc.errors import ModelRefused
+from streamproc.repository.manifest import DecodingSection
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class MemberProfile:
 
 @dataclass(frozen=True, slots=True)
 class EnsembleProfile:
-    """An ensemble as its task sees it; digest is the manifest's."""
+    """An ensemble as its task sees it; digest is the manifest's, decoding its section."""
 
     name: str
     digest: str
@@ -32,3 +35,22 @@ class EnsembleProfile:
     needed_members: int
     tokenizer: TextTokenizer
     window: Window
+    decoding: DecodingSection | None = None
+
+    @property
+    def decodes(self) -> DecodingSection:
+        """How it decodes; raises ModelRefused where the manifest does not say."""
+        if self.decoding is None:
+            raise ModelRefused(f"ensemble {self.name}: the manifest needs a section [decoding]")
+        return self.decoding
+
+    @property
+    def step_strategy(self) -> StepStrategy:
+        """How members are combined at every step; raises ModelRefused where that makes no sense."""
+        for strategy in STEP_STRATEGIES:
+            if strategy == self.strategy:
+                return strategy
+        raise ModelRefused(
+            f"ensemble {self.name}: combine.strategy is {self.strategy}; where members write text "
+            f"together it is one of {', '.join(STEP_STRATEGIES)}"
+        )

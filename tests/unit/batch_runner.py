@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from streamproc.batching.batcher import Batcher, Limits, Timed
-from streamproc.clock import SystemClock
+from streamproc.batching.batcher import Batcher, Limits
+from streamproc.clock import SystemClock, Timed
 from streamproc.messages.lane import Lane
 
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from streamproc.batching.batcher import Timed
+from streamproc.clock import Timed
 from streamproc.messages.lane import Lane
 from streamproc.testing import ManualClock
 

@@ -1,0 +1,147 @@
+"""`python -m benchmarks.generation`: many requests that write text at once, against one at a time.
+
+Tokens a second and the time to the first token with 1, 8 and 32 requests in the works; how long
+short requests take beside long ones, in their own lane and in the bulk lane. In this process,
+without Kafka: the loop that decodes, and what an ensemble does in it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.generating import Load, Writing, beside, under_load
+from benchmarks.latencies import Latencies
+from benchmarks.random_generators import random_ensemble
+from benchmarks.texts import read_texts, requested
+from streamproc.batching.batcher import Limits
+from streamproc.clock import SystemClock
+from streamproc.engine import Engine
+from streamproc.errors import OperatorError
+from streamproc.inference.executor import ModelExecutor
+from streamproc.inference.providers import choose_provider
+from streamproc.loading import load_engine
+from streamproc.messages.lane import Lane
+from streamproc.metrics import Metrics
+from streamproc.repository.repository import Repository
+from streamproc.settings import read_settings
+from streamproc.surroundings import Surroundings
+from streamproc.tasks.catalogue import task_named
+
+AT_ONCE = (1, 8, 32)
+LONG_TOKENS, SHORT_TOKENS, LONG_REQUESTS = 256, 8, 8
+
+
+def main() -> None:
+    """Print the tables, write the JSON."""
+    asked = _arguments()
+    settings = read_settings(device=asked.device)
+    root = settings.models_dir
+    try:
+        if asked.ensemble is None:
+            root = Path("build") / "generators"
+            asked.ensemble = random_ensemble(root, asked.members)
+        executor = ModelExecutor(asked.threads)
+        engine = _engine(root, asked.ensemble, settings.device, executor)
+    except OperatorError as error:
+        sys.exit(str(error))
+    texts = requested(
+        [text for text in read_texts(settings.data) if len(text) > 40], asked.requests
+    )
+    found = asyncio.run(_measured(engine, [text[:200] for text in texts], asked))
+    executor.close()
+    executor.join()
+    print(_table(found))
+    asked.json.parent.mkdir(parents=True, exist_ok=True)
+    asked.json.write_text(json.dumps({"ensemble": asked.ensemble, **_as_json(found)}, indent=1))
+    if not found["equal"]:
+        sys.exit("the same requests got other texts at another load")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="benchmarks.generation", description=__doc__)
+    parser.add_argument("--ensemble", help="of the model repository; default: random weights")
+    parser.add_argument("--members", type=int, default=2, help="of the random ensemble")
+    parser.add_argument("--requests", type=int, default=64)
+    parser.add_argument("--tokens", type=int, default=64, help="written for each")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--json", type=Path, default=Path("benchmarks/results/generation.json"))
+    return parser.parse_args()
+
+
+def _engine(root: Path, name: str, device: str, executor: ModelExecutor) -> Engine:
+    stored = Repository(root).open(name)
+    return load_engine(
+        stored,
+        task_named(stored.manifest.task),
+        choose_provider(device),
+        Surroundings(
+            executor,
+            Limits(budget_tokens=512, slots=executor.threads, max_wait_ms=0, max_queued_tokens=1),
+            call_timeout_s=60,
+            max_document_chunks=1,
+            clock=SystemClock(),
+            metrics=Metrics(),
+        ),
+    )
+
+
+async def _measured(
+    engine: Engine, prompts: list[str], asked: argparse.Namespace
+) -> dict[str, Any]:
+    writings = [Writing(prompt, asked.tokens) for prompt in prompts]
+    await under_load(engine, writings[:4], 4)
+    loads = [await under_load(engine, writings, at_once) for at_once in AT_ONCE]
+    short = [Writing(prompt, SHORT_TOKENS) for prompt in prompts]
+    long = [Writing(prompt, LONG_TOKENS) for prompt in prompts[:LONG_REQUESTS]]
+    return {
+        "loads": loads,
+        "short": {
+            "alone": await beside(engine, short, [], Lane.INTERACTIVE),
+            f"beside {LONG_REQUESTS} long": await beside(engine, short, long, Lane.INTERACTIVE),
+            f"beside {LONG_REQUESTS} long in bulk": await beside(engine, short, long, Lane.BULK),
+            "a long one, alone": await beside(engine, long[:4], [], Lane.INTERACTIVE),
+        },
+        "equal": len({load.texts for load in loads}) == 1,
+    }
+
+
+def _table(found: dict[str, Any]) -> str:
+    loads: list[Load] = found["loads"]
+    one = loads[0].tokens_per_s
+    short: dict[str, Latencies] = found["short"]
+    columns = "requests at once | tokens/s | to one at a time | CPU ms a token"
+    lines = [
+        f"| {columns} | first token p50 ms | p99 ms |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| {load.at_once} | {load.tokens_per_s:.0f} | {load.tokens_per_s / one:.2f} "
+            f"| {load.cpu_ms_per_token:.2f} | {load.first_token.p50_ms:.0f} "
+            f"| {load.first_token.p99_ms:.0f} |"
+            for load in loads
+        ),
+        "",
+        f"| {SHORT_TOKENS} tokens written | p50 ms | p99 ms |",
+        "|---|---|---|",
+        *(
+            f"| {name} | {latencies.p50_ms:.0f} | {latencies.p99_ms:.0f} |"
+            for name, latencies in short.items()
+        ),
+    ]
+    return "\n".join(lines)
+
+
+def _as_json(found: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "loads": [load.as_json() for load in found["loads"]],
+        "short": {name: latencies.as_json() for name, latencies in found["short"].items()},
+    }
+
+
+if __name__ == "__main__":
+    main()

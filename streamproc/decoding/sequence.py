@@ -1,0 +1,97 @@
+"""A sequence under way: its search, its place with each member, and who waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import numpy as np
+
+from streamproc.decoding.member import Place, Stepped, Strand
+from streamproc.decoding.model import FloatArray
+from streamproc.decoding.prompt import Lost, Outcome, Prompt
+from streamproc.decoding.search import Advance, Decoded
+from streamproc.errors import QuorumNotMet, WorkerFault
+
+
+class Sequence:
+    """One submission of a prompt.
+
+    gone: nobody waits for it any more; it leaves at the next step
+    """
+
+    def __init__(self, prompt: Prompt, reply: asyncio.Future[Outcome]) -> None:
+        self.prompt = prompt
+        self.reply = reply
+        self.gone = False
+        self._search = prompt.new_search()
+        self._places: dict[int, Place[Any]] = {}
+        self._logits: dict[int, FloatArray] = {}
+        self._lost: dict[int, Lost] = {}
+        self._advance = Advance(np.zeros(1, np.int64), np.zeros(1, np.int64))
+
+    def has(self, member: int) -> bool:
+        """Whether a member still takes part."""
+        return member in self._places
+
+    def strand(self, member: int) -> Strand[Any]:
+        """What a member has to step, as the last advance says."""
+        return Strand(self._places[member], self._advance.parents, self._advance.tokens)
+
+    def take(self, member: int, stepped: Stepped[Any] | Lost) -> None:
+        """What a member said; once it is lost it takes no further part."""
+        if isinstance(stepped, Stepped):
+            self._places[member] = stepped.place
+            self._logits[member] = stepped.logits
+        else:
+            self._places.pop(member, None)
+            self._logits.pop(member, None)
+            self._lost[member] = stepped
+
+    def advance(self) -> None:
+        """Go on by what the members said, or settle; called from a thread, one at a time."""
+        answered = sorted(self._logits)
+        scores = self.prompt.combine(
+            np.stack([self._logits[member] for member in answered]), answered
+        )
+        self._advance = self._search.advance(scores)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether its search has ended."""
+        return self._advance.is_done
+
+    def settle_shortage(self) -> bool:
+        """Whether too few members are left; whoever waits is then told so."""
+        left = len(self._logits)
+        if left >= max(1, self.prompt.needed_members):
+            return False
+        faults = [lost for lost in self._lost.values() if isinstance(lost, WorkerFault)]
+        if faults:
+            self.fail(faults[0])
+        elif not self.prompt.needed_members:
+            self._settle(None)
+        else:
+            reasons = "; ".join(str(lost) for lost in self._lost.values())
+            self.fail(
+                QuorumNotMet(
+                    f"{left} of {len(self.prompt.members)} members answered, "
+                    f"{self.prompt.needed_members} are needed: {reasons}"
+                )
+            )
+        return True
+
+    def settle(self) -> None:
+        """Hand out what its search found."""
+        self._settle(self._search.result())
+
+    def fail(self, error: BaseException) -> None:
+        """Tell whoever waits."""
+        self.gone = True
+        if not self.reply.done():
+            self.reply.set_exception(error)
+
+    def _settle(self, decoded: Decoded | None) -> None:
+        self.gone = True
+        if not self.reply.done():
+            self.reply.set_result(Outcome(decoded, dict(self._lost)))

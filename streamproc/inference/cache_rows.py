@@ -1,0 +1,110 @@
+"""Key-value caches of several sequences, a row each, padded so that no row feels its neighbours.
+
+A row's keys and values stand at the end of a block of columns, zeros before them, as many columns
+as the longest row beside it needs: a multiple of `BLOCK`. So a token's place, counted in blocks, is
+the same whatever stands beside its sequence; and a kernel that works on several columns at once, or
+adds up in blocks, adds the same numbers in the same order, and zeros. The multiple was measured:
+docs/decisions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Int64Array = NDArray[np.int64]
+
+BLOCK = 32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cache:
+    """What a call returned.
+
+    tensors: of every layer its keys and values, each (rows, heads, columns, size)
+    lengths: (rows,) how many of the columns, the last ones, are a row's own
+    """
+
+    tensors: tuple[NDArray[Any], ...]
+    lengths: Int64Array
+
+
+class Memory:
+    """Where a call's caches are laid out, used again from step to step.
+
+    Fresh memory of that size comes from the system page by page, which takes longer than copying.
+    """
+
+    def __init__(self) -> None:
+        self._buffers: dict[int, NDArray[Any]] = {}
+
+    def tensor(self, number: int, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+        """An array that holds anything; the last one of that number is no more."""
+        size = math.prod(shape)
+        buffer = self._buffers.get(number)
+        if buffer is None or len(buffer) < size:
+            buffer = self._buffers[number] = np.empty(size, dtype)
+        return buffer[:size].reshape(shape)
+
+
+@dataclass(frozen=True, slots=True)
+class CacheRows:
+    """Rows of one or several caches; nothing is copied until they are stepped."""
+
+    places: tuple[tuple[Cache, int], ...]
+
+    @classmethod
+    def of(cls, cache: Cache) -> CacheRows:
+        """All rows of a cache."""
+        return cls(tuple((cache, row) for row in range(len(cache.lengths))))
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @property
+    def lengths(self) -> Int64Array:
+        """(rows,) tokens that each row holds."""
+        return np.array([cache.lengths[row] for cache, row in self.places], np.int64)
+
+    def select(self, indices: Sequence[int]) -> CacheRows:
+        """These rows in this order."""
+        return CacheRows(tuple(self.places[index] for index in indices))
+
+    @staticmethod
+    def join(parts: Sequence[CacheRows]) -> CacheRows:
+        """All rows of all parts."""
+        return CacheRows(tuple(place for part in parts for place in part.places))
+
+    def padded(self, memory: Memory) -> list[NDArray[Any]]:
+        """Every layer's keys and values, each (rows, heads, columns, size), zeros before a row.
+
+        They lie in `memory`, and last until it is used again.
+        """
+        longest = int(self.lengths.max())
+        columns = -(-longest // BLOCK) * BLOCK
+        first = self.places[0][0]
+        made = []
+        for number, like in enumerate(first.tensors):
+            shape = (len(self), like.shape[1], columns, like.shape[3])
+            tensor = memory.tensor(number, shape, like.dtype)
+            for cache, source, target in self._runs():
+                own = int(cache.lengths[source].max())
+                there = cache.tensors[number]
+                tensor[target, :, : columns - own] = 0
+                tensor[target, :, columns - own :] = there[source, :, there.shape[2] - own :]
+            made.append(tensor)
+        return made
+
+    def _runs(self) -> Iterator[tuple[Cache, slice, slice]]:
+        """Rows that lie behind each other in one cache: which they are there, and here."""
+        numbered = enumerate(self.places)
+        for _, run in groupby(numbered, key=lambda at: (id(at[1][0]), at[1][1] - at[0])):
+            places = list(run)
+            target, (cache, source) = places[0]
+            yield cache, slice(source, source + len(places)), slice(target, target + len(places))

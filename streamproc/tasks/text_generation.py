@@ -1,0 +1,210 @@
+"""text-generation: a prompt continued by all members together; its next word included."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+from pydantic import Field, StringConstraints, model_validator
+
+from streamproc.chunking.tokens import Int64Array
+from streamproc.decoding.choosing import Choice, Sampling
+from streamproc.decoding.constraints import Constraints
+from streamproc.decoding.continuation import Continuation
+from streamproc.decoding.prompt import Outcome, Prompt
+from streamproc.decoding.search import Decoded
+from streamproc.decoding.stopping import StopStrings, cut_before
+from streamproc.ensembling.steps import StepStrategy
+from streamproc.messages.response import Coverage, MemberReport
+from streamproc.tasks.decoding_task import Architecture, DecodingJob, DecodingTask, combining
+from streamproc.tasks.profile import EnsembleProfile
+from streamproc.tasks.prompt_text import PromptText, Truncate
+from streamproc.tasks.task import Answer, Inputs, Params, validated
+
+# What a tokenizer needs to write a token as it would after the whole prompt.
+_CONTEXT_TOKENS = 8
+
+StopString = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+
+
+class PromptInputs(Inputs):
+    """text: what is continued; empty only where the tokenizer or the manifest has a start token."""
+
+    text: str
+
+
+class TextGenerationParams(Params):
+    """How a text goes on; names, defaults and formulas are transformers' but where said.
+
+    max_new_tokens: default: the manifest's, or what the model has room for behind the prompt
+    min_new_tokens: no end token before so many
+    do_sample: by lot instead of the likeliest token; temperature, top_k (default 50; 0: all),
+        top_p and seed are for it alone. Without a seed one is made of the prompt, so that a
+        request that comes twice gets the same answer
+    repetition_penalty, no_repeat_ngram_size: over prompt and continuation
+    stop: the text ends before the first of these strings
+    next_tokens: list so many of the likeliest first tokens, with the combined probabilities
+    truncate: which end to cut of a prompt that leaves no room; without it such a prompt is invalid
+    return_full_text: whether the result begins with the prompt (transformers does so by default)
+    combine: how members are combined at every step, instead of the manifest's way
+    return_members: each member's own continuation, at the cost of as many more generations
+    """
+
+    max_new_tokens: Annotated[int, Field(ge=1, le=1_048_576)] | None = None
+    min_new_tokens: Annotated[int, Field(ge=0, le=1_048_576)] = 0
+    do_sample: bool = False
+    temperature: Annotated[float, Field(ge=0.01, le=100, allow_inf_nan=False)] | None = None
+    top_k: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    repetition_penalty: Annotated[float, Field(ge=0.01, le=100, allow_inf_nan=False)] = 1.0
+    no_repeat_ngram_size: Annotated[int, Field(ge=0, le=1024)] = 0
+    stop: Annotated[tuple[StopString, ...], Field(max_length=16, strict=False)] = ()
+    next_tokens: Annotated[int, Field(ge=1, le=100)] | None = None
+    truncate: Truncate | None = None
+    return_full_text: bool = False
+    combine: StepStrategy | None = None
+
+    @model_validator(mode="after")
+    def _samples(self) -> TextGenerationParams:
+        for name in ("temperature", "top_k", "top_p", "seed"):
+            if not self.do_sample and getattr(self, name) is not None:
+                raise ValueError(f"{name} has a meaning only with do_sample: true")
+        return self
+
+
+class TextGenerationJob(DecodingJob):
+    """A prompt being continued: by the ensemble, and by each member alone where that is asked."""
+
+    def __init__(self, text: str, params: TextGenerationParams, profile: EnsembleProfile) -> None:
+        self.characters = len(text)
+        self._text = text
+        self._params = params
+        self._profile = profile
+        self._prompt = PromptText(np.empty(0, np.int64), 0, 0)
+        self._outcomes: list[Outcome] = []
+
+    def chunks(self) -> Iterator[Prompt]:
+        self._prompt = PromptText.read(
+            self._text, self._profile, self._params.max_new_tokens, self._params.truncate
+        )
+        everybody = tuple(range(len(self._profile.members)))
+        yield self._sequence(everybody, self._profile.needed_members)
+        if self._params.return_members:
+            for member in everybody:
+                yield self._sequence((member,), 0)
+
+    def add(self, chunk: Prompt, outputs: Outcome) -> None:
+        self._outcomes.append(outputs)
+
+    def answer(self) -> Answer:
+        together, *alone = self._outcomes
+        decoded = together.decoded
+        if decoded is None:
+            raise AssertionError("unreachable: an ensemble that needs no member")
+        results = [None if one.decoded is None else self._result(one.decoded) for one in alone]
+        return Answer(
+            result=self._result(decoded),
+            members=tuple(
+                MemberReport(
+                    member.name,
+                    member.version,
+                    together.status(index),
+                    results[index] if results else None,
+                )
+                for index, member in enumerate(self._profile.members)
+            ),
+            agreement=decoded.agreement,
+            entropy=decoded.entropy,
+            coverage=Coverage(
+                chunks=1,
+                characters=self.characters,
+                characters_covered=self._prompt.end - self._prompt.start,
+                truncated=self._prompt.end - self._prompt.start < self.characters,
+            ),
+        )
+
+    def _sequence(self, members: tuple[int, ...], needed_members: int) -> Prompt:
+        ids, new_tokens = self._prompt.ids, self._prompt.max_new_tokens
+        return Prompt(
+            ids,
+            self._search,
+            combining(self._profile, self._params.combine),
+            max_new_tokens=new_tokens,
+            members=members,
+            needed_members=needed_members,
+        )
+
+    def _search(self) -> Continuation:
+        params, decoding, ids = self._params, self._profile.decodes, self._prompt.ids
+        choice = Choice(
+            self._sampling(ids) if params.do_sample else None,
+            penalty=params.repetition_penalty,
+            constraints=Constraints(decoding.banned_tokens, params.no_repeat_ngram_size),
+            end_tokens=decoding.end_tokens,
+            min_new_tokens=params.min_new_tokens,
+        )
+        return Continuation(
+            ids,
+            choice,
+            max_new_tokens=self._prompt.max_new_tokens,
+            end_tokens=decoding.end_tokens,
+            stop=StopStrings(params.stop, self._profile.tokenizer.decode, ids.tolist()),
+            next_tokens=params.next_tokens or 0,
+        )
+
+    def _sampling(self, ids: Int64Array) -> Sampling:
+        params = self._params
+        seed = params.seed
+        if seed is None:
+            seed = int.from_bytes(hashlib.sha256(ids.tobytes()).digest()[:8], "big")
+        return Sampling(
+            seed,
+            temperature=1.0 if params.temperature is None else params.temperature,
+            top_k=50 if params.top_k is None else params.top_k,
+            top_p=1.0 if params.top_p is None else params.top_p,
+        )
+
+    def _result(self, decoded: Decoded) -> dict[str, Any]:
+        written = self._continuation(self._prompt.ids, decoded.tokens)
+        if decoded.finish_reason == "stop":
+            written = cut_before(written, self._params.stop)
+        result: dict[str, Any] = {
+            "generated_text": self._text + written if self._params.return_full_text else written,
+            "finish_reason": decoded.finish_reason,
+        }
+        if self._params.next_tokens is not None:
+            context = self._prompt.ids[-_CONTEXT_TOKENS:]
+            result["next_tokens"] = [
+                {
+                    "token": self._continuation(context, np.array([token])),
+                    "probability": probability,
+                }
+                for token, probability in decoded.next_tokens
+            ]
+        return result
+
+    def _continuation(self, before: Int64Array, tokens: Int64Array) -> str:
+        """The text of tokens where they stand: a tokenizer writes the first of a text otherwise."""
+        decode = self._profile.tokenizer.decode
+        return decode([*before.tolist(), *tokens.tolist()])[len(decode(before.tolist())) :]
+
+
+class TextGeneration(DecodingTask):
+    """Members are combined at every token; what they write depends on no other request."""
+
+    name: ClassVar[str] = "text-generation"
+    inputs: ClassVar[type[Inputs]] = PromptInputs
+    params: ClassVar[type[Params]] = TextGenerationParams
+    architecture: ClassVar[Architecture] = "decoder"
+
+    def begin(
+        self, inputs: Mapping[str, Any], params: Mapping[str, Any], profile: EnsembleProfile
+    ) -> TextGenerationJob:
+        return TextGenerationJob(
+            validated(PromptInputs, inputs).text,
+            validated(TextGenerationParams, params, "params"),
+            profile,
+        )

@@ -1,0 +1,214 @@
+"""translation: a text of any length, a sentence at a time, put together as the text was.
+
+A sentence is a sequence of its own, so that a book's sentences and those of other requests are
+decoded side by side. One longer than the members take is cut at a clause, a word or a token.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from streamproc.chunking.clauses import pieces
+from streamproc.chunking.sentences import Sentence, sentences
+from streamproc.decoding.beams import BeamOptions, BeamSearch
+from streamproc.decoding.constraints import Constraints
+from streamproc.decoding.model import Int64Array
+from streamproc.decoding.prompt import Outcome, Prompt
+from streamproc.decoding.search import Decoded
+from streamproc.ensembling.steps import StepStrategy
+from streamproc.errors import AnswerTooLarge, Invalid, ModelRefused
+from streamproc.messages.response import Coverage, MemberReport, MemberStatus
+from streamproc.tasks.decoding_task import Architecture, DecodingTask, combining
+from streamproc.tasks.profile import EnsembleProfile
+from streamproc.tasks.task import Answer, Inputs, Job, Params, validated
+from streamproc.tasks.translated_text import TranslatedText
+
+# No topic takes more; beyond this an answer is not put together any further.
+MAX_WRITTEN_CHARACTERS = 64 * 1024 * 1024
+
+_LINE_END = re.compile(r"\s*[\n\r\x0b\x0c\x85\u2028\u2029]\s*")
+
+
+class TranslationInputs(Inputs):
+    """text: what is translated; it may be empty."""
+
+    text: str
+
+
+class TranslationParams(Params):
+    """num_beams, length_penalty, max_new_tokens: instead of the manifest's, the last a sentence;
+    early_stopping, no_repeat_ngram_size: as in transformers' generate; combine: how members are
+    combined at every step, instead of the manifest's way."""
+
+    num_beams: Annotated[int, Field(ge=1, le=64)] | None = None
+    length_penalty: Annotated[float, Field(ge=-10, le=10, allow_inf_nan=False)] | None = None
+    early_stopping: bool = False
+    no_repeat_ngram_size: Annotated[int, Field(ge=0, le=100)] = 0
+    max_new_tokens: Annotated[int, Field(ge=1, le=1_048_576)] | None = None
+    combine: StepStrategy | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentencePrompt(Prompt):
+    """A sentence, or a piece of one, to be translated.
+
+    alone: the member that does so by itself, as its own result was asked for; None: all together
+    """
+
+    sentence: Sentence
+    alone: int | None
+
+
+class TranslationJob(Job[SentencePrompt, Outcome]):
+    """A text being translated."""
+
+    def __init__(self, text: str, params: TranslationParams, profile: EnsembleProfile) -> None:
+        self.characters = len(text)
+        self._text = text
+        self._profile = profile
+        decoding = profile.decodes
+        longest = params.max_new_tokens or min(decoding.max_new_tokens, decoding.max_tokens)
+        if longest > decoding.max_tokens:
+            raise Invalid(
+                "invalid request",
+                f"params.max_new_tokens: {longest}; {profile.name} writes {decoding.max_tokens} "
+                "tokens a sentence at most",
+            )
+        beams = params.num_beams or decoding.beams
+        self._options = BeamOptions(
+            beams=beams,
+            max_new_tokens=longest,
+            end_tokens=decoding.end_tokens,
+            length_penalty=decoding.length_penalty
+            if params.length_penalty is None
+            else params.length_penalty,
+            # With one beam that stops at its first end, beam search is greedy search.
+            early_stopping=params.early_stopping or beams == 1,
+            constraints=Constraints(
+                decoding.banned_tokens, params.no_repeat_ngram_size, decoding.forced_end_token
+            ),
+        )
+        if decoding.start_token is None:
+            raise ModelRefused(f"ensemble {profile.name}: decoding.start_token is needed")
+        self._begun = np.array([decoding.start_token], np.int64)
+        self._combine = combining(profile, params.combine)
+        self._alone = range(len(profile.members)) if params.return_members else range(0)
+        self._translation = TranslatedText(text)
+        self._members = {member: TranslatedText(text) for member in self._alone}
+        self._status: list[MemberStatus] = ["ok"] * len(profile.members)
+        self._chunks, self._written = 0, 0
+        self._steps, self._entropy, self._agreement = 0, 0.0, 0.0
+
+    def chunks(self) -> Iterator[SentencePrompt]:
+        tokenizer = self._profile.tokenizer
+        room = self._profile.window.max_tokens - tokenizer.frame.tokens
+
+        def token_ends(part: str) -> list[int]:
+            return [int(end) for end in tokenizer.encode(part).offsets[:, 1]]
+
+        for sentence in sentences(self._text):
+            for piece in pieces(self._text, sentence, token_ends, room):
+                ids = self._ids(self._text[piece.start : piece.end], room)
+                if len(ids):
+                    framed = np.concatenate((tokenizer.frame.before, ids, tokenizer.frame.after))
+                    yield self._prompt(framed, piece, None)
+                    for member in self._alone:
+                        yield self._prompt(framed, piece, member)
+
+    def add(self, chunk: SentencePrompt, outputs: Outcome) -> None:
+        """As every job; also raises AnswerTooLarge."""
+        for member in outputs.lost:
+            self._status[member] = outputs.status(member)
+        decoded = outputs.decoded
+        of = self._translation if chunk.alone is None else self._members[chunk.alone]
+        if decoded is None:
+            of.complete = False
+            return
+        written = self._profile.tokenizer.decode(decoded.tokens).strip()
+        self._written += len(written)
+        if self._written > MAX_WRITTEN_CHARACTERS:
+            raise AnswerTooLarge(
+                "answer too large",
+                f"more than {MAX_WRITTEN_CHARACTERS} characters were written by character "
+                f"{chunk.sentence.start} of {self.characters}; send the text in parts, or without "
+                "params.return_members",
+            )
+        of.add(chunk.sentence, written, finished=decoded.finish_reason == "stop")
+        if chunk.alone is None:
+            self._count(decoded)
+
+    def answer(self) -> Answer:
+        return Answer(
+            result=self._translation.result(),
+            members=tuple(
+                MemberReport(
+                    member.name,
+                    member.version,
+                    self._status[index],
+                    self._members[index].result()
+                    if index in self._members and self._members[index].complete
+                    else None,
+                )
+                for index, member in enumerate(self._profile.members)
+            ),
+            agreement=self._agreement / self._steps if self._steps else 1.0,
+            entropy=self._entropy / self._steps if self._steps else 0.0,
+            coverage=Coverage(
+                chunks=self._chunks,
+                characters=self.characters,
+                characters_covered=self.characters,
+                truncated=False,
+            ),
+        )
+
+    def _ids(self, piece: str, room: int) -> Int64Array:
+        """A piece's tokens, its line ends read as spaces."""
+        tokenizer = self._profile.tokenizer
+        ids = tokenizer.encode(_LINE_END.sub(" ", piece)).ids
+        # Text without the line ends may, rarely, have more tokens than the text they were found in.
+        return ids if len(ids) <= room else tokenizer.encode(piece).ids
+
+    def _prompt(self, ids: Int64Array, sentence: Sentence, alone: int | None) -> SentencePrompt:
+        return SentencePrompt(
+            ids=ids,
+            new_search=partial(BeamSearch, self._options, self._begun),
+            combine=self._combine,
+            max_new_tokens=self._options.max_new_tokens,
+            members=tuple(range(len(self._profile.members))) if alone is None else (alone,),
+            needed_members=self._profile.needed_members if alone is None else 0,
+            beams=self._options.beams,
+            sentence=sentence,
+            alone=alone,
+        )
+
+    def _count(self, decoded: Decoded) -> None:
+        steps = len(decoded.tokens) + 1
+        self._chunks += 1
+        self._steps += steps
+        self._entropy += decoded.entropy * steps
+        self._agreement += decoded.agreement * steps
+
+
+class Translation(DecodingTask):
+    """Every sentence of the text is translated; nothing is ever cut off."""
+
+    name: ClassVar[str] = "translation"
+    inputs: ClassVar[type[Inputs]] = TranslationInputs
+    params: ClassVar[type[Params]] = TranslationParams
+    architecture: ClassVar[Architecture] = "encoder-decoder"
+
+    def begin(
+        self, inputs: Mapping[str, Any], params: Mapping[str, Any], profile: EnsembleProfile
+    ) -> TranslationJob:
+        return TranslationJob(
+            validated(TranslationInputs, inputs).text,
+            validated(TranslationParams, params, "params"),
+            profile,
+        )

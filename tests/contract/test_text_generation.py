@@ -1,0 +1,155 @@
+"""text-generation through the whole pipeline: good requests, hostile ones, their schema."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import orjson
+import pytest
+from jsonschema import Draft202012Validator
+
+from streamproc.clock import SystemClock
+from streamproc.kafka.topics import load_topics
+from streamproc.pipeline import Pipeline
+from streamproc.settings import Settings
+from streamproc.testing import MemoryBroker, build_pipeline, build_record, build_route
+from streamproc.testing_decoding import build_decoding_engine, build_decoding_profile
+
+from .answers import HEADERS, assert_refused, only
+
+TASK = "text-generation"
+SCHEMA = Draft202012Validator(
+    json.loads(
+        (load_topics(Settings().topics_dir).folder / f"schemas/{TASK}.response.v1.json").read_text()
+    )
+)
+GOOD: dict[str, Any] = {"id": "good", "text": "the 👩‍👩‍👧‍👦 and e\u0301\r\n\tשלום 中"}
+
+
+@pytest.fixture
+def broker() -> MemoryBroker:
+    return MemoryBroker()
+
+
+@pytest.fixture
+def pipeline(broker: MemoryBroker) -> Pipeline:
+    return build_pipeline(
+        broker,
+        build_decoding_engine(build_decoding_profile(max_tokens=128)),
+        route=build_route(task=TASK),
+    )
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"next_tokens": 100, "return_members": True},
+        {"do_sample": True, "temperature": 0.01, "top_k": 1_000_000, "top_p": 1e-300},
+        {"do_sample": True, "temperature": 100, "seed": 2**63 - 1, "return_full_text": True},
+        {"repetition_penalty": 100, "no_repeat_ngram_size": 1, "min_new_tokens": 7},
+        {"stop": ["x" * 1024] * 16, "combine": "logit_mean", "truncate": "end"},
+    ],
+)
+async def test_an_answer_is_as_its_schema_says(
+    broker: MemoryBroker, pipeline: Pipeline, params: dict[str, Any]
+) -> None:
+    await pipeline(build_record({**GOOD, "params": params}))
+
+    response = only(broker.values("responses"))
+    SCHEMA.validate(response)
+    assert response["status"] == "ok"
+    assert response["coverage"]["characters_covered"] == len(GOOD["text"])
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"text": None}, "text"),
+        ({"text": ["a"]}, "text"),
+        ({"text": ""}, "text"),
+        ({"text": "x" * 100_000}, "text"),
+        ({"params": {"max_new_tokens": 0}}, "max_new_tokens"),
+        ({"params": {"max_new_tokens": -1}}, "max_new_tokens"),
+        ({"params": {"max_new_tokens": 10**18}}, "max_new_tokens"),
+        ({"params": {"max_new_tokens": 128}}, "max_new_tokens"),
+        ({"params": {"max_new_tokens": True}}, "max_new_tokens"),
+        ({"params": {"max_new_tokens": 1.5}}, "max_new_tokens"),
+        ({"params": {"do_sample": "yes"}}, "do_sample"),
+        ({"params": {"temperature": 0.5}}, "do_sample"),
+        ({"params": {"do_sample": True, "temperature": 0}}, "temperature"),
+        ({"params": {"do_sample": True, "temperature": -1}}, "temperature"),
+        ({"params": {"do_sample": True, "temperature": 1e308}}, "temperature"),
+        ({"params": {"do_sample": True, "temperature": "NaN"}}, "temperature"),
+        ({"params": {"do_sample": True, "top_k": -1}}, "top_k"),
+        ({"params": {"do_sample": True, "top_p": 0}}, "top_p"),
+        ({"params": {"do_sample": True, "top_p": 1.01}}, "top_p"),
+        ({"params": {"do_sample": True, "seed": -1}}, "seed"),
+        ({"params": {"do_sample": True, "seed": 2**63}}, "seed"),
+        ({"params": {"repetition_penalty": 0}}, "repetition_penalty"),
+        ({"params": {"no_repeat_ngram_size": 10**9}}, "no_repeat_ngram_size"),
+        ({"params": {"stop": ["x" * 900_000]}}, "stop"),
+        ({"params": {"stop": [""]}}, "stop"),
+        ({"params": {"stop": ["x"] * 17}}, "stop"),
+        ({"params": {"stop": "x"}}, "stop"),
+        ({"params": {"next_tokens": 101}}, "next_tokens"),
+        ({"params": {"next_tokens": 0}}, "next_tokens"),
+        ({"params": {"truncate": "middle"}}, "truncate"),
+        ({"params": {"truncate": True}}, "truncate"),
+        ({"params": {"combine": "vote"}}, "combine"),
+        ({"params": {"beams": 4}}, "beams"),
+    ],
+)
+async def test_a_hostile_request_is_refused_naming_the_field_and_its_neighbour_answered(
+    broker: MemoryBroker, pipeline: Pipeline, body: dict[str, Any], field: str
+) -> None:
+    record = build_record({"id": "bad", "text": "a", **body}, offset=7, headers=HEADERS)
+
+    async with asyncio.timeout(20):
+        await asyncio.gather(pipeline(record), pipeline(build_record(GOOD)))
+
+    answers = {answer["id"]: answer for answer in broker.values("responses")}
+    assert answers["good"]["status"] == "ok"
+    assert field in answers["bad"]["error"]["detail"]
+    assert len(answers["bad"]["error"]["detail"]) < 1000
+    broker.topics["responses"] = [
+        made for made in broker.topics["responses"] if b'"bad"' in (made.value or b"")
+    ]
+    assert_refused(broker, record, "invalid", "bad")
+
+
+async def test_the_same_request_gets_the_same_bytes_whatever_it_is_answered_beside(
+    broker: MemoryBroker, pipeline: Pipeline
+) -> None:
+    requests = [
+        {"id": f"{number}", "text": GOOD["text"][number:], "params": params}
+        for number, params in enumerate(
+            [{}, {"do_sample": True, "seed": 4}, {"do_sample": True}, {"next_tokens": 9}] * 3
+        )
+    ]
+    await asyncio.gather(*(pipeline(build_record(request)) for request in requests))
+    together = {one["id"]: orjson.dumps(one["result"]) for one in broker.values("responses")}
+    broker.topics.clear()
+
+    for request in reversed(requests):
+        await pipeline(build_record(request))
+
+    alone = {one["id"]: orjson.dumps(one["result"]) for one in broker.values("responses")}
+    assert alone == together
+
+
+async def test_a_deadline_that_passes_while_a_text_is_written_is_told(
+    broker: MemoryBroker,
+) -> None:
+    engine = build_decoding_engine(build_decoding_profile(max_tokens=100_000))
+    pipeline = build_pipeline(broker, engine, route=build_route(task=TASK))
+
+    long = {"max_new_tokens": 90_000, "min_new_tokens": 90_000}
+    endless = {**GOOD, "deadline_ms": 200, "params": long}
+    await pipeline(build_record(endless, timestamp_ms=SystemClock().now_ms()))
+
+    response = only(broker.values("responses"))
+    assert response["error"]["type"] == "deadline"
+    assert not broker.topics.get("dlq")

@@ -1,0 +1,97 @@
+"""What every way of combining members at a step has in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from streamproc.ensembling.combine import combine
+from streamproc.ensembling.labels import FloatArray
+from streamproc.ensembling.measures import agreement, entropy
+from streamproc.ensembling.steps import (
+    STEP_STRATEGIES,
+    StepStrategy,
+    combine_step,
+    sorted_sum,
+)
+
+ways = st.sampled_from(STEP_STRATEGIES)
+LOGITS = st.floats(-40, 40, width=32).map(float)
+
+
+@st.composite
+def voices(draw: Any) -> tuple[FloatArray, FloatArray]:
+    """Logits (members, rows, vocabulary), and weights (members,)."""
+    members, rows, vocabulary = (
+        draw(st.integers(1, 5)),
+        draw(st.integers(1, 3)),
+        draw(st.integers(2, 6)),
+    )
+    logits = draw(arrays.arrays(np.float64, (members, rows, vocabulary), elements=LOGITS))
+    weights = draw(arrays.arrays(np.float64, members, elements=st.floats(0.01, 10)))
+    return logits, weights
+
+
+@given(voices(), ways)
+def test_a_step_is_combined_as_a_chunk_would_be(
+    voices: tuple[FloatArray, FloatArray], way: StepStrategy
+) -> None:
+    logits, weights = voices
+    step = combine_step(way, logits, weights)
+
+    expected = combine(way, logits, weights)
+    np.testing.assert_allclose(np.exp(step.log_probabilities), expected, atol=1e-12)
+    for row in range(logits.shape[1]):
+        assert np.isclose(step.entropy[row], entropy(expected[row]), atol=1e-9)
+        shares = np.ones_like(weights) if way != "weighted" else weights
+        chosen = int(step.log_probabilities[row].argmax())
+        assert np.isclose(step.agreement[row], agreement(logits[:, row], shares, chosen))
+
+
+@given(voices(), ways, st.randoms(use_true_random=False))
+def test_any_order_of_members_gives_the_same_bits(
+    voices: tuple[FloatArray, FloatArray], way: StepStrategy, random: Any
+) -> None:
+    logits, weights = voices
+    order = list(range(len(weights)))
+    random.shuffle(order)
+
+    one, other = combine_step(way, *voices), combine_step(way, logits[order], weights[order])
+
+    for name in ("log_probabilities", "log_normaliser", "entropy", "agreement"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+
+
+@given(voices(), ways)
+def test_one_member_has_its_own_logits_back(
+    voices: tuple[FloatArray, FloatArray], way: StepStrategy
+) -> None:
+    logits, weights = voices[0][:1], voices[1][:1]
+
+    step = combine_step(way, logits, weights)
+
+    np.testing.assert_allclose(
+        step.log_probabilities + step.log_normaliser[:, None], logits[0], atol=1e-9
+    )
+
+
+@given(voices())
+def test_the_mean_of_logits_has_their_mean_scale(voices: tuple[FloatArray, FloatArray]) -> None:
+    step = combine_step("logit_mean", *voices)
+
+    np.testing.assert_allclose(
+        step.log_probabilities + step.log_normaliser[:, None], voices[0].mean(axis=0), atol=1e-9
+    )
+
+
+@given(arrays.arrays(np.float64, st.tuples(st.integers(1, 9), st.integers(1, 4)), elements=LOGITS))
+def test_a_sorted_sum_adds_from_the_smallest_up(terms: FloatArray) -> None:
+    expected = np.zeros(terms.shape[1])
+    for row in np.sort(terms, axis=0):
+        expected = expected + row
+
+    np.testing.assert_array_equal(sorted_sum(list(terms)), expected)

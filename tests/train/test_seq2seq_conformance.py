@@ -1,0 +1,153 @@
+"""Greedy and beam search over exported encoder-decoders write what transformers' generate does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from streamproc.decoding.beams import BeamOptions, BeamSearch
+from streamproc.decoding.constraints import Constraints
+from streamproc.decoding.model import FloatArray, Int64Array
+from streamproc.decoding.search import StepScores
+from streamproc.inference.providers import CPU, Provider
+from streamproc.inference.seq2seq import Seq2SeqModel
+from streamproc.inference.session import new_call
+
+from .seq2seq_models import KINDS, VOCABULARY, build_seq2seq, export_seq2seq
+
+pytestmark = pytest.mark.train
+pytest.importorskip("optimum.onnxruntime")
+
+SOURCES = 8
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A model of transformers', the same as a member, and end tokens."""
+    folder: Path = tmp_path_factory.mktemp(request.param)
+    torch_model = build_seq2seq(request.param)
+    export_seq2seq(torch_model, folder)
+    member = Seq2SeqModel(
+        request.param,
+        (folder / "encoder_model.onnx").read_bytes(),
+        (folder / "decoder_model_merged.onnx").read_bytes(),
+        torch_model.config.decoder_start_token_id,
+        Provider(CPU),
+    )
+    return torch_model, member, more_ends(torch_model)
+
+
+def more_ends(torch_model: Any) -> tuple[int, ...]:
+    """End tokens beside the model's own, which random weights hardly ever come upon."""
+    import torch
+
+    begun = [torch_model.generate(torch.from_numpy(s)[None], max_new_tokens=8) for s in sources()]
+    return tuple({text[0].tolist()[:at][-1] for at, text in enumerate(begun[:4], start=5)})
+
+
+def sources() -> list[Int64Array]:
+    random = np.random.default_rng(5)
+    return [
+        np.asarray(random.integers(3, VOCABULARY - 1, random.integers(1, 70)), np.int64)
+        for _ in range(SOURCES)
+    ]
+
+
+def log_softmax(logits: FloatArray) -> FloatArray:
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
+
+
+def written(member: Seq2SeqModel, search: BeamSearch, source: Int64Array) -> list[int]:
+    """What a search writes over one member, alone."""
+    logits, rows = member.start(source, new_call())
+    logits = logits[None]
+    while True:
+        nothing = np.zeros(len(logits))
+        advance = search.advance(StepScores(log_softmax(logits), nothing, nothing))
+        if advance.is_done:
+            return [int(token) for token in search.result().tokens]
+        rows = member.select(rows, advance.parents.tolist())
+        logits, rows = member.step(rows, advance.tokens, new_call())
+
+
+@pytest.mark.parametrize(
+    ("beams", "how"),
+    [
+        (1, {}),
+        (1, {"no_repeat_ngram_size": 2}),
+        (4, {}),
+        (4, {"early_stopping": True}),
+        (4, {"length_penalty": 2.0, "no_repeat_ngram_size": 3}),
+        (3, {"length_penalty": -0.5, "no_repeat_ngram_size": 1}),
+    ],
+)
+def test_search_writes_what_generate_does(pair: Any, beams: int, how: dict[str, Any]) -> None:
+    import torch
+
+    torch_model, member, ends = pair
+    config = torch_model.generation_config
+    options = BeamOptions(
+        beams=beams,
+        max_new_tokens=24,
+        end_tokens=(config.eos_token_id, *ends),
+        length_penalty=how.get("length_penalty", 1.0),
+        early_stopping=beams == 1 or how.get("early_stopping", False),
+        constraints=Constraints(
+            tuple(token for (token,) in config.bad_words_ids or ()),
+            how.get("no_repeat_ngram_size", 0),
+            config.forced_eos_token_id,
+        ),
+    )
+    texts = set()
+    for source in sources():
+        theirs = torch_model.generate(
+            torch.from_numpy(source)[None],
+            max_new_tokens=options.max_new_tokens,
+            do_sample=False,
+            num_beams=beams,
+            eos_token_id=list(options.end_tokens),
+            **how,
+        )[0].tolist()
+        search = BeamSearch(options, np.array(theirs[:1], np.int64))
+        ours = written(member, search, source)
+        theirs = theirs[1:-1] if theirs[-1] in options.end_tokens else theirs[1:]
+        assert ours == theirs
+        texts.add(tuple(ours))
+    assert len(texts) > 1, "one text for all sources shows little"
+
+
+def test_a_row_gets_the_same_scores_to_the_bit_whatever_it_is_stepped_beside(pair: Any) -> None:
+    _, member, _ = pair
+    random = np.random.default_rng(1)
+    started = [member.start(source, new_call())[1] for source in sources()]
+    tokens = np.asarray(random.integers(3, VOCABULARY - 1, (3, len(started))), np.int64)
+
+    alone = []
+    for row, first in enumerate(started):
+        rows = first
+        for step in range(3):
+            logits, rows = member.step(rows, tokens[step, row : row + 1], new_call())
+        alone.append(logits[0])
+    # Every other one is a step ahead of the rest, and half of them leave on the way.
+    ahead = member.join(started[::2])
+    _, ahead = member.step(ahead, tokens[0, ::2], new_call())
+    together = member.join([member.join(started[1::2]), ahead])
+    order = [*range(1, len(started), 2), *range(0, len(started), 2)]
+    steps = np.array(
+        [[0 if row % 2 else 1 for row in order], [1 if row % 2 else 2 for row in order]]
+    )
+    for step in steps:
+        logits, together = member.step(together, tokens[step, order], new_call())
+    left = [at for at, row in enumerate(order) if row % 2][::2][::-1]
+    kept = [order[at] for at in left]
+    last, _ = member.step(member.select(together, left), tokens[2, kept], new_call())
+
+    for at, row in enumerate(order):
+        if row % 2 == 0:
+            assert np.array_equal(logits[at], alone[row])
+    for at, row in enumerate(kept):
+        assert np.array_equal(last[at], alone[row])

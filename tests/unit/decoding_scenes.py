@@ -1,0 +1,136 @@
+"""What the decoding loop is tested with: members that can be told to fail, prompts, submissions."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import numpy as np
+
+from streamproc.clock import SystemClock, Timed
+from streamproc.decoding.choosing import Choice
+from streamproc.decoding.continuation import Continuation
+from streamproc.decoding.loop import DecodingLoop
+from streamproc.decoding.member import Member
+from streamproc.decoding.model import FloatArray
+from streamproc.decoding.prompt import Outcome, Prompt
+from streamproc.decoding.room import RoomLimits
+from streamproc.decoding.search import StepScores
+from streamproc.decoding.stopping import StopStrings
+from streamproc.ensembling.steps import combine_step
+from streamproc.inference.executor import ModelExecutor
+from streamproc.inference.session import new_call
+from streamproc.messages.lane import Lane
+from streamproc.testing_decoding import Histories, ScriptedStepModel
+
+VOCABULARY = 50
+CANARY, POISON = 1, 49
+
+
+def combine(logits: FloatArray, answered: Sequence[int]) -> StepScores:
+    step = combine_step("mean", logits, np.ones(len(answered)))
+    return StepScores(step.log_probabilities, step.entropy, step.agreement, step.log_normaliser)
+
+
+def prompt(
+    *ids: int,
+    new: int = 5,
+    members: int = 1,
+    needed: int | None = None,
+    choice: Callable[[], Choice] = Choice,
+) -> Prompt:
+    """A prompt that is continued greedily by so many tokens."""
+    tokens = np.array(ids, np.int64)
+
+    def search() -> Continuation:
+        return Continuation(
+            tokens,
+            choice(),
+            max_new_tokens=new,
+            end_tokens=(),
+            stop=StopStrings((), lambda _: "", ()),
+        )
+
+    return Prompt(
+        tokens,
+        search,
+        combine,
+        max_new_tokens=new,
+        members=tuple(range(members)),
+        needed_members=members if needed is None else needed,
+    )
+
+
+class Recorder:
+    """What `before` is given to: notes the first tokens of each call's rows, then does as told."""
+
+    def __init__(self, then: Callable[[Histories], None] = lambda _: None) -> None:
+        self.calls: list[list[int]] = []
+        self.then = then
+
+    def __call__(self, rows: Histories) -> None:
+        self.calls.append([row[0] for row in rows])
+        self.then(rows)
+
+
+class Gate:
+    """Lets calls through once it is opened; a call that comes before waits."""
+
+    def __init__(self) -> None:
+        self.reached = threading.Event()
+        self._open = threading.Event()
+
+    def __call__(self, _: Histories) -> None:
+        self.reached.set()
+        assert self._open.wait(20)
+
+    def open(self) -> None:
+        self._open.set()
+
+
+@asynccontextmanager
+async def decoding(
+    *models: ScriptedStepModel,
+    limits: RoomLimits | None = None,
+    call_timeout_s: float = 30.0,
+    threads: int = 3,
+    join_every: int = 1,
+) -> AsyncIterator[DecodingLoop]:
+    """A loop over these members; closed at the end, so that nothing may hang."""
+    executor = ModelExecutor(threads)
+    members: list[Member[Any]] = [
+        Member(
+            model,
+            executor.run,
+            call_timeout_s=call_timeout_s,
+            canary=np.array([CANARY], np.int64),
+            new_call=new_call,
+        )
+        for model in models
+    ]
+    loop = DecodingLoop(members, limits or RoomLimits(), SystemClock(), join_every=join_every)
+    try:
+        yield loop
+        await asyncio.wait_for(loop.close(), 20)
+    finally:
+        executor.close()
+
+
+def submitted(
+    loop: DecodingLoop, item: Prompt, lane: Lane = Lane.INTERACTIVE
+) -> asyncio.Task[Timed[Outcome]]:
+    return asyncio.create_task(loop.submit(item, len(item), lane))
+
+
+async def outcomes(loop: DecodingLoop, *items: Prompt) -> list[Outcome]:
+    """What becomes of prompts submitted at once."""
+    timed = await asyncio.gather(*(submitted(loop, item) for item in items))
+    return [one.result for one in timed]
+
+
+def written(outcome: Outcome) -> list[int]:
+    assert outcome.decoded is not None
+    return list(outcome.decoded.tokens.tolist())
