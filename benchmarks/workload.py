@@ -78,7 +78,7 @@ def load_members(
         provider = choose_provider(device)
         sessions = load_sessions(stored, task, provider)
         for session in sessions:
-            try_out(session, profile, invariant=False)
+            try_out(session, task, profile, invariant=False)
     except (ModelRefused, SettingsError) as reason:
         raise DeviceUnusable(str(reason)) from None
     return profile, sessions, provider

@@ -10,11 +10,11 @@ import structlog
 
 from streamproc.batching.batcher import Batcher
 from streamproc.chunking.tokens import TextTokenizer
-from streamproc.chunking.windows import Chunk, Window, windows
+from streamproc.chunking.windows import Chunk, Window
 from streamproc.decoders import load_decoding_engine
 from streamproc.engine import Engine
 from streamproc.ensembling.labels import LabelMap
-from streamproc.errors import ModelRefused, StreamprocError
+from streamproc.errors import Invalid, ModelRefused, StreamprocError
 from streamproc.inference.fan_out import FanOut
 from streamproc.inference.outputs import Batch, Int64Array, MemberOutput, ModelInput
 from streamproc.inference.providers import CPU, Provider
@@ -49,6 +49,11 @@ def load_profile(stored: StoredEnsemble, task: Task) -> EnsembleProfile:
         wanted = "at least two labels" if task.labelled else "no labels"
         raise ModelRefused(
             f"ensemble {manifest.name}: {task.name} wants {wanted}; found {list(manifest.labels)}"
+        )
+    if manifest.combine.strategy not in task.strategies:
+        raise ModelRefused(
+            f"ensemble {manifest.name}: members of {task.name} are combined by "
+            f"{', '.join(task.strategies)}; found {manifest.combine.strategy}"
         )
     return EnsembleProfile(
         name=manifest.name,
@@ -92,7 +97,7 @@ def load_engine(
         raise ModelRefused(f"ensemble {profile.name}: {task.name} has no way to run its members")
     sessions = load_sessions(stored, task, provider)
     for session in sessions:
-        try_out(session, profile, invariant=provider.name == CPU)
+        try_out(session, task, profile, invariant=provider.name == CPU)
     return assemble_engine(task, profile, sessions, surroundings)
 
 
@@ -104,15 +109,12 @@ def assemble_engine(
 ) -> Engine:
     """An engine of a profile and the sessions of its members, in the profile's order."""
     metrics = surroundings.metrics
-    canary = next(
-        windows(profile.tokenizer.stream("ok"), profile.tokenizer.frame, profile.window, 2)
-    )
     fan_out = FanOut(
         sessions,
         surroundings.executor,
         needed_members=profile.needed_members,
         call_timeout_s=surroundings.call_timeout_s,
-        canary=canary,
+        canary=_sample_chunk(task, profile, words=1),
     )
     tokens = metrics.tokens.labels(profile.name, "content")
     padded = metrics.tokens.labels(profile.name, "padded")
@@ -130,13 +132,16 @@ def assemble_engine(
     return Engine(task, profile, batcher, surroundings.max_document_chunks)
 
 
-def try_out(session: Session, profile: EnsembleProfile, *, invariant: bool) -> None:
+def try_out(
+    session: Session, task: ScoringTask, profile: EnsembleProfile, *, invariant: bool
+) -> None:
     """Run a member on the longest window, and on the highest token id, alone and in a batch.
 
     invariant: also refuse a model whose scores for a text depend on its neighbours in the batch
     Raises ModelRefused.
     """
-    long, short = _probe(profile, profile.window.max_tokens), _probe(profile, 5)
+    long = _probe(task, profile, words=profile.window.max_tokens)
+    short = _probe(task, profile, words=1)
     try:
         alone = session.run(Batch.pad([short]), new_call())[0]
         together = session.run(Batch.pad([long, short]), new_call())[1]
@@ -155,10 +160,21 @@ def try_out(session: Session, profile: EnsembleProfile, *, invariant: bool) -> N
     log.debug("member tried out", member=session.name, batch_difference=difference)
 
 
-def _probe(profile: EnsembleProfile, tokens: int) -> ModelInput:
-    frame = profile.tokenizer.frame
-    room = max(1, tokens - frame.tokens)
-    # Spread over the whole vocabulary, its last id included.
-    body = np.linspace(profile.tokenizer.vocabulary_size - 1, 0, room).astype(np.int64)
-    ids = np.concatenate((frame.before, body, frame.after))
-    return _Probe(ids, np.full(len(ids), frame.type_id, np.int64))
+def _probe(task: ScoringTask, profile: EnsembleProfile, words: int) -> ModelInput:
+    chunk = _sample_chunk(task, profile, words)
+    # The text's tokens spread over the whole vocabulary, its last id included; the task's special
+    # tokens and token types stay.
+    ids, text = chunk.ids.copy(), chunk.offsets[:, 1] > 0
+    ids[text] = np.linspace(profile.tokenizer.vocabulary_size - 1, 0, int(text.sum()))
+    return _Probe(ids, chunk.type_ids)
+
+
+def _sample_chunk(task: ScoringTask, profile: EnsembleProfile, words: int) -> Chunk:
+    """The first window of a text of so many short words, as the task itself makes it."""
+    try:
+        chunk: Chunk = next(task.begin(task.sample(words), {}, profile).chunks())
+    except Invalid as reason:
+        raise ModelRefused(
+            f"ensemble {profile.name}: its windows are too short for {task.name}: {reason.detail}"
+        ) from None
+    return chunk

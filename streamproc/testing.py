@@ -59,7 +59,9 @@ def tokenizer_json(words: Sequence[str] = WORDS) -> bytes:
     tokenizer.normalizer = BertNormalizer()
     tokenizer.pre_tokenizer = BertPreTokenizer()
     tokenizer.post_processor = TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
     )
     return tokenizer.to_str().encode()  # type: ignore[no-any-return]
 
@@ -134,14 +136,21 @@ def build_profile(
     max_tokens: int = 16,
     overlap_tokens: int = 4,
 ) -> EnsembleProfile:
-    """An ensemble called "tiny"."""
+    """An ensemble called "tiny"; labels: none for a task without."""
     known = member_labels or {}
     return EnsembleProfile(
         name="tiny",
         digest="0" * 64,
         labels=tuple(labels),
         members=tuple(
-            MemberProfile(name, "1", 1.0, LabelMap.between(name, known.get(name, labels), labels))
+            MemberProfile(
+                name,
+                "1",
+                1.0,
+                LabelMap.between(name, known.get(name, labels), labels)
+                if labels
+                else LabelMap.none(),
+            )
             for name in members
         ),
         strategy=strategy,
@@ -193,7 +202,7 @@ def build_engine(
         or [
             ScriptedSession(
                 member.name,
-                member.labels.outputs,
+                member.labels.outputs or len(scoring.signature(0).outputs),
                 per_token=scoring.signature(member.labels.outputs).per_token,
             )
             for member in profile.members

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Self
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
+from streamproc.chunking.pair_frame import PairFrame
 from streamproc.chunking.segments import segments
 from streamproc.errors import ModelRefused
 
@@ -29,6 +32,38 @@ class Tokens:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def part(self, place: slice) -> Self:
+        """Some of the tokens."""
+        return replace(self, ids=self.ids[place], offsets=self.offsets[place])
+
+    def joined(self, after: Self) -> Self:
+        """These tokens and those `after` them."""
+        ids, offsets = (self.ids, after.ids), (self.offsets, after.offsets)
+        return replace(self, ids=np.concatenate(ids), offsets=np.concatenate(offsets))
+
+
+@dataclass(frozen=True, slots=True)
+class WordTokens(Tokens):
+    """Tokens that know the word they are of: what the tokenizer's pre-tokenizer cuts a text into.
+
+    words: (tokens, 2) int64, first and one past the last character of each token's whole word
+    """
+
+    words: Int64Array
+
+    def part(self, place: slice) -> Self:
+        ids, offsets, words = self.ids[place], self.offsets[place], self.words[place]
+        return replace(self, ids=ids, offsets=offsets, words=words)
+
+    def joined(self, after: Self) -> Self:
+        ids, offsets = (self.ids, after.ids), (self.offsets, after.offsets)
+        return replace(
+            self,
+            ids=np.concatenate(ids),
+            offsets=np.concatenate(offsets),
+            words=np.concatenate((self.words, after.words)),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,27 +112,58 @@ class TextTokenizer:
         """A token as the vocabulary writes it; empty where there is none of that id."""
         return self._tokenizer.id_to_token(token) or ""
 
+    @cached_property
+    def pair_frame(self) -> PairFrame:
+        """What stands around a pair of texts; raises ModelRefused where pairs are not encoded."""
+        return PairFrame.of(self._tokenizer.encode("a", "a"))
+
     def stream(self, text: str) -> Iterator[Tokens]:
         """The tokens of `text` in order, a segment at a time."""
-        for start, end in segments(text):
-            encoding = self._tokenizer.encode(text[start:end], add_special_tokens=False)
-            offsets = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
-            yield Tokens(np.array(encoding.ids, dtype=np.int64), offsets + start)
+        for start, encoding in self._encodings(text):
+            yield Tokens(_ids(encoding), _offsets(encoding) + start)
+
+    def word_stream(self, text: str) -> Iterator[WordTokens]:
+        """The same, each token with its word."""
+        for start, encoding in self._encodings(text):
+            offsets = _offsets(encoding) + start
+            yield WordTokens(_ids(encoding), offsets, _words(encoding, offsets))
 
     def encode(self, text: str) -> Tokens:
         """The tokens of a short text, all at once."""
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
-        offsets = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
-        return Tokens(np.array(encoding.ids, dtype=np.int64), offsets)
+        return Tokens(_ids(encoding), _offsets(encoding))
 
     def decode(self, ids: Int64Array | Sequence[int]) -> str:
         """The text of tokens, special ones left out; ids that it does not know make no text."""
         return str(self._tokenizer.decode(np.asarray(ids).tolist(), skip_special_tokens=True))
 
+    def _encodings(self, text: str) -> Iterator[tuple[int, Encoding]]:
+        for start, end in segments(text):
+            yield start, self._tokenizer.encode(text[start:end], add_special_tokens=False)
+
+
+def _ids(encoding: Encoding) -> Int64Array:
+    return np.array(encoding.ids, dtype=np.int64)
+
+
+def _offsets(encoding: Encoding) -> Int64Array:
+    return np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
+
+
+def _words(encoding: Encoding, offsets: Int64Array) -> Int64Array:
+    numbers = encoding.word_ids
+    if not numbers or None in numbers:
+        # A token of no word stands for itself.
+        return offsets
+    begins = np.flatnonzero(np.diff(np.array(numbers, np.int64), prepend=-1))
+    lengths = np.diff(begins, append=len(numbers))
+    spans = np.stack((offsets[begins, 0], offsets[begins + lengths - 1, 1]), axis=-1)
+    return np.repeat(spans, lengths, axis=0)
+
 
 def _frame(encoding: Encoding) -> Frame:
     special = encoding.special_tokens_mask
-    ids = np.array(encoding.ids, dtype=np.int64)
+    ids = _ids(encoding)
     text = [index for index, mask in enumerate(special) if not mask]
     if not text:
         raise ModelRefused("the tokenizer makes nothing but special tokens of the text 'a'")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from streamproc.chunking.tokens import Frame, Int64Array, Tokens
 from streamproc.errors import ModelRefused
+
+Run = TypeVar("Run", bound=Tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,20 @@ class Chunk:
         return len(self.ids)
 
 
+@dataclass(frozen=True, slots=True)
+class Cut(Generic[Run]):
+    """One window's run of tokens.
+
+    start, end: the characters it passes over; one cut's follow the last one's without a gap
+    """
+
+    index: int
+    tokens: Run
+    start: int
+    end: int
+    is_last: bool
+
+
 def windows(
     stream: Iterable[Tokens], frame: Frame, window: Window, characters: int
 ) -> Iterator[Chunk]:
@@ -53,49 +70,54 @@ def windows(
     Raises ModelRefused when the window leaves no room between special tokens and overlap.
     """
     room = window.max_tokens - frame.tokens
-    step = room - window.overlap_tokens
-    if step < 1:
+    if room <= window.overlap_tokens:
         raise ModelRefused(
             f"a window of {window.max_tokens} tokens has no room beside {frame.tokens} special "
             f"tokens and an overlap of {window.overlap_tokens}"
         )
-    index, covered = 0, 0
-    ids, offsets = np.empty(0, np.int64), np.empty((0, 2), np.int64)
+    nothing = Tokens(np.empty(0, np.int64), np.empty((0, 2), np.int64))
+    for cut in cuts(stream, nothing, room, window.overlap_tokens, characters):
+        yield _framed(cut, frame)
+
+
+def cuts(
+    stream: Iterable[Run], nothing: Run, room: int, overlap: int, characters: int
+) -> Iterator[Cut[Run]]:
+    """Runs of at most `room` tokens, of which each sees the last `overlap` of the one before.
+
+    nothing: no tokens
+    overlap: less than `room`, wherever a second cut is asked for
+    """
+    index, covered, held = 0, 0, nothing
     for tokens in stream:
-        ids = np.concatenate((ids, tokens.ids)) if len(ids) else tokens.ids
-        offsets = np.concatenate((offsets, tokens.offsets)) if len(offsets) else tokens.offsets
+        held = held.joined(tokens) if len(held) else tokens
         first = 0
         # A window that the stream just fills waits: it may be the last, which takes the rest.
-        while len(ids) - first > room:
-            part = slice(first, first + room)
-            chunk = _framed(index, ids[part], offsets[part], frame, covered, None)
-            yield chunk
-            index, covered, first = index + 1, chunk.end, first + step
-        ids, offsets = ids[first:], offsets[first:]
-    yield _framed(index, ids, offsets, frame, covered, characters)
+        while len(held) - first > room:
+            run = held.part(slice(first, first + room))
+            end = int(run.offsets[-1, 1])
+            yield Cut(index, run, _start(run, covered), end, is_last=False)
+            index, covered, first = index + 1, end, first + room - overlap
+        held = held.part(slice(first, None))
+    yield Cut(index, held, _start(held, covered), characters, is_last=True)
 
 
-def _framed(
-    index: int,
-    ids: Int64Array,
-    offsets: Int64Array,
-    frame: Frame,
-    covered: int,
-    characters: int | None,
-) -> Chunk:
-    """One chunk; `covered` is where the last one ended, `characters` is given to the last."""
-    framed = np.concatenate((frame.before, ids, frame.after))
-    framed_offsets = np.zeros((len(framed), 2), np.int64)
-    framed_offsets[len(frame.before) : len(frame.before) + len(ids)] = offsets
-    overlap_start = int(offsets[0, 0]) if len(offsets) else covered
+def _start(run: Tokens, covered: int) -> int:
+    # Whitespace and dropped characters before the first new token belong to this cut.
+    return min(int(run.offsets[0, 0]), covered) if len(run) else covered
+
+
+def _framed(cut: Cut[Tokens], frame: Frame) -> Chunk:
+    framed = np.concatenate((frame.before, cut.tokens.ids, frame.after))
+    offsets = np.zeros((len(framed), 2), np.int64)
+    offsets[len(frame.before) : len(frame.before) + len(cut.tokens)] = cut.tokens.offsets
     return Chunk(
-        index=index,
+        index=cut.index,
         ids=framed,
         type_ids=np.full(len(framed), frame.type_id, np.int64),
-        offsets=framed_offsets,
-        # Whitespace and dropped characters before the first new token belong to this chunk.
-        start=min(overlap_start, covered),
-        end=int(offsets[-1, 1]) if characters is None else characters,
-        content_tokens=len(ids),
-        is_last=characters is not None,
+        offsets=offsets,
+        start=cut.start,
+        end=cut.end,
+        content_tokens=len(cut.tokens),
+        is_last=cut.is_last,
     )

@@ -20,6 +20,7 @@ from streamproc.messages.outgoing import as_json
 from streamproc.messages.record import Record
 from streamproc.messages.request import read_request
 from streamproc.settings import Settings
+from streamproc.tasks.catalogue import task_named
 
 FLAGS = (
     "models_dir",
@@ -73,6 +74,8 @@ async def _run(
             return as_json(response)
 
         try:
-            await write_answers(ask_each(read_rows(file, form), ask, outstanding), output)
+            await write_answers(
+                ask_each(read_rows(file, form, task_named(task)), ask, outstanding), output
+            )
         except WorkerFault as fault:
             raise OperatorError(f"the models can't run: {fault}") from None

@@ -20,6 +20,7 @@ from streamproc.kafka.topics import load_topics
 from streamproc.logs import configure_logging
 from streamproc.messages.lane import Lane
 from streamproc.settings import Settings
+from streamproc.tasks.catalogue import task_named
 
 
 class LaneName(StrEnum):
@@ -55,7 +56,8 @@ def submit(
         answer_timeout_s=timeout_s,
         limits=catalogue.limits(settings),
     )
-    asyncio.run(_submit(client, read_rows(file, form), ensemble, outstanding, output))
+    rows = read_rows(file, form, task_named(task))
+    asyncio.run(_submit(client, rows, ensemble, outstanding, output))
 
 
 async def _submit(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from streamproc.errors import SettingsError
 from streamproc.tasks.decoding_task import DecodingTask
+from streamproc.tasks.question_answering import QuestionAnswering
 from streamproc.tasks.task import ScoringTask, Task
 from streamproc.tasks.text_classification import TextClassification
 from streamproc.tasks.text_generation import TextGeneration
@@ -12,7 +13,13 @@ from streamproc.tasks.translation import Translation
 
 TASKS: dict[str, Task] = {
     task.name: task
-    for task in (TextClassification(), TokenClassification(), Translation(), TextGeneration())
+    for task in (
+        TextClassification(),
+        TokenClassification(),
+        QuestionAnswering(),
+        Translation(),
+        TextGeneration(),
+    )
 }
 
 

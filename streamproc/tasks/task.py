@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from streamproc.chunking.windows import Chunk
+from streamproc.ensembling.combine import STRATEGIES, Strategy
 from streamproc.errors import Invalid, QuorumNotMet
 from streamproc.inference.outputs import MemberOutput
 from streamproc.inference.session import Signature
@@ -52,6 +53,8 @@ class Job(ABC, Generic[ChunkT, OutputsT]):
     """One request under way: it makes chunks, takes what members said of each, and answers.
 
     A chunk's length is what it costs a model, in tokens.
+
+    characters: of all text that its chunks are made from
     """
 
     characters: int
@@ -79,12 +82,14 @@ class Task(ABC):
     """A kind of question; without state, so one instance serves all requests.
 
     labelled: whether an ensemble for it has labels
+    strategies: the ways of combining members that mean something for it
     """
 
     name: ClassVar[str]
     inputs: ClassVar[type[Inputs]]
     params: ClassVar[type[Params]]
     labelled: ClassVar[bool] = False
+    strategies: ClassVar[tuple[Strategy, ...]] = STRATEGIES
 
     @abstractmethod
     def begin(
@@ -99,6 +104,10 @@ class ScoringTask(Task):
     @abstractmethod
     def signature(self, labels: int) -> Signature:
         """What a member's model must look like; labels: how many its manifest lists."""
+
+    def sample(self, words: int) -> dict[str, Any]:
+        """A request's own fields, to try a member out with: a text of so many short words."""
+        return {"text": "ok " * words}
 
 
 def validated(model: type[Model], values: Mapping[str, Any], within: str = "") -> Model:

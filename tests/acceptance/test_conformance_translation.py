@@ -8,7 +8,7 @@ import pytest
 
 from tests.train.seq2seq_models import KINDS
 
-from .conformance_translation import differing, our_answers
+from .conformance_translation import compare, our_answers
 from .translated_book import keeps_paragraphs
 from .translation_models import random_translator
 
@@ -24,7 +24,9 @@ def test_a_single_member_translates_as_transformers_does(kind: str, tmp_path: Pa
     translator = random_translator(kind, tmp_path)
 
     for beams in (1, 4):
-        assert differing(translator, SENTENCES, beams, tmp_path) == []
+        found = compare(translator, SENTENCES, beams, tmp_path)
+        assert found.different == []
+        assert found.translations > 1
 
 
 def test_translations_do_not_depend_on_what_runs_beside_them_or_on_copies(tmp_path: Path) -> None:

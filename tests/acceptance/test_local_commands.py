@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from streamproc.settings import Settings, read_settings
+from tests.unit.onnx_answerers import answerer
 from tests.unit.onnx_models import classifier, write_ensemble
 
 from .command import streamproc
@@ -127,6 +128,39 @@ def test_run_reads_csv_with_quotes_and_line_breaks(tmp_path: Path) -> None:
     rows = answers(done.stdout)
     assert [row["id"] for row in rows] == ["x", "y"]
     assert [row["coverage"]["characters"] for row in rows] == [22, 7]
+
+
+def test_run_reads_questions_and_contexts_from_columns_and_from_json_lines(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    write_ensemble(models / "tiny", [answerer()], labels=(), task="question-answering")
+    context = "the good film, the bad film\r\nthe end " * 9
+    table, lines = tmp_path / "asked.csv", tmp_path / "asked.jsonl"
+    with table.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([["question", "id", "context"], ["film", "x", context]])
+    lines.write_text(json.dumps({"id": "x", "question": "film", "context": context}), "utf-8")
+    options = ("--task", "question-answering", "--ensemble", "tiny", "--models-dir", models)
+
+    by_columns, by_lines = (streamproc("run", file, *options) for file in (table, lines))
+
+    assert (by_columns.returncode, by_lines.returncode) == (0, 0), by_columns.stderr
+    (one,), (other,) = answers(by_columns.stdout), answers(by_lines.stdout)
+    assert one["result"] == other["result"]
+    assert one["coverage"]["chunks"] > 1
+    result = one["result"]
+    assert context[result["start"] : result["end"]] == result["answer"] != ""
+
+
+def test_run_says_that_a_line_of_text_is_no_question(tmp_path: Path) -> None:
+    models, file = tmp_path / "models", tmp_path / "asked.txt"
+    write_ensemble(models / "tiny", [answerer()], labels=(), task="question-answering")
+    file.write_text("Who?\n", "utf-8")
+    done = streamproc(
+        *("run", file, "--task", "question-answering", "--ensemble", "tiny"),
+        *("--models-dir", models),
+    )
+    assert done.returncode == 2
+    assert "question and context" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_run_reads_standard_input() -> None:

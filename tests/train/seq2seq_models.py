@@ -48,11 +48,11 @@ def build_seq2seq(
         "pad_token_id": padding,
         "decoder_start_token_id": padding,
     }
-    # Weights large enough that scores are far apart, so that nothing hangs by the last digit.
+    # Weights large enough that scores are far apart and that what is written hangs on the source.
     if kind == "marian":
         bad_words = [[padding]]
         marian = {**_SIZES, **ids, "forced_eos_token_id": end, "bad_words_ids": bad_words}
-        return MarianMTModel(MarianConfig(**marian, init_std=0.3)).eval()
+        return MarianMTModel(MarianConfig(**marian, init_std=1.0)).eval()
     if kind == "bart":
         bart = {**_SIZES, **ids, "forced_eos_token_id": end}
         return BartForConditionalGeneration(BartConfig(**bart, init_std=0.3)).eval()

@@ -79,8 +79,8 @@ async def test_scores_may_depend_on_the_batch_on_a_device_where_they_always_do(
     (session,) = load_sessions(stored, TASK, Provider(CPU))
 
     with pytest.raises(ModelRefused):
-        try_out(session, profile, invariant=True)
-    try_out(session, profile, invariant=False)
+        try_out(session, TASK, profile, invariant=True)
+    try_out(session, TASK, profile, invariant=False)
 
 
 async def test_a_member_with_another_number_of_outputs_than_labels_is_refused(

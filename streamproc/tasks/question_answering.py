@@ -1,0 +1,236 @@
+"""question-answering: the words of a context, of any length, that answer a question.
+
+As the pipeline of that name in transformers 4.57.6, whose answers one member gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from streamproc.chunking.pairs import PairChunk, pair_windows
+from streamproc.ensembling.combine import Strategy, combine_probabilities, softmax
+from streamproc.ensembling.labels import FloatArray
+from streamproc.ensembling.measures import entropy
+from streamproc.inference.outputs import MemberOutput
+from streamproc.inference.session import Signature
+from streamproc.messages.response import Coverage, MemberReport, MemberStatus
+from streamproc.tasks.answers import Answers
+from streamproc.tasks.profile import EnsembleProfile
+from streamproc.tasks.spans import best_spans
+from streamproc.tasks.task import (
+    Answer,
+    Inputs,
+    Job,
+    Params,
+    ScoringTask,
+    require_quorum,
+    validated,
+)
+
+NonEmpty = Annotated[str, Field(min_length=1)]
+
+
+class QuestionInputs(Inputs):
+    """question, context: neither may be empty, as transformers has it."""
+
+    question: NonEmpty
+    context: NonEmpty
+
+
+class QuestionAnsweringParams(Params):
+    """How an answer is chosen.
+
+    top_k: how many answers `answers` lists, where there are so many
+    max_answer_tokens: the longest answer, before it is extended to whole words
+    handle_impossible_answer: list no answer, "", among the answers, by its score
+    no_answer_threshold: the same, but "" stands before those answers only whose score its own
+        exceeds by more than this
+    align_to_words: extend an answer to the whole words, as the tokenizer cuts words
+    combine: how members are combined, instead of the manifest's way
+    truncate: only the context's first window
+    """
+
+    top_k: Annotated[int, Field(ge=1, le=100)] = 1
+    max_answer_tokens: Annotated[int, Field(ge=1, le=256)] = 15
+    handle_impossible_answer: bool = False
+    no_answer_threshold: Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)] | None = None
+    align_to_words: bool = True
+    combine: Literal["mean", "logit_mean", "weighted"] | None = None
+    truncate: bool = False
+
+    @property
+    def spans_per_window(self) -> int:
+        """transformers' number: extended to words, several spans may be the same answer."""
+        return self.top_k * 2 + 10 if self.align_to_words else self.top_k
+
+    @property
+    def null_threshold(self) -> float | None:
+        """By how much no answer must be likelier than an answer; None: it is not considered."""
+        if self.no_answer_threshold is not None:
+            return self.no_answer_threshold
+        return 0.0 if self.handle_impossible_answer else None
+
+
+class QuestionAnsweringJob(Job[PairChunk, Sequence[MemberOutput]]):
+    """A context being read for the answer to a question.
+
+    In every window members' probabilities that a token starts or ends the answer, each over the
+    context's tokens and the first special token, which stands for no answer, are combined; only
+    then spans are looked for, and the best few kept.
+    """
+
+    def __init__(
+        self, inputs: QuestionInputs, params: QuestionAnsweringParams, profile: EnsembleProfile
+    ) -> None:
+        self.characters = len(inputs.context) + len(inputs.question)
+        self._inputs = inputs
+        self._params = params
+        self._profile = profile
+        self._strategy: Strategy = params.combine or profile.strategy
+        self._weights = np.array([member.weight for member in profile.members])
+        self._has_null = len(profile.tokenizer.pair_frame.before) > 0
+        self._combined = Answers(inputs.context)
+        self._by_member = [Answers(inputs.context) for _ in profile.members]
+        self._status: list[MemberStatus] = ["ok"] * len(profile.members)
+        self._answered: set[int] = set()
+        self._chunks = 0
+        self._covered_to = 0
+
+    def chunks(self) -> Iterator[PairChunk]:
+        made = pair_windows(
+            self._profile.tokenizer,
+            self._inputs.question,
+            self._inputs.context,
+            self._profile.window,
+        )
+        return islice(made, 1) if self._params.truncate else made
+
+    def add(self, chunk: PairChunk, outputs: Sequence[MemberOutput]) -> None:
+        require_quorum(outputs, self._profile.needed_members)
+        answered, logits = [], []
+        for index, output in enumerate(outputs):
+            if output.scores is None:
+                self._status[index] = output.status
+            else:
+                answered.append(index)
+                logits.append(self._answer_logits(chunk, output.scores))
+        members = softmax(np.stack(logits))
+        combined = combine_probabilities(self._strategy, members, self._weights[answered])
+        self._find(self._combined, chunk, combined)
+        for index, probabilities in zip(answered, members, strict=True):
+            self._find(self._by_member[index], chunk, probabilities)
+        self._answered.update(answered)
+        self._chunks += 1
+        self._covered_to = chunk.end
+
+    def answer(self) -> Answer:
+        result = self._result(self._combined)
+        by_member = {
+            index: self._result(self._by_member[index]) for index in sorted(self._answered)
+        }
+        scores = np.array(self._combined.scores(with_null=self._params.null_threshold is not None))
+        return Answer(
+            result=result,
+            members=tuple(
+                MemberReport(
+                    member.name,
+                    member.version,
+                    self._status[index],
+                    by_member.get(index) if self._params.return_members else None,
+                )
+                for index, member in enumerate(self._profile.members)
+            ),
+            agreement=self._agreement(result, by_member),
+            entropy=entropy(scores / scores.sum()) if scores.any() else 0.0,
+            coverage=Coverage(
+                chunks=self._chunks,
+                characters=len(self._inputs.context),
+                characters_covered=self._covered_to,
+                truncated=self._covered_to < len(self._inputs.context),
+            ),
+        )
+
+    def _answer_logits(self, chunk: PairChunk, scores: FloatArray) -> FloatArray:
+        """(2, answer places): of the places that stand for no answer and for each context token.
+
+        scores: (tokens, 2), of starting and of ending the answer
+        """
+        context = scores[chunk.content_from : chunk.content_from + chunk.content_tokens]
+        if self._has_null:
+            null = scores[:1]
+        elif not len(context):
+            # Nothing to choose from: what is certain is no answer.
+            null = np.zeros((1, 2))
+        else:
+            null = np.full((1, 2), -np.inf)
+        return np.concatenate((null, context)).T
+
+    def _find(self, answers: Answers, chunk: PairChunk, probabilities: FloatArray) -> None:
+        """probabilities: (2, answer places)"""
+        starts, ends = probabilities
+        answers.add_null(float(starts[0] * ends[0]))
+        params = self._params
+        spans = best_spans(starts[1:], ends[1:], params.max_answer_tokens, params.spans_per_window)
+        offsets = chunk.words if params.align_to_words else chunk.content_offsets
+        found = offsets[spans.first, 0], offsets[spans.last, 1], spans.scores
+        for start, end, score in zip(*(values.tolist() for values in found), strict=True):
+            answers.add(start, end, score)
+
+    def _result(self, answers: Answers) -> dict[str, Any]:
+        """transformers' keys for the best answer, and beside them the best `top_k`."""
+        best = [
+            {
+                "answer": self._inputs.context[answer.start : answer.end],
+                "score": answer.score,
+                "start": answer.start,
+                "end": answer.end,
+            }
+            for answer in answers.best(self._params.top_k, self._params.null_threshold)
+        ]
+        return {**best[0], "answers": best}
+
+    def _agreement(self, result: Mapping[str, Any], members: Mapping[int, Any]) -> float:
+        """Share of the members' weight whose own best answer says what `result` says."""
+        says = result["answer"].lower()
+        agree = np.array([own["answer"].lower() == says for own in members.values()])
+        weights = np.ones(len(members))
+        if self._strategy == "weighted":
+            weights = self._weights[list(members)]
+        return float(np.sort(weights * agree).sum() / np.sort(weights).sum())
+
+
+class QuestionAnswering(ScoringTask):
+    """Every window of the context is read; only the context is ever cut, never the question."""
+
+    name: ClassVar[str] = "question-answering"
+    inputs: ClassVar[type[Inputs]] = QuestionInputs
+    params: ClassVar[type[Params]] = QuestionAnsweringParams
+    # Votes would not do: every window would have one certain answer, and none of a long context's
+    # windows could be told to be better than another.
+    strategies: ClassVar[tuple[Strategy, ...]] = ("mean", "logit_mean", "weighted")
+
+    def signature(self, labels: int) -> Signature:
+        return Signature(
+            required=("input_ids", "attention_mask"),
+            optional=("token_type_ids",),
+            outputs=("start_logits", "end_logits"),
+            labels=None,
+            per_token=True,
+        )
+
+    def sample(self, words: int) -> dict[str, Any]:
+        return {"question": "ok", "context": "ok " * words}
+
+    def begin(
+        self, inputs: Mapping[str, Any], params: Mapping[str, Any], profile: EnsembleProfile
+    ) -> QuestionAnsweringJob:
+        return QuestionAnsweringJob(
+            validated(QuestionInputs, inputs),
+            validated(QuestionAnsweringParams, params, "params"),
+            profile,
+        )
