@@ -20,7 +20,6 @@ from streamproc.decoding.room import Room, RoomLimits
 from streamproc.decoding.sequence import Sequence
 from streamproc.messages.lane import Lane
 
-
 # Prompts read between two steps at most: those that are being written wait for that long, and the
 # last of many that come at once waits for so many fewer steps before its first token.
 _STARTS = 4
