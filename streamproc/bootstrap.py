@@ -19,7 +19,7 @@ from streamproc.errors import ModelRefused
 from streamproc.inference.executor import ModelExecutor
 from streamproc.inference.providers import CPU, CUDA, Provider, choose_provider
 from streamproc.kafka.producer import Producer
-from streamproc.kafka.topics import RequestTopic, load_topics
+from streamproc.kafka.topics import RequestTopic, TopicCatalogue, load_topics
 from streamproc.kafka.worker import KafkaWorker
 from streamproc.kafka.worker import Route as KafkaRoute
 from streamproc.loading import load_engine
@@ -31,7 +31,7 @@ from streamproc.publishing import Route
 from streamproc.repository.repository import Repository, StoredEnsemble
 from streamproc.settings import Settings
 from streamproc.surroundings import Surroundings
-from streamproc.tasks.catalogue import task_named
+from streamproc.tasks.catalogue import TASKS, task_named
 from streamproc.web.server import build_app, serving
 
 LOCAL_ATTEMPTS = 3
@@ -49,11 +49,12 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     """
     clock, metrics = SystemClock(), Metrics()
     catalogue = load_topics(settings.topics_dir)
-    topics = [topic for task in settings.tasks for topic in catalogue.requests(task)]
+    tasks = settings.tasks or _served_tasks(catalogue, Repository(settings.models_dir))
+    topics = [topic for task in tasks for topic in catalogue.requests(task)]
     models = _Models(settings, clock, metrics)
     producer = Producer(settings, clock, limits=catalogue.limits(settings))
     try:
-        engines = {task: models.load_task(task) for task in settings.tasks}
+        engines = {task: models.load_task(task) for task in tasks}
         routes = []
         for topic in topics:
             _require_default(topic, engines[topic.task])
@@ -196,6 +197,23 @@ class _Models:
                 room=RoomLimits(settings.max_decoding_rows, settings.max_decoding_tokens),
             ),
         )
+
+
+def _served_tasks(catalogue: TopicCatalogue, repository: Repository) -> tuple[str, ...]:
+    """The tasks that have topics, and the ensemble that these name."""
+    there = set(repository.names())
+    topics = catalogue.requests()
+    served = tuple(
+        task
+        for task in TASKS
+        if (named := {topic.ensemble for topic in topics if topic.task == task}) and named <= there
+    )
+    if not served:
+        raise ModelRefused(
+            f"{repository.root} has none of the ensembles that topics name: "
+            f"{', '.join(sorted({topic.ensemble for topic in topics}))}; set STREAMPROC_MODELS_DIR"
+        )
+    return served
 
 
 def _require_default(topic: RequestTopic, engines: dict[str, Engine]) -> None:

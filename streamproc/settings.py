@@ -67,7 +67,8 @@ class Settings(BaseSettings):
     models_dir: Path = Field(_shipped("models"), description="model repository")
     topics_dir: Path = Field(_shipped("topics"), description="descriptions of the topics")
     tasks: Names = Field(
-        ("text-classification",), description="tasks this worker serves, comma-separated"
+        (),
+        description="tasks this worker serves, comma-separated; none: all that have an ensemble",
     )
     device: Annotated[str, AfterValidator(_device)] = Field(
         "auto", description="auto, cpu, cuda or cuda:N"
