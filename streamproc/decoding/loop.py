@@ -20,6 +20,10 @@ from streamproc.decoding.room import Room, RoomLimits
 from streamproc.decoding.sequence import Sequence
 from streamproc.messages.lane import Lane
 
+# Prompts read between two steps at most: those that are being written wait for that long, and the
+# last of many that come at once waits for so many fewer steps before its first token.
+_STARTS = 4
+
 
 class DecodingLoop:
     """Decodes the prompts of one ensemble with all its members."""
@@ -68,8 +72,7 @@ class _Batch:
         self._members = tuple(members)
         self._priority = int(lane)
         self._clock = clock
-        # Starts in turn: each runs a whole prompt, and the batch's steps wait behind at most one.
-        self._starts = asyncio.Lock()
+        self._starts = asyncio.Semaphore(_STARTS)
         self._ready: list[Sequence] = []
         self._active: list[Sequence] = []
         self._stepping: asyncio.Task[None] | None = None

@@ -50,7 +50,10 @@ def test_a_step_is_combined_as_a_chunk_would_be(
         assert np.isclose(step.entropy[row], entropy(expected[row]), atol=1e-9)
         shares = np.ones_like(weights) if way != "weighted" else weights
         chosen = int(step.log_probabilities[row].argmax())
-        assert np.isclose(step.agreement[row], agreement(logits[:, row], shares, chosen))
+        # Logits that differ by less than a probability can tell are alike to one and not the other.
+        second, first = np.sort(logits[:, row], axis=-1)[:, -2:].T
+        if ((first - second > 1e-9) | (first == second)).all():
+            assert np.isclose(step.agreement[row], agreement(logits[:, row], shares, chosen))
 
 
 @given(voices(), ways, st.randoms(use_true_random=False))
