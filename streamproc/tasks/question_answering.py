@@ -18,9 +18,9 @@ from streamproc.ensembling.labels import FloatArray
 from streamproc.ensembling.measures import entropy
 from streamproc.inference.outputs import MemberOutput
 from streamproc.inference.session import Signature
-from streamproc.messages.response import Coverage, MemberReport, MemberStatus
 from streamproc.tasks.answers import Answers
 from streamproc.tasks.profile import EnsembleProfile
+from streamproc.tasks.progress import Progress
 from streamproc.tasks.spans import best_spans
 from streamproc.tasks.task import (
     Answer,
@@ -28,7 +28,6 @@ from streamproc.tasks.task import (
     Job,
     Params,
     ScoringTask,
-    require_quorum,
     validated,
 )
 
@@ -96,10 +95,7 @@ class QuestionAnsweringJob(Job[PairChunk, Sequence[MemberOutput]]):
         self._has_null = len(profile.tokenizer.pair_frame.before) > 0
         self._combined = Answers(inputs.context)
         self._by_member = [Answers(inputs.context) for _ in profile.members]
-        self._status: list[MemberStatus] = ["ok"] * len(profile.members)
-        self._answered: set[int] = set()
-        self._chunks = 0
-        self._covered_to = 0
+        self._progress = Progress(profile, len(inputs.context))
 
     def chunks(self) -> Iterator[PairChunk]:
         made = pair_windows(
@@ -111,48 +107,29 @@ class QuestionAnsweringJob(Job[PairChunk, Sequence[MemberOutput]]):
         return islice(made, 1) if self._params.truncate else made
 
     def add(self, chunk: PairChunk, outputs: Sequence[MemberOutput]) -> None:
-        require_quorum(outputs, self._profile.needed_members)
-        answered, logits = [], []
-        for index, output in enumerate(outputs):
-            if output.scores is None:
-                self._status[index] = output.status
-            else:
-                answered.append(index)
-                logits.append(self._answer_logits(chunk, output.scores))
+        said = self._progress.take(outputs, chunk.end)
+        answered = list(said)
+        logits = [self._answer_logits(chunk, scores) for scores in said.values()]
         members = softmax(np.stack(logits))
         combined = combine_probabilities(self._strategy, members, self._weights[answered])
         self._find(self._combined, chunk, combined)
         for index, probabilities in zip(answered, members, strict=True):
             self._find(self._by_member[index], chunk, probabilities)
-        self._answered.update(answered)
-        self._chunks += 1
-        self._covered_to = chunk.end
 
     def answer(self) -> Answer:
         result = self._result(self._combined)
         by_member = {
-            index: self._result(self._by_member[index]) for index in sorted(self._answered)
+            index: self._result(self._by_member[index]) for index in self._progress.answered
         }
         scores = np.array(self._combined.scores(with_null=self._params.null_threshold is not None))
         return Answer(
             result=result,
-            members=tuple(
-                MemberReport(
-                    member.name,
-                    member.version,
-                    self._status[index],
-                    by_member.get(index) if self._params.return_members else None,
-                )
-                for index, member in enumerate(self._profile.members)
+            members=self._progress.members(
+                by_member.__getitem__ if self._params.return_members else None
             ),
             agreement=self._agreement(result, by_member),
             entropy=entropy(scores / scores.sum()) if scores.any() else 0.0,
-            coverage=Coverage(
-                chunks=self._chunks,
-                characters=len(self._inputs.context),
-                characters_covered=self._covered_to,
-                truncated=self._covered_to < len(self._inputs.context),
-            ),
+            coverage=self._progress.coverage(),
         )
 
     def _answer_logits(self, chunk: PairChunk, scores: FloatArray) -> FloatArray:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from streamproc.chunking.windows import Chunk
 from streamproc.ensembling.combine import STRATEGIES, Strategy
-from streamproc.errors import Invalid, QuorumNotMet
+from streamproc.errors import Invalid
 from streamproc.inference.outputs import MemberOutput
 from streamproc.inference.session import Signature
 from streamproc.messages.request import describe
@@ -116,14 +116,3 @@ def validated(model: type[Model], values: Mapping[str, Any], within: str = "") -
         return model.model_validate(dict(values))
     except ValidationError as error:
         raise Invalid("invalid request", describe(error, within)) from None
-
-
-def require_quorum(outputs: Sequence[MemberOutput], needed: int) -> None:
-    """Raise QuorumNotMet, saying what became of each missing member."""
-    missing = [output for output in outputs if output.scores is None]
-    if len(outputs) - len(missing) < needed:
-        reasons = "; ".join(str(output.error) for output in missing)
-        raise QuorumNotMet(
-            f"{len(outputs) - len(missing)} of {len(outputs)} members answered, "
-            f"{needed} are needed: {reasons}"
-        )

@@ -15,15 +15,14 @@ from streamproc.ensembling.labels import FloatArray
 from streamproc.ensembling.measures import agreement, entropy
 from streamproc.inference.outputs import MemberOutput
 from streamproc.inference.session import Signature
-from streamproc.messages.response import Coverage, MemberReport, MemberStatus
 from streamproc.tasks.profile import EnsembleProfile
+from streamproc.tasks.progress import Progress
 from streamproc.tasks.task import (
     Answer,
     Inputs,
     Params,
     ScoringJob,
     ScoringTask,
-    require_quorum,
     validated,
 )
 
@@ -86,10 +85,7 @@ class TextClassificationJob(ScoringJob):
         # Each member's opinion, and last the combined one.
         self._combined = len(profile.members)
         self._tally = _Tally(params.aggregation, self._combined + 1, len(profile.labels))
-        self._status: list[MemberStatus] = ["ok"] * len(profile.members)
-        self._answered: set[int] = set()
-        self._chunks = 0
-        self._covered_to = 0
+        self._progress = Progress(profile, self.characters)
 
     def chunks(self) -> Iterator[Chunk]:
         tokenizer = self._profile.tokenizer
@@ -99,14 +95,11 @@ class TextClassificationJob(ScoringJob):
         return islice(made, 1) if self._params.truncate else made
 
     def add(self, chunk: Chunk, outputs: Sequence[MemberOutput]) -> None:
-        require_quorum(outputs, self._profile.needed_members)
-        answered, placed = [], []
-        for index, (member, output) in enumerate(zip(self._profile.members, outputs, strict=True)):
-            if output.scores is None:
-                self._status[index] = output.status
-            else:
-                answered.append(index)
-                placed.append(member.labels.place(output.scores))
+        said = self._progress.take(outputs, chunk.end)
+        answered = list(said)
+        placed = [
+            self._profile.members[index].labels.place(scores) for index, scores in said.items()
+        ]
         members = softmax(np.stack(placed))
         combined = combine_probabilities(self._strategy, members, self._weights[answered])
         self._tally.add(
@@ -114,39 +107,25 @@ class TextClassificationJob(ScoringJob):
             np.concatenate((members, combined[None])),
             max(1, chunk.content_tokens),
         )
-        self._answered.update(answered)
-        self._chunks += 1
-        self._covered_to = chunk.end
 
     def answer(self) -> Answer:
-        answered = sorted(self._answered)
+        answered = self._progress.answered
         *members, probabilities = self._tally.probabilities([*answered, self._combined])
         by_member = dict(zip(answered, members, strict=True))
         weights = self._weights if self._strategy == "weighted" else np.ones_like(self._weights)
         result = self._result(probabilities)
         return Answer(
             result=result,
-            members=tuple(
-                MemberReport(
-                    member.name,
-                    member.version,
-                    self._status[index],
-                    self._result(by_member[index])
-                    if self._params.return_members and index in by_member
-                    else None,
-                )
-                for index, member in enumerate(self._profile.members)
+            members=self._progress.members(
+                (lambda index: self._result(by_member[index]))
+                if self._params.return_members
+                else None
             ),
             agreement=agreement(
                 np.stack(members), weights[answered], self._profile.labels.index(result["label"])
             ),
             entropy=entropy(probabilities),
-            coverage=Coverage(
-                chunks=self._chunks,
-                characters=self.characters,
-                characters_covered=self._covered_to,
-                truncated=self._covered_to < self.characters,
-            ),
+            coverage=self._progress.coverage(),
         )
 
     def _result(self, probabilities: FloatArray) -> dict[str, Any]:

@@ -20,7 +20,6 @@ from streamproc.ensembling.token_measures import TokenMeasures
 from streamproc.errors import AnswerTooLarge
 from streamproc.inference.outputs import MemberOutput
 from streamproc.inference.session import Signature
-from streamproc.messages.response import Coverage, MemberReport, MemberStatus
 from streamproc.tasks.entities import (
     WORD_AGGREGATIONS,
     Aggregation,
@@ -30,13 +29,13 @@ from streamproc.tasks.entities import (
 )
 from streamproc.tasks.entity_stitching import Deepest, EntityStitching, Longest
 from streamproc.tasks.profile import EnsembleProfile
+from streamproc.tasks.progress import Progress
 from streamproc.tasks.task import (
     Answer,
     Inputs,
     Params,
     ScoringJob,
     ScoringTask,
-    require_quorum,
     validated,
 )
 
@@ -99,10 +98,7 @@ class TokenClassificationJob(ScoringJob):
             stitching(new_builder) for _ in profile.members if params.return_members
         ]
         self._measures = TokenMeasures(~tagging.ignored(params.aggregation))
-        self._status: list[MemberStatus] = ["ok"] * len(profile.members)
-        self._answered: set[int] = set()
-        self._chunks = 0
-        self._covered_to = 0
+        self._progress = Progress(profile, self.characters)
 
     def chunks(self) -> Iterator[Chunk]:
         tokenizer = self._profile.tokenizer
@@ -112,15 +108,13 @@ class TokenClassificationJob(ScoringJob):
         return islice(made, 1) if self._params.truncate else made
 
     def add(self, chunk: Chunk, outputs: Sequence[MemberOutput]) -> None:
-        require_quorum(outputs, self._profile.needed_members)
+        said = self._progress.take(outputs, chunk.end)
+        answered = list(said)
         place = content_place(chunk, self._profile.tokenizer.frame)
-        answered, placed = [], []
-        for index, (member, output) in enumerate(zip(self._profile.members, outputs, strict=True)):
-            if output.scores is None:
-                self._status[index] = output.status
-            else:
-                answered.append(index)
-                placed.append(member.labels.place(output.scores[place]))
+        placed = [
+            self._profile.members[index].labels.place(scores[place])
+            for index, scores in said.items()
+        ]
         members = softmax(np.stack(placed))
         combined = combine_probabilities(self._strategy, members, self._weights[answered])
         counted = deepest(
@@ -128,9 +122,6 @@ class TokenClassificationJob(ScoringJob):
         )
         self._measures.add(members[:, counted], combined[counted], self._weights[answered])
         self._stitch(chunk, counted, combined, dict(zip(answered, members, strict=True)))
-        self._answered.update(answered)
-        self._chunks += 1
-        self._covered_to = chunk.end
 
     def _stitch(
         self, chunk: Chunk, counted: slice, combined: FloatArray, by_member: dict[int, FloatArray]
@@ -164,25 +155,14 @@ class TokenClassificationJob(ScoringJob):
     def answer(self) -> Answer:
         return Answer(
             result={"entities": self._combined.entities()},
-            members=tuple(
-                MemberReport(
-                    member.name,
-                    member.version,
-                    self._status[index],
-                    {"entities": self._by_member[index].entities()}
-                    if self._params.return_members and index in self._answered
-                    else None,
-                )
-                for index, member in enumerate(self._profile.members)
+            members=self._progress.members(
+                (lambda index: {"entities": self._by_member[index].entities()})
+                if self._params.return_members
+                else None
             ),
             agreement=self._measures.agreement(),
             entropy=self._measures.entropy(),
-            coverage=Coverage(
-                chunks=self._chunks,
-                characters=self.characters,
-                characters_covered=self._covered_to,
-                truncated=self._covered_to < self.characters,
-            ),
+            coverage=self._progress.coverage(),
         )
 
 
