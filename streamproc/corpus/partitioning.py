@@ -6,12 +6,27 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from streamproc.corpus.records import Record
 from streamproc.errors import TrainingError
 
 _NAME = re.compile(r"[^a-z0-9]+")
+
+
+class Item(Protocol):
+    """A record of a corpus, whatever its task.
+
+    text:   what equal records have in common: they always share a part
+    fields: what else is known about it, as text
+    """
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def fields(self) -> Mapping[str, str]: ...
+
+
+ItemT = TypeVar("ItemT", bound=Item)
 
 
 class Partitioning(Protocol):
@@ -27,7 +42,7 @@ class Partitioning(Protocol):
         """Whether parts differ in what they are about, and so need validation data each."""
         ...
 
-    def part_of(self, record: Record) -> str:
+    def part_of(self, record: Item) -> str:
         """The part's name: lower-case letters, digits, hyphens; fit for a folder's name."""
         ...
 
@@ -43,7 +58,7 @@ class ByField:
     def description(self) -> str:
         return f"by field {self.field!r}"
 
-    def part_of(self, record: Record) -> str:
+    def part_of(self, record: Item) -> str:
         value = record.fields.get(self.field)
         name = _NAME.sub("-", (value or "").lower()).strip("-")
         if not name:
@@ -65,7 +80,7 @@ class ByHash:
     def description(self) -> str:
         return f"by SHA-256 of the text, {self.parts} parts"
 
-    def part_of(self, record: Record) -> str:
+    def part_of(self, record: Item) -> str:
         digest = hashlib.sha256(record.text.encode("utf-8", "surrogatepass")).digest()
         number = int.from_bytes(digest[:8], "big") % self.parts
         return f"part-{number + 1}-of-{self.parts}"
@@ -86,9 +101,9 @@ def partitioning_from(written: str) -> Partitioning:
     return ByHash(int(count))
 
 
-def partition(records: Iterable[Record], by: Partitioning) -> Mapping[str, tuple[Record, ...]]:
+def partition(records: Iterable[ItemT], by: Partitioning) -> Mapping[str, tuple[ItemT, ...]]:
     """The records by part, parts in the order of their names, records in the corpus's order."""
-    parts: dict[str, list[Record]] = {}
+    parts: dict[str, list[ItemT]] = {}
     for record in records:
         parts.setdefault(by.part_of(record), []).append(record)
     return {name: tuple(parts[name]) for name in sorted(parts)}

@@ -1,0 +1,127 @@
+"""Rows of a corpus file, JSON Lines or CSV, plain or gzipped, one at a time."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, NoReturn
+
+from streamproc.errors import TrainingError
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row, and where it stands, for what is said when it can't be used."""
+
+    path: Path
+    line: int
+    values: Mapping[str, object]
+
+    def fail(self, why: str) -> NoReturn:
+        """Raise TrainingError with file and line."""
+        raise TrainingError(f"{self.path}, line {self.line}: {why}")
+
+    def get(self, name: str) -> object:
+        """A field's value; raises TrainingError when it is not there."""
+        value = self.values.get(name)
+        if value is None:
+            self.fail(f"no field {name!r}; it has {', '.join(map(repr, self.values))}.")
+        return value
+
+    def text(self, name: str) -> str:
+        """A field that is a text; raises TrainingError."""
+        value = self.get(name)
+        if not isinstance(value, str):
+            self.fail(f"{name!r} is not a text.")
+        return value
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """A field that is a list of texts; raises TrainingError."""
+        value = self.get(name)
+        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+            self.fail(f"{name!r} is not a list of texts.")
+        return tuple(value)
+
+    def others(self, *but: str) -> dict[str, str]:
+        """Every other field that is a text or a number, as text: what to partition by."""
+        return {
+            name: str(value)
+            for name, value in self.values.items()
+            if name not in but and isinstance(value, str | int | float)
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A corpus file under a name, which its records carry as the field `corpus`."""
+
+    name: str
+    path: Path
+
+
+def source_from(written: str) -> Source:
+    """The source that a user wrote: `NAME=PATH`, or `PATH`, named for the folder it lies in."""
+    name, equals, path = written.partition("=")
+    if equals and "/" not in name:
+        return Source(name, Path(path))
+    return Source(Path(written).absolute().parent.name, Path(written))
+
+
+def described(sources: Sequence[Source]) -> str:
+    """The files for a manifest's provenance: folder and name, not where they lay."""
+    return ", ".join(f"{source.path.parent.name}/{source.path.name}" for source in sources)
+
+
+def read_rows(path: Path) -> Iterator[Row]:
+    """The rows of a corpus file, in the file's order, read as they are asked for.
+
+    path: `.jsonl` or `.csv` (with a header line), either one also as `.gz`; UTF-8
+    Raises TrainingError with file and line when a row can't be read.
+    """
+    kind = path.name.removesuffix(".gz").rpartition(".")[2].lower()
+    if kind not in {"jsonl", "csv"}:
+        raise TrainingError(
+            f"{path}: a corpus is a .jsonl or .csv file, plain or .gz; rename or convert this one."
+        )
+    try:
+        with _opened(path) as lines:
+            yield from _json_rows(path, lines) if kind == "jsonl" else _csv_rows(path, lines)
+    except FileNotFoundError:
+        raise TrainingError(f"{path}: there is no such corpus file.") from None
+    except (UnicodeDecodeError, EOFError, gzip.BadGzipFile) as error:
+        raise TrainingError(f"{path}: not readable as UTF-8 text: {error}.") from error
+
+
+def _opened(path: Path) -> IO[str]:
+    # newline="" leaves line ends inside quoted CSV fields as they are.
+    if path.name.endswith(".gz"):
+        return io.TextIOWrapper(gzip.open(path), encoding="utf-8", newline="")
+    return path.open(encoding="utf-8", newline="")
+
+
+def _json_rows(path: Path, lines: IO[str]) -> Iterator[Row]:
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            values = json.loads(line)
+        except ValueError as error:
+            raise TrainingError(f"{path}, line {number}: not JSON: {error}.") from error
+        if not isinstance(values, dict):
+            raise TrainingError(f"{path}, line {number}: expected a JSON object.")
+        yield Row(path, number, values)
+
+
+def _csv_rows(path: Path, lines: IO[str]) -> Iterator[Row]:
+    reader = csv.DictReader(lines)
+    for values in reader:
+        if None in values or None in values.values():
+            raise TrainingError(
+                f"{path}, line {reader.line_num}: {len(reader.fieldnames or ())} columns expected."
+            )
+        yield Row(path, reader.line_num, values)

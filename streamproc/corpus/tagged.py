@@ -1,0 +1,42 @@
+"""Tagged words, the records of a corpus for token classification."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from streamproc.corpus.rows import Source, read_rows
+
+OUTSIDE = "O"
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedText:
+    """One sentence of a corpus.
+
+    words, tags: of one length; tags are BIO, as the corpus spells them ("B-person", "O")
+    """
+
+    words: tuple[str, ...]
+    tags: tuple[str, ...]
+    fields: Mapping[str, str]
+
+    @property
+    def text(self) -> str:
+        """The words joined by single spaces: how corpora of words become texts here."""
+        return " ".join(self.words)
+
+
+def read_tagged(source: Source) -> Iterator[TaggedText]:
+    """The sentences of a file with fields `tokens` and `tags`.
+
+    Raises TrainingError with file and line when one can't be read.
+    """
+    for row in read_rows(source.path):
+        words, tags = row.texts("tokens"), row.texts("tags")
+        if len(words) != len(tags):
+            row.fail(f"{len(words)} tokens, but {len(tags)} tags.")
+        for tag in tags:
+            if tag != OUTSIDE and (tag[:2] not in {"B-", "I-"} or not tag[2:]):
+                row.fail(f"tag {tag!r} is none of O, B-… and I-….")
+        yield TaggedText(words, tags, {"corpus": source.name, **row.others()})
