@@ -13,7 +13,7 @@ from typing import Annotated, Final
 import typer
 
 from streamproc.training.base import find_base
-from streamproc.training.exporting import export_onnx
+from streamproc.training.exporting import export_encoder
 from streamproc.training.manifests import EnsembleEntry, MemberEntry, write_manifest
 from streamproc.training.shape import Shape, cut_model
 
@@ -38,9 +38,11 @@ def main(
     members = []
     for seed in range(MEMBERS):
         file = folder / f"untrained-{seed}.onnx"
-        export_onnx(cut_model(base.folder, shape, range(config["vocab_size"]), LABELS, seed), file)
+        kept = range(config["vocab_size"])
+        model = cut_model(base.folder, shape, kept, LABELS, seed, "BertForSequenceClassification")
+        export_encoder(model, "text-classification", file)
         provenance = {"base": base.description, "corpus": "none: the head is untrained"}
-        members.append(MemberEntry(file.stem, "1", file, "fp32", 1.0, provenance, {}))
+        members.append(MemberEntry(file.stem, "1", file, "fp32", 1.0, provenance, {}, LABELS))
     about = "MiniLM-L6 with untrained heads, to measure speed with."
     entry = EnsembleEntry("sentiment", "text-classification", about, LABELS, "Apache-2.0")
     write_manifest(folder, entry, folder / "tokenizer.json", members)

@@ -10,115 +10,139 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from streamproc.corpus.partitioning import partitioning_from
-from streamproc.corpus.records import Columns
-from streamproc.errors import OperatorError, TrainingError
+from streamproc.corpus.rows import source_from
+from streamproc.errors import OperatorError
 
 if TYPE_CHECKING:
     from streamproc.training.ensemble import Progress as Told
 
 
 def train(
-    corpus: Annotated[Path, typer.Option(help="texts to learn from: .jsonl, .csv, or .gz of it")],
-    valid: Annotated[Path, typer.Option(help="texts that decide when a member has converged")],
+    corpus: Annotated[
+        list[str],
+        typer.Option(
+            help="what to learn from, [NAME=]FILE: .jsonl, .csv, or .gz of it; once per file"
+        ),
+    ],
+    valid: Annotated[
+        list[str], typer.Option(help="what decides when a member has converged; as --corpus")
+    ],
     ensemble: Annotated[str, typer.Option(help="the ensemble's name")],
     label: Annotated[
-        list[str], typer.Option(help="SPELLING=NAME, in order, e.g. 0=negative; once per label")
-    ],
-    partition_by: Annotated[str, typer.Option(help="a field's name, or hash:N")] = "hash:3",
+        list[str] | None,
+        typer.Option(help="SPELLING=NAME, in order, e.g. 0=negative; entities: person=PER, misc=O"),
+    ] = None,
+    task: Annotated[
+        str,
+        typer.Option(
+            help="text-classification, token-classification, question-answering, translation, "
+            "text-generation"
+        ),
+    ] = "text-classification",
+    partition_by: Annotated[
+        str, typer.Option(help="a field's name, corpus (the NAME of its file), or hash:N")
+    ] = "hash:3",
     out: Annotated[Path, typer.Option(help="model repository to write to")] = Path("models"),
     work: Annotated[Path, typer.Option(help="where fp32 members are left")] = Path("work"),
     base: Annotated[
-        Path | None, typer.Option(help="Hugging Face folder to start from; default: MiniLM-L6")
+        Path | None,
+        typer.Option(help="Hugging Face folder that encoders start from; default: MiniLM-L6"),
     ] = None,
     text_field: Annotated[str, typer.Option(help="field that holds the text")] = "text",
     label_field: Annotated[str, typer.Option(help="field that holds the label")] = "label",
     description: Annotated[str, typer.Option(help="for the manifest")] = "",
     licence: Annotated[str, typer.Option(help="of weights and data, for the manifest")] = "",
     version: Annotated[str, typer.Option(help="the members' version")] = "1",
-    vocabulary: Annotated[int, typer.Option(min=300, help="tokens kept of the base's")] = 4200,
-    layers: Annotated[str, typer.Option(help="the base's layers kept, e.g. 0,1")] = "0,1",
-    ffn_width: Annotated[int, typer.Option(min=1, help="feed-forward neurons kept")] = 512,
+    vocabulary: Annotated[
+        int, typer.Option(min=300, help="tokens: kept of the base's, or learned")
+    ] = 4200,
+    layers: Annotated[
+        str, typer.Option(help="the base's layers kept, e.g. 0,1; from scratch: how many")
+    ] = "0,1",
+    heads: Annotated[
+        int | None, typer.Option(min=1, help="attention heads a layer; default: all of the base's")
+    ] = None,
+    width: Annotated[int, typer.Option(min=8, help="of models from scratch")] = 128,
+    ffn_width: Annotated[int, typer.Option(min=1, help="feed-forward neurons a layer")] = 512,
+    window: Annotated[int, typer.Option(min=8, help="longest text at once, in tokens")] = 256,
+    overlap: Annotated[int, typer.Option(min=0, help="tokens that windows share")] = 32,
     epochs: Annotated[int, typer.Option(min=1, help="passes over the texts, at most")] = 4,
+    batch: Annotated[int, typer.Option(min=1, help="texts a step")] = 32,
     learning_rate: Annotated[float, typer.Option(min=0, help="at its highest")] = 3e-4,
     seed: Annotated[int, typer.Option(min=0, help="same seed, same weights")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="threads of torch")] = 2,
 ) -> None:
     """Train one model per part of a corpus, and write them as an ensemble that a worker serves."""
     try:
-        from streamproc.training.base import find_base  # noqa: PLC0415  # torch is an extra
+        from streamproc.training.courses import Choice, course_of  # noqa: PLC0415
         from streamproc.training.ensemble import Plan, train_ensemble  # noqa: PLC0415
         from streamproc.training.fitting import Schedule  # noqa: PLC0415
-        from streamproc.training.shape import Shape  # noqa: PLC0415
-    except ModuleNotFoundError as missing:
+    except ModuleNotFoundError as missing:  # torch is an extra
         raise OperatorError(
             f"Training needs {missing.name}, which is not installed: install streamproc[train]."
         ) from missing
 
+    choice = Choice(
+        labels=tuple(label or ()),
+        base=base,
+        text_field=text_field,
+        label_field=label_field,
+        vocabulary_size=vocabulary,
+        layers=layers,
+        heads=heads,
+        width=width,
+        ffn_width=ffn_width,
+        window_tokens=window,
+        overlap_tokens=overlap,
+    )
     plan = Plan(
-        corpus=corpus,
-        valid=valid,
+        course=course_of(task, choice),
+        corpus=[source_from(written) for written in corpus],
+        valid=[source_from(written) for written in valid],
         partitioning=partitioning_from(partition_by),
         ensemble=ensemble,
-        labels=_labels(label),
         out=out,
         work=work / ensemble,
-        base=find_base(base),
         description=description,
         licence=licence,
         version=version,
         seed=seed,
         threads=threads,
-        vocabulary_size=vocabulary,
-        columns=Columns(text_field, label_field),
-        shape=Shape(_numbers(layers), ffn_width),
-        schedule=Schedule(epochs=epochs, learning_rate=learning_rate),
+        schedule=Schedule(epochs=epochs, batch_size=batch, learning_rate=learning_rate),
     )
     console = Console()
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as bar:
-        task = bar.add_task("reading the corpus", total=None)
+        shown = bar.add_task("reading the corpus", total=None)
         part = ""
         for told in train_ensemble(plan):
             part = getattr(told, "part", part)
-            _show(told, part, bar, task)
+            _show(told, part, bar, shown)
 
 
-def _show(told: Told, part: str, bar: Progress, task: TaskID) -> None:
-    from streamproc.training import ensemble, fitting  # noqa: PLC0415  # torch is an extra
+def _show(told: Told, part: str, bar: Progress, shown: TaskID) -> None:
+    from streamproc.training import course, ensemble, fitting  # noqa: PLC0415  # torch is an extra
+
+    def words(judgement: course.Judgement) -> str:
+        return ", ".join(f"{name} {value:.4f}" for name, value in judgement.metrics.items())
 
     match told:
         case ensemble.PartStarted():
             bar.console.print(f"{part} ({told.number} of {told.parts}): {told.records} records")
         case fitting.Step():
-            words = f"{part}, epoch {told.epoch}, loss {told.loss:.3f}"
-            bar.update(task, description=words, total=told.steps, completed=told.step)
+            doing = f"{part}, epoch {told.epoch}, loss {told.loss:.3f}"
+            bar.update(shown, description=doing, total=told.steps, completed=told.step)
         case fitting.Epoch():
             bar.console.print(
                 f"  epoch {told.epoch}: loss {told.train_loss:.3f}, validation loss "
-                f"{told.validation_loss:.3f}, accuracy {told.validation_accuracy:.4f}"
+                f"{told.judgement.loss:.3f}, {words(told.judgement)}"
                 f"{', best so far' if told.best else ''}{', converged' if told.converged else ''}"
             )
         case ensemble.MemberShipped(shipped=shipped):
             bar.console.print(
-                f"  {shipped.size_bytes / 2**20:.2f} MiB int8, accuracy "
-                f"{shipped.int8_accuracy:.4f} (fp32 {shipped.fp32_accuracy:.4f}), "
+                f"  {shipped.size_bytes / 2**20:.2f} MiB {shipped.precision}, "
+                f"{words(shipped.shipped)} (fp32 {words(shipped.fp32)}), "
                 f"ONNX against torch {shipped.export_difference:.1e}"
             )
         case ensemble.EnsembleWritten():
             bar.console.print(f"written: {told.manifest}")
-
-
-def _labels(written: list[str]) -> dict[str, str]:
-    labels = dict(one.partition("=")[::2] for one in written)
-    if len(labels) < 2 or not all(labels.values()) or len(labels) != len(written):
-        raise TrainingError(
-            f"--label {' '.join(written)}: expected two or more SPELLING=NAME, each spelling once."
-        )
-    return labels
-
-
-def _numbers(written: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(number) for number in written.split(","))
-    except ValueError:
-        raise TrainingError(f"--layers {written!r}: expected numbers, e.g. 0,1.") from None

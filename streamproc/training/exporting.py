@@ -1,4 +1,4 @@
-"""A trained member as ONNX, and the proof that it answers like the torch model it came from."""
+"""A trained encoder as ONNX, and the proof that it answers like the torch model it came from."""
 
 from __future__ import annotations
 
@@ -11,52 +11,105 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 from optimum.exporters.onnx import onnx_export_from_model
-from transformers import BertForSequenceClassification
+from transformers import PreTrainedModel
 
 from streamproc.errors import TrainingError
-from streamproc.training.examples import Batch
 from streamproc.training.scoring import RunBatch
+from streamproc.training.windows import Batch, pad
 
 # The oldest with layer normalisation as one node, and an IR that every ONNX Runtime since 2023
 # reads: an ensemble outlives the versions it was made with.
 OPSET = 17
 MAX_IR_VERSION = 10
 
+_INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
 
-def export_onnx(model: BertForSequenceClassification, path: Path) -> None:
+
+def export_encoder(model: PreTrainedModel, task: str, path: Path) -> None:
     """Write the model as an fp32 ONNX graph.
 
     inputs:  input_ids, attention_mask, token_type_ids, each (windows, tokens) int64, both dynamic
-    outputs: logits, (windows, labels) float32
+    outputs: logits, (windows, labels) or (windows, tokens, labels) float32; of question answering
+             start_logits, end_logits, (windows, tokens) float32
     Raises TrainingError when the graph has other inputs or outputs.
     """
     with tempfile.TemporaryDirectory() as folder:
-        onnx_export_from_model(
-            model,
-            folder,
-            task="text-classification",
-            opset=OPSET,
-            do_validation=False,  # compare() does it, on real texts
-        )
+        export(model, task, Path(folder))
         graph = onnx.load(str(Path(folder) / "model.onnx"))
-    graph.ir_version = min(graph.ir_version, MAX_IR_VERSION)
-    expected = ({"input_ids", "attention_mask", "token_type_ids"}, {"logits"})
+    outputs = {"start_logits", "end_logits"} if task == "question-answering" else {"logits"}
+    expected = (_INPUTS, outputs)
     found = ({i.name for i in graph.graph.input}, {o.name for o in graph.graph.output})
     if found != expected:
         raise TrainingError(f"The export has inputs and outputs {found}, expected {expected}.")
+    save(graph, path)
+
+
+def export_decoder(model: PreTrainedModel, path: Path) -> None:
+    """Write a decoder with its cache as an fp32 ONNX graph.
+
+    inputs:  input_ids, attention_mask, position_ids, past_key_values.N.key and .value
+    outputs: logits, present.N.key and .value
+    Raises TrainingError when the graph has other inputs or outputs.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        export(model, "text-generation-with-past", Path(folder))
+        graph = onnx.load(str(Path(folder) / "model.onnx"))
+    layers = range(model.config.num_hidden_layers)
+    ends = [f"{layer}.{kind}" for layer in layers for kind in ("key", "value")]
+    inputs = {"input_ids", "attention_mask", "position_ids"}
+    expected = (
+        inputs | {f"past_key_values.{end}" for end in ends},
+        {"logits"} | {f"present.{end}" for end in ends},
+    )
+    found = ({i.name for i in graph.graph.input}, {o.name for o in graph.graph.output})
+    if found != expected:
+        raise TrainingError(f"The export has inputs and outputs {found}, expected {expected}.")
+    save(graph, path)
+
+
+def export_encoder_decoder(model: PreTrainedModel, folder: Path) -> None:
+    """Write `encoder_model.onnx` and `decoder_model_merged.onnx` into a folder, in fp32.
+
+    encoder: input_ids, attention_mask → last_hidden_state
+    decoder: input_ids, encoder_hidden_states, encoder_attention_mask, use_cache_branch,
+             past_key_values.N.{decoder,encoder}.{key,value} → logits, present.N.…
+    """
+    with tempfile.TemporaryDirectory() as made:
+        export(model, "text2text-generation-with-past", Path(made))
+        for name in ("encoder_model.onnx", "decoder_model_merged.onnx"):
+            save(onnx.load(str(Path(made) / name)), folder / name)
+
+
+def export(model: PreTrainedModel, task: str, folder: Path) -> None:
+    """What optimum writes for the model, into a folder; unchecked."""
+    # Its own validation is off: ours runs on real texts.
+    onnx_export_from_model(model, folder, task=task, opset=OPSET, do_validation=False)
+
+
+def save(graph: onnx.ModelProto, path: Path) -> None:
+    """Write a graph, with an IR version that older runtimes read too."""
+    graph.ir_version = min(graph.ir_version, MAX_IR_VERSION)
     path.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(graph, str(path))
 
 
-def onnx_runner(path: Path) -> RunBatch:
-    """Answers batches with the logits of an ONNX file, on the CPU, on one thread."""
+def open_session(path: Path) -> onnxruntime.InferenceSession:
+    """An ONNX file, on the CPU, on one thread."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def onnx_runner(path: Path) -> RunBatch:
+    """Answers batches with the logits of an ONNX file; two outputs are laid side by side."""
+    session = open_session(path)
+    names = [output.name for output in session.get_outputs()]
+    if len(names) == 2:
+        names = ["start_logits", "end_logits"]
 
     def run(batch: Batch) -> NDArray[np.float32]:
-        (logits,) = session.run(["logits"], onnx_inputs(batch))
-        return np.asarray(logits, dtype=np.float32)
+        found = session.run(names, onnx_inputs(batch))
+        return np.asarray(found[0] if len(found) == 1 else np.stack(found, -1), dtype=np.float32)
 
     return run
 
@@ -66,13 +119,20 @@ def onnx_inputs(batch: Batch) -> dict[str, NDArray[np.int64]]:
     return {
         "input_ids": batch.input_ids,
         "attention_mask": batch.attention_mask,
-        "token_type_ids": np.zeros_like(batch.input_ids),
+        "token_type_ids": batch.token_type_ids,
     }
 
 
 def largest_difference(one: RunBatch, other: RunBatch, batches: Iterable[Batch]) -> float:
-    """The largest difference between two runners' logits, over all batches."""
-    return max((float(np.abs(one(b) - other(b)).max()) for b in batches), default=0.0)
+    """The largest difference between two runners' logits, over all batches, padding left out."""
+    return max((_difference(one(b), other(b), b) for b in batches), default=0.0)
+
+
+def _difference(one: NDArray[np.float32], other: NDArray[np.float32], batch: Batch) -> float:
+    apart = np.abs(one - other)
+    if apart.ndim == 3:
+        apart = apart * batch.attention_mask[:, :, None]
+    return float(apart.max())
 
 
 def rows_change_in_company(run: RunBatch, batches: Iterable[Batch]) -> int:
@@ -83,13 +143,7 @@ def rows_change_in_company(run: RunBatch, batches: Iterable[Batch]) -> int:
     changed = 0
     for batch in batches:
         together = run(batch)
-        for row, length in enumerate(batch.attention_mask.sum(axis=1)):
-            one = slice(row, row + 1)
-            alone = Batch(
-                batch.input_ids[one, :length],
-                batch.attention_mask[one, :length],
-                batch.labels[one],
-                batch.examples[one],
-            )
-            changed += run(alone).tobytes() != together[one].tobytes()
+        for row, window in zip(together, batch.windows, strict=True):
+            own = row[: len(window.ids)] if row.ndim == 2 else row
+            changed += run(pad([window], 0))[0].tobytes() != own.tobytes()
     return changed

@@ -10,13 +10,15 @@ from pathlib import Path
 
 from streamproc.training.scoring import WindowSize
 
-TomlValue = str | int | float | Sequence[str]
+TomlValue = str | int | float | Sequence[str] | Sequence[int] | Mapping[str, str | int]
 
 
 @dataclass(frozen=True, slots=True)
 class MemberEntry:
     """One `[[members]]` of a manifest.
 
+    decoder:    the other file of an encoder-decoder, whose encoder `file` then is
+    labels:     the ensemble's label for each output; none where the task has no labels
     weight:     of the members' weights, which sum to 1; used by the strategy "weighted"
     provenance: base, corpus: what the member was made from
     metrics:    by name, measured on validation data
@@ -29,11 +31,16 @@ class MemberEntry:
     weight: float
     provenance: Mapping[str, str]
     metrics: Mapping[str, float]
+    labels: Sequence[str] = ()
+    decoder: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class EnsembleEntry:
-    """What a manifest says about the ensemble as a whole."""
+    """What a manifest says about the ensemble as a whole.
+
+    decoding: `[decoding]`, where the task is to write text
+    """
 
     name: str
     task: str
@@ -42,6 +49,7 @@ class EnsembleEntry:
     licence: str
     window: WindowSize = field(default_factory=WindowSize)
     strategy: str = "mean"
+    decoding: Mapping[str, TomlValue] | None = None
 
 
 def write_manifest(
@@ -51,42 +59,39 @@ def write_manifest(
 
     tokenizer, members' files: inside the folder; written relative to it
     """
+    about: dict[str, TomlValue] = {
+        "format": 1,
+        "name": ensemble.name,
+        "task": ensemble.task,
+        "description": ensemble.description,
+        "licence": ensemble.licence,
+    }
+    if ensemble.labels:
+        about["labels"] = ensemble.labels
+    window = {
+        "max_tokens": ensemble.window.max_tokens,
+        "overlap_tokens": ensemble.window.overlap_tokens,
+    }
     sections: list[tuple[str, Mapping[str, TomlValue]]] = [
-        (
-            "",
-            {
-                "format": 1,
-                "name": ensemble.name,
-                "task": ensemble.task,
-                "description": ensemble.description,
-                "labels": ensemble.labels,
-                "licence": ensemble.licence,
-            },
-        ),
-        (
-            "[tokenizer]",
-            {"file": tokenizer.relative_to(folder).as_posix(), "sha256": sha256(tokenizer)},
-        ),
-        (
-            "[window]",
-            {
-                "max_tokens": ensemble.window.max_tokens,
-                "overlap_tokens": ensemble.window.overlap_tokens,
-            },
-        ),
+        ("", about),
+        ("[tokenizer]", _file(folder, tokenizer)),
+        ("[window]", window),
         ("[combine]", {"strategy": ensemble.strategy}),
     ]
+    if ensemble.decoding is not None:
+        sections.append(("[decoding]", ensemble.decoding))
     for member in members:
-        entry: Mapping[str, TomlValue] = {
+        entry: dict[str, TomlValue] = {
             "name": member.name,
             "version": member.version,
-            "file": member.file.relative_to(folder).as_posix(),
-            "sha256": sha256(member.file),
-            "size_bytes": member.file.stat().st_size,
+            **_sized_file(folder, member.file),
             "precision": member.precision,
-            "labels": ensemble.labels,
-            "weight": round(member.weight, 4),
         }
+        if member.decoder:
+            entry["decoder"] = _sized_file(folder, member.decoder)
+        if member.labels:
+            entry["labels"] = member.labels
+        entry["weight"] = round(member.weight, 4)
         sections.append(("[[members]]", entry))
         sections.append(("[members.provenance]", member.provenance))
         sections.append(("[members.metrics]", {k: round(v, 4) for k, v in member.metrics.items()}))
@@ -99,6 +104,14 @@ def sha256(path: Path) -> str:
     """A file's SHA-256, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _file(folder: Path, file: Path) -> dict[str, str]:
+    return {"file": file.relative_to(folder).as_posix(), "sha256": sha256(file)}
+
+
+def _sized_file(folder: Path, file: Path) -> dict[str, str | int]:
+    return {**_file(folder, file), "size_bytes": file.stat().st_size}
 
 
 def _section(section: tuple[str, Mapping[str, TomlValue]]) -> str:
@@ -114,4 +127,6 @@ def _written(value: TomlValue) -> str:
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, int | float):
         return repr(value)
+    if isinstance(value, Mapping):
+        return f"{{ {', '.join(f'{key} = {_written(own)}' for key, own in value.items())} }}"
     return f"[{', '.join(map(_written, value))}]"

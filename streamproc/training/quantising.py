@@ -17,8 +17,8 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from streamproc.training.examples import Batch
 from streamproc.training.exporting import onnx_inputs
+from streamproc.training.windows import Batch
 
 
 class _Calibration(CalibrationDataReader):  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""A smaller classifier cut out of a BERT base: fewer layers, neurons, words, positions."""
+"""A smaller model cut out of a BERT base: fewer layers, heads, neurons, words, positions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModel, BertConfig, BertForSequenceClassification
+import transformers
+from transformers import AutoModel, BertConfig, BertPreTrainedModel
 
 from streamproc.errors import TrainingError
 
@@ -19,20 +20,29 @@ class Shape:
 
     layers:    the base's layers, by number, in the order they run in
     ffn_width: feed-forward neurons kept in each layer
+    heads:     attention heads kept in each layer; none: all of them
     positions: the longest input, in tokens
     """
 
     layers: Sequence[int] = (0, 1)
     ffn_width: int = 512
+    heads: int | None = None
     positions: int = 256
 
 
 def cut_model(
-    base: Path, shape: Shape, kept_tokens: Sequence[int], labels: Sequence[str], seed: int
-) -> BertForSequenceClassification:
-    """A classifier with the base's weights where it has them; the head is new, drawn by the seed.
+    base: Path,
+    shape: Shape,
+    kept_tokens: Sequence[int],
+    labels: Sequence[str],
+    seed: int,
+    model_class: str,
+) -> BertPreTrainedModel:
+    """A model with the base's weights where it has them; the head is new, drawn by the seed.
 
     kept_tokens: (vocabulary,) the base's token id for each of the new ids
+    labels:      of the head's outputs; none where the head has none to name
+    model_class: the class of transformers, such as BertForTokenClassification
     Raises TrainingError when the base is no BERT encoder, or is smaller than the shape.
     """
     encoder = AutoModel.from_pretrained(base)
@@ -42,11 +52,13 @@ def cut_model(
     if (
         max(shape.layers) >= config.num_hidden_layers
         or shape.ffn_width > config.intermediate_size
+        or (shape.heads or 1) > config.num_attention_heads
         or shape.positions > config.max_position_embeddings
     ):
         raise TrainingError(
             f"{base}: has {config.num_hidden_layers} layers, {config.intermediate_size} "
-            f"feed-forward neurons, {config.max_position_embeddings} positions; {shape} asks more."
+            f"feed-forward neurons, {config.num_attention_heads} heads, "
+            f"{config.max_position_embeddings} positions; {shape} asks more."
         )
     small = BertConfig(
         **{
@@ -55,17 +67,36 @@ def cut_model(
             "num_hidden_layers": len(shape.layers),
             "intermediate_size": shape.ffn_width,
             "max_position_embeddings": shape.positions,
-            "id2label": dict(enumerate(labels)),
-            "label2id": {label: index for index, label in enumerate(labels)},
-            "architectures": ["BertForSequenceClassification"],
+            "architectures": [model_class],
         }
     )
+    if labels:
+        small.id2label = dict(enumerate(labels))
+        small.label2id = {label: index for index, label in enumerate(labels)}
     torch.manual_seed(seed)
-    model = BertForSequenceClassification(small)
+    model: BertPreTrainedModel = getattr(transformers, model_class)(small)
     weights: dict[str, Any] = dict(model.state_dict())
-    weights.update(_kept_weights(encoder.state_dict(), shape, kept_tokens))
+    kept = _kept_weights(encoder.state_dict(), shape, kept_tokens)
+    weights.update({name: value for name, value in kept.items() if name in weights})
     model.load_state_dict(weights)
+    if shape.heads is not None:
+        model.prune_heads(_lightest_heads(weights, len(shape.layers), shape.heads, config))
     return model
+
+
+def _lightest_heads(
+    weights: dict[str, torch.Tensor], layers: int, kept: int, config: BertConfig
+) -> dict[int, list[int]]:
+    """By layer, the heads whose values and ways out weigh least."""
+    heads = config.num_attention_heads
+    dropped: dict[int, list[int]] = {}
+    for layer in range(layers):
+        prefix = f"bert.encoder.layer.{layer}.attention"
+        values = weights[f"{prefix}.self.value.weight"].reshape(heads, -1)
+        way_out = weights[f"{prefix}.output.dense.weight"].T.reshape(heads, -1)
+        importance = values.norm(dim=1) * way_out.norm(dim=1)
+        dropped[layer] = sorted(importance.argsort(stable=True)[: heads - kept].tolist())
+    return dropped
 
 
 def _kept_weights(

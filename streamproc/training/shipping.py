@@ -1,96 +1,83 @@
-"""What stands between a trained member and the model repository: export, checks, quantisation."""
+"""What stands between a trained encoder and the model repository: export, checks, quantisation."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tokenizers import Tokenizer
-from transformers import BertForSequenceClassification
+from transformers import PreTrainedModel
 
 from streamproc.errors import TrainingError
-from streamproc.training.examples import Example, batches, windows
+from streamproc.training.course import Judgement, Shipped
 from streamproc.training.exporting import (
-    export_onnx,
+    export_encoder,
     largest_difference,
     onnx_runner,
     rows_change_in_company,
 )
-from streamproc.training.fitting import torch_runner
 from streamproc.training.quantising import quantise
-from streamproc.training.scoring import WindowSize, accuracy, score
+from streamproc.training.scoring import RunBatch
+from streamproc.training.windows import Window, batches, mixed
 
 LARGEST_EXPORT_DIFFERENCE = 1e-4
 _CHECKED_WINDOWS = 256
+_CALIBRATION_EXAMPLES = 300
 
 
-@dataclass(frozen=True, slots=True)
-class Shipped:
-    """A member in the repository, and what its checks found.
-
-    path:              the int8 ONNX file
-    size_bytes:        its size
-    export_difference: largest difference of logits between torch and fp32 ONNX
-    fp32_accuracy, int8_accuracy: on all validation texts, both by ONNX Runtime
-    """
-
-    path: Path
-    size_bytes: int
-    export_difference: float
-    fp32_accuracy: float
-    int8_accuracy: float
-
-
-def ship(
-    model: BertForSequenceClassification,
+def ship_encoder(
+    model: PreTrainedModel,
     tokenizer: Tokenizer,
+    torch_run: RunBatch,
     *,
     work: Path,
     target: Path,
-    calibration: Sequence[Example],
-    valid: Sequence[Example],
-    window: WindowSize,
+    own: Sequence[Window],
+    checked: Sequence[Window],
+    judge: Callable[[RunBatch], Judgement],
+    seed: int,
+    task: str,
+    labels: Sequence[str],
 ) -> Shipped:
     """Export a member to int8 ONNX at `target`; its fp32 forms stay in the folder `work`.
 
-    Raises TrainingError when ONNX and torch disagree, or when a text's answer depends on what it
+    own:     windows of the member's own part of the corpus, to calibrate by
+    checked: windows of the validation records
+    Raises TrainingError when ONNX and torch disagree, or when a window's answer depends on what it
     is batched with.
     """
     model.save_pretrained(work)
     tokenizer.save(str(work / "tokenizer.json"))
     fp32, int8 = work / "model.onnx", work / "model-int8.onnx"
-    export_onnx(model, fp32)
+    export_encoder(model, task, fp32)
     padding = tokenizer.token_to_id("[PAD]")
 
-    # Mixed on purpose: windows of unlike length in one batch are what padding could leak into.
-    cut = windows(valid, tokenizer, window.max_tokens, window.overlap_tokens)
-    order = random.Random(0)  # noqa: S311  # an order to be repeated, not a secret
-    mixed = order.sample(cut, min(len(cut), _CHECKED_WINDOWS))
-    checked = [
-        batch
-        for first in range(0, len(mixed), 16)
-        for batch in batches(mixed[first : first + 16], 16, padding)
-    ]
-    difference = largest_difference(torch_runner(model), onnx_runner(fp32), checked)
+    in_company = mixed(checked, _CHECKED_WINDOWS, padding)
+    difference = largest_difference(torch_run, onnx_runner(fp32), in_company)
     if difference > LARGEST_EXPORT_DIFFERENCE:
         raise TrainingError(
             f"{fp32}: logits differ from torch's by {difference:.2g}, more than "
             f"{LARGEST_EXPORT_DIFFERENCE:.0e}. Is the exporter's version the pinned one?"
         )
 
-    own = windows(calibration, tokenizer, window.max_tokens, window.overlap_tokens)
-    quantise(fp32, int8, batches(own, 16, padding))
-    if changed := rows_change_in_company(onnx_runner(int8), checked):
+    quantise(fp32, int8, batches(_of_some_examples(own, seed), 16, padding))
+    if changed := rows_change_in_company(onnx_runner(int8), in_company):
         raise TrainingError(
-            f"{int8}: {changed} of {len(mixed)} windows get another answer in a batch than alone."
+            f"{int8}: {changed} of {sum(len(batch.windows) for batch in in_company)} windows get "
+            "another answer in a batch than alone."
         )
-    labels = model.config.num_labels
-    found = [
-        accuracy(score(onnx_runner(path), valid, tokenizer, window, labels), valid)
-        for path in (fp32, int8)
-    ]
+    found = [judge(onnx_runner(path)) for path in (fp32, int8)]
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(int8.read_bytes())
-    return Shipped(target, target.stat().st_size, difference, found[0], found[1])
+    return Shipped(target, None, "int8", difference, found[0], found[1], labels)
+
+
+def _of_some_examples(windows: Sequence[Window], seed: int) -> list[Window]:
+    """The windows of a few hundred examples, drawn by the seed."""
+    by_example: dict[int, list[Window]] = {}
+    for window in windows:
+        by_example.setdefault(window.example, []).append(window)
+    order = random.Random(seed)  # noqa: S311  # an order to be repeated, not a secret
+    drawn = order.sample(sorted(by_example), min(len(by_example), _CALIBRATION_EXAMPLES))
+    return [window for example in drawn for window in by_example[example]]

@@ -28,10 +28,6 @@ class Vocabulary:
     tokenizer: Tokenizer
     kept: Sequence[int]
 
-    def write(self, path: Path) -> None:
-        """Write `tokenizer.json`, without line breaks: half of it would be indentation."""
-        path.write_text(self.tokenizer.to_str(pretty=False), encoding="utf-8")
-
 
 def trim_vocabulary(base: Path, texts: Iterable[str], size: int) -> Vocabulary:
     """The tokens that the texts use most, in the base's order.

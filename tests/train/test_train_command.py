@@ -38,7 +38,7 @@ def test_the_missing_extra_is_named_before_anything_is_read(
     monkeypatch.setitem(sys.modules, "torch", None)
 
     with pytest.raises(OperatorError, match=r"torch.*install streamproc\[train\]"):
-        train(tmp_path / "gone", tmp_path / "gone", "tiny", ["0=a", "1=b"])
+        train(["gone.jsonl"], ["gone.jsonl"], "tiny", ["0=a", "1=b"])
 
 
 @pytest.mark.parametrize(
@@ -49,9 +49,11 @@ def test_the_missing_extra_is_named_before_anything_is_read(
         ("--layers=0,x", "--layers"),
         ("--layers=0,9", "3 layers"),
         ("--ffn-width=65", "64 feed-forward neurons"),
+        ("--heads=5", "4 heads"),
+        ("--task=summarization", "one of text-classification"),
         ("--ensemble=../up", "lower-case"),
         ("--partition-by=nowhere", "'nowhere'"),
-        ("--corpus=gone.jsonl", "no such corpus"),
+        ("--corpus=also=gone.jsonl", "no such corpus"),
         ("--base=nowhere", "no config.json"),
     ],
 )

@@ -1,0 +1,148 @@
+"""The courses there are, and how each is set up from what a user chose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from streamproc.corpus.records import Columns
+from streamproc.errors import TrainingError
+from streamproc.training.base import find_base
+from streamproc.training.course import Course
+from streamproc.training.encoder import Learning
+from streamproc.training.question_answering import QuestionAnswering
+from streamproc.training.scoring import WindowSize
+from streamproc.training.shape import Shape
+from streamproc.training.text_classification import TextClassification
+from streamproc.training.text_generation import TextGeneration
+from streamproc.training.token_classification import TokenClassification
+from streamproc.training.translation import Translation
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a user chose; a course takes of it what it knows.
+
+    labels: SPELLING=NAME, or NAME alone where the corpus spells it so
+    layers: numbers of the base's layers, or how many there are to be
+    """
+
+    labels: Sequence[str]
+    base: Path | None
+    text_field: str
+    label_field: str
+    vocabulary_size: int
+    layers: str
+    heads: int | None
+    width: int
+    ffn_width: int
+    window_tokens: int
+    overlap_tokens: int
+
+    @property
+    def window(self) -> WindowSize:
+        return WindowSize(self.window_tokens, self.overlap_tokens)
+
+    @property
+    def shape(self) -> Shape:
+        """Of a model cut out of a base."""
+        return Shape(_numbers(self.layers), self.ffn_width, self.heads, self.window_tokens)
+
+    @property
+    def depth(self) -> int:
+        """The layers of a model from scratch; raises TrainingError."""
+        numbers = _numbers(self.layers)
+        if len(numbers) != 1 or numbers[0] < 1:
+            raise TrainingError(f"--layers {self.layers!r}: from scratch, say how many, e.g. 3.")
+        return numbers[0]
+
+    def names(self, least: int) -> dict[str, str]:
+        """The labels by the corpus's spelling; raises TrainingError."""
+        names = dict(one.partition("=")[::2] for one in self.labels)
+        if len(names) < least or not all(names.values()) or len(names) != len(self.labels):
+            raise TrainingError(
+                f"--label {' '.join(self.labels)}: expected SPELLING=NAME, each spelling once, "
+                f"{least} or more."
+            )
+        return names
+
+
+def course_of(task: str, choice: Choice) -> Course[Any]:
+    """The course for a task; raises TrainingError for one that can't be learned."""
+    if task not in _COURSES:
+        raise TrainingError(f"--task {task!r}: expected one of {', '.join(_COURSES)}.")
+    return _COURSES[task](choice)
+
+
+def _text_classification(choice: Choice) -> Course[Any]:
+    return TextClassification(
+        find_base(choice.base),
+        choice.vocabulary_size,
+        choice.shape,
+        Learning(min(choice.window_tokens, 128)),
+        choice.window,
+        names=choice.names(2),
+        columns=Columns(choice.text_field, choice.label_field),
+    )
+
+
+def _token_classification(choice: Choice) -> Course[Any]:
+    return TokenClassification(
+        find_base(choice.base),
+        choice.vocabulary_size,
+        choice.shape,
+        Learning(min(choice.window_tokens, 128)),
+        choice.window,
+        names=choice.names(1),
+    )
+
+
+def _question_answering(choice: Choice) -> Course[Any]:
+    return QuestionAnswering(
+        find_base(choice.base),
+        choice.vocabulary_size,
+        choice.shape,
+        Learning(min(choice.window_tokens, 128), 1),
+        choice.window,
+    )
+
+
+def _text_generation(choice: Choice) -> Course[Any]:
+    return TextGeneration(
+        choice.vocabulary_size,
+        choice.depth,
+        choice.heads or max(1, choice.width // 32),
+        choice.width,
+        choice.ffn_width,
+        choice.window_tokens,
+        choice.text_field,
+    )
+
+
+def _translation(choice: Choice) -> Course[Any]:
+    return Translation(
+        choice.vocabulary_size,
+        choice.depth,
+        choice.heads or max(1, choice.width // 32),
+        choice.width,
+        choice.ffn_width,
+        choice.window_tokens,
+    )
+
+
+_COURSES: dict[str, Callable[[Choice], Course[Any]]] = {
+    "text-classification": _text_classification,
+    "token-classification": _token_classification,
+    "question-answering": _question_answering,
+    "translation": _translation,
+    "text-generation": _text_generation,
+}
+
+
+def _numbers(written: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(number) for number in written.split(","))
+    except ValueError:
+        raise TrainingError(f"--layers {written!r}: expected numbers, e.g. 0,1.") from None

@@ -1,0 +1,215 @@
+"""Members cut out of a BERT base that score a window in one call: how they learn and are judged."""
+
+from __future__ import annotations
+
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Generic, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+from torch import nn
+
+from streamproc.corpus.partitioning import Item
+from streamproc.errors import TrainingError
+from streamproc.training.base import Base
+from streamproc.training.course import Classroom, Course, Judgement, Lesson, Shipped
+from streamproc.training.scoring import RunBatch, WindowSize
+from streamproc.training.shape import Shape, cut_model
+from streamproc.training.shipping import ship_encoder
+from streamproc.training.vocabulary import trim_vocabulary
+from streamproc.training.windows import NO_TARGET, Batch, Window, batches, draw
+
+RecordT = TypeVar("RecordT", bound=Item)
+
+
+@dataclass(frozen=True, slots=True)
+class Learning:
+    """What an encoder learns from. windows_per_example: of a long text, drawn anew each epoch."""
+
+    max_tokens: int = 128
+    windows_per_example: int = 2
+
+
+class Exercise(ABC):
+    """Records, tokenized: what there is to learn or to be judged by."""
+
+    @abstractmethod
+    def windows(self, max_tokens: int, overlap_tokens: int = 0) -> Sequence[Window]:
+        """The records cut into windows of at most max_tokens, special tokens included."""
+
+    def lessons(self, max_tokens: int) -> Sequence[Window]:
+        """The windows that are learned from."""
+        return self.windows(max_tokens)
+
+    @abstractmethod
+    def judge(self, run: RunBatch, size: WindowSize) -> Judgement:
+        """How well a model does on whole records, not windows."""
+
+
+@dataclass(frozen=True)
+class EncoderCourse(Course[RecordT], Generic[RecordT]):
+    """A course whose members start from a BERT base."""
+
+    model: ClassVar[str]  # the class of transformers, such as BertForTokenClassification
+
+    start: Base
+    vocabulary_size: int = 4200
+    shape: Shape = field(default_factory=Shape)
+    learning: Learning = field(default_factory=Learning)
+    window: WindowSize = field(default_factory=WindowSize)
+
+    @property
+    def base(self) -> str:
+        return self.start.description
+
+    def open(self, train: Sequence[RecordT], seed: int) -> EncoderClassroom[RecordT]:
+        longest = max(self.window.max_tokens, self.learning.max_tokens)
+        if longest > self.shape.positions:
+            raise TrainingError(
+                f"Windows of {longest} tokens do not fit a model of {self.shape.positions} "
+                "positions; make the windows shorter or keep more positions."
+            )
+        return EncoderClassroom(self, self.texts(train), seed)
+
+    def labels(self, train: Sequence[RecordT] | None = None) -> Sequence[str]:
+        """The ensemble's labels, or those of them that a member can learn from its own records."""
+        return ()
+
+    @abstractmethod
+    def texts(self, records: Sequence[RecordT]) -> Iterator[str]:
+        """What the vocabulary is chosen by."""
+
+    @abstractmethod
+    def exercise(
+        self, records: Sequence[RecordT], tokenizer: Tokenizer, labels: Sequence[str], seed: int
+    ) -> Exercise:
+        """The records as something to learn. labels: of the member, in the order of its outputs."""
+
+
+class EncoderClassroom(Classroom[RecordT], Generic[RecordT]):
+    def __init__(
+        self,
+        course: EncoderCourse[RecordT],
+        texts: Iterable[str],
+        seed: int,
+    ) -> None:
+        self._course, self._seed = course, seed
+        self._vocabulary = trim_vocabulary(course.start.folder, texts, course.vocabulary_size)
+        self.tokenizer = self._vocabulary.tokenizer
+        self.labels = course.labels()
+        self.window = course.window
+
+    def lesson(
+        self, train: Sequence[RecordT], valid: Sequence[RecordT], batch_size: int, seed: int
+    ) -> Lesson[Batch]:
+        course = self._course
+        labels = course.labels(train)
+        kept = self._vocabulary.kept
+        model = cut_model(course.start.folder, course.shape, kept, labels, self._seed, course.model)
+        return EncoderLesson(
+            model,
+            self.tokenizer,
+            course.exercise(train, self.tokenizer, labels, seed),
+            course.exercise(valid, self.tokenizer, labels, seed),
+            course,
+            batch_size,
+            seed,
+            labels,
+        )
+
+
+class EncoderLesson(Lesson[Batch]):
+    def __init__(
+        self,
+        model: nn.Module,
+        tokenizer: Tokenizer,
+        train: Exercise,
+        valid: Exercise,
+        course: EncoderCourse[RecordT],
+        batch_size: int,
+        seed: int,
+        labels: Sequence[str],
+    ) -> None:
+        self.model = model
+        self._tokenizer = tokenizer
+        self._train, self._valid = train, valid
+        self._course, self._batch_size, self._seed = course, batch_size, seed
+        self._labels = labels
+        self._windows = train.lessons(course.learning.max_tokens)
+        self._padding = tokenizer.token_to_id("[PAD]")
+        drawn = len(self._drawn(random.Random(0)))  # noqa: S311  # only counted
+        self.steps = -(-drawn // batch_size)
+
+    def batches(self, order: random.Random) -> Iterator[Batch]:
+        return batches(self._drawn(order), self._batch_size, self._padding, order)
+
+    def loss(self, batch: Batch) -> torch.Tensor:
+        return cross_entropy(_logits(self.model, batch), batch)
+
+    def judge(self) -> Judgement:
+        return self._valid.judge(torch_runner(self.model), self._course.window)
+
+    def ship(self, work: Path, target: Path) -> Shipped:
+        size = self._course.window
+        return ship_encoder(
+            self.model,
+            self._tokenizer,
+            torch_runner(self.model),
+            work=work,
+            target=target / "model.onnx",
+            own=self._train.windows(size.max_tokens, size.overlap_tokens),
+            checked=self._valid.windows(size.max_tokens, size.overlap_tokens),
+            judge=lambda run: self._valid.judge(run, size),
+            seed=self._seed,
+            task=self._course.task,
+            labels=self._labels,
+        )
+
+    def _drawn(self, order: random.Random) -> list[Window]:
+        return draw(self._windows, self._course.learning.windows_per_example, order)
+
+
+def cross_entropy(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """The mean loss of what is right: of a label, of each token's label, of a span's two ends.
+
+    logits: (windows, labels), (windows, tokens, labels), or (windows, tokens, 2)
+    """
+    targets = torch.from_numpy(batch.targets)
+    if targets.ndim == 2 and targets.shape[1] == 2 and logits.shape[-1] == 2:
+        ends = logits.transpose(1, 2)
+        padding = torch.from_numpy(batch.attention_mask == 0)[:, None, :]
+        logits = ends.masked_fill(padding, -1e9)  # no span ends in what is not there
+    return nn.functional.cross_entropy(
+        logits.flatten(0, -2), targets.flatten(), ignore_index=NO_TARGET
+    )
+
+
+def torch_runner(model: nn.Module) -> RunBatch:
+    """Answers batches with the logits of a torch model, without dropout."""
+
+    def run(batch: Batch) -> NDArray[np.float32]:
+        model.eval()
+        with torch.inference_mode():
+            return np.asarray(_logits(model, batch).numpy(), dtype=np.float32)
+
+    return run
+
+
+def _logits(model: nn.Module, batch: Batch) -> torch.Tensor:
+    said = model(
+        input_ids=torch.from_numpy(batch.input_ids),
+        attention_mask=torch.from_numpy(batch.attention_mask),
+        token_type_ids=torch.from_numpy(batch.token_type_ids),
+    )
+    logits: torch.Tensor = (
+        torch.stack((said.start_logits, said.end_logits), -1)
+        if "start_logits" in said
+        else said.logits
+    )
+    return logits

@@ -1,0 +1,195 @@
+"""Text generation as something to learn: the next token, of a decoder trained from scratch."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch import nn
+from transformers import GPT2Config, GPT2LMHeadModel
+
+from streamproc.corpus.passages import Passage, read_passages
+from streamproc.corpus.rows import Source
+from streamproc.errors import TrainingError
+from streamproc.training.course import Classroom, Course, Judgement, Lesson, Shipped
+from streamproc.training.decoder import OnnxDecoder, check_decoder
+from streamproc.training.eight_bits import store_in_eight_bits
+from streamproc.training.exporting import export_decoder
+from streamproc.training.manifests import TomlValue
+from streamproc.training.next_token import judge_next_tokens
+from streamproc.training.scoring import WindowSize
+
+# Between texts, before a text, and at the end of one that is written.
+END_OF_TEXT = "<|endoftext|>"
+# What corpora have in the place of rare words; never written.
+UNKNOWN = "<unk>"
+
+Ids = NDArray[np.int64]
+# (rows, tokens) of token ids to (rows, tokens, vocabulary) logits of what comes after each.
+RunBlocks = Callable[[Ids], NDArray[np.float32]]
+_SCORED_AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class TextGeneration(Course[Passage]):
+    """A writer of text: GPT-2's shape, from scratch, byte-level BPE learned from the corpus.
+
+    context: the longest text, in tokens
+    """
+
+    task = "text-generation"
+
+    vocabulary_size: int = 2000
+    layers: int = 3
+    heads: int = 4
+    width: int = 128
+    ffn_width: int = 512
+    context: int = 256
+    text_field: str = "text"
+
+    @property
+    def base(self) -> str:
+        return f"none: GPT-2's shape from scratch, {self.layers} layers of {self.width}"
+
+    def read(self, source: Source) -> Iterator[Passage]:
+        return read_passages(source, self.text_field)
+
+    def open(self, train: Sequence[Passage], seed: int) -> Classroom[Passage]:
+        if self.width % self.heads:
+            raise TrainingError(f"{self.heads} heads do not divide a width of {self.width}.")
+        return _Classroom(self, train, seed)
+
+
+def byte_level_bpe(texts: Iterator[str], size: int) -> Tokenizer:
+    """A tokenizer that any text comes back from unchanged; its specials are the first ids."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        special_tokens=[END_OF_TEXT, UNKNOWN],
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+class _Classroom(Classroom[Passage]):
+    def __init__(self, course: TextGeneration, train: Sequence[Passage], seed: int) -> None:
+        self._course, self._seed = course, seed
+        self.tokenizer = byte_level_bpe((p.text for p in train), course.vocabulary_size)
+        self.window = WindowSize(course.context, 0)
+
+    @property
+    def decoding(self) -> Mapping[str, TomlValue]:  # type: ignore[override]
+        return {
+            "end_tokens": [self.tokenizer.token_to_id(END_OF_TEXT)],
+            "banned_tokens": [self.tokenizer.token_to_id(UNKNOWN)],
+            "max_tokens": self._course.context,
+            "max_new_tokens": min(64, self._course.context // 2),
+        }
+
+    def lesson(
+        self, train: Sequence[Passage], valid: Sequence[Passage], batch_size: int, seed: int
+    ) -> Lesson[Ids]:
+        course = self._course
+        end = self.tokenizer.token_to_id(END_OF_TEXT)
+        torch.manual_seed(self._seed)
+        model = GPT2LMHeadModel(
+            GPT2Config(
+                vocab_size=self.tokenizer.get_vocab_size(),
+                n_positions=course.context,
+                n_embd=course.width,
+                n_layer=course.layers,
+                n_head=course.heads,
+                n_inner=course.ffn_width,
+                bos_token_id=end,
+                eos_token_id=end,
+            )
+        )
+        return WritingLesson(
+            model,
+            self.tokenizer,
+            blocks(train, self.tokenizer, course.context),
+            blocks(valid, self.tokenizer, course.context),
+            batch_size,
+        )
+
+
+def blocks(passages: Sequence[Passage], tokenizer: Tokenizer, context: int) -> Ids:
+    """(blocks, context) all passages one after another, an end-of-text before each.
+
+    What is left over at the end and fills no block is left out.
+    Raises TrainingError when nothing fills one.
+    """
+    end = tokenizer.token_to_id(END_OF_TEXT)
+    encodings = tokenizer.encode_batch([p.text for p in passages], add_special_tokens=False)
+    joined = np.concatenate([np.array([end, *e.ids], dtype=np.int64) for e in encodings])
+    count = len(joined) // context
+    if not count:
+        raise TrainingError(f"{len(joined)} tokens do not fill a context of {context}.")
+    return joined[: count * context].reshape(count, context)
+
+
+class WritingLesson(Lesson[Ids]):
+    """Blocks of text, drawn in another order each epoch."""
+
+    def __init__(
+        self, model: nn.Module, tokenizer: Tokenizer, train: Ids, valid: Ids, batch_size: int
+    ) -> None:
+        self.model = model
+        self._tokenizer = tokenizer
+        self._train, self._valid, self._batch_size = train, valid, batch_size
+        self.steps = -(-len(train) // batch_size)
+
+    def batches(self, order: random.Random) -> Iterator[Ids]:
+        rows = list(range(len(self._train)))
+        order.shuffle(rows)
+        for first in range(0, len(rows), self._batch_size):
+            yield self._train[rows[first : first + self._batch_size]]
+
+    def loss(self, batch: Ids) -> torch.Tensor:
+        ids = torch.from_numpy(batch)
+        logits = self.model(input_ids=ids).logits[:, :-1]
+        return nn.functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
+
+    def judge(self) -> Judgement:
+        return judge_blocks(self._run, self._valid)
+
+    def ship(self, work: Path, target: Path) -> Shipped:
+        self.model.save_pretrained(work)
+        self._tokenizer.save(str(work / "tokenizer.json"))
+        fp32, small = work / "model.onnx", work / "model-int8.onnx"
+        export_decoder(self.model, fp32)
+        checked = self._valid[:8]
+        difference = check_decoder(OnnxDecoder(fp32), checked, self._run(checked))
+        store_in_eight_bits(fp32, small)
+        stored = OnnxDecoder(small)
+        check_decoder(stored, checked)
+        found = [judge_blocks(decoder.read, self._valid) for decoder in (OnnxDecoder(fp32), stored)]
+        path = target / "model.onnx"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(small.read_bytes())
+        return Shipped(path, None, "int8", difference, found[0], found[1])
+
+    def _run(self, ids: Ids) -> NDArray[np.float32]:
+        self.model.eval()
+        with torch.inference_mode():
+            logits = self.model(input_ids=torch.from_numpy(ids)).logits
+        return np.asarray(logits.numpy(), dtype=np.float32)
+
+
+def judge_blocks(run: RunBlocks, ids: Ids) -> Judgement:
+    """How well a model foresees each token of a block from the block's own earlier ones.
+
+    ids: (blocks, context)
+    """
+    some = (ids[first : first + _SCORED_AT_ONCE] for first in range(0, len(ids), _SCORED_AT_ONCE))
+    return judge_next_tokens((run(rows)[:, :-1], rows[:, 1:]) for rows in some)

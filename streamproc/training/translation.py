@@ -1,0 +1,235 @@
+"""Translation as something to learn: a sentence of another language, token by token."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from torch import nn
+from transformers import MarianConfig, MarianMTModel
+
+from streamproc.corpus.pairs import Pair, read_pairs
+from streamproc.corpus.rows import Source
+from streamproc.errors import TrainingError
+from streamproc.training.course import Classroom, Course, Judgement, Lesson, Shipped
+from streamproc.training.eight_bits import store_in_eight_bits
+from streamproc.training.encoder_decoder import OnnxEncoderDecoder, check_encoder_decoder
+from streamproc.training.exporting import export_encoder_decoder
+from streamproc.training.manifests import TomlValue
+from streamproc.training.next_token import judge_next_tokens
+from streamproc.training.pair_batches import PairBatch, pad_pairs
+from streamproc.training.scoring import WindowSize
+from streamproc.training.windows import NO_TARGET
+
+# As Marian has it, padding is what a translation begins with, and is never written.
+PADDING = "<pad>"
+END = "</s>"
+
+# A batch to (pairs, tokens, vocabulary) logits of what comes after what is written.
+RunPairs = Callable[[PairBatch], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Translation(Course[Pair]):
+    """A translator: Marian's shape, from scratch, one byte-level BPE for both languages.
+
+    layers:          of the encoder, and of the decoder
+    context:         the longest source, and the longest translation, in tokens
+    joined_share:    of the pairs, that are learned together with another one, as a text of two
+        sentences: a corpus of short sentences alone teaches nothing of longer texts
+    label_smoothing: of the loss that is minimised; judged without
+    """
+
+    task = "translation"
+
+    vocabulary_size: int = 3000
+    layers: int = 2
+    heads: int = 4
+    width: int = 128
+    ffn_width: int = 512
+    context: int = 128
+    joined_share: float = 0.25
+    label_smoothing: float = 0.1
+
+    @property
+    def base(self) -> str:
+        layers = f"{self.layers} + {self.layers} layers of {self.width}"
+        return f"none: Marian's shape from scratch, {layers}"
+
+    def read(self, source: Source) -> Iterator[Pair]:
+        return read_pairs(source)
+
+    def open(self, train: Sequence[Pair], seed: int) -> Classroom[Pair]:
+        if self.width % (2 * self.heads):
+            raise TrainingError(f"{self.heads} heads do not divide a width of {self.width} evenly.")
+        return _Classroom(self, train, seed)
+
+
+def shared_bpe(texts: Iterator[str], size: int) -> Tokenizer:
+    """A tokenizer of both languages that puts the end behind each text."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        special_tokens=[PADDING, END],
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    end = (END, tokenizer.token_to_id(END))
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"$A {END}", pair=f"$A $B {END}", special_tokens=[end]
+    )
+    return tokenizer
+
+
+class _Classroom(Classroom[Pair]):
+    def __init__(self, course: Translation, train: Sequence[Pair], seed: int) -> None:
+        self._course, self._seed = course, seed
+        texts = chain.from_iterable((pair.source, pair.target) for pair in train)
+        self.tokenizer = shared_bpe(texts, course.vocabulary_size)
+        self.window = WindowSize(course.context, 0)
+        self._padding, self._end = (self.tokenizer.token_to_id(t) for t in (PADDING, END))
+
+    @property
+    def decoding(self) -> Mapping[str, TomlValue]:  # type: ignore[override]
+        return {
+            "start_token": self._padding,
+            "end_tokens": [self._end],
+            "banned_tokens": [self._padding],
+            "forced_end_token": self._end,
+            "max_tokens": self._course.context,
+            "max_new_tokens": self._course.context - 1,
+            "beams": 1,
+            "length_penalty": 1.0,
+        }
+
+    def lesson(
+        self, train: Sequence[Pair], valid: Sequence[Pair], batch_size: int, seed: int
+    ) -> Lesson[PairBatch]:
+        course = self._course
+        torch.manual_seed(self._seed)
+        model = MarianMTModel(
+            MarianConfig(
+                vocab_size=self.tokenizer.get_vocab_size(),
+                d_model=course.width,
+                encoder_layers=course.layers,
+                decoder_layers=course.layers,
+                encoder_attention_heads=course.heads,
+                decoder_attention_heads=course.heads,
+                encoder_ffn_dim=course.ffn_width,
+                decoder_ffn_dim=course.ffn_width,
+                max_position_embeddings=course.context,
+                scale_embedding=True,
+                activation_function="relu",
+                pad_token_id=self._padding,
+                decoder_start_token_id=self._padding,
+                eos_token_id=self._end,
+                forced_eos_token_id=self._end,
+                bad_words_ids=[[self._padding]],
+            )
+        )
+        return TranslatingLesson(model, self.tokenizer, train, valid, course, batch_size)
+
+
+class TranslatingLesson(Lesson[PairBatch]):
+    """Pairs in batches of like length, some of them joined in twos, anew each epoch."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        tokenizer: Tokenizer,
+        train: Sequence[Pair],
+        valid: Sequence[Pair],
+        course: Translation,
+        batch_size: int,
+    ) -> None:
+        self.model = model
+        self._tokenizer, self._course = tokenizer, course
+        self._train = train
+        self._batch_size = batch_size
+        self._valid = self._batched([(pair.source, pair.target) for pair in valid], None)
+        joined = round(len(train) * course.joined_share) // 2
+        self.steps = -(-(len(train) - joined) // batch_size)
+
+    def batches(self, order: random.Random) -> Iterator[PairBatch]:
+        pairs = [(pair.source, pair.target) for pair in self._train]
+        order.shuffle(pairs)
+        joined = round(len(pairs) * self._course.joined_share) // 2
+        twos = zip(pairs[: 2 * joined : 2], pairs[1 : 2 * joined : 2], strict=True)
+        texts = [(f"{a} {b}", f"{c} {d}") for (a, c), (b, d) in twos] + pairs[2 * joined :]
+        return iter(self._batched(texts, order))
+
+    def loss(self, batch: PairBatch) -> torch.Tensor:
+        return nn.functional.cross_entropy(
+            self._logits(batch).flatten(0, 1),
+            torch.from_numpy(batch.targets).flatten(),
+            ignore_index=NO_TARGET,
+            label_smoothing=self._course.label_smoothing,
+        )
+
+    def judge(self) -> Judgement:
+        return _judged(self._run, self._valid)
+
+    def ship(self, work: Path, target: Path) -> Shipped:
+        self.model.save_pretrained(work)
+        self._tokenizer.save(str(work / "tokenizer.json"))
+        export_encoder_decoder(self.model, work)
+        fp32 = OnnxEncoderDecoder(work / "encoder_model.onnx", work / "decoder_model_merged.onnx")
+        checked = self._valid[len(self._valid) // 2]
+        difference = check_encoder_decoder(fp32, checked, self._run(checked))
+        small = [path.with_stem(f"{path.stem}-int8") for path in (fp32.encoder, fp32.decoder)]
+        for path, stored in zip((fp32.encoder, fp32.decoder), small, strict=True):
+            store_in_eight_bits(path, stored)
+        shipped = OnnxEncoderDecoder(*small)
+        check_encoder_decoder(shipped, checked)
+        found = [_judged(model.read, self._valid) for model in (fp32, shipped)]
+        target.mkdir(parents=True, exist_ok=True)
+        encoder, decoder = target / fp32.encoder.name, target / fp32.decoder.name
+        encoder.write_bytes(small[0].read_bytes())
+        decoder.write_bytes(small[1].read_bytes())
+        return Shipped(encoder, decoder, "int8", difference, found[0], found[1])
+
+    def _batched(
+        self, texts: Sequence[tuple[str, str]], order: random.Random | None
+    ) -> list[PairBatch]:
+        """The pairs in batches of like length; what is longer than the context is left out."""
+        sources = self._tokenizer.encode_batch([source for source, _ in texts])
+        targets = self._tokenizer.encode_batch([target for _, target in texts])
+        pairs = [
+            (source.ids, target.ids)
+            for source, target in zip(sources, targets, strict=True)
+            if max(len(source.ids), len(target.ids)) <= self._course.context
+        ]
+        pairs.sort(key=lambda pair: len(pair[0]) + len(pair[1]))
+        size = self._batch_size
+        groups = [pairs[first : first + size] for first in range(0, len(pairs), size)]
+        if order is not None:
+            order.shuffle(groups)
+        padding = self._tokenizer.token_to_id(PADDING)
+        return [pad_pairs(group, padding) for group in groups]
+
+    def _logits(self, batch: PairBatch) -> torch.Tensor:
+        logits: torch.Tensor = self.model(
+            input_ids=torch.from_numpy(batch.source),
+            attention_mask=torch.from_numpy(batch.source_mask),
+            decoder_input_ids=torch.from_numpy(batch.written),
+        ).logits
+        return logits
+
+    def _run(self, batch: PairBatch) -> NDArray[np.float32]:
+        self.model.eval()
+        with torch.inference_mode():
+            return np.asarray(self._logits(batch).numpy(), dtype=np.float32)
+
+
+def _judged(run: RunPairs, batches: Sequence[PairBatch]) -> Judgement:
+    return judge_next_tokens((run(batch), batch.targets) for batch in batches)

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("optimum")
+
+import onnxruntime
+
+from streamproc.corpus.partitioning import ByHash
+from streamproc.corpus.questions import Question
+from streamproc.corpus.rows import Source
+from streamproc.training.base import find_base
+from streamproc.training.encoder import Learning
+from streamproc.training.ensemble import MemberShipped, Plan, train_ensemble
+from streamproc.training.fitting import Schedule
+from streamproc.training.question_answering import (
+    QuestionAnswering,
+    Questions,
+    exact,
+    mismatched,
+    overlap_f1,
+)
+from streamproc.training.scoring import WindowSize
+from streamproc.training.shape import Shape
+from streamproc.training.vocabulary import trim_vocabulary
+from streamproc.training.windows import Batch
+from tests.train.conftest import GOOD, NEUTRAL
+
+pytestmark = pytest.mark.train
+
+
+def questions(path: Path, count: int, seed: int) -> Path:
+    """The answer is the one word of GOOD."""
+    draw = random.Random(seed)
+    lines = []
+    for _ in range(count):
+        words, answer = draw.choices(NEUTRAL, k=draw.randint(4, 24)), draw.choice(GOOD)
+        words.insert(draw.randrange(len(words)), answer)
+        context = " ".join(words)
+        answers = {"text": [answer], "answer_start": [f" {context} ".index(f" {answer} ")]}
+        lines.append(json.dumps({"question": "what", "context": context, "answers": answers}))
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def test_members_learn_where_answers_stand(base: Path, tmp_path: Path) -> None:
+    plan = Plan(
+        course=QuestionAnswering(
+            find_base(base),
+            170,
+            Shape((0, 2), 32, positions=32),
+            Learning(32, 1),
+            WindowSize(32, 8),
+        ),
+        corpus=[Source("tiny", questions(tmp_path / "train.jsonl", 400, 1))],
+        valid=[Source("tiny", questions(tmp_path / "valid.jsonl", 40, 2))],
+        partitioning=ByHash(1),
+        ensemble="tiny",
+        out=tmp_path / "models",
+        work=tmp_path / "work",
+        threads=1,
+        schedule=Schedule(4, batch_size=16, learning_rate=5e-3),
+    )
+
+    (shipped,) = [told.shipped for told in train_ensemble(plan) if isinstance(told, MemberShipped)]
+    session = onnxruntime.InferenceSession(str(shipped.path), providers=["CPUExecutionProvider"])
+
+    assert shipped.shipped.metrics["f1"] > 0.6
+    assert [output.name for output in session.get_outputs()] == ["start_logits", "end_logits"]
+
+
+def asked(base: Path, *records: Question) -> Questions:
+    return Questions(records, trim_vocabulary(base, ["good bad"], 170).tokenizer)
+
+
+def test_only_the_context_is_cut_and_windows_without_the_answer_point_at_the_first_token(
+    base: Path,
+) -> None:
+    context = "good " * 20 + "bad"
+    read = asked(base, Question("the it", context, ((100, "bad"),), {}))
+
+    cut = read.windows(20, 4)
+
+    question = cut[0].ids[: int(cut[0].type_ids.argmax())].tolist()
+    assert all(window.ids[: len(question)].tolist() == question for window in cut)
+    assert all(len(window.ids) <= 20 for window in cut)
+    assert [window.target.any() for window in cut] == [False] * (len(cut) - 1) + [True]
+    start, end = cut[-1].target
+    assert cut[-1].ids[start : end + 1].tolist() == cut[-1].ids[-2:-1].tolist()
+    # What is learned from leaves out the windows that an answer elsewhere says nothing of.
+    assert len(read.lessons(20)) == 1
+
+
+def test_the_best_answer_of_all_windows_is_handed_back_with_its_true_text(base: Path) -> None:
+    context = "good  it\tvery good story it film\nBad!"
+    read = asked(base, Question("the it", context, ((33, "Bad"),), {}))
+
+    def knows(batch: Batch) -> np.ndarray:
+        logits = np.zeros((*batch.input_ids.shape, 2), np.float32)
+        for row, window in enumerate(batch.windows):
+            logits[row, window.target, [0, 1]] = 9
+        return logits
+
+    (span,), nothing, right = read.offers(knows, WindowSize(12, 2))
+
+    assert read.text(0, span) == "Bad"
+    assert span.probability > 0.9 > nothing[0]
+    assert right.min() > 0.9
+    assert read.judge(knows, WindowSize(12, 2)).metrics["exact"] == 1
+
+
+def test_mismatched_questions_have_no_answer_and_their_paragraph_does_not_hold_it() -> None:
+    records = [
+        Question(f"q{n}", f"paragraph {'x' * n}y", ((10, f"{'x' * n}y"),), {}) for n in range(20)
+    ]
+
+    made = mismatched(records, 0.5, seed=3)
+
+    assert 0 < len(made) <= 10
+    assert all(not question.answers for question in made)
+    for question in made:
+        answer = records[int(question.question[1:])].answers[0][1]
+        assert answer not in question.context
+    assert made == mismatched(records, 0.5, seed=3) != mismatched(records, 0.5, seed=4)
+
+
+def test_answers_are_compared_without_case_articles_and_punctuation() -> None:
+    assert exact("The Beatles!", ["beatles", "Fab Four"]) == 1
+    assert exact("Beatles band", ["beatles"]) == 0
+    assert overlap_f1("the Beatles band", ["beatles", "x"]) == pytest.approx(2 / 3)
+    assert (exact("", []), overlap_f1("", []), overlap_f1("a word", [])) == (1, 1, 0)

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+pytest.importorskip("optimum")
+
+from tokenizers import Tokenizer
+
+from streamproc.corpus.partitioning import ByField
+from streamproc.corpus.passages import Passage
+from streamproc.corpus.rows import Source
+from streamproc.errors import TrainingError
+from streamproc.repository.manifest import read_manifest
+from streamproc.training.decoder import OnnxDecoder
+from streamproc.training.ensemble import MemberShipped, Plan, Progress, train_ensemble
+from streamproc.training.fitting import Schedule
+from streamproc.training.text_generation import TextGeneration, blocks, byte_level_bpe
+
+pytestmark = pytest.mark.train
+
+SONG = "the film was good and the phone was bad, <unk> says; "
+
+
+def corpus(folder: Path) -> Plan:
+    for name, text in (("a", SONG * 60), ("b", SONG.upper() * 60)):
+        (folder / f"{name}.jsonl").write_text(json.dumps({"text": text}) + "\n", encoding="utf-8")
+    sources = [Source(name, folder / f"{name}.jsonl") for name in "ab"]
+    return Plan(
+        course=TextGeneration(300, layers=1, heads=2, width=32, ffn_width=64, context=32),
+        corpus=sources,
+        valid=sources,
+        partitioning=ByField("corpus"),
+        ensemble="tiny",
+        out=folder / "models",
+        work=folder / "work",
+        seed=1,
+        threads=1,
+        schedule=Schedule(12, batch_size=8, learning_rate=1e-2),
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Progress]]:
+    folder = tmp_path_factory.mktemp("written")
+    return folder / "models" / "tiny", list(train_ensemble(corpus(folder)))
+
+
+def test_members_learn_what_comes_next(trained: tuple[Path, list[Progress]]) -> None:
+    shipped = [told.shipped for told in trained[1] if isinstance(told, MemberShipped)]
+
+    assert len(shipped) == 2
+    for one in shipped:
+        assert one.shipped.metrics["next_token_accuracy"] > 0.7
+        # Eight bits a weight are near enough.
+        assert one.shipped.loss == pytest.approx(one.fp32.loss, rel=0.02)
+
+
+def test_weights_are_stored_in_a_quarter_of_their_size(
+    trained: tuple[Path, list[Progress]],
+) -> None:
+    def weights_bytes(path: Path) -> int:
+        return sum(one.ByteSize() for one in onnx.load(str(path)).graph.initializer)
+
+    fp32 = trained[0].parents[1] / "work" / "a" / "model.onnx"
+
+    assert weights_bytes(trained[0] / "a" / "1" / "model.onnx") < 0.35 * weights_bytes(fp32)
+
+
+def test_the_manifest_says_how_texts_end_and_what_is_never_written(
+    trained: tuple[Path, list[Progress]],
+) -> None:
+    manifest = read_manifest((trained[0] / "manifest.toml").read_bytes(), "tiny")
+    tokenizer = Tokenizer.from_file(str(trained[0] / "tokenizer.json"))
+
+    assert manifest.labels == ()
+    assert manifest.decoding is not None
+    assert manifest.decoding.end_tokens == (tokenizer.token_to_id("<|endoftext|>"),)
+    assert manifest.decoding.banned_tokens == (tokenizer.token_to_id("<unk>"),)
+    assert manifest.decoding.max_tokens == manifest.window.max_tokens == 32
+
+
+def test_a_shipped_member_reads_on_where_it_stopped(trained: tuple[Path, list[Progress]]) -> None:
+    tokenizer = Tokenizer.from_file(str(trained[0] / "tokenizer.json"))
+    member = OnnxDecoder(trained[0] / "a" / "1" / "model.onnx")
+    ids = np.array([tokenizer.encode(SONG).ids[:20]], dtype=np.int64)
+
+    first, past = member.step(ids[:, :11], member.nothing(1))
+    second, _ = member.step(ids[:, 11:], past)
+
+    whole = member.read(ids)
+    np.testing.assert_allclose(np.concatenate((first, second), axis=1), whole, atol=1e-4)
+    assert tokenizer.decode([int(whole[0, -1].argmax())]) in SONG
+
+
+def test_the_same_seed_gives_the_same_ensemble(
+    trained: tuple[Path, list[Progress]], tmp_path: Path
+) -> None:
+    list(train_ensemble(corpus(tmp_path)))
+
+    def digests(folder: Path) -> list[str]:
+        manifest = tomllib.loads((folder / "manifest.toml").read_text(encoding="utf-8"))
+        return [one["sha256"] for one in (manifest["tokenizer"], *manifest["members"])]
+
+    assert digests(tmp_path / "models" / "tiny") == digests(trained[0])
+
+
+def test_any_text_comes_back_from_its_tokens_unchanged() -> None:
+    tokenizer = byte_level_bpe(iter([SONG]), 300)
+
+    for text in ("Grüße, 世界 👩‍👩‍👧!", " \t\r\n  x", "e\u0301", "مرحبا"):
+        assert tokenizer.decode(tokenizer.encode(text).ids) == text
+
+
+def test_texts_fill_blocks_one_after_another_with_an_end_before_each() -> None:
+    tokenizer = byte_level_bpe(iter([SONG]), 300)
+    passages = [Passage(SONG * 3, {}), Passage("x", {})]
+
+    joined = blocks(passages, tokenizer, 16).ravel()
+
+    expected = [0, *tokenizer.encode(SONG * 3).ids, 0, *tokenizer.encode("x").ids]
+    assert joined.tolist() == expected[: len(expected) // 16 * 16]
+    with pytest.raises(TrainingError, match="2 tokens do not fill a context of 16"):
+        blocks([Passage("x", {})], tokenizer, 16)

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("optimum")
+
+from tokenizers import Tokenizer
+
+from streamproc.corpus.partitioning import ByHash
+from streamproc.corpus.rows import Source
+from streamproc.repository.manifest import read_manifest
+from streamproc.repository.repository import Repository
+from streamproc.training.encoder_decoder import OnnxEncoderDecoder
+from streamproc.training.ensemble import MemberShipped, Plan, Progress, train_ensemble
+from streamproc.training.fitting import Schedule
+from streamproc.training.translation import Translation
+
+pytestmark = pytest.mark.train
+
+WORDS = {
+    "the": "das",
+    "film": "Filmchen",
+    "good": "gut",
+    "bad": "schlecht",
+    "it": "es",
+    "was": "war",
+}
+
+
+def pairs(path: Path, count: int, seed: int) -> Path:
+    """Word by word, so that there is a little to learn."""
+    draw = random.Random(seed)
+    lines = []
+    for _ in range(count):
+        words = draw.choices(list(WORDS), k=draw.randint(1, 5))
+        target = " ".join(WORDS[word] for word in words)
+        lines.append(json.dumps({"src": " ".join(words), "tgt": target}))
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def plan(folder: Path) -> Plan:
+    return Plan(
+        course=Translation(300, layers=1, heads=2, width=32, ffn_width=64, context=32),
+        corpus=[Source("tiny", pairs(folder / "train.jsonl", 800, 1))],
+        valid=[Source("tiny", pairs(folder / "valid.jsonl", 40, 2))],
+        partitioning=ByHash(1),
+        ensemble="tiny",
+        out=folder / "models",
+        work=folder / "work",
+        threads=1,
+        schedule=Schedule(10, batch_size=16, learning_rate=5e-3),
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Progress]]:
+    folder = tmp_path_factory.mktemp("translated")
+    return folder / "models", list(train_ensemble(plan(folder)))
+
+
+def test_a_member_learns_to_translate(trained: tuple[Path, list[Progress]]) -> None:
+    (shipped,) = [told.shipped for told in trained[1] if isinstance(told, MemberShipped)]
+
+    # Without a look at the source no more than a third can be foreseen.
+    assert shipped.shipped.metrics["next_token_accuracy"] > 0.5
+    assert shipped.shipped.loss == pytest.approx(shipped.fp32.loss, rel=0.02)
+
+
+def test_a_shipped_member_writes_token_by_token(trained: tuple[Path, list[Progress]]) -> None:
+    folder = trained[0] / "tiny" / "part-1-of-1" / "1"
+    tokenizer = Tokenizer.from_file(str(trained[0] / "tiny" / "tokenizer.json"))
+    member = OnnxEncoderDecoder(folder / "encoder_model.onnx", folder / "decoder_model_merged.onnx")
+    source = np.array([tokenizer.encode("the film was good").ids], dtype=np.int64)
+    mask = np.ones_like(source)
+
+    written = np.array([[tokenizer.token_to_id("<pad>")]], dtype=np.int64)
+    logits, past = member.begin(source, mask, written)
+    said: list[int] = []
+    while len(said) < 31 and (not said or said[-1] != tokenizer.token_to_id("</s>")):
+        said.append(int(logits[0, -1].argmax()))
+        logits, past = member.step(np.array([said[-1:]], dtype=np.int64), mask, past)
+
+    words = tokenizer.decode(said).split()
+    assert said[-1] == tokenizer.token_to_id("</s>")
+    assert words
+    assert set(words) <= set(WORDS.values())
+
+
+def test_the_manifest_names_encoder_decoder_and_how_a_translation_begins_and_ends(
+    trained: tuple[Path, list[Progress]],
+) -> None:
+    folder = trained[0] / "tiny"
+    manifest = read_manifest((folder / "manifest.toml").read_bytes(), "tiny")
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    (member,) = manifest.members
+
+    assert Repository(trained[0]).names() == ["tiny"]
+    assert member.decoder is not None
+    for file in (member, member.decoder):
+        assert (folder / file.file).stat().st_size == file.size_bytes
+    assert manifest.decoding is not None
+    assert manifest.decoding.start_token == tokenizer.token_to_id("<pad>")
+    assert manifest.decoding.end_tokens == (tokenizer.token_to_id("</s>"),)
+    assert manifest.decoding.banned_tokens == (manifest.decoding.start_token,)
+    assert tokenizer.encode("good film").tokens[-1] == "</s>"
+
+
+def test_short_sentences_are_also_learned_in_twos(tmp_path: Path) -> None:
+    course = Translation(300, layers=1, heads=2, width=32, context=32, joined_share=0.5)
+    records = list(course.read(Source("tiny", pairs(tmp_path / "p.jsonl", 100, 1))))
+    lesson = course.open(records, 0).lesson(records, records[:9], 16, 0)
+
+    rows = [len(batch.source) for batch in lesson.batches(random.Random(0))]
+
+    assert sum(rows) == 75  # 25 in twos, 50 alone
+    assert len(rows) == lesson.steps
+
+
+def test_padding_changes_neither_what_is_learned_nor_what_is_judged(tmp_path: Path) -> None:
+    course = Translation(300, layers=1, heads=2, width=32, context=32, joined_share=0)
+    records = list(course.read(Source("tiny", pairs(tmp_path / "p.jsonl", 30, 1))))
+    room = course.open(records, 0)
+    together, alone = (room.lesson(records, records, size, 0).judge() for size in (30, 1))
+
+    assert together.loss == pytest.approx(alone.loss, rel=1e-4)
+    assert together.metrics == pytest.approx(alone.metrics, rel=1e-4)
