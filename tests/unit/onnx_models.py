@@ -89,10 +89,15 @@ def write_ensemble(
     task: str = "text-classification",
     tokenizer: bytes | None = None,
     window: tuple[int, int] = (16, 4),
+    sections: str = "",
+    decoders: Sequence[bytes] | None = None,
 ) -> Path:
     """An ensemble with a manifest that fits its files; returns the manifest's path.
 
+    labels: none where the task has none
     window: its tokens, and how many of them the next one sees again
+    sections: others of the manifest, as TOML
+    decoders: of members whose models are encoders, one each
     """
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = tokenizer_json() if tokenizer is None else tokenizer
@@ -101,13 +106,14 @@ def write_ensemble(
         "format = 1",
         f'name = "{folder.name}"',
         f'task = "{task}"',
-        f"labels = {list(labels)}",
+        *([f"labels = {list(labels)}"] if labels else []),
         "[tokenizer]",
         'file = "tokenizer.json"',
         f'sha256 = "{_sha256(tokenizer)}"',
         "[window]",
         f"max_tokens = {window[0]}",
         f"overlap_tokens = {window[1]}",
+        sections,
     ]
     for number, model in enumerate(models):
         (folder / f"m{number}.onnx").write_bytes(model)
@@ -117,8 +123,13 @@ def write_ensemble(
             'version = "1"',
             f'file = "m{number}.onnx"',
             f'sha256 = "{_sha256(model)}"',
-            f"labels = {list(member_labels or labels)}",
+            *([f"labels = {list(member_labels or labels)}"] if labels else []),
         ]
+        if decoders is not None:
+            decoder = decoders[number]
+            (folder / f"m{number}-decoder.onnx").write_bytes(decoder)
+            digest = _sha256(decoder)
+            lines.append(f'decoder = {{file = "m{number}-decoder.onnx", sha256 = "{digest}"}}')
     manifest = folder / "manifest.toml"
     manifest.write_text("\n".join(lines))
     return manifest

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import hashlib
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -11,13 +10,14 @@ from streamproc.errors import ModelRefused
 from streamproc.inference.executor import ModelExecutor
 from streamproc.inference.providers import CPU, Provider
 from streamproc.loading import load_engine
-from streamproc.repository.repository import MANIFEST, Repository
+from streamproc.repository.repository import Repository
 from streamproc.tasks.catalogue import task_named
 from streamproc.testing import build_surroundings
 from streamproc.testing_decoding import build_byte_tokenizer, byte_tokenizer_json
 
 from .asking import answered
 from .causal_graphs import causal
+from .onnx_models import write_ensemble
 
 VOCABULARY = build_byte_tokenizer().vocabulary_size
 DECODING = f"""[decoding]
@@ -34,31 +34,17 @@ async def executor() -> AsyncIterator[ModelExecutor]:
     executor.close()
 
 
-def sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
 def write(folder: Path, graphs: Sequence[bytes], sections: str) -> None:
     """An ensemble with a manifest that fits its files."""
-    folder.mkdir()
-    tokenizer = byte_tokenizer_json()
-    (folder / "tokenizer.json").write_bytes(tokenizer)
-    text = f"""format = 1
-name = "{folder.name}"
-task = "text-generation"
-tokenizer = {{ file = "tokenizer.json", sha256 = "{sha256(tokenizer)}" }}
-window = {{ max_tokens = 64, overlap_tokens = 0 }}
-{sections}"""
-    for number, graph in enumerate(graphs):
-        (folder / f"{number}.onnx").write_bytes(graph)
-        text += f"""
-[[members]]
-name = "m{number}"
-version = "1"
-file = "{number}.onnx"
-sha256 = "{sha256(graph)}"
-"""
-    (folder / MANIFEST).write_text(text)
+    write_ensemble(
+        folder,
+        graphs,
+        labels=(),
+        task="text-generation",
+        tokenizer=byte_tokenizer_json(),
+        window=(64, 0),
+        sections=sections,
+    )
 
 
 def load(root: Path, executor: ModelExecutor) -> Engine:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import hashlib
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -11,10 +10,11 @@ from streamproc.errors import ModelRefused
 from streamproc.inference.executor import ModelExecutor
 from streamproc.inference.providers import CPU, Provider
 from streamproc.loading import load_engine
-from streamproc.repository.repository import MANIFEST, Repository
+from streamproc.repository.repository import Repository
 from streamproc.tasks.catalogue import task_named
 from streamproc.testing import build_surroundings
 
+from .onnx_models import write_ensemble
 from .seq2seq_graphs import decoder, encoder
 from .translators import END, PAD, TOKENIZER, byte_tokenizer_json, translated
 
@@ -43,32 +43,16 @@ def write(
     with_decoder: bool = True,
 ) -> None:
     """An ensemble with a manifest that fits its files."""
-    folder.mkdir()
-    tokenizer, encoding = byte_tokenizer_json(), encoder_graph or encoder(VOCABULARY)
-    (folder / "tokenizer.json").write_bytes(tokenizer)
-    (folder / "encoder.onnx").write_bytes(encoding)
-    text = f"""format = 1
-name = "{folder.name}"
-task = "translation"
-tokenizer = {{ file = "tokenizer.json", sha256 = "{sha256(tokenizer)}" }}
-window = {{ max_tokens = 32, overlap_tokens = 0 }}
-[decoding]{decoding}"""
-    for number, graph in enumerate(decoders):
-        (folder / f"{number}.onnx").write_bytes(graph)
-        text += f"""
-[[members]]
-name = "m{number}"
-version = "1"
-file = "encoder.onnx"
-sha256 = "{sha256(encoding)}"
-"""
-        if with_decoder:
-            text += f'decoder = {{ file = "{number}.onnx", sha256 = "{sha256(graph)}" }}\n'
-    (folder / MANIFEST).write_text(text)
-
-
-def sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+    write_ensemble(
+        folder,
+        [encoder_graph or encoder(VOCABULARY)] * len(decoders),
+        labels=(),
+        task="translation",
+        tokenizer=byte_tokenizer_json(),
+        window=(32, 0),
+        sections=f"[decoding]{decoding}",
+        decoders=decoders if with_decoder else None,
+    )
 
 
 def load(root: Path, executor: ModelExecutor) -> Engine:
@@ -143,7 +127,7 @@ def test_a_decoder_that_is_not_the_file_the_manifest_names_is_refused(
     tmp_path: Path, executor: ModelExecutor
 ) -> None:
     write(tmp_path / "tiny", [decoder(VOCABULARY)])
-    (tmp_path / "tiny" / "0.onnx").write_bytes(decoder(VOCABULARY, seed=9))
+    (tmp_path / "tiny" / "m0-decoder.onnx").write_bytes(decoder(VOCABULARY, seed=9))
 
     with pytest.raises(ModelRefused, match="is not the file the manifest names"):
         load(tmp_path, executor)
