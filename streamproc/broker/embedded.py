@@ -13,7 +13,7 @@ from streamproc.broker.config import MIB, Layout, jvm_arguments, write_config
 from streamproc.broker.jars import Progress, default_cache_dir, kafka_jars
 from streamproc.broker.java import find_java
 from streamproc.broker.locks import take
-from streamproc.broker.ports import free_port, is_free
+from streamproc.broker.ports import comes_free, free_port, is_free
 from streamproc.broker.process import BrokerProcess, last_words, prepare_data
 from streamproc.clock import Clock, SystemClock
 from streamproc.errors import EmbeddedBrokerError
@@ -192,7 +192,8 @@ class EmbeddedBroker:
 
     def _launch(self, java: list[str], layout: Layout) -> None:
         for attempt in range(1, _ATTEMPTS + 1):
-            if not self._wanted_port and (not self._port or not is_free(self._port)):
+            # Ours from before may take a moment to come free: a killed Java lets go of it last.
+            if not self._wanted_port and not (self._port and comes_free(self._port)):
                 self._port = free_port()
             write_config(layout, self._port, free_port(besides=self._port))
             layout.log.unlink(missing_ok=True)

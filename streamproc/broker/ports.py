@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import socket
+import time
 
 from streamproc.errors import EmbeddedBrokerError
 
@@ -23,6 +24,15 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def comes_free(port: int, tries: int = 100, pause_s: float = 0.05) -> bool:
+    """Whether a server could listen on this port now, or soon: tried so often."""
+    for _ in range(tries):
+        if is_free(port):
+            return True
+        time.sleep(pause_s)
+    return False
 
 
 def free_port(besides: int = 0) -> int:
