@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import cached_property, partial
 
 import structlog
 from tenacity import stop_after_attempt, stop_never
@@ -152,22 +152,37 @@ class _Models:
     """Loads ensembles onto one device and one set of threads."""
 
     def __init__(self, settings: Settings, clock: Clock, metrics: Metrics) -> None:
-        self._settings = settings
-        self._clock = clock
-        self._metrics = metrics
+        self._repository = Repository(settings.models_dir)
         self.provider = choose_provider(settings.device)
         self.executor = ModelExecutor(settings.threads or _cores())
+        self._surroundings = Surroundings(
+            self.executor,
+            Limits(
+                budget_tokens=settings.batch_budget_tokens or _BUDGET_TOKENS[self.provider.name],
+                slots=self.executor.threads,
+                max_wait_ms=settings.batch_max_wait_ms,
+                max_queued_tokens=settings.max_queued_tokens,
+            ),
+            call_timeout_s=settings.call_timeout_s,
+            max_document_chunks=settings.max_document_chunks,
+            clock=clock,
+            metrics=metrics,
+            room=RoomLimits(settings.max_decoding_rows, settings.max_decoding_tokens),
+        )
 
     def load_task(self, task: str) -> dict[str, Engine]:
         """Every ensemble of a task, by name."""
         task_named(task)
-        repository = Repository(self._settings.models_dir)
-        stored = [repository.open(name) for name in repository.names()]
         return {
             ensemble.manifest.name: self.load(ensemble)
-            for ensemble in stored
+            for ensemble in self._stored
             if ensemble.manifest.task == task
         }
+
+    @cached_property
+    def _stored(self) -> tuple[StoredEnsemble, ...]:
+        """Every ensemble there is, its manifest read once for all tasks."""
+        return tuple(self._repository.open(name) for name in self._repository.names())
 
     async def close(self) -> None:
         """Let the threads go; returns once the calls that run have come back."""
@@ -176,27 +191,8 @@ class _Models:
 
     def load(self, stored: StoredEnsemble) -> Engine:
         """One ensemble, tried out; raises ModelRefused."""
-        settings = self._settings
-        return load_engine(
-            stored,
-            task_named(stored.manifest.task),
-            self.provider,
-            Surroundings(
-                self.executor,
-                Limits(
-                    budget_tokens=settings.batch_budget_tokens
-                    or _BUDGET_TOKENS[self.provider.name],
-                    slots=self.executor.threads,
-                    max_wait_ms=settings.batch_max_wait_ms,
-                    max_queued_tokens=settings.max_queued_tokens,
-                ),
-                call_timeout_s=settings.call_timeout_s,
-                max_document_chunks=settings.max_document_chunks,
-                clock=self._clock,
-                metrics=self._metrics,
-                room=RoomLimits(settings.max_decoding_rows, settings.max_decoding_tokens),
-            ),
-        )
+        task = task_named(stored.manifest.task)
+        return load_engine(stored, task, self.provider, self._surroundings)
 
 
 def _served_tasks(catalogue: TopicCatalogue, repository: Repository) -> tuple[str, ...]:

@@ -37,7 +37,7 @@ class Continuation:
 
     def advance(self, scores: StepScores) -> Advance:
         log_probabilities = scores.log_probabilities[0]
-        if not self._steps:
+        if self._next_tokens and not self._steps:
             self._likeliest = likeliest(log_probabilities, self._next_tokens)
         self._steps.append((float(scores.entropy[0]), float(scores.agreement[0])))
         token = self._choice.choose(

@@ -39,17 +39,17 @@ class Session(Protocol):
 class Signature:
     """What a task asks of a model.
 
-    required, optional: names of int64 inputs of shape (rows, tokens)
     outputs: names of the outputs; several are stacked as the last dimension of the scores
     labels: the last dimension of an output; None: an output has none, it is one score
     per_token: whether there are scores for each token, or for the sequence as a whole
+    required, optional: names of int64 inputs of shape (rows, tokens)
     """
 
-    required: tuple[str, ...]
-    optional: tuple[str, ...]
     outputs: tuple[str, ...]
     labels: int | None
     per_token: bool = False
+    required: tuple[str, ...] = ("input_ids", "attention_mask")
+    optional: tuple[str, ...] = ("token_type_ids",)
 
     @property
     def axes(self) -> int:

@@ -192,13 +192,7 @@ class QuestionAnswering(ScoringTask):
     strategies: ClassVar[tuple[Strategy, ...]] = ("mean", "logit_mean", "weighted")
 
     def signature(self, labels: int) -> Signature:
-        return Signature(
-            required=("input_ids", "attention_mask"),
-            optional=("token_type_ids",),
-            outputs=("start_logits", "end_logits"),
-            labels=None,
-            per_token=True,
-        )
+        return Signature(outputs=("start_logits", "end_logits"), labels=None, per_token=True)
 
     def sample(self, words: int) -> dict[str, Any]:
         return {"question": "ok", "context": "ok " * words}

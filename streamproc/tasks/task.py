@@ -5,11 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from streamproc.chunking.windows import Chunk
+from streamproc.chunking.windows import Chunk, windows
 from streamproc.ensembling.combine import STRATEGIES, Strategy
 from streamproc.errors import Invalid
 from streamproc.inference.outputs import MemberOutput
@@ -108,6 +109,13 @@ class ScoringTask(Task):
     def sample(self, words: int) -> dict[str, Any]:
         """A request's own fields, to try a member out with: a text of so many short words."""
         return {"text": "ok " * words}
+
+
+def text_windows(text: str, profile: EnsembleProfile, *, truncate: bool) -> Iterator[Chunk]:
+    """A text's windows, made as they are asked for; truncate: only the first."""
+    tokenizer = profile.tokenizer
+    made = windows(tokenizer.stream(text), tokenizer.frame, profile.window, len(text))
+    return islice(made, 1) if truncate else made
 
 
 def validated(model: type[Model], values: Mapping[str, Any], within: str = "") -> Model:

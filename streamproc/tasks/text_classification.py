@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from streamproc.chunking.windows import Chunk, windows
+from streamproc.chunking.windows import Chunk
 from streamproc.ensembling.combine import Strategy, combine_probabilities, softmax
 from streamproc.ensembling.labels import FloatArray
 from streamproc.ensembling.measures import agreement, entropy
@@ -23,6 +22,7 @@ from streamproc.tasks.task import (
     Params,
     ScoringJob,
     ScoringTask,
+    text_windows,
     validated,
 )
 
@@ -88,11 +88,7 @@ class TextClassificationJob(ScoringJob):
         self._progress = Progress(profile, self.characters)
 
     def chunks(self) -> Iterator[Chunk]:
-        tokenizer = self._profile.tokenizer
-        made = windows(
-            tokenizer.stream(self._text), tokenizer.frame, self._profile.window, self.characters
-        )
-        return islice(made, 1) if self._params.truncate else made
+        return text_windows(self._text, self._profile, truncate=self._params.truncate)
 
     def add(self, chunk: Chunk, outputs: Sequence[MemberOutput]) -> None:
         said = self._progress.take(outputs, chunk.end)
@@ -150,12 +146,7 @@ class TextClassification(ScoringTask):
     labelled: ClassVar[bool] = True
 
     def signature(self, labels: int) -> Signature:
-        return Signature(
-            required=("input_ids", "attention_mask"),
-            optional=("token_type_ids",),
-            outputs=("logits",),
-            labels=labels,
-        )
+        return Signature(outputs=("logits",), labels=labels)
 
     def begin(
         self, inputs: Mapping[str, Any], params: Mapping[str, Any], profile: EnsembleProfile

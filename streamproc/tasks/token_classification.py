@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from itertools import islice
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -12,7 +11,7 @@ from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from streamproc.chunking.overlaps import content, content_place, deepest, tokens_before
-from streamproc.chunking.windows import Chunk, windows
+from streamproc.chunking.windows import Chunk
 from streamproc.chunking.words import continuations
 from streamproc.ensembling.combine import Strategy, combine_probabilities, softmax
 from streamproc.ensembling.labels import FloatArray
@@ -36,6 +35,7 @@ from streamproc.tasks.task import (
     Params,
     ScoringJob,
     ScoringTask,
+    text_windows,
     validated,
 )
 
@@ -101,11 +101,7 @@ class TokenClassificationJob(ScoringJob):
         self._progress = Progress(profile, self.characters)
 
     def chunks(self) -> Iterator[Chunk]:
-        tokenizer = self._profile.tokenizer
-        made = windows(
-            tokenizer.stream(self._text), tokenizer.frame, self._profile.window, self.characters
-        )
-        return islice(made, 1) if self._params.truncate else made
+        return text_windows(self._text, self._profile, truncate=self._params.truncate)
 
     def add(self, chunk: Chunk, outputs: Sequence[MemberOutput]) -> None:
         said = self._progress.take(outputs, chunk.end)
@@ -175,13 +171,7 @@ class TokenClassification(ScoringTask):
     labelled: ClassVar[bool] = True
 
     def signature(self, labels: int) -> Signature:
-        return Signature(
-            required=("input_ids", "attention_mask"),
-            optional=("token_type_ids",),
-            outputs=("logits",),
-            labels=labels,
-            per_token=True,
-        )
+        return Signature(outputs=("logits",), labels=labels, per_token=True)
 
     def begin(
         self, inputs: Mapping[str, Any], params: Mapping[str, Any], profile: EnsembleProfile

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer
 from torch import nn
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from streamproc.corpus.passages import Passage, read_passages
 from streamproc.corpus.rows import Source
 from streamproc.errors import TrainingError
+from streamproc.training.byte_level import byte_level_bpe
 from streamproc.training.course import Classroom, Course, Judgement, Lesson, Shipped
 from streamproc.training.decoder import OnnxDecoder, check_decoder
 from streamproc.training.eight_bits import store_in_eight_bits
@@ -66,25 +67,12 @@ class TextGeneration(Course[Passage]):
         return _Classroom(self, train, seed)
 
 
-def byte_level_bpe(texts: Iterator[str], size: int) -> Tokenizer:
-    """A tokenizer that any text comes back from unchanged; its specials are the first ids."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=size,
-        special_tokens=[END_OF_TEXT, UNKNOWN],
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    return tokenizer
-
-
 class _Classroom(Classroom[Passage]):
     def __init__(self, course: TextGeneration, train: Sequence[Passage], seed: int) -> None:
         self._course, self._seed = course, seed
-        self.tokenizer = byte_level_bpe((p.text for p in train), course.vocabulary_size)
+        self.tokenizer = byte_level_bpe(
+            (p.text for p in train), course.vocabulary_size, [END_OF_TEXT, UNKNOWN]
+        )
         self.window = WindowSize(course.context, 0)
 
     @property

@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer, processors
 from torch import nn
 from transformers import MarianConfig, MarianMTModel
 
 from streamproc.corpus.pairs import Pair, read_pairs
 from streamproc.corpus.rows import Source
 from streamproc.errors import TrainingError
+from streamproc.training.byte_level import byte_level_bpe
 from streamproc.training.course import Classroom, Course, Judgement, Lesson, Shipped
 from streamproc.training.eight_bits import store_in_eight_bits
 from streamproc.training.encoder_decoder import OnnxEncoderDecoder, check_encoder_decoder
@@ -74,16 +75,7 @@ class Translation(Course[Pair]):
 
 def shared_bpe(texts: Iterator[str], size: int) -> Tokenizer:
     """A tokenizer of both languages that puts the end behind each text."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=size,
-        special_tokens=[PADDING, END],
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer = byte_level_bpe(texts, size, [PADDING, END])
     end = (END, tokenizer.token_to_id(END))
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"$A {END}", pair=f"$A $B {END}", special_tokens=[end]

@@ -16,7 +16,7 @@ import orjson
 import typer
 
 from .answer_models import ENSEMBLE, AnswerModel, Question, bert, pipeline_answers, roberta
-from .command import streamproc
+from .answers_of_run import answers_of_run
 from .report import say, tell
 from .texts import rows
 
@@ -87,16 +87,16 @@ def our_answers(
 
     A question may be refused for being too long for the window, and for nothing else.
     """
-    asked, answers = folder / "requests.jsonl", folder / "answers.jsonl"
-    asked.write_bytes(b"".join(orjson.dumps(request) + b"\n" for request in requests))
-    done = streamproc(
-        *("run", asked, "-o", answers, "--task", "question-answering", "--ensemble", ensemble),
-        *("--models-dir", models),
+    found = answers_of_run(
+        "question-answering",
+        models,
+        ensemble,
+        requests,
+        folder,
+        exits=(0, 1),
         settings={"MAX_MESSAGE_BYTES": str(8 * 1024 * 1024)},
         timeout_s=7200,
     )
-    assert done.returncode in {0, 1}, done.stderr
-    found: list[dict[str, Any]] = list(map(orjson.loads, answers.read_bytes().splitlines()))
     for request, response in zip(requests, found, strict=True):
         if response["status"] == "error":
             assert response["error"]["detail"].startswith("question: too long"), response

@@ -11,10 +11,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
 import typer
 
-from .command import streamproc
+from .answers_of_run import answers_of_run
 from .entity_models import (
     ENSEMBLE,
     TokenClassifier,
@@ -64,16 +63,14 @@ def our_answers(
     classifier: TokenClassifier, requests: Sequence[dict[str, Any]], folder: Path
 ) -> list[dict[str, Any]]:
     """By `streamproc run`; every answer's words and coverage are checked on the way."""
-    asked, answers = folder / "requests.jsonl", folder / "answers.jsonl"
-    asked.write_bytes(b"".join(orjson.dumps(request) + b"\n" for request in requests))
-    done = streamproc(
-        *("run", asked, "-o", answers, "--task", "token-classification", "--ensemble", ENSEMBLE),
-        *("--models-dir", classifier.models),
+    found = answers_of_run(
+        "token-classification",
+        classifier.models,
+        ENSEMBLE,
+        requests,
+        folder,
         settings={"MAX_MESSAGE_BYTES": str(8 * 1024 * 1024)},
-        timeout_s=3600,
     )
-    assert done.returncode == 0, done.stderr
-    found: list[dict[str, Any]] = list(map(orjson.loads, answers.read_bytes().splitlines()))
     for request, answer in zip(requests, found, strict=True):
         text, coverage = request["text"], answer["coverage"]
         for entity in answer["result"]["entities"]:

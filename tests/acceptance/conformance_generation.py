@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
 import typer
 
 from tests.train.causal_models import KINDS
 
-from .command import streamproc
+from .answers_of_run import answers_of_run
 from .generators import Generator, random_generator, shipped_generator
 from .report import say, tell
 from .texts import rows, sample_texts
@@ -47,25 +46,13 @@ def sample_prompts() -> list[str]:
     return [text[:60] for text in sample_texts()[::5]]
 
 
-def our_answers(
-    generator: Generator, requests: Sequence[dict[str, Any]], folder: Path
-) -> list[dict[str, Any]]:
-    """By `streamproc run`: all requests at once, so that they are written side by side."""
-    asked, answers = folder / "requests.jsonl", folder / "answers.jsonl"
-    asked.write_bytes(b"".join(orjson.dumps(request) + b"\n" for request in requests))
-    done = streamproc(
-        *("run", asked, "-o", answers, "--task", "text-generation"),
-        *("--models-dir", generator.models, "--ensemble", generator.ensemble),
-        timeout_s=3600,
-    )
-    assert done.returncode == 0, done.stderr
-    return list(map(orjson.loads, answers.read_bytes().splitlines()))
-
-
 def compared(generator: Generator, prompts: Sequence[str], folder: Path) -> Compared:
     """Ours, all at once, and transformers', one after the other."""
     params = {"max_new_tokens": NEW_TOKENS, "next_tokens": NEXT_TOKENS}
-    answers = our_answers(generator, [{"text": text, "params": params} for text in prompts], folder)
+    requests = [{"text": text, "params": params} for text in prompts]
+    answers = answers_of_run(
+        "text-generation", generator.models, generator.ensemble, requests, folder
+    )
     different, off_by = [], 0.0
     theirs = generator.generate(prompts, NEW_TOKENS, NEXT_TOKENS)
     for prompt, answer, (text, odds) in zip(prompts, answers, theirs, strict=True):

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
 import typer
 
 from streamproc.chunking.sentences import sentences
 from tests.train.seq2seq_models import KINDS
 
-from .command import streamproc
+from .answers_of_run import answers_of_run
 from .report import say, tell
 from .texts import rows
 from .translation_models import Translator, random_translator, shipped_translator
@@ -43,15 +42,7 @@ def our_answers(
     translator: Translator, requests: Sequence[dict[str, Any]], folder: Path
 ) -> list[dict[str, Any]]:
     """By `streamproc run`: all requests at once, so that their sentences run side by side."""
-    asked, answers = folder / "requests.jsonl", folder / "answers.jsonl"
-    asked.write_bytes(b"".join(orjson.dumps(request) + b"\n" for request in requests))
-    done = streamproc(
-        *("run", asked, "-o", answers, "--task", "translation", "--models-dir", translator.models),
-        *("--ensemble", translator.ensemble),
-        timeout_s=3600,
-    )
-    assert done.returncode == 0, done.stderr
-    return list(map(orjson.loads, answers.read_bytes().splitlines()))
+    return answers_of_run("translation", translator.models, translator.ensemble, requests, folder)
 
 
 @dataclass(frozen=True, slots=True)

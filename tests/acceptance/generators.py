@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +11,11 @@ from typing import Any
 import numpy as np
 import orjson
 
-from streamproc.repository.repository import MANIFEST, Repository
-from streamproc.settings import read_settings
+from streamproc.repository.repository import MANIFEST
 from streamproc.testing_decoding import byte_tokenizer_json
 from tests.train.causal_models import POSITIONS, VOCABULARY, build_causal, export_causal
+
+from .alone import copy_with_one_member
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,22 +66,15 @@ def _decoded(tokenizer: Any, ids: list[int]) -> str:
 
 def shipped_generator(ensemble: str, member: int, folder: Path) -> Generator:
     """A member of an ensemble in the models folder, alone."""
-    stored = Repository(read_settings().models_dir).open(ensemble)
     models = folder / "models"
-    shutil.copytree(stored.folder, models / ensemble)
-    manifest = models / ensemble / MANIFEST
-    head, *members = manifest.read_text("utf-8").split("[[members]]")
-    head = re.sub(r"(?m)^quorum *=.*$", "", head)
-    manifest.write_text(f"{head}[[members]]{members[member]}", "utf-8")
-    chosen = stored.manifest.members[member]
-    assert stored.manifest.decoding is not None
+    stored, chosen, decoding = copy_with_one_member(ensemble, member, models)
     return _generator(
         models,
         ensemble,
         folder,
         stored.model(chosen),
         stored.tokenizer(),
-        stored.manifest.decoding.end_tokens,
+        decoding.end_tokens,
     )
 
 

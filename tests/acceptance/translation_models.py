@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
-import shutil
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +12,11 @@ from typing import Any
 import orjson
 
 from streamproc.repository.manifest import DecodingSection
-from streamproc.repository.repository import MANIFEST, Repository
-from streamproc.settings import read_settings
+from streamproc.repository.repository import MANIFEST
 from tests.train.seq2seq_models import build_seq2seq, export_seq2seq
 from tests.unit.translators import END, PAD, byte_tokenizer_json
+
+from .alone import copy_with_one_member
 
 ENCODER, DECODER = "encoder_model.onnx", "decoder_model_merged.onnx"
 
@@ -66,20 +65,13 @@ class Translator:
 
 def shipped_translator(ensemble: str, member: int, folder: Path) -> Translator:
     """A member of an ensemble in the models folder, alone."""
-    stored = Repository(read_settings().models_dir).open(ensemble)
     models = folder / "models"
-    shutil.copytree(stored.folder, models / ensemble)
-    manifest = models / ensemble / MANIFEST
-    head, *members = manifest.read_text("utf-8").split("[[members]]")
-    head = re.sub(r"(?m)^quorum *=.*$", "", head)
-    manifest.write_text(f"{head}[[members]]{members[member]}", "utf-8")
-    chosen = stored.manifest.members[member]
-    assert stored.manifest.decoding is not None
+    stored, chosen, decoding = copy_with_one_member(ensemble, member, models)
     return _translator(
         models,
         ensemble,
         folder / "exported",
-        stored.manifest.decoding,
+        decoding,
         {
             ENCODER: stored.model(chosen),
             DECODER: stored.decoder(chosen),

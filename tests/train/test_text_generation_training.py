@@ -17,10 +17,11 @@ from streamproc.corpus.passages import Passage
 from streamproc.corpus.rows import Source
 from streamproc.errors import TrainingError
 from streamproc.repository.manifest import read_manifest
+from streamproc.training.byte_level import byte_level_bpe
 from streamproc.training.decoder import OnnxDecoder
 from streamproc.training.ensemble import MemberShipped, Plan, Progress, train_ensemble
 from streamproc.training.fitting import Schedule
-from streamproc.training.text_generation import TextGeneration, blocks, byte_level_bpe
+from streamproc.training.text_generation import END_OF_TEXT, UNKNOWN, TextGeneration, blocks
 
 pytestmark = pytest.mark.train
 
@@ -111,14 +112,14 @@ def test_the_same_seed_gives_the_same_ensemble(
 
 
 def test_any_text_comes_back_from_its_tokens_unchanged() -> None:
-    tokenizer = byte_level_bpe(iter([SONG]), 300)
+    tokenizer = byte_level_bpe(iter([SONG]), 300, [END_OF_TEXT, UNKNOWN])
 
     for text in ("Grüße, 世界 👩‍👩‍👧!", " \t\r\n  x", "e\u0301", "مرحبا"):
         assert tokenizer.decode(tokenizer.encode(text).ids) == text
 
 
 def test_texts_fill_blocks_one_after_another_with_an_end_before_each() -> None:
-    tokenizer = byte_level_bpe(iter([SONG]), 300)
+    tokenizer = byte_level_bpe(iter([SONG]), 300, [END_OF_TEXT, UNKNOWN])
     passages = [Passage(SONG * 3, {}), Passage("x", {})]
 
     joined = blocks(passages, tokenizer, 16).ravel()

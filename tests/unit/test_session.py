@@ -15,8 +15,6 @@ from streamproc.inference.session import OnnxSession, Signature, new_call
 from .onnx_models import classifier
 
 SIGNATURE = Signature(
-    required=("input_ids", "attention_mask"),
-    optional=("token_type_ids",),
     outputs=("logits",),
     labels=2,
 )
