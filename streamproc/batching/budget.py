@@ -2,53 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
+from streamproc.admission import Admission
 
 
-class Budget:
-    """First come, first served: a large demand is not overtaken for ever by small ones.
-
-    A demand beyond the whole limit is let in alone, so that it is answered and not stuck.
-    """
+class Budget(Admission[int]):
+    """A demand beyond the whole limit is let in alone, so that it is answered and not stuck."""
 
     def __init__(self, limit: int) -> None:
+        super().__init__()
         self.limit = limit
         self.used = 0
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
-    async def acquire(self, amount: int) -> None:
-        """Wait until there is room for `amount`, and take it."""
-        if not self._waiting and self._fits(amount):
-            self.used += amount
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((amount, turn))
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self.release(amount)
-            else:
-                self._admit()
-            raise
+    def _fits(self, demand: int) -> bool:
+        return self.used == 0 or self.used + demand <= self.limit
 
-    def release(self, amount: int) -> None:
-        """Give `amount` back."""
-        self.used -= amount
-        self._admit()
+    def _take(self, demand: int) -> None:
+        self.used += demand
 
-    def _fits(self, amount: int) -> bool:
-        return self.used == 0 or self.used + amount <= self.limit
-
-    def _admit(self) -> None:
-        while self._waiting:
-            amount, turn = self._waiting[0]
-            if turn.done():
-                self._waiting.popleft()
-            elif self._fits(amount):
-                self._waiting.popleft()
-                self.used += amount
-                turn.set_result(None)
-            else:
-                return
+    def _give(self, demand: int) -> None:
+        self.used -= demand

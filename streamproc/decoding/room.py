@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+
+from streamproc.admission import Admission
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,67 +21,42 @@ class RoomLimits:
     max_tokens: int = 65_536
 
 
-class Room:
-    """First come, first served; one that is larger than everything is let in alone."""
+class Room(Admission[tuple[int, int]]):
+    """Demands are rows and tokens; one that is larger than everything is let in alone."""
 
     def __init__(self, limits: RoomLimits) -> None:
+        super().__init__()
         self._limits = limits
         self._rows = 0
         self._tokens = 0
-        self._waiting: deque[tuple[int, int, asyncio.Future[None]]] = deque()
 
     @property
     def waiting_tokens(self) -> int:
         """Tokens of what waits to come in."""
-        return sum(tokens for _, tokens, turn in self._waiting if not turn.done())
+        return sum(tokens for _, tokens in self.waiting())
 
     @asynccontextmanager
     async def taken(self, rows: int, tokens: int) -> AsyncIterator[None]:
         """Wait until there is room, and hold it."""
-        await self._enter(rows, tokens)
+        await self.acquire((rows, tokens))
         try:
             yield
         finally:
-            self._leave(rows, tokens)
+            self.release((rows, tokens))
 
-    async def _enter(self, rows: int, tokens: int) -> None:
-        if not self._waiting and self._fits(rows, tokens):
-            self._take(rows, tokens)
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((rows, tokens, turn))
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self._leave(rows, tokens)
-            else:
-                self._admit()
-            raise
-
-    def _fits(self, rows: int, tokens: int) -> bool:
+    def _fits(self, demand: tuple[int, int]) -> bool:
+        rows, tokens = demand
         return not self._rows or (
             self._rows + rows <= self._limits.max_rows
             and self._tokens + tokens <= self._limits.max_tokens
         )
 
-    def _take(self, rows: int, tokens: int) -> None:
+    def _take(self, demand: tuple[int, int]) -> None:
+        rows, tokens = demand
         self._rows += rows
         self._tokens += tokens
 
-    def _leave(self, rows: int, tokens: int) -> None:
+    def _give(self, demand: tuple[int, int]) -> None:
+        rows, tokens = demand
         self._rows -= rows
         self._tokens -= tokens
-        self._admit()
-
-    def _admit(self) -> None:
-        while self._waiting:
-            rows, tokens, turn = self._waiting[0]
-            if turn.done():
-                self._waiting.popleft()
-            elif self._fits(rows, tokens):
-                self._waiting.popleft()
-                self._take(rows, tokens)
-                turn.set_result(None)
-            else:
-                return
