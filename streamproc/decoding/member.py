@@ -6,26 +6,17 @@ the canary, a sequence known to be good, is itself at fault: that is the worker'
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic
 
 import numpy as np
 
 from streamproc.decoding.model import FloatArray, Int64Array, RowsT, StepModel
 from streamproc.decoding.prompt import Lost
 from streamproc.errors import MemberError, MemberFailed, MemberLate, OutOfMemory, WorkerFault
-
-Value = TypeVar("Value")
-
-
-class Run(Protocol):
-    """Runs a call in a model's thread, lower priorities first; raises TimeoutError."""
-
-    def __call__(
-        self, call: Callable[[], Value], priority: int, timeout_s: float, /
-    ) -> Awaitable[Value]: ...
+from streamproc.member_calls import MemberCalls, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +47,6 @@ class Stepped(Generic[RowsT]):
     place: Place[RowsT]
 
 
-@dataclass(slots=True)
-class _Flight:
-    """A call on a model's thread; whether it has come back, late or not."""
-
-    returned: bool = False
-
-
 class Member(Generic[RowsT]):
     """A member of an ensemble that decodes, for all lanes."""
 
@@ -78,18 +62,16 @@ class Member(Generic[RowsT]):
         """canary: (tokens,) an input known to be good; new_call: makes what ends a call early"""
         self.name = model.name
         self._model = model
-        self._run = run
-        self._timeout_s = call_timeout_s
+        self._calls = MemberCalls(model.name, run, call_timeout_s, new_call)
         self._canary = canary
-        self._new_call = new_call
-        # A call that never came back; asking again would lose another thread.
-        self._late: _Flight | None = None
         self._max_rows: int | None = None
 
     async def start(self, ids: Int64Array, priority: int) -> Stepped[RowsT] | Lost:
         """The first step of one sequence, or why this member has no part in it."""
         try:
-            logits, rows = await self._call(lambda call: self._model.start(ids, call), priority)
+            logits, rows = await self._calls.make(
+                lambda call: self._model.start(ids, call), priority
+            )
         except (MemberFailed, OutOfMemory) as failure:
             return await self._blamed(failure, priority)
         except (MemberLate, WorkerFault) as lost:
@@ -104,7 +86,9 @@ class Member(Generic[RowsT]):
         if self._max_rows is not None and rows > self._max_rows and len(strands) > 1:
             return await self._halves(strands, priority)
         try:
-            logits, stepped = await self._call(lambda call: self._step(strands, call), priority)
+            logits, stepped = await self._calls.make(
+                lambda call: self._step(strands, call), priority
+            )
         except (MemberFailed, OutOfMemory) as failure:
             if isinstance(failure, OutOfMemory):
                 self._max_rows = max(1, rows // 2)
@@ -155,27 +139,9 @@ class Member(Generic[RowsT]):
             self._model.step(rows, self._canary[:1], call)
 
         try:
-            await self._call(canary, priority)
+            await self._calls.make(canary, priority)
         except MemberError:
             return WorkerFault(f"member {self.name} fails on everything: {failure.reason}")
         except WorkerFault as fault:
             return fault
         return failure
-
-    async def _call(self, call: Callable[[Any], Value], priority: int) -> Value:
-        if self._late is not None and not self._late.returned:
-            raise MemberLate(self.name, "an earlier call has not come back")
-        token, flight = self._new_call(), _Flight()
-
-        def run() -> Value:
-            try:
-                return call(token)
-            finally:
-                flight.returned = True
-
-        try:
-            return await self._run(run, priority, self._timeout_s)
-        except TimeoutError:
-            self._late = flight
-            token.terminate = True
-            raise MemberLate(self.name, f"took longer than {self._timeout_s:g} s") from None

@@ -9,19 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from streamproc.errors import MemberError, MemberFailed, MemberLate, OutOfMemory, WorkerFault
 from streamproc.inference.executor import ModelExecutor
 from streamproc.inference.outputs import Batch, FloatArray, MemberOutput, ModelInput
 from streamproc.inference.session import Session, new_call
-
-
-@dataclass(slots=True)
-class _Flight:
-    """A call on a model thread; whether it has come back, late or not."""
-
-    returned: bool = False
+from streamproc.member_calls import MemberCalls
 
 
 class FanOut:
@@ -37,12 +30,12 @@ class FanOut:
         canary: ModelInput,
     ) -> None:
         self._sessions = tuple(sessions)
-        self._executor = executor
+        self._calls = {
+            session.name: MemberCalls(session.name, executor.run, call_timeout_s, new_call)
+            for session in sessions
+        }
         self._needed = needed_members
-        self._timeout_s = call_timeout_s
         self._canary = canary
-        # Members with a call that never came back; asking them again would lose another thread.
-        self._late: dict[str, _Flight] = {}
         self._max_padded_tokens: dict[str, int] = {}
 
     async def run(
@@ -119,23 +112,9 @@ class FanOut:
             ) from None
 
     async def _call(self, session: Session, batch: Batch, priority: int) -> Sequence[FloatArray]:
-        late = self._late.get(session.name)
-        if late is not None and not late.returned:
-            raise MemberLate(session.name, "an earlier call has not come back")
-        call, flight = new_call(), _Flight()
-
-        def run() -> Sequence[FloatArray]:
-            try:
-                return session.run(batch, call)
-            finally:
-                flight.returned = True
-
-        try:
-            scores = await self._executor.run(run, priority, self._timeout_s)
-        except TimeoutError:
-            self._late[session.name] = flight
-            call.terminate = True
-            raise MemberLate(session.name, f"took longer than {self._timeout_s:g} s") from None
+        scores = await self._calls[session.name].make(
+            lambda call: session.run(batch, call), priority
+        )
         if len(scores) != len(batch.ids):
             raise MemberFailed(session.name, f"{len(scores)} rows for {len(batch.ids)} sequences")
         return scores
