@@ -69,6 +69,10 @@ def train(
     epochs: Annotated[int, typer.Option(min=1, help="passes over the texts, at most")] = 4,
     batch: Annotated[int, typer.Option(min=1, help="texts a step")] = 32,
     learning_rate: Annotated[float, typer.Option(min=0, help="at its highest")] = 3e-4,
+    trunk_epochs: Annotated[
+        int, typer.Option(min=0, help="first train one model of the whole corpus, members branch")
+    ] = 0,
+    trunk_learning_rate: Annotated[float, typer.Option(min=0, help="at its highest")] = 3e-4,
     seed: Annotated[int, typer.Option(min=0, help="same seed, same weights")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="threads of torch")] = 2,
 ) -> None:
@@ -109,12 +113,15 @@ def train(
         seed=seed,
         threads=threads,
         schedule=Schedule(epochs=epochs, batch_size=batch, learning_rate=learning_rate),
+        trunk=Schedule(epochs=trunk_epochs, batch_size=batch, learning_rate=trunk_learning_rate)
+        if trunk_epochs
+        else None,
     )
     console = Console()
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as bar:
         shown = bar.add_task("reading the corpus", total=None)
-        part = ""
+        part = "the whole corpus"
         for told in train_ensemble(plan):
             part = getattr(told, "part", part)
             _show(told, part, bar, shown)
@@ -127,6 +134,10 @@ def _show(told: Told, part: str, bar: Progress, shown: TaskID) -> None:
         return ", ".join(f"{name} {value:.4f}" for name, value in judgement.metrics.items())
 
     match told:
+        case ensemble.TrunkStarted():
+            bar.console.print(
+                f"the whole corpus, for members to branch off: {told.records} records"
+            )
         case ensemble.PartStarted():
             bar.console.print(f"{part} ({told.number} of {told.parts}): {told.records} records")
         case fitting.Step():

@@ -14,7 +14,7 @@ from streamproc.corpus.partitioning import Partitioning, partition
 from streamproc.corpus.rows import Source, described
 from streamproc.errors import TrainingError
 from streamproc.training.course import Course, Shipped
-from streamproc.training.fitting import Epoch, Schedule, Step, fit
+from streamproc.training.fitting import Epoch, Schedule, Step, Weights, branch, fit
 from streamproc.training.manifests import EnsembleEntry, MemberEntry, sha256, write_manifest
 
 
@@ -23,6 +23,8 @@ class Plan:
     """All that decides a training run.
 
     course:  the task, and what members of it look like
+    trunk:   how a model of the whole corpus is trained first, from whose weights all members
+        start; none: members start from the base, or from scratch
     out:     the model repository; the ensemble gets a folder of its name in it
     work:    where the fp32 members are left, as Hugging Face folders
     threads: of torch; another number may round differently
@@ -41,6 +43,14 @@ class Plan:
     seed: int = 0
     threads: int = 2
     schedule: Schedule = field(default_factory=Schedule)
+    trunk: Schedule | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkStarted:
+    """Training of the model that members branch off begins."""
+
+    records: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +78,7 @@ class EnsembleWritten:
     manifest: Path
 
 
-Progress = PartStarted | Step | Epoch | MemberShipped | EnsembleWritten
+Progress = TrunkStarted | PartStarted | Step | Epoch | MemberShipped | EnsembleWritten
 
 
 def train_ensemble(plan: Plan) -> Iterator[Progress]:
@@ -87,6 +97,14 @@ def train_ensemble(plan: Plan) -> Iterator[Progress]:
     classroom = plan.course.open(records, plan.seed)
     digests = ", ".join(sha256(source.path) for source in plan.corpus)
 
+    trunk: Weights = {}
+    if plan.trunk:
+        yield TrunkStarted(len(records))
+        seed = plan.seed * 1000
+        lesson = classroom.lesson(records, held_out, plan.trunk.batch_size, seed)
+        yield from fit(lesson, plan.trunk, seed)
+        trunk = lesson.model.state_dict()
+
     folder = plan.out / plan.ensemble
     members: list[tuple[str, Shipped, str]] = []
     for number, (part, own) in enumerate(parts.items(), start=1):
@@ -95,6 +113,7 @@ def train_ensemble(plan: Plan) -> Iterator[Progress]:
         seed = plan.seed * 1000 + number
         judged = _validation(plan, part, held_out)
         lesson = classroom.lesson(own, judged, plan.schedule.batch_size, seed)
+        branch(lesson.model, trunk)
         yield from fit(lesson, plan.schedule, seed)
         shipped = lesson.ship(plan.work / part, folder / part / plan.version)
         told = f"{part} ({plan.partitioning.description}), {len(own)} records"

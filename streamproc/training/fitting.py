@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,9 @@ import torch
 from torch import nn
 
 from streamproc.training.course import Judgement, Lesson
+
+# By name, as a model's state_dict has them.
+Weights = Mapping[str, torch.Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,13 @@ def fit(lesson: Lesson[Any], schedule: Schedule, seed: int) -> Iterator[Step | E
             break
     model.load_state_dict(best_weights)
     model.eval()
+
+
+def branch(model: nn.Module, trunk: Weights) -> None:
+    """Let a model start from a trunk's weights; what has another shape, a head, starts anew."""
+    own = model.state_dict()
+    taken = {name: value for name, value in trunk.items() if own[name].shape == value.shape}
+    model.load_state_dict(own | taken)
 
 
 def _optimizer(model: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:

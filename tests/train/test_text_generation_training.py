@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import tomllib
 from pathlib import Path
@@ -19,7 +20,13 @@ from streamproc.errors import TrainingError
 from streamproc.repository.manifest import read_manifest
 from streamproc.training.byte_level import byte_level_bpe
 from streamproc.training.decoder import OnnxDecoder
-from streamproc.training.ensemble import MemberShipped, Plan, Progress, train_ensemble
+from streamproc.training.ensemble import (
+    MemberShipped,
+    Plan,
+    Progress,
+    TrunkStarted,
+    train_ensemble,
+)
 from streamproc.training.fitting import Schedule
 from streamproc.training.text_generation import END_OF_TEXT, UNKNOWN, TextGeneration, blocks
 
@@ -109,6 +116,22 @@ def test_the_same_seed_gives_the_same_ensemble(
         return [one["sha256"] for one in (manifest["tokenizer"], *manifest["members"])]
 
     assert digests(tmp_path / "models" / "tiny") == digests(trained[0])
+
+
+def test_members_branch_off_a_model_of_the_whole_corpus(tmp_path: Path) -> None:
+    plan = corpus(tmp_path)
+    learning_nothing_more = dataclasses.replace(
+        plan,
+        trunk=plan.schedule,
+        schedule=Schedule(1, batch_size=8, learning_rate=0.0),
+    )
+
+    told = list(train_ensemble(learning_nothing_more))
+
+    assert TrunkStarted(2) in told
+    first, second = [one.shipped for one in told if isinstance(one, MemberShipped)]
+    assert first.path.read_bytes() == second.path.read_bytes()
+    assert first.shipped.metrics["next_token_accuracy"] > 0.7
 
 
 def test_any_text_comes_back_from_its_tokens_unchanged() -> None:
