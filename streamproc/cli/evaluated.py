@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from streamproc.evaluation.findings import Findings
 from streamproc.evaluation.report import (
@@ -20,16 +20,21 @@ from streamproc.evaluation.report import (
 def show_findings(findings: Findings, made: Made, console: Console) -> None:
     """The contenders, what the ensemble is ahead by, and agreement; bold: not by chance."""
     headings = [heading(measure) for measure in findings.measures]
-    table = Table("", *headings, "s / 1,000", "errors", "partial")
-    for row in findings.rows:
+    told_of = {
+        name: [getattr(row, name) for row in findings.rows]
+        for name in ("errors", "partial")
+        if any(getattr(row, name) for row in findings.rows)
+    }
+    table = Table(Column(no_wrap=True), *headings, "s / 1,000", *told_of)
+    for number, row in enumerate(findings.rows):
         figures = [
             shown_estimate(measure, estimate)
             for measure, estimate in zip(findings.measures, row.estimates, strict=True)
         ]
         seconds = f"{row.seconds_per_1000:.1f}"
         style = "bold" if row.contender.role == "ensemble" else ""
-        told = titled(row.contender), *figures, seconds, str(row.errors), str(row.partial)
-        table.add_row(*told, style=style)
+        counts = [str(counted[number]) for counted in told_of.values()]
+        table.add_row(titled(row.contender), *figures, seconds, *counts, style=style)
     console.print(table)
     if findings.differences:
         _show_differences(findings, headings, console)

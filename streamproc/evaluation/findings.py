@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -11,8 +12,9 @@ from streamproc.evaluation.contenders import Contender
 from streamproc.evaluation.intervals import DRAWS, Estimate, Resamples
 from streamproc.evaluation.measures import FloatArray, Measure
 
-# Beyond so many different values, agreement is shown in tenths.
+# Beyond so many different values, agreement is shown in steps, full agreement apart.
 _MOST_VALUES = 8
+_STEPS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,10 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class AgreementGroup:
-    """Records on which members agree so far; value: the first measure's, of these alone."""
+    """Records on which members agree so far, from `low`, and below `high` where that is more.
+
+    value: the first measure's, of these alone
+    """
 
     low: float
     high: float
@@ -150,10 +155,9 @@ def _by_agreement(measure: Measure, marks: Marks) -> list[AgreementGroup]:
     values = np.unique(rounded[~np.isnan(rounded)])
     edges = [(value, value) for value in values.tolist()]
     if len(edges) > _MOST_VALUES:
-        edges = [(tenth / 10, (tenth + 1) / 10) for tenth in range(9)] + [(0.9, 0.999999), (1, 1)]
+        edges = [*pairwise(_STEPS), (1.0, 1.0)]
     groups = []
     for low, high in edges:
-        # The tenths are half open, but for those that are one value.
         mine = (rounded >= low) & ((rounded < high) | (rounded == low))
         if mine.any():
             value = measure.value(marks.statistics[0][mine])

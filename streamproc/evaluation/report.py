@@ -33,12 +33,12 @@ class Made:
 
     def line(self, findings: Findings) -> str:
         """In a sentence."""
-        count = f"{findings.records:,}"
+        count = f"{findings.records:,} {self.unit}"
         if findings.records < self.of:
-            count += f" of {self.of:,}, spread evenly,"
+            count += f", spread evenly over the {self.of:,}"
         manifest = findings.rows[0].contender.stored.digest[:12]
         return (
-            f"{count} {self.unit} of {self.data}; {CONFIDENCE:.0%} intervals by {self.draws:,} "
+            f"{count} of {self.data}; {CONFIDENCE:.0%} intervals by {self.draws:,} "
             f"bootstrap draws of {self.unit} (seed {self.seed}), differences on the same draws; "
             f"on {self.device}, manifest {manifest}, streamproc {self.version}: `{self.command}`"
         )
@@ -113,6 +113,7 @@ def as_markdown(findings: Findings, made: Made) -> str:
         for group in findings.agreement:
             value = shown(first, group.value)
             lines.append(_line([shown_agreement(group), f"{group.records:,}", value]))
+    lines += [_no_answers(row) for row in findings.rows if row.errors or row.partial]
     lines += ["", made.line(findings)]
     return "\n".join(lines) + "\n"
 
@@ -155,6 +156,13 @@ def as_json(findings: Findings, made: Made) -> dict[str, Any]:
             for group in findings.agreement
         ],
     }
+
+
+def _no_answers(row: Row) -> str:
+    return (
+        f"\n{titled(row.contender)}: {row.errors:,} requests were refused, which counts as a wrong "
+        f"answer; {row.partial:,} were answered without all members."
+    )
 
 
 def _figures(measures: Sequence[Measure], row: Row) -> list[str]:
