@@ -14,7 +14,7 @@ from streamproc.bootstrap import ensemble_pipeline
 from streamproc.cli.answering import Response, ask_each, asking
 from streamproc.cli.rows import Row
 from streamproc.clock import SystemClock
-from streamproc.errors import EvaluationError, OperatorError, WorkerFault
+from streamproc.errors import EvaluationError, MemberError, OperatorError, WorkerFault
 from streamproc.evaluation.contenders import Contender
 from streamproc.evaluation.exam import Exam
 from streamproc.evaluation.findings import Marks
@@ -49,13 +49,16 @@ def foreseen(settings: Settings, contenders: Sequence[Contender], ids: Int64Arra
     with _bar() as bar:
         shown = bar.add_task("blocks read", total=len(ids))
         provider = choose_provider(settings.device)
-        return foresee(
-            contenders,
-            ids,
-            provider,
-            lambda done: bar.update(shown, completed=done),
-            SystemClock().monotonic_s,
-        )
+        try:
+            return foresee(
+                contenders,
+                ids,
+                provider,
+                lambda done: bar.update(shown, completed=done),
+                SystemClock().monotonic_s,
+            )
+        except (MemberError, WorkerFault) as fault:
+            raise OperatorError(f"the models can't run: {fault}") from None
 
 
 async def _answered(

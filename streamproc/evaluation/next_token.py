@@ -137,9 +137,10 @@ def _step_strategy(contender: Contender) -> StepStrategy:
 
 
 def _require_one_tokenizer(contenders: Sequence[Contender]) -> None:
-    known = {one.stored.manifest.tokenizer.sha256: one.name for one in contenders}
-    if len(known) > 1:
+    manifests = [one.stored.manifest for one in contenders]
+    if len({manifest.tokenizer.sha256 for manifest in manifests}) > 1:
+        names = dict.fromkeys(manifest.name for manifest in manifests)
         raise EvaluationError(
-            f"{' and '.join(known.values())} cut texts into other tokens, so that what they "
+            f"{' and '.join(names)} cut texts into other tokens, so that what they "
             "foresee per token can't be compared; train them with one tokenizer."
         )

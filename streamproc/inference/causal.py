@@ -74,9 +74,12 @@ class CausalModel:
 
         ids: (rows, tokens); returns: (rows, tokens, vocabulary) logits, floats as the model has
         them, all in memory at once
+        Raises MemberFailed, also where the model scores what follows the last token alone.
         """
         cache = self._signature.empty_cache(rows=len(ids))
         logits, _ = self._logits(ids, list(cache.tensors), cache.lengths, call)
+        if logits.shape[1] != ids.shape[1]:
+            raise MemberFailed(self.name, "it scores the token after the last alone")
         if not np.isfinite(logits).all():
             raise MemberFailed(self.name, "its scores are not finite numbers")
         return logits
