@@ -72,7 +72,10 @@ def evaluate(
     others = [repository.open(name) for name in against or ()]
     competing = contenders(stored, task_named(stored.manifest.task), others)
     sources = [source_from(written) for written in data]
+    asked = _params(params)
     if stored.manifest.task == "text-generation":
+        if asked:
+            raise SettingsError("--params is for requests; text-generation is measured without any")
         every = blocks([p for one in sources for p in read_passages(one, text_field)], stored)
         there, unit, measures = len(every), f"blocks of {every.shape[1]} tokens", MEASURES
         chosen = np.array(spread(range(there), limit))
@@ -81,7 +84,7 @@ def evaluate(
         read = Data(sources, label or (), Columns(text_field, label_field))
         exam, there = exam_of(stored.manifest, read, limit)
         unit, measures = "records", exam.measures
-        marks = answered(settings, competing, exam, _params(params), outstanding)
+        marks = answered(settings, competing, exam, asked, outstanding)
     findings = compare(measures, marks, draws=draws, seed=seed)
     options = {"label": label, "against": against, "limit": limit, "params": params}
     made = Made(

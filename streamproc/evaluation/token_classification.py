@@ -10,6 +10,7 @@ import numpy as np
 from seqeval.scheme import IOB2, Entities
 
 from streamproc.corpus.tagged import OUTSIDE, TaggedText
+from streamproc.errors import EvaluationError
 from streamproc.evaluation.exam import Exam, Response, result_of
 from streamproc.evaluation.measures import FloatArray, Measure, f1, ratio
 
@@ -32,9 +33,12 @@ class TaggedTexts(Exam):
         self._right = entity_spans([text.tags for text in texts])
 
     def statistics(self, responses: Sequence[Response]) -> list[FloatArray]:
+        found = [result_of(response).get("entities", ()) for response in responses]
+        if any("entity_group" not in entity for entities in found for entity in entities):
+            raise EvaluationError("params.aggregation: 'none' makes no entities to be measured.")
         tags = [
-            word_tags(text.words, result_of(response).get("entities", ()))
-            for text, response in zip(self._texts, responses, strict=True)
+            word_tags(text.words, entities)
+            for text, entities in zip(self._texts, found, strict=True)
         ]
         counts = np.array(
             [

@@ -112,6 +112,12 @@ def test_entities_count_only_whole_and_of_their_kind_as_seqeval_has_it() -> None
     assert found["entity F1"] == pytest.approx(official)
 
 
+def test_tokens_that_are_no_entities_are_not_measured() -> None:
+    exam = TaggedTexts([TaggedText(("Jane",), ("B-PER",), {})])
+    with pytest.raises(EvaluationError, match="aggregation"):
+        exam.statistics([ok(entities=[{"entity": "B-PER", "start": 0, "end": 4}])])
+
+
 def test_answers_count_where_there_are_some_and_silence_where_there_are_none() -> None:
     exam = Questions(
         [
