@@ -33,10 +33,14 @@ def topics_of(task: str) -> TaskTopics:
     )
 
 
+def task_of(topic: str) -> str:
+    """The task that a topic is of."""
+    return topic.split(".")[1]
+
+
 def responses_to(request_topic: str) -> str:
     """Where responses to the requests of a topic lie."""
-    _, task, *_ = request_topic.split(".")
-    return topics_of(task).responses
+    return topics_of(task_of(request_topic)).responses
 
 
 def request_topics(tasks: Iterable[str]) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 from .books import read_aloud
 from .chaos import run_chaos
 from .chaos_report import Plan
-from .cluster import cluster
+from .cluster import cluster, group
 from .hostile import run_hostile
 from .hostile_records import kinds_count
 from .ordering import differing, results_of_runs, results_through_kafka
@@ -53,11 +53,28 @@ async def test_killing_and_terminating_workers_of_all_tasks_at_any_moment_loses_
 
 
 async def test_every_hostile_record_ends_as_the_table_says_and_every_good_one_is_ok(
-    kafka: str, worker: WorkerProcess
+    small: Served,
 ) -> None:
-    found = await run_hostile(kafka, worker, good=100, bad=kinds_count())
+    async with (
+        cluster() as kafka,
+        group(
+            kafka.bootstrap_servers,
+            "hostile",
+            kafka.folder,
+            tasks=small.tasks,
+            settings=small.settings,
+        ) as workers,
+    ):
+        found = await run_hostile(
+            kafka.bootstrap_servers,
+            workers.workers[0],
+            small.tasks,
+            good=100,
+            bad=kinds_count(small.tasks),
+        )
     assert found["faults"] == []
-    assert found["kinds"] == kinds_count()
+    assert found["kinds"] == kinds_count(small.tasks)
+    assert all(figures["good"] == 20 for figures in found["tasks"].values())
 
 
 async def test_a_broker_that_goes_away_under_load_is_told_about_and_everything_is_answered() -> (

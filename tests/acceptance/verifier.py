@@ -66,9 +66,16 @@ async def verify(
     asked: ids by request topic
     start: of each topic of responses to these
     """
-    found: dict[str, list[Stored]] = defaultdict(list)
     topics = sorted(set(map(responses_to, asked)))
-    for response in await read_all(bootstrap_servers, topics, start):
+    return judge_each(asked, await read_all(bootstrap_servers, topics, start))
+
+
+def judge_each(
+    asked: Mapping[str, Iterable[str]], responses: Iterable[Stored]
+) -> dict[str, Verdict]:
+    """What became of the requests of each topic; ids by request topic."""
+    found: dict[str, list[Stored]] = defaultdict(list)
+    for response in responses:
         origin, place = response.origin[0], response.position[0]
         # One that lies where another task's responses belong is nobody's answer.
         found[origin if place == responses_to(origin) else place].append(response)
