@@ -18,6 +18,7 @@ import typer
 from .cluster import cluster, group
 from .good_requests import Asked, mixed_requests
 from .hostile_kind import Hostile
+from .hostile_outcomes import bad_outcome, good_outcome
 from .hostile_records import hostile_records
 from .report import say, tell
 from .served import Served, served
@@ -33,7 +34,6 @@ from .topics import (
 )
 from .worker_process import WorkerProcess
 
-ERROR_HEADERS = ("streamproc-error-", "streamproc-request-")
 BULK_EVERY = 3
 """So many hostile records of a task, and the last of them goes on the bulk lane."""
 
@@ -65,11 +65,11 @@ async def run_hostile(
         task = task_of(request.topic)
         told, given_up = (found.pop((topic, position), []) for topic in topics_of(task).outcomes)
         if isinstance(record, Hostile):
-            wrong = _bad_outcome(record, request, position, told, given_up)
+            wrong = bad_outcome(record, request, position, told, given_up)
             kind = record.kind
             kinds[task].add(kind)
         else:
-            wrong = _good_outcome(record, told, given_up)
+            wrong = good_outcome(record, told, given_up)
             kind = "good"
         faults += [f"{kind} at {position}: {fault}" for fault in wrong]
         figures[task].update({"good" if kind == "good" else "bad": 1, "faults": len(wrong)})
@@ -101,55 +101,6 @@ def _records(
         records.append((hostile, Sent(hostile.value, topic, hostile.headers, hostile.key)))
     random.Random(seed).shuffle(records)
     return records
-
-
-def _good_outcome(request: Asked, told: Sequence[Stored], letters: Sequence[Stored]) -> list[str]:
-    faults = ["it was dead-lettered"] * bool(letters)
-    if len(told) != 1:
-        return [*faults, f"{len(told)} responses"]
-    body = told[0].body
-    if body["status"] != "ok" or body["id"] != request.id:
-        faults.append(f"answered {body['status']} to {body['id']}")
-    return faults
-
-
-def _bad_outcome(
-    record: Hostile,
-    request: Sent,
-    position: Position,
-    told: Sequence[Stored],
-    letters: Sequence[Stored],
-) -> list[str]:
-    faults = []
-    if len(told) != (record.answered_to is not None):
-        faults.append(f"{len(told)} responses")
-    for response in told:
-        body = _unwrapped(response)
-        wanted = record.answered_to or ":".join(map(str, position))
-        found = (body["status"], body["id"], body.get("error", {}).get("type"))
-        if found != ("error", wanted, record.error):
-            faults.append(f"answered {found}, expected {('error', wanted, record.error)}")
-        if not body.get("error", {}).get("detail", "").startswith(record.names):
-            faults.append(f"{body['error']['detail'][:200]!r} begins without {record.names!r}")
-        if response.key != request.key:
-            faults.append("the response has another key")
-    if len(letters) != 1:
-        return [*faults, f"{len(letters)} dead letters"]
-    letter = letters[0]
-    kept = {
-        name: value for name, value in letter.headers.items() if not name.startswith(ERROR_HEADERS)
-    }
-    if (letter.key, letter.value, kept) != (request.key, request.value, dict(request.headers)):
-        faults.append("the dead letter is not the original")
-    if letter.headers["streamproc-error-type"] != record.error.encode():
-        faults.append(f"dead letter of type {letter.headers['streamproc-error-type']!r}")
-    return faults
-
-
-def _unwrapped(response: Stored) -> dict[str, Any]:
-    """A response to a structured CloudEvent is one too."""
-    body = response.body
-    return dict(body["data"]) if "specversion" in body else body
 
 
 def _by_origin(stored: Sequence[Stored]) -> dict[tuple[str, Position], list[Stored]]:
