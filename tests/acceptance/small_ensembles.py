@@ -24,7 +24,11 @@ SMALL = {
 """The ensemble of each task."""
 
 
-def write_small_ensembles(root: Path, tasks: Collection[str] = SMALL.keys()) -> None:
+NOT_SHIPPED = tuple(task for task in SMALL if task != "text-classification")
+"""Tasks for which no ensemble needs to be shipped for tests to pass."""
+
+
+def write_small_ensembles(root: Path, tasks: Collection[str] = NOT_SHIPPED) -> None:
     """One a task, two members each; what they say means nothing."""
     for task in tasks:
         _WRITERS[task](root / SMALL[task])
@@ -52,7 +56,7 @@ def _answers(folder: Path) -> None:
         [answerer(words, seed=seed) for seed in (1, 2)],
         labels=(),
         task="question-answering",
-        window=(48, 8),
+        window=(128, 8),
     )
 
 

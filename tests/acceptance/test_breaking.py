@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 def small(tmp_path_factory: pytest.TempPathFactory) -> Served:
     """A small ensemble for every task."""
     root = tmp_path_factory.mktemp("models")
-    write_small_ensembles(root)
+    write_small_ensembles(root, SMALL)
     return Served(tuple(SMALL), root)
 
 
