@@ -19,6 +19,10 @@ def invalid(task: str) -> Iterator[Make]:
     """All kinds of a task."""
     good = GOOD[task]
     yield from _wrong_envelope(good)
+    another = "entities" if task == "text-classification" else "sentiment"
+    yield lambda _draw, name: Hostile(
+        "ensemble of another task", body(id=name, **good, ensemble=another), "invalid", name
+    )
     for request in hostile_requests(task):
         yield partial(_refused, good, request)
     yield from _oversized(good)
