@@ -29,7 +29,7 @@ def write_small_ensembles(root: Path) -> None:
         [answerer(words, seed=seed) for seed in (1, 2)],
         labels=(),
         task="question-answering",
-        window=(48, 8),
+        window=(128, 8),
     )
     letters = build_byte_tokenizer().vocabulary_size
     end = letters - 1
