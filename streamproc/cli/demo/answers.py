@@ -28,7 +28,7 @@ async def show(console: Console, cluster: Cluster) -> None:
     console.print(
         f"{len(exchanges)} questions at once about {ADDRESS_TITLE}: "
         f"{chunks:,} chunks in {together_s(exchanges):.1f} s. The likeliest answer to each, "
-        "in its place in the text:\n"
+        "where it stands:\n"
     )
     for exchange in exchanges:
         console.print(answered(exchange, console.width))

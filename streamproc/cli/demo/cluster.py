@@ -66,43 +66,35 @@ class Cluster:
 
 @asynccontextmanager
 async def running_cluster(console: Console) -> AsyncIterator[Cluster]:
-    """Everything started, ready, and said so; stopped afterwards, and nothing left on disk."""
-    clock = SystemClock()
-    with tempfile.TemporaryDirectory(prefix="streamproc-demo-") as folder, _kafka(console) as kafka:
-        settings = read_settings(
-            kafka_bootstrap_servers=kafka.bootstrap_servers, group_id="streamproc-demo"
-        )
-        catalogue = load_topics(settings.topics_dir)
+    """Everything started, ready, and said so; stopped afterwards, and nothing left on disk.
+
+    Raises OperatorError when there is nothing to show, or something does not start.
+    """
+    settings = read_settings(group_id="streamproc-demo")
+    catalogue, repository = load_topics(settings.topics_dir), Repository(settings.models_dir)
+    topics = {
+        task: catalogue.request_topic(task, Lane.INTERACTIVE)
+        for task in settings.tasks or served_tasks(catalogue, repository)
+    }
+    manifests = {task: repository.open(topic.ensemble).manifest for task, topic in topics.items()}
+    with _kafka(console, settings) as kafka:
+        settings = settings.model_copy(update={"kafka_bootstrap_servers": kafka.bootstrap_servers})
         async with TopicAdmin(settings) as admin:
             created = await admin.create_missing(catalogue.topics.values())
         console.print(f"[green]✓[/] {len(created)} topics created from topics/*.yaml")
-        topics = _served_topics(settings, catalogue)
-        repository = Repository(settings.models_dir)
-        manifests = {
-            task: repository.open(topic.ensemble).manifest for task, topic in topics.items()
-        }
-        worker = WorkerProcess(settings, Path(folder) / "worker.log")
-        try:
-            worker.start()
-            with console.status("a worker starts"):
-                await worker.ready()
+        async with _worker(console, settings) as worker:
             models = sum(len(manifest.members) for manifest in manifests.values())
-            console.print(f"[green]✓[/] a worker is ready: {len(topics)} tasks, {models} models\n")
-            async with _clients(settings, clock, catalogue, topics) as clients:
-                yield Cluster(settings, clock, worker, topics, manifests, clients)
-        finally:
-            worker.stop()
-
-
-def _served_topics(settings: Settings, catalogue: TopicCatalogue) -> dict[str, RequestTopic]:
-    tasks = settings.tasks or served_tasks(catalogue, Repository(settings.models_dir))
-    return {task: catalogue.request_topic(task, Lane.INTERACTIVE) for task in tasks}
+            console.print(
+                f"[green]✓[/] a worker is ready; tasks: {len(topics)}, models: {models}\n"
+            )
+            async with _clients(settings, catalogue, topics) as clients:
+                yield Cluster(settings, SystemClock(), worker, topics, manifests, clients)
 
 
 @contextmanager
-def _kafka(console: Console) -> Iterator[EmbeddedBroker]:
+def _kafka(console: Console, settings: Settings) -> Iterator[EmbeddedBroker]:
     with fetch_progress(console) as report:
-        broker = EmbeddedBroker(cache_dir=read_settings().cache_dir, progress=report)
+        broker = EmbeddedBroker(cache_dir=settings.cache_dir, progress=report)
         broker.start()
     try:
         console.print(f"[green]✓[/] Apache Kafka answers on {broker.bootstrap_servers}")
@@ -112,19 +104,31 @@ def _kafka(console: Console) -> Iterator[EmbeddedBroker]:
 
 
 @asynccontextmanager
+async def _worker(console: Console, settings: Settings) -> AsyncIterator[WorkerProcess]:
+    with tempfile.TemporaryDirectory(prefix="streamproc-demo-") as folder:
+        worker = WorkerProcess(settings, Path(folder) / "worker.log")
+        try:
+            worker.start()
+            with console.status("a worker starts …"):
+                await worker.ready()
+            yield worker
+        finally:
+            worker.stop()
+
+
+@asynccontextmanager
 async def _clients(
-    settings: Settings, clock: Clock, catalogue: TopicCatalogue, topics: Mapping[str, RequestTopic]
+    settings: Settings, catalogue: TopicCatalogue, topics: Mapping[str, RequestTopic]
 ) -> AsyncIterator[dict[str, RequestClient]]:
-    limits = catalogue.limits(settings)
     async with AsyncExitStack() as opened:
         yield {
             task: await opened.enter_async_context(
                 RequestClient(
                     settings,
-                    clock,
+                    SystemClock(),
                     requests_topic=topic.name,
                     responses_topic=topic.responses,
-                    limits=limits,
+                    limits=catalogue.limits(settings),
                 )
             )
             for task, topic in topics.items()

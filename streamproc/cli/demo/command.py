@@ -16,6 +16,13 @@ from streamproc.cli.demo.poison import show_poison
 
 WIDEST = 100
 
+NEXT = """
+Next, after [bold]. .venv/bin/activate[/], in a terminal each:
+  [bold]streamproc broker[/]
+  [bold]streamproc topics apply && streamproc worker[/]
+  [bold]streamproc submit FILE[/], with [bold]--task[/] and one of the names above
+README.md goes on from there."""
+
 Scene = Callable[[Console, Cluster], Awaitable[None]]
 SCENES: dict[str, Scene] = {
     "text-classification": sentiment.show,
@@ -45,18 +52,13 @@ async def _demo(console: Console) -> None:
         console.rule("[bold]When things go wrong", align="left")
         await show_poison(console, cluster)
         await show_kill(console, cluster)
-    console.print("The worker was told to stop (SIGTERM), drained, committed; Kafka is gone too.\n")
-    console.print(
-        "Next: [bold]streamproc broker[/] in one terminal, [bold]streamproc worker[/] in another "
-        "after [bold]streamproc topics apply[/], then [bold]streamproc submit FILE --task TASK[/]. "
-        "README.md goes on from there."
-    )
+    console.print("The worker was told to stop (SIGTERM), drained, committed; Kafka is gone too.")
+    console.print(NEXT)
 
 
 def _headline(console: Console, cluster: Cluster, task: str) -> None:
     manifest = cluster.manifests[task]
     console.rule(f"[bold]{task}", align="left")
     members = ", ".join(member.name for member in manifest.members)
-    console.print(
-        f"[dim]ensemble {manifest.name} of {members}\n{escape(manifest.description)}[/]\n"
-    )
+    told = f"ensemble {manifest.name} of {members}\n{manifest.description}".strip()
+    console.print(f"[dim]{escape(told)}[/]\n")

@@ -29,7 +29,7 @@ async def show(console: Console, cluster: Cluster) -> None:
     [exchange] = await cluster.ask(TASK, [{"text": text, "params": params}])
     entities, coverage = exchange.result["entities"], exchange.coverage
     console.print(
-        f"{ADDRESS_TITLE}: {coverage['characters']:,} characters in {coverage['chunks']} "
+        f"{ADDRESS_TITLE}: {coverage['characters']:,} characters in {coverage['chunks']:,} "
         f"overlapping chunks, {coverage['characters_covered']:,} seen by the models, in "
         f"{exchange.took_s:.1f} s.\n"
     )

@@ -29,10 +29,12 @@ def excerpt(text: str, start: int, end: int, width: int) -> Text:
 
 
 def shortened(text: str, width: int) -> str:
-    """As much of a text as there is room for; an ellipsis is the rest."""
+    """The words that there is room for; an ellipsis is the rest."""
     if len(text) <= width:
         return text
-    return f"{text[: width - 1]}…" if width else ""
+    kept = text[: max(0, width - 1)]
+    # A word is cut only where it is alone, or there are no spaces between words.
+    return f"{kept[: kept.rfind(' ') + 1] or kept}…"[:width]
 
 
 def one_line(text: str) -> str:
@@ -47,6 +49,4 @@ def visible(text: str) -> str:
 
 
 def _ending(text: str, width: int) -> str:
-    if len(text) <= width:
-        return text
-    return f"…{text[len(text) - width + 1 :]}" if width else ""
+    return shortened(text[::-1], width)[::-1]

@@ -15,11 +15,11 @@ from streamproc.cli.demo.exchange import Exchange, together_s
 async def show_kill(console: Console, cluster: Cluster) -> None:
     """Ask all that was asked so far again, at once, and kill the worker at a third of it."""
     before = list(cluster.asked)
-    with console.status("all again, the worker killed at a third of it, and a new one"):
+    with console.status("all again, the worker killed at a third of it …"):
         heard, again = await cluster.worker.watch(_ask_and_kill(cluster, before))
     console.print(
-        f"[bold]kill -9[/]: all {len(before)} requests once more, at once; the worker is killed "
-        f"after {heard} answers, and a new one started. [bold]{len(again)} of {len(before)} "
+        f"[bold]kill -9[/]: all {len(before)} requests once more, at once. With {heard} answered "
+        f"the worker is killed, and a new one started: [bold]{len(again)} of {len(before)} "
         f"answered[/] in {together_s(again):.0f} s, nothing lost; {same(before, again)} of "
         f"{len(again)} results are those of before, to the byte.\n"
     )

@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Awaitable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -91,10 +92,10 @@ class WorkerProcess:
         async with aiohttp.ClientSession() as session:
             while True:
                 address = self._health_address()
-                if address is not None:
-                    async with session.get(address) as answer:
-                        if answer.ok:
-                            return
+                # One that ends between two looks is noticed by who watches.
+                with suppress(aiohttp.ClientError):
+                    if address and (await session.get(address)).ok:
+                        return
                 await asyncio.sleep(0.1)
 
     def _health_address(self) -> str | None:
