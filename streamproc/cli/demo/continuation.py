@@ -44,7 +44,7 @@ async def show(console: Console, cluster: Cluster) -> None:
     console.print(
         f"\n{len(exchanges)} prompts in one batch, by lot with a seed, at most "
         f"{SAMPLED['max_new_tokens']} tokens each, in {together_s(exchanges):.1f} s. "
-        "The next token, and its probability over all models together:\n"
+        "Which token may come next, and its probability by all models together:\n"
     )
     guesses = await cluster.ask(TASK, [{"text": o, "params": NEXT_WORDS} for o in OPENINGS])
     tables = [

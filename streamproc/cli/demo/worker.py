@@ -74,6 +74,8 @@ class WorkerProcess:
                     )
         finally:
             task.cancel()
+            # What it says of its end is heard here, or Python prints it when nobody listens.
+            await asyncio.gather(task, return_exceptions=True)
         return task.result()
 
     def kill(self) -> None:
