@@ -9,12 +9,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import TypeVar
 
 from streamproc.errors import MemberError, MemberFailed, MemberLate, OutOfMemory, WorkerFault
 from streamproc.inference.executor import ModelExecutor
-from streamproc.inference.outputs import Batch, FloatArray, MemberOutput, ModelInput
+from streamproc.inference.members import Members
+from streamproc.inference.outputs import (
+    Batch,
+    FloatArray,
+    HiddenArray,
+    MemberOutput,
+    ModelInput,
+    Prefixed,
+)
 from streamproc.inference.session import Session, new_call
 from streamproc.member_calls import MemberCalls
+
+Row = tuple[MemberOutput, ...]
+Array = TypeVar("Array", FloatArray, HiddenArray)
 
 
 class FanOut:
@@ -22,30 +34,50 @@ class FanOut:
 
     def __init__(
         self,
-        sessions: Sequence[Session],
+        members: Members,
         executor: ModelExecutor,
         *,
         needed_members: int,
         call_timeout_s: float,
         canary: ModelInput,
     ) -> None:
-        self._sessions = tuple(sessions)
+        """canary: as members take it"""
+        self._sessions, self._prefix = tuple(members.sessions), members.prefix
         self._calls = {
             session.name: MemberCalls(session.name, executor.run, call_timeout_s, new_call)
-            for session in sessions
+            for session in (*members.sessions, *filter(None, [members.prefix]))
         }
         self._needed = needed_members
         self._canary = canary
         self._max_padded_tokens: dict[str, int] = {}
 
-    async def run(
-        self, sequences: Sequence[ModelInput], priority: int
-    ) -> list[tuple[MemberOutput, ...]]:
+    async def run(self, sequences: Sequence[ModelInput], priority: int) -> list[Row]:
         """For each sequence, the outputs of all members in order.
 
         Raises WorkerFault when members that can't run at all leave fewer than are needed, and
         OutOfMemory when the device has no memory for a single sequence.
         """
+        if self._prefix is None:
+            return await self._members(sequences, priority)
+        read = await self._ask(self._prefix, list(sequences), priority)
+        if isinstance(read, WorkerFault):
+            raise read
+        prefixed = [
+            Prefixed(sequence.ids, sequence.type_ids, hidden)
+            for sequence, hidden in zip(sequences, read, strict=True)
+            if not isinstance(hidden, MemberError)
+        ]
+        rows = iter(await self._members(prefixed, priority) if prefixed else ())
+        return [
+            self._unread(hidden) if isinstance(hidden, MemberError) else next(rows)
+            for hidden in read
+        ]
+
+    def _unread(self, failure: MemberError) -> Row:
+        """What members say of a sequence that the layers before them failed on."""
+        return tuple(MemberOutput(session.name, None, failure) for session in self._sessions)
+
+    async def _members(self, sequences: Sequence[ModelInput], priority: int) -> list[Row]:
         columns = await asyncio.gather(
             *(self._ask(session, list(sequences), priority) for session in self._sessions)
         )
@@ -59,14 +91,16 @@ class FanOut:
                 if isinstance(column, WorkerFault):
                     failure = MemberFailed(session.name, str(column))
                     outputs.append(MemberOutput(session.name, None, failure))
+                elif isinstance(said := column[row], MemberError):
+                    outputs.append(MemberOutput(session.name, None, said))
                 else:
-                    outputs.append(column[row])
+                    outputs.append(MemberOutput(session.name, said))
             rows.append(tuple(outputs))
         return rows
 
     async def _ask(
-        self, session: Session, sequences: list[ModelInput], priority: int
-    ) -> list[MemberOutput] | WorkerFault:
+        self, session: Session[Array], sequences: list[ModelInput], priority: int
+    ) -> list[Array | MemberError] | WorkerFault:
         """One member's outputs for all sequences, or why it can't run at all."""
         try:
             return await self._halving(session, sequences, priority)
@@ -74,16 +108,16 @@ class FanOut:
             return fault
 
     async def _halving(
-        self, session: Session, sequences: list[ModelInput], priority: int
-    ) -> list[MemberOutput]:
+        self, session: Session[Array], sequences: list[ModelInput], priority: int
+    ) -> list[Array | MemberError]:
         cap = self._max_padded_tokens.get(session.name)
         batch = Batch.pad(sequences)
         if cap is not None and batch.padded_tokens > cap and len(sequences) > 1:
             return await self._halves(session, sequences, priority)
         try:
-            scores = await self._call(session, batch, priority)
+            return list(await self._call(session, batch, priority))
         except MemberLate as late:
-            return [MemberOutput(session.name, None, late)] * len(sequences)
+            return [late] * len(sequences)
         except OutOfMemory:
             if len(sequences) == 1:
                 raise
@@ -93,17 +127,18 @@ class FanOut:
             if len(sequences) > 1:
                 return await self._halves(session, sequences, priority)
             await self._try_canary(session, priority, failure)
-            return [MemberOutput(session.name, None, failure)]
-        return [MemberOutput(session.name, row) for row in scores]
+            return [failure]
 
     async def _halves(
-        self, session: Session, sequences: list[ModelInput], priority: int
-    ) -> list[MemberOutput]:
+        self, session: Session[Array], sequences: list[ModelInput], priority: int
+    ) -> list[Array | MemberError]:
         middle = len(sequences) // 2
         first = await self._halving(session, sequences[:middle], priority)
         return first + await self._halving(session, sequences[middle:], priority)
 
-    async def _try_canary(self, session: Session, priority: int, failure: MemberFailed) -> None:
+    async def _try_canary(
+        self, session: Session[Array], priority: int, failure: MemberFailed
+    ) -> None:
         try:
             await self._call(session, Batch.pad([self._canary]), priority)
         except MemberError:
@@ -111,7 +146,7 @@ class FanOut:
                 f"member {session.name} fails on everything: {failure.reason}"
             ) from None
 
-    async def _call(self, session: Session, batch: Batch, priority: int) -> Sequence[FloatArray]:
+    async def _call(self, session: Session[Array], batch: Batch, priority: int) -> Sequence[Array]:
         scores = await self._calls[session.name].make(
             lambda call: session.run(batch, call), priority
         )

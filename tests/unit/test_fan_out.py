@@ -11,6 +11,7 @@ import pytest
 from streamproc.errors import MemberFailed, OutOfMemory, WorkerFault
 from streamproc.inference.executor import ModelExecutor
 from streamproc.inference.fan_out import FanOut
+from streamproc.inference.members import Members
 from streamproc.inference.outputs import Batch, FloatArray, Int64Array, MemberOutput
 from streamproc.testing import ScriptedSession
 
@@ -59,7 +60,7 @@ def fan_out_of(
     executor: ModelExecutor, *sessions: Any, needed: int = 1, call_timeout_s: float = 30.0
 ) -> FanOut:
     return FanOut(
-        sessions,
+        Members(sessions),
         executor,
         needed_members=needed,
         call_timeout_s=call_timeout_s,
