@@ -26,7 +26,7 @@ def models(tmp_path: Path) -> Path:
 
 
 def shown_by_demo(models: Path) -> str:
-    done = streamproc("demo", settings={"MODELS_DIR": str(models)})
+    done = streamproc("demo", settings={"MODELS_DIR": str(models)}, timeout_s=600)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return " ".join(done.stdout.split())

@@ -15,7 +15,7 @@ from streamproc.bootstrap import served_tasks
 from streamproc.broker import EmbeddedBroker
 from streamproc.cli.broker import fetch_progress
 from streamproc.cli.demo.exchange import Body, Exchange
-from streamproc.cli.demo.worker import WorkerProcess
+from streamproc.cli.demo.worker import PATIENCE_S, WorkerProcess
 from streamproc.clock import Clock, SystemClock
 from streamproc.errors import OperatorError
 from streamproc.kafka.client import RequestClient
@@ -128,6 +128,7 @@ async def _clients(
                     SystemClock(),
                     requests_topic=topic.name,
                     responses_topic=topic.responses,
+                    answer_timeout_s=PATIENCE_S,
                     limits=catalogue.limits(settings),
                 )
             )

@@ -16,7 +16,8 @@ import orjson
 from streamproc.errors import OperatorError
 from streamproc.settings import Settings
 
-START_S = 120
+# One that ends is noticed at once; this is for a machine that is busy with something else.
+PATIENCE_S = 300
 T = TypeVar("T")
 
 
@@ -54,11 +55,11 @@ class WorkerProcess:
     async def ready(self) -> None:
         """Returns once it says that it takes requests; raises OperatorError."""
         try:
-            async with asyncio.timeout(START_S):
+            async with asyncio.timeout(PATIENCE_S):
                 await self.watch(self._ready())
         except TimeoutError:
             raise OperatorError(
-                f"the worker is not ready after {START_S} s:\n{self._last_words()}"
+                f"the worker is not ready after {PATIENCE_S} s:\n{self._last_words()}"
             ) from None
 
     async def watch(self, work: Awaitable[T]) -> T:
