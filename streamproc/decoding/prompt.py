@@ -7,14 +7,12 @@ from dataclasses import dataclass
 
 from streamproc.decoding.model import FloatArray, Int64Array
 from streamproc.decoding.search import Decoded, Search, StepScores
-from streamproc.errors import MemberError, MemberLate, WorkerFault
+from streamproc.errors import MemberLate
+from streamproc.member_batches import Lost
 from streamproc.messages.response import MemberStatus
 
 Combine = Callable[[FloatArray, Sequence[int]], StepScores]
 """What the members that are left say, (members, rows, vocabulary) logits, and which these are."""
-
-Lost = MemberError | WorkerFault
-"""Why a member takes no further part in a sequence."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ import numpy as np
 
 from streamproc.decoding.member import Place, Stepped, Strand
 from streamproc.decoding.model import FloatArray
-from streamproc.decoding.prompt import Lost, Outcome, Prompt
+from streamproc.decoding.prompt import Outcome, Prompt
 from streamproc.decoding.search import Advance, Decoded
 from streamproc.errors import QuorumNotMet, WorkerFault
+from streamproc.member_batches import Lost
 
 
 class Sequence:

@@ -1,19 +1,16 @@
-"""A batch to every member at once, and back: one output a member for each sequence.
-
-What fails is told apart here. A batch that a member fails on is halved until the sequence that it
-fails on is alone. A member that fails even on the canary, a sequence known to be good, is itself
-at fault: that is the worker's trouble, not the request's.
-"""
+"""A batch to every member at once, and back: one output a member for each sequence."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
-from streamproc.errors import MemberError, MemberFailed, MemberLate, OutOfMemory, WorkerFault
+from streamproc.errors import MemberError, MemberFailed, WorkerFault
 from streamproc.inference.executor import ModelExecutor
 from streamproc.inference.outputs import Batch, FloatArray, MemberOutput, ModelInput
 from streamproc.inference.session import Session, new_call
+from streamproc.member_batches import Lost, MemberBatches
 from streamproc.member_calls import MemberCalls
 
 
@@ -29,14 +26,16 @@ class FanOut:
         call_timeout_s: float,
         canary: ModelInput,
     ) -> None:
-        self._sessions = tuple(sessions)
-        self._calls = {
-            session.name: MemberCalls(session.name, executor.run, call_timeout_s, new_call)
+        """canary: a sequence known to be good"""
+        self._members = {
+            session.name: _member_batches(
+                session,
+                MemberCalls(session.name, executor.run, call_timeout_s, new_call),
+                canary,
+            )
             for session in sessions
         }
         self._needed = needed_members
-        self._canary = canary
-        self._max_padded_tokens: dict[str, int] = {}
 
     async def run(
         self, sequences: Sequence[ModelInput], priority: int
@@ -47,74 +46,45 @@ class FanOut:
         OutOfMemory when the device has no memory for a single sequence.
         """
         columns = await asyncio.gather(
-            *(self._ask(session, list(sequences), priority) for session in self._sessions)
+            *(member.run(sequences, priority) for member in self._members.values())
         )
-        broken = [column for column in columns if isinstance(column, WorkerFault)]
-        if len(self._sessions) - len(broken) < self._needed:
+        faults = [_fault(column) for column in columns]
+        broken = [fault for fault in faults if fault is not None]
+        if len(columns) - len(broken) < self._needed:
             raise broken[0]
-        rows = []
-        for row in range(len(sequences)):
-            outputs = []
-            for session, column in zip(self._sessions, columns, strict=True):
-                if isinstance(column, WorkerFault):
-                    failure = MemberFailed(session.name, str(column))
-                    outputs.append(MemberOutput(session.name, None, failure))
-                else:
-                    outputs.append(column[row])
-            rows.append(tuple(outputs))
-        return rows
+        outputs = [
+            [_output(name, fault or found) for found in column]
+            for name, column, fault in zip(self._members, columns, faults, strict=True)
+        ]
+        return list(zip(*outputs, strict=True))
 
-    async def _ask(
-        self, session: Session, sequences: list[ModelInput], priority: int
-    ) -> list[MemberOutput] | WorkerFault:
-        """One member's outputs for all sequences, or why it can't run at all."""
-        try:
-            return await self._halving(session, sequences, priority)
-        except WorkerFault as fault:
-            return fault
 
-    async def _halving(
-        self, session: Session, sequences: list[ModelInput], priority: int
-    ) -> list[MemberOutput]:
-        cap = self._max_padded_tokens.get(session.name)
-        batch = Batch.pad(sequences)
-        if cap is not None and batch.padded_tokens > cap and len(sequences) > 1:
-            return await self._halves(session, sequences, priority)
-        try:
-            scores = await self._call(session, batch, priority)
-        except MemberLate as late:
-            return [MemberOutput(session.name, None, late)] * len(sequences)
-        except OutOfMemory:
-            if len(sequences) == 1:
-                raise
-            self._max_padded_tokens[session.name] = batch.padded_tokens // 2
-            return await self._halves(session, sequences, priority)
-        except MemberFailed as failure:
-            if len(sequences) > 1:
-                return await self._halves(session, sequences, priority)
-            await self._try_canary(session, priority, failure)
-            return [MemberOutput(session.name, None, failure)]
-        return [MemberOutput(session.name, row) for row in scores]
+def _member_batches(
+    session: Session, calls: MemberCalls, canary: ModelInput
+) -> MemberBatches[ModelInput, FloatArray]:
+    def scores(sequences: Sequence[ModelInput], call: Any) -> Sequence[FloatArray]:
+        found = session.run(Batch.pad(sequences), call)
+        if len(found) != len(sequences):
+            raise MemberFailed(session.name, f"{len(found)} rows for {len(sequences)} sequences")
+        return found
 
-    async def _halves(
-        self, session: Session, sequences: list[ModelInput], priority: int
-    ) -> list[MemberOutput]:
-        middle = len(sequences) // 2
-        first = await self._halving(session, sequences[:middle], priority)
-        return first + await self._halving(session, sequences[middle:], priority)
+    return MemberBatches(
+        calls, scores, size=_padded_tokens, canary=lambda call: scores([canary], call)
+    )
 
-    async def _try_canary(self, session: Session, priority: int, failure: MemberFailed) -> None:
-        try:
-            await self._call(session, Batch.pad([self._canary]), priority)
-        except MemberError:
-            raise WorkerFault(
-                f"member {session.name} fails on everything: {failure.reason}"
-            ) from None
 
-    async def _call(self, session: Session, batch: Batch, priority: int) -> Sequence[FloatArray]:
-        scores = await self._calls[session.name].make(
-            lambda call: session.run(batch, call), priority
-        )
-        if len(scores) != len(batch.ids):
-            raise MemberFailed(session.name, f"{len(scores)} rows for {len(batch.ids)} sequences")
-        return scores
+def _padded_tokens(sequences: Sequence[ModelInput]) -> int:
+    return len(sequences) * max(len(sequence.ids) for sequence in sequences)
+
+
+def _fault(column: Sequence[FloatArray | Lost]) -> WorkerFault | None:
+    """Why a member can't run at all, where that is so."""
+    return next((found for found in column if isinstance(found, WorkerFault)), None)
+
+
+def _output(member: str, found: FloatArray | Lost) -> MemberOutput:
+    if isinstance(found, WorkerFault):
+        found = MemberFailed(member, str(found))
+    if isinstance(found, MemberError):
+        return MemberOutput(member, None, found)
+    return MemberOutput(member, found)

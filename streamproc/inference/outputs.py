@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -55,7 +56,7 @@ class Batch:
     type_ids: Int64Array
 
     @classmethod
-    def pad(cls, sequences: list[ModelInput]) -> Batch:
+    def pad(cls, sequences: Sequence[ModelInput]) -> Batch:
         """Pad at the end to the longest sequence."""
         shape = (len(sequences), max(len(sequence.ids) for sequence in sequences))
         # Padding is masked out, so which id stands there makes no difference.

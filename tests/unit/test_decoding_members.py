@@ -137,6 +137,24 @@ async def test_out_of_memory_for_one_sequence_is_the_workers_fault() -> None:
             await submitted(loop, prompt(5))
 
 
+async def test_a_sequence_too_large_by_itself_leaves_the_others_batches_as_large_as_they_were() -> (
+    None
+):
+    recorder = Recorder()
+
+    def no_room_for_poison(rows: Histories) -> None:
+        if any(row[0] == POISON and len(row) > 2 for row in rows):
+            raise OutOfMemory("no room")
+
+    recorder.then = no_room_for_poison
+    async with decoding(model(before=recorder)) as loop:
+        with pytest.raises(OutOfMemory):
+            await submitted(loop, prompt(POISON))
+        await outcomes(loop, *(prompt(5 + number) for number in range(4)))
+
+    assert max(map(len, recorder.calls)) == 4
+
+
 async def test_a_member_asked_alone_comes_to_nothing_without_failing() -> None:
     async with decoding(model(before=poisoned_at(2))) as loop:
         (found,) = await outcomes(loop, prompt(POISON, needed=0))
