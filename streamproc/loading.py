@@ -19,6 +19,7 @@ from streamproc.inference.fan_out import FanOut
 from streamproc.inference.outputs import Batch, Int64Array, MemberOutput, ModelInput
 from streamproc.inference.providers import CPU, Provider
 from streamproc.inference.session import OnnxSession, Session, new_call
+from streamproc.member_losses import counting_losses
 from streamproc.messages.lane import Lane
 from streamproc.repository.repository import StoredEnsemble
 from streamproc.surroundings import Surroundings
@@ -115,6 +116,7 @@ def assemble_engine(
         needed_members=profile.needed_members,
         call_timeout_s=surroundings.call_timeout_s,
         canary=_sample_chunk(task, profile, words=1),
+        lost=counting_losses(metrics, profile.name, [session.name for session in sessions]),
     )
     tokens = metrics.tokens.labels(profile.name, "content")
     padded = metrics.tokens.labels(profile.name, "padded")

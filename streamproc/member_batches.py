@@ -8,7 +8,7 @@ trouble, not the request's.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from streamproc.errors import MemberError, MemberFailed, MemberLate, OutOfMemory, WorkerFault
 from streamproc.member_calls import MemberCalls
@@ -18,6 +18,13 @@ Result = TypeVar("Result")
 
 Lost = MemberError | WorkerFault
 """Why a member has no result for an item."""
+
+HowLost = Literal["late", "failed"]
+
+
+def how_lost(lost: Lost) -> HowLost:
+    """As responses and metrics put it."""
+    return "late" if isinstance(lost, MemberLate) else "failed"
 
 
 class MemberBatches(Generic[Item, Result]):
@@ -30,15 +37,18 @@ class MemberBatches(Generic[Item, Result]):
         *,
         size: Callable[[Sequence[Item]], int],
         canary: Callable[[Any], object],
+        lost: Callable[[Lost], None],
     ) -> None:
         """call: one result an item; it and the canary are handed what ends them early
 
         size: what a batch costs in memory, in any unit
+        lost: told of each item without a result
         """
         self._calls = calls
         self._call = call
         self._size = size
         self._canary = canary
+        self._lost = lost
         self._max_size: int | None = None
 
     async def run(self, items: Sequence[Item], priority: int) -> list[Result | Lost]:
@@ -47,10 +57,15 @@ class MemberBatches(Generic[Item, Result]):
         That is a WorkerFault for all of them where the member can't run at all, and OutOfMemory for
         one that there is no memory for even alone.
         """
+        results: list[Result | Lost]
         try:
-            return await self._halving(items, priority)
+            results = await self._halving(items, priority)
         except WorkerFault as fault:
-            return [fault] * len(items)
+            results = [fault] * len(items)
+        for result in results:
+            if isinstance(result, Lost):
+                self._lost(result)
+        return results
 
     async def _halving(self, items: Sequence[Item], priority: int) -> list[Result | Lost]:
         if len(items) > 1 and self._max_size is not None and self._size(items) > self._max_size:

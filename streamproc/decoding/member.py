@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import Any, Generic
 
@@ -54,8 +55,12 @@ class Member(Generic[RowsT]):
         call_timeout_s: float,
         canary: Int64Array,
         new_call: Callable[[], Any],
+        lost: Callable[[str, Lost], None],
     ) -> None:
-        """canary: (tokens,) an input known to be good; new_call: makes what ends a call early"""
+        """canary: (tokens,) an input known to be good; new_call: makes what ends a call early
+
+        lost: told of each sequence that this member, by its name, has no further part in
+        """
         self.name = model.name
         self._model = model
         calls = MemberCalls(model.name, run, call_timeout_s, new_call)
@@ -64,8 +69,9 @@ class Member(Generic[RowsT]):
             _, rows = model.start(canary, call)
             model.step(rows, canary[:1], call)
 
-        self._starts = MemberBatches(calls, self._start_all, size=len, canary=try_canary)
-        self._steps = MemberBatches(calls, self._step_all, size=_rows, canary=try_canary)
+        gone = partial(lost, model.name)
+        self._starts = MemberBatches(calls, self._start_all, size=len, canary=try_canary, lost=gone)
+        self._steps = MemberBatches(calls, self._step_all, size=_rows, canary=try_canary, lost=gone)
 
     async def start(self, ids: Int64Array, priority: int) -> Stepped[RowsT] | Lost:
         """The first step of one sequence, or why this member has no part in it."""

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from streamproc.decoding.model import FloatArray, Int64Array
 from streamproc.decoding.search import Decoded, Search, StepScores
-from streamproc.errors import MemberLate
-from streamproc.member_batches import Lost
+from streamproc.member_batches import Lost, how_lost
 from streamproc.messages.response import MemberStatus
 
 Combine = Callable[[FloatArray, Sequence[int]], StepScores]
@@ -54,6 +53,4 @@ class Outcome:
 
     def status(self, member: int) -> MemberStatus:
         """ok, late or failed."""
-        if member not in self.lost:
-            return "ok"
-        return "late" if isinstance(self.lost[member], MemberLate) else "failed"
+        return how_lost(self.lost[member]) if member in self.lost else "ok"

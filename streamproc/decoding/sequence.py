@@ -49,6 +49,11 @@ class Sequence:
             self._logits.pop(member, None)
             self._lost[member] = stepped
 
+    @property
+    def rows(self) -> int:
+        """Rows of its next step."""
+        return len(self._advance.tokens)
+
     def advance(self) -> None:
         """Go on by what the members said, or settle; called from a thread, one at a time."""
         answered = sorted(self._logits)

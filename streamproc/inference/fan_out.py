@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from streamproc.errors import MemberError, MemberFailed, WorkerFault
@@ -25,13 +26,18 @@ class FanOut:
         needed_members: int,
         call_timeout_s: float,
         canary: ModelInput,
+        lost: Callable[[str, Lost], None],
     ) -> None:
-        """canary: a sequence known to be good"""
+        """canary: a sequence known to be good
+
+        lost: told of each sequence that a member, by its name, has no scores for
+        """
         self._members = {
             session.name: _member_batches(
                 session,
                 MemberCalls(session.name, executor.run, call_timeout_s, new_call),
                 canary,
+                partial(lost, session.name),
             )
             for session in sessions
         }
@@ -60,7 +66,7 @@ class FanOut:
 
 
 def _member_batches(
-    session: Session, calls: MemberCalls, canary: ModelInput
+    session: Session, calls: MemberCalls, canary: ModelInput, lost: Callable[[Lost], None]
 ) -> MemberBatches[ModelInput, FloatArray]:
     def scores(sequences: Sequence[ModelInput], call: Any) -> Sequence[FloatArray]:
         found = session.run(Batch.pad(sequences), call)
@@ -69,7 +75,11 @@ def _member_batches(
         return found
 
     return MemberBatches(
-        calls, scores, size=_padded_tokens, canary=lambda call: scores([canary], call)
+        calls,
+        scores,
+        size=_padded_tokens,
+        canary=lambda call: scores([canary], call),
+        lost=lost,
     )
 
 
