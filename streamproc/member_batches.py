@@ -64,6 +64,7 @@ class MemberBatches(Generic[Item, Result]):
             results = [fault] * len(items)
         for result in results:
             if isinstance(result, Lost):
+                _let_go(result)
                 self._lost(result)
         return results
 
@@ -95,3 +96,11 @@ class MemberBatches(Generic[Item, Result]):
             raise WorkerFault(
                 f"member {failure.member} fails on everything: {failure.reason}"
             ) from None
+
+
+def _let_go(lost: Lost) -> None:
+    """Drop what leads from an error to the calls it came of, and so to all that they held.
+
+    A sequence may remember for a long time why it lost a member; not that member's whole batch.
+    """
+    lost.__traceback__ = lost.__context__ = lost.__cause__ = None

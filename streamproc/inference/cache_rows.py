@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 Int64Array = NDArray[np.int64]
 
 BLOCK = 32
+# How much larger than needed memory may be that is kept.
+_ROOMY = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +41,7 @@ class Memory:
     """Where a call's caches are laid out, used again from step to step.
 
     Fresh memory of that size comes from the system page by page, which takes longer than copying.
+    What is far too large is let go: once a burst is over, the last of it are small.
     """
 
     def __init__(self) -> None:
@@ -48,7 +51,7 @@ class Memory:
         """An array that holds anything; the last one of that number is no more."""
         size = math.prod(shape)
         buffer = self._buffers.get(number)
-        if buffer is None or len(buffer) < size:
+        if buffer is None or not size <= len(buffer) <= _ROOMY * size:
             buffer = self._buffers[number] = np.empty(size, dtype)
         return buffer[:size].reshape(shape)
 

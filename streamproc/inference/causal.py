@@ -76,8 +76,9 @@ class CausalModel:
         return CacheRows.join(parts)
 
     def _memory(self) -> Memory:
+        # The oldest, so that all take turns and none keeps what a burst once needed.
         try:
-            return self._spare.pop()
+            return self._spare.popleft()
         except IndexError:
             return Memory()
 
