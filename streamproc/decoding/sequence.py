@@ -73,10 +73,10 @@ class Sequence:
         if left >= max(1, self.prompt.needed_members):
             return False
         faults = [lost for lost in self._lost.values() if isinstance(lost, WorkerFault)]
-        if faults:
-            self.fail(faults[0])
-        elif not self.prompt.needed_members:
+        if not self.prompt.needed_members:
             self._settle(None)
+        elif faults:
+            self.fail(faults[0])
         else:
             reasons = "; ".join(str(lost) for lost in self._lost.values())
             self.fail(

@@ -163,6 +163,30 @@ async def test_a_member_asked_alone_comes_to_nothing_without_failing() -> None:
     assert found.status(0) == "failed"
 
 
+async def test_a_broken_member_asked_alone_comes_to_nothing_though_it_is_the_workers_fault() -> (
+    None
+):
+    def refuse(_: Histories) -> None:
+        raise MemberFailed("a", "broken")
+
+    async with decoding(model(before=refuse)) as loop:
+        (found,) = await outcomes(loop, prompt(5, needed=0))
+
+    assert found.decoded is None
+    assert isinstance(found.lost[0], WorkerFault)
+
+
+async def test_memory_that_numpy_does_not_get_is_memory_the_worker_has_not() -> None:
+    class Cramped(ScriptedStepModel):
+        def join(self, parts: Any) -> Histories:
+            raise MemoryError("unable to allocate 9 GiB")
+
+    async with decoding(Cramped("a", VOCABULARY)) as loop:
+        found = await outcomes(loop, *(prompt(5 + number, new=12) for number in range(4)))
+
+    assert [len(written(one)) for one in found] == [12] * 4
+
+
 async def test_too_few_rows_from_a_member_is_its_failure() -> None:
     class Short(ScriptedStepModel):
         def step(self, rows: Histories, tokens: Any, call: Any) -> Any:
