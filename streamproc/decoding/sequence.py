@@ -26,6 +26,7 @@ class Sequence:
         self.reply = reply
         self.gone = False
         self._search = prompt.new_search()
+        self._decoded: Decoded | None = None
         self._places: dict[int, Place[Any]] = {}
         self._logits: dict[int, FloatArray] = {}
         self._lost: dict[int, Lost] = {}
@@ -55,12 +56,14 @@ class Sequence:
         return len(self._advance.tokens)
 
     def advance(self) -> None:
-        """Go on by what the members said, or settle; called from a thread, one at a time."""
+        """Go on by what the members said; called from a thread, one at a time."""
         answered = sorted(self._logits)
         scores = self.prompt.combine(
             np.stack([self._logits[member] for member in answered]), answered
         )
         self._advance = self._search.advance(scores)
+        if self._advance.is_done:
+            self._decoded = self._search.result()
 
     @property
     def is_done(self) -> bool:
@@ -89,7 +92,7 @@ class Sequence:
 
     def settle(self) -> None:
         """Hand out what its search found."""
-        self._settle(self._search.result())
+        self._settle(self._decoded)
 
     def fail(self, error: BaseException) -> None:
         """Tell whoever waits."""

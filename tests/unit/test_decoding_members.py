@@ -113,6 +113,27 @@ async def test_a_member_that_stalls_is_late_and_is_not_asked_again_before_it_is_
     assert "has not come back" in str(after.lost[0])
 
 
+async def test_a_member_late_at_one_step_is_lost_for_those_in_it_and_they_go_on() -> None:
+    release, recorder = threading.Event(), Recorder()
+
+    def stall(rows: Histories) -> None:
+        recorder(rows)
+        if any(row[0] == 7 and len(row) == 3 for row in rows):
+            release.wait(20)
+
+    async with decoding(model(before=stall), model("b"), call_timeout_s=0.1) as loop:
+        found = await outcomes(
+            loop, *(prompt(first, members=2, needed=1, new=8) for first in (7, 5))
+        )
+        release.set()
+
+    assert [len(written(one)) for one in found] == [8, 8]
+    assert [one.status(1) for one in found] == ["ok", "ok"]
+    assert found[0].status(0) == "late"
+    # The start, a step, and the one it was late at: it is asked for nothing more.
+    assert sum(7 in call for call in recorder.calls) == 3
+
+
 async def test_out_of_memory_halves_the_rows_and_is_remembered() -> None:
     recorder = Recorder()
 
