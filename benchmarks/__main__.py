@@ -94,9 +94,9 @@ async def _measure(plan: Plan, console: Console) -> int:
     )
     topic = load_topics(settings.topics_dir).request_topic(TASK, Lane.INTERACTIVE)
     stored = Repository(settings.models_dir).open(topic.ensemble)
-    profile, sessions, provider = load_members(stored, plan.device)
+    profile, members, provider = load_members(stored, plan.device)
     texts = requested(read_texts(settings.data), plan.requests)
-    workload = build_workload(texts, profile, sessions)
+    workload = build_workload(texts, profile, members)
 
     def say(what: str) -> None:
         console.print(f"[dim]{what}[/]", highlight=False)

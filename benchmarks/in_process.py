@@ -13,6 +13,7 @@ from benchmarks.batches import as_they_come, by_length, padding_factor
 from benchmarks.measure import Round, timed
 from benchmarks.workload import Workload, cut
 from streamproc.chunking.windows import Chunk
+from streamproc.inference.members import Members
 from streamproc.inference.outputs import Batch, FloatArray
 from streamproc.inference.session import new_call
 
@@ -23,7 +24,7 @@ ARRIVAL = f"arrival batches of {ARRIVAL_BATCH}"
 
 
 class Ceiling:
-    """What ONNX Runtime gives on so many threads: batches cut and padded before the clock starts.
+    """What ONNX Runtime gives on so many threads: batches are made before the clock starts.
 
     No tokenizing, no Kafka, no JSON: nothing that does the same work can be faster by much.
     """
@@ -35,20 +36,19 @@ class Ceiling:
         self._threads = threads
         flat = list(chain.from_iterable(workload.chunks))
         self._batches = by_length(flat, budget_tokens)
-        self._padded = [Batch.pad([flat[index] for index in batch]) for batch in self._batches]
+        self._chunks = [[flat[index] for index in batch] for batch in self._batches]
         self._padding = padding_factor(flat, self._batches)
 
     async def round(self) -> Round:
         return await timed(self._answer, self._padding)
 
     def _answer(self) -> FloatArray:
-        sessions = self._workload.sessions
-        calls = [(session, batch) for batch in self._padded for session in sessions]
+        members = self._workload.members
         with ThreadPoolExecutor(self._threads) as pool:
-            scores = list(pool.map(lambda call: np.stack(call[0].run(call[1], new_call())), calls))
+            scores = list(pool.map(lambda batch: run_members(members, batch), self._chunks))
         # Back from the batches' order to the chunks'.
         order = np.argsort(np.concatenate(self._batches))
-        logits = [np.concatenate(scores[m :: len(sessions)])[order] for m in range(len(sessions))]
+        logits = [np.concatenate(own)[order] for own in zip(*scores, strict=True)]
         return stitched(self._workload.profile, self._workload.chunks, logits)
 
 
@@ -110,9 +110,12 @@ class ArrivalBatches:
 def run_all(
     workload: Workload, chunks: Sequence[Chunk], batches: Sequence[Sequence[int]]
 ) -> list[FloatArray]:
-    """Of each member, one after another, logits (chunks, outputs); batches are in order."""
-    padded = [Batch.pad([chunks[index] for index in batch]) for batch in batches]
-    return [
-        np.stack([row for batch in padded for row in session.run(batch, new_call())])
-        for session in workload.sessions
-    ]
+    """Of each member, logits (chunks, outputs); one batch after another, which are in order."""
+    scores = [run_members(workload.members, [chunks[index] for index in b]) for b in batches]
+    return [np.concatenate(own) for own in zip(*scores, strict=True)]
+
+
+def run_members(members: Members, chunks: Sequence[Chunk]) -> list[FloatArray]:
+    """Of each member, one after another, logits (chunks, outputs) of one batch."""
+    batch = Batch.pad(members.read(chunks))
+    return [np.stack(session.run(batch, new_call())) for session in members.sessions]

@@ -56,7 +56,7 @@ def described(workload: Workload) -> dict[str, Any]:
         "tokens_of_a_request": dict(zip(("p10", "p50", "p90", "p99"), quantiles, strict=True)),
         "ensemble": workload.profile.name,
         "manifest": workload.profile.digest,
-        "members": len(workload.sessions),
+        "members": len(workload.members.sessions),
         "tokenize_ms": 1000 * workload.tokenize_s / len(workload.texts),
     }
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from streamproc.chunking.windows import Chunk, windows
 from streamproc.errors import ModelRefused, SettingsError
+from streamproc.inference.members import Members
 from streamproc.inference.providers import Provider, choose_provider
-from streamproc.inference.session import Session
 from streamproc.loading import load_profile, load_sessions, try_out
 from streamproc.repository.repository import StoredEnsemble
 from streamproc.tasks.catalogue import scoring_task_named
@@ -30,7 +30,7 @@ class Workload:
     texts: tuple[str, ...]
     chunks: tuple[tuple[Chunk, ...], ...]
     profile: EnsembleProfile
-    sessions: tuple[Session, ...]
+    members: Members
     tokenize_s: float
 
     @property
@@ -41,7 +41,7 @@ class Workload:
     def first(self, count: int) -> Workload:
         """The same with only the first requests."""
         return Workload(
-            self.texts[:count], self.chunks[:count], self.profile, self.sessions, self.tokenize_s
+            self.texts[:count], self.chunks[:count], self.profile, self.members, self.tokenize_s
         )
 
 
@@ -51,19 +51,15 @@ def cut(profile: EnsembleProfile, text: str) -> tuple[Chunk, ...]:
     return tuple(windows(tokenizer.stream(text), tokenizer.frame, profile.window, len(text)))
 
 
-def build_workload(
-    texts: Sequence[str], profile: EnsembleProfile, sessions: Sequence[Session]
-) -> Workload:
+def build_workload(texts: Sequence[str], profile: EnsembleProfile, members: Members) -> Workload:
     """Cut every text, and time it."""
     started_s = time.perf_counter()
     chunks = tuple(cut(profile, text) for text in texts)
     tokenize_s = time.perf_counter() - started_s
-    return Workload(tuple(texts), chunks, profile, tuple(sessions), tokenize_s)
+    return Workload(tuple(texts), chunks, profile, members, tokenize_s)
 
 
-def load_members(
-    stored: StoredEnsemble, device: str
-) -> tuple[EnsembleProfile, list[Session], Provider]:
+def load_members(stored: StoredEnsemble, device: str) -> tuple[EnsembleProfile, Members, Provider]:
     """An ensemble's profile, and its members on the device asked for.
 
     Raises ModelRefused when the ensemble is at fault, DeviceUnusable when the device is.
@@ -71,14 +67,13 @@ def load_members(
     task = scoring_task_named(stored.manifest.task)
     profile = load_profile(stored, task)
     # What loads here and not there is the device's fault, not the model's.
-    sessions = load_sessions(stored, task, choose_provider("cpu"))
+    members = load_sessions(stored, task, choose_provider("cpu"))
     if device == "cpu":
-        return profile, sessions, choose_provider("cpu")
+        return profile, members, choose_provider("cpu")
     try:
         provider = choose_provider(device)
-        sessions = load_sessions(stored, task, provider)
-        for session in sessions:
-            try_out(session, task, profile, invariant=False)
+        members = load_sessions(stored, task, provider)
+        try_out(members, task, profile, invariant=False)
     except (ModelRefused, SettingsError) as reason:
         raise DeviceUnusable(str(reason)) from None
-    return profile, sessions, provider
+    return profile, members, provider

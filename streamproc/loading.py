@@ -14,11 +14,12 @@ from streamproc.chunking.windows import Chunk, Window
 from streamproc.decoders import load_decoding_engine
 from streamproc.engine import Engine
 from streamproc.ensembling.labels import LabelMap
-from streamproc.errors import Invalid, ModelRefused, StreamprocError
+from streamproc.errors import Invalid, MemberError, ModelRefused, WorkerFault
 from streamproc.inference.fan_out import FanOut
+from streamproc.inference.members import Members
 from streamproc.inference.outputs import Batch, Int64Array, MemberOutput, ModelInput
 from streamproc.inference.providers import CPU, Provider
-from streamproc.inference.session import OnnxSession, Session, new_call
+from streamproc.inference.session import OnnxSession, PrefixSession, new_call
 from streamproc.member_losses import counting_losses
 from streamproc.messages.lane import Lane
 from streamproc.repository.repository import StoredEnsemble
@@ -79,12 +80,17 @@ def load_profile(stored: StoredEnsemble, task: Task) -> EnsembleProfile:
     )
 
 
-def load_sessions(stored: StoredEnsemble, task: ScoringTask, provider: Provider) -> list[Session]:
-    """A session for each member, in the manifest's order; raises ModelRefused."""
-    return [
-        OnnxSession(member.name, stored.model(member), task.signature(len(member.labels)), provider)
-        for member in stored.manifest.members
-    ]
+def load_sessions(stored: StoredEnsemble, task: ScoringTask, provider: Provider) -> Members:
+    """A session for each member, and for what runs before them; raises ModelRefused."""
+    section = stored.manifest.prefix
+    prefix = PrefixSession(stored.prefix(section), provider) if section else None
+    sessions = []
+    for member in stored.manifest.members:
+        signature = task.signature(len(member.labels))
+        if prefix:
+            signature = signature.behind_prefix(prefix.width)
+        sessions.append(OnnxSession(member.name, stored.model(member), signature, provider))
+    return Members(sessions, prefix)
 
 
 def load_engine(
@@ -96,27 +102,24 @@ def load_engine(
         return load_decoding_engine(stored, task, profile, provider, surroundings)
     if not isinstance(task, ScoringTask):
         raise ModelRefused(f"ensemble {profile.name}: {task.name} has no way to run its members")
-    sessions = load_sessions(stored, task, provider)
-    for session in sessions:
-        try_out(session, task, profile, invariant=provider.name == CPU)
-    return assemble_engine(task, profile, sessions, surroundings)
+    members = load_sessions(stored, task, provider)
+    try_out(members, task, profile, invariant=provider.name == CPU)
+    return assemble_engine(task, profile, members, surroundings)
 
 
 def assemble_engine(
-    task: ScoringTask,
-    profile: EnsembleProfile,
-    sessions: Sequence[Session],
-    surroundings: Surroundings,
+    task: ScoringTask, profile: EnsembleProfile, members: Members, surroundings: Surroundings
 ) -> Engine:
     """An engine of a profile and the sessions of its members, in the profile's order."""
+    (canary,) = members.read([_sample_chunk(task, profile, words=1)])
     metrics = surroundings.metrics
     fan_out = FanOut(
-        sessions,
+        members,
         surroundings.executor,
         needed_members=profile.needed_members,
         call_timeout_s=surroundings.call_timeout_s,
-        canary=_sample_chunk(task, profile, words=1),
-        lost=counting_losses(metrics, profile.name, [session.name for session in sessions]),
+        canary=canary,
+        lost=counting_losses(metrics, profile.name, [session.name for session in members.sessions]),
     )
     tokens = metrics.tokens.labels(profile.name, "content")
     padded = metrics.tokens.labels(profile.name, "padded")
@@ -135,31 +138,35 @@ def assemble_engine(
 
 
 def try_out(
-    session: Session, task: ScoringTask, profile: EnsembleProfile, *, invariant: bool
+    members: Members, task: ScoringTask, profile: EnsembleProfile, *, invariant: bool
 ) -> None:
-    """Run a member on the longest window, and on the highest token id, alone and in a batch.
+    """Run members on the longest window, and on the highest token id, alone and in a batch.
 
     invariant: also refuse a model whose scores for a text depend on its neighbours in the batch
     Raises ModelRefused.
     """
     long = _probe(task, profile, words=profile.window.max_tokens)
     short = _probe(task, profile, words=1)
+    blamed = "prefix"
     try:
-        alone = session.run(Batch.pad([short]), new_call())[0]
-        together = session.run(Batch.pad([long, short]), new_call())[1]
-    except StreamprocError as error:
+        alone, together = members.read([short]), members.read([long, short])
+        for session in members.sessions:
+            blamed = f"member {session.name}"
+            one = session.run(Batch.pad(alone), new_call())[0]
+            other = session.run(Batch.pad(together), new_call())[1]
+            difference = float(np.abs(one - other).max())
+            if invariant and difference > _MAX_BATCH_DIFFERENCE:
+                raise ModelRefused(
+                    f"{blamed} gives the same text other scores in another batch (by "
+                    f"{difference:.2g}): dynamic quantisation does that; quantise statically"
+                )
+            log.debug("member tried out", member=session.name, batch_difference=difference)
+    except (MemberError, WorkerFault) as error:
         raise ModelRefused(
-            f"member {session.name} fails on a window of {profile.window.max_tokens} tokens with "
+            f"{blamed} fails on a window of {profile.window.max_tokens} tokens with "
             f"ids up to {profile.tokenizer.vocabulary_size - 1}, the tokenizer's last; do its "
             f"vocabulary and positions fit the manifest's tokenizer and window? {error}"
         ) from None
-    difference = float(np.abs(alone - together).max())
-    if invariant and difference > _MAX_BATCH_DIFFERENCE:
-        raise ModelRefused(
-            f"member {session.name} gives the same text other scores in another batch (by "
-            f"{difference:.2g}): dynamic quantisation does that; quantise statically instead"
-        )
-    log.debug("member tried out", member=session.name, batch_difference=difference)
 
 
 def _probe(task: ScoringTask, profile: EnsembleProfile, words: int) -> ModelInput:

@@ -28,6 +28,7 @@ from streamproc.engine import Engine, Engines
 from streamproc.ensembling.combine import Strategy
 from streamproc.ensembling.labels import LabelMap
 from streamproc.inference.executor import ModelExecutor
+from streamproc.inference.members import Members
 from streamproc.inference.outputs import Batch, FloatArray
 from streamproc.inference.session import Session
 from streamproc.loading import assemble_engine
@@ -183,7 +184,7 @@ def build_surroundings(
 
 def build_engine(
     profile: EnsembleProfile | None = None,
-    sessions: Sequence[Session] | None = None,
+    sessions: Sequence[Session[FloatArray]] | None = None,
     *,
     task: str = "text-classification",
     budget_tokens: int = 64,
@@ -198,15 +199,17 @@ def build_engine(
     return assemble_engine(
         scoring,
         profile,
-        sessions
-        or [
-            ScriptedSession(
-                member.name,
-                member.labels.outputs or len(scoring.signature(0).outputs),
-                per_token=scoring.signature(member.labels.outputs).per_token,
-            )
-            for member in profile.members
-        ],
+        Members(
+            sessions
+            or [
+                ScriptedSession(
+                    member.name,
+                    member.labels.outputs or len(scoring.signature(0).outputs),
+                    per_token=scoring.signature(member.labels.outputs).per_token,
+                )
+                for member in profile.members
+            ]
+        ),
         build_surroundings(
             executor,
             budget_tokens=budget_tokens,

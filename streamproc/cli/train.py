@@ -59,6 +59,13 @@ def train(
     layers: Annotated[
         str, typer.Option(help="the base's layers kept, e.g. 0,1; from scratch: how many")
     ] = "0,1",
+    freeze_layers: Annotated[
+        int, typer.Option(min=0, help="the base's first layers, run once before all members")
+    ] = 0,
+    prefix_corpus: Annotated[
+        list[Path] | None,
+        typer.Option(help="files that choose words and frozen layers' ranges; default: the corpus"),
+    ] = None,
     heads: Annotated[
         int | None, typer.Option(min=1, help="attention heads a layer; default: all of the base's")
     ] = None,
@@ -98,6 +105,8 @@ def train(
         ffn_width=ffn_width,
         window_tokens=window,
         overlap_tokens=overlap,
+        freeze_layers=freeze_layers,
+        prefix_corpus=[source_from(str(path)) for path in prefix_corpus or ()],
     )
     plan = Plan(
         course=course_of(task, choice),

@@ -15,6 +15,7 @@ from streamproc.messages.response import MemberStatus
 
 Int64Array = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
+HiddenArray = NDArray[np.float32]
 
 
 class ModelInput(Protocol):
@@ -24,6 +25,18 @@ class ModelInput(Protocol):
     def ids(self) -> Int64Array: ...
     @property
     def type_ids(self) -> Int64Array: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Prefixed:
+    """A sequence that an ensemble's prefix has run on.
+
+    ids, type_ids: (tokens,) int64; hidden: (tokens, width), what members behind it take
+    """
+
+    ids: Int64Array
+    type_ids: Int64Array
+    hidden: HiddenArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +61,13 @@ class Batch:
     """Padded sequences, one a row.
 
     ids, mask, type_ids: (rows, longest) int64; mask is 1 at tokens and 0 at padding
+    hidden: (rows, longest, width) where a prefix has run; none where none has
     """
 
     ids: Int64Array
     mask: Int64Array
     type_ids: Int64Array
+    hidden: HiddenArray | None = None
 
     @classmethod
     def pad(cls, sequences: Sequence[ModelInput]) -> Batch:
@@ -65,7 +80,7 @@ class Batch:
             ids[row, :length] = sequence.ids
             mask[row, :length] = 1
             type_ids[row, :length] = sequence.type_ids
-        return cls(ids, mask, type_ids)
+        return cls(ids, mask, type_ids, _padded_hidden(sequences, shape))
 
     @property
     def lengths(self) -> list[int]:
@@ -76,3 +91,13 @@ class Batch:
     def padded_tokens(self) -> int:
         """What the batch costs a model."""
         return int(self.ids.size)
+
+
+def _padded_hidden(sequences: Sequence[ModelInput], shape: tuple[int, int]) -> HiddenArray | None:
+    prefixed = [sequence.hidden for sequence in sequences if isinstance(sequence, Prefixed)]
+    if not prefixed:
+        return None
+    hidden = np.zeros((*shape, prefixed[0].shape[1]), np.float32)
+    for row, own in zip(hidden, prefixed, strict=True):
+        row[: len(own)] = own
+    return hidden

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import onnxruntime as ort
 
 from streamproc.errors import MemberFailed, ModelRefused, OutOfMemory, StreamprocError
-from streamproc.inference.outputs import Batch, FloatArray
+from streamproc.inference.outputs import Batch, FloatArray, HiddenArray
 from streamproc.inference.providers import CUDA, Provider, refuse_fallback
+from streamproc.inference.signature import (
+    HALF,
+    HIDDEN_STATES,
+    Signature,
+    check_output,
+    checked_inputs,
+)
 
 _OUT_OF_MEMORY = ("failed to allocate memory", "out of memory", "bad_alloc", "cublas_status_alloc")
+
+Array_co = TypeVar("Array_co", covariant=True)
 
 
 class Call(Protocol):
@@ -22,39 +30,18 @@ class Call(Protocol):
     terminate: bool
 
 
-class Session(Protocol):
-    """A model that scores batches; what fan-out needs to know of it."""
+class Session(Protocol[Array_co]):
+    """A model that runs on batches; what fan-out needs to know of it."""
 
     name: str
 
-    def run(self, batch: Batch, call: Any) -> Sequence[FloatArray]:
-        """For each row its scores, float64: (outputs,), or (tokens, outputs) without padding.
+    def run(self, batch: Batch, call: Any) -> Sequence[Array_co]:
+        """For each row, of a member its scores, float64: (outputs,), or (tokens, outputs) without
+        padding; of a prefix its hidden states, float32: (tokens, width) without padding.
 
         Raises MemberFailed, OutOfMemory. Called from model threads.
         """
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Signature:
-    """What a task asks of a model.
-
-    outputs: names of the outputs; several are stacked as the last dimension of the scores
-    labels: the last dimension of an output; None: an output has none, it is one score
-    per_token: whether there are scores for each token, or for the sequence as a whole
-    required, optional: names of int64 inputs of shape (rows, tokens)
-    """
-
-    outputs: tuple[str, ...]
-    labels: int | None
-    per_token: bool = False
-    required: tuple[str, ...] = ("input_ids", "attention_mask")
-    optional: tuple[str, ...] = ("token_type_ids",)
-
-    @property
-    def axes(self) -> int:
-        """How many dimensions an output has: rows, tokens, labels, as far as they are there."""
-        return 1 + self.per_token + (self.labels is not None)
 
 
 class OnnxSession:
@@ -62,26 +49,16 @@ class OnnxSession:
 
     def __init__(self, name: str, model: bytes, signature: Signature, provider: Provider) -> None:
         """Load and check; raises ModelRefused with what was expected and what was found."""
-        self._session = open_session(name, model, provider)
+        session = open_session(name, model, provider)
         self.name = name
-        self._on_gpu = provider.name == CUDA
-        self._outputs = list(signature.outputs)
         self._per_token = signature.per_token
-        self._inputs = _checked_inputs(name, self._session, signature)
+        inputs = checked_inputs(name, session, signature)
         for output in signature.outputs:
-            _check_output(name, self._session, signature, output)
+            check_output(name, session, signature, output)
+        self._runner = Runner(name, session, inputs, signature.outputs, provider)
 
     def run(self, batch: Batch, call: Any) -> Sequence[FloatArray]:
-        feeds = {
-            "input_ids": batch.ids,
-            "attention_mask": batch.mask,
-            "token_type_ids": batch.type_ids,
-        }
-        feeds = {name: feeds[name] for name in self._inputs}
-        try:
-            found = self._bound(feeds, call) if self._on_gpu else self._plain(feeds, call)
-        except Exception as error:  # noqa: BLE001
-            raise failure_of(self.name, error) from None
+        found = self._runner.run(batch, call)
         scores = np.asarray(found[0] if len(found) == 1 else np.stack(found, -1), np.float64)
         rows = [row[:length] for row, length in zip(scores, batch.lengths, strict=True)]
         if not self._per_token:
@@ -89,6 +66,64 @@ class OnnxSession:
         if not all(np.isfinite(row).all() for row in rows):
             raise MemberFailed(self.name, "its scores are not finite numbers")
         return rows
+
+
+class PrefixSession:
+    """The layers before all members: batches of tokens to hidden states, float32."""
+
+    name = "prefix"
+
+    def __init__(self, model: bytes, provider: Provider) -> None:
+        """Load and check; raises ModelRefused with what was expected and what was found."""
+        session = open_session(self.name, model, provider)
+        inputs = checked_inputs(self.name, session, _PREFIX)
+        check_output(self.name, session, _PREFIX, HIDDEN_STATES)
+        self.width: int = session.get_outputs()[0].shape[-1]
+        if not isinstance(self.width, int):
+            raise ModelRefused(
+                f"prefix: expected {HIDDEN_STATES} of a fixed width; found {self.width!r}"
+            )
+        self._runner = Runner(self.name, session, inputs, _PREFIX.outputs, provider)
+
+    def run(self, batch: Batch, call: Any) -> Sequence[HiddenArray]:
+        """For each row its hidden states, (tokens, width), without padding."""
+        (hidden,) = self._runner.run(batch, call)
+        lengths = batch.lengths
+        return [np.asarray(row[:n], np.float32) for row, n in zip(hidden, lengths, strict=True)]
+
+
+class Runner:
+    """Feeds batches to an ONNX Runtime session, and takes its outputs."""
+
+    def __init__(
+        self,
+        name: str,
+        session: Any,
+        inputs: Mapping[str, str],
+        outputs: Sequence[str],
+        provider: Provider,
+    ) -> None:
+        """inputs: ONNX's types by name, as `Batch` has what goes into them"""
+        self._name, self._session = name, session
+        self._inputs, self._outputs = inputs, list(outputs)
+        self._on_gpu = provider.name == CUDA
+
+    def run(self, batch: Batch, call: Any) -> list[Any]:
+        """The outputs in order, padding included; raises MemberFailed, OutOfMemory."""
+        known = {
+            "input_ids": batch.ids,
+            "attention_mask": batch.mask,
+            "token_type_ids": batch.type_ids,
+            HIDDEN_STATES: batch.hidden,
+        }
+        feeds = {
+            name: np.asarray(known[name], np.float16 if kind == HALF else None)
+            for name, kind in self._inputs.items()
+        }
+        try:
+            return self._bound(feeds, call) if self._on_gpu else self._plain(feeds, call)
+        except Exception as error:  # noqa: BLE001
+            raise failure_of(self._name, error) from None
 
     def _plain(self, feeds: dict[str, Any], call: Any) -> list[Any]:
         return list(self._session.run(self._outputs, feeds, call))
@@ -102,6 +137,10 @@ class OnnxSession:
             binding.bind_output(name, "cpu")
         self._session.run_with_iobinding(binding, call)
         return list(binding.copy_outputs_to_cpu())
+
+
+# Any width will do.
+_PREFIX = Signature((HIDDEN_STATES,), labels=0, per_token=True)
 
 
 def open_session(name: str, model: bytes, provider: Provider) -> Any:
@@ -133,50 +172,3 @@ def failure_of(name: str, error: Exception) -> StreamprocError:
 def new_call() -> Any:
     """What `Session.run` takes: setting `terminate` ends the run at its next node."""
     return ort.RunOptions()
-
-
-def _checked_inputs(name: str, session: Any, signature: Signature) -> tuple[str, ...]:
-    found = {node.name: node for node in session.get_inputs()}
-    known = (*signature.required, *signature.optional)
-    lacking = [input_name for input_name in signature.required if input_name not in found]
-    strange = [input_name for input_name in found if input_name not in known]
-    if lacking or strange:
-        raise ModelRefused(
-            f"member {name}: expected inputs {', '.join(signature.required)} "
-            f"(and perhaps {', '.join(signature.optional)}); found {', '.join(found)}"
-        )
-    for node in found.values():
-        if node.type != "tensor(int64)" or len(node.shape) != 2:
-            raise ModelRefused(
-                f"member {name}: input {node.name} must be int64 of (rows, tokens); "
-                f"found {node.type} of {node.shape}"
-            )
-        fixed = [size for size in node.shape if isinstance(size, int)]
-        if fixed:
-            raise ModelRefused(
-                f"member {name}: input {node.name} has fixed sizes {node.shape}; "
-                "export it with dynamic rows and tokens"
-            )
-    return tuple(found)
-
-
-def _check_output(name: str, session: Any, signature: Signature, output: str) -> None:
-    found = {node.name: node for node in session.get_outputs()}
-    node = found.get(output)
-    if node is None:
-        raise ModelRefused(
-            f"member {name}: expected an output {output!r}; found {', '.join(found)}"
-        )
-    last = node.shape[-1] if node.shape else None
-    wrong_size = signature.labels is not None and isinstance(last, int) and last != signature.labels
-    floats = node.type in ("tensor(float)", "tensor(float16)")
-    if not floats or len(node.shape) != signature.axes or wrong_size:
-        last_of = (
-            f", the last of {signature.labels} (one for each label of the manifest)"
-            if signature.labels is not None
-            else ""
-        )
-        raise ModelRefused(
-            f"member {name}: output {output!r} must be floats with {signature.axes} "
-            f"dimensions{last_of}; found {node.type} of {node.shape}"
-        )

@@ -32,6 +32,7 @@ def _inside(path: str) -> str:
 
 Name = Annotated[str, StringConstraints(pattern=ENSEMBLE_NAME)]
 InsidePath = Annotated[str, AfterValidator(_inside)]
+Precision = Literal["fp32", "fp16", "int8"]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -87,6 +88,17 @@ class DecodingSection(_Section):
     length_penalty: float = Field(1.0, ge=-10, le=10, allow_inf_nan=False)
 
 
+class PrefixSection(_Section):
+    """Layers that run once before all members, which take their hidden states.
+
+    Stored by digest beside the ensembles, so that those which share it have it once.
+    """
+
+    sha256: Digest
+    size_bytes: int | None = Field(None, gt=0)
+    precision: Precision = "fp32"
+
+
 class DecoderFile(_Section):
     """The decoder of an encoder-decoder member."""
 
@@ -110,7 +122,7 @@ class MemberSection(_Section):
     sha256: Digest
     size_bytes: int | None = Field(None, gt=0)
     decoder: DecoderFile | None = None
-    precision: Literal["fp32", "fp16", "int8"] = "fp32"
+    precision: Precision = "fp32"
     labels: tuple[str, ...] = Field((), strict=False)
     weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     provenance: dict[str, Any] = Field(default_factory=dict)
@@ -131,6 +143,7 @@ class Manifest(_Section):
     window: WindowSection
     combine: CombineSection = CombineSection()
     decoding: DecodingSection | None = None
+    prefix: PrefixSection | None = None
     members: tuple[MemberSection, ...] = Field(strict=False, min_length=1)
 
     @model_validator(mode="after")
@@ -138,6 +151,8 @@ class Manifest(_Section):
         names = [member.name for member in self.members]
         if len(set(names)) != len(names):
             raise ValueError(f"members must have names of their own; found {names}")
+        if self.prefix and self.decoding:
+            raise ValueError("members that write text take tokens: [prefix] and [decoding] exclude")
         if len(self.labels) == 1:
             raise ValueError(f"labels must be at least two, or none; found {list(self.labels)}")
         if len(set(self.labels)) != len(self.labels):

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from streamproc.errors import ModelRefused
 from streamproc.messages.request import ENSEMBLE_NAME
-from streamproc.repository.manifest import Manifest, MemberSection, read_manifest
+from streamproc.repository.manifest import Manifest, MemberSection, PrefixSection, read_manifest
 
 MANIFEST = "manifest.toml"
+# Beside the ensembles' folders: what several of them may share, each file named by its digest.
+PREFIXES = "prefixes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +46,13 @@ class StoredEnsemble:
             )
         return self._verified(member.decoder.file, member.decoder.sha256)
 
+    def prefix(self, section: PrefixSection) -> bytes:
+        """The layers that run before all members, verified; raises ModelRefused."""
+        shared = self.folder.parent / PREFIXES
+        return _verified(shared, f"{section.sha256}.onnx", section.sha256)
+
     def _verified(self, name: str, sha256: str) -> bytes:
-        path = (self.folder / name).resolve()
-        if not path.is_relative_to(self.folder.resolve()):
-            raise ModelRefused(f"{self.folder / name} leads out of the ensemble's folder")
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise ModelRefused(f"{path}: {error.strerror}; the manifest names it") from None
-        found = hashlib.sha256(content).hexdigest()
-        if found != sha256:
-            raise ModelRefused(
-                f"{path} is not the file the manifest names: its sha256 is {found}, "
-                f"expected {sha256}; restore the file, or write the manifest anew"
-            )
-        return content
+        return _verified(self.folder, name, sha256)
 
 
 class Repository:
@@ -87,3 +81,20 @@ class Repository:
         if manifest.name != name:
             raise ModelRefused(f"{path}: its name is {manifest.name!r}, its folder's {name!r}")
         return StoredEnsemble(manifest, hashlib.sha256(content).hexdigest(), self.root / name)
+
+
+def _verified(folder: Path, name: str, sha256: str) -> bytes:
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise ModelRefused(f"{folder / name} leads out of {folder.name}")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelRefused(f"{path}: {error.strerror}; the manifest names it") from None
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise ModelRefused(
+            f"{path} is not the file the manifest names: its sha256 is {found}, "
+            f"expected {sha256}; restore the file, or write the manifest anew"
+        )
+    return content

@@ -17,7 +17,7 @@ from streamproc.ensembling.combine import Strategy, combine_probabilities, softm
 from streamproc.ensembling.labels import FloatArray
 from streamproc.ensembling.measures import entropy
 from streamproc.inference.outputs import MemberOutput
-from streamproc.inference.session import Signature
+from streamproc.inference.signature import Signature
 from streamproc.tasks.answers import Answers
 from streamproc.tasks.profile import EnsembleProfile
 from streamproc.tasks.progress import Progress

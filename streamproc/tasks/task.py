@@ -14,7 +14,7 @@ from streamproc.chunking.windows import Chunk, windows
 from streamproc.ensembling.combine import STRATEGIES, Strategy
 from streamproc.errors import Invalid
 from streamproc.inference.outputs import MemberOutput
-from streamproc.inference.session import Signature
+from streamproc.inference.signature import Signature
 from streamproc.messages.request import describe
 from streamproc.messages.response import Coverage, MemberReport
 from streamproc.tasks.profile import EnsembleProfile

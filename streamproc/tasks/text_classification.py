@@ -13,7 +13,7 @@ from streamproc.ensembling.combine import Strategy, combine_probabilities, softm
 from streamproc.ensembling.labels import FloatArray
 from streamproc.ensembling.measures import agreement, entropy
 from streamproc.inference.outputs import MemberOutput
-from streamproc.inference.session import Signature
+from streamproc.inference.signature import Signature
 from streamproc.tasks.profile import EnsembleProfile
 from streamproc.tasks.progress import Progress
 from streamproc.tasks.task import (

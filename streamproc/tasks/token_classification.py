@@ -18,7 +18,7 @@ from streamproc.ensembling.labels import FloatArray
 from streamproc.ensembling.token_measures import TokenMeasures
 from streamproc.errors import AnswerTooLarge
 from streamproc.inference.outputs import MemberOutput
-from streamproc.inference.session import Signature
+from streamproc.inference.signature import Signature
 from streamproc.tasks.entities import (
     WORD_AGGREGATIONS,
     Aggregation,

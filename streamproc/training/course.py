@@ -16,6 +16,7 @@ from torch import nn
 from streamproc.corpus.partitioning import Item
 from streamproc.corpus.rows import Source
 from streamproc.training.manifests import TomlValue
+from streamproc.training.prefix import Prefix
 from streamproc.training.scoring import WindowSize
 
 RecordT = TypeVar("RecordT", bound=Item)
@@ -105,12 +106,14 @@ class Classroom(ABC, Generic[RecordT]):
     labels: of the ensemble; none where the task has no labels
     window: the manifest's `[window]`
     decoding: the manifest's `[decoding]`; none where members score a text in one call
+    prefix: frozen layers that run before all members; none where members take tokens
     """
 
     tokenizer: Tokenizer
     labels: Sequence[str] = ()
     window: WindowSize
     decoding: Mapping[str, TomlValue] | None = None
+    prefix: Prefix | None = None
 
     @abstractmethod
     def lesson(

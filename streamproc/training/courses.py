@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from streamproc.corpus.records import Columns
+from streamproc.corpus.rows import Source
 from streamproc.errors import TrainingError
 from streamproc.training.base import find_base
 from streamproc.training.course import Course
@@ -27,6 +28,8 @@ class Choice:
 
     labels: SPELLING=NAME, or NAME alone where the corpus spells it so
     layers: numbers of the base's layers, or how many there are to be
+    freeze_layers: the base's first layers that stay as they are, before all members
+    prefix_corpus: what words are chosen and frozen layers are quantised by, where not the corpus
     """
 
     labels: Sequence[str]
@@ -40,6 +43,8 @@ class Choice:
     ffn_width: int
     window_tokens: int
     overlap_tokens: int
+    freeze_layers: int
+    prefix_corpus: Sequence[Source]
 
     @property
     def window(self) -> WindowSize:
@@ -83,6 +88,8 @@ def _text_classification(choice: Choice) -> Course[Any]:
         choice.shape,
         Learning(min(choice.window_tokens, 128)),
         choice.window,
+        frozen=choice.freeze_layers,
+        shared=choice.prefix_corpus,
         names=choice.names(2),
         columns=Columns(choice.text_field, choice.label_field),
     )
@@ -95,6 +102,8 @@ def _token_classification(choice: Choice) -> Course[Any]:
         choice.shape,
         Learning(min(choice.window_tokens, 128)),
         choice.window,
+        frozen=choice.freeze_layers,
+        shared=choice.prefix_corpus,
         names=choice.names(1),
     )
 
@@ -106,6 +115,8 @@ def _question_answering(choice: Choice) -> Course[Any]:
         choice.shape,
         Learning(min(choice.window_tokens, 128), 1),
         choice.window,
+        frozen=choice.freeze_layers,
+        shared=choice.prefix_corpus,
     )
 
 

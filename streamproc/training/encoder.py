@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import nn
 
 from streamproc.corpus.partitioning import Item
+from streamproc.corpus.rows import Source
+from streamproc.corpus.wordings import Wording, read_wordings
 from streamproc.errors import TrainingError
 from streamproc.training.base import Base
 from streamproc.training.course import Classroom, Course, Judgement, Lesson, Shipped
+from streamproc.training.member import Member
+from streamproc.training.prefix import make_prefix
 from streamproc.training.scoring import RunBatch, WindowSize
 from streamproc.training.shape import Shape, cut_model
 from streamproc.training.shipping import ship_encoder
@@ -54,7 +56,14 @@ class Exercise(ABC):
 
 @dataclass(frozen=True)
 class EncoderCourse(Course[RecordT], Generic[RecordT]):
-    """A course whose members start from a BERT base."""
+    """A course whose members start from a BERT base.
+
+    shape:  of what each member has for itself
+    frozen: so many of the base's first layers, and its embeddings, stay as they are and run once
+        before all members, which then are only the layers of their shape
+    shared: files that words are chosen and frozen layers are quantised by, in place of the corpus;
+        ensembles of the same base, words and frozen layers share these
+    """
 
     model: ClassVar[str]  # the class of transformers, such as BertForTokenClassification
 
@@ -63,6 +72,8 @@ class EncoderCourse(Course[RecordT], Generic[RecordT]):
     shape: Shape = field(default_factory=Shape)
     learning: Learning = field(default_factory=Learning)
     window: WindowSize = field(default_factory=WindowSize)
+    frozen: int = 0
+    shared: Sequence[Source] = ()
 
     @property
     def base(self) -> str:
@@ -75,15 +86,16 @@ class EncoderCourse(Course[RecordT], Generic[RecordT]):
                 f"Windows of {longest} tokens do not fit a model of {self.shape.positions} "
                 "positions; make the windows shorter or keep more positions."
             )
-        return EncoderClassroom(self, self.texts(train), seed)
+        wordings = [w for source in self.shared for w in read_wordings(source)]
+        return EncoderClassroom(self, wordings or list(self.wordings(train)), seed)
 
     def labels(self, train: Sequence[RecordT] | None = None) -> Sequence[str]:
         """The ensemble's labels, or those of them that a member can learn from its own records."""
         return ()
 
-    @abstractmethod
-    def texts(self, records: Sequence[RecordT]) -> Iterator[str]:
-        """What the vocabulary is chosen by."""
+    def wordings(self, records: Sequence[RecordT]) -> Iterator[Wording]:
+        """What words are chosen by."""
+        return ((record.text, None) for record in records)
 
     @abstractmethod
     def exercise(
@@ -96,12 +108,22 @@ class EncoderClassroom(Classroom[RecordT], Generic[RecordT]):
     def __init__(
         self,
         course: EncoderCourse[RecordT],
-        texts: Iterable[str],
+        wordings: Sequence[Wording],
         seed: int,
     ) -> None:
         self._course, self._seed = course, seed
+        # Once, not once a question that is asked of it.
+        texts = dict.fromkeys(text for wording in wordings for text in wording if text)
         self._vocabulary = trim_vocabulary(course.start.folder, texts, course.vocabulary_size)
         self.tokenizer = self._vocabulary.tokenizer
+        if course.frozen:
+            self.prefix = make_prefix(
+                course.start.folder,
+                course.frozen,
+                self._vocabulary,
+                wordings,
+                course.shape.positions,
+            )
         self.labels = course.labels()
         self.window = course.window
 
@@ -113,7 +135,7 @@ class EncoderClassroom(Classroom[RecordT], Generic[RecordT]):
         kept = self._vocabulary.kept
         model = cut_model(course.start.folder, course.shape, kept, labels, self._seed, course.model)
         return EncoderLesson(
-            model,
+            Member(model, course.task, self.prefix),
             self.tokenizer,
             course.exercise(train, self.tokenizer, labels, seed),
             course.exercise(valid, self.tokenizer, labels, seed),
@@ -127,7 +149,7 @@ class EncoderClassroom(Classroom[RecordT], Generic[RecordT]):
 class EncoderLesson(Lesson[Batch]):
     def __init__(
         self,
-        model: nn.Module,
+        member: Member,
         tokenizer: Tokenizer,
         train: Exercise,
         valid: Exercise,
@@ -136,7 +158,7 @@ class EncoderLesson(Lesson[Batch]):
         seed: int,
         labels: Sequence[str],
     ) -> None:
-        self.model = model
+        self.model, self._member = member.model, member
         self._tokenizer = tokenizer
         self._train, self._valid = train, valid
         self._course, self._batch_size, self._seed = course, batch_size, seed
@@ -150,24 +172,22 @@ class EncoderLesson(Lesson[Batch]):
         return batches(self._drawn(order), self._batch_size, self._padding, order)
 
     def loss(self, batch: Batch) -> torch.Tensor:
-        return cross_entropy(_logits(self.model, batch), batch)
+        return cross_entropy(self._member.logits(batch), batch)
 
     def judge(self) -> Judgement:
-        return self._valid.judge(torch_runner(self.model), self._course.window)
+        return self._valid.judge(self._member.run, self._course.window)
 
     def ship(self, work: Path, target: Path) -> Shipped:
         size = self._course.window
         return ship_encoder(
-            self.model,
+            self._member,
             self._tokenizer,
-            torch_runner(self.model),
             work=work,
             target=target / "model.onnx",
             own=self._train.windows(size.max_tokens, size.overlap_tokens),
             checked=self._valid.windows(size.max_tokens, size.overlap_tokens),
             judge=lambda run: self._valid.judge(run, size),
             seed=self._seed,
-            task=self._course.task,
             labels=self._labels,
         )
 
@@ -188,28 +208,3 @@ def cross_entropy(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
     return nn.functional.cross_entropy(
         logits.flatten(0, -2), targets.flatten(), ignore_index=NO_TARGET
     )
-
-
-def torch_runner(model: nn.Module) -> RunBatch:
-    """Answers batches with the logits of a torch model, without dropout."""
-
-    def run(batch: Batch) -> NDArray[np.float32]:
-        model.eval()
-        with torch.inference_mode():
-            return np.asarray(_logits(model, batch).numpy(), dtype=np.float32)
-
-    return run
-
-
-def _logits(model: nn.Module, batch: Batch) -> torch.Tensor:
-    said = model(
-        input_ids=torch.from_numpy(batch.input_ids),
-        attention_mask=torch.from_numpy(batch.attention_mask),
-        token_type_ids=torch.from_numpy(batch.token_type_ids),
-    )
-    logits: torch.Tensor = (
-        torch.stack((said.start_logits, said.end_logits), -1)
-        if "start_logits" in said
-        else said.logits
-    )
-    return logits

@@ -13,6 +13,7 @@ import torch
 from streamproc.corpus.partitioning import Partitioning, partition
 from streamproc.corpus.rows import Source, described
 from streamproc.errors import TrainingError
+from streamproc.repository.repository import PREFIXES
 from streamproc.training.course import Course, Shipped
 from streamproc.training.fitting import Epoch, Schedule, Step, Weights, branch, fit
 from streamproc.training.manifests import EnsembleEntry, MemberEntry, sha256, write_manifest
@@ -120,6 +121,11 @@ def train_ensemble(plan: Plan) -> Iterator[Progress]:
         members.append((part, shipped, f"{described(plan.corpus)}, {told}, sha256 {digests}"))
         yield MemberShipped(part, shipped)
 
+    prefix = classroom.prefix
+    if prefix:
+        path = plan.out / PREFIXES / f"{prefix.sha256}.onnx"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(prefix.model)
     # Without line breaks: half of the file would be indentation.
     (folder / "tokenizer.json").write_text(
         classroom.tokenizer.to_str(pretty=False), encoding="utf-8"
@@ -132,6 +138,9 @@ def train_ensemble(plan: Plan) -> Iterator[Progress]:
         licence=plan.licence,
         window=classroom.window,
         decoding=classroom.decoding,
+        prefix={"sha256": prefix.sha256, "size_bytes": len(prefix.model), "precision": "int8"}
+        if prefix
+        else None,
     )
     entries = _entries(plan, members)
     yield EnsembleWritten(write_manifest(folder, ensemble, folder / "tokenizer.json", entries))

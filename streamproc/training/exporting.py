@@ -5,9 +5,11 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
+import onnx.utils
 import onnxruntime
 from numpy.typing import NDArray
 from optimum.exporters.onnx import onnx_export_from_model
@@ -22,7 +24,15 @@ from streamproc.training.windows import Batch, pad
 OPSET = 17
 MAX_IR_VERSION = 10
 
+# What frozen layers give, and what members behind them take.
+HIDDEN_STATES = "hidden_states"
+
 _INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
+# By task, where it is not the logits.
+_OUTPUTS = {
+    "question-answering": {"start_logits", "end_logits"},
+    "feature-extraction": {"last_hidden_state"},
+}
 
 
 def export_encoder(model: PreTrainedModel, task: str, path: Path) -> None:
@@ -33,15 +43,68 @@ def export_encoder(model: PreTrainedModel, task: str, path: Path) -> None:
              start_logits, end_logits, (windows, tokens) float32
     Raises TrainingError when the graph has other inputs or outputs.
     """
+    save(_exported_encoder(model, task), path)
+
+
+def export_prefix(model: PreTrainedModel, path: Path) -> None:
+    """Write a BERT model's embeddings and layers as an fp32 ONNX graph.
+
+    inputs:  input_ids, attention_mask, token_type_ids, each (windows, tokens) int64
+    outputs: hidden_states, (windows, tokens, width) float32
+    Raises TrainingError when the graph has other inputs or outputs.
+    """
+    graph = _exported_encoder(model, "feature-extraction")
+    (output,) = graph.graph.output
+    _rename(graph, output.name, HIDDEN_STATES)
+    save(graph, path)
+
+
+def export_behind_prefix(model: PreTrainedModel, task: str, path: Path) -> None:
+    """Write what follows the embeddings of a BERT model as an fp32 ONNX graph.
+
+    inputs:  hidden_states, (windows, tokens, width) float32, in the embeddings' place;
+             attention_mask, (windows, tokens) int64
+    outputs: as `export_encoder` has them
+    Raises TrainingError when the graph has no such place.
+    """
+    graph = _exported_encoder(model, task)
+    made = [name for node in graph.graph.node for name in node.output]
+    embedded = [name for name in made if "/embeddings/LayerNorm/" in name][-1:]
+    if not embedded:
+        raise TrainingError("The export names no output of its embeddings' LayerNorm.")
+    sizes = ["windows", "tokens", model.config.hidden_size]
+    value = onnx.helper.make_tensor_value_info(embedded[0], onnx.TensorProto.FLOAT, sizes)
+    graph.graph.value_info.append(value)
+    for node in graph.graph.node:
+        # Of the ids, all that is asked behind the embeddings is the shape, which the mask has too.
+        if node.op_type == "Shape" and node.input[0] == "input_ids":
+            node.input[0] = "attention_mask"
+    outputs = [output.name for output in graph.graph.output]
+    cut = onnx.utils.Extractor(graph).extract_model([*embedded, "attention_mask"], outputs)
+    _rename(cut, embedded[0], HIDDEN_STATES)
+    save(cut, path)
+
+
+def _exported_encoder(model: PreTrainedModel, task: str) -> onnx.ModelProto:
+    """Raises TrainingError when the graph has other inputs or outputs than the task's."""
     with tempfile.TemporaryDirectory() as folder:
         export(model, task, Path(folder))
         graph = onnx.load(str(Path(folder) / "model.onnx"))
-    outputs = {"start_logits", "end_logits"} if task == "question-answering" else {"logits"}
-    expected = (_INPUTS, outputs)
+    expected = (_INPUTS, _OUTPUTS.get(task, {"logits"}))
     found = ({i.name for i in graph.graph.input}, {o.name for o in graph.graph.output})
     if found != expected:
         raise TrainingError(f"The export has inputs and outputs {found}, expected {expected}.")
-    save(graph, path)
+    return graph
+
+
+def _rename(graph: onnx.ModelProto, old: str, new: str) -> None:
+    """Give a value of the graph another name, wherever it is made, used, taken or given."""
+    for value in (*graph.graph.input, *graph.graph.output):
+        if value.name == old:
+            value.name = new
+    for node in graph.graph.node:
+        node.input[:] = [new if name == old else name for name in node.input]
+        node.output[:] = [new if name == old else name for name in node.output]
 
 
 def export_decoder(model: PreTrainedModel, path: Path) -> None:
@@ -114,8 +177,10 @@ def onnx_runner(path: Path) -> RunBatch:
     return run
 
 
-def onnx_inputs(batch: Batch) -> dict[str, NDArray[np.int64]]:
+def onnx_inputs(batch: Batch) -> dict[str, NDArray[Any]]:
     """A batch under the names of the graph's inputs."""
+    if batch.hidden is not None:
+        return {HIDDEN_STATES: batch.hidden, "attention_mask": batch.attention_mask}
     return {
         "input_ids": batch.input_ids,
         "attention_mask": batch.attention_mask,

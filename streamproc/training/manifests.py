@@ -40,6 +40,7 @@ class EnsembleEntry:
     """What a manifest says about the ensemble as a whole.
 
     decoding: `[decoding]`, where the task is to write text
+    prefix: `[prefix]`, the frozen layers that run before all members, where there are any
     """
 
     name: str
@@ -50,6 +51,7 @@ class EnsembleEntry:
     window: WindowSize = field(default_factory=WindowSize)
     strategy: str = "mean"
     decoding: Mapping[str, TomlValue] | None = None
+    prefix: Mapping[str, TomlValue] | None = None
 
 
 def write_manifest(
@@ -78,6 +80,8 @@ def write_manifest(
         ("[window]", window),
         ("[combine]", {"strategy": ensemble.strategy}),
     ]
+    if ensemble.prefix is not None:
+        sections.append(("[prefix]", ensemble.prefix))
     if ensemble.decoding is not None:
         sections.append(("[decoding]", ensemble.decoding))
     for member in members:

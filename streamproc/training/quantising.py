@@ -5,8 +5,8 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from onnxruntime.quantization import (
     CalibrationDataReader,
@@ -23,9 +23,9 @@ from streamproc.training.windows import Batch
 
 class _Calibration(CalibrationDataReader):  # type: ignore[misc]
     def __init__(self, batches: Iterable[Batch]) -> None:
-        self._inputs: Iterator[dict[str, NDArray[np.int64]]] = map(onnx_inputs, batches)
+        self._inputs: Iterator[dict[str, NDArray[Any]]] = map(onnx_inputs, batches)
 
-    def get_next(self) -> dict[str, NDArray[np.int64]] | None:
+    def get_next(self) -> dict[str, NDArray[Any]] | None:
         return next(self._inputs, None)
 
 

@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 
 from streamproc.corpus.questions import Question, read_questions
 from streamproc.corpus.rows import Source
+from streamproc.corpus.wordings import Wording
 from streamproc.training.course import Judgement
 from streamproc.training.encoder import EncoderCourse, Exercise
 from streamproc.training.scoring import RunBatch, Scores, WindowSize, log_loss, softmax
@@ -41,10 +42,8 @@ class QuestionAnswering(EncoderCourse[Question]):
     def read(self, source: Source) -> Iterator[Question]:
         return read_questions(source)
 
-    def texts(self, records: Sequence[Question]) -> Iterator[str]:
-        # A paragraph once, not once a question.
-        yield from dict.fromkeys(record.context for record in records)
-        yield from (record.question for record in records)
+    def wordings(self, records: Sequence[Question]) -> Iterator[Wording]:
+        return ((record.question, record.context) for record in records)
 
     def exercise(
         self, records: Sequence[Question], tokenizer: Tokenizer, labels: Sequence[str], seed: int

@@ -19,13 +19,13 @@ class Shape:
     """What of the base is kept.
 
     layers:    the base's layers, by number, in the order they run in
-    ffn_width: feed-forward neurons kept in each layer
+    ffn_width: feed-forward neurons kept in each layer; none: all of them
     heads:     attention heads kept in each layer; none: all of them
     positions: the longest input, in tokens
     """
 
     layers: Sequence[int] = (0, 1)
-    ffn_width: int = 512
+    ffn_width: int | None = 512
     heads: int | None = None
     positions: int = 256
 
@@ -51,7 +51,7 @@ def cut_model(
         raise TrainingError(f"{base}: a {config.model_type} model; a BERT encoder is expected.")
     if (
         max(shape.layers) >= config.num_hidden_layers
-        or shape.ffn_width > config.intermediate_size
+        or (shape.ffn_width or 1) > config.intermediate_size
         or (shape.heads or 1) > config.num_attention_heads
         or shape.positions > config.max_position_embeddings
     ):
@@ -65,7 +65,7 @@ def cut_model(
             **config.to_dict(),
             "vocab_size": len(kept_tokens),
             "num_hidden_layers": len(shape.layers),
-            "intermediate_size": shape.ffn_width,
+            "intermediate_size": shape.ffn_width or config.intermediate_size,
             "max_position_embeddings": shape.positions,
             "architectures": [model_class],
         }
@@ -117,7 +117,8 @@ def _kept_weights(
         layer = {
             name.removeprefix(prefix): v for name, v in base.items() if name.startswith(prefix)
         }
-        _narrow(layer, shape.ffn_width)
+        if shape.ffn_width is not None:
+            _narrow(layer, shape.ffn_width)
         kept.update({f"bert.encoder.layer.{new}.{name}": value for name, value in layer.items()})
     return kept
 

@@ -7,16 +7,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tokenizers import Tokenizer
-from transformers import PreTrainedModel
 
 from streamproc.errors import TrainingError
 from streamproc.training.course import Judgement, Shipped
 from streamproc.training.exporting import (
-    export_encoder,
     largest_difference,
     onnx_runner,
     rows_change_in_company,
 )
+from streamproc.training.member import Member
 from streamproc.training.quantising import quantise
 from streamproc.training.scoring import RunBatch
 from streamproc.training.windows import Window, batches, mixed
@@ -27,9 +26,8 @@ _CALIBRATION_EXAMPLES = 300
 
 
 def ship_encoder(
-    model: PreTrainedModel,
+    member: Member,
     tokenizer: Tokenizer,
-    torch_run: RunBatch,
     *,
     work: Path,
     target: Path,
@@ -37,7 +35,6 @@ def ship_encoder(
     checked: Sequence[Window],
     judge: Callable[[RunBatch], Judgement],
     seed: int,
-    task: str,
     labels: Sequence[str],
 ) -> Shipped:
     """Export a member to int8 ONNX at `target`; its fp32 forms stay in the folder `work`.
@@ -47,27 +44,30 @@ def ship_encoder(
     Raises TrainingError when ONNX and torch disagree, or when a window's answer depends on what it
     is batched with.
     """
-    model.save_pretrained(work)
+    member.model.save_pretrained(work)
     tokenizer.save(str(work / "tokenizer.json"))
     fp32, int8 = work / "model.onnx", work / "model-int8.onnx"
-    export_encoder(model, task, fp32)
+    member.export(fp32)
+    run_fp32 = member.behind_prefix(onnx_runner(fp32))
     padding = tokenizer.token_to_id("[PAD]")
 
     in_company = mixed(checked, _CHECKED_WINDOWS, padding)
-    difference = largest_difference(torch_run, onnx_runner(fp32), in_company)
+    difference = largest_difference(member.run, run_fp32, in_company)
     if difference > LARGEST_EXPORT_DIFFERENCE:
         raise TrainingError(
             f"{fp32}: logits differ from torch's by {difference:.2g}, more than "
             f"{LARGEST_EXPORT_DIFFERENCE:.0e}. Is the exporter's version the pinned one?"
         )
 
-    quantise(fp32, int8, batches(_of_some_examples(own, seed), 16, padding))
-    if changed := rows_change_in_company(onnx_runner(int8), in_company):
+    calibration = batches(_of_some_examples(own, seed), 16, padding)
+    quantise(fp32, int8, map(member.attach, calibration))
+    run_int8 = member.behind_prefix(onnx_runner(int8))
+    if changed := rows_change_in_company(run_int8, in_company):
         raise TrainingError(
             f"{int8}: {changed} of {sum(len(batch.windows) for batch in in_company)} windows get "
             "another answer in a batch than alone."
         )
-    found = [judge(onnx_runner(path)) for path in (fp32, int8)]
+    found = [judge(run) for run in (run_fp32, run_int8)]
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(int8.read_bytes())
     return Shipped(target, None, "int8", difference, found[0], found[1], labels)

@@ -42,9 +42,6 @@ class TextClassification(EncoderCourse[Record]):
     def labels(self, train: Sequence[Record] | None = None) -> Sequence[str]:
         return tuple(self.names.values())
 
-    def texts(self, records: Sequence[Record]) -> Iterator[str]:
-        return (record.text for record in records)
-
     def exercise(
         self, records: Sequence[Record], tokenizer: Tokenizer, labels: Sequence[str], seed: int
     ) -> Exercise:

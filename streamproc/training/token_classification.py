@@ -61,9 +61,6 @@ class TokenClassification(EncoderCourse[TaggedText]):
                 raise TrainingError(f"A part of {len(train)} sentences has no entity to learn.")
         return (OUTSIDE, *(f"{place}-{name}" for name in names for place in "BI"))
 
-    def texts(self, records: Sequence[TaggedText]) -> Iterator[str]:
-        return (record.text for record in records)
-
     def exercise(
         self, records: Sequence[TaggedText], tokenizer: Tokenizer, labels: Sequence[str], seed: int
     ) -> Exercise:

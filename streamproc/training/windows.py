@@ -39,6 +39,7 @@ class Batch:
     input_ids, attention_mask, token_type_ids: (windows, tokens) int64
     targets: (windows,), (windows, tokens) or (windows, 2) int64
     windows: what was padded
+    hidden:  (windows, tokens, width) what frozen layers made of them; none where there are none
     """
 
     input_ids: Ids
@@ -46,6 +47,7 @@ class Batch:
     token_type_ids: Ids
     targets: Ids
     windows: Sequence[Window]
+    hidden: NDArray[np.float32] | None = None
 
     @property
     def lengths(self) -> Ids:

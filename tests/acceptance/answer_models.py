@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.unit.onnx_models import write_ensemble
 
+from .alone import copy_with_one_member, encoder_for_transformers
 from .texts import sample_texts
 
 ENSEMBLE = "answers"
@@ -20,7 +21,7 @@ Question = tuple[str, str]
 class AnswerModel:
     """One exported model, as transformers reads it and as streamproc does.
 
-    folder: model.onnx, config.json and tokenizer files; models: a repository with one ensemble
+    folder: model.onnx, config.json and tokenizer files; models: a repository with the ensemble
     tokenizer: of transformers, with the window's length
     """
 
@@ -28,6 +29,17 @@ class AnswerModel:
     models: Path
     tokenizer: Any
     overlap_tokens: int
+    ensemble: str = ENSEMBLE
+
+
+def shipped_model(place: Path, ensemble: str, member: int) -> AnswerModel:
+    """A member of an ensemble in the models folder, alone."""
+    folder, models = place / "exported", place / "models"
+    stored, chosen = copy_with_one_member(ensemble, member, models)
+    architecture = "BertForQuestionAnswering"
+    tokenizer = encoder_for_transformers(stored, chosen, architecture, folder)
+    overlap_tokens = stored.manifest.window.overlap_tokens
+    return AnswerModel(folder, models, tokenizer, overlap_tokens, ensemble)
 
 
 def bert(place: Path, max_tokens: int = 384, overlap_tokens: int = 128) -> AnswerModel:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ import typer
 from streamproc.repository.repository import Repository
 from streamproc.settings import read_settings
 
+from .alone import copy_with_one_member, encoder_for_transformers
 from .command import streamproc
 from .report import tell
 from .texts import review_texts
@@ -33,7 +33,7 @@ def our_scores(texts: Sequence[str], folder: Path, member: int = 0) -> list[Scor
     folder: an empty one
     """
     models = folder / "models"
-    single_member(models, member)
+    copy_with_one_member(ENSEMBLE, member, models)
     requests, answers = folder / "requests.jsonl", folder / "answers.jsonl"
     requests.write_bytes(b"".join(orjson.dumps({"text": text}) + b"\n" for text in texts))
     done = streamproc("run", requests, "-o", answers, "--models-dir", models)
@@ -49,37 +49,16 @@ def their_scores(texts: Sequence[str], folder: Path, member: int = 0) -> list[Sc
     folder: an empty one
     """
     from optimum.onnxruntime import ORTModelForSequenceClassification
-    from transformers import PreTrainedTokenizerFast, pipeline
+    from transformers import pipeline
 
     stored = Repository(read_settings().models_dir).open(ENSEMBLE)
     chosen = stored.manifest.members[member]
-    (folder / "model.onnx").write_bytes(stored.model(chosen))
-    (folder / "tokenizer.json").write_bytes(stored.tokenizer())
-    labels = dict(enumerate(chosen.labels))
-    config = {
-        "model_type": "bert",
-        "architectures": ["BertForSequenceClassification"],
-        "id2label": labels,
-        "label2id": {label: number for number, label in labels.items()},
-    }
-    (folder / "config.json").write_bytes(orjson.dumps(config, option=orjson.OPT_NON_STR_KEYS))
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_file=str(folder / "tokenizer.json"),
-        pad_token="[PAD]",  # noqa: S106 - no password
-    )
+    architecture = "BertForSequenceClassification"
+    tokenizer = encoder_for_transformers(stored, chosen, architecture, folder)
     model = ORTModelForSequenceClassification.from_pretrained(folder, local_files_only=True)
     classify = pipeline("text-classification", model=model, tokenizer=tokenizer, top_k=None)
     answers: list[list[dict[str, Any]]] = classify(list(texts))
     return [{said["label"]: float(said["score"]) for said in answer} for answer in answers]
-
-
-def single_member(models: Path, member: int) -> None:
-    """Write a model repository whose one ensemble keeps a single member of the shipped one."""
-    shipped = read_settings().models_dir / ENSEMBLE
-    shutil.copytree(shipped, models / ENSEMBLE)
-    head, *members = (shipped / "manifest.toml").read_text("utf-8").split("[[members]]")
-    manifest = head + "[[members]]" + members[member]
-    (models / ENSEMBLE / "manifest.toml").write_text(manifest, "utf-8")
 
 
 def compare(ours: Sequence[Scores], theirs: Sequence[Scores]) -> tuple[int, float]:

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +16,15 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from .answer_models import ENSEMBLE, AnswerModel, Question, bert, pipeline_answers, roberta
+from .answer_models import (
+    ENSEMBLE,
+    AnswerModel,
+    Question,
+    bert,
+    pipeline_answers,
+    roberta,
+    shipped_model,
+)
 from .answers_of_run import answers_of_run
 from .report import say, tell
 from .texts import rows
@@ -28,7 +37,7 @@ SETTINGS: tuple[dict[str, Any], ...] = (
     {"top_k": 3, "handle_impossible_answer": True},
     {"top_k": 3, "align_to_words": False},
 )
-MODELS = {"bert": bert, "roberta": roberta}
+MODELS: dict[str, Callable[[Path], AnswerModel]] = {"bert": bert, "roberta": roberta}
 Answers = list[dict[str, Any]]
 
 
@@ -116,7 +125,7 @@ def compare(model: AnswerModel, questions: Sequence[Question], folder: Path) -> 
         for params in SETTINGS
         for question, context in questions
     ]
-    answers = iter(our_answers(model.models, requests, folder))
+    answers = iter(our_answers(model.models, requests, folder, model.ensemble))
     found = []
     for params in SETTINGS:
         comparison = Comparison()
@@ -148,14 +157,19 @@ def main(
     count: int = 300,
     documents: int = 20,
     model: Annotated[list[str], typer.Option(help="bert, roberta")] = ["bert", "roberta"],  # noqa: B006
+    ensemble: Annotated[str, typer.Option(help="one in the models folder, not random ones")] = "",
+    member: int = 0,
 ) -> None:
     """Real questions on paragraphs and on whole papers; exit with 1 when an answer differs."""
     questions = short_questions(count) + long_questions(documents)
     figures: dict[str, Any] = {"questions": len(questions), "tolerance": TOLERANCE}
     good = True
-    for kind in model:
+    builds = {kind: MODELS[kind] for kind in model}
+    if ensemble:
+        builds = {ensemble: partial(shipped_model, ensemble=ensemble, member=member)}
+    for kind, build in builds.items():
         with tempfile.TemporaryDirectory() as place:
-            found = compare(MODELS[kind](Path(place)), questions, Path(place))
+            found = compare(build(Path(place)), questions, Path(place))
         for params, comparison in zip(SETTINGS, found, strict=True):
             name = f"{kind} {orjson.dumps(params).decode()}"
             say(f"{name}: {comparison}")

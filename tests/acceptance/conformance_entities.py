@@ -6,19 +6,20 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from .answers_of_run import answers_of_run
 from .entity_models import (
-    ENSEMBLE,
     TokenClassifier,
     byte_level_classifier,
     pipeline_answers,
+    shipped_classifier,
     word_piece_classifier,
 )
 from .report import say, tell
@@ -66,7 +67,7 @@ def our_answers(
     found = answers_of_run(
         "token-classification",
         classifier.models,
-        ENSEMBLE,
+        classifier.ensemble,
         requests,
         folder,
         settings={"MAX_MESSAGE_BYTES": str(8 * 1024 * 1024)},
@@ -99,7 +100,13 @@ def compare(
     return found
 
 
-def main(count: int = 300, documents: int = 20, book_characters: int = 50_000) -> None:
+def main(
+    count: int = 300,
+    documents: int = 20,
+    book_characters: int = 50_000,
+    ensemble: Annotated[str, typer.Option(help="one in the models folder, not random ones")] = "",
+    member: int = 0,
+) -> None:
     """Real texts of one window, long documents of many, and whole books, these for their offsets
     and coverage alone; exit with 1 when anything differs.
 
@@ -112,7 +119,13 @@ def main(count: int = 300, documents: int = 20, book_characters: int = 50_000) -
     many += [book[:book_characters] for book in books]
     figures: dict[str, Any] = {"texts": len(texts), "documents": len(many)}
     good = True
-    for kind, build in (("wordpiece", word_piece_classifier), ("bytes", byte_level_classifier)):
+    builds: dict[str, Callable[[Path], TokenClassifier]] = {
+        "wordpiece": word_piece_classifier,
+        "bytes": byte_level_classifier,
+    }
+    if ensemble:
+        builds = {ensemble: partial(shipped_classifier, ensemble=ensemble, member=member)}
+    for kind, build in builds.items():
         with tempfile.TemporaryDirectory() as place:
             classifier = build(Path(place))
             for windows, chosen in ((False, texts), (True, many)):

@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.unit.onnx_models import write_ensemble
 
+from .alone import copy_with_one_member, encoder_for_transformers
 from .texts import sample_texts
 
 ENSEMBLE = "entities"
@@ -20,7 +21,7 @@ LABELS = ("O", "B-PER", "I-PER", "B-creative-work", "I-creative-work", "LOC", "E
 class TokenClassifier:
     """One exported model, as transformers reads it and as streamproc does.
 
-    folder: model.onnx, config.json and tokenizer files; models: a repository with one ensemble
+    folder: model.onnx, config.json and tokenizer files; models: a repository with the ensemble
     tokenizer: of transformers, with the window's length
     """
 
@@ -28,6 +29,17 @@ class TokenClassifier:
     models: Path
     tokenizer: Any
     overlap_tokens: int
+    ensemble: str = ENSEMBLE
+
+
+def shipped_classifier(place: Path, ensemble: str, member: int) -> TokenClassifier:
+    """A member of an ensemble in the models folder, alone."""
+    folder, models = place / "exported", place / "models"
+    stored, chosen = copy_with_one_member(ensemble, member, models)
+    architecture = "BertForTokenClassification"
+    tokenizer = encoder_for_transformers(stored, chosen, architecture, folder)
+    overlap_tokens = stored.manifest.window.overlap_tokens
+    return TokenClassifier(folder, models, tokenizer, overlap_tokens, ensemble)
 
 
 def word_piece_classifier(

@@ -67,7 +67,9 @@ def _decoded(tokenizer: Any, ids: list[int]) -> str:
 def shipped_generator(ensemble: str, member: int, folder: Path) -> Generator:
     """A member of an ensemble in the models folder, alone."""
     models = folder / "models"
-    stored, chosen, decoding = copy_with_one_member(ensemble, member, models)
+    stored, chosen = copy_with_one_member(ensemble, member, models)
+    decoding = stored.manifest.decoding
+    assert decoding is not None
     return _generator(
         models,
         ensemble,

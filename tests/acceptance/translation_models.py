@@ -66,7 +66,9 @@ class Translator:
 def shipped_translator(ensemble: str, member: int, folder: Path) -> Translator:
     """A member of an ensemble in the models folder, alone."""
     models = folder / "models"
-    stored, chosen, decoding = copy_with_one_member(ensemble, member, models)
+    stored, chosen = copy_with_one_member(ensemble, member, models)
+    decoding = stored.manifest.decoding
+    assert decoding is not None
     return _translator(
         models,
         ensemble,

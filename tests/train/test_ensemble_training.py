@@ -20,10 +20,11 @@ from streamproc.corpus.records import Columns, read_records
 from streamproc.corpus.rows import Source
 from streamproc.errors import TrainingError
 from streamproc.training.base import find_base
-from streamproc.training.encoder import Learning, torch_runner
+from streamproc.training.encoder import Learning
 from streamproc.training.ensemble import MemberShipped, Plan, Progress, train_ensemble
 from streamproc.training.exporting import largest_difference, onnx_runner, rows_change_in_company
 from streamproc.training.fitting import Epoch, Schedule
+from streamproc.training.member import Member
 from streamproc.training.scoring import WindowSize
 from streamproc.training.shape import Shape
 from streamproc.training.text_classification import LabelledTexts, TextClassification
@@ -106,7 +107,9 @@ def test_torch_and_onnx_agree_and_int8_does_not_depend_on_the_batch(
     torch_model = AutoModelForSequenceClassification.from_pretrained(work)
 
     assert largest_difference(
-        torch_runner(torch_model), onnx_runner(work / "model.onnx"), mixed
+        Member(torch_model, "text-classification", None).run,
+        onnx_runner(work / "model.onnx"),
+        mixed,
     ) < (1e-5)
     int8 = onnx_runner(folder / "part-1-of-2" / "1" / "model.onnx")
     assert rows_change_in_company(int8, mixed) == 0

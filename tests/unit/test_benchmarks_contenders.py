@@ -11,6 +11,7 @@ from benchmarks.end_to_end import InPipeline
 from benchmarks.in_process import ArrivalBatches, Ceiling, OneAtATime
 from benchmarks.measure import Contender, Round, in_turns, median_cpu_s_per_1000, shares
 from benchmarks.workload import DeviceUnusable, Workload, build_workload, load_members
+from streamproc.inference.members import Members
 from streamproc.repository.repository import Repository
 from streamproc.settings import read_settings
 from streamproc.testing import MemoryBroker, ScriptedSession, build_pipeline, build_profile
@@ -22,7 +23,7 @@ TEXTS = ("good film", "", "the bad film " * 20, "b", "a good, good film! " * 7, 
 def tiny_workload() -> Workload:
     profile = build_profile()
     sessions = [ScriptedSession(member.name) for member in profile.members]
-    return build_workload(TEXTS, profile, sessions)
+    return build_workload(TEXTS, profile, Members(sessions))
 
 
 async def test_all_contenders_give_the_answers_of_the_pipeline() -> None:

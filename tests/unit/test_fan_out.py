@@ -11,6 +11,7 @@ import pytest
 from streamproc.errors import MemberFailed, OutOfMemory, WorkerFault
 from streamproc.inference.executor import ModelExecutor
 from streamproc.inference.fan_out import FanOut
+from streamproc.inference.members import Members
 from streamproc.inference.outputs import Batch, FloatArray, Int64Array, MemberOutput
 from streamproc.testing import ScriptedSession
 
@@ -63,7 +64,7 @@ def fan_out_of(
     losses: list[tuple[str, str]] | None = None,
 ) -> FanOut:
     return FanOut(
-        sessions,
+        Members(sessions),
         executor,
         needed_members=needed,
         call_timeout_s=call_timeout_s,

@@ -76,11 +76,11 @@ async def test_scores_may_depend_on_the_batch_on_a_device_where_they_always_do(
     write_ensemble(tmp_path / "tiny", [classifier(batch_dependent=True)])
     stored = Repository(tmp_path).open("tiny")
     profile = load_profile(stored, TASK)
-    (session,) = load_sessions(stored, TASK, Provider(CPU))
+    members = load_sessions(stored, TASK, Provider(CPU))
 
     with pytest.raises(ModelRefused):
-        try_out(session, TASK, profile, invariant=True)
-    try_out(session, TASK, profile, invariant=False)
+        try_out(members, TASK, profile, invariant=True)
+    try_out(members, TASK, profile, invariant=False)
 
 
 async def test_a_member_with_another_number_of_outputs_than_labels_is_refused(

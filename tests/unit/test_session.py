@@ -10,7 +10,8 @@ from streamproc.errors import MemberFailed, ModelRefused, OutOfMemory, SettingsE
 from streamproc.inference import providers
 from streamproc.inference.outputs import Batch
 from streamproc.inference.providers import CPU, CUDA, Provider, choose_provider, refuse_fallback
-from streamproc.inference.session import OnnxSession, Signature, new_call
+from streamproc.inference.session import OnnxSession, new_call
+from streamproc.inference.signature import Signature
 
 from .onnx_models import classifier
 
@@ -128,7 +129,7 @@ def test_no_memory_is_told_apart_from_other_failures(
     def refuse(*_: Any) -> Any:
         raise error
 
-    monkeypatch.setattr(session, "_plain", refuse)
+    monkeypatch.setattr(session._runner, "_plain", refuse)
     with pytest.raises(OutOfMemory, match="member m"):
         session.run(batch_of([1]), new_call())
 
