@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("optimum")
+
+from tokenizers import Tokenizer
+
+from streamproc.bootstrap import verify_ensemble
+from streamproc.corpus.partitioning import ByHash
+from streamproc.corpus.records import read_records
+from streamproc.corpus.rows import Source
+from streamproc.errors import TrainingError
+from streamproc.settings import read_settings
+from streamproc.training.base import find_base
+from streamproc.training.course import Course
+from streamproc.training.encoder import Learning
+from streamproc.training.ensemble import MemberShipped, Plan, train_ensemble
+from streamproc.training.exporting import onnx_runner, rows_change_in_company
+from streamproc.training.fitting import Schedule
+from streamproc.training.prefix import Prefix
+from streamproc.training.scoring import WindowSize
+from streamproc.training.shape import Shape
+from streamproc.training.text_classification import LabelledTexts, TextClassification
+from streamproc.training.token_classification import TokenClassification
+from streamproc.training.windows import mixed
+
+from .test_token_classification_training import sentences
+
+pytestmark = pytest.mark.train
+
+LABELS = {"0": "negative", "1": "positive"}
+
+
+@pytest.fixture(scope="module")
+def repository(
+    corpus: Path, base: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[MemberShipped]]:
+    """Two ensembles of different tasks that froze the same layers over the same words."""
+    folder = tmp_path_factory.mktemp("frozen")
+    reviews = [Source("reviews", corpus / f"{name}.jsonl") for name in ("train", "valid")]
+    tagged = [
+        Source("tagged", sentences(folder / f"{name}.jsonl", count, count))
+        for name, count in (("train", 90), ("valid", 30))
+    ]
+    shared = (reviews[0], tagged[0])
+    shape, size = Shape((1, 2), 32, positions=32), WindowSize(32, 8)
+    start, learning = find_base(base), Learning(32)
+    names = {"person": "PER", "thing": "O"}
+    courses: dict[str, tuple[Course[Any], list[Source]]] = {
+        "moods": (
+            TextClassification(start, 170, shape, learning, size, 1, shared, names=LABELS),
+            reviews,
+        ),
+        "names": (
+            TokenClassification(start, 170, shape, learning, size, 1, shared, names=names),
+            tagged,
+        ),
+    }
+    shipped: list[MemberShipped] = []
+    for name, (course, (train, valid)) in courses.items():
+        plan = Plan(
+            course=course,
+            corpus=[train],
+            valid=[valid],
+            partitioning=ByHash(2),
+            ensemble=name,
+            out=folder / "models",
+            work=folder / "work" / name,
+            seed=1,
+            threads=1,
+            schedule=Schedule(10, patience=10, batch_size=16, learning_rate=5e-3),
+        )
+        shipped += [told for told in train_ensemble(plan) if isinstance(told, MemberShipped)]
+    return folder / "models", shipped
+
+
+def manifest(models: Path, name: str) -> dict[str, dict[str, str]]:
+    return tomllib.loads((models / name / "manifest.toml").read_text("utf-8"))
+
+
+def test_members_learn_behind_frozen_layers(repository: tuple[Path, list[MemberShipped]]) -> None:
+    moods = [told.shipped for told in repository[1][:2]]
+
+    for one in moods:
+        assert one.shipped.metrics["accuracy"] > 0.75
+        assert one.export_difference < 1e-4
+
+
+def test_ensembles_of_two_tasks_share_one_file(
+    repository: tuple[Path, list[MemberShipped]],
+) -> None:
+    models = repository[0]
+    moods, names = (manifest(models, name) for name in ("moods", "names"))
+
+    (path,) = (models / "prefixes").iterdir()
+    assert moods["prefix"] == names["prefix"]
+    assert path.name == f"{moods['prefix']['sha256']}.onnx"
+    assert moods["tokenizer"]["sha256"] == names["tokenizer"]["sha256"]
+
+
+def test_what_was_trained_so_can_be_served(repository: tuple[Path, list[MemberShipped]]) -> None:
+    settings = read_settings(models_dir=repository[0])
+
+    for name in ("moods", "names"):
+        assert verify_ensemble(settings, name).device == "cpu"
+
+
+def test_the_layers_give_a_text_the_same_states_in_any_company(
+    repository: tuple[Path, list[MemberShipped]], corpus: Path
+) -> None:
+    models = repository[0]
+    (path,) = (models / "prefixes").iterdir()
+    tokenizer = Tokenizer.from_file(str(models / "moods" / "tokenizer.json"))
+    texts = LabelledTexts(read_records(corpus / "valid.jsonl"), tokenizer, {"0": 0, "1": 1})
+    windows = mixed(texts.windows(32, 8), 60, tokenizer.token_to_id("[PAD]"))
+
+    # Another prefix object each time: the states of a window are remembered.
+    member = onnx_runner(models / "moods" / "part-1-of-2" / "1" / "model.onnx")
+    assert (
+        rows_change_in_company(
+            lambda batch: member(Prefix(path.read_bytes()).attach(batch)), windows
+        )
+        == 0
+    )
+    states = [Prefix(path.read_bytes()).attach(batch).hidden for batch in windows]
+    assert len({one.tobytes() for one in states if one is not None}) == len(windows)
+
+
+def test_a_corpus_of_no_texts_to_choose_words_by_is_refused(base: Path, tmp_path: Path) -> None:
+    path = tmp_path / "odd.jsonl"
+    path.write_text(json.dumps({"title": "x"}) + "\n", "utf-8")
+    course = TextClassification(
+        find_base(base), names=LABELS, frozen=2, shared=[Source("odd", path)]
+    )
+
+    with pytest.raises(TrainingError, match=r"odd\.jsonl, line 1: no field 'text'"):
+        course.open([], 0)
