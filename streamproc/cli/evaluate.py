@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -77,20 +78,23 @@ def evaluate(
         if asked:
             raise SettingsError("--params is for requests; text-generation is measured without any")
         every = blocks([p for one in sources for p in read_passages(one, text_field)], stored)
-        there, unit, measures = len(every), f"blocks of {every.shape[1]} tokens", MEASURES
+        there, measures = len(every), MEASURES
+        unit = timed = f"blocks of {every.shape[1]} tokens"
         chosen = np.array(spread(range(there), limit))
         marks = foreseen(settings, competing, every[chosen])
     else:
         read = Data(sources, label or (), Columns(text_field, label_field))
         exam, there = exam_of(stored.manifest, read, limit)
-        unit, measures = "records", exam.measures
+        unit, timed, measures = "records", "requests", exam.measures
         marks = answered(settings, competing, exam, asked, outstanding)
     findings = compare(measures, marks, draws=draws, seed=seed)
     options = {"label": label, "against": against, "limit": limit, "params": params}
     made = Made(
         data=described(sources),
+        digests=tuple(hashlib.sha256(one.path.read_bytes()).hexdigest() for one in sources),
         of=there,
         unit=unit,
+        timed=timed,
         device=choose_provider(settings.device).device,
         draws=draws,
         seed=seed,

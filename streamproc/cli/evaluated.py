@@ -25,7 +25,7 @@ def show_findings(findings: Findings, made: Made, console: Console) -> None:
         for name in ("errors", "partial")
         if any(getattr(row, name) for row in findings.rows)
     }
-    table = Table(Column(no_wrap=True), *headings, "s / 1,000", *told_of)
+    table = Table(Column(no_wrap=True), *headings, f"s / 1,000 {made.timed}", *told_of)
     for number, row in enumerate(findings.rows):
         figures = [
             shown_estimate(measure, estimate)

@@ -18,13 +18,17 @@ class Made:
     """How findings were made.
 
     data: the files, each with its folder
+    digests: sha256 of each
     of: records that there are, of which some were taken
     unit: what a record is called
+    timed: what times are of, a thousand each, all at once
     """
 
     data: str
+    digests: tuple[str, ...]
     of: int
     unit: str
+    timed: str
     device: str
     draws: int
     seed: int
@@ -96,7 +100,7 @@ def as_markdown(findings: Findings, made: Made) -> str:
     """A table, what the ensemble is ahead by, agreement, and how it was made."""
     measures = findings.measures
     names = [heading(measure) for measure in measures]
-    lines = [_line(["", *names, f"s / 1,000 {made.unit}"]), _line(["---"] * (len(names) + 2))]
+    lines = [_line(["", *names, f"s / 1,000 {made.timed}"]), _line(["---"] * (len(names) + 2))]
     for row in findings.rows:
         cells = [titled(row.contender), *_figures(measures, row), f"{row.seconds_per_1000:.1f}"]
         own = row.contender.role == "ensemble"

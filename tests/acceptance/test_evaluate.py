@@ -78,6 +78,7 @@ def test_classifiers_are_measured_shown_and_written(models: Path, tmp_path: Path
     assert done.returncode == 0, done.stderr
     figures = json.loads(file.read_text("utf-8"))
     assert figures["records"] == 6
+    assert len(figures["made"]["digests"]) == 1
     assert [one["role"] for one in figures["contenders"]] == [
         "ensemble",
         *["member"] * 3,
@@ -108,8 +109,8 @@ def test_every_task_has_its_measures(models: Path, tmp_path: Path, ensemble: str
     data, file = written(tmp_path, ROWS[ensemble]), tmp_path / "figures.json"
     names = ["--label", "person=PER", "--label", "thing=O"] if ensemble == "entities" else []
     done = streamproc(
-        *("evaluate", ensemble, data, *names, "--models-dir", models, "--json", file),
-        *("--draws", "50"),
+        *("evaluate", ensemble, data, "--models-dir", models, "--json", file, "--draws", "50"),
+        *names,
     )
     assert done.returncode == 0, done.stderr
     figures = json.loads(file.read_text("utf-8"))
@@ -134,7 +135,7 @@ def test_every_task_has_its_measures(models: Path, tmp_path: Path, ensemble: str
 def test_what_can_not_be_measured_is_said_in_a_line(
     models: Path, tmp_path: Path, arguments: list[str], said: str
 ) -> None:
-    names = [] if "--label" in arguments else NAMES
+    names: list[str] = [] if "--label" in arguments else [*NAMES]
     data = reviews(tmp_path)
     done = streamproc("evaluate", *arguments, data, *names, "--models-dir", models)
     assert done.returncode == 2

@@ -123,7 +123,18 @@ def test_agreement_of_many_values_is_grouped_in_steps_that_lose_no_record(tmp_pa
 
 
 def made(**changes: object) -> Made:
-    known = Made("set/test.jsonl", 4, "records", "cpu", 20, 0, "1.2.3", "streamproc evaluate tiny")
+    known = Made(
+        data="set/test.jsonl",
+        digests=("f" * 64,),
+        of=4,
+        unit="records",
+        timed="requests",
+        device="cpu",
+        draws=20,
+        seed=0,
+        version="1.2.3",
+        command="streamproc evaluate tiny",
+    )
     return replace(known, **changes)  # type: ignore[arg-type]
 
 
@@ -134,7 +145,7 @@ def test_the_section_says_what_was_measured_and_how(tmp_path: Path) -> None:
     ]
     section = as_markdown(compare([ACCURACY], marks, draws=20), made(of=1000))
     lines = section.splitlines()
-    assert lines[0] == "|  | accuracy | s / 1,000 records |"
+    assert lines[0] == "|  | accuracy | s / 1,000 requests |"
     assert lines[2].startswith("| **tiny, mean of 2** | **50.0 (")
     assert any(line.startswith("| member m0 | 50.0 (") for line in lines)
     assert "| mean member | +0.0 (+0.0 to +0.0) |" in lines
