@@ -49,12 +49,9 @@ class Resamples:
 
     def __init__(self, records: int, draws: int = DRAWS, seed: int = 0) -> None:
         random = np.random.default_rng(seed)
-        self.times: NDArray[np.uint16] = np.stack(
-            [
-                np.bincount(random.integers(records, size=records), minlength=records)
-                for _ in range(draws)
-            ]
-        ).astype(np.uint16)
+        self.times: NDArray[np.uint16] = np.empty((draws, records), np.uint16)
+        for draw in self.times:
+            draw[:] = np.bincount(random.integers(records, size=records), minlength=records)
 
     def sums(self, statistics: FloatArray) -> FloatArray:
         """(draws, statistics) sums over each draw's records; statistics: (records, statistics)."""
