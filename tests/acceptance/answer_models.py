@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.unit.onnx_models import write_ensemble
 
-from .alone import copy_with_one_member, encoder_for_transformers
+from .alone import copy_with_one_member, encoder_for_transformers, in_stages
 from .texts import sample_texts
 
 ENSEMBLE = "answers"
@@ -137,7 +137,8 @@ def pipeline_answers(
     from transformers import pipeline
 
     loaded = ORTModelForQuestionAnswering.from_pretrained(model.folder, local_files_only=True)
-    ask = pipeline("question-answering", model=loaded, tokenizer=model.tokenizer)
+    run = in_stages(loaded, model.folder)
+    ask = pipeline("question-answering", model=run, tokenizer=model.tokenizer)
     window = {
         "max_seq_len": model.tokenizer.model_max_length,
         "doc_stride": model.overlap_tokens,

@@ -16,7 +16,7 @@ import typer
 from streamproc.repository.repository import Repository
 from streamproc.settings import read_settings
 
-from .alone import copy_with_one_member, encoder_for_transformers
+from .alone import copy_with_one_member, encoder_for_transformers, in_stages
 from .command import streamproc
 from .report import tell
 from .texts import review_texts
@@ -55,7 +55,8 @@ def their_scores(texts: Sequence[str], folder: Path, member: int = 0) -> list[Sc
     chosen = stored.manifest.members[member]
     architecture = "BertForSequenceClassification"
     tokenizer = encoder_for_transformers(stored, chosen, architecture, folder)
-    model = ORTModelForSequenceClassification.from_pretrained(folder, local_files_only=True)
+    loaded = ORTModelForSequenceClassification.from_pretrained(folder, local_files_only=True)
+    model = in_stages(loaded, folder)
     classify = pipeline("text-classification", model=model, tokenizer=tokenizer, top_k=None)
     answers: list[list[dict[str, Any]]] = classify(list(texts))
     return [{said["label"]: float(said["score"]) for said in answer} for answer in answers]

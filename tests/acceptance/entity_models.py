@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.unit.onnx_models import write_ensemble
 
-from .alone import copy_with_one_member, encoder_for_transformers
+from .alone import copy_with_one_member, encoder_for_transformers, in_stages
 from .texts import sample_texts
 
 ENSEMBLE = "entities"
@@ -136,7 +136,9 @@ def pipeline_answers(
     from optimum.onnxruntime import ORTModelForTokenClassification
     from transformers import pipeline
 
-    model = ORTModelForTokenClassification.from_pretrained(classifier.folder, local_files_only=True)
+    folder = classifier.folder
+    loaded = ORTModelForTokenClassification.from_pretrained(folder, local_files_only=True)
+    model = in_stages(loaded, folder)
     stride = {"stride": classifier.overlap_tokens} if windows else {}
     find = pipeline(
         "token-classification",
