@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from typing import Protocol
 
 import numpy as np
@@ -42,7 +43,8 @@ class ByCluster:
 
     @property
     def description(self) -> str:
-        return f"by k-means, {len(self.centres)} clusters of {self.features.description}"
+        fitted = f"by k-means of scikit-learn {metadata.version('scikit-learn')}"
+        return f"{fitted}, {len(self.centres)} clusters of {self.features.description}"
 
     @property
     def names(self) -> Sequence[str]:

@@ -31,7 +31,7 @@ def normalised(text: str) -> str:
 def digests_of(texts: Iterable[str]) -> Digests:
     """(texts,) 64 bits of each normalised text's BLAKE2b.
 
-    Among 100 million texts, two different ones with one digest are expected in one corpus of 3,000.
+    Of corpora with 100 million texts, one in 3,000 has two different ones with the same digest.
     """
     return np.array(
         [
