@@ -62,7 +62,7 @@ def _text(row: Row, columns: Columns) -> str:
 
 
 def _labels(row: Row, columns: Columns) -> tuple[str, ...]:
-    if "tags" in row.values:
+    if "tokens" in row.values and "tags" in row.values:
         return tuple(tag[2:] for tag in row.texts("tags") if tag.startswith("B-"))
     answers = row.values.get("answers")
     if isinstance(answers, dict):
