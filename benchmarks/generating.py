@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -48,10 +49,18 @@ class _Watched:
         return self._search.result()
 
 
-async def write(engine: Engine, writing: Writing, lane: Lane = Lane.INTERACTIVE) -> Written:
-    """The answer to one request, as the pipeline would get it, and when it came."""
+async def write(
+    engine: Engine,
+    writing: Writing,
+    lane: Lane = Lane.INTERACTIVE,
+    chosen_s: list[float] | None = None,
+) -> Written:
+    """The answer to one request, as the pipeline would get it, and when it came.
+
+    chosen_s: filled with the times at which tokens are chosen
+    """
+    chosen_s = [] if chosen_s is None else chosen_s
     sent_s = time.perf_counter()
-    chosen_s: list[float] = []
     params = {"max_new_tokens": writing.tokens, "min_new_tokens": writing.tokens}
     job = engine.task.begin(
         {"text": writing.prompt}, {**params, "truncate": "start"}, engine.profile
@@ -72,6 +81,8 @@ def _watched(prompt: Prompt, chosen: Callable[[], None]) -> Prompt:
 class Load:
     """What so many requests at once gave.
 
+    tokens_per_s: from the first one sent to the last one answered
+    first_token: from when a request was sent, which is when a place among those at once came free
     texts: in the order of the requests
     """
 
@@ -80,6 +91,17 @@ class Load:
     cpu_ms_per_token: float
     first_token: Latencies
     texts: tuple[str, ...]
+
+    @classmethod
+    def over(cls, rounds: Sequence[Load]) -> Load:
+        """Medians over rounds of one load, times to the first token of all of them together."""
+        return cls(
+            rounds[0].at_once,
+            statistics.median(load.tokens_per_s for load in rounds),
+            statistics.median(load.cpu_ms_per_token for load in rounds),
+            Latencies.of([ms for load in rounds for ms in load.first_token.series_ms]),
+            rounds[0].texts,
+        )
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -113,18 +135,35 @@ async def under_load(engine: Engine, writings: Sequence[Writing], at_once: int) 
 async def beside(
     engine: Engine, short: Sequence[Writing], long: Sequence[Writing], lane: Lane
 ) -> Latencies:
-    """Short requests, one after the other, while as many long ones as there are go on in `lane`."""
+    """Short requests, one after the other, while as many long ones as there are go on in `lane`.
 
-    async def without_end(writing: Writing) -> None:
+    Begins once all long ones are being written. Raises what one of them raised: short requests
+    beside fewer than were meant would look better than they are.
+    """
+
+    async def without_end(writing: Writing, chosen_s: list[float]) -> None:
         while True:
-            await write(engine, writing, lane)
+            await write(engine, writing, lane, chosen_s)
 
-    going_on = [asyncio.create_task(without_end(writing)) for writing in long]
-    # Until the long ones are all being written.
-    await asyncio.sleep(1.0 if long else 0.0)
+    chosen: list[list[float]] = [[] for _ in long]
+    going_on = [
+        asyncio.create_task(without_end(writing, times))
+        for writing, times in zip(long, chosen, strict=True)
+    ]
     try:
-        return Latencies.of([1000 * (await write(engine, each)).seconds for each in short])
+        while not all(chosen):
+            _raise_what_ended(going_on)
+            await asyncio.sleep(0.01)
+        found = [1000 * (await write(engine, each)).seconds for each in short]
+        _raise_what_ended(going_on)
+        return Latencies.of(found)
     finally:
         for task in going_on:
             task.cancel()
         await asyncio.gather(*going_on, return_exceptions=True)
+
+
+def _raise_what_ended(going_on: Sequence[asyncio.Task[None]]) -> None:
+    for task in going_on:
+        if task.done():
+            task.result()

@@ -1,8 +1,8 @@
 """`python -m benchmarks.generation`: many requests that write text at once, against one at a time.
 
-Tokens a second and the time to the first token with 1, 8 and 32 requests in the works; how long
-short requests take beside long ones, in their own lane and in the bulk lane. In this process,
-without Kafka: the loop that decodes, and what an ensemble does in it.
+Tokens a second and the time to the first token with 1, 8 and 32 requests in the works, in turns for
+several rounds; how long short requests take beside long ones, in their own lane and in the bulk
+lane. In this process, without Kafka: the loop that decodes, and what an ensemble does in it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from benchmarks.texts import read_texts, requested
 from streamproc.batching.batcher import Limits
 from streamproc.clock import SystemClock
 from streamproc.engine import Engine
-from streamproc.errors import OperatorError
+from streamproc.errors import ModelRefused, OperatorError
 from streamproc.inference.executor import ModelExecutor
 from streamproc.inference.providers import choose_provider
 from streamproc.loading import load_engine
@@ -49,33 +49,54 @@ def main() -> None:
         engine = _engine(root, asked.ensemble, settings.device, executor)
     except OperatorError as error:
         sys.exit(str(error))
+    most = engine.profile.decodes.max_tokens // 2
+    asked.tokens, long_tokens = min(asked.tokens, most), min(LONG_TOKENS, most)
     texts = requested(
         [text for text in read_texts(settings.data) if len(text) > 40], asked.requests
     )
-    found = asyncio.run(_measured(engine, [text[:200] for text in texts], asked))
+    prompts = [text[:200] for text in texts]
+    found = asyncio.run(_measured(engine, prompts, asked, long_tokens))
     executor.close()
     executor.join()
-    print(_table(found))
+    about = {
+        "ensemble": engine.profile.name,
+        "members": len(engine.profile.members),
+        "device": settings.device,
+        "threads": executor.threads,
+        "requests": asked.requests,
+        "tokens": asked.tokens,
+        "long_tokens": long_tokens,
+        "rounds": asked.rounds,
+    }
+    print(", ".join(f"{name} {value}" for name, value in about.items()), _table(found), sep="\n\n")
     asked.json.parent.mkdir(parents=True, exist_ok=True)
-    asked.json.write_text(json.dumps({"ensemble": asked.ensemble, **_as_json(found)}, indent=1))
+    asked.json.write_text(json.dumps({**about, **_as_json(found)}, indent=1))
     if not found["equal"]:
-        sys.exit("the same requests got other texts at another load")
+        sys.exit("the same requests got other texts at another load, or in another round")
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.generation", description=__doc__)
-    parser.add_argument("--ensemble", help="of the model repository; default: random weights")
+    parser.add_argument("--ensemble", help="of STREAMPROC_MODELS_DIR; default: random weights")
     parser.add_argument("--members", type=int, default=2, help="of the random ensemble")
     parser.add_argument("--requests", type=int, default=64)
     parser.add_argument("--tokens", type=int, default=64, help="written for each")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results/generation.json"))
-    return parser.parse_args()
+    asked = parser.parse_args()
+    if asked.requests < max(AT_ONCE):
+        parser.error(f"--requests: {asked.requests} can't be {max(AT_ONCE)} at once")
+    return asked
 
 
 def _engine(root: Path, name: str, device: str, executor: ModelExecutor) -> Engine:
     stored = Repository(root).open(name)
+    if stored.manifest.task != "text-generation":
+        raise ModelRefused(
+            f"ensemble {name} is for {stored.manifest.task}; this measures text-generation"
+        )
     return load_engine(
         stored,
         task_named(stored.manifest.task),
@@ -92,22 +113,25 @@ def _engine(root: Path, name: str, device: str, executor: ModelExecutor) -> Engi
 
 
 async def _measured(
-    engine: Engine, prompts: list[str], asked: argparse.Namespace
+    engine: Engine, prompts: list[str], asked: argparse.Namespace, long_tokens: int
 ) -> dict[str, Any]:
     writings = [Writing(prompt, asked.tokens) for prompt in prompts]
     await under_load(engine, writings[:4], 4)
-    loads = [await under_load(engine, writings, at_once) for at_once in AT_ONCE]
+    rounds = [
+        [await under_load(engine, writings, at_once) for at_once in AT_ONCE]
+        for _ in range(asked.rounds)
+    ]
     short = [Writing(prompt, SHORT_TOKENS) for prompt in prompts]
-    long = [Writing(prompt, LONG_TOKENS) for prompt in prompts[:LONG_REQUESTS]]
+    long = [Writing(prompt, long_tokens) for prompt in prompts[:LONG_REQUESTS]]
     return {
-        "loads": loads,
+        "loads": [Load.over(loads) for loads in zip(*rounds, strict=True)],
         "short": {
             "alone": await beside(engine, short, [], Lane.INTERACTIVE),
             f"beside {LONG_REQUESTS} long": await beside(engine, short, long, Lane.INTERACTIVE),
             f"beside {LONG_REQUESTS} long in bulk": await beside(engine, short, long, Lane.BULK),
             "a long one, alone": await beside(engine, long[:4], [], Lane.INTERACTIVE),
         },
-        "equal": len({load.texts for load in loads}) == 1,
+        "equal": len({load.texts for loads in rounds for load in loads}) == 1,
     }
 
 

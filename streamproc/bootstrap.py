@@ -49,7 +49,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     """
     clock, metrics = SystemClock(), Metrics()
     catalogue = load_topics(settings.topics_dir)
-    tasks = settings.tasks or _served_tasks(catalogue, Repository(settings.models_dir))
+    tasks = settings.tasks or served_tasks(catalogue, Repository(settings.models_dir))
     topics = [topic for task in tasks for topic in catalogue.requests(task)]
     models = _Models(settings, clock, metrics)
     producer = Producer(settings, clock, limits=catalogue.limits(settings))
@@ -195,7 +195,7 @@ class _Models:
         return load_engine(stored, task, self.provider, self._surroundings)
 
 
-def _served_tasks(catalogue: TopicCatalogue, repository: Repository) -> tuple[str, ...]:
+def served_tasks(catalogue: TopicCatalogue, repository: Repository) -> tuple[str, ...]:
     """The tasks that have topics, and the ensemble that these name."""
     there = set(repository.names())
     topics = catalogue.requests()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import structlog
 
+from streamproc.decoding.figures import Figures
 from streamproc.decoding.loop import DecodingLoop
 from streamproc.decoding.member import Member
 from streamproc.decoding.model import FloatArray, Int64Array, StepModel
@@ -17,6 +18,7 @@ from streamproc.inference.causal import CausalModel
 from streamproc.inference.providers import CPU, Provider
 from streamproc.inference.seq2seq import Seq2SeqModel
 from streamproc.inference.session import new_call
+from streamproc.member_losses import counting_losses
 from streamproc.repository.repository import StoredEnsemble
 from streamproc.surroundings import Surroundings
 from streamproc.tasks.decoding_task import DecodingTask
@@ -86,6 +88,8 @@ def assemble_decoding_engine(
 ) -> Engine:
     """An engine of a profile and the models of its members, in the profile's order."""
     _ = profile.step_strategy, profile.decodes
+    metrics = surroundings.metrics
+    lost = counting_losses(metrics, profile.name, [model.name for model in models])
     members = [
         Member(
             model,
@@ -93,6 +97,7 @@ def assemble_decoding_engine(
             call_timeout_s=surroundings.call_timeout_s,
             canary=_probe(profile, 4),
             new_call=new_call,
+            lost=lost,
         )
         for model in models
     ]
@@ -100,9 +105,10 @@ def assemble_decoding_engine(
         members,
         surroundings.room,
         surroundings.clock,
+        Figures(metrics, profile.name),
         join_every=1 if task.architecture == "decoder" else _JOIN_EVERY,
     )
-    waiting = surroundings.metrics.queued_tokens.labels(profile.name)
+    waiting = metrics.queued_tokens.labels(profile.name)
     waiting.set_function(lambda: loop.queued_tokens)
     return Engine(task, profile, loop, surroundings.max_document_chunks)
 

@@ -20,6 +20,7 @@ from streamproc.inference.members import Members
 from streamproc.inference.outputs import Batch, Int64Array, MemberOutput, ModelInput
 from streamproc.inference.providers import CPU, Provider
 from streamproc.inference.session import OnnxSession, PrefixSession, new_call
+from streamproc.member_losses import counting_losses
 from streamproc.messages.lane import Lane
 from streamproc.repository.repository import StoredEnsemble
 from streamproc.surroundings import Surroundings
@@ -118,6 +119,7 @@ def assemble_engine(
         needed_members=profile.needed_members,
         call_timeout_s=surroundings.call_timeout_s,
         canary=canary,
+        lost=counting_losses(metrics, profile.name, [session.name for session in members.sessions]),
     )
     tokens = metrics.tokens.labels(profile.name, "content")
     padded = metrics.tokens.labels(profile.name, "padded")

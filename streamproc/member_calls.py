@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from streamproc.errors import MemberLate
+from streamproc.errors import MemberFailed, MemberLate, OutOfMemory
 
 Value = TypeVar("Value")
 
@@ -38,16 +39,38 @@ class MemberCalls:
         self._timeout_s = timeout_s
         self._new_call = new_call
         self._late: _Flight | None = None
+        # The event loop alone would let go of tasks that nobody waits for.
+        self._under_way: set[asyncio.Task[Any]] = set()
 
     async def make(self, call: Callable[[Any], Value], priority: int) -> Value:
-        """What `call` returns, or raises; it is handed what ends it early. Raises MemberLate."""
+        """What `call` returns, or raises; it is handed what ends it early.
+
+        Cancelling tells it to end. Its time is kept all the same: were a call that hangs forgotten
+        with whoever waited for it, its thread would be lost and none would take its place.
+        Raises MemberLate, and OutOfMemory.
+        """
         if self._late is not None and not self._late.returned:
             raise MemberLate(self._member, "an earlier call has not come back")
-        token, flight = self._new_call(), _Flight()
+        token = self._new_call()
+        timed = asyncio.ensure_future(self._timed(call, token, priority))
+        self._under_way.add(timed)
+        timed.add_done_callback(self._under_way.discard)
+        try:
+            return await asyncio.shield(timed)
+        except asyncio.CancelledError:
+            token.terminate = True
+            raise
+
+    async def _timed(self, call: Callable[[Any], Value], token: Any, priority: int) -> Value:
+        flight = _Flight()
 
         def run() -> Value:
             try:
+                if token.terminate:
+                    raise MemberFailed(self._member, "nobody waits for its answer any more")
                 return call(token)
+            except MemoryError as error:
+                raise OutOfMemory(f"member {self._member}: {error}") from None
             finally:
                 flight.returned = True
 

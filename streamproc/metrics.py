@@ -44,20 +44,55 @@ class Metrics:
             registry=self.registry,
         )
         self.chunks = Counter(
-            "streamproc_chunks_total", "Chunks scored", ("ensemble",), registry=self.registry
+            "streamproc_chunks_total",
+            "Chunks begun: scored in a batch, or let in to be decoded",
+            ("ensemble",),
+            registry=self.registry,
         )
         self.batches = Counter(
             "streamproc_batches_total", "Batches run", ("ensemble",), registry=self.registry
         )
         self.tokens = Counter(
             "streamproc_tokens_total",
-            "Tokens run through models, once per batch whatever the members; padding included",
+            "Tokens run through models, once whatever the members; of batches their content and "
+            "padded, of decoding read and written, one a step and sequence whatever its beams",
             ("ensemble", "kind"),
+            registry=self.registry,
+        )
+        self.sequences = Counter(
+            "streamproc_sequences_total",
+            "Chunks decoded, by how they ended",
+            ("ensemble", "status"),
+            registry=self.registry,
+        )
+        self.steps = Counter(
+            "streamproc_steps_total",
+            "Decoding steps run, the first of each sequence left out",
+            ("ensemble",),
+            registry=self.registry,
+        )
+        self.step_rows = Counter(
+            "streamproc_step_rows_total",
+            "Rows of decoding steps: sequences, or beams of them",
+            ("ensemble",),
+            registry=self.registry,
+        )
+        self.first_token_seconds = Histogram(
+            "streamproc_first_token_seconds",
+            "From a chunk handed in, waiting for room included, to its first token",
+            ("ensemble", "lane"),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.member_failures = Counter(
+            "streamproc_member_failures_total",
+            "Chunks that a member has no result for, by how it was lost",
+            ("ensemble", "member", "status"),
             registry=self.registry,
         )
         self.queued_tokens = Gauge(
             "streamproc_queued_tokens",
-            "Tokens that wait for a batch",
+            "Tokens that wait for a batch, or for room to be decoded",
             ("ensemble",),
             registry=self.registry,
         )

@@ -14,6 +14,7 @@ from collections.abc import Sequence as List
 from typing import Any
 
 from streamproc.clock import Clock, Timed
+from streamproc.decoding.figures import Ended, Figures
 from streamproc.decoding.member import Member
 from streamproc.decoding.prompt import Outcome, Prompt
 from streamproc.decoding.room import Room, RoomLimits
@@ -29,14 +30,22 @@ class DecodingLoop:
     """Decodes the prompts of one ensemble with all its members."""
 
     def __init__(
-        self, members: List[Member[Any]], limits: RoomLimits, clock: Clock, *, join_every: int = 1
+        self,
+        members: List[Member[Any]],
+        limits: RoomLimits,
+        clock: Clock,
+        figures: Figures,
+        *,
+        join_every: int = 1,
     ) -> None:
         """join_every: steps between which sequences join a batch that runs
 
         More than one for members that step only rows of one length together: each time's newcomers
         are of one length from then on.
         """
-        self._batches = {lane: _Batch(members, limits, lane, clock, join_every) for lane in Lane}
+        self._batches = {
+            lane: _Batch(members, limits, lane, clock, figures, join_every) for lane in Lane
+        }
 
     async def submit(self, item: Prompt, tokens: int, lane: Lane, /) -> Timed[Outcome]:
         """What the members, step by step combined, made of a prompt; waits for room.
@@ -65,13 +74,16 @@ class _Batch:
         limits: RoomLimits,
         lane: Lane,
         clock: Clock,
+        figures: Figures,
         join_every: int,
     ) -> None:
         self._join_every = join_every
         self.room = Room(limits)
         self._members = tuple(members)
+        self._lane = lane
         self._priority = int(lane)
         self._clock = clock
+        self._figures = figures
         self._starts = asyncio.Semaphore(_STARTS)
         self._ready: list[Sequence] = []
         self._active: list[Sequence] = []
@@ -82,16 +94,23 @@ class _Batch:
         async with self.room.taken(prompt.beams, tokens):
             loop = asyncio.get_running_loop()
             sequence = Sequence(prompt, loop.create_future())
+            ended: Ended = "cancelled"
+            self._figures.begun()
             try:
                 async with self._starts:
                     started_s = self._clock.monotonic_s()
-                    await self._start(sequence)
+                    await self._start(sequence, since_s)
                 if not sequence.gone:
                     self._ready.append(sequence)
                     if self._stepping is None:
                         self._stepping = loop.create_task(self._step_on())
                 outcome = await sequence.reply
+                ended = outcome.decoded.finish_reason if outcome.decoded else "failed"
+            except Exception:
+                ended = "failed"
+                raise
             finally:
+                self._figures.ended(ended)
                 sequence.gone = True
                 sequence.reply.cancel()
         now_s = self._clock.monotonic_s()
@@ -101,14 +120,16 @@ class _Batch:
         while self._stepping is not None:
             await asyncio.wait({self._stepping})
 
-    async def _start(self, sequence: Sequence) -> None:
+    async def _start(self, sequence: Sequence, since_s: float) -> None:
+        self._figures.read(len(sequence.prompt.ids))
         asked = sequence.prompt.members
         found = await asyncio.gather(
             *(self._members[member].start(sequence.prompt.ids, self._priority) for member in asked)
         )
         for member, stepped in zip(asked, found, strict=True):
             sequence.take(member, stepped)
-        await self._advance([sequence])
+        if await self._advance([sequence]):
+            self._figures.first_token(self._clock.monotonic_s() - since_s, self._lane)
 
     async def _step_on(self) -> None:
         """Step until no sequence is left."""
@@ -134,6 +155,7 @@ class _Batch:
             self._stepping = None
 
     async def _step(self, active: List[Sequence]) -> None:
+        self._figures.stepped(sum(sequence.rows for sequence in active))
         taking_part = [
             [sequence for sequence in active if sequence.has(member)]
             for member in range(len(self._members))
@@ -153,14 +175,22 @@ class _Batch:
                 sequence.take(index, stepped)
         await self._advance(active)
 
-    async def _advance(self, sequences: List[Sequence]) -> None:
-        """Combine and choose, in a thread: over a large vocabulary it takes milliseconds a row."""
+    async def _advance(self, sequences: List[Sequence]) -> int:
+        """Combine and choose, in a thread: over a large vocabulary it takes milliseconds a row.
+
+        Returns how many have become a token longer.
+        """
         enough = [sequence for sequence in sequences if not sequence.settle_shortage()]
+        longer = 0
         for sequence, error in await asyncio.to_thread(_advance_all, enough):
             if error is not None:
                 sequence.fail(error)
-            elif sequence.is_done:
+                continue
+            longer += 1
+            if sequence.is_done:
                 sequence.settle()
+        self._figures.wrote(longer)
+        return longer
 
 
 def _advance_all(sequences: List[Sequence]) -> list[tuple[Sequence, Exception | None]]:

@@ -1,21 +1,18 @@
-"""One member's calls: what fails in them is told apart here, and a sequence at fault found.
-
-A call that fails is halved until the sequence it fails on is alone. A member that fails even on
-the canary, a sequence known to be good, is itself at fault: that is the worker's trouble.
-"""
+"""One member's calls: sequences started, and stepped together."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import Any, Generic
 
 import numpy as np
 
 from streamproc.decoding.model import FloatArray, Int64Array, RowsT, StepModel
-from streamproc.decoding.prompt import Lost
-from streamproc.errors import MemberError, MemberFailed, MemberLate, OutOfMemory, WorkerFault
+from streamproc.errors import MemberFailed
+from streamproc.member_batches import Lost, MemberBatches
 from streamproc.member_calls import MemberCalls, Run
 
 
@@ -58,54 +55,57 @@ class Member(Generic[RowsT]):
         call_timeout_s: float,
         canary: Int64Array,
         new_call: Callable[[], Any],
+        lost: Callable[[str, Lost], None],
     ) -> None:
-        """canary: (tokens,) an input known to be good; new_call: makes what ends a call early"""
+        """canary: (tokens,) an input known to be good; new_call: makes what ends a call early
+
+        lost: told of each sequence that this member, by its name, has no further part in
+        """
         self.name = model.name
         self._model = model
-        self._calls = MemberCalls(model.name, run, call_timeout_s, new_call)
-        self._canary = canary
-        self._max_rows: int | None = None
+        calls = MemberCalls(model.name, run, call_timeout_s, new_call)
+
+        def try_canary(call: Any) -> None:
+            _, rows = model.start(canary, call)
+            model.step(rows, canary[:1], call)
+
+        gone = partial(lost, model.name)
+        self._starts = MemberBatches(calls, self._start_all, size=len, canary=try_canary, lost=gone)
+        self._steps = MemberBatches(calls, self._step_all, size=_rows, canary=try_canary, lost=gone)
 
     async def start(self, ids: Int64Array, priority: int) -> Stepped[RowsT] | Lost:
         """The first step of one sequence, or why this member has no part in it."""
-        try:
-            logits, rows = await self._calls.make(
-                lambda call: self._model.start(ids, call), priority
-            )
-        except (MemberFailed, OutOfMemory) as failure:
-            return await self._blamed(failure, priority)
-        except (MemberLate, WorkerFault) as lost:
-            return lost
-        return Stepped(logits[None], Place(rows, 0))
+        (started,) = await self._starts.run([ids], priority)
+        return started
 
     async def step(
         self, strands: Sequence[Strand[RowsT]], priority: int
     ) -> list[Stepped[RowsT] | Lost]:
         """The next step of each sequence, or why this member has no further part in it."""
-        rows = sum(len(strand.tokens) for strand in strands)
-        if self._max_rows is not None and rows > self._max_rows and len(strands) > 1:
-            return await self._halves(strands, priority)
-        try:
-            logits, stepped = await self._calls.make(
-                lambda call: self._step(strands, call), priority
-            )
-        except (MemberFailed, OutOfMemory) as failure:
-            if isinstance(failure, OutOfMemory):
-                self._max_rows = max(1, rows // 2)
-            if len(strands) > 1:
-                return await self._halves(strands, priority)
-            return [await self._blamed(failure, priority)]
-        except (MemberLate, WorkerFault) as lost:
-            return [lost] * len(strands)
-        results: list[Stepped[RowsT] | Lost] = []
+        return await self._steps.run(strands, priority)
+
+    def _start_all(self, prompts: Sequence[Int64Array], call: Any) -> list[Stepped[RowsT]]:
+        started = []
+        for ids in prompts:
+            logits, rows = self._model.start(ids, call)
+            started.append(Stepped(logits[None], Place(rows, 0)))
+        return started
+
+    def _step_all(self, strands: Sequence[Strand[RowsT]], call: Any) -> list[Stepped[RowsT]]:
+        logits, rows = self._model.step(self._next_rows(strands), _tokens(strands), call)
+        expected = _rows(strands)
+        if len(logits) != expected or len(rows) != expected:
+            raise MemberFailed(self.name, f"{len(logits)} rows came back of {expected}")
+        stepped = []
         first = 0
         for strand in strands:
             end = first + len(strand.tokens)
-            results.append(Stepped(logits[first:end], Place(stepped, first)))
+            stepped.append(Stepped(logits[first:end], Place(rows, first)))
             first = end
-        return results
+        return stepped
 
-    def _step(self, strands: Sequence[Strand[RowsT]], call: Any) -> tuple[FloatArray, RowsT]:
+    def _next_rows(self, strands: Sequence[Strand[RowsT]]) -> RowsT:
+        """What the rows of the next step come from, in their order."""
         parts = []
         for _, together in groupby(strands, key=lambda strand: id(strand.place.rows)):
             group = list(together)
@@ -115,33 +115,13 @@ class Member(Generic[RowsT]):
             ]
             everything = wanted == list(range(len(rows)))
             parts.append(rows if everything else self._model.select(rows, wanted))
-        joined = parts[0] if len(parts) == 1 else self._model.join(parts)
-        tokens = [token for strand in strands for token in strand.tokens.tolist()]
-        logits, stepped = self._model.step(joined, np.array(tokens, np.int64), call)
-        if len(logits) != len(tokens) or len(stepped) != len(tokens):
-            raise MemberFailed(self.name, f"{len(logits)} rows came back of {len(tokens)}")
-        return logits, stepped
+        return parts[0] if len(parts) == 1 else self._model.join(parts)
 
-    async def _halves(
-        self, strands: Sequence[Strand[RowsT]], priority: int
-    ) -> list[Stepped[RowsT] | Lost]:
-        middle = len(strands) // 2
-        first = await self.step(strands[:middle], priority)
-        return first + await self.step(strands[middle:], priority)
 
-    async def _blamed(self, failure: MemberFailed | OutOfMemory, priority: int) -> Lost:
-        """The failure of one sequence, or WorkerFault where the member fails on everything."""
-        if isinstance(failure, OutOfMemory):
-            return failure
+def _rows(strands: Sequence[Strand[Any]]) -> int:
+    return sum(len(strand.tokens) for strand in strands)
 
-        def canary(call: Any) -> None:
-            _, rows = self._model.start(self._canary, call)
-            self._model.step(rows, self._canary[:1], call)
 
-        try:
-            await self._calls.make(canary, priority)
-        except MemberError:
-            return WorkerFault(f"member {self.name} fails on everything: {failure.reason}")
-        except WorkerFault as fault:
-            return fault
-        return failure
+def _tokens(strands: Sequence[Strand[Any]]) -> Int64Array:
+    """(rows,) of all strands."""
+    return np.concatenate([strand.tokens for strand in strands])

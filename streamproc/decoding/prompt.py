@@ -7,14 +7,11 @@ from dataclasses import dataclass
 
 from streamproc.decoding.model import FloatArray, Int64Array
 from streamproc.decoding.search import Decoded, Search, StepScores
-from streamproc.errors import MemberError, MemberLate, WorkerFault
+from streamproc.member_batches import Lost, how_lost
 from streamproc.messages.response import MemberStatus
 
 Combine = Callable[[FloatArray, Sequence[int]], StepScores]
 """What the members that are left say, (members, rows, vocabulary) logits, and which these are."""
-
-Lost = MemberError | WorkerFault
-"""Why a member takes no further part in a sequence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +53,4 @@ class Outcome:
 
     def status(self, member: int) -> MemberStatus:
         """ok, late or failed."""
-        if member not in self.lost:
-            return "ok"
-        return "late" if isinstance(self.lost[member], MemberLate) else "failed"
+        return how_lost(self.lost[member]) if member in self.lost else "ok"

@@ -9,9 +9,10 @@ import numpy as np
 
 from streamproc.decoding.member import Place, Stepped, Strand
 from streamproc.decoding.model import FloatArray
-from streamproc.decoding.prompt import Lost, Outcome, Prompt
+from streamproc.decoding.prompt import Outcome, Prompt
 from streamproc.decoding.search import Advance, Decoded
 from streamproc.errors import QuorumNotMet, WorkerFault
+from streamproc.member_batches import Lost
 
 
 class Sequence:
@@ -25,6 +26,7 @@ class Sequence:
         self.reply = reply
         self.gone = False
         self._search = prompt.new_search()
+        self._decoded: Decoded | None = None
         self._places: dict[int, Place[Any]] = {}
         self._logits: dict[int, FloatArray] = {}
         self._lost: dict[int, Lost] = {}
@@ -48,13 +50,20 @@ class Sequence:
             self._logits.pop(member, None)
             self._lost[member] = stepped
 
+    @property
+    def rows(self) -> int:
+        """Rows of its next step."""
+        return len(self._advance.tokens)
+
     def advance(self) -> None:
-        """Go on by what the members said, or settle; called from a thread, one at a time."""
+        """Go on by what the members said; called from a thread, one at a time."""
         answered = sorted(self._logits)
         scores = self.prompt.combine(
             np.stack([self._logits[member] for member in answered]), answered
         )
         self._advance = self._search.advance(scores)
+        if self._advance.is_done:
+            self._decoded = self._search.result()
 
     @property
     def is_done(self) -> bool:
@@ -67,10 +76,10 @@ class Sequence:
         if left >= max(1, self.prompt.needed_members):
             return False
         faults = [lost for lost in self._lost.values() if isinstance(lost, WorkerFault)]
-        if faults:
-            self.fail(faults[0])
-        elif not self.prompt.needed_members:
+        if not self.prompt.needed_members:
             self._settle(None)
+        elif faults:
+            self.fail(faults[0])
         else:
             reasons = "; ".join(str(lost) for lost in self._lost.values())
             self.fail(
@@ -83,7 +92,7 @@ class Sequence:
 
     def settle(self) -> None:
         """Hand out what its search found."""
-        self._settle(self._search.result())
+        self._settle(self._decoded)
 
     def fail(self, error: BaseException) -> None:
         """Tell whoever waits."""

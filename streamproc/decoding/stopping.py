@@ -32,15 +32,15 @@ class StopStrings:
             return False
         self._tokens.append(token)
         self._pending += 1
-        text = self._decode(self._tokens)
+        looked_at = self._tail + self._decode(self._tokens)[len(self._written) :]
         # A character that several tokens make up is no text before the last of them has come.
-        if text.endswith(_INCOMPLETE) and self._pending < _CHARACTER_BYTES:
-            return False
-        looked_at = self._tail + text[len(self._written) :]
-        self._tail = looked_at[max(0, len(looked_at) - self._look_back) :]
-        self._tokens = self._tokens[-_CONTEXT_TOKENS:]
-        self._written, self._pending = self._decode(self._tokens), 0
-        return any(string in looked_at for string in self._strings)
+        whole = looked_at.rstrip(_INCOMPLETE)
+        if len(whole) == len(looked_at) or self._pending == _CHARACTER_BYTES:
+            whole = looked_at
+            self._tail = looked_at[max(0, len(looked_at) - self._look_back) :]
+            self._tokens = self._tokens[-_CONTEXT_TOKENS:]
+            self._written, self._pending = self._decode(self._tokens), 0
+        return any(string in whole for string in self._strings)
 
 
 def cut_before(text: str, strings: Sequence[str]) -> str:

@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 Int64Array = NDArray[np.int64]
 
 BLOCK = 32
+# How much larger than needed memory may be that is kept.
+_ROOMY = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,18 +41,23 @@ class Memory:
     """Where a call's caches are laid out, used again from step to step.
 
     Fresh memory of that size comes from the system page by page, which takes longer than copying.
+    What is far too large is let go: once a burst is over, the last of it are small.
     """
 
     def __init__(self) -> None:
-        self._buffers: dict[int, NDArray[Any]] = {}
+        self._buffers: dict[tuple[int, int], NDArray[Any]] = {}
 
-    def tensor(self, number: int, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
-        """An array that holds anything; the last one of that number is no more."""
+    def tensor(self, lot: int, number: int, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+        """An array that holds anything; the last one of that lot and number is no more."""
         size = math.prod(shape)
-        buffer = self._buffers.get(number)
-        if buffer is None or len(buffer) < size:
-            buffer = self._buffers[number] = np.empty(size, dtype)
+        buffer = self._buffers.get((lot, number))
+        if buffer is None or not size <= len(buffer) <= _ROOMY * size:
+            buffer = self._buffers[lot, number] = np.empty(size, dtype)
         return buffer[:size].reshape(shape)
+
+    def keep(self, lots: int) -> None:
+        """Let go of all lots but the first so many."""
+        self._buffers = {at: buffer for at, buffer in self._buffers.items() if at[0] < lots}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +79,11 @@ class CacheRows:
         """(rows,) tokens that each row holds."""
         return np.array([cache.lengths[row] for cache, row in self.places], np.int64)
 
+    @property
+    def columns(self) -> Int64Array:
+        """(rows,) columns that each row would be padded to by itself."""
+        return -(-self.lengths // BLOCK) * BLOCK
+
     def select(self, indices: Sequence[int]) -> CacheRows:
         """These rows in this order."""
         return CacheRows(tuple(self.places[index] for index in indices))
@@ -81,18 +93,17 @@ class CacheRows:
         """All rows of all parts."""
         return CacheRows(tuple(place for part in parts for place in part.places))
 
-    def padded(self, memory: Memory) -> list[NDArray[Any]]:
+    def padded(self, memory: Memory, lot: int) -> list[NDArray[Any]]:
         """Every layer's keys and values, each (rows, heads, columns, size), zeros before a row.
 
-        They lie in `memory`, and last until it is used again.
+        They lie in `memory`, and last until it is used again for a lot of that number.
         """
-        longest = int(self.lengths.max())
-        columns = -(-longest // BLOCK) * BLOCK
+        columns = int(self.columns.max())
         first = self.places[0][0]
         made = []
         for number, like in enumerate(first.tensors):
             shape = (len(self), like.shape[1], columns, like.shape[3])
-            tensor = memory.tensor(number, shape, like.dtype)
+            tensor = memory.tensor(lot, number, shape, like.dtype)
             for cache, source, target in self._runs():
                 own = int(cache.lengths[source].max())
                 there = cache.tensors[number]

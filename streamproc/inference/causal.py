@@ -18,11 +18,13 @@ from streamproc.errors import MemberFailed, ModelRefused, StreamprocError
 from streamproc.inference.cache_rows import Cache, CacheRows, Int64Array, Memory
 from streamproc.inference.outputs import FloatArray
 from streamproc.inference.providers import Provider
+from streamproc.inference.row_lots import row_lots
 from streamproc.inference.session import failure_of, new_call, open_session
 
 # A prompt is read in pieces: logits of all its tokens over a large vocabulary would take gigabytes.
 PIECE_TOKENS = 256
 
+_NOTHING = np.empty(0)
 _FLOATS = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 _PAST = re.compile(r"past_key_values\.(\d+)\.(key|value)")
 
@@ -35,6 +37,8 @@ class CausalModel:
         self.name = name
         self._session = open_session(name, model, provider)
         self._signature = _Signature.read(name, self._session)
+        # A call reads all weights once; padding is copied, run over, and comes back.
+        self._spare_columns = len(model) // (3 * self._signature.column_bytes)
         # One for each call under way at a time.
         self._spare: deque[Memory] = deque()
 
@@ -61,13 +65,23 @@ class CausalModel:
         return logits[0], CacheRows.of(cache)
 
     def step(self, rows: CacheRows, tokens: Int64Array, call: Any) -> tuple[FloatArray, CacheRows]:
+        lots = row_lots(rows.columns, self._spare_columns)
+        scores: list[FloatArray] = [_NOTHING] * len(rows)
+        places = list(rows.places)
         memory = self._memory()
+        memory.keep(len(lots))
         try:
-            past = rows.padded(memory)
-            logits, cache = self._run(tokens[:, None], past, rows.lengths, call)
+            for number, lot in enumerate(lots):
+                of_lot = rows.select(lot)
+                past = of_lot.padded(memory, number)
+                logits, cache = self._run(tokens[lot, None], past, of_lot.lengths, call)
+                if len(lots) == 1:
+                    return logits, CacheRows.of(cache)
+                for place, row in enumerate(lot):
+                    scores[row], places[row] = logits[place], (cache, place)
         finally:
             self._spare.append(memory)
-        return logits, CacheRows.of(cache)
+        return np.stack(scores), CacheRows(tuple(places))
 
     def select(self, rows: CacheRows, indices: Sequence[int]) -> CacheRows:
         return rows.select(indices)
@@ -76,8 +90,9 @@ class CausalModel:
         return CacheRows.join(parts)
 
     def _memory(self) -> Memory:
+        # The oldest, so that all take turns and none keeps what a burst once needed.
         try:
-            return self._spare.pop()
+            return self._spare.popleft()
         except IndexError:
             return Memory()
 
@@ -113,6 +128,12 @@ class _Signature:
         self.positions = positions
         self._shapes = shapes
         self._dtype = dtype
+
+    @property
+    def column_bytes(self) -> int:
+        """What a token takes in the cache, all layers together."""
+        values = sum(heads * size for heads, size in self._shapes.values())
+        return values * int(np.dtype(self._dtype).itemsize)
 
     def empty_cache(self, tokens: int = 0) -> Cache:
         """Of one row that holds nothing yet, or so many tokens of nothing."""

@@ -123,20 +123,25 @@ class ModelExecutor:
                 if self._closed:
                     return
                 job = heapq.heappop(self._jobs)
-            if job.future.cancelled():
-                continue
-            job.started_s = time.monotonic()
-            value, error = None, None
-            try:
-                value = job.call()
-            except BaseException as raised:  # noqa: BLE001 - handed to whoever awaits the call
-                error = raised
-            with self._ready:
-                abandoned = job.abandoned
-            if abandoned:
+            if not self._serve(job):
                 return
-            if not self._deliver(job, value, error):
-                return
+            # What a call came to may be large: a thread that waits for the next must not keep it.
+            del job
+
+    def _serve(self, job: _Job) -> bool:
+        """Make a call; returns whether the thread is to go on."""
+        if job.future.cancelled():
+            return True
+        job.started_s = time.monotonic()
+        value, error = None, None
+        try:
+            value = job.call()
+        except BaseException as raised:  # noqa: BLE001 - handed to whoever awaits the call
+            error = raised
+        with self._ready:
+            if job.abandoned:
+                return False
+        return self._deliver(job, value, error)
 
     def _deliver(self, job: _Job, value: Any, error: BaseException | None) -> bool:
         try:

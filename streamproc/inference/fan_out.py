@@ -1,17 +1,13 @@
-"""A batch to every member at once, and back: one output a member for each sequence.
-
-What fails is told apart here. A batch that a member fails on is halved until the sequence that it
-fails on is alone. A member that fails even on the canary, a sequence known to be good, is itself
-at fault: that is the worker's trouble, not the request's.
-"""
+"""A batch to every member at once, and back: one output a member for each sequence."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
-from streamproc.errors import MemberError, MemberFailed, MemberLate, OutOfMemory, WorkerFault
+from streamproc.errors import MemberError, MemberFailed, WorkerFault
 from streamproc.inference.executor import ModelExecutor
 from streamproc.inference.members import Members
 from streamproc.inference.outputs import (
@@ -23,6 +19,7 @@ from streamproc.inference.outputs import (
     Prefixed,
 )
 from streamproc.inference.session import Session, new_call
+from streamproc.member_batches import Lost, MemberBatches
 from streamproc.member_calls import MemberCalls
 
 Row = tuple[MemberOutput, ...]
@@ -40,16 +37,29 @@ class FanOut:
         needed_members: int,
         call_timeout_s: float,
         canary: ModelInput,
+        lost: Callable[[str, Lost], None],
     ) -> None:
-        """canary: as members take it"""
-        self._sessions, self._prefix = tuple(members.sessions), members.prefix
-        self._calls = {
-            session.name: MemberCalls(session.name, executor.run, call_timeout_s, new_call)
-            for session in (*members.sessions, *filter(None, [members.prefix]))
+        """canary: a sequence known to be good, as members take it
+
+        lost: told of each sequence that a member, by its name, has no scores for
+        """
+
+        def batches(
+            session: Session[Array], of_session: Callable[[Lost], None]
+        ) -> MemberBatches[ModelInput, Array]:
+            calls = MemberCalls(session.name, executor.run, call_timeout_s, new_call)
+            return _batches(session, calls, canary, of_session)
+
+        def lost_by_all(reason: Lost) -> None:
+            for session in members.sessions:
+                lost(session.name, reason)
+
+        self._members = {
+            session.name: batches(session, partial(lost, session.name))
+            for session in members.sessions
         }
+        self._prefix = None if members.prefix is None else batches(members.prefix, lost_by_all)
         self._needed = needed_members
-        self._canary = canary
-        self._max_padded_tokens: dict[str, int] = {}
 
     async def run(self, sequences: Sequence[ModelInput], priority: int) -> list[Row]:
         """For each sequence, the outputs of all members in order.
@@ -58,98 +68,64 @@ class FanOut:
         OutOfMemory when the device has no memory for a single sequence.
         """
         if self._prefix is None:
-            return await self._members(sequences, priority)
-        read = await self._ask(self._prefix, list(sequences), priority)
-        if isinstance(read, WorkerFault):
-            raise read
+            return await self._run_members(sequences, priority)
+        read = await self._prefix.run(sequences, priority)
+        fault = _fault(read)
+        if fault is not None:
+            raise fault
         prefixed = [
             Prefixed(sequence.ids, sequence.type_ids, hidden)
             for sequence, hidden in zip(sequences, read, strict=True)
-            if not isinstance(hidden, MemberError)
+            if not isinstance(hidden, Lost)
         ]
-        rows = iter(await self._members(prefixed, priority) if prefixed else ())
-        return [
-            self._unread(hidden) if isinstance(hidden, MemberError) else next(rows)
-            for hidden in read
-        ]
+        rows = iter(await self._run_members(prefixed, priority) if prefixed else ())
+        return [self._unread(hidden) if isinstance(hidden, Lost) else next(rows) for hidden in read]
 
-    def _unread(self, failure: MemberError) -> Row:
+    def _unread(self, failure: Lost) -> Row:
         """What members say of a sequence that the layers before them failed on."""
-        return tuple(MemberOutput(session.name, None, failure) for session in self._sessions)
+        return tuple(_output(member, failure) for member in self._members)
 
-    async def _members(self, sequences: Sequence[ModelInput], priority: int) -> list[Row]:
+    async def _run_members(self, sequences: Sequence[ModelInput], priority: int) -> list[Row]:
         columns = await asyncio.gather(
-            *(self._ask(session, list(sequences), priority) for session in self._sessions)
+            *(member.run(sequences, priority) for member in self._members.values())
         )
-        broken = [column for column in columns if isinstance(column, WorkerFault)]
-        if len(self._sessions) - len(broken) < self._needed:
+        faults = [_fault(column) for column in columns]
+        broken = [fault for fault in faults if fault is not None]
+        if len(columns) - len(broken) < self._needed:
             raise broken[0]
-        rows = []
-        for row in range(len(sequences)):
-            outputs = []
-            for session, column in zip(self._sessions, columns, strict=True):
-                if isinstance(column, WorkerFault):
-                    failure = MemberFailed(session.name, str(column))
-                    outputs.append(MemberOutput(session.name, None, failure))
-                elif isinstance(said := column[row], MemberError):
-                    outputs.append(MemberOutput(session.name, None, said))
-                else:
-                    outputs.append(MemberOutput(session.name, said))
-            rows.append(tuple(outputs))
-        return rows
+        outputs = [
+            [_output(member, fault or found) for found in column]
+            for member, column, fault in zip(self._members, columns, faults, strict=True)
+        ]
+        return list(zip(*outputs, strict=True))
 
-    async def _ask(
-        self, session: Session[Array], sequences: list[ModelInput], priority: int
-    ) -> list[Array | MemberError] | WorkerFault:
-        """One member's outputs for all sequences, or why it can't run at all."""
-        try:
-            return await self._halving(session, sequences, priority)
-        except WorkerFault as fault:
-            return fault
 
-    async def _halving(
-        self, session: Session[Array], sequences: list[ModelInput], priority: int
-    ) -> list[Array | MemberError]:
-        cap = self._max_padded_tokens.get(session.name)
-        batch = Batch.pad(sequences)
-        if cap is not None and batch.padded_tokens > cap and len(sequences) > 1:
-            return await self._halves(session, sequences, priority)
-        try:
-            return list(await self._call(session, batch, priority))
-        except MemberLate as late:
-            return [late] * len(sequences)
-        except OutOfMemory:
-            if len(sequences) == 1:
-                raise
-            self._max_padded_tokens[session.name] = batch.padded_tokens // 2
-            return await self._halves(session, sequences, priority)
-        except MemberFailed as failure:
-            if len(sequences) > 1:
-                return await self._halves(session, sequences, priority)
-            await self._try_canary(session, priority, failure)
-            return [failure]
+def _batches(
+    session: Session[Array], calls: MemberCalls, canary: ModelInput, lost: Callable[[Lost], None]
+) -> MemberBatches[ModelInput, Array]:
+    def call(sequences: Sequence[ModelInput], token: Any) -> Sequence[Array]:
+        found = session.run(Batch.pad(sequences), token)
+        if len(found) != len(sequences):
+            raise MemberFailed(session.name, f"{len(found)} rows for {len(sequences)} sequences")
+        return found
 
-    async def _halves(
-        self, session: Session[Array], sequences: list[ModelInput], priority: int
-    ) -> list[Array | MemberError]:
-        middle = len(sequences) // 2
-        first = await self._halving(session, sequences[:middle], priority)
-        return first + await self._halving(session, sequences[middle:], priority)
+    return MemberBatches(
+        calls, call, size=_padded_tokens, canary=lambda token: call([canary], token), lost=lost
+    )
 
-    async def _try_canary(
-        self, session: Session[Array], priority: int, failure: MemberFailed
-    ) -> None:
-        try:
-            await self._call(session, Batch.pad([self._canary]), priority)
-        except MemberError:
-            raise WorkerFault(
-                f"member {session.name} fails on everything: {failure.reason}"
-            ) from None
 
-    async def _call(self, session: Session[Array], batch: Batch, priority: int) -> Sequence[Array]:
-        scores = await self._calls[session.name].make(
-            lambda call: session.run(batch, call), priority
-        )
-        if len(scores) != len(batch.ids):
-            raise MemberFailed(session.name, f"{len(scores)} rows for {len(batch.ids)} sequences")
-        return scores
+def _padded_tokens(sequences: Sequence[ModelInput]) -> int:
+    return len(sequences) * max(len(sequence.ids) for sequence in sequences)
+
+
+def _fault(column: Sequence[Array | Lost]) -> WorkerFault | None:
+    """Why a member can't run at all, where that is so."""
+    return next((found for found in column if isinstance(found, WorkerFault)), None)
+
+
+def _output(member: str, found: FloatArray | Lost) -> MemberOutput:
+    if isinstance(found, WorkerFault):
+        found = MemberFailed(member, str(found))
+    if isinstance(found, MemberError):
+        return MemberOutput(member, None, found)
+    return MemberOutput(member, found)

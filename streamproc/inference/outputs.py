@@ -9,7 +9,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from streamproc.errors import MemberError, MemberLate
+from streamproc.errors import MemberError
+from streamproc.member_batches import how_lost
 from streamproc.messages.response import MemberStatus
 
 Int64Array = NDArray[np.int64]
@@ -52,9 +53,7 @@ class MemberOutput:
     @property
     def status(self) -> MemberStatus:
         """ok, late or failed."""
-        if self.error is None:
-            return "ok"
-        return "late" if isinstance(self.error, MemberLate) else "failed"
+        return "ok" if self.error is None else how_lost(self.error)
 
 
 @dataclass(frozen=True, slots=True)

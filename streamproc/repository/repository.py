@@ -86,7 +86,7 @@ class Repository:
 def _verified(folder: Path, name: str, sha256: str) -> bytes:
     path = (folder / name).resolve()
     if not path.is_relative_to(folder.resolve()):
-        raise ModelRefused(f"{folder / name} leads out of {folder.name}")
+        raise ModelRefused(f"{folder / name} leads out of its folder")
     try:
         content = path.read_bytes()
     except OSError as error:

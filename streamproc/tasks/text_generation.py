@@ -17,7 +17,7 @@ from streamproc.decoding.prompt import Outcome, Prompt
 from streamproc.decoding.search import Decoded
 from streamproc.decoding.stopping import StopStrings, cut_before
 from streamproc.ensembling.steps import StepStrategy
-from streamproc.messages.response import Coverage, MemberReport
+from streamproc.messages.response import Coverage, MemberReport, MemberStatus
 from streamproc.tasks.decoding_task import Architecture, DecodingJob, DecodingTask, combining
 from streamproc.tasks.profile import EnsembleProfile
 from streamproc.tasks.prompt_text import PromptText, Truncate
@@ -111,7 +111,7 @@ class TextGenerationJob(DecodingJob):
                 MemberReport(
                     member.name,
                     member.version,
-                    together.status(index),
+                    self._status(index),
                     results[index] if results else None,
                 )
                 for index, member in enumerate(self._profile.members)
@@ -125,6 +125,11 @@ class TextGenerationJob(DecodingJob):
                 truncated=self._prompt.end - self._prompt.start < self.characters,
             ),
         )
+
+    def _status(self, member: int) -> MemberStatus:
+        """A member's in writing together; where it did well there, in writing alone."""
+        statuses = (outcome.status(member) for outcome in self._outcomes)
+        return next((status for status in statuses if status != "ok"), "ok")
 
     def _sequence(self, members: tuple[int, ...], needed_members: int) -> Prompt:
         ids, new_tokens = self._prompt.ids, self._prompt.max_new_tokens

@@ -1,6 +1,8 @@
 """Kill workers at any moment, and see that nothing is lost.
 
 `python -m tests.acceptance.chaos --requests 20000 --workers 2 --kills 20 --terms 5 --seed 1`
+sends requests of every task that has an ensemble, mixed; `--tasks text-classification` of that
+alone; `--small` lets small graphs made by hand answer for the tasks that have no ensemble.
 """
 
 from __future__ import annotations
@@ -8,21 +10,19 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
-import orjson
 import typer
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from .chaos_report import Plan, Report
 from .cluster import Cluster, Group, cluster, group
+from .good_requests import ids_by_topic, mixed_requests
 from .report import say, tell
-from .texts import short_texts
+from .served import Served, served
+from .task_topics import topics_of
 from .topics import (
-    BULK,
-    REQUESTS,
-    RESPONSES,
     Offsets,
     Position,
     Sent,
@@ -34,90 +34,38 @@ from .topics import (
     wait_until_committed,
 )
 from .topics import committed as committed_offsets
-from .verifier import Verdict, answered_positions, committed_too_early, verify
+from .verifier import answered_positions, committed_too_early, verify
 from .worker_process import WorkerProcess
 
 AT_ONCE = 200
 STANDSTILL_S = 90
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """kills: SIGKILLs; terms: SIGTERMs; each only once answers have come since the one before."""
-
-    requests: int
-    workers: int
-    kills: int
-    terms: int
-    seed: int
-
-    @property
-    def share(self) -> int:
-        """Requests that each act unlocks: the workers can't be through before all acts are."""
-        return max(1, self.requests // (self.kills + self.terms + 1))
-
-
-@dataclass(slots=True)
-class Report:
-    """What was done, and what came of it.
-
-    too_early:     requests found below a committed offset without a response, over all checks
-    drained_exits: exit codes after SIGTERM; all 0 when workers drain in order
-    """
-
-    seconds: float = 0.0
-    kills: int = 0
-    terms: int = 0
-    checks: int = 0
-    too_early: list[Position] = field(default_factory=list)
-    drained_exits: list[int] = field(default_factory=list)
-    verdict: Verdict | None = None
-
-    def table(self) -> dict[str, Any]:
-        """All of it as figures."""
-        assert self.verdict is not None
-        return {
-            **self.verdict.counts(),
-            "committed_too_early": len(self.too_early),
-            "checks": self.checks,
-            "kills": self.kills,
-            "terms": self.terms,
-            "exits_after_sigterm": self.drained_exits,
-            "seconds": round(self.seconds, 1),
-        }
-
-    @property
-    def good(self) -> bool:
-        """Nothing lost, nothing wrong, nothing committed too early, every SIGTERM drained."""
-        verdict = self.verdict
-        return (
-            verdict is not None
-            and not (verdict.lost or verdict.wrong or verdict.not_ok or self.too_early)
-            and not any(self.drained_exits)
-        )
-
-
 Say = Callable[[str], None]
 
 
-async def run_chaos(kafka: Cluster, plan: Plan, say: Say = lambda _: None) -> Report:
-    """Send the requests, act as planned, wait until all is committed, and have it verified."""
+async def run_chaos(kafka: Cluster, of: Served, plan: Plan, say: Say = lambda _: None) -> Report:
+    """Send requests of the tasks, act as planned, wait until all is committed, and have it
+    verified."""
     report, began = Report(), time.monotonic()
-    ids = [f"chaos-{plan.seed}-{number}" for number in range(plan.requests)]
-    responses_start = await end_offsets(kafka.bootstrap_servers, RESPONSES)
+    asked = mixed_requests(of.tasks, plan.requests, f"chaos-{plan.seed}")
+    records = [request.record for request in asked]
+    responses_topics = [topics_of(task).responses for task in of.tasks]
+    responses_start = await end_offsets(kafka.bootstrap_servers, *responses_topics)
     async with (
         group(
             kafka.bootstrap_servers,
             f"chaos-{plan.seed}",
             kafka.folder,
             workers=plan.workers,
-            settings={"THREADS": "1"},
+            tasks=of.tasks,
+            settings={"THREADS": "1", **of.settings},
         ) as workers,
-        reader(kafka.bootstrap_servers, [RESPONSES]) as responses,
+        reader(kafka.bootstrap_servers, responses_topics) as responses,
     ):
         progress = Progress(responses, responses_start)
         chaos = _Chaos(kafka.bootstrap_servers, workers, responses_start, plan, report, say)
-        sending = asyncio.create_task(_send(kafka.bootstrap_servers, ids, chaos.unlocked))
+        sending = asyncio.create_task(_send(kafka.bootstrap_servers, records, chaos.unlocked))
         try:
             await chaos.act(progress)
             positions = await sending
@@ -131,7 +79,7 @@ async def run_chaos(kafka: Cluster, plan: Plan, say: Say = lambda _: None) -> Re
             await worker.wait_until_ready()
         report.drained_exits += [await worker.terminate() for worker in workers.workers]
         await chaos.check()
-    report.verdict = await verify(kafka.bootstrap_servers, ids, responses_start)
+    report.verdicts = await verify(kafka.bootstrap_servers, ids_by_topic(asked), responses_start)
     report.seconds = time.monotonic() - began
     return report
 
@@ -216,7 +164,8 @@ class _Chaos:
     async def check(self) -> None:
         """Every request below a committed offset has its response stored."""
         found = await committed_offsets(self._bootstrap_servers, self._group.workers[0].group)
-        stored = await read_all(self._bootstrap_servers, [RESPONSES], self._read_to)
+        topics = {tp.topic for tp in self._read_to}
+        stored = await read_all(self._bootstrap_servers, topics, self._read_to)
         for response in stored:
             topic, partition, offset = response.position
             self._read_to[TopicPartition(topic, partition)] = offset + 1
@@ -226,18 +175,9 @@ class _Chaos:
 
 
 async def _send(
-    bootstrap_servers: str, ids: list[str], unlocked: Callable[[], int]
+    bootstrap_servers: str, records: Sequence[Sent], unlocked: Callable[[], int]
 ) -> list[Position]:
-    """Every fourth request on the bulk lane; never more than are unlocked."""
-    texts = short_texts(len(ids))
-    records = [
-        Sent(
-            orjson.dumps({"id": name, "text": text}),
-            topic=BULK if number % 4 == 3 else REQUESTS,
-            key=name.encode(),
-        )
-        for number, (name, text) in enumerate(zip(ids, texts, strict=True))
-    ]
+    """All of them in order; never more than are unlocked."""
     positions: list[Position] = []
     async with producing(bootstrap_servers) as producer:
         while len(positions) < len(records):
@@ -249,16 +189,25 @@ async def _send(
 
 
 def main(
-    requests: int = 20_000, workers: int = 2, kills: int = 20, terms: int = 5, seed: int = 1
+    requests: int = 20_000,
+    workers: int = 2,
+    kills: int = 20,
+    terms: int = 5,
+    seed: int = 1,
+    tasks: str = "",
+    models_dir: Path | None = None,
+    small: bool = False,
 ) -> None:
-    """SIGKILL and SIGTERM workers under load; exit with 1 when anything is lost."""
+    """Kill and terminate workers under load; exit with 1 when anything was lost."""
     plan = Plan(requests, workers, kills, terms, seed)
 
-    async def run() -> Report:
+    async def run(of: Served) -> Report:
         async with cluster() as kafka:
-            return await run_chaos(kafka, plan, say)
+            return await run_chaos(kafka, of, plan, say)
 
-    report = asyncio.run(run())
+    with served(tasks, models_dir, small=small) as of:
+        say(f"{', '.join(of.tasks)} from {of.models_dir}")
+        report = asyncio.run(run(of))
     tell(f"{requests} requests, {kills} SIGKILL, {terms} SIGTERM", report.table(), report.good)
 
 

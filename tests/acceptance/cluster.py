@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,8 @@ from streamproc.broker import EmbeddedBroker
 from streamproc.settings import read_settings
 
 from .command import streamproc
-from .topics import Offsets, commit_ends
+from .task_topics import request_topics
+from .topics import TEXT_CLASSIFICATION, Offsets, commit_ends
 from .worker_process import WorkerProcess
 
 
@@ -67,10 +68,12 @@ async def group(
     folder: Path,
     *,
     workers: int = 1,
+    tasks: Sequence[str] = (TEXT_CLASSIFICATION,),
     settings: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Group]:
     """Ready workers of a new group that takes what is sent from now on; killed afterwards."""
-    start = await commit_ends(bootstrap_servers, name)
+    start = await commit_ends(bootstrap_servers, name, *request_topics(tasks))
+    settings = {"TASKS": ",".join(tasks), **(settings or {})}
     made = [
         WorkerProcess(bootstrap_servers, name, folder / f"{name}-{number}.log", settings)
         for number in range(workers)

@@ -12,6 +12,7 @@ from streamproc.broker import EmbeddedBroker
 from streamproc.settings import read_settings
 
 from .cluster import apply_topics
+from .topics import TEXT_CLASSIFICATION
 from .worker_process import WorkerProcess
 
 
@@ -25,9 +26,9 @@ def kafka() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def worker(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerProcess]:
-    """The only worker of the shipped topics, with the default settings."""
+    """The only worker that classifies texts on the shipped topics, otherwise with the defaults."""
     log = tmp_path_factory.mktemp("worker") / "worker.log"
-    process = WorkerProcess(kafka, "acceptance", log)
+    process = WorkerProcess(kafka, "acceptance", log, {"TASKS": TEXT_CLASSIFICATION})
     process.start()
     try:
         asyncio.run(process.wait_until_ready())

@@ -17,6 +17,7 @@ from .cluster import Cluster, cluster, group
 from .report import tell
 from .texts import short_texts
 from .topics import (
+    REQUESTS,
     RESPONSES,
     Position,
     Sent,
@@ -82,7 +83,7 @@ async def run_outage(kafka: Cluster, seconds: float, a_second: int, before_s: fl
             sending.cancel()
         await wait_until_committed(kafka.bootstrap_servers, worker.group, positions)
         same_worker = worker.exit_code is None and worker.pid == pid
-    verdict = await verify(kafka.bootstrap_servers, ids, start)
+    verdict = (await verify(kafka.bootstrap_servers, {REQUESTS: ids}, start))[REQUESTS]
     return Outage(
         seconds,
         count,

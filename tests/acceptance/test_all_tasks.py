@@ -52,7 +52,7 @@ INVALID: dict[str, dict[str, Any]] = {
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("models")
-    write_small_ensembles(root)
+    write_small_ensembles(root, REQUESTS)
     return root
 
 

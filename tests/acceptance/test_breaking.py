@@ -7,12 +7,16 @@ from pathlib import Path
 import pytest
 
 from .books import read_aloud
-from .chaos import Plan, run_chaos
-from .cluster import cluster
+from .chaos import run_chaos
+from .chaos_report import Plan
+from .cluster import cluster, group
 from .hostile import run_hostile
 from .hostile_records import kinds_count
 from .ordering import differing, results_of_runs, results_through_kafka
 from .outage import run_outage
+from .served import Served
+from .small_ensembles import SMALL, write_small_ensembles
+from .task_topics import request_topics
 from .texts import sample_texts
 from .topics import BULK
 from .worker_process import WorkerProcess
@@ -20,26 +24,57 @@ from .worker_process import WorkerProcess
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 
-async def test_killing_and_terminating_workers_at_any_moment_loses_nothing() -> None:
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Served:
+    """A small ensemble for every task."""
+    root = tmp_path_factory.mktemp("models")
+    write_small_ensembles(root, SMALL)
+    return Served(tuple(SMALL), root)
+
+
+async def test_killing_and_terminating_workers_of_all_tasks_at_any_moment_loses_nothing(
+    small: Served,
+) -> None:
+    plan = Plan(requests=300, workers=2, kills=2, terms=1, seed=1)
     async with cluster() as kafka:
-        report = await run_chaos(kafka, Plan(requests=400, workers=2, kills=3, terms=1, seed=1))
-    verdict = report.verdict
-    assert verdict is not None
-    assert verdict.lost == ()
-    assert verdict.wrong == ()
-    assert verdict.not_ok == ()
-    assert verdict.strangers == ()
+        report = await run_chaos(kafka, small, plan)
+    assert sorted(report.verdicts) == sorted(request_topics(small.tasks))
+    for topic, verdict in report.verdicts.items():
+        assert (verdict.asked, verdict.answered) in {(45, 45), (15, 15)}
+        assert verdict.lost == ()
+        assert verdict.wrong == ()
+        assert verdict.not_ok == ()
+        assert verdict.strangers == ()
+        # A prompt is one chunk, however long.
+        assert bool(verdict.in_chunks) == ("generation" not in topic)
     assert report.too_early == []
     assert report.drained_exits == [0, 0, 0]
-    assert (report.kills, report.terms, report.checks) == (3, 1, 6)
+    assert (report.kills, report.terms, report.checks) == (2, 1, 5)
 
 
 async def test_every_hostile_record_ends_as_the_table_says_and_every_good_one_is_ok(
-    kafka: str, worker: WorkerProcess
+    small: Served,
 ) -> None:
-    found = await run_hostile(kafka, worker, good=100, bad=kinds_count())
+    async with (
+        cluster() as kafka,
+        group(
+            kafka.bootstrap_servers,
+            "hostile",
+            kafka.folder,
+            tasks=small.tasks,
+            settings=small.settings,
+        ) as workers,
+    ):
+        found = await run_hostile(
+            kafka.bootstrap_servers,
+            workers.workers[0],
+            small.tasks,
+            good=100,
+            bad=kinds_count(small.tasks),
+        )
     assert found["faults"] == []
-    assert found["kinds"] == kinds_count()
+    assert found["kinds"] == kinds_count(small.tasks)
+    assert all(figures["good"] == 20 for figures in found["tasks"].values())
 
 
 async def test_a_broker_that_goes_away_under_load_is_told_about_and_everything_is_answered() -> (

@@ -13,10 +13,11 @@ import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-REQUESTS = "nlp.text-classification.requests.v1"
-BULK = "nlp.text-classification.bulk.v1"
-RESPONSES = "nlp.text-classification.responses.v1"
-DEAD_LETTERS = "nlp.text-classification.dlq.v1"
+from .task_topics import topics_of
+
+TEXT_CLASSIFICATION = "text-classification"
+REQUESTS, BULK = topics_of(TEXT_CLASSIFICATION).lanes
+RESPONSES, DEAD_LETTERS = topics_of(TEXT_CLASSIFICATION).outcomes
 
 Position = tuple[str, int, int]
 """Topic, topic-partition, offset."""
@@ -144,9 +145,9 @@ async def committed(bootstrap_servers: str, group: str) -> Offsets:
         await admin.close()
 
 
-async def commit_ends(bootstrap_servers: str, group: str) -> Offsets:
-    """Let a new group begin with what is sent from now on; returns where that is."""
-    ends = await end_offsets(bootstrap_servers, REQUESTS, BULK)
+async def commit_ends(bootstrap_servers: str, group: str, *topics: str) -> Offsets:
+    """Let a new group begin with what is sent to these from now on; returns where that is."""
+    ends = await end_offsets(bootstrap_servers, *topics)
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap_servers, group_id=group, enable_auto_commit=False
     )

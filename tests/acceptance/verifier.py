@@ -5,14 +5,15 @@ Knows nothing of the workers: it is handed what was asked, and reads what the br
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
 import orjson
 from aiokafka import TopicPartition
 
-from .topics import RESPONSES, Offsets, Position, Stored, read_all
+from .task_topics import responses_to
+from .topics import Offsets, Position, Stored, read_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +25,12 @@ class Verdict:
     wrong:      ids whose responses differ in `result`
     not_ok:     ids whose response is not `ok`
     strangers:  responses with an id that nobody asked
+    in_chunks:  ids answered out of more than one chunk
     """
 
     asked: int
     answered: int
+    in_chunks: tuple[str, ...]
     lost: tuple[str, ...]
     duplicates: tuple[str, ...]
     wrong: tuple[str, ...]
@@ -41,17 +44,49 @@ class Verdict:
             for name, found in asdict(self).items()
         }
 
+    @property
+    def good(self) -> bool:
+        """Each is answered, `ok` and always alike."""
+        return not (self.lost or self.wrong or self.not_ok or self.strangers)
 
-async def verify(bootstrap_servers: str, ids: Iterable[str], start: Offsets) -> Verdict:
-    """Read the responses from `start` to the end as it is now, and judge."""
-    return judge(ids, await read_all(bootstrap_servers, [RESPONSES], start))
+
+def totals(verdicts: Iterable[Verdict]) -> dict[str, int]:
+    """Their counts, added up."""
+    found: Counter[str] = Counter()
+    for verdict in verdicts:
+        found.update(verdict.counts())
+    return dict(found)
+
+
+async def verify(
+    bootstrap_servers: str, asked: Mapping[str, Iterable[str]], start: Offsets
+) -> dict[str, Verdict]:
+    """Read the responses from `start` to the end as it is now, and judge each request topic.
+
+    asked: ids by request topic
+    start: of each topic of responses to these
+    """
+    topics = sorted(set(map(responses_to, asked)))
+    return judge_each(asked, await read_all(bootstrap_servers, topics, start))
+
+
+def judge_each(
+    asked: Mapping[str, Iterable[str]], responses: Iterable[Stored]
+) -> dict[str, Verdict]:
+    """What became of the requests of each topic; ids by request topic."""
+    found: dict[str, list[Stored]] = defaultdict(list)
+    for response in responses:
+        origin, place = response.origin[0], response.position[0]
+        # One that lies where another task's responses belong is nobody's answer.
+        found[origin if place == responses_to(origin) else place].append(response)
+    return {topic: judge(asked.get(topic, ()), found[topic]) for topic in {**asked, **found}}
 
 
 def judge(ids: Iterable[str], responses: Iterable[Stored]) -> Verdict:
     """What became of the requests of these ids."""
     asked = set(ids)
     by_id: dict[str, list[bytes]] = defaultdict(list)
-    not_ok, strangers = set(), set()
+    not_ok, strangers, in_chunks = set(), set(), set()
     for response in responses:
         body = response.body
         if body["id"] not in asked:
@@ -59,10 +94,13 @@ def judge(ids: Iterable[str], responses: Iterable[Stored]) -> Verdict:
             continue
         if body["status"] != "ok":
             not_ok.add(body["id"])
+        elif body["coverage"]["chunks"] > 1:
+            in_chunks.add(body["id"])
         by_id[body["id"]].append(orjson.dumps(body.get("result")))
     return Verdict(
         asked=len(asked),
         answered=len(by_id),
+        in_chunks=tuple(sorted(in_chunks)),
         lost=tuple(sorted(asked - by_id.keys())),
         duplicates=tuple(sorted(name for name, found in by_id.items() if len(found) > 1)),
         wrong=tuple(sorted(name for name, found in by_id.items() if len(set(found)) > 1)),

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from streamproc.clock import SystemClock, Timed
+from streamproc.clock import Clock, SystemClock, Timed
 from streamproc.decoding.choosing import Choice
 from streamproc.decoding.continuation import Continuation
+from streamproc.decoding.figures import Figures
 from streamproc.decoding.loop import DecodingLoop
 from streamproc.decoding.member import Member
 from streamproc.decoding.model import FloatArray
@@ -23,9 +24,12 @@ from streamproc.decoding.stopping import StopStrings
 from streamproc.ensembling.steps import combine_step
 from streamproc.inference.executor import ModelExecutor
 from streamproc.inference.session import new_call
+from streamproc.member_losses import counting_losses
 from streamproc.messages.lane import Lane
+from streamproc.metrics import Metrics
 from streamproc.testing_decoding import Histories, ScriptedStepModel
 
+ENSEMBLE = "tiny"
 VOCABULARY = 50
 CANARY, POISON = 1, 49
 
@@ -98,9 +102,11 @@ async def decoding(
     call_timeout_s: float = 30.0,
     threads: int = 3,
     join_every: int = 1,
+    metrics: Metrics | None = None,
+    clock: Clock | None = None,
 ) -> AsyncIterator[DecodingLoop]:
     """A loop over these members; closed at the end, so that nothing may hang."""
-    executor = ModelExecutor(threads)
+    executor, metrics = ModelExecutor(threads), metrics or Metrics()
     members: list[Member[Any]] = [
         Member(
             model,
@@ -108,10 +114,17 @@ async def decoding(
             call_timeout_s=call_timeout_s,
             canary=np.array([CANARY], np.int64),
             new_call=new_call,
+            lost=counting_losses(metrics, ENSEMBLE, [model.name for model in models]),
         )
         for model in models
     ]
-    loop = DecodingLoop(members, limits or RoomLimits(), SystemClock(), join_every=join_every)
+    loop = DecodingLoop(
+        members,
+        limits or RoomLimits(),
+        clock or SystemClock(),
+        Figures(metrics, ENSEMBLE),
+        join_every=join_every,
+    )
     try:
         yield loop
         await asyncio.wait_for(loop.close(), 20)

@@ -42,22 +42,29 @@ def classifier(
     table = np.random.default_rng(seed).normal(size=(vocabulary, labels)).astype(np.float32)
     constants = [
         numpy_helper.from_array(table, "table"),
-        numpy_helper.from_array(np.array([2], np.int64), "last"),
-        numpy_helper.from_array(np.array([1], np.int64), "second"),
+        numpy_helper.from_array(np.array([2 if per_token else 1], np.int64), "axis"),
         numpy_helper.from_array(np.array([divisor], np.float32), "divisor"),
     ]
     nodes = [
         helper.make_node("Cast", [ids_name], ["ids"], to=TensorProto.INT64),
         helper.make_node("Gather", ["table", "ids"], ["vectors"]),
         helper.make_node("Cast", ["attention_mask"], ["weights"], to=TensorProto.FLOAT),
-        helper.make_node("Unsqueeze", ["weights", "last"], ["spread"]),
-        helper.make_node("Mul", ["vectors", "spread"], ["seen"]),
-        helper.make_node("Div", ["seen", "divisor"], ["scaled"]),
     ]
+    if per_token:
+        nodes += [
+            helper.make_node("Unsqueeze", ["weights", "axis"], ["spread"]),
+            helper.make_node("Mul", ["vectors", "spread"], ["seen"]),
+        ]
+    else:
+        # A product of matrices, as in attention: a sum over an axis adds up in an order that
+        # depends on its length, padding included, and the last bits with it.
+        nodes += [
+            helper.make_node("Unsqueeze", ["weights", "axis"], ["spread"]),
+            helper.make_node("MatMul", ["spread", "vectors"], ["sums"]),
+            helper.make_node("Squeeze", ["sums", "axis"], ["seen"]),
+        ]
     scores = "scaled"
-    if not per_token:
-        nodes.append(helper.make_node("ReduceSum", [scores, "second"], ["sums"], keepdims=0))
-        scores = "sums"
+    nodes.append(helper.make_node("Div", ["seen", "divisor"], [scores]))
     if batch_dependent:
         nodes.append(helper.make_node("ReduceMean", [scores], ["mean"], axes=[0], keepdims=1))
         nodes.append(helper.make_node("Sub", [scores, "mean"], ["centred"]))

@@ -89,6 +89,27 @@ def test_rows_step_again_and_again_across_blocks() -> None:
         np.testing.assert_allclose(scores[row], expected, rtol=1e-4)
 
 
+def test_short_rows_are_not_padded_to_the_length_of_a_long_one() -> None:
+    model = member(positions=4000)
+    random = np.random.default_rng(3)
+    prompts = [random.integers(0, 40, length) for length in (5, 3000, 9, 31, 64, 2900, 7)]
+    alone = [model.start(prompt, new_call())[1] for prompt in prompts]
+    tokens = random.integers(0, 40, len(prompts))
+
+    scores, stepped = model.step(model.join(alone), tokens, new_call())
+
+    blocks = {id(cache): cache.tensors[0] for cache, _ in stepped.places}.values()
+    assert sum(block.shape[0] * block.shape[2] for block in blocks) < 3 * sum(map(len, prompts))
+    assert stepped.lengths.tolist() == [len(prompt) + 1 for prompt in prompts]
+    for row, rows in enumerate(alone):
+        expected, _ = model.step(rows, tokens[row : row + 1], new_call())
+        np.testing.assert_array_equal(scores[row], expected[0])
+    further, _ = model.step(stepped, tokens, new_call())
+    for row, prompt in enumerate(prompts):
+        expected_next, _ = model.start(np.append(prompt, [tokens[row]] * 2), new_call())
+        np.testing.assert_allclose(further[row], expected_next, rtol=1e-4, atol=1e-3)
+
+
 def test_a_model_without_position_ids_is_given_none() -> None:
     model = member(without="position_ids")
 

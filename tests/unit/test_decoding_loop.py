@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from streamproc.decoding.choosing import Choice
+from streamproc.decoding.continuation import Continuation
 from streamproc.decoding.room import RoomLimits
+from streamproc.decoding.search import Decoded
+from streamproc.decoding.stopping import StopStrings
 from streamproc.messages.lane import Lane
 from streamproc.testing_decoding import ScriptedStepModel
 
@@ -207,6 +212,28 @@ async def test_a_search_that_fails_is_its_own_sequences_trouble() -> None:
         broken, good = await asyncio.gather(
             submitted(loop, prompt(5, choice=Broken)),
             submitted(loop, prompt(6)),
+            return_exceptions=True,
+        )
+
+    assert isinstance(broken, ZeroDivisionError)
+    assert not isinstance(good, BaseException)
+
+
+async def test_a_result_that_cannot_be_told_is_its_own_sequences_trouble() -> None:
+    class Untold(Continuation):
+        def result(self) -> Decoded:
+            raise ZeroDivisionError
+
+    nothing = StopStrings((), lambda _: "", ())
+    ids = np.array([5], np.int64)
+
+    def search() -> Untold:
+        return Untold(ids, Choice(), max_new_tokens=3, end_tokens=(), stop=nothing)
+
+    async with decoding(model()) as loop:
+        broken, good = await asyncio.gather(
+            submitted(loop, replace(prompt(5), new_search=search)),
+            submitted(loop, prompt(6, new=9)),
             return_exceptions=True,
         )
 

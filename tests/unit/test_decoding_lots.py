@@ -28,7 +28,8 @@ async def test_what_came_meanwhile_joins_all_at_once_at_the_next_turn() -> None:
     steps = [rows for rows in recorder.calls if rows not in ([7], [8])]
     # The first token comes of the start, then there are forty steps to the next turn.
     assert steps[:41] == [[5]] * 41
-    assert steps[41:46] == [[5, 7, 8]] * 5
+    # Which of the two was read first is up to the threads.
+    assert [sorted(rows) for rows in steps[41:46]] == [[5, 7, 8]] * 5
     assert set(map(tuple, steps[46:])) == {(5,)}
     async with decoding(ScriptedStepModel("a", VOCABULARY)) as loop:
         for token, new, tokens in zip((5, 7, 8), (100, 6, 6), found, strict=True):

@@ -113,6 +113,27 @@ async def test_a_member_that_stalls_is_late_and_is_not_asked_again_before_it_is_
     assert "has not come back" in str(after.lost[0])
 
 
+async def test_a_member_late_at_one_step_is_lost_for_those_in_it_and_they_go_on() -> None:
+    release, recorder = threading.Event(), Recorder()
+
+    def stall(rows: Histories) -> None:
+        recorder(rows)
+        if any(row[0] == 7 and len(row) == 3 for row in rows):
+            release.wait(20)
+
+    async with decoding(model(before=stall), model("b"), call_timeout_s=0.1) as loop:
+        found = await outcomes(
+            loop, *(prompt(first, members=2, needed=1, new=8) for first in (7, 5))
+        )
+        release.set()
+
+    assert [len(written(one)) for one in found] == [8, 8]
+    assert [one.status(1) for one in found] == ["ok", "ok"]
+    assert found[0].status(0) == "late"
+    # The start, a step, and the one it was late at: it is asked for nothing more.
+    assert sum(7 in call for call in recorder.calls) == 3
+
+
 async def test_out_of_memory_halves_the_rows_and_is_remembered() -> None:
     recorder = Recorder()
 
@@ -137,12 +158,54 @@ async def test_out_of_memory_for_one_sequence_is_the_workers_fault() -> None:
             await submitted(loop, prompt(5))
 
 
+async def test_a_sequence_too_large_by_itself_leaves_the_others_batches_as_large_as_they_were() -> (
+    None
+):
+    recorder = Recorder()
+
+    def no_room_for_poison(rows: Histories) -> None:
+        if any(row[0] == POISON and len(row) > 2 for row in rows):
+            raise OutOfMemory("no room")
+
+    recorder.then = no_room_for_poison
+    async with decoding(model(before=recorder)) as loop:
+        with pytest.raises(OutOfMemory):
+            await submitted(loop, prompt(POISON))
+        await outcomes(loop, *(prompt(5 + number) for number in range(4)))
+
+    assert max(map(len, recorder.calls)) == 4
+
+
 async def test_a_member_asked_alone_comes_to_nothing_without_failing() -> None:
     async with decoding(model(before=poisoned_at(2))) as loop:
         (found,) = await outcomes(loop, prompt(POISON, needed=0))
 
     assert found.decoded is None
     assert found.status(0) == "failed"
+
+
+async def test_a_broken_member_asked_alone_comes_to_nothing_though_it_is_the_workers_fault() -> (
+    None
+):
+    def refuse(_: Histories) -> None:
+        raise MemberFailed("a", "broken")
+
+    async with decoding(model(before=refuse)) as loop:
+        (found,) = await outcomes(loop, prompt(5, needed=0))
+
+    assert found.decoded is None
+    assert isinstance(found.lost[0], WorkerFault)
+
+
+async def test_memory_that_numpy_does_not_get_is_memory_the_worker_has_not() -> None:
+    class Cramped(ScriptedStepModel):
+        def join(self, parts: Any) -> Histories:
+            raise MemoryError("unable to allocate 9 GiB")
+
+    async with decoding(Cramped("a", VOCABULARY)) as loop:
+        found = await outcomes(loop, *(prompt(5 + number, new=12) for number in range(4)))
+
+    assert [len(written(one)) for one in found] == [12] * 4
 
 
 async def test_too_few_rows_from_a_member_is_its_failure() -> None:

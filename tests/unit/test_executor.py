@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import weakref
 from collections.abc import AsyncIterator
 
 import pytest
@@ -46,6 +47,21 @@ async def test_what_a_call_raises_is_raised_to_who_awaits_it(one: ModelExecutor)
         await one.run(lambda: 1 // 0, 0, LONG_S)
 
     assert await one.run(lambda: "still there", 0, LONG_S) == "still there"
+
+
+async def test_a_thread_that_waits_does_not_keep_what_its_last_call_came_to(
+    one: ModelExecutor,
+) -> None:
+    class Large:
+        pass
+
+    kept = weakref.ref(await one.run(Large, 0, LONG_S))
+
+    for _ in range(1_000):
+        if kept() is None:
+            break
+        await asyncio.sleep(0.005)
+    assert kept() is None
 
 
 async def test_calls_are_taken_by_priority_and_then_by_age(one: ModelExecutor) -> None:

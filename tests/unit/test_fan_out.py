@@ -57,7 +57,11 @@ def refuse_all(_: Batch) -> None:
 
 
 def fan_out_of(
-    executor: ModelExecutor, *sessions: Any, needed: int = 1, call_timeout_s: float = 30.0
+    executor: ModelExecutor,
+    *sessions: Any,
+    needed: int = 1,
+    call_timeout_s: float = 30.0,
+    losses: list[tuple[str, str]] | None = None,
 ) -> FanOut:
     return FanOut(
         Members(sessions),
@@ -65,6 +69,7 @@ def fan_out_of(
         needed_members=needed,
         call_timeout_s=call_timeout_s,
         canary=sequence(CANARY),
+        lost=lambda member, lost: None if losses is None else losses.append((member, str(lost))),
     )
 
 
@@ -172,6 +177,18 @@ async def test_a_member_that_fails_on_everything_is_missing_where_the_others_suf
 
     assert statuses(rows) == [["failed", "ok"]] * 2
     assert "fails on everything" in str(rows[0][0].error)
+
+
+async def test_each_sequence_that_a_member_is_lost_for_is_told_of(
+    executor: ModelExecutor,
+) -> None:
+    losses: list[tuple[str, str]] = []
+    members = [ScriptedSession("a", before=refuse_poison), ScriptedSession("b")]
+    fan_out = fan_out_of(executor, *members, losses=losses)
+
+    await fan_out.run([sequence(2), sequence(POISON), sequence(3), sequence(POISON, 4)], 0)
+
+    assert losses == [("a", "member a: poison")] * 2
 
 
 class Counting:

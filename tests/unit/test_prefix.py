@@ -60,11 +60,19 @@ def members_behind(before: Watched) -> Members:
     return Members(sessions, before)
 
 
-def fan_out(executor: ModelExecutor, before: Watched) -> FanOut:
+def fan_out(executor: ModelExecutor, before: Watched, losses: list[str] | None = None) -> FanOut:
+    lost_for = [] if losses is None else losses
     members = members_behind(before)
     (canary,) = members.read([sequence(CANARY)])
     before.rows.clear()
-    return FanOut(members, executor, needed_members=2, call_timeout_s=30.0, canary=canary)
+    return FanOut(
+        members,
+        executor,
+        needed_members=2,
+        call_timeout_s=30.0,
+        canary=canary,
+        lost=lambda member, _: lost_for.append(member),
+    )
 
 
 async def ask(root: Path, executor: ModelExecutor) -> list[dict[str, Any]]:
@@ -110,9 +118,13 @@ async def test_what_the_prefix_fails_on_is_isolated_and_its_neighbours_are_answe
     sequences = [sequence(10 + number) for number in range(5)]
     sequences[3] = sequence(POISON, 3)
 
-    rows = await fan_out(executor, Watched(refuse_poison)).run(sequences, 0)
+    losses: list[str] = []
+
+    rows = await fan_out(executor, Watched(refuse_poison), losses).run(sequences, 0)
 
     assert statuses(rows) == [["ok"] * 2] * 3 + [["failed"] * 2] + [["ok"] * 2]
+    # Without the layers before it no member has anything to say: it is missing for all of them.
+    assert losses == ["a", "b"]
 
 
 async def test_a_prefix_that_fails_on_everything_is_the_workers_fault(

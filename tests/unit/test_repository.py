@@ -69,7 +69,7 @@ def test_a_link_that_leads_out_of_the_folder_is_refused_though_the_content_fits(
     inside.symlink_to(outside)
     stored = Repository(root).open("tiny")
 
-    with pytest.raises(ModelRefused, match="leads out of the ensemble's folder"):
+    with pytest.raises(ModelRefused, match="leads out of its folder"):
         stored.model(stored.manifest.members[0])
 
 

@@ -42,6 +42,22 @@ def test_characters_of_several_tokens_are_noticed_when_the_last_has_come(string:
     assert stops_after(f"é before {string} after", string) == f"é before {string}"
 
 
+def test_a_stop_string_before_a_character_that_has_begun_is_noticed_at_once() -> None:
+    """A token may end one word and begin a character, as " " and half of an emoji."""
+    pieces = [b"one", b".", " \N{PARTY POPPER}".encode()[:3]]
+
+    def decode(tokens: Sequence[int]) -> str:
+        return b"".join(pieces[token] for token in tokens).decode(errors="replace")
+
+    stop = StopStrings([". "], decode, [])
+
+    assert [stop.reached(token) for token in range(3)] == [False, False, True]
+
+
+def test_a_character_that_has_only_begun_is_no_stop_string() -> None:
+    assert stops_after("é🎉", "\ufffd") is None
+
+
 def test_a_stop_string_that_begins_in_the_prompt_is_not_one() -> None:
     assert stops_after("d. More", "end.", prompt="the en") is None
 

@@ -30,8 +30,8 @@ END = TOKENIZER.vocabulary_size - 1
 class Writer(ScriptedStepModel):
     """A member that goes on from any prompt with one text, and then ends."""
 
-    def __init__(self, name: str, text: str, prompt: str = "p") -> None:
-        super().__init__(name, TOKENIZER.vocabulary_size)
+    def __init__(self, name: str, text: str, prompt: str = "p", before: Any = None) -> None:
+        super().__init__(name, TOKENIZER.vocabulary_size, before)
         self._text = ids(text)
         self._read = len(ids(prompt))
 
@@ -159,6 +159,24 @@ async def test_a_member_that_fails_has_no_text_of_its_own_and_the_others_answer(
     assert [member.status for member in answer.members] == ["failed", "ok"]
     assert answer.members[0].result is None
     assert answer.members[1].result == answer.result
+
+
+async def test_a_member_lost_while_it_writes_alone_is_not_said_to_be_well() -> None:
+    mine = tuple(ids("pX"))
+
+    def refuse_its_own(rows: Histories) -> None:
+        if any(row[: len(mine)] == mine for row in rows):
+            raise MemberFailed("a", "its own text upsets it")
+
+    profile = build_decoding_profile(["a", "b"], weights={"b": 9.0}, strategy="weighted")
+    upset = Writer("a", "Xa", before=refuse_its_own)
+    engine = build_decoding_engine(profile, [upset, Writer("b", "from b")])
+
+    answer = await answered(engine, "p", return_members=True)
+
+    assert answer.result["generated_text"] == "from b"
+    assert [member.status for member in answer.members] == ["failed", "ok"]
+    assert answer.members[0].result is None
 
 
 async def test_weights_count_under_the_strategy_weighted() -> None:

@@ -1,0 +1,64 @@
+"""The order of the show: a scene a task, then what no scene should be able to break."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from rich.console import Console
+from rich.markup import escape
+
+from streamproc.cli.demo import answers, continuation, entities, sentiment, translation
+from streamproc.cli.demo.cluster import Cluster, running_cluster
+from streamproc.cli.demo.kill import show_kill
+from streamproc.cli.demo.poison import show_poison
+
+WIDEST = 100
+
+NEXT = """
+Next, after [bold]. .venv/bin/activate[/], in a terminal each:
+  [bold]streamproc broker[/]
+  [bold]streamproc topics apply && streamproc worker[/]
+  [bold]streamproc submit FILE[/], with [bold]--task[/] and one of the names above
+README.md goes on from there."""
+
+Scene = Callable[[Console, Cluster], Awaitable[None]]
+SCENES: dict[str, Scene] = {
+    "text-classification": sentiment.show,
+    "token-classification": entities.show,
+    "question-answering": answers.show,
+    "translation": translation.show,
+    "text-generation": continuation.show,
+}
+
+
+def demo() -> None:
+    """Start a Kafka and a worker, show every task that has an ensemble; nothing is left behind."""
+    # Topics are minutes old here, and clients complain about leaders not yet chosen.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    console = Console(highlight=False)
+    console.width = min(console.width, WIDEST)
+    asyncio.run(_demo(console))
+
+
+async def _demo(console: Console) -> None:
+    async with running_cluster(console) as cluster:
+        for task, show in SCENES.items():
+            if task in cluster.topics:
+                _headline(console, cluster, task)
+                with console.status(f"{task} …"):
+                    await show(console, cluster)
+        console.rule("[bold]When things go wrong", align="left")
+        await show_poison(console, cluster)
+        await show_kill(console, cluster)
+    console.print("The worker was told to stop (SIGTERM), drained, committed; Kafka is gone too.")
+    console.print(NEXT)
+
+
+def _headline(console: Console, cluster: Cluster, task: str) -> None:
+    manifest = cluster.manifests[task]
+    console.rule(f"[bold]{task}", align="left")
+    members = ", ".join(member.name for member in manifest.members)
+    told = f"ensemble {manifest.name} of {members}\n{manifest.description}".strip()
+    console.print(f"[dim]{escape(told)}[/]\n")

@@ -1,0 +1,31 @@
+"""A record that nobody can read, between requests that are answered."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.markup import escape
+
+from streamproc.cli.demo.cluster import Cluster
+from streamproc.kafka.dead_letters import dead_letters
+from streamproc.kafka.producer import Producer
+from streamproc.messages.record import Outgoing
+
+UNREADABLE = b'{"text": "half a rec'
+
+
+async def show_poison(console: Console, cluster: Cluster) -> None:
+    """Send it, ask what was asked first once more, and show where it went."""
+    first = cluster.asked[0]
+    topic = cluster.topics[first.task]
+    producer = Producer(cluster.settings, cluster.clock)
+    await producer.start()
+    try:
+        await producer.send(Outgoing(topic.name, b"poison", UNREADABLE))
+    finally:
+        await producer.stop()
+    await cluster.ask(first.task, [first.request])
+    async for letter in dead_letters(cluster.settings, topic.dlq):
+        console.print(
+            f"[bold]A poison record[/] does not stop the rest; its bytes wait in {topic.dlq}:\n"
+            f"  {letter.offset_name} · {escape(letter.title)} · {escape(letter.detail)}\n"
+        )

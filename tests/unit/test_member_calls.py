@@ -1,0 +1,93 @@
+"""Calls that nobody waits for any more, as after a request's deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from streamproc.errors import MemberLate
+from streamproc.inference.executor import ModelExecutor
+from streamproc.member_calls import MemberCalls
+
+
+@pytest.fixture
+async def one() -> AsyncIterator[ModelExecutor]:
+    """An executor of one thread."""
+    executor = ModelExecutor(1)
+    yield executor
+    executor.close()
+
+
+def calls_of(executor: ModelExecutor, timeout_s: float = 30.0) -> MemberCalls:
+    return MemberCalls(
+        "a", executor.run, timeout_s, new_call=lambda: SimpleNamespace(terminate=False)
+    )
+
+
+async def cancelled(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
+
+
+async def test_one_that_waits_for_a_thread_is_not_made(one: ModelExecutor) -> None:
+    begun, release, made = threading.Event(), threading.Event(), list[str]()
+
+    def hold(_: Any) -> None:
+        begun.set()
+        assert release.wait(20)
+
+    calls = calls_of(one)
+    holding = asyncio.create_task(calls.make(hold, 0))
+    await asyncio.to_thread(begun.wait, 20)
+    waiting = asyncio.create_task(calls.make(lambda _: made.append("cancelled"), 0))
+    await asyncio.sleep(0)
+    await cancelled(waiting)
+    release.set()
+    await holding
+    await calls.make(lambda _: made.append("next"), 0)
+
+    assert made == ["next"]
+
+
+async def test_one_that_runs_is_told_to_end(one: ModelExecutor) -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def obedient(call: Any) -> None:
+        begun.set()
+        for _ in range(20_000):
+            if call.terminate:
+                ended.set()
+                return
+            threading.Event().wait(0.001)
+
+    running = asyncio.create_task(calls_of(one).make(obedient, 0))
+    await asyncio.to_thread(begun.wait, 20)
+    await cancelled(running)
+
+    assert await asyncio.to_thread(ended.wait, 20)
+
+
+async def test_one_that_hangs_is_late_all_the_same_and_its_thread_replaced(
+    one: ModelExecutor,
+) -> None:
+    begun, release = threading.Event(), threading.Event()
+
+    def hang(_: Any) -> None:
+        begun.set()
+        assert release.wait(20)
+
+    calls = calls_of(one, timeout_s=0.05)
+    hanging = asyncio.create_task(calls.make(hang, 0))
+    await asyncio.to_thread(begun.wait, 20)
+    await cancelled(hanging)
+
+    assert await asyncio.wait_for(calls_of(one).make(lambda _: "another member", 0), 20)
+    with pytest.raises(MemberLate, match="has not come back"):
+        await calls.make(lambda _: "the same member", 0)
+    release.set()
