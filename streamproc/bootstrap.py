@@ -112,14 +112,27 @@ async def local_pipeline(
     try:
         engines = models.load_task(task)
         _require_default(topic, engines)
-        yield Pipeline(
-            build_route(topic, settings),
-            Engines(engines),
-            _refuse_to_publish,
-            clock=clock,
-            metrics=metrics,
-            give_up=stop_after_attempt(LOCAL_ATTEMPTS),
-        )
+        yield _build_local(topic, engines, settings, clock, metrics)
+    finally:
+        await models.close()
+
+
+@asynccontextmanager
+async def ensemble_pipeline(
+    settings: Settings, stored: StoredEnsemble, clock: Clock
+) -> AsyncIterator[Pipeline]:
+    """The same for one ensemble alone, which may also be made of another's parts.
+
+    Raises OperatorError.
+    """
+    manifest = stored.manifest
+    topic = load_topics(settings.topics_dir).request_topic(manifest.task, Lane.BULK)
+    topic = topic.model_copy(update={"ensemble": manifest.name})
+    metrics = Metrics()
+    models = _Models(settings, clock, metrics)
+    try:
+        engines = {manifest.name: models.load(stored)}
+        yield _build_local(topic, engines, settings, clock, metrics)
     finally:
         await models.close()
 
@@ -133,6 +146,23 @@ def verify_ensemble(settings: Settings, name: str) -> Provider:
         models.executor.close()
         models.executor.join()
     return models.provider
+
+
+def _build_local(
+    topic: RequestTopic,
+    engines: dict[str, Engine],
+    settings: Settings,
+    clock: Clock,
+    metrics: Metrics,
+) -> Pipeline:
+    return Pipeline(
+        build_route(topic, settings),
+        Engines(engines),
+        _refuse_to_publish,
+        clock=clock,
+        metrics=metrics,
+        give_up=stop_after_attempt(LOCAL_ATTEMPTS),
+    )
 
 
 def build_route(topic: RequestTopic, settings: Settings) -> Route:

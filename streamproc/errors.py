@@ -18,6 +18,7 @@
     · TopicsError           topics are missing, or differ from what is described
     · EmbeddedBrokerError   the embedded Kafka can't start
     · TrainingError         a corpus or a base model can't be trained on
+    · EvaluationError       data or ensembles can't be measured together
 
 `Invalid` is the sender's to mend, `WorkerFault` is waited out, `OperatorError` ends a command with
 exit code 2 and its message alone: every message says what was wrong, where, and what to do.
@@ -110,3 +111,7 @@ class EmbeddedBrokerError(OperatorError):
 
 class TrainingError(OperatorError):
     """A corpus or a base model can't be trained on."""
+
+
+class EvaluationError(OperatorError):
+    """Data or ensembles can't be measured, or not beside each other."""

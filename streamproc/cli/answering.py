@@ -16,12 +16,33 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from streamproc.cli.rows import Row
+from streamproc.clock import Clock
 from streamproc.errors import SettingsError
+from streamproc.messages.outgoing import as_json
+from streamproc.messages.record import Record
+from streamproc.messages.request import read_request
+from streamproc.pipeline import Pipeline
+from streamproc.settings import Settings
 
 Response = dict[str, Any]
 Responses = AsyncGenerator[Response, None]
 Ask = Callable[[Row, int], Awaitable[Response]]
 """The response to a row, given the row and its place from 0."""
+
+
+def asking(pipeline: Pipeline, settings: Settings, clock: Clock, source: str) -> Ask:
+    """Asks a pipeline in this process; source: where the rows come from, as it is told."""
+
+    async def ask(row: Row, place: int) -> Response:
+        value = orjson.dumps(row.request)
+        record = Record(source, 0, place, clock.now_ms(), None, value)
+        request = read_request(record, settings.max_message_bytes)
+        response = await pipeline.answer(record, request)
+        if response is None:
+            raise AssertionError("a row that is a JSON object always has an id")
+        return as_json(response)
+
+    return ask
 
 
 async def ask_each(rows: Iterable[Row], ask: Ask, outstanding: int) -> Responses:

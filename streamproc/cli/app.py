@@ -12,6 +12,7 @@ from streamproc import __version__
 from streamproc.cli import corpus, dlq, models, topics
 from streamproc.cli.broker import broker
 from streamproc.cli.demo import demo
+from streamproc.cli.evaluate import evaluate
 from streamproc.cli.run import run
 from streamproc.cli.submit import submit
 from streamproc.cli.train import train
@@ -41,7 +42,7 @@ def _options(
     pass
 
 
-for command in (demo, broker, worker, submit, run, train):
+for command in (demo, broker, worker, submit, run, train, evaluate):
     app.command()(command)
 app.add_typer(topics.app, name="topics")
 app.add_typer(dlq.app, name="dlq")

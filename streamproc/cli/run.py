@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import orjson
 import typer
 
 from streamproc.bootstrap import local_pipeline
-from streamproc.cli.answering import ask_each, write_answers
+from streamproc.cli.answering import ask_each, asking, write_answers
 from streamproc.cli.options import with_settings
-from streamproc.cli.rows import Format, Row, read_rows
+from streamproc.cli.rows import Format, read_rows
 from streamproc.clock import SystemClock
 from streamproc.errors import OperatorError, WorkerFault
 from streamproc.logs import configure_logging
-from streamproc.messages.outgoing import as_json
-from streamproc.messages.record import Record
-from streamproc.messages.request import read_request
 from streamproc.settings import Settings
 from streamproc.tasks.catalogue import task_named
 
@@ -63,19 +59,9 @@ async def _run(
 ) -> None:
     clock = SystemClock()
     async with local_pipeline(settings, task, ensemble, clock) as pipeline:
-
-        async def ask(row: Row, place: int) -> dict[str, Any]:
-            value = orjson.dumps(row.request)
-            record = Record(str(file), 0, place, clock.now_ms(), None, value)
-            request = read_request(record, settings.max_message_bytes)
-            response = await pipeline.answer(record, request)
-            if response is None:
-                raise AssertionError("a row that is a JSON object always has an id")
-            return as_json(response)
-
+        ask = asking(pipeline, settings, clock, str(file))
+        rows = read_rows(file, form, task_named(task))
         try:
-            await write_answers(
-                ask_each(read_rows(file, form, task_named(task)), ask, outstanding), output
-            )
+            await write_answers(ask_each(rows, ask, outstanding), output)
         except WorkerFault as fault:
             raise OperatorError(f"the models can't run: {fault}") from None

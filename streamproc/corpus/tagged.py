@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from streamproc.corpus.rows import Source, read_rows
+from streamproc.errors import TrainingError
 
 OUTSIDE = "O"
 
@@ -40,3 +41,32 @@ def read_tagged(source: Source) -> Iterator[TaggedText]:
             if tag != OUTSIDE and (tag[:2] not in {"B-", "I-"} or not tag[2:]):
                 row.fail(f"tag {tag!r} is none of O, B-… and I-….")
         yield TaggedText(words, tags, {**row.others(), "corpus": source.name})
+
+
+def read_named(source: Source, names: Mapping[str, str]) -> list[TaggedText]:
+    """The sentences of a file, their entities called as an ensemble calls them.
+
+    names: the ensemble's entity for each spelling in the corpus ("person" → "PER"), "O" for what
+        is to be no entity; a spelling "corpus:person" is looked for first
+    Raises TrainingError naming the entities that have no name.
+    """
+
+    def named(spelling: str) -> str:
+        return names.get(f"{source.name}:{spelling}", names.get(spelling, ""))
+
+    unknown: set[str] = set()
+    texts: list[TaggedText] = []
+    for text in read_tagged(source):
+        known = {tag[2:]: named(tag[2:]) for tag in text.tags if tag != OUTSIDE}
+        unknown |= {spelling for spelling, name in known.items() if not name}
+        renamed = (
+            OUTSIDE if known.get(tag[2:], OUTSIDE) == OUTSIDE else tag[:2] + known[tag[2:]]
+            for tag in text.tags
+        )
+        texts.append(TaggedText(text.words, tuple(renamed), text.fields))
+    if unknown:
+        raise TrainingError(
+            f"{source.path}: entities {', '.join(sorted(unknown))} are not named; named are "
+            f"{', '.join(names)}. Name every entity with --label, as O what is to be none."
+        )
+    return texts

@@ -83,6 +83,21 @@ class CausalModel:
             self._spare.append(memory)
         return np.stack(scores), CacheRows(tuple(places))
 
+    def read(self, ids: Int64Array, call: Any) -> NDArray[Any]:
+        """What comes after each token of sequences of one length, told from those before it.
+
+        ids: (rows, tokens); returns: (rows, tokens, vocabulary) logits, floats as the model has
+        them, all in memory at once
+        Raises MemberFailed, also where the model scores what follows the last token alone.
+        """
+        cache = self._signature.empty_cache(rows=len(ids))
+        logits, _ = self._logits(ids, list(cache.tensors), cache.lengths, call)
+        if logits.shape[1] != ids.shape[1]:
+            raise MemberFailed(self.name, "it scores the token after the last alone")
+        if not np.isfinite(logits).all():
+            raise MemberFailed(self.name, "its scores are not finite numbers")
+        return logits
+
     def select(self, rows: CacheRows, indices: Sequence[int]) -> CacheRows:
         return rows.select(indices)
 
@@ -100,6 +115,16 @@ class CausalModel:
         self, ids: Int64Array, past: list[NDArray[Any]], lengths: Int64Array, call: Any
     ) -> tuple[FloatArray, Cache]:
         """ids: (rows, new tokens); returns (rows, vocabulary) logits of what follows the last."""
+        logits, cache = self._logits(ids, past, lengths, call)
+        last = np.asarray(logits[:, -1], np.float64)
+        if not np.isfinite(last).all():
+            raise MemberFailed(self.name, "its scores are not finite numbers")
+        return last, cache
+
+    def _logits(
+        self, ids: Int64Array, past: list[NDArray[Any]], lengths: Int64Array, call: Any
+    ) -> tuple[NDArray[Any], Cache]:
+        """The same for every new token, (rows, new tokens, vocabulary), as the graph gives it."""
         signature = self._signature
         columns = past[0].shape[2]
         mask = np.ones((len(ids), columns + ids.shape[1]), np.int64)
@@ -112,10 +137,7 @@ class CausalModel:
             logits, *present = self._session.run(["logits", *signature.present], feeds, call)
         except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions share no base
             raise failure_of(self.name, error) from None
-        last = np.asarray(logits[:, -1], np.float64)
-        if not np.isfinite(last).all():
-            raise MemberFailed(self.name, "its scores are not finite numbers")
-        return last, Cache(tuple(present), lengths + ids.shape[1])
+        return logits, Cache(tuple(present), lengths + ids.shape[1])
 
 
 class _Signature:
@@ -135,12 +157,13 @@ class _Signature:
         values = sum(heads * size for heads, size in self._shapes.values())
         return values * int(np.dtype(self._dtype).itemsize)
 
-    def empty_cache(self, tokens: int = 0) -> Cache:
-        """Of one row that holds nothing yet, or so many tokens of nothing."""
+    def empty_cache(self, tokens: int = 0, rows: int = 1) -> Cache:
+        """Of rows that hold nothing yet, or so many tokens of nothing."""
         tensors = tuple(
-            np.zeros((1, heads, tokens, size), self._dtype) for heads, size in self._shapes.values()
+            np.zeros((rows, heads, tokens, size), self._dtype)
+            for heads, size in self._shapes.values()
         )
-        return Cache(tensors, np.full(1, tokens, np.int64))
+        return Cache(tensors, np.full(rows, tokens, np.int64))
 
     @classmethod
     def read(cls, member: str, session: Any) -> _Signature:

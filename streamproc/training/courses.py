@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from streamproc.corpus.names import names_from
 from streamproc.corpus.records import Columns
 from streamproc.corpus.rows import Source
 from streamproc.errors import TrainingError
@@ -65,13 +66,7 @@ class Choice:
 
     def names(self, least: int) -> dict[str, str]:
         """The labels by the corpus's spelling; raises TrainingError."""
-        names = dict(one.partition("=")[::2] for one in self.labels)
-        if len(names) < least or not all(names.values()) or len(names) != len(self.labels):
-            raise TrainingError(
-                f"--label {' '.join(self.labels)}: expected SPELLING=NAME, each spelling once, "
-                f"{least} or more."
-            )
-        return names
+        return names_from(self.labels, least)
 
 
 def course_of(task: str, choice: Choice) -> Course[Any]:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
-import string
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +12,7 @@ from tokenizers import Tokenizer
 from streamproc.corpus.questions import Question, read_questions
 from streamproc.corpus.rows import Source
 from streamproc.corpus.wordings import Wording
+from streamproc.evaluation.squad import best_of, exact_match, f1, normalised
 from streamproc.training.course import Judgement
 from streamproc.training.encoder import EncoderCourse, Exercise
 from streamproc.training.scoring import RunBatch, Scores, WindowSize, log_loss, softmax
@@ -63,29 +61,6 @@ def mismatched(questions: Sequence[Question], share: float, seed: int) -> list[Q
         if not any(answer in normalised(context) for answer in answers):
             asked.append(Question(question.question, context, (), question.fields))
     return asked
-
-
-def normalised(answer: str) -> str:
-    """Lower case, without punctuation, articles and double spaces, as SQuAD's own evaluation."""
-    plain = "".join(c for c in answer.lower() if c not in string.punctuation)
-    return " ".join(re.sub(r"\b(a|an|the)\b", " ", plain).split())
-
-
-def exact(said: str, right: Sequence[str]) -> float:
-    """1 when the answer is one of the right ones, normalised; a right one is "" for no answer."""
-    return float(normalised(said) in {normalised(one) for one in right or [""]})
-
-
-def overlap_f1(said: str, right: Sequence[str]) -> float:
-    """The best F1 of words against the right answers, as SQuAD's own evaluation."""
-    return max(_f1(normalised(said).split(), normalised(one).split()) for one in right or [""])
-
-
-def _f1(said: Sequence[str], right: Sequence[str]) -> float:
-    if not said or not right:
-        return float(said == right)
-    common = (Counter(said) & Counter(right)).total()
-    return 2 * common / (len(said) + len(right))
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +138,8 @@ class Questions(Exercise):
             if not question.answers
         ]
         metrics = {
-            "f1": _mean([overlap_f1(said[n], texts[n]) for n in answered]),
-            "exact": _mean([exact(said[n], texts[n]) for n in answered]),
+            "f1": _mean([best_of(f1, said[n], texts[n]) for n in answered]),
+            "exact": _mean([best_of(exact_match, said[n], texts[n]) for n in answered]),
             "kept": _mean([float(nothing[n] <= offered[n].probability) for n in answered]),
             "refused": _mean([float(one) for one in refused]),
         }

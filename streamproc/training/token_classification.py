@@ -10,7 +10,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from streamproc.corpus.rows import Source
-from streamproc.corpus.tagged import OUTSIDE, TaggedText, read_tagged
+from streamproc.corpus.tagged import OUTSIDE, TaggedText, read_named
 from streamproc.errors import TrainingError
 from streamproc.training.course import Judgement
 from streamproc.training.encoder import EncoderCourse, Exercise
@@ -32,25 +32,7 @@ class TokenClassification(EncoderCourse[TaggedText]):
     names: Mapping[str, str] = field(default_factory=dict)
 
     def read(self, source: Source) -> Iterator[TaggedText]:
-        unknown: set[str] = set()
-        texts: list[TaggedText] = []
-        for text in read_tagged(source):
-            names = {tag[2:]: self._name(source, tag[2:]) for tag in text.tags if tag != OUTSIDE}
-            unknown |= {spelling for spelling, name in names.items() if not name}
-            renamed = (
-                OUTSIDE if names.get(tag[2:], OUTSIDE) == OUTSIDE else tag[:2] + names[tag[2:]]
-                for tag in text.tags
-            )
-            texts.append(TaggedText(text.words, tuple(renamed), text.fields))
-        if unknown:
-            raise TrainingError(
-                f"{source.path}: entities {', '.join(sorted(unknown))} are not named; named are "
-                f"{', '.join(self.names)}. Name every entity with --label, as O what is to be none."
-            )
-        return iter(texts)
-
-    def _name(self, source: Source, spelling: str) -> str:
-        return self.names.get(f"{source.name}:{spelling}", self.names.get(spelling, ""))
+        return iter(read_named(source, self.names))
 
     def labels(self, train: Sequence[TaggedText] | None = None) -> Sequence[str]:
         names = dict.fromkeys(name for name in self.names.values() if name != OUTSIDE)

@@ -13,11 +13,11 @@ from typing import Any
 
 import typer
 
+from streamproc.evaluation.squad import best_of, exact_match, f1
 from streamproc.settings import read_settings
 
 from .conformance_answers import our_answers
 from .report import tell
-from .squad import best_of, exact_match, f1
 from .texts import rows
 
 

@@ -33,6 +33,7 @@ def test_help_names_every_command() -> None:
         "submit",
         "run",
         "train",
+        "evaluate",
     ):
         assert f" {command} " in shown.stdout
 

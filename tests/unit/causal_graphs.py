@@ -28,7 +28,7 @@ def causal(
     divisor: float = 1.0,
     seed: int = 1,
 ) -> bytes:
-    """Scores tokens by what was read and where; a product with its cache, as in attention.
+    """Scores tokens by what was read and where; a weighted sum over its cache, as in attention.
 
     rename:          a pattern for names of inputs and outputs, and what to call them instead
     without:         an input that takes no part, or an output to leave out
@@ -52,8 +52,12 @@ def causal(
             for part in ("key", "value")
         ),
         helper.make_node("Cast", ["attention_mask"], ["seen"], to=FLOAT),
-        helper.make_node("Unsqueeze", ["seen", "one_two"], ["weights"]),
-        helper.make_node("MatMul", ["weights", "present.0.key"], ["attended"]),
+        helper.make_node("Unsqueeze", ["seen", "one_three"], ["weights"]),
+        helper.make_node("Mul", ["weights", "present.0.key"], ["weighted"]),
+        helper.make_node("CumSum", ["weighted", "two"], ["so_far"]),
+        helper.make_node("Shape", ["input_ids"], ["tokens"], start=1),
+        helper.make_node("Neg", ["tokens"], ["first_new"]),
+        helper.make_node("Slice", ["so_far", "first_new", "end", "twos"], ["attended"]),
         helper.make_node("Squeeze", ["attended", "one"], ["told"]),
         helper.make_node("Div", ["told", "divisor"], ["felt"]),
         helper.make_node("MatMul", ["felt", "out"], ["scores"]),
@@ -70,7 +74,10 @@ def causal(
         "out": random.normal(size=(SIZE, vocabulary)).astype(np.float32),
         "divisor": np.array([divisor], np.float32),
         "one": np.array([1], np.int64),
-        "one_two": np.array([1, 2], np.int64),
+        "one_three": np.array([1, 3], np.int64),
+        "two": np.array(2, np.int64),
+        "twos": np.array([2], np.int64),
+        "end": np.array([np.iinfo(np.int64).max], np.int64),
         "zero": np.zeros((1, 1), np.int64),
     }
     cache = {f"0.{part}": (rows, 1, PAST, size) for part in ("key", "value")}

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.acceptance.squad import best_of, exact_match, f1
+from streamproc.evaluation.squad import best_of, exact_match, f1
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,7 @@ def test_answers_are_measured_as_squad_does(
 
 def test_the_closest_right_answer_counts() -> None:
     assert best_of(f1, "in 1987", ["1999", "1987"]) == pytest.approx(2 / 3)
+
+
+def test_where_no_answer_is_right_none_is() -> None:
+    assert [best_of(f1, said, []) for said in ("", "a word")] == [1, 0]

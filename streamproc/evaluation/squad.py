@@ -11,9 +11,9 @@ _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
-def normalised(answer: str) -> list[str]:
-    """An answer's words in lower case, without ASCII punctuation and English articles."""
-    return _ARTICLES.sub(" ", answer.lower().translate(_PUNCTUATION)).split()
+def normalised(answer: str) -> str:
+    """An answer in lower case, without ASCII punctuation, English articles and double spaces."""
+    return " ".join(_ARTICLES.sub(" ", answer.lower().translate(_PUNCTUATION)).split())
 
 
 def exact_match(answer: str, right: str) -> float:
@@ -23,7 +23,7 @@ def exact_match(answer: str, right: str) -> float:
 
 def f1(answer: str, right: str) -> float:
     """Harmonic mean of precision and recall over words; 0 or 1 where either has none."""
-    said, meant = normalised(answer), normalised(right)
+    said, meant = normalised(answer).split(), normalised(right).split()
     if not said or not meant:
         return float(said == meant)
     shared = sum((Counter(said) & Counter(meant)).values())
@@ -31,5 +31,5 @@ def f1(answer: str, right: str) -> float:
 
 
 def best_of(measure: Callable[[str, str], float], answer: str, right_ones: Sequence[str]) -> float:
-    """Against the right answer that it is closest to."""
-    return max(measure(answer, right) for right in right_ones)
+    """Against the right answer that it is closest to; without any, no answer is right."""
+    return max(measure(answer, right) for right in right_ones or [""])

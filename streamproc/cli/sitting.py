@@ -1,0 +1,115 @@
+"""An exam put to every contender, one after another, while a bar shows how far they are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from streamproc.bootstrap import ensemble_pipeline
+from streamproc.cli.answering import Response, ask_each, asking
+from streamproc.cli.rows import Row
+from streamproc.clock import SystemClock
+from streamproc.errors import EvaluationError, MemberError, OperatorError, WorkerFault
+from streamproc.evaluation.contenders import Contender
+from streamproc.evaluation.exam import Exam
+from streamproc.evaluation.findings import Marks
+from streamproc.evaluation.next_token import foresee
+from streamproc.evaluation.report import titled
+from streamproc.inference.outputs import Int64Array
+from streamproc.inference.providers import choose_provider
+from streamproc.settings import Settings
+
+
+def answered(
+    settings: Settings,
+    contenders: Sequence[Contender],
+    exam: Exam,
+    params: Mapping[str, Any],
+    outstanding: int,
+) -> list[Marks]:
+    """Each contender's marks, by the answers of a pipeline as `streamproc run` has it.
+
+    params: of every request, beside what the exam and the contender say
+    Raises OperatorError, EvaluationError when a contender answered nothing at all.
+    """
+    with _bar() as bar:
+        return [
+            asyncio.run(_answered(settings, contender, exam, params, outstanding, bar))
+            for contender in contenders
+        ]
+
+
+def foreseen(settings: Settings, contenders: Sequence[Contender], ids: Int64Array) -> list[Marks]:
+    """Each contender's marks for the blocks of tokens `ids`, (blocks, context)."""
+    with _bar() as bar:
+        shown = bar.add_task("blocks read", total=len(ids))
+        provider = choose_provider(settings.device)
+        try:
+            return foresee(
+                contenders,
+                ids,
+                provider,
+                lambda done: bar.update(shown, completed=done),
+                SystemClock().monotonic_s,
+            )
+        except (MemberError, WorkerFault) as fault:
+            raise OperatorError(f"the models can't run: {fault}") from None
+
+
+async def _answered(
+    settings: Settings,
+    contender: Contender,
+    exam: Exam,
+    params: Mapping[str, Any],
+    outstanding: int,
+    bar: Progress,
+) -> Marks:
+    clock = SystemClock()
+    rows = [
+        Row(
+            str(number),
+            {**request, "params": {**params, **request.get("params", {}), **contender.params}},
+        )
+        for number, request in enumerate(exam.requests, 1)
+    ]
+    shown = bar.add_task(titled(contender), total=len(rows))
+    responses: list[Response] = []
+    async with ensemble_pipeline(settings, contender.stored, clock) as pipeline:
+        began_s = clock.monotonic_s()
+        ask = asking(pipeline, settings, clock, "evaluation")
+        try:
+            async with aclosing(ask_each(rows, ask, outstanding)) as answers:
+                async for response in answers:
+                    responses.append(response)
+                    bar.advance(shown)
+        except WorkerFault as fault:
+            raise OperatorError(f"the models can't run: {fault}") from None
+        seconds = clock.monotonic_s() - began_s
+    errors = [response for response in responses if response["status"] == "error"]
+    if len(errors) == len(responses):
+        raise EvaluationError(
+            f"{titled(contender)} answered none of {len(errors)} requests; the first says: "
+            f"{errors[0]['error']['detail']}"
+        )
+    return Marks(
+        contender,
+        exam.statistics(responses),
+        seconds,
+        len(responses),
+        len(errors),
+        sum(response["status"] == "partial" for response in responses),
+        exam.agreement(responses),
+    )
+
+
+@contextmanager
+def _bar() -> Iterator[Progress]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
+        yield bar

@@ -1,0 +1,1 @@
+"""Measuring ensembles on labelled data: beside their members, and beside each other."""

@@ -1,0 +1,146 @@
+"""Text generation: how well the next token is foreseen, given the right ones before it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from streamproc.chunking.tokens import TextTokenizer
+from streamproc.corpus.passages import Passage
+from streamproc.ensembling.steps import STEP_STRATEGIES, StepStrategy, combine_step
+from streamproc.errors import EvaluationError
+from streamproc.evaluation.contenders import Contender
+from streamproc.evaluation.findings import Marks
+from streamproc.evaluation.measures import FloatArray, Measure, perplexity, ratio
+from streamproc.inference.causal import CausalModel
+from streamproc.inference.outputs import Int64Array
+from streamproc.inference.providers import Provider
+from streamproc.inference.session import new_call
+from streamproc.repository.repository import StoredEnsemble
+
+MEASURES: Sequence[Measure] = (
+    Measure("perplexity", perplexity, higher_is_better=False, per_cent=False),
+    Measure("next-token accuracy", ratio),
+)
+# Tokens that are read, and of these that are combined, at a time.
+_READ_TOKENS = 2048
+_COMBINED_TOKENS = 256
+
+Told = Callable[[int], None]
+"""Called with how many blocks are done."""
+
+
+def blocks(passages: Sequence[Passage], stored: StoredEnsemble) -> Int64Array:
+    """(blocks, context) the passages one after another, an end of text before each, as members were
+    trained on them; what is left over at the end and fills no block is left out.
+
+    Raises EvaluationError when nothing fills one.
+    """
+    decoding = stored.manifest.decoding
+    if decoding is None:
+        raise EvaluationError(f"ensemble {stored.manifest.name} has no section [decoding].")
+    tokenizer = TextTokenizer(stored.tokenizer())
+    end = np.array(decoding.end_tokens[:1], np.int64)
+    parts = [
+        ids
+        for passage in passages
+        for ids in (end, *(tokens.ids for tokens in tokenizer.stream(passage.text)))
+    ]
+    joined = np.concatenate(parts) if parts else np.empty(0, np.int64)
+    context = decoding.max_tokens
+    count = len(joined) // context
+    if not count:
+        raise EvaluationError(f"{len(joined)} tokens do not fill a context of {context}.")
+    return joined[: count * context].reshape(count, context)
+
+
+def foresee(
+    contenders: Sequence[Contender],
+    ids: Int64Array,
+    provider: Provider,
+    told: Told,
+    now_s: Callable[[], float] = time.perf_counter,
+) -> list[Marks]:
+    """The marks of each contender; a block of `ids`, (blocks, context), counts as a record.
+
+    What a member says of a block is worked out once, whoever it is combined with; a contender's
+    time is that of its members, one after another, and of combining them.
+    Raises EvaluationError when contenders do not share a tokenizer.
+    """
+    _require_one_tokenizer(contenders)
+    models = {
+        member.sha256: CausalModel(member.name, contender.stored.model(member), provider)
+        for contender in contenders
+        for member in contender.stored.manifest.members
+    }
+    found: list[list[tuple[FloatArray, FloatArray]]] = [[] for _ in contenders]
+    seconds = [0.0] * len(contenders)
+    at_once = max(1, _READ_TOKENS // ids.shape[1])
+    for first in range(0, len(ids), at_once):
+        rows = ids[first : first + at_once]
+        logits, took = {}, {}
+        for digest, model in models.items():
+            began_s = now_s()
+            logits[digest] = model.read(rows, new_call())
+            took[digest] = now_s() - began_s
+        for place, contender in enumerate(contenders):
+            members = contender.stored.manifest.members
+            own = [logits[member.sha256] for member in members]
+            weights = np.array([member.weight for member in members])
+            began_s = now_s()
+            found[place].append(_judged(rows, own, weights, _step_strategy(contender)))
+            seconds[place] += now_s() - began_s + sum(took[member.sha256] for member in members)
+        told(first + len(rows))
+    return [
+        Marks(
+            contender,
+            [np.concatenate(parts) for parts in zip(*own, strict=True)],
+            spent_s,
+            len(ids),
+        )
+        for contender, own, spent_s in zip(contenders, found, seconds, strict=True)
+    ]
+
+
+def _judged(
+    rows: Int64Array, logits: Sequence[FloatArray], weights: FloatArray, strategy: StepStrategy
+) -> tuple[FloatArray, FloatArray]:
+    """For each block its loss, and its hits, each beside the number of its tokens but the first.
+
+    logits: of each member, (rows, tokens, vocabulary)
+    """
+    asked = rows.shape[1] - 1
+    losses, hits = np.zeros(len(rows)), np.zeros(len(rows))
+    for number, row in enumerate(rows):
+        for part in _parts(asked):
+            targets = row[1:][part]
+            said = np.stack([own[number, :-1][part] for own in logits]).astype(np.float64)
+            combined = combine_step(strategy, said, weights).log_probabilities
+            losses[number] -= combined[np.arange(len(targets)), targets].sum()
+            hits[number] += (combined.argmax(axis=-1) == targets).sum()
+    count = np.full(len(rows), float(asked))
+    return np.stack((losses, count), axis=1), np.stack((hits, count), axis=1)
+
+
+def _parts(tokens: int) -> Iterator[slice]:
+    for first in range(0, tokens, _COMBINED_TOKENS):
+        yield slice(first, min(tokens, first + _COMBINED_TOKENS))
+
+
+def _step_strategy(contender: Contender) -> StepStrategy:
+    for strategy in STEP_STRATEGIES:
+        if strategy == contender.strategy:
+            return strategy
+    raise EvaluationError(f"{contender.name}: {contender.strategy} can't combine next tokens.")
+
+
+def _require_one_tokenizer(contenders: Sequence[Contender]) -> None:
+    manifests = [one.stored.manifest for one in contenders]
+    if len({manifest.tokenizer.sha256 for manifest in manifests}) > 1:
+        names = dict.fromkeys(manifest.name for manifest in manifests)
+        raise EvaluationError(
+            f"{' and '.join(names)} cut texts into other tokens, so that what they "
+            "foresee per token can't be compared; train them with one tokenizer."
+        )

@@ -1,0 +1,143 @@
+"""`streamproc evaluate` over ensembles of small graphs, as a user types it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.onnx_models import classifier, write_ensemble
+
+from .command import streamproc
+from .small_ensembles import write_small_ensembles
+
+ROWS: dict[str, list[dict[str, Any]]] = {
+    "entities": [
+        {"tokens": ["a", "good", "film"], "tags": ["O", "B-person", "I-person"]},
+        {"tokens": ["the", "bad"], "tags": ["O", "B-thing"]},
+    ],
+    "question-answering": [
+        {
+            "question": "good?",
+            "context": "a bad film",
+            "answers": {"text": ["bad"], "answer_start": [2]},
+        },
+        {
+            "question": "bad?",
+            "context": "the film",
+            "answers": {"text": [], "answer_start": []},
+        },
+    ],
+    "translation-en-de": [
+        {"src": "good film", "tgt": "guter Film"},
+        {"src": "good film", "tgt": "ein guter Film"},
+        {"src": "the bad", "tgt": "das Schlechte"},
+    ],
+    "generation": [{"text": "good film " * 60}],
+}
+MEASURES = {
+    "entities": ["entity F1", "precision", "recall"],
+    "question-answering": ["F1", "exact match", "refused", "kept"],
+    "translation-en-de": ["BLEU", "chrF"],
+    "generation": ["perplexity", "next-token accuracy"],
+}
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("models")
+    write_small_ensembles(root)
+    for name, seeds in (("feelings", (0, 1, 2)), ("whole", (3,))):
+        write_ensemble(root / name, [classifier(seed=seed) for seed in seeds])
+    return root
+
+
+def written(folder: Path, rows: list[dict[str, Any]]) -> Path:
+    file = folder / "test.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return file
+
+
+def reviews(folder: Path) -> Path:
+    texts = ["good", "bad", "the film", "a good film", "bad film", "the the", "film", "a"]
+    rows = [{"text": text, "label": number % 2} for number, text in enumerate(texts)]
+    return written(folder, rows)
+
+
+NAMES = ("--label", "0=negative", "--label", "1=positive")
+
+
+def test_classifiers_are_measured_shown_and_written(models: Path, tmp_path: Path) -> None:
+    file, section = tmp_path / "figures.json", tmp_path / "section.md"
+    done = streamproc(
+        *("evaluate", "feelings", reviews(tmp_path), *NAMES, "--models-dir", models),
+        *("--against", "whole", "--limit", "6", "--json", file, "--markdown", section),
+    )
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(file.read_text("utf-8"))
+    assert figures["records"] == 6
+    assert len(figures["made"]["digests"]) == 1
+    assert [one["role"] for one in figures["contenders"]] == [
+        "ensemble",
+        *["member"] * 3,
+        *["way"] * 2,
+        "other",
+    ]
+    for contender in figures["contenders"]:
+        assert contender["errors"] == 0
+        for measure in ("accuracy", "macro-F1", "calibration error"):
+            estimate = contender["measures"][measure]
+            assert 0 <= estimate["low"] <= estimate["value"] <= estimate["high"] <= 1
+    assert [one["beside"] for one in figures["differences"]] == [
+        "best member",
+        "mean member",
+        "whole",
+    ]
+    assert sum(group["records"] for group in figures["agreement"]) == 6
+    text = section.read_text("utf-8")
+    assert "| **feelings, mean of 3** |" in text
+    assert "spread evenly over the 8" in text
+    assert str(tmp_path) not in text
+    assert "feelings, mean of 3" in done.stdout
+    assert "ensemble less" in done.stdout
+
+
+@pytest.mark.parametrize("ensemble", ROWS)
+def test_every_task_has_its_measures(models: Path, tmp_path: Path, ensemble: str) -> None:
+    data, file = written(tmp_path, ROWS[ensemble]), tmp_path / "figures.json"
+    names = ["--label", "person=PER", "--label", "thing=O"] if ensemble == "entities" else []
+    done = streamproc(
+        *("evaluate", ensemble, data, "--models-dir", models, "--json", file, "--draws", "50"),
+        *names,
+    )
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(file.read_text("utf-8"))
+    assert list(figures["contenders"][0]["measures"]) == MEASURES[ensemble]
+    roles = [one["role"] for one in figures["contenders"]]
+    assert roles[:3] == ["ensemble", "member", "member"]
+    assert set(roles[3:]) == {"way"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nonesuch"], "no ensemble 'nonesuch'"),
+        (["feelings", "--params", "{"], "--params '{' is not JSON"),
+        (["feelings", "--params", "[]"], "is not a JSON object"),
+        (["feelings", "--params", '{"colour": 1}'], "colour"),
+        (["feelings", "--against", "entities"], "entities is for token-classification"),
+        (["feelings", "--label", "0=good"], "is no label of the ensemble"),
+        (["feelings", "--label", "0"], "SPELLING=NAME"),
+    ],
+)
+def test_what_can_not_be_measured_is_said_in_a_line(
+    models: Path, tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    names: list[str] = [] if "--label" in arguments else [*NAMES]
+    data = reviews(tmp_path)
+    done = streamproc("evaluate", *arguments, data, *names, "--models-dir", models)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from streamproc.corpus.passages import Passage
+from streamproc.errors import EvaluationError
+from streamproc.evaluation.contenders import contenders
+from streamproc.evaluation.next_token import MEASURES, blocks, foresee
+from streamproc.inference.causal import CausalModel
+from streamproc.inference.providers import CPU, Provider
+from streamproc.inference.session import new_call
+from streamproc.repository.repository import Repository, StoredEnsemble
+from streamproc.tasks.catalogue import task_named
+from streamproc.testing import tokenizer_json
+from streamproc.testing_decoding import build_byte_tokenizer, byte_tokenizer_json
+from tests.unit.causal_graphs import causal
+from tests.unit.onnx_models import write_ensemble
+
+TASK = task_named("text-generation")
+LETTERS = build_byte_tokenizer().vocabulary_size
+END = LETTERS - 1
+CONTEXT = 12
+
+
+def stored(root: Path, name: str = "writers", tokenizer: bytes | None = None) -> StoredEnsemble:
+    write_ensemble(
+        root / name,
+        [causal(LETTERS, seed=seed, divisor=4) for seed in (1, 3)],
+        labels=(),
+        task="text-generation",
+        tokenizer=tokenizer or byte_tokenizer_json(),
+        window=(CONTEXT, 0),
+        sections=f"[decoding]\nend_tokens = [{END}]\nmax_tokens = {CONTEXT}\nmax_new_tokens = 4",
+    )
+    return Repository(root).open(name)
+
+
+def test_reading_a_text_at_once_tells_what_stepping_through_it_does() -> None:
+    model = CausalModel("m", causal(LETTERS), Provider(CPU))
+    ids = np.random.default_rng(2).integers(LETTERS, size=(3, 7))
+    read = model.read(ids, new_call())
+    for row, own in zip(ids, read, strict=True):
+        logits, rows = model.start(row[:1], new_call())
+        stepped = [logits]
+        for token in row[1:]:
+            scores, rows = model.step(rows, np.array([token]), new_call())
+            stepped.append(scores[0])
+        np.testing.assert_allclose(own, stepped, rtol=1e-5, atol=1e-5)
+
+
+def test_passages_follow_each_other_an_end_of_text_before_each(tmp_path: Path) -> None:
+    ensemble = stored(tmp_path)
+    tokenizer = build_byte_tokenizer()
+    one, two = "abcdefgh", "ijklmnopqrstuvwxyz"
+    ids = blocks([Passage(one, {}), Passage(two, {})], ensemble)
+    joined = [END, *tokenizer.encode(one).ids, END, *tokenizer.encode(two).ids]
+    assert ids.shape == (len(joined) // CONTEXT, CONTEXT)
+    assert ids.ravel().tolist() == joined[: ids.size]
+
+
+def test_texts_that_fill_no_block_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(EvaluationError, match="do not fill a context of 12"):
+        blocks([Passage("ab", {})], stored(tmp_path))
+
+
+def test_perplexity_and_hits_are_those_of_the_members_mean_probabilities(tmp_path: Path) -> None:
+    ensemble = stored(tmp_path)
+    ids = np.random.default_rng(7).integers(LETTERS, size=(5, CONTEXT))
+    told: list[int] = []
+    ticks = count()
+    competing = contenders(ensemble, TASK)
+    marks = foresee(competing, ids, Provider(CPU), told.append, lambda: float(next(ticks)))
+
+    probabilities = []
+    for member in ensemble.manifest.members:
+        model = CausalModel(member.name, ensemble.model(member), Provider(CPU))
+        logits = model.read(ids, new_call())[:, :-1].astype(np.float64)
+        exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        probabilities.append(exponentials / exponentials.sum(axis=-1, keepdims=True))
+    opinions = [np.mean(probabilities, axis=0), *probabilities]
+    for opinion, own in zip(opinions, marks, strict=False):
+        right = np.take_along_axis(opinion, ids[:, 1:, None], axis=-1)
+        hits = opinion.argmax(axis=-1) == ids[:, 1:]
+        found = [m.value(s) for m, s in zip(MEASURES, own.statistics, strict=True)]
+        assert found == pytest.approx([np.exp(-np.log(right).mean()), hits.mean()])
+    assert told == [5]
+    # A tick each for reading and for combining: both members' for the ensemble, one for a member.
+    assert [own.seconds for own in marks] == [3, 2, 2, 3]
+    assert [own.contender.name for own in marks] == ["writers", "m0", "m1", "logit_mean"]
+
+
+def test_ensembles_that_cut_texts_otherwise_are_not_compared(tmp_path: Path) -> None:
+    other = stored(tmp_path, "others", tokenizer_json())
+    competing = contenders(stored(tmp_path), TASK, [other])
+    ids = np.zeros((1, CONTEXT), np.int64)
+    with pytest.raises(EvaluationError, match="writers and others cut texts into other tokens"):
+        foresee(competing, ids, Provider(CPU), lambda _: None)
