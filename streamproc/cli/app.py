@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from streamproc import __version__
-from streamproc.cli import dlq, models, topics
+from streamproc.cli import corpus, dlq, models, topics
 from streamproc.cli.broker import broker
 from streamproc.cli.demo import demo
 from streamproc.cli.evaluate import evaluate
@@ -47,6 +47,7 @@ for command in (demo, broker, worker, submit, run, train, evaluate):
 app.add_typer(topics.app, name="topics")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(models.app, name="models")
+app.add_typer(corpus.app, name="corpus")
 
 
 def main() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,28 +11,39 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from streamproc.corpus.partitioning import partitioning_from
-from streamproc.corpus.rows import source_from
-from streamproc.errors import OperatorError
+from streamproc.corpus.description import read_partitions
+from streamproc.corpus.partitioning import Partitioning, partitioning_from
+from streamproc.corpus.rows import Source, source_from
+from streamproc.errors import OperatorError, SettingsError
 
 if TYPE_CHECKING:
     from streamproc.training.ensemble import Progress as Told
 
 
 def train(
-    corpus: Annotated[
-        list[str],
-        typer.Option(
-            help="what to learn from, [NAME=]FILE: .jsonl, .csv, or .gz of it; once per file"
-        ),
-    ],
-    valid: Annotated[
-        list[str], typer.Option(help="what decides when a member has converged; as --corpus")
-    ],
     ensemble: Annotated[str, typer.Option(help="the ensemble's name")],
+    partitions: Annotated[
+        Path | None,
+        typer.Option(
+            help="what to learn from: a folder that `corpus partition` wrote, a member of each"
+        ),
+    ] = None,
+    corpus: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="or files, [NAME=]FILE: .jsonl, .csv, .gz of either, or .parquet; once per file"
+        ),
+    ] = None,
+    valid: Annotated[
+        list[str] | None,
+        typer.Option(help="what decides when a member has converged; as --corpus"),
+    ] = None,
     label: Annotated[
         list[str] | None,
-        typer.Option(help="SPELLING=NAME, in order, e.g. 0=negative; entities: person=PER, misc=O"),
+        typer.Option(
+            help="SPELLING=NAME, in order, e.g. 0=negative; entities: person=PER, misc=O; default: "
+            "all that --partitions has"
+        ),
     ] = None,
     task: Annotated[
         str,
@@ -40,8 +53,12 @@ def train(
         ),
     ] = "text-classification",
     partition_by: Annotated[
-        str, typer.Option(help="a field's name, corpus (the NAME of its file), or hash:N")
-    ] = "hash:3",
+        str | None,
+        typer.Option(
+            help="of --corpus: a field's name, corpus (the NAME of its file), or hash:N, by "
+            "default hash:3"
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(help="model repository to write to")] = Path("models"),
     work: Annotated[Path, typer.Option(help="where fp32 members are left")] = Path("work"),
     base: Annotated[
@@ -93,8 +110,9 @@ def train(
             f"Training needs {missing.name}, which is not installed: install streamproc[train]."
         ) from missing
 
+    material = _material(partitions, corpus or [], valid or [], partition_by)
     choice = Choice(
-        labels=tuple(label or ()),
+        labels=tuple(label or material.labels),
         base=base,
         text_field=text_field,
         label_field=label_field,
@@ -110,9 +128,9 @@ def train(
     )
     plan = Plan(
         course=course_of(task, choice),
-        corpus=[source_from(written) for written in corpus],
-        valid=[source_from(written) for written in valid],
-        partitioning=partitioning_from(partition_by),
+        corpus=material.train,
+        valid=material.valid,
+        partitioning=material.by,
         ensemble=ensemble,
         out=out,
         work=work / ensemble,
@@ -134,6 +152,36 @@ def train(
         for told in train_ensemble(plan):
             part = getattr(told, "part", part)
             _show(told, part, bar, shown)
+
+
+@dataclass(frozen=True, slots=True)
+class _Material:
+    """What there is to learn from. labels: as --label has them, if they are known."""
+
+    train: Sequence[Source]
+    valid: Sequence[Source]
+    by: Partitioning
+    labels: Sequence[str] = ()
+
+
+def _material(
+    partitions: Path | None, corpus: Sequence[str], valid: Sequence[str], by: str | None
+) -> _Material:
+    if partitions:
+        if corpus or valid or by:
+            raise SettingsError(
+                "--partitions brings its own --corpus, --valid and --partition-by: leave these out."
+            )
+        cut = read_partitions(partitions)
+        named = [f"{label}={label}" for label in cut.labels]
+        return _Material(cut.sources("train"), cut.sources("valid"), cut.by, named)
+    if not corpus or not valid:
+        raise SettingsError("Name --partitions FOLDER, or --corpus FILE and --valid FILE.")
+    return _Material(
+        [source_from(written) for written in corpus],
+        [source_from(written) for written in valid],
+        partitioning_from(by or "hash:3"),
+    )
 
 
 def _show(told: Told, part: str, bar: Progress, shown: TaskID) -> None:

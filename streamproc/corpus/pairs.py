@@ -25,5 +25,5 @@ class Pair:
 def read_pairs(source: Source) -> Iterator[Pair]:
     """The pairs of a file with fields `src` and `tgt`; raises TrainingError with file and line."""
     for row in read_rows(source.path):
-        fields = {"corpus": source.name, **row.others("src", "tgt")}
+        fields = {**row.others("src", "tgt"), "corpus": source.name}
         yield Pair(row.text("src"), row.text("tgt"), fields)

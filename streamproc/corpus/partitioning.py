@@ -71,34 +71,57 @@ class ByField:
 
 @dataclass(frozen=True, slots=True)
 class ByHash:
-    """A number of parts of about equal size; equal texts always share a part."""
+    """A number of parts of about equal size; equal texts always share a part.
+
+    seed: another one gives other parts
+    """
 
     parts: int
     by_content: bool = False
+    seed: int = 0
 
     @property
     def description(self) -> str:
-        return f"by SHA-256 of the text, {self.parts} parts"
+        seeded = f" and seed {self.seed}" if self.seed else ""
+        return f"by SHA-256 of the text{seeded}, {self.parts} parts"
 
     def part_of(self, record: Item) -> str:
-        digest = hashlib.sha256(record.text.encode("utf-8", "surrogatepass")).digest()
+        # Seed 0 adds nothing: parts are what they were before there were seeds.
+        salt = f"{self.seed}\0".encode() if self.seed else b""
+        digest = hashlib.sha256(salt + record.text.encode("utf-8", "surrogatepass")).digest()
         number = int.from_bytes(digest[:8], "big") % self.parts
         return f"part-{number + 1}-of-{self.parts}"
 
 
-def partitioning_from(written: str) -> Partitioning:
+def partitioning_from(written: str, seed: int = 0) -> Partitioning:
     """The partitioning that a user wrote: `FIELD`, or `hash:N`.
 
-    Raises TrainingError when N is not a positive number.
+    Raises TrainingError when N is not a positive number, or clusters are asked for.
     """
     kind, colon, count = written.partition(":")
     if not colon:
         return ByField(written)
-    if kind != "hash" or not count.isdecimal() or int(count) < 1:
+    if kind == "cluster":
         raise TrainingError(
-            f"--partition-by {written!r}: expected a field's name, or hash:N with N at least 1."
+            f"{written!r}: cut the corpus with `streamproc corpus partition --by {written}`, then "
+            "train with --partitions FOLDER."
         )
-    return ByHash(int(count))
+    if kind != "hash":
+        raise TrainingError(f"{written!r}: expected a field's name, hash:N, or cluster:N.")
+    return ByHash(_count(written, count), seed=seed)
+
+
+def clusters_from(written: str) -> int | None:
+    """N of `cluster:N`, None of anything else; raises TrainingError when N is not positive."""
+    kind, colon, count = written.partition(":")
+    return _count(written, count) if colon and kind == "cluster" else None
+
+
+def _count(written: str, count: str) -> int:
+    if not count.isdecimal() or int(count) < 1:
+        kind = written.partition(":")[0]
+        raise TrainingError(f"{written!r}: expected {kind}:N with N at least 1.")
+    return int(count)
 
 
 def partition(records: Iterable[ItemT], by: Partitioning) -> Mapping[str, tuple[ItemT, ...]]:

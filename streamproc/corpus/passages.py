@@ -19,4 +19,4 @@ class Passage:
 def read_passages(source: Source, text_field: str = "text") -> Iterator[Passage]:
     """The texts of a file; raises TrainingError with file and line when one can't be read."""
     for row in read_rows(source.path):
-        yield Passage(row.text(text_field), {"corpus": source.name, **row.others(text_field)})
+        yield Passage(row.text(text_field), {**row.others(text_field), "corpus": source.name})

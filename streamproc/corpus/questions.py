@@ -35,7 +35,7 @@ def read_questions(source: Source) -> Iterator[Question]:
     """
     for row in read_rows(source.path):
         context = row.text("context")
-        fields = {"corpus": source.name, **row.others("question", "context")}
+        fields = {**row.others("question", "context"), "corpus": source.name}
         yield Question(row.text("question"), context, _answers(row, context), fields)
 
 

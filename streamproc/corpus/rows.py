@@ -1,4 +1,4 @@
-"""Rows of a corpus file, JSON Lines or CSV, plain or gzipped, one at a time."""
+"""Rows of a corpus file, JSON Lines, CSV (plain or gzipped) or Parquet, one at a time."""
 
 from __future__ import annotations
 
@@ -11,20 +11,38 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NoReturn
 
+from streamproc.corpus.parquet import read_parquet
 from streamproc.errors import TrainingError
+
+# A text as long as a request may carry; the csv module's own limit is 128 KiB.
+_MAX_FIELD_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row, and where it stands, for what is said when it can't be used."""
+    """One row, and where it stands, for what is said when it can't be used.
+
+    line:    from 1; of a Parquet file, which has no lines, the row's number
+    written: the line itself, where it is one of JSON
+    """
 
     path: Path
     line: int
     values: Mapping[str, object]
+    written: str = ""
 
     def fail(self, why: str) -> NoReturn:
         """Raise TrainingError with file and line."""
         raise TrainingError(f"{self.path}, line {self.line}: {why}")
+
+    def json(self) -> str:
+        """The row as a line of JSON: its own, unchanged; raises TrainingError."""
+        if self.written:
+            return self.written
+        try:
+            return json.dumps(self.values, ensure_ascii=False, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            self.fail(f"JSON has no form for a value of it: {error}.")
 
     def get(self, name: str) -> object:
         """A field's value; raises TrainingError when it is not there."""
@@ -80,19 +98,26 @@ def described(sources: Sequence[Source]) -> str:
 def read_rows(path: Path) -> Iterator[Row]:
     """The rows of a corpus file, in the file's order, read as they are asked for.
 
-    path: `.jsonl` or `.csv` (with a header line), either one also as `.gz`; UTF-8
+    path: `.jsonl` or `.csv` (with a header line), either one also as `.gz`, UTF-8; or `.parquet`
     Raises TrainingError with file and line when a row can't be read.
     """
     kind = path.name.removesuffix(".gz").rpartition(".")[2].lower()
+    if path.suffix.lower() == ".parquet":
+        for number, values in enumerate(read_parquet(path), start=1):
+            yield Row(path, number, values)
+        return
     if kind not in {"jsonl", "csv"}:
         raise TrainingError(
-            f"{path}: a corpus is a .jsonl or .csv file, plain or .gz; rename or convert this one."
+            f"{path}: a corpus is a .jsonl or .csv file, plain or .gz, or a .parquet file; rename "
+            "or convert this one."
         )
     try:
         with _opened(path) as lines:
             yield from _json_rows(path, lines) if kind == "jsonl" else _csv_rows(path, lines)
     except FileNotFoundError:
         raise TrainingError(f"{path}: there is no such corpus file.") from None
+    except csv.Error as error:
+        raise TrainingError(f"{path}: not readable as CSV: {error}.") from error
     except (UnicodeDecodeError, EOFError, gzip.BadGzipFile) as error:
         raise TrainingError(f"{path}: not readable as UTF-8 text: {error}.") from error
 
@@ -114,10 +139,11 @@ def _json_rows(path: Path, lines: IO[str]) -> Iterator[Row]:
             raise TrainingError(f"{path}, line {number}: not JSON: {error}.") from error
         if not isinstance(values, dict):
             raise TrainingError(f"{path}, line {number}: expected a JSON object.")
-        yield Row(path, number, values)
+        yield Row(path, number, values, line.strip())
 
 
 def _csv_rows(path: Path, lines: IO[str]) -> Iterator[Row]:
+    csv.field_size_limit(_MAX_FIELD_BYTES)
     reader = csv.DictReader(lines)
     for values in reader:
         if None in values or None in values.values():

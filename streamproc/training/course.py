@@ -15,7 +15,7 @@ from torch import nn
 
 from streamproc.corpus.partitioning import Item
 from streamproc.corpus.rows import Source
-from streamproc.training.manifests import TomlValue
+from streamproc.toml import TomlValue
 from streamproc.training.prefix import Prefix
 from streamproc.training.scoring import WindowSize
 

@@ -12,11 +12,12 @@ import torch
 
 from streamproc.corpus.partitioning import Partitioning, partition
 from streamproc.corpus.rows import Source, described
+from streamproc.digests import sha256
 from streamproc.errors import TrainingError
 from streamproc.repository.repository import PREFIXES
 from streamproc.training.course import Course, Shipped
 from streamproc.training.fitting import Epoch, Schedule, Step, Weights, branch, fit
-from streamproc.training.manifests import EnsembleEntry, MemberEntry, sha256, write_manifest
+from streamproc.training.manifests import EnsembleEntry, MemberEntry, write_manifest
 
 
 @dataclass(frozen=True, slots=True)

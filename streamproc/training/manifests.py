@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from streamproc.digests import sha256
+from streamproc.toml import TomlValue, section
 from streamproc.training.scoring import WindowSize
-
-TomlValue = str | int | float | Sequence[str] | Sequence[int] | Mapping[str, str | int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +98,10 @@ def write_manifest(
         sections.append(("[members.provenance]", member.provenance))
         sections.append(("[members.metrics]", {k: round(v, 4) for k, v in member.metrics.items()}))
     path = folder / "manifest.toml"
-    path.write_text("\n".join(map(_section, sections)), encoding="utf-8")
+    path.write_text(
+        "\n".join(section(title, values) for title, values in sections), encoding="utf-8"
+    )
     return path
-
-
-def sha256(path: Path) -> str:
-    """A file's SHA-256, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _file(folder: Path, file: Path) -> dict[str, str]:
@@ -116,21 +110,3 @@ def _file(folder: Path, file: Path) -> dict[str, str]:
 
 def _sized_file(folder: Path, file: Path) -> dict[str, str | int]:
     return {**_file(folder, file), "size_bytes": file.stat().st_size}
-
-
-def _section(section: tuple[str, Mapping[str, TomlValue]]) -> str:
-    title, values = section
-    lines = [title] if title else []
-    lines += [f"{key} = {_written(value)}" for key, value in values.items()]
-    return "\n".join(lines) + "\n"
-
-
-def _written(value: TomlValue) -> str:
-    if isinstance(value, str):
-        # A JSON string is a TOML string, but for DEL, which TOML wants escaped.
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    if isinstance(value, int | float):
-        return repr(value)
-    if isinstance(value, Mapping):
-        return f"{{ {', '.join(f'{key} = {_written(own)}' for key, own in value.items())} }}"
-    return f"[{', '.join(map(_written, value))}]"

@@ -17,12 +17,12 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from streamproc.corpus.passages import Passage, read_passages
 from streamproc.corpus.rows import Source
 from streamproc.errors import TrainingError
+from streamproc.toml import TomlValue
 from streamproc.training.byte_level import byte_level_bpe
 from streamproc.training.course import Classroom, Course, Judgement, Lesson, Shipped
 from streamproc.training.decoder import OnnxDecoder, check_decoder
 from streamproc.training.eight_bits import store_in_eight_bits
 from streamproc.training.exporting import export_decoder
-from streamproc.training.manifests import TomlValue
 from streamproc.training.next_token import judge_next_tokens
 from streamproc.training.scoring import WindowSize
 

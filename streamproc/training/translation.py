@@ -18,12 +18,12 @@ from transformers import MarianConfig, MarianMTModel
 from streamproc.corpus.pairs import Pair, read_pairs
 from streamproc.corpus.rows import Source
 from streamproc.errors import TrainingError
+from streamproc.toml import TomlValue
 from streamproc.training.byte_level import byte_level_bpe
 from streamproc.training.course import Classroom, Course, Judgement, Lesson, Shipped
 from streamproc.training.eight_bits import store_in_eight_bits
 from streamproc.training.encoder_decoder import OnnxEncoderDecoder, check_encoder_decoder
 from streamproc.training.exporting import export_encoder_decoder
-from streamproc.training.manifests import TomlValue
 from streamproc.training.next_token import judge_next_tokens
 from streamproc.training.pair_batches import PairBatch, pad_pairs
 from streamproc.training.scoring import WindowSize

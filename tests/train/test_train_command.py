@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,10 @@ import typer
 from typer.testing import CliRunner
 
 from streamproc.cli.train import train
-from streamproc.errors import OperatorError, TrainingError
+from streamproc.corpus.partitioner import CorpusPartitioned, partition_corpus
+from streamproc.corpus.plan import Plan
+from streamproc.corpus.rows import Source
+from streamproc.errors import OperatorError, SettingsError, TrainingError
 
 pytestmark = pytest.mark.train
 
@@ -38,7 +42,7 @@ def test_the_missing_extra_is_named_before_anything_is_read(
     monkeypatch.setitem(sys.modules, "torch", None)
 
     with pytest.raises(OperatorError, match=r"torch.*install streamproc\[train\]"):
-        train(["gone.jsonl"], ["gone.jsonl"], "tiny", ["0=a", "1=b"])
+        train("tiny", corpus=["gone.jsonl"], valid=["gone.jsonl"], label=["0=a", "1=b"])
 
 
 @pytest.mark.parametrize(
@@ -77,3 +81,38 @@ def test_a_corpus_becomes_an_ensemble_on_disk(corpus: Path, base: Path, tmp_path
     assert (tmp_path / "models" / "tiny" / "manifest.toml").is_file()
     assert (tmp_path / "models" / "tiny" / "part-1-of-1" / "1" / "model.onnx").is_file()
     assert (tmp_path / "work" / "tiny" / "part-1-of-1" / "model.safetensors").is_file()
+
+
+def test_partitions_cut_before_become_a_member_each_with_the_labels_they_have(
+    corpus: Path, base: Path, tmp_path: Path
+) -> None:
+    sources = {split: [Source("tiny", corpus / f"{split}.jsonl")] for split in ("train", "valid")}
+    cut = Plan(sources, "shop", tmp_path / "cut", duplicates="drop")
+    *_, done = partition_corpus(cut)
+    shape = ["--layers=0", "--ffn-width=32", "--vocabulary=300", "--epochs=1", "--threads=1"]
+    places = [f"--base={base}", f"--out={tmp_path / 'models'}", f"--work={tmp_path / 'work'}"]
+
+    result = CliRunner().invoke(
+        app, ["--ensemble=tiny", f"--partitions={cut.out}", *places, *shape]
+    )
+
+    assert result.exception is None
+    assert isinstance(done, CorpusPartitioned)
+    rows = {name: portrait.rows["train"] for name, portrait in done.portraits.items()}
+    assert f"a (1 of 2): {rows['a']} records" in result.output
+    assert f"b (2 of 2): {rows['b']} records" in result.output
+    manifest = tomllib.loads((tmp_path / "models/tiny/manifest.toml").read_text(encoding="utf-8"))
+    assert manifest["labels"] == ["0", "1"]
+    assert [member["name"] for member in manifest["members"]] == ["a", "b"]
+    assert "by field 'shop'" in manifest["members"][0]["provenance"]["corpus"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [[], ["--corpus=c"], ["--partitions=p", "--valid=v"], ["--partitions=p", "--partition-by=x"]],
+)
+def test_what_to_learn_from_is_named_in_one_way(given: list[str]) -> None:
+    result = CliRunner().invoke(app, ["--ensemble=tiny", *given])
+
+    assert isinstance(result.exception, SettingsError)
+    assert "--partitions" in str(result.exception)

@@ -42,6 +42,15 @@ def test_csv_keeps_line_ends_inside_quotes(tmp_path: Path) -> None:
     assert record == Record("one,\r\ntwo", "5", {"shop": "a"})
 
 
+def test_csv_takes_texts_as_long_as_a_request_does(tmp_path: Path) -> None:
+    path = tmp_path / "c.csv"
+    path.write_text(f"text,label\n{'long ' * 100_000},1\n", encoding="utf-8")
+
+    (record,) = read_records(path)
+
+    assert len(record.text) == 500_000
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
@@ -53,7 +62,7 @@ def test_csv_keeps_line_ends_inside_quotes(tmp_path: Path) -> None:
         ("c.jsonl.gz", b"not gzip", "UTF-8"),
         ("c.csv", b"text,label\na,1,2\n", "line 2"),
         ("c.csv", b"text,label\na\n", "line 2"),
-        ("c.parquet", b"", ".jsonl"),
+        ("c.txt", b"", ".jsonl"),
     ],
 )
 def test_an_unreadable_corpus_says_where_it_is_wrong(

@@ -1,0 +1,42 @@
+"""What a partition looks like: how large it is, which labels it has, a few of its texts."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+from streamproc.corpus.items import RowItem
+from streamproc.corpus.sample import Smallest
+
+_TEXTS = 5
+# Beyond this it is no label that is counted.
+_MAX_LABELS = 10_000
+
+
+@dataclass(slots=True)
+class Portrait:
+    """A partition, as its rows pass by.
+
+    rows:   by split
+    labels: by split, how often each occurs
+    texts:  of "train", those nearest to the cluster's centre, or a random sample
+    """
+
+    rows: Counter[str] = field(default_factory=Counter)
+    labels: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    texts: Smallest = field(default_factory=lambda: Smallest(_TEXTS))
+
+    def note(self, split: str, item: RowItem, key: float) -> None:
+        """Take a row in. key: how far it is from the centre, or its lot; the smallest are shown.
+
+        Raises TrainingError when there is no end of labels.
+        """
+        self.rows[split] += 1
+        counts = self.labels[split]
+        counts.update(item.labels)
+        if len(counts) > _MAX_LABELS:
+            item.row.fail(
+                f"more than {_MAX_LABELS} different labels so far; name the field with the label."
+            )
+        if split == "train":
+            self.texts.offer(key, item.text)
