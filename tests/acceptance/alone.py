@@ -63,6 +63,7 @@ def encoder_for_transformers(
         tokenizer_file=str(folder / "tokenizer.json"),
         model_max_length=stored.manifest.window.max_tokens,
         pad_token="[PAD]",  # noqa: S106 - no password
+        unk_token="[UNK]",  # noqa: S106
         sep_token="[SEP]",  # noqa: S106
         cls_token="[CLS]",  # noqa: S106
     )
