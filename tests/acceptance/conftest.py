@@ -50,7 +50,7 @@ def requests_file(tmp_path: Path) -> Path:
     file = tmp_path / "requests.jsonl"
     file.write_text(
         '{"id": "a", "text": "a lovely film"}\n'
-        '{"id": "b", "text": "a dreadful film"}\n'
+        '{"id": "b", "text": "a terrible film"}\n'
         "{not json\n"
         '{"id": "d"}\n'
         '{"id": "e", "text": "", "metadata": {"page": 3}}\n',

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from streamproc.repository.repository import PREFIXES
 from streamproc.settings import read_settings
 from streamproc.tasks.catalogue import TASKS
 
@@ -21,7 +22,8 @@ def models(tmp_path: Path) -> Path:
     """The shipped ensemble of sentiment, and small ones for the other tasks."""
     root = tmp_path / "models"
     write_small_ensembles(root)
-    (root / "sentiment").symlink_to(read_settings().models_dir / "sentiment")
+    for name in ("sentiment", PREFIXES):
+        (root / name).symlink_to(read_settings().models_dir / name)
     return root
 
 
