@@ -12,6 +12,8 @@ from typing import Any
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from .task_topics import topics_of
 
@@ -134,6 +136,13 @@ async def read_all(
         return found
 
 
+# A broker that is too busy to be heard by its controller is out of the metadata for a moment.
+@retry(
+    retry=retry_if_exception_type(KafkaError),
+    stop=stop_after_delay(60),
+    wait=wait_fixed(0.5),
+    reraise=True,
+)
 async def committed(bootstrap_servers: str, group: str) -> Offsets:
     """What a group has committed."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
