@@ -61,11 +61,16 @@ def show(settings: Settings, name: str, json: Json = False) -> None:
         f"them shared · combined by {manifest.combine.strategy} · "
         f"{manifest.needed_members} of {len(manifest.members)} members needed"
     )
+    if manifest.prefix:
+        console.print(
+            f"behind layers that run once for all members: {manifest.prefix.precision}, "
+            f"{_mib(manifest.prefix.size_bytes)} MiB, {manifest.prefix.sha256[:12]}"
+        )
     table = Table("member", "version", "precision", "MiB", "weight")
     for member in manifest.members:
-        size = f"{member.size_bytes / 1024 / 1024:.1f}" if member.size_bytes else "?"
-        weight = f"{member.weight:g}"
-        table.add_row(member.name, member.version, member.precision, size, weight)
+        files = [member.size_bytes, *([member.decoder.size_bytes] if member.decoder else [])]
+        size = _mib(sum(filter(None, files)) if all(files) else None)
+        table.add_row(member.name, member.version, member.precision, size, f"{member.weight:g}")
     console.print(table)
     for member in manifest.members:
         said = {**member.metrics, **member.provenance}
@@ -92,6 +97,10 @@ def verify(settings: Settings, names: Names = None) -> None:
             console.print(f"[green]good[/] {name} on {provider.device} ({provider.name})")
     if refused:
         raise typer.Exit(1)
+
+
+def _mib(size_bytes: int | None) -> str:
+    return f"{size_bytes / 2**20:.1f}" if size_bytes else "?"
 
 
 def _print_json(value: object) -> None:

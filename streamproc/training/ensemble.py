@@ -174,7 +174,7 @@ def _entries(plan: Plan, members: Sequence[tuple[str, Shipped, str]]) -> list[Me
             precision=shipped.precision,
             labels=shipped.labels,
             weight=max(own / total, 1e-4),
-            provenance={"base": plan.course.base, "corpus": corpus},
+            provenance={"base": plan.course.base, **_trunk(plan), "corpus": corpus},
             metrics={
                 **{f"validation_{k}": v for k, v in shipped.shipped.metrics.items()},
                 **{f"validation_{k}_fp32": v for k, v in shipped.fp32.metrics.items()},
@@ -182,3 +182,10 @@ def _entries(plan: Plan, members: Sequence[tuple[str, Shipped, str]]) -> list[Me
         )
         for (part, shipped, corpus), own in zip(members, reached, strict=True)
     ]
+
+
+def _trunk(plan: Plan) -> dict[str, str]:
+    """What a member's provenance says of the model that it branched off, if it did."""
+    if plan.trunk is None:
+        return {}
+    return {"trunk": f"one model of the whole corpus, at most {plan.trunk.epochs} epochs"}

@@ -57,6 +57,13 @@ def mixed_requests(tasks: Sequence[str], count: int, prefix: str) -> list[Asked]
     return asked
 
 
+def requests_of(task: str, texts: Sequence[str]) -> list[dict[str, Any]]:
+    """A request's fields for each text, all but its id; the long ones take the next texts along."""
+    return [
+        _MAKERS[task](number, texts[number : number + LONG_TEXTS]) for number in range(len(texts))
+    ]
+
+
 def ids_by_topic(requests: Iterable[Asked]) -> Mapping[str, list[str]]:
     """The ids that were asked on each request topic."""
     found = defaultdict(list)

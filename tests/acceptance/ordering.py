@@ -1,4 +1,4 @@
-"""The same requests in other orders and other company: the same answers to the byte.
+"""The same requests in other orders and other company: the same answers to the byte, in each task.
 
 `python -m tests.acceptance.ordering --requests 500`
 """
@@ -10,14 +10,24 @@ import random
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Annotated, Any
 
 import orjson
 import typer
 
+from streamproc.bootstrap import served_tasks
+from streamproc.kafka.topics import load_topics
+from streamproc.repository.repository import Repository
+from streamproc.settings import read_settings
+
 from .cluster import cluster, group
 from .command import streamproc
+from .good_requests import requests_of
 from .report import tell
-from .texts import review_texts
+from .texts import short_texts
+
+Request = dict[str, Any]
+"""The fields of a request, all but its id."""
 
 Results = dict[str, bytes]
 """The `result` of each request as JSON, by id."""
@@ -30,22 +40,22 @@ LOADS: tuple[tuple[str, ...], ...] = (
 )
 
 
-def results_of_runs(texts: Sequence[str], folder: Path) -> dict[str, Results]:
+def results_of_runs(task: str, requests: Sequence[Request], folder: Path) -> dict[str, Results]:
     """The results of `streamproc run` in three orders and loads."""
     found = {}
     for number, load in enumerate(LOADS):
-        file = _written(texts, number, folder)
+        file = _written(requests, number, folder)
         answers = folder / f"answers-{number}.jsonl"
-        found[" ".join(load)] = _asked("run", file, answers, *load)
+        found[" ".join(load)] = _asked("run", file, answers, "--task", task, *load)
     return found
 
 
 def results_through_kafka(
-    texts: Sequence[str], folder: Path, settings: Mapping[str, str], lane: str = "bulk"
+    task: str, requests: Sequence[Request], folder: Path, settings: Mapping[str, str]
 ) -> Results:
     """The results of `streamproc submit`, in an order of its own; a worker must be running."""
-    file = _written(texts, len(LOADS), folder)
-    return _asked("submit", file, folder / "kafka.jsonl", "--lane", lane, settings=settings)
+    file, options = _written(requests, len(LOADS), folder), ("--task", task, "--lane", "bulk")
+    return _asked("submit", file, folder / "kafka.jsonl", *options, settings=settings)
 
 
 def differing(found: Mapping[str, Results]) -> list[str]:
@@ -54,8 +64,8 @@ def differing(found: Mapping[str, Results]) -> list[str]:
     return sorted(name for name in runs[0] if len({run.get(name) for run in runs}) > 1)
 
 
-def _written(texts: Sequence[str], order: int, folder: Path) -> Path:
-    rows = [{"id": f"r{number}", "text": text} for number, text in enumerate(texts)]
+def _written(requests: Sequence[Request], order: int, folder: Path) -> Path:
+    rows = [{"id": f"r{number}", **fields} for number, fields in enumerate(requests)]
     if order == 1:
         rows.reverse()
     elif order > 1:
@@ -78,21 +88,37 @@ def _asked(
     return {row["id"]: orjson.dumps(row["result"]) for row in rows}
 
 
-def main(requests: int = 500) -> None:
-    """Ask the same real reviews in three orders and loads, and once through Kafka."""
+def main(
+    requests: int = 500,
+    tasks: Annotated[list[str] | None, typer.Option(help="default: all that can be served")] = None,
+) -> None:
+    """Ask the same of each task in three orders and loads, and once through Kafka."""
+    settings = read_settings()
+    catalogue = load_topics(settings.topics_dir)
+    chosen = tasks or served_tasks(catalogue, Repository(settings.models_dir))
+    texts = short_texts(requests)
+    asked = {task: requests_of(task, texts) for task in chosen}
 
-    async def through_kafka(folder: Path) -> Results:
-        async with cluster() as kafka, group(kafka.bootstrap_servers, "order", kafka.folder):
-            settings = {"KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers}
-            return await asyncio.to_thread(results_through_kafka, texts, folder, settings)
+    async def through_kafka(folder: Path) -> dict[str, Results]:
+        async with (
+            cluster() as kafka,
+            group(kafka.bootstrap_servers, "order", kafka.folder, tasks=chosen),
+        ):
+            there = {"KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers}
+            return {
+                task: await asyncio.to_thread(results_through_kafka, task, own, folder, there)
+                for task, own in asked.items()
+            }
 
-    texts = review_texts(requests)
     with tempfile.TemporaryDirectory() as name:
-        found = results_of_runs(texts, Path(name))
-        found["through Kafka"] = asyncio.run(through_kafka(Path(name)))
-    different = differing(found)
-    figures = {"requests": requests, "runs": list(found), "different": different}
-    tell("the same requests in other orders and loads", figures, not different)
+        folder = Path(name)
+        found = {task: results_of_runs(task, own, folder) for task, own in asked.items()}
+        for task, results in asyncio.run(through_kafka(folder)).items():
+            found[task]["through Kafka"] = results
+    different = {task: differing(runs) for task, runs in found.items()}
+    figures = {"requests of each task": requests, "runs": list(found[chosen[0]])}
+    figures |= {f"different, {task}": ids for task, ids in different.items()}
+    tell("the same requests in other orders and loads", figures, not any(different.values()))
 
 
 if __name__ == "__main__":

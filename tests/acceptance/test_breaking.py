@@ -95,8 +95,10 @@ def test_results_are_the_same_to_the_byte_in_any_order_and_load(
 ) -> None:
     # The last ten are the longest; repeated, so that some are of several chunks.
     texts = [*sample_texts()[:50], *(" ".join([text] * 4) for text in sample_texts()[-10:])]
-    found = results_of_runs(texts, tmp_path)
-    found["through Kafka"] = results_through_kafka(texts, tmp_path, at_kafka)
+    requests = [{"text": text} for text in texts]
+    found = results_of_runs("text-classification", requests, tmp_path)
+    asked = results_through_kafka("text-classification", requests, tmp_path, at_kafka)
+    found["through Kafka"] = asked
     assert differing(found) == []
     assert {len(results) for results in found.values()} == {60}
 

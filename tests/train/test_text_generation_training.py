@@ -132,6 +132,9 @@ def test_members_branch_off_a_model_of_the_whole_corpus(tmp_path: Path) -> None:
     first, second = [one.shipped for one in told if isinstance(one, MemberShipped)]
     assert first.path.read_bytes() == second.path.read_bytes()
     assert first.shipped.metrics["next_token_accuracy"] > 0.7
+    content = (tmp_path / "models" / "tiny" / "manifest.toml").read_bytes()
+    for member in read_manifest(content, "tiny").members:
+        assert member.provenance["trunk"] == "one model of the whole corpus, at most 12 epochs"
 
 
 def test_any_text_comes_back_from_its_tokens_unchanged() -> None:
