@@ -55,7 +55,8 @@ def show(settings: Settings, name: str, json: Json = False) -> None:
         return
     manifest, console = stored.manifest, Console()
     console.print(f"[bold]{manifest.name}[/] · {manifest.task} · {manifest.description}")
-    console.print(f"labels {', '.join(manifest.labels)} · digest {stored.digest}")
+    labels = f"labels {', '.join(manifest.labels)} · " if manifest.labels else ""
+    console.print(f"{labels}digest {stored.digest}")
     console.print(
         f"windows of {manifest.window.max_tokens} tokens, {manifest.window.overlap_tokens} of "
         f"them shared · combined by {manifest.combine.strategy} · "
