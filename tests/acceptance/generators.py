@@ -26,6 +26,7 @@ class Generator:
     ensemble: str
     exported: Path
     end_tokens: tuple[int, ...]
+    banned_tokens: tuple[int, ...]
 
     def generate(
         self, prompts: Sequence[str], new_tokens: int, next_tokens: int
@@ -50,6 +51,7 @@ class Generator:
                 max_new_tokens=new_tokens,
                 eos_token_id=list(self.end_tokens),
                 pad_token_id=self.end_tokens[0],
+                bad_words_ids=[[token] for token in self.banned_tokens] or None,
                 return_dict_in_generate=True,
                 output_logits=True,
             )
@@ -77,6 +79,7 @@ def shipped_generator(ensemble: str, member: int, folder: Path) -> Generator:
         stored.model(chosen),
         stored.tokenizer(),
         decoding.end_tokens,
+        decoding.banned_tokens,
     )
 
 
@@ -113,6 +116,7 @@ def _generator(
     model: bytes,
     tokenizer: bytes,
     end_tokens: tuple[int, ...],
+    banned_tokens: tuple[int, ...] = (),
 ) -> Generator:
     import onnx
 
@@ -142,4 +146,4 @@ def _generator(
         "max_position_embeddings": 1_000_000,
     }
     (exported / "config.json").write_bytes(orjson.dumps(config))
-    return Generator(models, ensemble, exported, end_tokens)
+    return Generator(models, ensemble, exported, end_tokens, banned_tokens)
