@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from streamproc.testing import tokenizer_json
@@ -16,6 +17,13 @@ from streamproc.testing import tokenizer_json
 # What the oldest ONNX Runtime that is supported reads.
 IR_VERSION, OPSET = 10, 17
 ROWS_AND_TOKENS = ("rows", "tokens")
+
+
+def random_table(vocabulary: int, width: int, seed: int) -> NDArray[np.float32]:
+    """(vocabulary, width), multiples of 1/1024: sums of them are exact in whatever order they are
+    added up, which depends on the length of a row, its padding included."""
+    drawn = np.random.default_rng(seed).normal(size=(vocabulary, width))
+    return (np.round(drawn * 1024) / 1024).astype(np.float32)
 
 
 def classifier(
@@ -39,9 +47,8 @@ def classifier(
     per_token: (rows, tokens, labels) instead; batch_dependent: less the mean of the whole batch
     divisor: what scores are divided by; 0 makes them infinite
     """
-    table = np.random.default_rng(seed).normal(size=(vocabulary, labels)).astype(np.float32)
     constants = [
-        numpy_helper.from_array(table, "table"),
+        numpy_helper.from_array(random_table(vocabulary, labels, seed), "table"),
         numpy_helper.from_array(np.array([2 if per_token else 1], np.int64), "axis"),
         numpy_helper.from_array(np.array([divisor], np.float32), "divisor"),
     ]
@@ -56,8 +63,6 @@ def classifier(
             helper.make_node("Mul", ["vectors", "spread"], ["seen"]),
         ]
     else:
-        # A product of matrices, as in attention: a sum over an axis adds up in an order that
-        # depends on its length, padding included, and the last bits with it.
         nodes += [
             helper.make_node("Unsqueeze", ["weights", "axis"], ["spread"]),
             helper.make_node("MatMul", ["spread", "vectors"], ["sums"]),

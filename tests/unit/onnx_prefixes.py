@@ -10,12 +10,12 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from .onnx_models import IR_VERSION, OPSET, ROWS_AND_TOKENS, write_ensemble
+from .onnx_models import IR_VERSION, OPSET, ROWS_AND_TOKENS, random_table, write_ensemble
 
 
 def prefix(vocabulary: int = 200, width: int = 2, *, seed: int = 0) -> bytes:
     """A random vector for each token: what `onnx_models.classifier` sums for the same seed."""
-    table = np.random.default_rng(seed).normal(size=(vocabulary, width)).astype(np.float32)
+    table = random_table(vocabulary, width, seed)
     nodes = [helper.make_node("Gather", ["table", "input_ids"], ["hidden_states"])]
     inputs = [
         helper.make_tensor_value_info(name, TensorProto.INT64, ROWS_AND_TOKENS)
