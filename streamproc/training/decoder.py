@@ -8,13 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamproc.errors import TrainingError
-from streamproc.training.exporting import open_session
+from streamproc.training.exporting import LARGEST_EXPORT_DIFFERENCE, open_session
 
 Ids = NDArray[np.int64]
 Logits = NDArray[np.float32]
 Past = dict[str, NDArray[np.float32]]
-
-LARGEST_EXPORT_DIFFERENCE = 1e-4
 
 
 class OnnxDecoder:

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamproc.errors import TrainingError
-from streamproc.training.decoder import LARGEST_EXPORT_DIFFERENCE, Logits, Past
-from streamproc.training.exporting import open_session
+from streamproc.training.decoder import Logits, Past
+from streamproc.training.exporting import LARGEST_EXPORT_DIFFERENCE, open_session
 from streamproc.training.pair_batches import PairBatch
 
 Ids = NDArray[np.int64]

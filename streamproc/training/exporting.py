@@ -24,6 +24,8 @@ from streamproc.training.windows import Batch, pad
 OPSET = 17
 MAX_IR_VERSION = 10
 
+LARGEST_EXPORT_DIFFERENCE = 1e-4
+
 # What frozen layers give, and what members behind them take.
 HIDDEN_STATES = "hidden_states"
 
@@ -186,6 +188,23 @@ def onnx_inputs(batch: Batch) -> dict[str, NDArray[Any]]:
         "attention_mask": batch.attention_mask,
         "token_type_ids": batch.token_type_ids,
     }
+
+
+def checked_difference(
+    what: str, torch_run: RunBatch, onnx_run: RunBatch, batches: Iterable[Batch]
+) -> float:
+    """The largest difference between torch and ONNX over all batches, padding left out.
+
+    what: is compared, for the message
+    Raises TrainingError when it is too large.
+    """
+    difference = largest_difference(torch_run, onnx_run, batches)
+    if difference > LARGEST_EXPORT_DIFFERENCE:
+        raise TrainingError(
+            f"{what} differ from torch's by {difference:.2g}, more than "
+            f"{LARGEST_EXPORT_DIFFERENCE:.0e}. Is the exporter's version the pinned one?"
+        )
+    return difference
 
 
 def largest_difference(one: RunBatch, other: RunBatch, batches: Iterable[Batch]) -> float:

@@ -20,8 +20,8 @@ from streamproc.corpus.wordings import Wording
 from streamproc.errors import TrainingError
 from streamproc.training.exporting import (
     HIDDEN_STATES,
+    checked_difference,
     export_prefix,
-    largest_difference,
     onnx_inputs,
     open_session,
     rows_change_in_company,
@@ -34,7 +34,6 @@ from streamproc.training.windows import Batch, Window, batches, mixed
 
 Hidden = NDArray[np.float32]
 
-LARGEST_EXPORT_DIFFERENCE = 1e-4
 _CALIBRATION_WORDINGS = 400
 _CHECKED_WINDOWS = 64
 # Of hidden states that are remembered, so that no window runs through frozen layers twice.
@@ -113,12 +112,8 @@ def make_prefix(
         fp32, int8 = Path(folder) / "prefix.onnx", Path(folder) / "prefix-int8.onnx"
         export_prefix(model, fp32)
         exported = prefix_runner(open_session(fp32))
-        difference = largest_difference(_torch_runner(model), exported, in_company)
-        if difference > LARGEST_EXPORT_DIFFERENCE:
-            raise TrainingError(
-                f"The frozen layers' states differ from torch's by {difference:.2g}, more than "
-                f"{LARGEST_EXPORT_DIFFERENCE:.0e}. Is the exporter's version the pinned one?"
-            )
+        what = "The frozen layers' states"
+        checked_difference(what, _torch_runner(model), exported, in_company)
         quantise(fp32, int8, batches(windows, 16, padding))
         if rows_change_in_company(prefix_runner(open_session(int8)), in_company):
             raise TrainingError("The frozen layers give a text other states in a batch than alone.")
