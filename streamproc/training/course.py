@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
@@ -16,6 +16,7 @@ from torch import nn
 from streamproc.corpus.partitioning import Item
 from streamproc.corpus.rows import Source
 from streamproc.toml import TomlValue
+from streamproc.training.groundwork import Groundwork
 from streamproc.training.prefix import Prefix
 from streamproc.training.scoring import WindowSize
 
@@ -93,7 +94,7 @@ class Lesson(ABC, Generic[BatchT]):
 
     @abstractmethod
     def ship(self, work: Path, target: Path) -> Shipped:
-        """Export the member into the folder `target`; its fp32 forms stay in the folder `work`.
+        """Export the member into the folder `target`; its fp32 graphs stay in the folder `work`.
 
         Raises TrainingError when ONNX and torch disagree, or when an answer depends on what it is
         batched with. Nothing is written into `target` before.
@@ -139,9 +140,17 @@ class Course(ABC, Generic[RecordT]):
         """The records of a file; raises TrainingError saying where it can't be learned from."""
 
     @abstractmethod
-    def open(self, train: Sequence[RecordT], seed: int) -> Classroom[RecordT]:
-        """What members share, made from the whole corpus.
+    def prepare(self, train: Iterable[RecordT], seed: int) -> Groundwork:
+        """What members share, made of the whole corpus, which is read once.
 
-        seed: of the weights that all members start from
+        seed: of what is drawn from a corpus too large to be looked at whole
         Raises TrainingError.
         """
+
+    @abstractmethod
+    def classroom(self, groundwork: Groundwork, seed: int) -> Classroom[RecordT]:
+        """Where members are made. seed: of the weights that all members start from."""
+
+    def open(self, train: Iterable[RecordT], seed: int) -> Classroom[RecordT]:
+        """The classroom for a corpus; raises TrainingError."""
+        return self.classroom(self.prepare(train, seed), seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
@@ -19,8 +19,9 @@ from streamproc.corpus.wordings import Wording, read_wordings
 from streamproc.errors import TrainingError
 from streamproc.training.base import Base
 from streamproc.training.course import Classroom, Course, Judgement, Lesson, Shipped
+from streamproc.training.groundwork import Groundwork
 from streamproc.training.member import Member
-from streamproc.training.prefix import make_prefix
+from streamproc.training.prefix import Prefix, make_prefix
 from streamproc.training.scoring import RunBatch, WindowSize
 from streamproc.training.shape import Shape, cut_model
 from streamproc.training.shipping import ship_encoder
@@ -79,21 +80,30 @@ class EncoderCourse(Course[RecordT], Generic[RecordT]):
     def base(self) -> str:
         return self.start.description
 
-    def open(self, train: Sequence[RecordT], seed: int) -> EncoderClassroom[RecordT]:
+    def prepare(self, train: Iterable[RecordT], seed: int) -> Groundwork:
         longest = max(self.window.max_tokens, self.learning.max_tokens)
         if longest > self.shape.positions:
             raise TrainingError(
                 f"Windows of {longest} tokens do not fit a model of {self.shape.positions} "
                 "positions; make the windows shorter or keep more positions."
             )
-        wordings = [w for source in self.shared for w in read_wordings(source)]
-        return EncoderClassroom(self, wordings or list(self.wordings(train)), seed)
+        shared = [w for source in self.shared for w in read_wordings(source)]
+        wordings = shared or list(self.wordings(train))
+        # Once, not once a question that is asked of it.
+        texts = dict.fromkeys(text for wording in wordings for text in wording if text)
+        words = trim_vocabulary(self.start.folder, texts, self.vocabulary_size)
+        frozen = (self.start.folder, self.frozen, words, wordings, self.shape.positions)
+        prefix = make_prefix(*frozen).model if self.frozen else None
+        return Groundwork(words.tokenizer, words.kept, prefix)
+
+    def classroom(self, groundwork: Groundwork, seed: int) -> EncoderClassroom[RecordT]:
+        return EncoderClassroom(self, groundwork, seed)
 
     def labels(self, train: Sequence[RecordT] | None = None) -> Sequence[str]:
         """The ensemble's labels, or those of them that a member can learn from its own records."""
         return ()
 
-    def wordings(self, records: Sequence[RecordT]) -> Iterator[Wording]:
+    def wordings(self, records: Iterable[RecordT]) -> Iterator[Wording]:
         """What words are chosen by."""
         return ((record.text, None) for record in records)
 
@@ -105,25 +115,11 @@ class EncoderCourse(Course[RecordT], Generic[RecordT]):
 
 
 class EncoderClassroom(Classroom[RecordT], Generic[RecordT]):
-    def __init__(
-        self,
-        course: EncoderCourse[RecordT],
-        wordings: Sequence[Wording],
-        seed: int,
-    ) -> None:
+    def __init__(self, course: EncoderCourse[RecordT], groundwork: Groundwork, seed: int) -> None:
         self._course, self._seed = course, seed
-        # Once, not once a question that is asked of it.
-        texts = dict.fromkeys(text for wording in wordings for text in wording if text)
-        self._vocabulary = trim_vocabulary(course.start.folder, texts, course.vocabulary_size)
-        self.tokenizer = self._vocabulary.tokenizer
-        if course.frozen:
-            self.prefix = make_prefix(
-                course.start.folder,
-                course.frozen,
-                self._vocabulary,
-                wordings,
-                course.shape.positions,
-            )
+        self._kept = groundwork.kept
+        self.tokenizer = groundwork.tokenizer
+        self.prefix = Prefix(groundwork.prefix) if groundwork.prefix else None
         self.labels = course.labels()
         self.window = course.window
 
@@ -132,7 +128,7 @@ class EncoderClassroom(Classroom[RecordT], Generic[RecordT]):
     ) -> Lesson[Batch]:
         course = self._course
         labels = course.labels(train)
-        kept = self._vocabulary.kept
+        kept = self._kept
         model = cut_model(course.start.folder, course.shape, kept, labels, self._seed, course.model)
         return EncoderLesson(
             Member(model, course.task, self.prefix),
@@ -200,10 +196,10 @@ def cross_entropy(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
 
     logits: (windows, labels), (windows, tokens, labels), or (windows, tokens, 2)
     """
-    targets = torch.from_numpy(batch.targets)
+    targets = torch.from_numpy(batch.targets).to(logits.device)
     if targets.ndim == 2 and targets.shape[1] == 2 and logits.shape[-1] == 2:
         ends = logits.transpose(1, 2)
-        padding = torch.from_numpy(batch.attention_mask == 0)[:, None, :]
+        padding = torch.from_numpy(batch.attention_mask == 0).to(logits.device)[:, None, :]
         logits = ends.masked_fill(padding, -1e9)  # no span ends in what is not there
     return nn.functional.cross_entropy(
         logits.flatten(0, -2), targets.flatten(), ignore_index=NO_TARGET

@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 from torch import nn
 from transformers import BertPreTrainedModel
 
-from streamproc.training.exporting import export_behind_prefix, export_encoder
+from streamproc.training.devices import array, tensor
+from streamproc.training.exporting import (
+    HIDDEN_STATES,
+    export_behind_prefix,
+    export_encoder,
+    onnx_inputs,
+)
 from streamproc.training.prefix import Prefix
 from streamproc.training.scoring import RunBatch
 from streamproc.training.windows import Batch
@@ -30,17 +36,10 @@ class Member:
 
     def logits(self, batch: Batch) -> torch.Tensor:
         """(windows, labels), (windows, tokens, labels), or (windows, tokens, 2): a span's ends."""
-        if self.prefix:
-            said = self.model(
-                inputs_embeds=torch.from_numpy(self.attach(batch).hidden),
-                attention_mask=torch.from_numpy(batch.attention_mask),
-            )
-        else:
-            said = self.model(
-                input_ids=torch.from_numpy(batch.input_ids),
-                attention_mask=torch.from_numpy(batch.attention_mask),
-                token_type_ids=torch.from_numpy(batch.token_type_ids),
-            )
+        inputs = onnx_inputs(self.attach(batch))
+        if HIDDEN_STATES in inputs:
+            inputs["inputs_embeds"] = inputs.pop(HIDDEN_STATES)
+        said = self.model(**{name: tensor(value, self.model) for name, value in inputs.items()})
         logits: torch.Tensor = (
             torch.stack((said.start_logits, said.end_logits), -1)
             if "start_logits" in said
@@ -52,7 +51,7 @@ class Member:
         """The logits, without dropout."""
         self.model.eval()
         with torch.inference_mode():
-            return np.asarray(self.logits(batch).numpy(), dtype=np.float32)
+            return array(self.logits(batch))
 
     def attach(self, batch: Batch) -> Batch:
         """The batch with what the exported member takes of it."""

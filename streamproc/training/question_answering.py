@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,7 +40,7 @@ class QuestionAnswering(EncoderCourse[Question]):
     def read(self, source: Source) -> Iterator[Question]:
         return read_questions(source)
 
-    def wordings(self, records: Sequence[Question]) -> Iterator[Wording]:
+    def wordings(self, records: Iterable[Question]) -> Iterator[Wording]:
         return ((record.question, record.context) for record in records)
 
     def exercise(

@@ -36,15 +36,13 @@ def ship_encoder(
     seed: int,
     labels: Sequence[str],
 ) -> Shipped:
-    """Export a member to int8 ONNX at `target`; its fp32 forms stay in the folder `work`.
+    """Export a member to int8 ONNX at `target`; its fp32 graph stays in the folder `work`.
 
     own:     windows of the member's own part of the corpus, to calibrate by
     checked: windows of the validation records
     Raises TrainingError when ONNX and torch disagree, or when a window's answer depends on what it
     is batched with.
     """
-    member.model.save_pretrained(work)
-    tokenizer.save(str(work / "tokenizer.json"))
     fp32, int8 = work / "model.onnx", work / "model-int8.onnx"
     member.export(fp32)
     run_fp32 = member.behind_prefix(onnx_runner(fp32))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +21,10 @@ from streamproc.toml import TomlValue
 from streamproc.training.byte_level import byte_level_bpe
 from streamproc.training.course import Classroom, Course, Judgement, Lesson, Shipped
 from streamproc.training.decoder import OnnxDecoder, check_decoder
+from streamproc.training.devices import array, tensor
 from streamproc.training.eight_bits import store_in_eight_bits
 from streamproc.training.exporting import export_decoder
+from streamproc.training.groundwork import Groundwork
 from streamproc.training.next_token import judge_next_tokens
 from streamproc.training.scoring import WindowSize
 
@@ -61,18 +63,20 @@ class TextGeneration(Course[Passage]):
     def read(self, source: Source) -> Iterator[Passage]:
         return read_passages(source, self.text_field)
 
-    def open(self, train: Sequence[Passage], seed: int) -> Classroom[Passage]:
+    def prepare(self, train: Iterable[Passage], seed: int) -> Groundwork:
         if self.width % self.heads:
             raise TrainingError(f"{self.heads} heads do not divide a width of {self.width}.")
-        return _Classroom(self, train, seed)
+        texts = (passage.text for passage in train)
+        return Groundwork(byte_level_bpe(texts, self.vocabulary_size, [END_OF_TEXT, UNKNOWN]))
+
+    def classroom(self, groundwork: Groundwork, seed: int) -> Classroom[Passage]:
+        return _Classroom(self, groundwork.tokenizer, seed)
 
 
 class _Classroom(Classroom[Passage]):
-    def __init__(self, course: TextGeneration, train: Sequence[Passage], seed: int) -> None:
+    def __init__(self, course: TextGeneration, tokenizer: Tokenizer, seed: int) -> None:
         self._course, self._seed = course, seed
-        self.tokenizer = byte_level_bpe(
-            (p.text for p in train), course.vocabulary_size, [END_OF_TEXT, UNKNOWN]
-        )
+        self.tokenizer = tokenizer
         self.window = WindowSize(course.context, 0)
 
     @property
@@ -144,7 +148,7 @@ class WritingLesson(Lesson[Ids]):
             yield self._train[rows[first : first + self._batch_size]]
 
     def loss(self, batch: Ids) -> torch.Tensor:
-        ids = torch.from_numpy(batch)
+        ids = tensor(batch, self.model)
         logits = self.model(input_ids=ids).logits[:, :-1]
         return nn.functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
 
@@ -152,8 +156,6 @@ class WritingLesson(Lesson[Ids]):
         return judge_blocks(self._run, self._valid)
 
     def ship(self, work: Path, target: Path) -> Shipped:
-        self.model.save_pretrained(work)
-        self._tokenizer.save(str(work / "tokenizer.json"))
         fp32, small = work / "model.onnx", work / "model-int8.onnx"
         export_decoder(self.model, fp32)
         checked = self._valid[:8]
@@ -170,8 +172,7 @@ class WritingLesson(Lesson[Ids]):
     def _run(self, ids: Ids) -> NDArray[np.float32]:
         self.model.eval()
         with torch.inference_mode():
-            logits = self.model(input_ids=torch.from_numpy(ids)).logits
-        return np.asarray(logits.numpy(), dtype=np.float32)
+            return array(self.model(input_ids=tensor(ids, self.model)).logits)
 
 
 def judge_blocks(run: RunBlocks, ids: Ids) -> Judgement:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -21,9 +21,11 @@ from streamproc.errors import TrainingError
 from streamproc.toml import TomlValue
 from streamproc.training.byte_level import byte_level_bpe
 from streamproc.training.course import Classroom, Course, Judgement, Lesson, Shipped
+from streamproc.training.devices import array, tensor
 from streamproc.training.eight_bits import store_in_eight_bits
 from streamproc.training.encoder_decoder import OnnxEncoderDecoder, check_encoder_decoder
 from streamproc.training.exporting import export_encoder_decoder
+from streamproc.training.groundwork import Groundwork
 from streamproc.training.next_token import judge_next_tokens
 from streamproc.training.pair_batches import PairBatch, pad_pairs
 from streamproc.training.scoring import WindowSize
@@ -67,10 +69,14 @@ class Translation(Course[Pair]):
     def read(self, source: Source) -> Iterator[Pair]:
         return read_pairs(source)
 
-    def open(self, train: Sequence[Pair], seed: int) -> Classroom[Pair]:
+    def prepare(self, train: Iterable[Pair], seed: int) -> Groundwork:
         if self.width % (2 * self.heads):
             raise TrainingError(f"{self.heads} heads do not divide a width of {self.width} evenly.")
-        return _Classroom(self, train, seed)
+        texts = chain.from_iterable((pair.source, pair.target) for pair in train)
+        return Groundwork(shared_bpe(texts, self.vocabulary_size))
+
+    def classroom(self, groundwork: Groundwork, seed: int) -> Classroom[Pair]:
+        return _Classroom(self, groundwork.tokenizer, seed)
 
 
 def shared_bpe(texts: Iterator[str], size: int) -> Tokenizer:
@@ -84,10 +90,9 @@ def shared_bpe(texts: Iterator[str], size: int) -> Tokenizer:
 
 
 class _Classroom(Classroom[Pair]):
-    def __init__(self, course: Translation, train: Sequence[Pair], seed: int) -> None:
+    def __init__(self, course: Translation, tokenizer: Tokenizer, seed: int) -> None:
         self._course, self._seed = course, seed
-        texts = chain.from_iterable((pair.source, pair.target) for pair in train)
-        self.tokenizer = shared_bpe(texts, course.vocabulary_size)
+        self.tokenizer = tokenizer
         self.window = WindowSize(course.context, 0)
         self._padding, self._end = (self.tokenizer.token_to_id(t) for t in (PADDING, END))
 
@@ -163,7 +168,7 @@ class TranslatingLesson(Lesson[PairBatch]):
     def loss(self, batch: PairBatch) -> torch.Tensor:
         return nn.functional.cross_entropy(
             self._logits(batch).flatten(0, 1),
-            torch.from_numpy(batch.targets).flatten(),
+            tensor(batch.targets, self.model).flatten(),
             ignore_index=NO_TARGET,
             label_smoothing=self._course.label_smoothing,
         )
@@ -172,8 +177,6 @@ class TranslatingLesson(Lesson[PairBatch]):
         return _judged(self._run, self._valid)
 
     def ship(self, work: Path, target: Path) -> Shipped:
-        self.model.save_pretrained(work)
-        self._tokenizer.save(str(work / "tokenizer.json"))
         export_encoder_decoder(self.model, work)
         fp32 = OnnxEncoderDecoder(work / "encoder_model.onnx", work / "decoder_model_merged.onnx")
         checked = self._valid[len(self._valid) // 2]
@@ -211,16 +214,16 @@ class TranslatingLesson(Lesson[PairBatch]):
 
     def _logits(self, batch: PairBatch) -> torch.Tensor:
         logits: torch.Tensor = self.model(
-            input_ids=torch.from_numpy(batch.source),
-            attention_mask=torch.from_numpy(batch.source_mask),
-            decoder_input_ids=torch.from_numpy(batch.written),
+            input_ids=tensor(batch.source, self.model),
+            attention_mask=tensor(batch.source_mask, self.model),
+            decoder_input_ids=tensor(batch.written, self.model),
         ).logits
         return logits
 
     def _run(self, batch: PairBatch) -> NDArray[np.float32]:
         self.model.eval()
         with torch.inference_mode():
-            return np.asarray(self._logits(batch).numpy(), dtype=np.float32)
+            return array(self._logits(batch))
 
 
 def _judged(run: RunPairs, batches: Sequence[PairBatch]) -> Judgement:

@@ -21,14 +21,17 @@ from streamproc.corpus.rows import Source
 from streamproc.errors import TrainingError
 from streamproc.training.base import find_base
 from streamproc.training.encoder import Learning
-from streamproc.training.ensemble import MemberShipped, Plan, Progress, train_ensemble
 from streamproc.training.exporting import largest_difference, onnx_runner, rows_change_in_company
-from streamproc.training.fitting import Epoch, Schedule
 from streamproc.training.member import Member
+from streamproc.training.plan import Plan
+from streamproc.training.progress import MemberShipped, Progress
+from streamproc.training.schedule import Schedule
 from streamproc.training.scoring import WindowSize
 from streamproc.training.shape import Shape
 from streamproc.training.text_classification import LabelledTexts, TextClassification
 from streamproc.training.windows import pad
+
+from .trainings import epochs, told_by
 
 pytestmark = pytest.mark.train
 
@@ -69,7 +72,7 @@ def trained(
     corpus: Path, base: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, list[Progress]]:
     out = tmp_path_factory.mktemp("trained")
-    return out, list(train_ensemble(plan(corpus, base, out)))
+    return out, told_by(plan(corpus, base, out))
 
 
 def test_members_learn_what_the_corpus_teaches(trained: tuple[Path, list[Progress]]) -> None:
@@ -164,9 +167,9 @@ def test_the_same_seed_gives_the_same_ensemble_and_another_seed_another(
     trained: tuple[Path, list[Progress]], corpus: Path, base: Path, tmp_path: Path
 ) -> None:
     once = plan(corpus, base, tmp_path / "again")
-    list(train_ensemble(once))
+    told_by(once)
     other = dataclasses.replace(plan(corpus, base, tmp_path / "other"), seed=2)
-    list(train_ensemble(other))
+    told_by(other)
 
     def manifest(out: Path) -> str:
         return (out / "models" / "tiny" / "manifest.toml").read_text(encoding="utf-8")
@@ -183,14 +186,9 @@ def test_training_stops_when_validation_no_longer_improves(
         partitioning=ByField("shop"),
         schedule=Schedule(epochs=30, patience=2, learning_rate=0.0),
     )
-    epochs = []
-    for told in train_ensemble(patient):
-        if isinstance(told, MemberShipped):
-            break
-        if isinstance(told, Epoch):
-            epochs.append(told)
+    told = told_by(patient)
 
-    assert [(told.best, told.converged) for told in epochs] == [
+    assert [(one.best, one.converged) for one in epochs(told, "a")] == [
         (True, False),
         (False, False),
         (False, True),
@@ -203,7 +201,7 @@ def test_a_label_without_a_name_is_an_error_that_names_it(
     wrong = plan(corpus, base, tmp_path, columns=Columns(label="shop"))
 
     with pytest.raises(TrainingError, match=r"train\.jsonl: labels a, b are not named"):
-        list(train_ensemble(wrong))
+        told_by(wrong)
 
     assert not (tmp_path / "models").exists()
 
@@ -214,7 +212,7 @@ def test_windows_longer_than_the_model_are_refused(
     wrong = plan(corpus, base, tmp_path, window=WindowSize(33, 8))
 
     with pytest.raises(TrainingError, match="33 tokens do not fit a model of 32 positions"):
-        list(train_ensemble(wrong))
+        told_by(wrong)
 
 
 def test_long_texts_are_covered_by_windows_that_overlap_as_asked(

@@ -20,10 +20,11 @@ from streamproc.settings import read_settings
 from streamproc.training.base import find_base
 from streamproc.training.course import Course
 from streamproc.training.encoder import Learning
-from streamproc.training.ensemble import MemberShipped, Plan, train_ensemble
 from streamproc.training.exporting import onnx_runner, rows_change_in_company
-from streamproc.training.fitting import Schedule
+from streamproc.training.plan import Plan
 from streamproc.training.prefix import Prefix
+from streamproc.training.progress import MemberShipped
+from streamproc.training.schedule import Schedule
 from streamproc.training.scoring import WindowSize
 from streamproc.training.shape import Shape
 from streamproc.training.text_classification import LabelledTexts, TextClassification
@@ -31,6 +32,7 @@ from streamproc.training.token_classification import TokenClassification
 from streamproc.training.windows import mixed
 
 from .test_token_classification_training import sentences
+from .trainings import told_by
 
 pytestmark = pytest.mark.train
 
@@ -76,7 +78,7 @@ def repository(
             threads=1,
             schedule=Schedule(10, patience=10, batch_size=16, learning_rate=5e-3),
         )
-        shipped += [told for told in train_ensemble(plan) if isinstance(told, MemberShipped)]
+        shipped += [told for told in told_by(plan) if isinstance(told, MemberShipped)]
     return folder / "models", shipped
 
 

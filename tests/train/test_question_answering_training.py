@@ -16,18 +16,21 @@ from streamproc.corpus.questions import Question
 from streamproc.corpus.rows import Source
 from streamproc.training.base import find_base
 from streamproc.training.encoder import Learning
-from streamproc.training.ensemble import MemberShipped, Plan, train_ensemble
-from streamproc.training.fitting import Schedule
+from streamproc.training.plan import Plan
+from streamproc.training.progress import MemberShipped
 from streamproc.training.question_answering import (
     QuestionAnswering,
     Questions,
     mismatched,
 )
+from streamproc.training.schedule import Schedule
 from streamproc.training.scoring import WindowSize
 from streamproc.training.shape import Shape
 from streamproc.training.vocabulary import trim_vocabulary
 from streamproc.training.windows import Batch
 from tests.train.conftest import GOOD, NEUTRAL
+
+from .trainings import told_by
 
 pytestmark = pytest.mark.train
 
@@ -65,7 +68,7 @@ def test_members_learn_where_answers_stand(base: Path, tmp_path: Path) -> None:
         schedule=Schedule(4, batch_size=16, learning_rate=5e-3),
     )
 
-    (shipped,) = [told.shipped for told in train_ensemble(plan) if isinstance(told, MemberShipped)]
+    (shipped,) = [told.shipped for told in told_by(plan) if isinstance(told, MemberShipped)]
     session = onnxruntime.InferenceSession(str(shipped.path), providers=["CPUExecutionProvider"])
 
     assert shipped.shipped.metrics["f1"] > 0.6

@@ -20,15 +20,12 @@ from streamproc.errors import TrainingError
 from streamproc.repository.manifest import read_manifest
 from streamproc.training.byte_level import byte_level_bpe
 from streamproc.training.decoder import OnnxDecoder
-from streamproc.training.ensemble import (
-    MemberShipped,
-    Plan,
-    Progress,
-    TrunkStarted,
-    train_ensemble,
-)
-from streamproc.training.fitting import Schedule
+from streamproc.training.plan import Plan
+from streamproc.training.progress import MemberShipped, Of, Progress, TrunkStarted
+from streamproc.training.schedule import Schedule
 from streamproc.training.text_generation import END_OF_TEXT, UNKNOWN, TextGeneration, blocks
+
+from .trainings import told_by
 
 pytestmark = pytest.mark.train
 
@@ -56,7 +53,7 @@ def corpus(folder: Path) -> Plan:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Progress]]:
     folder = tmp_path_factory.mktemp("written")
-    return folder / "models" / "tiny", list(train_ensemble(corpus(folder)))
+    return folder / "models" / "tiny", told_by(corpus(folder))
 
 
 def test_members_learn_what_comes_next(trained: tuple[Path, list[Progress]]) -> None:
@@ -109,7 +106,7 @@ def test_a_shipped_member_reads_on_where_it_stopped(trained: tuple[Path, list[Pr
 def test_the_same_seed_gives_the_same_ensemble(
     trained: tuple[Path, list[Progress]], tmp_path: Path
 ) -> None:
-    list(train_ensemble(corpus(tmp_path)))
+    told_by(corpus(tmp_path))
 
     def digests(folder: Path) -> list[str]:
         manifest = tomllib.loads((folder / "manifest.toml").read_text(encoding="utf-8"))
@@ -126,9 +123,9 @@ def test_members_branch_off_a_model_of_the_whole_corpus(tmp_path: Path) -> None:
         schedule=Schedule(1, batch_size=8, learning_rate=0.0),
     )
 
-    told = list(train_ensemble(learning_nothing_more))
+    told = told_by(learning_nothing_more)
 
-    assert TrunkStarted(2) in told
+    assert Of("_trunk", TrunkStarted(2)) in told
     first, second = [one.shipped for one in told if isinstance(one, MemberShipped)]
     assert first.path.read_bytes() == second.path.read_bytes()
     assert first.shipped.metrics["next_token_accuracy"] > 0.7

@@ -16,8 +16,9 @@ from streamproc.corpus.tagged import TaggedText
 from streamproc.errors import TrainingError
 from streamproc.training.base import find_base
 from streamproc.training.encoder import Learning
-from streamproc.training.ensemble import MemberShipped, Plan, train_ensemble
-from streamproc.training.fitting import Schedule
+from streamproc.training.plan import Plan
+from streamproc.training.progress import MemberShipped
+from streamproc.training.schedule import Schedule
 from streamproc.training.scoring import WindowSize
 from streamproc.training.shape import Shape
 from streamproc.training.token_classification import (
@@ -29,6 +30,8 @@ from streamproc.training.token_classification import (
 from streamproc.training.vocabulary import trim_vocabulary
 from streamproc.training.windows import Batch
 from tests.train.conftest import BAD, GOOD, NEUTRAL
+
+from .trainings import told_by
 
 pytestmark = pytest.mark.train
 
@@ -80,7 +83,7 @@ def test_members_learn_entities_and_list_only_the_labels_of_their_own_corpus(
         threads=1,
         schedule=Schedule(4, batch_size=16, learning_rate=5e-3),
     )
-    shipped = [told.shipped for told in train_ensemble(plan) if isinstance(told, MemberShipped)]
+    shipped = [told.shipped for told in told_by(plan) if isinstance(told, MemberShipped)]
     manifest = tomllib.loads((tmp_path / "models" / "tiny" / "manifest.toml").read_text())
 
     assert all(one.shipped.metrics["entity_f1"] > 0.8 for one in shipped)

@@ -16,9 +16,12 @@ from streamproc.corpus.rows import Source
 from streamproc.repository.manifest import read_manifest
 from streamproc.repository.repository import Repository
 from streamproc.training.encoder_decoder import OnnxEncoderDecoder
-from streamproc.training.ensemble import MemberShipped, Plan, Progress, train_ensemble
-from streamproc.training.fitting import Schedule
+from streamproc.training.plan import Plan
+from streamproc.training.progress import MemberShipped, Progress
+from streamproc.training.schedule import Schedule
 from streamproc.training.translation import Translation
+
+from .trainings import told_by
 
 pytestmark = pytest.mark.train
 
@@ -61,7 +64,7 @@ def plan(folder: Path) -> Plan:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Progress]]:
     folder = tmp_path_factory.mktemp("translated")
-    return folder / "models", list(train_ensemble(plan(folder)))
+    return folder / "models", told_by(plan(folder))
 
 
 def test_a_member_learns_to_translate(trained: tuple[Path, list[Progress]]) -> None:

@@ -1,0 +1,43 @@
+"""What a member learns from and is judged by: its part of the corpus's files."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from streamproc.corpus.rows import Source
+from streamproc.errors import TrainingError
+from streamproc.training.plan import Plan
+
+
+def read(plan: Plan, sources: Sequence[Source]) -> Iterator[Any]:
+    """The records of some files; raises TrainingError when there are none."""
+    nothing = True
+    for source in sources:
+        for record in plan.course.read(source):
+            nothing = False
+            yield record
+    if nothing:
+        raise TrainingError(f"{', '.join(str(s.path) for s in sources)}: holds no records.")
+
+
+def counted(plan: Plan, records: Iterable[Any], parts: Counter[str]) -> Iterator[Any]:
+    """The records, counted by part as they pass."""
+    for record in records:
+        parts[plan.partitioning.part_of(record)] += 1
+        yield record
+
+
+def own(plan: Plan, part: str) -> Sequence[Any]:
+    """The records of a part."""
+    records = read(plan, plan.corpus)
+    return [record for record in records if plan.partitioning.part_of(record) == part]
+
+
+def held_out(plan: Plan, part: str | None = None) -> Sequence[Any]:
+    """What tells when a member has converged: texts like its own, or all where parts are alike."""
+    records = list(read(plan, plan.valid))
+    if part is None or not plan.partitioning.by_content:
+        return records
+    return [r for r in records if plan.partitioning.part_of(r) == part] or records

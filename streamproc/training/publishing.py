@@ -1,0 +1,99 @@
+"""From a finished run folder to an ensemble that is served: export, check, quantise, describe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from streamproc.corpus.rows import described
+from streamproc.digests import sha256
+from streamproc.errors import TrainingError
+from streamproc.repository.repository import PREFIXES
+from streamproc.training.course import Shipped
+from streamproc.training.learning import Desk, Place, places
+from streamproc.training.manifests import EnsembleEntry, MemberEntry, write_manifest
+from streamproc.training.plan import Plan
+from streamproc.training.progress import EnsembleWritten, MemberShipped, Tell
+from streamproc.training.run_folder import RunFolder
+
+
+def export_ensemble(plan: Plan, tell: Tell) -> None:
+    """Write the members that are trained in `plan.work` as an ensemble into `plan.out`.
+
+    Nothing is written for a member before it has passed its checks, and the manifest comes last.
+    Raises TrainingError when a member is not trained to its end, or a check fails.
+    """
+    run = RunFolder(plan.work)
+    run.read()
+    members = places(run) if run.groundwork.is_dir() else []
+    if unfinished := [place.part for place in members if not run.finished(place.part)]:
+        raise TrainingError(
+            f"{run.path}: {', '.join(unfinished)} not trained to the end; go on with "
+            "`streamproc train`."
+        )
+    if not members:
+        raise TrainingError(f"{run.path}: nothing is trained there yet; see `streamproc train`.")
+    desk = Desk(plan)
+    classroom = desk.classroom
+    folder = plan.out / plan.ensemble
+    digests = ", ".join(sha256(source.path) for source in plan.corpus)
+    shipped: list[tuple[Place, Shipped, str]] = []
+    for place in members:
+        lesson, records = desk.trained(place)
+        part = place.part
+        one = lesson.ship(run.member(part), folder / part / plan.version)
+        told = f"{part} ({plan.partitioning.description}), {records} records"
+        shipped.append((place, one, f"{described(plan.corpus)}, {told}, sha256 {digests}"))
+        tell(MemberShipped(part, one))
+
+    prefix = classroom.prefix
+    if prefix:
+        path = plan.out / PREFIXES / f"{prefix.sha256}.onnx"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(prefix.model)
+    # Without line breaks: half of the file would be indentation.
+    (folder / "tokenizer.json").write_text(
+        classroom.tokenizer.to_str(pretty=False), encoding="utf-8"
+    )
+    ensemble = EnsembleEntry(
+        name=plan.ensemble,
+        task=plan.course.task,
+        description=plan.description,
+        labels=classroom.labels,
+        licence=plan.licence,
+        window=classroom.window,
+        decoding=classroom.decoding,
+        prefix={"sha256": prefix.sha256, "size_bytes": len(prefix.model), "precision": "int8"}
+        if prefix
+        else None,
+    )
+    entries = _entries(plan, shipped)
+    tell(EnsembleWritten(write_manifest(folder, ensemble, folder / "tokenizer.json", entries)))
+
+
+def _entries(plan: Plan, members: Sequence[tuple[Place, Shipped, str]]) -> list[MemberEntry]:
+    reached = [next(iter(shipped.shipped.metrics.values())) for _, shipped, _ in members]
+    total = sum(reached) or 1.0
+    return [
+        MemberEntry(
+            name=place.part,
+            version=plan.version,
+            file=shipped.path,
+            decoder=shipped.decoder,
+            precision=shipped.precision,
+            labels=shipped.labels,
+            weight=max(own / total, 1e-4),
+            provenance={"base": plan.course.base, **_trunk(plan), "corpus": corpus},
+            metrics={
+                **{f"validation_{k}": v for k, v in shipped.shipped.metrics.items()},
+                **{f"validation_{k}_fp32": v for k, v in shipped.fp32.metrics.items()},
+            },
+        )
+        for (place, shipped, corpus), own in zip(members, reached, strict=True)
+    ]
+
+
+def _trunk(plan: Plan) -> dict[str, str]:
+    """What a member's provenance says of the model that it branched off, if it did."""
+    if plan.trunk is None:
+        return {}
+    return {"trunk": f"one model of the whole corpus, at most {plan.trunk.epochs} epochs"}

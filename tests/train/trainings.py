@@ -1,0 +1,25 @@
+"""Training runs, and what they tell."""
+
+from __future__ import annotations
+
+from streamproc.training.ensemble import train_ensemble
+from streamproc.training.plan import Plan
+from streamproc.training.progress import Epoch, MemberShipped, Of, Progress
+
+
+def told_by(plan: Plan) -> list[Progress]:
+    """Train and export; all that was told."""
+    told: list[Progress] = []
+    train_ensemble(plan, told.append)
+    return told
+
+
+def shipped(told: list[Progress]) -> list[MemberShipped]:
+    """The members that were exported, in order."""
+    return [one for one in told if isinstance(one, MemberShipped)]
+
+
+def epochs(told: list[Progress], part: str) -> list[Epoch]:
+    """The epochs of a member, in order."""
+    own = [one.told for one in told if isinstance(one, Of) and one.part == part]
+    return [one for one in own if isinstance(one, Epoch)]
