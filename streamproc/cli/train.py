@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from streamproc.corpus.description import read_partitions
-from streamproc.corpus.partitioning import Partitioning, partitioning_from
-from streamproc.corpus.rows import Source, source_from
-from streamproc.errors import OperatorError, SettingsError
-
-if TYPE_CHECKING:
-    from streamproc.training.ensemble import Progress as Told
+from streamproc.cli.training_shown import shown
+from streamproc.errors import OperatorError
 
 
 def train(
@@ -60,7 +52,9 @@ def train(
         ),
     ] = None,
     out: Annotated[Path, typer.Option(help="model repository to write to")] = Path("models"),
-    work: Annotated[Path, typer.Option(help="where fp32 members are left")] = Path("work"),
+    work: Annotated[
+        Path, typer.Option(help="where runs are kept, each in a folder of its ensemble's name")
+    ] = Path("work"),
     base: Annotated[
         Path | None,
         typer.Option(help="Hugging Face folder that encoders start from; default: MiniLM-L6"),
@@ -80,7 +74,7 @@ def train(
         int, typer.Option(min=0, help="the base's first layers, run once before all members")
     ] = 0,
     prefix_corpus: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option(help="files that choose words and frozen layers' ranges; default: the corpus"),
     ] = None,
     heads: Annotated[
@@ -91,126 +85,99 @@ def train(
     window: Annotated[int, typer.Option(min=8, help="longest text at once, in tokens")] = 256,
     overlap: Annotated[int, typer.Option(min=0, help="tokens that windows share")] = 32,
     epochs: Annotated[int, typer.Option(min=1, help="passes over the texts, at most")] = 4,
-    batch: Annotated[int, typer.Option(min=1, help="texts a step")] = 32,
+    batch: Annotated[int, typer.Option(min=1, help="texts a step, in each process")] = 32,
     learning_rate: Annotated[float, typer.Option(min=0, help="at its highest")] = 3e-4,
+    warmup: Annotated[
+        float, typer.Option(min=0, max=1, help="share of the steps in which it rises")
+    ] = 0.1,
+    weight_decay: Annotated[float, typer.Option(min=0, help="of AdamW")] = 0.01,
+    patience: Annotated[
+        int, typer.Option(min=1, help="epochs that are no better, after which training stops")
+    ] = 2,
+    checkpoint_steps: Annotated[
+        int, typer.Option(min=1, help="steps within an epoch after which one is kept")
+    ] = 500,
     trunk_epochs: Annotated[
         int, typer.Option(min=0, help="first train one model of the whole corpus, members branch")
     ] = 0,
     trunk_learning_rate: Annotated[float, typer.Option(min=0, help="at its highest")] = 3e-4,
+    trials: Annotated[
+        int, typer.Option(min=0, help="settings tried first, on the largest part; the best is used")
+    ] = 0,
+    search: Annotated[
+        Path | None, typer.Option(help="TOML file of what is tried; see docs/training.md")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="same seed, same weights")] = 0,
-    threads: Annotated[int, typer.Option(min=1, help="threads of torch")] = 2,
+    threads: Annotated[int, typer.Option(min=1, help="threads of torch, in each process")] = 2,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="members trained at once; default: processor cores / --threads"),
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="begin anew where a run was begun before")
+    ] = False,
+    export: Annotated[
+        bool, typer.Option("--export/--no-export", help="write the ensemble when all is trained")
+    ] = True,
 ) -> None:
-    """Train one model per part of a corpus, and write them as an ensemble that a worker serves."""
+    """Train one model per part of a corpus, and write them as an ensemble that a worker serves.
+
+    A run that was stopped goes on when the same command is given again.
+    """
     try:
-        from streamproc.training.courses import Choice, course_of  # noqa: PLC0415
-        from streamproc.training.ensemble import Plan, train_ensemble  # noqa: PLC0415
-        from streamproc.training.fitting import Schedule  # noqa: PLC0415
+        from streamproc.training.arguments import Arguments  # noqa: PLC0415
+        from streamproc.training.devices import process, processes  # noqa: PLC0415
+        from streamproc.training.ensemble import fit_ensemble, train_here  # noqa: PLC0415
+        from streamproc.training.jobs import Jobs  # noqa: PLC0415
+        from streamproc.training.publishing import export_ensemble  # noqa: PLC0415
     except ModuleNotFoundError as missing:  # torch is an extra
         raise OperatorError(
             f"Training needs {missing.name}, which is not installed: install streamproc[train]."
         ) from missing
 
-    material = _material(partitions, corpus or [], valid or [], partition_by)
-    choice = Choice(
-        labels=tuple(label or material.labels),
+    plan = Arguments(
+        ensemble=ensemble,
+        partitions=partitions,
+        corpus=corpus or (),
+        valid=valid or (),
+        label=label or (),
+        task=task,
+        partition_by=partition_by,
+        out=out,
+        work=work,
         base=base,
         text_field=text_field,
         label_field=label_field,
-        vocabulary_size=vocabulary,
-        layers=layers,
-        heads=heads,
-        width=width,
-        ffn_width=ffn_width,
-        window_tokens=window,
-        overlap_tokens=overlap,
-        freeze_layers=freeze_layers,
-        prefix_corpus=[source_from(str(path)) for path in prefix_corpus or ()],
-    )
-    plan = Plan(
-        course=course_of(task, choice),
-        corpus=material.train,
-        valid=material.valid,
-        partitioning=material.by,
-        ensemble=ensemble,
-        out=out,
-        work=work / ensemble,
         description=description,
         licence=licence,
         version=version,
+        vocabulary=vocabulary,
+        layers=layers,
+        freeze_layers=freeze_layers,
+        prefix_corpus=prefix_corpus or (),
+        heads=heads,
+        width=width,
+        ffn_width=ffn_width,
+        window=window,
+        overlap=overlap,
+        epochs=epochs,
+        batch=batch,
+        learning_rate=learning_rate,
+        warmup=warmup,
+        weight_decay=weight_decay,
+        patience=patience,
+        checkpoint_steps=checkpoint_steps,
+        trunk_epochs=trunk_epochs,
+        trunk_learning_rate=trunk_learning_rate,
+        trials=trials,
+        search=search,
         seed=seed,
         threads=threads,
-        schedule=Schedule(epochs=epochs, batch_size=batch, learning_rate=learning_rate),
-        trunk=Schedule(epochs=trunk_epochs, batch_size=batch, learning_rate=trunk_learning_rate)
-        if trunk_epochs
-        else None,
-    )
-    console = Console()
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as bar:
-        shown = bar.add_task("reading the corpus", total=None)
-        part = "the whole corpus"
-        for told in train_ensemble(plan):
-            part = getattr(told, "part", part)
-            _show(told, part, bar, shown)
-
-
-@dataclass(frozen=True, slots=True)
-class _Material:
-    """What there is to learn from. labels: as --label has them, if they are known."""
-
-    train: Sequence[Source]
-    valid: Sequence[Source]
-    by: Partitioning
-    labels: Sequence[str] = ()
-
-
-def _material(
-    partitions: Path | None, corpus: Sequence[str], valid: Sequence[str], by: str | None
-) -> _Material:
-    if partitions:
-        if corpus or valid or by:
-            raise SettingsError(
-                "--partitions brings its own --corpus, --valid and --partition-by: leave these out."
-            )
-        cut = read_partitions(partitions)
-        named = [f"{label}={label}" for label in cut.labels]
-        return _Material(cut.sources("train"), cut.sources("valid"), cut.by, named)
-    if not corpus or not valid:
-        raise SettingsError("Name --partitions FOLDER, or --corpus FILE and --valid FILE.")
-    return _Material(
-        [source_from(written) for written in corpus],
-        [source_from(written) for written in valid],
-        partitioning_from(by or "hash:3"),
-    )
-
-
-def _show(told: Told, part: str, bar: Progress, shown: TaskID) -> None:
-    from streamproc.training import course, ensemble, fitting  # noqa: PLC0415  # torch is an extra
-
-    def words(judgement: course.Judgement) -> str:
-        return ", ".join(f"{name} {value:.4f}" for name, value in judgement.metrics.items())
-
-    match told:
-        case ensemble.TrunkStarted():
-            bar.console.print(
-                f"the whole corpus, for members to branch off: {told.records} records"
-            )
-        case ensemble.PartStarted():
-            bar.console.print(f"{part} ({told.number} of {told.parts}): {told.records} records")
-        case fitting.Step():
-            doing = f"{part}, epoch {told.epoch}, loss {told.loss:.3f}"
-            bar.update(shown, description=doing, total=told.steps, completed=told.step)
-        case fitting.Epoch():
-            bar.console.print(
-                f"  epoch {told.epoch}: loss {told.train_loss:.3f}, validation loss "
-                f"{told.judgement.loss:.3f}, {words(told.judgement)}"
-                f"{', best so far' if told.best else ''}{', converged' if told.converged else ''}"
-            )
-        case ensemble.MemberShipped(shipped=shipped):
-            bar.console.print(
-                f"  {shipped.size_bytes / 2**20:.2f} MiB {shipped.precision}, "
-                f"{words(shipped.shipped)} (fp32 {words(shipped.fp32)}), "
-                f"ONNX against torch {shipped.export_difference:.1e}"
-            )
-        case ensemble.EnsembleWritten():
-            bar.console.print(f"written: {told.manifest}")
+    ).plan()
+    at_once = jobs or max(1, (os.cpu_count() or 1) // threads)
+    # torchrun has started several processes already, which train each member together.
+    train_all = train_here if processes() > 1 else Jobs(at_once)
+    with shown(quiet=process() != 0) as tell:
+        fit_ensemble(plan, tell, train_all=train_all, fresh=fresh)
+        if export and process() == 0:
+            export_ensemble(plan, tell)

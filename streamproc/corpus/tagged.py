@@ -43,19 +43,18 @@ def read_tagged(source: Source) -> Iterator[TaggedText]:
         yield TaggedText(words, tags, {**row.others(), "corpus": source.name})
 
 
-def read_named(source: Source, names: Mapping[str, str]) -> list[TaggedText]:
+def read_named(source: Source, names: Mapping[str, str]) -> Iterator[TaggedText]:
     """The sentences of a file, their entities called as an ensemble calls them.
 
     names: the ensemble's entity for each spelling in the corpus ("person" → "PER"), "O" for what
         is to be no entity; a spelling "corpus:person" is looked for first
-    Raises TrainingError naming the entities that have no name.
+    Raises TrainingError at the end, naming the entities that have no name.
     """
 
     def named(spelling: str) -> str:
         return names.get(f"{source.name}:{spelling}", names.get(spelling, ""))
 
     unknown: set[str] = set()
-    texts: list[TaggedText] = []
     for text in read_tagged(source):
         known = {tag[2:]: named(tag[2:]) for tag in text.tags if tag != OUTSIDE}
         unknown |= {spelling for spelling, name in known.items() if not name}
@@ -63,10 +62,9 @@ def read_named(source: Source, names: Mapping[str, str]) -> list[TaggedText]:
             OUTSIDE if known.get(tag[2:], OUTSIDE) == OUTSIDE else tag[:2] + known[tag[2:]]
             for tag in text.tags
         )
-        texts.append(TaggedText(text.words, tuple(renamed), text.fields))
+        yield TaggedText(text.words, tuple(renamed), text.fields)
     if unknown:
         raise TrainingError(
             f"{source.path}: entities {', '.join(sorted(unknown))} are not named; named are "
             f"{', '.join(names)}. Name every entity with --label, as O what is to be none."
         )
-    return texts

@@ -6,6 +6,7 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
 
@@ -15,7 +16,7 @@ from torch import nn
 
 from streamproc.corpus.partitioning import Item
 from streamproc.corpus.rows import Source
-from streamproc.corpus.wordings import Wording, read_wordings
+from streamproc.corpus.wordings import Wording, read_wordings, sampled
 from streamproc.errors import TrainingError
 from streamproc.training.base import Base
 from streamproc.training.course import Classroom, Course, Judgement, Lesson, Shipped
@@ -26,7 +27,7 @@ from streamproc.training.scoring import RunBatch, WindowSize
 from streamproc.training.shape import Shape, cut_model
 from streamproc.training.shipping import ship_encoder
 from streamproc.training.vocabulary import trim_vocabulary
-from streamproc.training.windows import NO_TARGET, Batch, Window, batches, draw
+from streamproc.training.windows import NO_TARGET, Batch, Cut, batches, draw
 
 RecordT = TypeVar("RecordT", bound=Item)
 
@@ -43,10 +44,10 @@ class Exercise(ABC):
     """Records, tokenized: what there is to learn or to be judged by."""
 
     @abstractmethod
-    def windows(self, max_tokens: int, overlap_tokens: int = 0) -> Sequence[Window]:
+    def windows(self, max_tokens: int, overlap_tokens: int = 0) -> Cut:
         """The records cut into windows of at most max_tokens, special tokens included."""
 
-    def lessons(self, max_tokens: int) -> Sequence[Window]:
+    def lessons(self, max_tokens: int) -> Cut:
         """The windows that are learned from."""
         return self.windows(max_tokens)
 
@@ -87,8 +88,8 @@ class EncoderCourse(Course[RecordT], Generic[RecordT]):
                 f"Windows of {longest} tokens do not fit a model of {self.shape.positions} "
                 "positions; make the windows shorter or keep more positions."
             )
-        shared = [w for source in self.shared for w in read_wordings(source)]
-        wordings = shared or list(self.wordings(train))
+        shared = chain.from_iterable(map(read_wordings, self.shared))
+        wordings = sampled(shared if self.shared else self.wordings(train), seed)
         # Once, not once a question that is asked of it.
         texts = dict.fromkeys(text for wording in wordings for text in wording if text)
         words = trim_vocabulary(self.start.folder, texts, self.vocabulary_size)
@@ -187,7 +188,7 @@ class EncoderLesson(Lesson[Batch]):
             labels=self._labels,
         )
 
-    def _drawn(self, order: random.Random) -> list[Window]:
+    def _drawn(self, order: random.Random) -> Cut:
         return draw(self._windows, self._course.learning.windows_per_example, order)
 
 

@@ -10,11 +10,14 @@ from collections.abc import Callable, Sequence
 from streamproc.errors import TrainingError
 from streamproc.training import material
 from streamproc.training.devices import process, together
-from streamproc.training.learning import TRUNK_PLACE, Desk, Place, places
+from streamproc.training.groundwork import Groundwork
+from streamproc.training.learning import Desk, Place, places
 from streamproc.training.plan import Plan
+from streamproc.training.plots import draw
 from streamproc.training.progress import Of, PartFinished, Tell, TellOwn
 from streamproc.training.publishing import export_ensemble
-from streamproc.training.run_folder import RunFolder
+from streamproc.training.run_folder import TRUNK, RunFolder
+from streamproc.training.search import search
 
 # Trains the members at some places; returns when all of them are.
 TrainAll = Callable[[Plan, Sequence[Place], Tell], None]
@@ -81,15 +84,34 @@ def _prepare(plan: Plan, run: RunFolder) -> None:
 
 
 def _train(plan: Plan, run: RunFolder, train_all: TrainAll, tell: Tell) -> Sequence[Place]:
-    trunk = [TRUNK_PLACE] if plan.trunk else []
-    members = places(run)
-    for some in (trunk, members):
-        left = []
-        for place in some:
-            if best := run.finished(place.part):
-                tell(Of(place.part, PartFinished(place.part, best, again=True)))
-            else:
-                left.append(place)
-        if left:
-            train_all(plan, left, tell)
+    if plan.trunk:
+        _train_left(plan, run, [Place(TRUNK, 0, 0, plan.trunk, TRUNK)], train_all, tell)
+    members = places(plan, run)
+    if plan.search:
+        sizes = Groundwork.load(run.groundwork).parts
+        largest = max(members, key=lambda place: sizes[place.part])
+
+        def train_one(place: Place) -> None:
+            _train_left(plan, run, [place], train_all, tell)
+
+        found = search(plan.search, run, largest, plan.seed, train_one, tell)
+        members = [dataclasses.replace(place, schedule=found) for place in members]
+    _train_left(plan, run, members, train_all, tell)
+    if process() == 0:
+        draw(run, plan.ensemble, [place.part for place in members])
     return members
+
+
+def _train_left(
+    plan: Plan, run: RunFolder, some: Sequence[Place], train_all: TrainAll, tell: Tell
+) -> None:
+    """Train those of some members that have not been yet."""
+    left = []
+    for place in some:
+        if best := run.finished(place.folder):
+            tell(Of(place.part, PartFinished(place.part, best, again=True)))
+        else:
+            left.append(place)
+    together().wait_for_everyone()  # or one process might find what another has just finished
+    if left:
+        train_all(plan, left, tell)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import chain, cycle, islice
 from typing import Any
 
+import torch
 from torch.utils.data import DataLoader, IterableDataset
 
 from streamproc.training.course import Lesson
@@ -53,7 +54,9 @@ class EpochLoader(DataLoader):  # type: ignore[misc]
     """The batches as they are, made in this process."""
 
     def __init__(self, epochs: Epochs) -> None:
-        super().__init__(epochs, batch_size=None, collate_fn=as_it_is)
+        # A generator of its own: with torch's, each epoch would draw from what dropout draws from.
+        generator = torch.Generator()
+        super().__init__(epochs, batch_size=None, collate_fn=as_it_is, generator=generator)
 
     def set_epoch(self, epoch: int) -> None:
         """As `Epochs` has it."""

@@ -74,4 +74,5 @@ def branch(model: nn.Module, trunk: Weights) -> None:
 
 def trained_weights(folder: Path) -> Weights:
     """The weights of a member that was saved."""
-    return load_file(str(folder / "model.safetensors"))
+    weights: Weights = load_file(str(folder / "model.safetensors"))
+    return weights

@@ -21,24 +21,31 @@ from streamproc.training.log import Log
 from streamproc.training.plan import Plan
 from streamproc.training.progress import PartFinished, PartStarted, TellOwn, TrunkStarted
 from streamproc.training.run_folder import TRUNK, RunFolder
+from streamproc.training.schedule import Schedule
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A member's place among all. number: from 1; 0: it is the trunk."""
+    """A member's place among all, and how it learns.
+
+    number: from 1; 0: it is the trunk
+    folder: in the run folder
+    """
 
     part: str
     number: int
     parts: int
+    schedule: Schedule
+    folder: str
 
 
-TRUNK_PLACE = Place(TRUNK, 0, 0)
-
-
-def places(run: RunFolder) -> Sequence[Place]:
+def places(plan: Plan, run: RunFolder) -> Sequence[Place]:
     """The members' places, in the order of their names."""
     parts = Groundwork.load(run.groundwork).parts
-    return [Place(part, number, len(parts)) for number, part in enumerate(parts, start=1)]
+    return [
+        Place(part, number, len(parts), plan.schedule, part)
+        for number, part in enumerate(parts, start=1)
+    ]
 
 
 class Desk:
@@ -55,11 +62,11 @@ class Desk:
 
         Several processes may do this together. Raises TrainingError.
         """
-        folder = self._run.member(place.part)
+        folder = self._run.member(place.folder)
         if process() != 0:
             self._train(place, folder, lambda _: None)
             return
-        with self._run.held(place.part):
+        with self._run.held(place.folder):
             log = Log(folder)
 
             def told(one: Any) -> None:
@@ -72,22 +79,20 @@ class Desk:
                 log.close()
 
     def _train(self, place: Place, folder: Path, tell: TellOwn) -> None:
-        plan = self._plan
-        schedule = plan.schedule if place.number else plan.trunk
-        assert schedule is not None  # noqa: S101  # without one there is no trunk
         lesson, records = self.lesson(place)
-        if place.number and plan.trunk:
+        if place.number and self._plan.trunk:
             branch(lesson.model, trained_weights(self._run.member(TRUNK)))
-        fitting = Fitting(lesson, schedule, self._seed(place), folder / "checkpoints", tell)
+        kept = folder / "checkpoints"
+        fitting = Fitting(lesson, place.schedule, self._seed(place), kept, tell)
         if place.number:
             tell(PartStarted(place.part, place.number, place.parts, records, fitting.step))
         else:
-            tell(TrunkStarted(records))
+            tell(TrunkStarted(records, fitting.step))
         best = fitting.run()
         if process() == 0:
             lesson.model.save_pretrained(folder)
             self.classroom.tokenizer.save(str(folder / "tokenizer.json"))
-            self._run.finish(place.part, best, sha256(folder / "model.safetensors"))
+            self._run.finish(place.folder, best, sha256(folder / "model.safetensors"))
             tell(PartFinished(place.part, best))
             fitting.forget()
         together().wait_for_everyone()
@@ -99,16 +104,14 @@ class Desk:
             own = material.own(plan, place.part)
             valid = material.held_out(plan, place.part)
         else:
-            own, valid = list(material.read(plan, plan.corpus)), material.held_out(plan)
-        schedule = plan.schedule if place.number else plan.trunk
-        assert schedule is not None  # noqa: S101  # without one there is no trunk
-        seed = self._seed(place)
-        return self.classroom.lesson(own, valid, schedule.batch_size, seed), len(own)
+            own, valid = material.whole(plan), material.held_out(plan)
+        batch_size, seed = place.schedule.batch_size, self._seed(place)
+        return self.classroom.lesson(own, valid, batch_size, seed), len(own)
 
     def trained(self, place: Place) -> tuple[Lesson[Any], int]:
         """A member's lesson, its model as it was trained; raises TrainingError."""
         lesson, records = self.lesson(place)
-        folder = self._run.member(place.part)
+        folder = self._run.member(place.folder)
         # What a model does not save (sines of positions), it has by itself.
         unsaved = set(lesson.model._keys_to_ignore_on_save or ())  # noqa: SLF001
         path = folder / "model.safetensors"

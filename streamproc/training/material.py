@@ -8,6 +8,7 @@ from typing import Any
 
 from streamproc.corpus.rows import Source
 from streamproc.errors import TrainingError
+from streamproc.training.on_disk import Records
 from streamproc.training.plan import Plan
 
 
@@ -29,15 +30,21 @@ def counted(plan: Plan, records: Iterable[Any], parts: Counter[str]) -> Iterator
         yield record
 
 
-def own(plan: Plan, part: str) -> Sequence[Any]:
+def own(plan: Plan, part: str) -> Records[Any]:
     """The records of a part."""
     records = read(plan, plan.corpus)
-    return [record for record in records if plan.partitioning.part_of(record) == part]
+    return Records(r for r in records if plan.partitioning.part_of(r) == part)
 
 
-def held_out(plan: Plan, part: str | None = None) -> Sequence[Any]:
+def whole(plan: Plan) -> Records[Any]:
+    """The records of all parts."""
+    return Records(read(plan, plan.corpus))
+
+
+def held_out(plan: Plan, part: str | None = None) -> Records[Any]:
     """What tells when a member has converged: texts like its own, or all where parts are alike."""
-    records = list(read(plan, plan.valid))
+    records = Records(read(plan, plan.valid))
     if part is None or not plan.partitioning.by_content:
         return records
-    return [r for r in records if plan.partitioning.part_of(r) == part] or records
+    alike = Records(r for r in records if plan.partitioning.part_of(r) == part)
+    return alike if len(alike) else records

@@ -28,7 +28,7 @@ class PairBatch:
     targets: Ids
 
 
-def pad_pairs(pairs: Sequence[tuple[list[int], list[int]]], start: int) -> PairBatch:
+def pad_pairs(pairs: Sequence[tuple[Ids, Ids]], start: int) -> PairBatch:
     """Source and translation of each pair, their ends included, as one batch.
 
     start: what a translation begins with, and what padding is

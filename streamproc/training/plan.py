@@ -14,6 +14,7 @@ from streamproc.digests import sha256
 from streamproc.toml import TomlValue
 from streamproc.training.course import Course
 from streamproc.training.schedule import Schedule
+from streamproc.training.space import Search
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Plan:
     out:       the model repository; the ensemble gets a folder of its name in it
     work:      the run folder
     threads:   of torch, in each process; another number may round differently
+    search:    what of the schedule is found by trials, on the largest part
     arguments: what the user asked for, as `arguments.read` takes it
     """
 
@@ -43,6 +45,7 @@ class Plan:
     threads: int = 2
     schedule: Schedule = field(default_factory=Schedule)
     trunk: Schedule | None = None
+    search: Search | None = None
     arguments: Mapping[str, TomlValue] = field(default_factory=dict)
 
 
@@ -56,7 +59,8 @@ def deciding(plan: Plan) -> dict[str, TomlValue]:
         "schedule": _flat(plan.schedule),
         "course": {"base": plan.course.base, **_mapping(_flat(plan.course))},
     }
-    return chosen | ({"trunk": _flat(plan.trunk)} if plan.trunk else {})
+    parts = {"trunk": plan.trunk, "search": plan.search}
+    return chosen | {name: _flat(part) for name, part in parts.items() if part}
 
 
 def data(plan: Plan) -> list[dict[str, TomlValue]]:

@@ -26,17 +26,18 @@ from streamproc.training.exporting import (
     open_session,
     rows_change_in_company,
 )
+from streamproc.training.on_disk import ByteRows
 from streamproc.training.quantising import quantise
 from streamproc.training.scoring import RunBatch
 from streamproc.training.shape import Shape, cut_model
 from streamproc.training.vocabulary import Vocabulary
-from streamproc.training.windows import Batch, Window, batches, mixed
+from streamproc.training.windows import Batch, Cut, Window, batches, mixed
 
 Hidden = NDArray[np.float32]
 
 _CALIBRATION_WORDINGS = 400
 _CHECKED_WINDOWS = 64
-# Of hidden states that are remembered, so that no window runs through frozen layers twice.
+# Of hidden states that are remembered on disk, so that no window runs through frozen layers twice.
 _REMEMBERED_BYTES = 6 * 2**30
 
 
@@ -49,8 +50,9 @@ class Prefix:
     def __init__(self, model: bytes) -> None:
         self.model = model
         self.sha256 = hashlib.sha256(model).hexdigest()
-        self._known: dict[bytes, Hidden] = {}
-        self._known_bytes = 0
+        # On disk, and by digests: what is remembered is far larger than the texts.
+        self._known: dict[bytes, int] = {}
+        self._states = ByteRows()
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "prefix.onnx"
             path.write_bytes(model)
@@ -60,13 +62,17 @@ class Prefix:
         """The batch with its hidden states; those of padding are zeros."""
         if batch.hidden is not None:
             return batch
-        keys = [window.ids.tobytes() + window.type_ids.tobytes() for window in batch.windows]
-        if not all(key in self._known for key in keys):
-            hidden = self._run(batch)
-            rows = [row[: len(w.ids)].copy() for row, w in zip(hidden, batch.windows, strict=True)]
-            self._remember(keys, rows)
+        keys = [_digest(window) for window in batch.windows]
+        if all(key in self._known for key in keys):
+            read = (self._states.read(self._known[key]) for key in keys)
+            rows = [
+                np.frombuffer(states, dtype=np.float32).reshape(len(window.ids), -1)
+                for states, window in zip(read, batch.windows, strict=True)
+            ]
         else:
-            rows = [self._known[key] for key in keys]
+            hidden = self._run(batch)
+            rows = [row[: len(w.ids)] for row, w in zip(hidden, batch.windows, strict=True)]
+            self._remember(keys, rows)
         padded = np.zeros((*batch.input_ids.shape, rows[0].shape[-1]), dtype=np.float32)
         for place, row in zip(padded, rows, strict=True):
             place[: len(row)] = row
@@ -74,9 +80,16 @@ class Prefix:
 
     def _remember(self, keys: Sequence[bytes], rows: Sequence[Hidden]) -> None:
         for key, row in zip(keys, rows, strict=True):
-            if key not in self._known and self._known_bytes + row.nbytes <= _REMEMBERED_BYTES:
-                self._known[key] = row
-                self._known_bytes += row.nbytes
+            room = _REMEMBERED_BYTES - self._states.size_bytes
+            if key not in self._known and row.nbytes <= room:
+                self._known[key] = len(self._states)
+                self._states.append(row.tobytes())
+
+
+def _digest(window: Window) -> bytes:
+    said = hashlib.blake2b(window.ids.tobytes(), digest_size=16)
+    said.update(window.type_ids.tobytes())
+    return said.digest()
 
 
 def prefix_runner(session: onnxruntime.InferenceSession) -> RunBatch:
@@ -120,21 +133,21 @@ def make_prefix(
         return Prefix(int8.read_bytes())
 
 
-def _windows(wordings: Sequence[Wording], tokenizer: Tokenizer, max_tokens: int) -> list[Window]:
+def _windows(wordings: Sequence[Wording], tokenizer: Tokenizer, max_tokens: int) -> Cut:
     """Some of the texts and pairs, spread over all, each cut at the longest window."""
     order = random.Random(0)  # noqa: S311  # an order to be repeated, not a secret
     drawn = order.sample(list(wordings), min(len(wordings), _CALIBRATION_WORDINGS))
     encodings = [tokenizer.encode(first, second) for first, second in drawn]
+    ids = [np.asarray(one.ids[:max_tokens], dtype=np.int64) for one in encodings]
+    types = [np.asarray(one.type_ids[:max_tokens], dtype=np.int64) for one in encodings]
     nothing = np.zeros(0, dtype=np.int64)
-    return [
-        Window(
-            np.asarray(encoding.ids[:max_tokens], dtype=np.int64),
-            np.asarray(encoding.type_ids[:max_tokens], dtype=np.int64),
-            nothing,
-            index,
-        )
-        for index, encoding in enumerate(encodings)
-    ]
+
+    def make(example: int, _: int, __: int) -> Window:
+        return Window(ids[example], types[example], nothing, example)
+
+    examples = np.arange(len(ids))
+    lengths = np.array([len(own) for own in ids])
+    return Cut(examples, np.zeros_like(examples), lengths, make)
 
 
 def _torch_runner(model: BertModel) -> RunBatch:

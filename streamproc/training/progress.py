@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,14 +36,15 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class TrunkStarted:
-    """Training of the model that members branch off begins."""
+    """Training of the model that members branch off begins, or goes on after a step."""
 
     records: int
+    step: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class PartStarted:
-    """A member's training begins, or goes on. step: how far it had come before, in steps."""
+    """A member's training begins, or goes on after a step."""
 
     part: str
     number: int
@@ -59,6 +60,16 @@ class PartFinished:
     part: str
     best: Epoch
     again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TrialFinished:
+    """Some settings were tried. chosen: these, by name; best: the best epoch they led to."""
+
+    trial: int
+    trials: int
+    chosen: Mapping[str, float]
+    best: Epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +95,7 @@ class Of:
     told: TrunkStarted | PartStarted | Step | Epoch | PartFinished
 
 
-Progress = Of | MemberShipped | EnsembleWritten
+Progress = Of | TrialFinished | MemberShipped | EnsembleWritten
 
 Tell = Callable[[Progress], None]
 # As one member's training tells it.

@@ -24,7 +24,7 @@ def export_ensemble(plan: Plan, tell: Tell) -> None:
     """
     run = RunFolder(plan.work)
     run.read()
-    members = places(run) if run.groundwork.is_dir() else []
+    members = places(plan, run) if run.groundwork.is_dir() else []
     if unfinished := [place.part for place in members if not run.finished(place.part)]:
         raise TrainingError(
             f"{run.path}: {', '.join(unfinished)} not trained to the end; go on with "

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import chain
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -15,8 +17,10 @@ from streamproc.corpus.wordings import Wording
 from streamproc.evaluation.squad import best_of, exact_match, f1, normalised
 from streamproc.training.course import Judgement
 from streamproc.training.encoder import EncoderCourse, Exercise
+from streamproc.training.encoding import encoded
+from streamproc.training.on_disk import Records, TokenRows
 from streamproc.training.scoring import RunBatch, Scores, WindowSize, log_loss, softmax
-from streamproc.training.windows import Batch, Window, batches, pieces
+from streamproc.training.windows import Batch, Cut, Ids, Window, batches, cut_of, pieces
 
 # As transformers' pipeline has it.
 LONGEST_ANSWER = 15
@@ -46,21 +50,32 @@ class QuestionAnswering(EncoderCourse[Question]):
     def exercise(
         self, records: Sequence[Question], tokenizer: Tokenizer, labels: Sequence[str], seed: int
     ) -> Exercise:
-        return Questions([*records, *mismatched(records, self.mismatched_share, seed)], tokenizer)
+        asked_elsewhere = mismatched(records, self.mismatched_share, seed)
+        return Questions(Records(chain(records, asked_elsewhere)), tokenizer)
 
 
-def mismatched(questions: Sequence[Question], share: float, seed: int) -> list[Question]:
+def mismatched(questions: Sequence[Question], share: float, seed: int) -> Iterator[Question]:
     """Some of the questions, each asked of a paragraph that does not hold its answer."""
     order = random.Random(seed)  # noqa: S311  # an order to be repeated, not a secret
-    contexts = list(dict.fromkeys(question.context for question in questions))
-    chosen = order.sample(list(questions), round(share * len(questions)))
-    asked: list[Question] = []
-    for question in chosen:
-        context = order.choice(contexts)
+    contexts = list(_distinct(question.context for question in questions).values())
+    for place in order.sample(range(len(questions)), round(share * len(questions))):
+        question = questions[place]
+        context = questions[order.choice(contexts)].context
         answers = [normalised(text) for _, text in question.answers]
         if not any(answer in normalised(context) for answer in answers):
-            asked.append(Question(question.question, context, (), question.fields))
-    return asked
+            yield Question(question.question, context, (), question.fields)
+
+
+def _distinct(texts: Iterable[str]) -> dict[bytes, int]:
+    """The place where each text comes first, by the text's digest; in order."""
+    firsts: dict[bytes, int] = {}
+    for place, text in enumerate(texts):
+        firsts.setdefault(_digest(text), place)
+    return firsts
+
+
+def _digest(text: str) -> bytes:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,51 +92,71 @@ class Questions(Exercise):
 
     def __init__(self, questions: Sequence[Question], tokenizer: Tokenizer) -> None:
         self.questions = questions
-        self._asked = [
-            np.asarray(e.ids[:_LONGEST_QUESTION], dtype=np.int64)
-            for e in tokenizer.encode_batch(
-                [q.question for q in questions], add_special_tokens=False
-            )
-        ]
-        distinct = list(dict.fromkeys(question.context for question in questions))
-        encoded = tokenizer.encode_batch(distinct, add_special_tokens=False)
-        encodings = dict(zip(distinct, encoded, strict=True))
-        self._contexts = [encodings[question.context] for question in questions]
+        asked = encoded(tokenizer, (question.question for question in questions))
+        self._asked = TokenRows(one.ids[:_LONGEST_QUESTION] for one in asked)
+        # Of paragraphs, which many questions share: which one a question asks of, the ids of each,
+        # and where each token stands in it, start and end.
+        firsts = _distinct(question.context for question in questions)
+        numbers = {digest: number for number, digest in enumerate(firsts)}
+        self._context_of = [numbers[_digest(question.context)] for question in questions]
+        self._contexts, self._offsets = TokenRows(), TokenRows()
+        for one in encoded(tokenizer, (questions[place].context for place in firsts.values())):
+            self._contexts.append(one.ids)
+            self._offsets.append(np.array(one.offsets, dtype=np.int64).ravel())
         self._start, self._end = (tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]"))
         self._padding = tokenizer.token_to_id("[PAD]")
 
-    def windows(self, max_tokens: int, overlap_tokens: int = 0) -> Sequence[Window]:
+    def windows(self, max_tokens: int, overlap_tokens: int = 0) -> Cut:
         """[CLS] question [SEP] piece of the context [SEP]; without the answer, [CLS] is right."""
-        cut: list[Window] = []
-        for index, (asked, context) in enumerate(zip(self._asked, self._contexts, strict=True)):
-            right = self._span(index)
-            ids = np.asarray(context.ids, dtype=np.int64)
-            # At least half of a window is left to the paragraph.
-            heard = asked[: max_tokens // 2 - 3]
-            before = np.concatenate(([self._start], heard, [self._end]))
-            room = max_tokens - len(before) - 1
-            for piece in pieces(len(ids), room, min(overlap_tokens, room // 2)):
-                framed = np.concatenate((before, ids[piece], [self._end]))
-                types = np.repeat([0, 1], [len(before), len(framed) - len(before)])
-                target = np.zeros(2, dtype=np.int64)
-                if right and piece.start <= right[0] and right[1] < piece.stop:
-                    target = np.array(right) - piece.start + len(before)
-                cut.append(Window(framed, types, target, index, piece.start))
-        return cut
+        # At least half of a window is left to the paragraph.
+        heard = np.minimum(self._asked.lengths(), max_tokens // 2 - 3)
+        context_tokens = self._contexts.lengths()
 
-    def lessons(self, max_tokens: int) -> Sequence[Window]:
+        def framed() -> Iterator[tuple[int, slice, int]]:
+            for index, context in enumerate(self._context_of):
+                frame = int(heard[index]) + 3
+                room = max_tokens - frame
+                overlap = min(overlap_tokens, room // 2)
+                for piece in pieces(int(context_tokens[context]), room, overlap):
+                    yield index, piece, frame
+
+        def make(index: int, first: int, length: int) -> Window:
+            return self._window(index, first, length, int(heard[index]))
+
+        return cut_of(framed(), make)
+
+    def _window(self, index: int, first: int, length: int, heard: int) -> Window:
+        asked = self._asked.piece(index, 0, heard)
+        before = np.concatenate(([self._start], asked, [self._end]))
+        last = first + length - len(before) - 1
+        ids = self._contexts.piece(self._context_of[index], first, last)
+        framed = np.concatenate((before, ids, [self._end]))
+        types = np.repeat([0, 1], [len(before), len(framed) - len(before)])
+        right = self._span(index)
+        target = np.zeros(2, dtype=np.int64)
+        if right and first <= right[0] and right[1] < last:
+            target = np.array(right) - first + len(before)
+        return Window(framed, types, target, index, first)
+
+    def lessons(self, max_tokens: int) -> Cut:
         """The windows that hold the answer, where there is one, and all where there is none."""
-        cut = self.windows(max_tokens, 2 * LONGEST_ANSWER)
-        return [w for w in cut if w.target.any() or not self.questions[w.example].answers]
+        windows = self.windows(max_tokens, 2 * LONGEST_ANSWER)
+        taught = (w.target.any() or not self.questions[w.example].answers for w in windows)
+        return windows.chosen(np.flatnonzero(np.fromiter(taught, dtype=bool)))
 
     def _span(self, index: int) -> tuple[int, int] | None:
         """First and last token of the first answer; none without one."""
-        if not self.questions[index].answers:
+        answers = self.questions[index].answers
+        if not answers:
             return None
-        start, text = self.questions[index].answers[0]
-        offsets = self._contexts[index].offsets
-        inside = [n for n, (a, b) in enumerate(offsets) if a < start + len(text) and b > start]
-        return (inside[0], inside[-1]) if inside else None
+        start, text = answers[0]
+        starts, ends = self._offsets_of(index).T
+        inside = np.flatnonzero((starts < start + len(text)) & (ends > start))
+        return (int(inside[0]), int(inside[-1])) if len(inside) else None
+
+    def _offsets_of(self, index: int) -> Ids:
+        """(tokens, 2) where the tokens of a question's paragraph stand in it."""
+        return self._offsets[self._context_of[index]].reshape(-1, 2)
 
     def judge(self, run: RunBatch, size: WindowSize) -> Judgement:
         """F1 and exact matches of the best answers, where there is one; and where there is none.
@@ -129,13 +164,17 @@ class Questions(Exercise):
         loss: of both ends, in the windows
         """
         offered, nothing, right = self.offers(run, size)
-        answered = [n for n, question in enumerate(self.questions) if question.answers]
+        texts = {
+            n: [text for _, text in question.answers]
+            for n, question in enumerate(self.questions)
+            if question.answers
+        }
+        answered = list(texts)
         said = {n: self.text(n, offered[n]) for n in answered}
-        texts = {n: [text for _, text in self.questions[n].answers] for n in answered}
         refused = [
             nothing[n] > offered[n].probability
-            for n, question in enumerate(self.questions)
-            if not question.answers
+            for n in range(len(self.questions))
+            if n not in texts
         ]
         metrics = {
             "f1": _mean([best_of(f1, said[n], texts[n]) for n in answered]),
@@ -155,8 +194,8 @@ class Questions(Exercise):
         offered = [Span(0, 0, 0.0)] * len(self.questions)
         nothing = np.ones(len(self.questions))
         right: list[Scores] = []
-        cut = self.windows(size.max_tokens, size.overlap_tokens)
-        for batch in batches(cut, 32, self._padding):
+        windows = self.windows(size.max_tokens, size.overlap_tokens)
+        for batch in batches(windows, 32, self._padding):
             scores = span_scores(run, batch)
             for window, own in zip(batch.windows, scores, strict=True):
                 right.append(own[window.target, [0, 1]])
@@ -175,8 +214,9 @@ class Questions(Exercise):
         products = np.triu(np.outer(inside[:, 0], inside[:, 1]))
         products -= np.triu(products, LONGEST_ANSWER)
         start, end = np.unravel_index(products.argmax(), products.shape)
-        offsets = self._contexts[window.example].offsets[window.first :]
-        return Span(offsets[start][0], offsets[end][1], float(products[start, end]))
+        offsets = self._offsets_of(window.example)[window.first :]
+        probability = float(products[start, end])
+        return Span(int(offsets[start, 0]), int(offsets[end, 1]), probability)
 
     def text(self, index: int, span: Span) -> str:
         """The answer as it stands in the paragraph."""

@@ -75,31 +75,45 @@ class RunFolder:
         Raises TrainingError naming what differs.
         """
         path = self.path / _RUN
-        if fresh and path.is_file():
-            for own in self.path.iterdir():
-                if own.name != _LOCK:
-                    shutil.rmtree(own) if own.is_dir() else own.unlink()
         decided = _decided(plan)
-        if path.is_file():
-            before = _flattened(_comparable(self.read()))
-            now = _flattened(_comparable(tomllib.loads(decided)))
-            differing = [
-                f"  {key}: {before.get(key, 'not there')} then, {now.get(key, 'not there')} now"
-                for key in dict.fromkeys([*before, *now])
-                if before.get(key) != now.get(key)
-            ]
-            if differing:
+        if not path.is_file():
+            self._refuse_strangers()
+        elif fresh:
+            self._clear()
+        elif differing := _differing(self.read(), tomllib.loads(decided)):
+            if self._anything_trained():
                 raise TrainingError(
                     f"{self.path} holds a run that was begun otherwise:\n"
-                    + "\n".join(differing)
-                    + "\nGo on as it was begun, name another --work, or begin anew with --fresh."
+                    + "".join(f"  {line}\n" for line in differing)
+                    + "Go on as it was begun, name another --work, or begin anew with --fresh."
                 )
-        elif any(own.name != _LOCK for own in self.path.iterdir()):
+            self._clear()  # an option that was wrong, and has been put right
+        _write(path, decided)
+
+    def _refuse_strangers(self) -> None:
+        if any(own.name != _LOCK for own in self.path.iterdir()):
             raise TrainingError(
                 f"{self.path} holds something that is no training run (no {_RUN}): name another "
                 "--work, or remove it."
             )
-        _write(path, decided)
+
+    def _anything_trained(self) -> bool:
+        kept = (_FINISHED, "checkpoint-*")
+        return any(next(self.path.rglob(name), None) for name in kept)
+
+    def _clear(self) -> None:
+        for own in self.path.iterdir():
+            if own.name != _LOCK:
+                shutil.rmtree(own) if own.is_dir() else own.unlink()
+
+    def check_data(self, plan: Plan) -> None:
+        """See that the files are those that were learned from; raises TrainingError."""
+        for then, now in zip(self.read()["data"], data(plan), strict=True):
+            if then["sha256"] != now["sha256"]:
+                raise TrainingError(
+                    f"{now['file']} is not what was learned from: its sha256 was {then['sha256']}, "
+                    f"and is {now['sha256']}. Put back the file, or train anew."
+                )
 
     def read(self) -> dict[str, Any]:
         """What `run.toml` says; raises TrainingError when it is not there."""
@@ -108,6 +122,12 @@ class RunFolder:
             return tomllib.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise TrainingError(f"{path}: not there; `streamproc train` makes it.") from None
+
+    def note_found(self, found: Mapping[str, TomlValue]) -> None:
+        """Add to `run.toml` the settings that a search has found."""
+        path = self.path / _RUN
+        before = path.read_text(encoding="utf-8").partition("\n[found]")[0]
+        _write(path, f"{before}\n{section('[found]', found)}")
 
     def finish(self, part: str, best: Epoch, weights: str) -> None:
         """Note that a member is trained. weights: their digest."""
@@ -161,6 +181,16 @@ def _comparable(run: Mapping[str, Any]) -> dict[str, Any]:
     """Of `run.toml` what decides the weights."""
     files = {f"{one['split']} {one['file']}": one for one in run.get("data", ())}
     return {**{key: run[key] for key in ("decided", "versions", "machine")}, "data": files}
+
+
+def _differing(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What decides the weights otherwise than then, a line each."""
+    before, after = (_flattened(_comparable(run)) for run in (then, now))
+    return [
+        f"{key}: {before.get(key, 'not there')} then, {after.get(key, 'not there')} now"
+        for key in dict.fromkeys([*before, *after])
+        if before.get(key) != after.get(key)
+    ]
 
 
 def _flattened(value: Mapping[str, Any], prefix: str = "") -> dict[str, object]:

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 from tokenizers import Tokenizer
 
 from streamproc.errors import TrainingError
@@ -18,7 +19,7 @@ from streamproc.training.exporting import (
 from streamproc.training.member import Member
 from streamproc.training.quantising import quantise
 from streamproc.training.scoring import RunBatch
-from streamproc.training.windows import Window, batches, mixed
+from streamproc.training.windows import Cut, batches, mixed
 
 _CHECKED_WINDOWS = 256
 _CALIBRATION_EXAMPLES = 300
@@ -30,8 +31,8 @@ def ship_encoder(
     *,
     work: Path,
     target: Path,
-    own: Sequence[Window],
-    checked: Sequence[Window],
+    own: Cut,
+    checked: Cut,
     judge: Callable[[RunBatch], Judgement],
     seed: int,
     labels: Sequence[str],
@@ -65,11 +66,9 @@ def ship_encoder(
     return Shipped(target, None, "int8", difference, found[0], found[1], labels)
 
 
-def _of_some_examples(windows: Sequence[Window], seed: int) -> list[Window]:
+def _of_some_examples(windows: Cut, seed: int) -> Cut:
     """The windows of a few hundred examples, drawn by the seed."""
-    by_example: dict[int, list[Window]] = {}
-    for window in windows:
-        by_example.setdefault(window.example, []).append(window)
+    examples = np.unique(windows.examples)
     order = random.Random(seed)  # noqa: S311  # an order to be repeated, not a secret
-    drawn = order.sample(sorted(by_example), min(len(by_example), _CALIBRATION_EXAMPLES))
-    return [window for example in drawn for window in by_example[example]]
+    drawn = order.sample(range(len(examples)), min(len(examples), _CALIBRATION_EXAMPLES))
+    return windows.chosen(np.flatnonzero(np.isin(windows.examples, examples[sorted(drawn)])))

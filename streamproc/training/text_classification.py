@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import tee
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -13,8 +15,13 @@ from streamproc.corpus.rows import Source
 from streamproc.errors import TrainingError
 from streamproc.training.course import Judgement
 from streamproc.training.encoder import EncoderCourse, Exercise
+from streamproc.training.encoding import encoded
+from streamproc.training.on_disk import TokenRows
 from streamproc.training.scoring import RunBatch, Scores, WindowSize, log_loss, softmax
-from streamproc.training.windows import Ids, Window, batches, pieces
+from streamproc.training.windows import Cut, Ids, Window, batches, cut
+
+# Labels that have no name, of which an error tells.
+_NAMED_UNKNOWN = 20
 
 
 @dataclass(frozen=True)
@@ -31,13 +38,17 @@ class TextClassification(EncoderCourse[Record]):
     columns: Columns = field(default_factory=Columns)
 
     def read(self, source: Source) -> Iterator[Record]:
-        records = tuple(read_records(source.path, self.columns, source.name))
-        if unknown := sorted({record.label for record in records} - self.names.keys()):
+        unknown: set[str] = set()
+        for record in read_records(source.path, self.columns, source.name):
+            if record.label in self.names:
+                yield record
+            elif len(unknown) < _NAMED_UNKNOWN:
+                unknown.add(record.label)
+        if unknown:
             raise TrainingError(
-                f"{source.path}: labels {', '.join(unknown)} are not named; named are "
+                f"{source.path}: labels {', '.join(sorted(unknown))} are not named; named are "
                 f"{', '.join(self.names)}. Name every label of the corpus with --label."
             )
-        return iter(records)
 
     def labels(self, train: Sequence[Record] | None = None) -> Sequence[str]:
         return tuple(self.names.values())
@@ -54,20 +65,23 @@ class LabelledTexts(Exercise):
     def __init__(
         self, records: Iterable[Record], tokenizer: Tokenizer, labels: Mapping[str, int]
     ) -> None:
-        records = tuple(records)
-        encodings = tokenizer.encode_batch([r.text for r in records], add_special_tokens=False)
-        self.ids: Sequence[Ids] = [np.asarray(e.ids, dtype=np.int64) for e in encodings]
-        self.right: Ids = np.array([labels[record.label] for record in records], dtype=np.int64)
+        self.ids, right = TokenRows(), array("q")
+        own, texts = tee(records)
+        said = encoded(tokenizer, (record.text for record in texts))
+        for record, encoding in zip(own, said, strict=True):
+            self.ids.append(encoding.ids)
+            right.append(labels[record.label])
+        self.right: Ids = np.array(right, dtype=np.int64)
         self._start, self._end = (tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]"))
         self._padding = tokenizer.token_to_id("[PAD]")
 
-    def windows(self, max_tokens: int, overlap_tokens: int = 0) -> Sequence[Window]:
-        cut: list[Window] = []
-        for index, (ids, label) in enumerate(zip(self.ids, self.right, strict=True)):
-            for piece in pieces(len(ids), max_tokens - 2, overlap_tokens):
-                framed = np.concatenate(([self._start], ids[piece], [self._end]))
-                cut.append(Window(framed, np.zeros_like(framed), label, index, piece.start))
-        return cut
+    def windows(self, max_tokens: int, overlap_tokens: int = 0) -> Cut:
+        return cut(self.ids.lengths(), max_tokens, overlap_tokens, 2, self._window)
+
+    def _window(self, example: int, first: int, length: int) -> Window:
+        piece = self.ids.piece(example, first, first + length - 2)
+        framed = np.concatenate(([self._start], piece, [self._end]))
+        return Window(framed, np.zeros_like(framed), self.right[example], example, first)
 
     def judge(self, run: RunBatch, size: WindowSize) -> Judgement:
         scores = self.scores(run, size)

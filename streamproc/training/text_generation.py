@@ -23,9 +23,11 @@ from streamproc.training.course import Classroom, Course, Judgement, Lesson, Shi
 from streamproc.training.decoder import OnnxDecoder, check_decoder
 from streamproc.training.devices import array, tensor
 from streamproc.training.eight_bits import store_in_eight_bits
+from streamproc.training.encoding import encoded
 from streamproc.training.exporting import export_decoder
 from streamproc.training.groundwork import Groundwork
 from streamproc.training.next_token import judge_next_tokens
+from streamproc.training.on_disk import TokenRows
 from streamproc.training.scoring import WindowSize
 
 # Between texts, before a text, and at the end of one that is written.
@@ -108,36 +110,38 @@ class _Classroom(Classroom[Passage]):
         )
         return WritingLesson(
             model,
-            self.tokenizer,
             blocks(train, self.tokenizer, course.context),
             blocks(valid, self.tokenizer, course.context),
             batch_size,
         )
 
 
-def blocks(passages: Sequence[Passage], tokenizer: Tokenizer, context: int) -> Ids:
-    """(blocks, context) all passages one after another, an end-of-text before each.
+def blocks(passages: Iterable[Passage], tokenizer: Tokenizer, context: int) -> TokenRows:
+    """Blocks of `context` tokens: all passages one after another, an end-of-text before each.
 
     What is left over at the end and fills no block is left out.
     Raises TrainingError when nothing fills one.
     """
     end = tokenizer.token_to_id(END_OF_TEXT)
-    encodings = tokenizer.encode_batch([p.text for p in passages], add_special_tokens=False)
-    joined = np.concatenate([np.array([end, *e.ids], dtype=np.int64) for e in encodings])
-    count = len(joined) // context
-    if not count:
-        raise TrainingError(f"{len(joined)} tokens do not fill a context of {context}.")
-    return joined[: count * context].reshape(count, context)
+    found, over = TokenRows(), np.empty(0, dtype=np.int64)
+    for encoding in encoded(tokenizer, (passage.text for passage in passages)):
+        joined = np.concatenate([over, [end], np.asarray(encoding.ids, dtype=np.int64)])
+        whole = len(joined) // context * context
+        for block in joined[:whole].reshape(-1, context):
+            found.append(block)
+        over = joined[whole:]
+    if not len(found):
+        raise TrainingError(f"{len(over)} tokens do not fill a context of {context}.")
+    return found
 
 
 class WritingLesson(Lesson[Ids]):
     """Blocks of text, drawn in another order each epoch."""
 
     def __init__(
-        self, model: nn.Module, tokenizer: Tokenizer, train: Ids, valid: Ids, batch_size: int
+        self, model: nn.Module, train: TokenRows, valid: TokenRows, batch_size: int
     ) -> None:
         self.model = model
-        self._tokenizer = tokenizer
         self._train, self._valid, self._batch_size = train, valid, batch_size
         self.steps = -(-len(train) // batch_size)
 
@@ -145,7 +149,7 @@ class WritingLesson(Lesson[Ids]):
         rows = list(range(len(self._train)))
         order.shuffle(rows)
         for first in range(0, len(rows), self._batch_size):
-            yield self._train[rows[first : first + self._batch_size]]
+            yield _rows(self._train, rows[first : first + self._batch_size])
 
     def loss(self, batch: Ids) -> torch.Tensor:
         ids = tensor(batch, self.model)
@@ -158,7 +162,7 @@ class WritingLesson(Lesson[Ids]):
     def ship(self, work: Path, target: Path) -> Shipped:
         fp32, small = work / "model.onnx", work / "model-int8.onnx"
         export_decoder(self.model, fp32)
-        checked = self._valid[:8]
+        checked = _rows(self._valid, range(min(8, len(self._valid))))
         difference = check_decoder(OnnxDecoder(fp32), checked, self._run(checked))
         store_in_eight_bits(fp32, small)
         stored = OnnxDecoder(small)
@@ -175,10 +179,14 @@ class WritingLesson(Lesson[Ids]):
             return array(self.model(input_ids=tensor(ids, self.model)).logits)
 
 
-def judge_blocks(run: RunBlocks, ids: Ids) -> Judgement:
-    """How well a model foresees each token of a block from the block's own earlier ones.
-
-    ids: (blocks, context)
-    """
-    some = (ids[first : first + _SCORED_AT_ONCE] for first in range(0, len(ids), _SCORED_AT_ONCE))
+def judge_blocks(run: RunBlocks, blocks: TokenRows) -> Judgement:
+    """How well a model foresees each token of a block from the block's own earlier ones."""
+    places = range(len(blocks))
+    firsts = range(0, len(blocks), _SCORED_AT_ONCE)
+    some = (_rows(blocks, places[first : first + _SCORED_AT_ONCE]) for first in firsts)
     return judge_next_tokens((run(rows)[:, :-1], rows[:, 1:]) for rows in some)
+
+
+def _rows(blocks: TokenRows, places: Iterable[int]) -> Ids:
+    """(rows, context) some of the blocks."""
+    return np.stack([blocks[place] for place in places])

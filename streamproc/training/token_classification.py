@@ -14,8 +14,10 @@ from streamproc.corpus.tagged import OUTSIDE, TaggedText, read_named
 from streamproc.errors import TrainingError
 from streamproc.training.course import Judgement
 from streamproc.training.encoder import EncoderCourse, Exercise
+from streamproc.training.encoding import encoded
+from streamproc.training.on_disk import TokenRows
 from streamproc.training.scoring import RunBatch, Scores, WindowSize, log_loss, softmax
-from streamproc.training.windows import NO_TARGET, Ids, Window, batches, pieces
+from streamproc.training.windows import NO_TARGET, Cut, Ids, Window, batches, cut
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class TokenClassification(EncoderCourse[TaggedText]):
     names: Mapping[str, str] = field(default_factory=dict)
 
     def read(self, source: Source) -> Iterator[TaggedText]:
-        return iter(read_named(source, self.names))
+        return read_named(source, self.names)
 
     def labels(self, train: Sequence[TaggedText] | None = None) -> Sequence[str]:
         names = dict.fromkeys(name for name in self.names.values() if name != OUTSIDE)
@@ -83,15 +85,15 @@ class TaggedTexts(Exercise):
         self, texts: Sequence[TaggedText], tokenizer: Tokenizer, labels: Sequence[str]
     ) -> None:
         self.texts, self.labels = texts, labels
-        encodings = tokenizer.encode_batch([t.text for t in texts], add_special_tokens=False)
-        self.ids: Sequence[Ids] = [np.asarray(e.ids, dtype=np.int64) for e in encodings]
-        # (tokens,) the index of the word that each token belongs to.
-        self.word_of: Sequence[Ids] = [
-            _words(text, encoding.offsets) for text, encoding in zip(texts, encodings, strict=True)
-        ]
-        self.right: Sequence[Ids] = [
-            self._targets(text, word_of) for text, word_of in zip(texts, self.word_of, strict=True)
-        ]
+        self.ids = TokenRows()
+        # (tokens,) the index of the word that each token belongs to, and what it is to be called.
+        self.word_of, self.right = TokenRows(), TokenRows()
+        said = encoded(tokenizer, (text.text for text in texts))
+        for text, encoding in zip(texts, said, strict=True):
+            word_of = _words(text, encoding.offsets)
+            self.ids.append(encoding.ids)
+            self.word_of.append(word_of)
+            self.right.append(self._targets(text, word_of))
         self._start, self._end = (tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]"))
         self._padding = tokenizer.token_to_id("[PAD]")
 
@@ -105,14 +107,14 @@ class TaggedTexts(Exercise):
             targets[token] = index.get(tag, NO_TARGET)
         return targets
 
-    def windows(self, max_tokens: int, overlap_tokens: int = 0) -> Sequence[Window]:
-        cut: list[Window] = []
-        for index, (ids, right) in enumerate(zip(self.ids, self.right, strict=True)):
-            for piece in pieces(len(ids), max_tokens - 2, overlap_tokens):
-                framed = np.concatenate(([self._start], ids[piece], [self._end]))
-                target = np.concatenate(([NO_TARGET], right[piece], [NO_TARGET]))
-                cut.append(Window(framed, np.zeros_like(framed), target, index, piece.start))
-        return cut
+    def windows(self, max_tokens: int, overlap_tokens: int = 0) -> Cut:
+        return cut(self.ids.lengths(), max_tokens, overlap_tokens, 2, self._window)
+
+    def _window(self, example: int, first: int, length: int) -> Window:
+        piece = (example, first, first + length - 2)
+        framed = np.concatenate(([self._start], self.ids.piece(*piece), [self._end]))
+        target = np.concatenate(([NO_TARGET], self.right.piece(*piece), [NO_TARGET]))
+        return Window(framed, np.zeros_like(framed), target, example, first)
 
     def judge(self, run: RunBatch, size: WindowSize) -> Judgement:
         scores = self.scores(run, size)
@@ -126,10 +128,11 @@ class TaggedTexts(Exercise):
 
     def scores(self, run: RunBatch, size: WindowSize) -> Sequence[Scores]:
         """(tokens, labels) of each text; what two windows saw counts where it sits deeper."""
-        scores = [np.zeros((len(ids), len(self.labels))) for ids in self.ids]
-        depth = [np.zeros(len(ids), dtype=np.int64) for ids in self.ids]
-        cut = self.windows(size.max_tokens, size.overlap_tokens)
-        for batch in batches(cut, 32, self._padding):
+        lengths = self.ids.lengths()
+        scores = [np.zeros((length, len(self.labels))) for length in lengths]
+        depth = [np.zeros(length, dtype=np.int64) for length in lengths]
+        windows = self.windows(size.max_tokens, size.overlap_tokens)
+        for batch in batches(windows, 32, self._padding):
             for window, said in zip(batch.windows, softmax(run(batch)), strict=True):
                 tokens = len(window.ids) - 2
                 place = np.arange(tokens)

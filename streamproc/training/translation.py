@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, tee
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +24,11 @@ from streamproc.training.course import Classroom, Course, Judgement, Lesson, Shi
 from streamproc.training.devices import array, tensor
 from streamproc.training.eight_bits import store_in_eight_bits
 from streamproc.training.encoder_decoder import OnnxEncoderDecoder, check_encoder_decoder
+from streamproc.training.encoding import encoded
 from streamproc.training.exporting import export_encoder_decoder
 from streamproc.training.groundwork import Groundwork
 from streamproc.training.next_token import judge_next_tokens
+from streamproc.training.on_disk import TokenRows
 from streamproc.training.pair_batches import PairBatch, pad_pairs
 from streamproc.training.scoring import WindowSize
 from streamproc.training.windows import NO_TARGET
@@ -153,17 +155,23 @@ class TranslatingLesson(Lesson[PairBatch]):
         self._tokenizer, self._course = tokenizer, course
         self._train = train
         self._batch_size = batch_size
-        self._valid = self._batched([(pair.source, pair.target) for pair in valid], None)
+        self._valid = list(self._batched(((pair.source, pair.target) for pair in valid), None))
         joined = round(len(train) * course.joined_share) // 2
         self.steps = -(-(len(train) - joined) // batch_size)
 
     def batches(self, order: random.Random) -> Iterator[PairBatch]:
-        pairs = [(pair.source, pair.target) for pair in self._train]
-        order.shuffle(pairs)
-        joined = round(len(pairs) * self._course.joined_share) // 2
-        twos = zip(pairs[: 2 * joined : 2], pairs[1 : 2 * joined : 2], strict=True)
-        texts = [(f"{a} {b}", f"{c} {d}") for (a, c), (b, d) in twos] + pairs[2 * joined :]
-        return iter(self._batched(texts, order))
+        places = list(range(len(self._train)))
+        order.shuffle(places)
+        joined = round(len(places) * self._course.joined_share) // 2
+        return self._batched(self._texts(places, joined), order)
+
+    def _texts(self, places: Sequence[int], joined: int) -> Iterator[tuple[str, str]]:
+        """Pairs in an order, the first ones joined to so many twos."""
+        for first, second in zip(places[: 2 * joined : 2], places[1 : 2 * joined : 2], strict=True):
+            one, other = self._train[first], self._train[second]
+            yield f"{one.source} {other.source}", f"{one.target} {other.target}"
+        for place in places[2 * joined :]:
+            yield self._train[place].source, self._train[place].target
 
     def loss(self, batch: PairBatch) -> torch.Tensor:
         return nn.functional.cross_entropy(
@@ -194,23 +202,25 @@ class TranslatingLesson(Lesson[PairBatch]):
         return Shipped(encoder, decoder, "int8", difference, found[0], found[1])
 
     def _batched(
-        self, texts: Sequence[tuple[str, str]], order: random.Random | None
-    ) -> list[PairBatch]:
+        self, texts: Iterable[tuple[str, str]], order: random.Random | None
+    ) -> Iterator[PairBatch]:
         """The pairs in batches of like length; what is longer than the context is left out."""
-        sources = self._tokenizer.encode_batch([source for source, _ in texts])
-        targets = self._tokenizer.encode_batch([target for _, target in texts])
-        pairs = [
-            (source.ids, target.ids)
-            for source, target in zip(sources, targets, strict=True)
-            if max(len(source.ids), len(target.ids)) <= self._course.context
-        ]
-        pairs.sort(key=lambda pair: len(pair[0]) + len(pair[1]))
-        size = self._batch_size
-        groups = [pairs[first : first + size] for first in range(0, len(pairs), size)]
+        sources, targets = TokenRows(), TokenRows()
+        own, others = tee(texts)
+        said = encoded(self._tokenizer, (source for source, _ in own), specials=True)
+        meant = encoded(self._tokenizer, (target for _, target in others), specials=True)
+        for source, target in zip(said, meant, strict=True):
+            if max(len(source.ids), len(target.ids)) <= self._course.context:
+                sources.append(source.ids)
+                targets.append(target.ids)
+        ranked = np.argsort(sources.lengths() + targets.lengths(), kind="stable")
+        firsts = list(range(0, len(ranked), self._batch_size))
         if order is not None:
-            order.shuffle(groups)
+            order.shuffle(firsts)
         padding = self._tokenizer.token_to_id(PADDING)
-        return [pad_pairs(group, padding) for group in groups]
+        for first in firsts:
+            group = ranked[first : first + self._batch_size]
+            yield pad_pairs([(sources[place], targets[place]) for place in group], padding)
 
     def _logits(self, batch: PairBatch) -> torch.Tensor:
         logits: torch.Tensor = self.model(

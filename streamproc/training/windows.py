@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,15 +63,75 @@ def pieces(tokens: int, room: int, overlap: int) -> Iterator[slice]:
         yield slice(first, min(first + room, tokens))
 
 
-def draw(cut: Sequence[Window], per_example: int, order: random.Random) -> list[Window]:
+# Makes the window of an example that begins at a token of it and has so many.
+MakeWindow = Callable[[int, int, int], Window]
+
+
+class Cut(Sequence[Window]):
+    """Examples cut into windows, each made when it is asked for: in memory are 20 bytes a window.
+
+    examples, firsts, lengths: (windows,) as `Window` has them, examples rising; lengths with the
+        special tokens
+    """
+
+    def __init__(
+        self, examples: Ids, firsts: Ids, lengths: NDArray[np.integer], make: MakeWindow
+    ) -> None:
+        self.examples, self._firsts, self._make = examples, firsts, make
+        self.lengths: NDArray[np.int32] = lengths.astype(np.int32)
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    @overload
+    def __getitem__(self, index: int) -> Window: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Window]: ...
+    def __getitem__(self, index: int | slice) -> Window | Sequence[Window]:
+        places = range(len(self))[index]
+        if isinstance(places, range):
+            return [self._window(place) for place in places]
+        return self._window(places)
+
+    def _window(self, place: int) -> Window:
+        example, first = int(self.examples[place]), int(self._firsts[place])
+        return self._make(example, first, int(self.lengths[place]))
+
+    def chosen(self, places: Ids) -> Cut:
+        """Some of the windows. places: (any,) their indices, examples rising."""
+        examples, firsts = self.examples[places], self._firsts[places]
+        return Cut(examples, firsts, self.lengths[places], self._make)
+
+
+def cut(tokens: Iterable[int], max_tokens: int, overlap: int, frame: int, make: MakeWindow) -> Cut:
+    """Examples of so many tokens as windows of at most `max_tokens`, `frame` of them special."""
+    framed = (
+        (example, piece, frame)
+        for example, count in enumerate(tokens)
+        for piece in pieces(count, max_tokens - frame, overlap)
+    )
+    return cut_of(framed, make)
+
+
+def cut_of(framed: Iterable[tuple[int, slice, int]], make: MakeWindow) -> Cut:
+    """Windows of pieces. framed: example, piece, and how many tokens are put before and behind."""
+    examples, firsts, lengths = array("q"), array("q"), array("q")
+    for example, piece, frame in framed:
+        examples.append(example)
+        firsts.append(piece.start)
+        lengths.append(piece.stop - piece.start + frame)
+    return Cut(np.array(examples), np.array(firsts), np.array(lengths), make)
+
+
+def draw(windows: Cut, per_example: int, order: random.Random) -> Cut:
     """At most per_example windows of each example, so that long texts do not outweigh the rest."""
-    by_example: dict[int, list[Window]] = {}
-    for window in cut:
-        by_example.setdefault(window.example, []).append(window)
-    drawn: list[Window] = []
-    for own in by_example.values():
-        drawn += own if len(own) <= per_example else order.sample(own, per_example)
-    return drawn
+    _, starts, counts = np.unique(windows.examples, return_index=True, return_counts=True)
+    kept = np.ones(len(windows), dtype=bool)
+    for example in np.flatnonzero(counts > per_example):
+        own = range(starts[example], starts[example] + counts[example])
+        kept[own.start : own.stop] = False
+        kept[order.sample(own, per_example)] = True
+    return windows.chosen(np.flatnonzero(kept))
 
 
 def pad(windows: Sequence[Window], padding_id: int) -> Batch:
@@ -94,22 +156,24 @@ def pad(windows: Sequence[Window], padding_id: int) -> Batch:
 
 
 def batches(
-    cut: Sequence[Window], size: int, padding_id: int, order: random.Random | None = None
+    windows: Cut, size: int, padding_id: int, order: random.Random | None = None
 ) -> Iterator[Batch]:
     """The windows in batches of like length: in the order drawn, or shortest first without one."""
-    ranked = list(cut)
-    if order is not None:
-        order.shuffle(ranked)  # so that windows of one length meet others each time
-    ranked.sort(key=lambda window: len(window.ids))
-    groups = [ranked[first : first + size] for first in range(0, len(ranked), size)]
-    if order is not None:
-        order.shuffle(groups)
-    for group in groups:
-        yield pad(group, padding_id)
+    ranked = np.arange(len(windows))
+    drawn = np.random.default_rng(order.getrandbits(64)) if order else None
+    if drawn:
+        drawn.shuffle(ranked)  # so that windows of one length meet others each time
+    ranked = ranked[np.argsort(windows.lengths[ranked], kind="stable")]
+    firsts = np.arange(0, len(ranked), size)
+    if drawn:
+        drawn.shuffle(firsts)
+    for first in firsts:
+        yield pad([windows[place] for place in ranked[first : first + size]], padding_id)
 
 
-def mixed(cut: Sequence[Window], most: int, padding_id: int) -> list[Batch]:
+def mixed(windows: Sequence[Window], most: int, padding_id: int) -> list[Batch]:
     """Some windows in batches of unlike lengths: what padding could leak into."""
     order = random.Random(0)  # noqa: S311  # an order to be repeated, not a secret
-    chosen = order.sample(list(cut), min(len(cut), most))
+    places = order.sample(range(len(windows)), min(len(windows), most))
+    chosen = [windows[place] for place in places]
     return [pad(chosen[first : first + 16], padding_id) for first in range(0, len(chosen), 16)]

@@ -46,7 +46,7 @@ def corpus(folder: Path) -> Plan:
         work=folder / "work",
         seed=1,
         threads=1,
-        schedule=Schedule(12, batch_size=8, learning_rate=1e-2),
+        schedule=Schedule(16, batch_size=8, learning_rate=1e-2),
     )
 
 
@@ -131,7 +131,7 @@ def test_members_branch_off_a_model_of_the_whole_corpus(tmp_path: Path) -> None:
     assert first.shipped.metrics["next_token_accuracy"] > 0.7
     content = (tmp_path / "models" / "tiny" / "manifest.toml").read_bytes()
     for member in read_manifest(content, "tiny").members:
-        assert member.provenance["trunk"] == "one model of the whole corpus, at most 12 epochs"
+        assert member.provenance["trunk"] == "one model of the whole corpus, at most 16 epochs"
 
 
 def test_any_text_comes_back_from_its_tokens_unchanged() -> None:
@@ -145,7 +145,7 @@ def test_texts_fill_blocks_one_after_another_with_an_end_before_each() -> None:
     tokenizer = byte_level_bpe(iter([SONG]), 300, [END_OF_TEXT, UNKNOWN])
     passages = [Passage(SONG * 3, {}), Passage("x", {})]
 
-    joined = blocks(passages, tokenizer, 16).ravel()
+    joined = np.concatenate(list(blocks(passages, tokenizer, 16)))
 
     expected = [0, *tokenizer.encode(SONG * 3).ids, 0, *tokenizer.encode("x").ids]
     assert joined.tolist() == expected[: len(expected) // 16 * 16]

@@ -8,11 +8,13 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from streamproc.cli.export import export
 from streamproc.cli.train import train
 from streamproc.corpus.partitioner import CorpusPartitioned, partition_corpus
 from streamproc.corpus.plan import Plan
 from streamproc.corpus.rows import Source
 from streamproc.errors import OperatorError, SettingsError, TrainingError
+from streamproc.repository.manifest import read_manifest
 
 pytestmark = pytest.mark.train
 
@@ -116,3 +118,37 @@ def test_what_to_learn_from_is_named_in_one_way(given: list[str]) -> None:
 
     assert isinstance(result.exception, SettingsError)
     assert "--partitions" in str(result.exception)
+
+
+def test_what_was_trained_is_exported_by_a_command_of_its_own(
+    corpus: Path, base: Path, tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for name in ("train", "valid"):
+        (mine / f"{name}.jsonl").write_bytes((corpus / f"{name}.jsonl").read_bytes())
+    shape = ["--layers=0", "--ffn-width=32", "--vocabulary=300", "--epochs=1", "--threads=1"]
+    said = arguments(mine, base, tmp_path)
+    run = tmp_path / "work" / "tiny"
+
+    trained = CliRunner().invoke(app, [*said, *shape, "--no-export"])
+
+    assert trained.exception is None
+    assert not (tmp_path / "models").exists()
+    assert (run / "training.png").read_bytes().startswith(b"\x89PNG")
+    export(run)
+    export(run, tmp_path / "others")
+    for models in ("models", "others"):
+        manifest = (tmp_path / models / "tiny" / "manifest.toml").read_bytes()
+        assert len(read_manifest(manifest, "tiny").members) == 1
+
+    with (mine / "valid.jsonl").open("a") as file:
+        file.write('{"text": "one more", "label": 1}\n')
+    with pytest.raises(TrainingError, match=r"valid\.jsonl is not what was learned from"):
+        export(run)
+    (run / "part-1-of-1" / "finished.json").unlink()
+    (mine / "valid.jsonl").write_bytes((corpus / "valid.jsonl").read_bytes())
+    with pytest.raises(TrainingError, match="part-1-of-1 not trained to the end"):
+        export(run)
+    with pytest.raises(TrainingError, match=r"run\.toml: not there"):
+        export(tmp_path / "nowhere")

@@ -1,0 +1,33 @@
+"""`streamproc export`: a finished training run becomes an ensemble that a worker serves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streamproc.cli.training_shown import shown
+from streamproc.errors import OperatorError
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="a run folder, such as work/sentiment")],
+    out: Annotated[
+        Path | None, typer.Option(help="model repository to write to; default: train's --out")
+    ] = None,
+) -> None:
+    """Export what `streamproc train` has trained: ONNX, checked against torch, quantised."""
+    try:
+        from streamproc.training.arguments import Arguments  # noqa: PLC0415
+        from streamproc.training.publishing import export_ensemble  # noqa: PLC0415
+        from streamproc.training.run_folder import RunFolder  # noqa: PLC0415
+    except ModuleNotFoundError as missing:  # torch is an extra
+        raise OperatorError(
+            f"Exporting needs {missing.name}, which is not installed: install streamproc[train]."
+        ) from missing
+    folder = RunFolder(run)
+    plan = Arguments.read(folder.read().get("arguments", {})).plan(run=run, out=out)
+    folder.check_data(plan)
+    with shown() as tell, folder.held():
+        export_ensemble(plan, tell)

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("optimum")
+
+from streamproc.corpus.records import Record
+from streamproc.training.on_disk import Records, TokenRows
+from streamproc.training.windows import batches
+
+from .test_ensemble_training import course
+
+pytestmark = pytest.mark.train
+
+
+@dataclass(frozen=True)
+class Thing:
+    name: str
+
+
+def alive(kind: type) -> int:
+    return sum(isinstance(one, kind) for one in gc.get_objects())
+
+
+def test_records_come_back_as_they_were_from_any_place() -> None:
+    things = [Thing("x" * number) for number in range(50)]
+
+    kept = Records(iter(things))
+
+    assert list(kept) == things
+    assert kept[7] == things[7]
+    assert kept[-1] == things[-1]
+    assert kept[5:9] == things[5:9]
+    assert len(kept) == 50
+    with pytest.raises(IndexError):
+        kept[50]
+
+
+def test_rows_can_be_added_after_some_were_read() -> None:
+    rows = TokenRows([[1, 2, 3], [], [-100, 70_000]])
+    assert rows.lengths().tolist() == [3, 0, 2]
+
+    rows.append(np.array([9]))
+
+    assert [row.tolist() for row in rows] == [[1, 2, 3], [], [-100, 70_000], [9]]
+    assert rows.piece(0, 1, 2).tolist() == [2]
+    assert rows.piece(0, 1, 9).tolist() == [2, 3]
+    assert rows.lengths().tolist() == [3, 0, 2, 1]
+
+
+@pytest.mark.parametrize("count", [2_000, 6_000])
+def test_however_many_records_there_are_few_are_in_memory_at_once(base: Path, count: int) -> None:
+    most = 0
+
+    def texts() -> Iterator[Record]:
+        nonlocal most
+        for number in range(count):
+            yield Record(f"it was really good {number}", str(number % 2), {})
+            if number % 500 == 0:
+                most = max(most, alive(Record))
+
+    before = alive(Record)
+    task = course(base)
+    room = task.open(texts(), 0)
+    lesson = room.lesson(Records(texts()), Records([Record("it was bad", "0", {})]), 16, 0)
+
+    # So many go through the tokenizer at once.
+    assert most - before <= 600
+    assert alive(Record) - before <= 600
+    assert lesson.steps == -(-count // 16)
+
+
+def test_windows_are_made_when_they_are_asked_for(base: Path) -> None:
+    task = course(base)
+    room = task.open([Record("it was good", "1", {})], 0)
+    texts = [Record("it was really good " * (1 + n % 20), str(n % 2), {}) for n in range(400)]
+    cut = task.exercise(texts, room.tokenizer, (), 0).windows(16, 4)
+
+    made = []
+    for batch in batches(cut, 8, 0):
+        made.append(len(batch.windows))
+        held = sum(type(one).__name__ == "Window" for one in gc.get_objects())
+        assert held <= 16
+
+    assert sum(made) == len(cut) > 1_000
