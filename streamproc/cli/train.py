@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -177,6 +179,8 @@ def train(
     at_once = jobs or max(1, (os.cpu_count() or 1) // threads)
     # torchrun has started several processes already, which train each member together.
     train_all = train_here if processes() > 1 else Jobs(at_once)
+    # As Ctrl-C does: the processes of members are ended before this one is.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with shown(quiet=process() != 0) as tell:
         fit_ensemble(plan, tell, train_all=train_all, fresh=fresh)
         if export and process() == 0:

@@ -56,6 +56,7 @@ class Fitting:
             )
         trainer.accelerator.wait_for_everyone()
         load_model(self._lesson.model, str(trainer.best))
+        trainer.accelerator.wait_for_everyone()  # before the first process forgets it
         self._lesson.model.eval()
         return standing.best
 

@@ -31,7 +31,7 @@ from streamproc.training.quantising import quantise
 from streamproc.training.scoring import RunBatch
 from streamproc.training.shape import Shape, cut_model
 from streamproc.training.vocabulary import Vocabulary
-from streamproc.training.windows import Batch, Cut, Window, batches, mixed
+from streamproc.training.windows import Batch, Cut, Window, batches, cut, mixed
 
 Hidden = NDArray[np.float32]
 
@@ -145,9 +145,7 @@ def _windows(wordings: Sequence[Wording], tokenizer: Tokenizer, max_tokens: int)
     def make(example: int, _: int, __: int) -> Window:
         return Window(ids[example], types[example], nothing, example)
 
-    examples = np.arange(len(ids))
-    lengths = np.array([len(own) for own in ids])
-    return Cut(examples, np.zeros_like(examples), lengths, make)
+    return cut(np.array([len(own) for own in ids]), max_tokens, 0, 0, make)
 
 
 def _torch_runner(model: BertModel) -> RunBatch:

@@ -20,7 +20,7 @@ from streamproc.training.encoder import EncoderCourse, Exercise
 from streamproc.training.encoding import encoded
 from streamproc.training.on_disk import Records, TokenRows
 from streamproc.training.scoring import RunBatch, Scores, WindowSize, log_loss, softmax
-from streamproc.training.windows import Batch, Cut, Ids, Window, batches, cut_of, pieces
+from streamproc.training.windows import Batch, Cut, Ids, Window, batches
 
 # As transformers' pipeline has it.
 LONGEST_ANSWER = 15
@@ -110,20 +110,14 @@ class Questions(Exercise):
         """[CLS] question [SEP] piece of the context [SEP]; without the answer, [CLS] is right."""
         # At least half of a window is left to the paragraph.
         heard = np.minimum(self._asked.lengths(), max_tokens // 2 - 3)
-        context_tokens = self._contexts.lengths()
-
-        def framed() -> Iterator[tuple[int, slice, int]]:
-            for index, context in enumerate(self._context_of):
-                frame = int(heard[index]) + 3
-                room = max_tokens - frame
-                overlap = min(overlap_tokens, room // 2)
-                for piece in pieces(int(context_tokens[context]), room, overlap):
-                    yield index, piece, frame
+        frames = heard + 3
+        overlaps = np.minimum(overlap_tokens, (max_tokens - frames) // 2)
+        tokens = self._contexts.lengths()[self._context_of]
 
         def make(index: int, first: int, length: int) -> Window:
             return self._window(index, first, length, int(heard[index]))
 
-        return cut_of(framed(), make)
+        return Cut(tokens, frames, max_tokens, overlaps, make)
 
     def _window(self, index: int, first: int, length: int, heard: int) -> Window:
         asked = self._asked.piece(index, 0, heard)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import random
-from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import overload
 
@@ -68,70 +67,102 @@ MakeWindow = Callable[[int, int, int], Window]
 
 
 class Cut(Sequence[Window]):
-    """Examples cut into windows, each made when it is asked for: in memory are 20 bytes a window.
+    """Examples cut into windows, each made when it is asked for.
 
-    examples, firsts, lengths: (windows,) as `Window` has them, examples rising; lengths with the
-        special tokens
+    In memory are three numbers an example, and one a window where only some are chosen.
+
+    tokens:   (examples,) of each
+    frames:   (examples,) how many special tokens are put around each piece of it
+    overlaps: (examples,) tokens that neighbouring pieces share
+    places:   (windows,) which of all windows, rising; none: all of them
     """
 
     def __init__(
-        self, examples: Ids, firsts: Ids, lengths: NDArray[np.integer], make: MakeWindow
+        self,
+        tokens: Ids,
+        frames: Ids,
+        max_tokens: int,
+        overlaps: Ids,
+        make: MakeWindow,
+        places: Ids | None = None,
     ) -> None:
-        self.examples, self._firsts, self._make = examples, firsts, make
-        self.lengths: NDArray[np.int32] = lengths.astype(np.int32)
+        self._tokens, self._frames, self._make = tokens, frames, make
+        self._max_tokens, self._overlaps, self._places = max_tokens, overlaps, places
+        # As `pieces` cuts: a new one each stride, as long as there are tokens not yet seen.
+        stride = max_tokens - frames - overlaps
+        counts = -(-np.maximum(tokens - overlaps, 1) // stride)
+        self._stride, self._starts = stride, np.concatenate(([0], np.cumsum(counts)))
 
     def __len__(self) -> int:
-        return len(self.examples)
+        return int(self._starts[-1]) if self._places is None else len(self._places)
 
     @overload
     def __getitem__(self, index: int) -> Window: ...
     @overload
     def __getitem__(self, index: slice) -> Sequence[Window]: ...
     def __getitem__(self, index: int | slice) -> Window | Sequence[Window]:
-        places = range(len(self))[index]
-        if isinstance(places, range):
-            return [self._window(place) for place in places]
-        return self._window(places)
+        found = range(len(self))[index]
+        if isinstance(found, range):
+            return self.some(np.array(found, dtype=np.int64))
+        return self.some(np.array([found]))[0]
 
-    def _window(self, place: int) -> Window:
-        example, first = int(self.examples[place]), int(self._firsts[place])
-        return self._make(example, first, int(self.lengths[place]))
+    def some(self, found: Ids) -> list[Window]:
+        """Windows by their indices, in any order."""
+        where = zip(*(own.tolist() for own in self._where(found)), strict=True)
+        return [self._make(*own) for own in where]
 
-    def chosen(self, places: Ids) -> Cut:
-        """Some of the windows. places: (any,) their indices, examples rising."""
-        examples, firsts = self.examples[places], self._firsts[places]
-        return Cut(examples, firsts, self.lengths[places], self._make)
+    def chosen(self, found: Ids) -> Cut:
+        """Some of the windows. found: (any,) their indices in this cut, rising."""
+        return Cut(
+            self._tokens,
+            self._frames,
+            self._max_tokens,
+            self._overlaps,
+            self._make,
+            found if self._places is None else self._places[found],
+        )
+
+    @property
+    def lengths(self) -> NDArray[np.int32]:
+        """(windows,) tokens of each, with the special ones."""
+        return self._where(np.arange(len(self)))[2].astype(np.int32)
+
+    def runs(self) -> tuple[Ids, Ids, Ids]:
+        """(examples,) each: which have windows here, where these begin, how many they are."""
+        if self._places is None:
+            return np.arange(len(self._tokens)), self._starts[:-1], np.diff(self._starts)
+        examples = self._where(np.arange(len(self)))[0]
+        return np.unique(examples, return_index=True, return_counts=True)
+
+    def _where(self, found: Ids) -> tuple[Ids, Ids, Ids]:
+        """(any,) each: example, first token, length."""
+        places = found if self._places is None else self._places[found]
+        examples = np.searchsorted(self._starts, places, side="right") - 1
+        firsts = (places - self._starts[examples]) * self._stride[examples]
+        frames = self._frames[examples]
+        ends = np.minimum(firsts + self._max_tokens - frames, self._tokens[examples])
+        return examples, firsts, ends - firsts + frames
 
 
-def cut(tokens: Iterable[int], max_tokens: int, overlap: int, frame: int, make: MakeWindow) -> Cut:
+def cut(tokens: Ids, max_tokens: int, overlap: int, frame: int, make: MakeWindow) -> Cut:
     """Examples of so many tokens as windows of at most `max_tokens`, `frame` of them special."""
-    framed = (
-        (example, piece, frame)
-        for example, count in enumerate(tokens)
-        for piece in pieces(count, max_tokens - frame, overlap)
-    )
-    return cut_of(framed, make)
-
-
-def cut_of(framed: Iterable[tuple[int, slice, int]], make: MakeWindow) -> Cut:
-    """Windows of pieces. framed: example, piece, and how many tokens are put before and behind."""
-    examples, firsts, lengths = array("q"), array("q"), array("q")
-    for example, piece, frame in framed:
-        examples.append(example)
-        firsts.append(piece.start)
-        lengths.append(piece.stop - piece.start + frame)
-    return Cut(np.array(examples), np.array(firsts), np.array(lengths), make)
+    frames, overlaps = np.full_like(tokens, frame), np.full_like(tokens, overlap)
+    return Cut(tokens, frames, max_tokens, overlaps, make)
 
 
 def draw(windows: Cut, per_example: int, order: random.Random) -> Cut:
     """At most per_example windows of each example, so that long texts do not outweigh the rest."""
-    _, starts, counts = np.unique(windows.examples, return_index=True, return_counts=True)
-    kept = np.ones(len(windows), dtype=bool)
-    for example in np.flatnonzero(counts > per_example):
-        own = range(starts[example], starts[example] + counts[example])
-        kept[own.start : own.stop] = False
-        kept[order.sample(own, per_example)] = True
-    return windows.chosen(np.flatnonzero(kept))
+    _, starts, counts = windows.runs()
+    long = counts > per_example
+    drawn = [
+        order.sample(range(start, start + count), per_example)
+        for start, count in zip(starts[long].tolist(), counts[long].tolist(), strict=True)
+    ]
+    short, own = starts[~long], counts[~long]
+    # All windows of the short ones: each one's first, and how far behind it each is.
+    behind = np.arange(own.sum()) - np.repeat(np.cumsum(own) - own, own)
+    kept = [np.repeat(short, own) + behind, np.array(drawn, dtype=np.int64).ravel()]
+    return windows.chosen(np.sort(np.concatenate(kept)))
 
 
 def pad(windows: Sequence[Window], padding_id: int) -> Batch:
@@ -163,12 +194,13 @@ def batches(
     drawn = np.random.default_rng(order.getrandbits(64)) if order else None
     if drawn:
         drawn.shuffle(ranked)  # so that windows of one length meet others each time
-    ranked = ranked[np.argsort(windows.lengths[ranked], kind="stable")]
+    lengths = windows.lengths
+    ranked = ranked[np.argsort(lengths[ranked], kind="stable")]
     firsts = np.arange(0, len(ranked), size)
     if drawn:
         drawn.shuffle(firsts)
     for first in firsts:
-        yield pad([windows[place] for place in ranked[first : first + size]], padding_id)
+        yield pad(windows.some(ranked[first : first + size]), padding_id)
 
 
 def mixed(windows: Sequence[Window], most: int, padding_id: int) -> list[Batch]:

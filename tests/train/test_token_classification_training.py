@@ -100,7 +100,7 @@ def test_an_entity_without_a_name_is_an_error_that_names_it(base: Path, tmp_path
     path.write_text('{"tokens": ["a", "b"], "tags": ["O", "B-place"]}\n', encoding="utf-8")
 
     with pytest.raises(TrainingError, match=r"c\.jsonl: entities place are not named"):
-        course(base).read(Source("films", path))
+        list(course(base).read(Source("films", path)))
 
 
 def test_every_token_of_an_entitys_word_is_taught_and_special_tokens_are_not(base: Path) -> None:
