@@ -16,6 +16,10 @@ def export(
     out: Annotated[
         Path | None, typer.Option(help="model repository to write to; default: train's --out")
     ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(help="auto, fp32, fp16, int8, int8-weights; default: train's --precision"),
+    ] = None,
 ) -> None:
     """Export what `streamproc train` has trained: ONNX, checked against torch, quantised."""
     try:
@@ -27,7 +31,9 @@ def export(
             f"Exporting needs {missing.name}, which is not installed: install streamproc[train]."
         ) from missing
     folder = RunFolder(run)
-    plan = Arguments.read(folder.read().get("arguments", {})).plan(run=run, out=out)
+    plan = Arguments.read(folder.read().get("arguments", {})).plan(
+        run=run, out=out, precision=precision
+    )
     folder.check_data(plan)
     with shown() as tell, folder.held():
         export_ensemble(plan, tell)

@@ -93,6 +93,7 @@ class Board:
                     f"{_words(shipped.shipped)} (fp32 {_words(shipped.fp32)}), "
                     f"ONNX against torch {shipped.export_difference:.1e}"
                 )
+                yield from (f"  {why}" for why in shipped.why)
             case progress.EnsembleWritten():
                 yield f"written: {told.manifest}"
 

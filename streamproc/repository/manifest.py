@@ -32,7 +32,7 @@ def _inside(path: str) -> str:
 
 Name = Annotated[str, StringConstraints(pattern=ENSEMBLE_NAME)]
 InsidePath = Annotated[str, AfterValidator(_inside)]
-Precision = Literal["fp32", "fp16", "int8"]
+Precision = Literal["fp32", "fp16", "int8", "int8-weights"]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 

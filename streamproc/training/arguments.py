@@ -14,6 +14,7 @@ from streamproc.errors import SettingsError, TrainingError
 from streamproc.toml import TomlValue
 from streamproc.training.courses import Choice, course_of
 from streamproc.training.plan import Plan
+from streamproc.training.precision import AUTO, precision_from
 from streamproc.training.schedule import Schedule
 from streamproc.training.space import Search, read_space
 
@@ -41,6 +42,7 @@ class Arguments:
     description: str = ""
     licence: str = ""
     version: str = "1"
+    precision: str = AUTO
     vocabulary: int = 4200
     layers: str = "0,1"
     freeze_layers: int = 0
@@ -88,10 +90,13 @@ class Arguments:
         }
         return cls(**values)
 
-    def plan(self, *, run: Path | None = None, out: Path | None = None) -> Plan:
+    def plan(
+        self, *, run: Path | None = None, out: Path | None = None, precision: str | None = None
+    ) -> Plan:
         """The plan they amount to; raises TrainingError, SettingsError.
 
-        run, out: the run folder and the model repository, where they are others
+        run, out, precision: the run folder, the model repository, and in what members are shipped,
+            where they are others
         """
         material = _material(self)
         schedule = Schedule(
@@ -115,6 +120,7 @@ class Arguments:
             description=self.description,
             licence=self.licence,
             version=self.version,
+            precision=precision_from(precision or self.precision),
             seed=self.seed,
             threads=self.threads,
             schedule=schedule,

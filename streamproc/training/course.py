@@ -55,6 +55,7 @@ class Shipped:
     export_difference: largest difference of scores between torch and fp32 ONNX
     fp32, shipped:     on all validation records, both by ONNX Runtime
     labels:            the ensemble's label for each output; none where the task has no labels
+    why:               what spoke against smaller forms
     """
 
     path: Path
@@ -64,6 +65,7 @@ class Shipped:
     fp32: Judgement
     shipped: Judgement
     labels: Sequence[str] = ()
+    why: Sequence[str] = ()
 
     @property
     def size_bytes(self) -> int:
@@ -93,8 +95,10 @@ class Lesson(ABC, Generic[BatchT]):
         """How the model, as it is now, does on the validation records."""
 
     @abstractmethod
-    def ship(self, work: Path, target: Path) -> Shipped:
-        """Export the member into the folder `target`; its fp32 graphs stay in the folder `work`.
+    def ship(self, work: Path, target: Path, precision: str) -> Shipped:
+        """Export the member into the folder `target`; its other forms stay in the folder `work`.
+
+        precision: as `precision.choose` takes it
 
         Raises TrainingError when ONNX and torch disagree, or when an answer depends on what it is
         batched with. Nothing is written into `target` before.

@@ -174,13 +174,14 @@ class EncoderLesson(Lesson[Batch]):
     def judge(self) -> Judgement:
         return self._valid.judge(self._member.run, self._course.window)
 
-    def ship(self, work: Path, target: Path) -> Shipped:
+    def ship(self, work: Path, target: Path, precision: str) -> Shipped:
         size = self._course.window
         return ship_encoder(
             self._member,
             self._tokenizer,
             work=work,
             target=target / "model.onnx",
+            precision=precision,
             own=self._train.windows(size.max_tokens, size.overlap_tokens),
             checked=self._valid.windows(size.max_tokens, size.overlap_tokens),
             judge=lambda run: self._valid.judge(run, size),

@@ -13,6 +13,7 @@ from streamproc.corpus.rows import Source
 from streamproc.digests import sha256
 from streamproc.toml import TomlValue
 from streamproc.training.course import Course
+from streamproc.training.precision import AUTO
 from streamproc.training.schedule import Schedule
 from streamproc.training.space import Search
 
@@ -26,6 +27,7 @@ class Plan:
         start; none: members start from the base, or from scratch
     out:       the model repository; the ensemble gets a folder of its name in it
     work:      the run folder
+    precision: that members are shipped in, as `precision.choose` takes it
     threads:   of torch, in each process; another number may round differently
     search:    what of the schedule is found by trials, on the largest part
     arguments: what the user asked for, as `arguments.read` takes it
@@ -41,6 +43,7 @@ class Plan:
     description: str = ""
     licence: str = ""
     version: str = "1"
+    precision: str = AUTO
     seed: int = 0
     threads: int = 2
     schedule: Schedule = field(default_factory=Schedule)

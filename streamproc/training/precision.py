@@ -16,8 +16,8 @@ from streamproc.training.exporting import save
 AUTO = "auto"
 # From the smallest; of two of about one size first the one that computes faster.
 PRECISIONS = ("int8", "int8-weights", "fp16", "fp32")
-# Of the first metric, between the fp32 graph and what is shipped.
-LARGEST_LOSS = 0.005
+# Of the first metric, in hundredths, between the fp32 graph and what is shipped.
+LARGEST_LOSS_POINTS = 0.5
 
 # Writes a graph in other numbers: from a file, to a file.
 Write = Callable[[Path, Path], None]
@@ -53,33 +53,37 @@ def choose(
 ) -> tuple[Judgement, Form]:
     """The fp32 graphs' judgement, and the form to ship.
 
-    asked:   a precision, or AUTO: the smallest that loses at most LARGEST_LOSS
+    asked:   a precision, or AUTO: the smallest that loses at most LARGEST_LOSS_POINTS
     fp32:    the member's graphs; its other forms are written beside them
     writers: for this kind of member, by precision
     judge:   checks a form and judges it; raises TrainingError when its answers depend on company
     Raises TrainingError when the precision asked for is none of this kind of member, or fails.
     """
-    whole = judge(fp32)
-    if asked != AUTO and asked not in {*writers, "fp32"}:
+    possible = [name for name in PRECISIONS if name in {*writers, "fp32"}]
+    if asked not in {AUTO, *possible}:
         raise TrainingError(
-            f"--precision {asked}: not for this task; it can be {AUTO}, "
-            f"{', '.join(name for name in PRECISIONS if name in {*writers, 'fp32'})}."
+            f"--precision {asked}: not for this task; it can be {AUTO}, {', '.join(possible)}."
         )
+    whole = judge(fp32)
     why: list[str] = []
-    for precision in [asked] if asked != AUTO else PRECISIONS:
+    for precision in possible if asked == AUTO else [asked]:
         if precision == "fp32":
-            return whole, Form("fp32", fp32, whole, why)
-        if precision not in writers:
-            continue
+            break
         files = [path.with_stem(f"{path.stem}-{precision}") for path in fp32]
         for source, target in zip(fp32, files, strict=True):
             writers[precision](source, target)
-        found = judge(files)
-        lost = _first(whole) - _first(found)
-        if asked != AUTO or lost <= LARGEST_LOSS:
+        try:
+            found = judge(files)
+        except TrainingError as failed:
+            if asked != AUTO:
+                raise
+            why.append(f"not {precision}: {failed}")
+            continue
+        lost = 100 * (_first(whole) - _first(found))
+        if asked != AUTO or lost <= LARGEST_LOSS_POINTS:
             return whole, Form(precision, files, found, why)
-        why.append(f"{precision} loses {100 * lost:.2f} points")
-    raise AssertionError(precision)  # fp32 is the last
+        why.append(f"not {precision}: it loses {lost:.2f} points")
+    return whole, Form("fp32", fp32, whole, why)
 
 
 def _first(judgement: Judgement) -> float:

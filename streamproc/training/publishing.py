@@ -40,7 +40,7 @@ def export_ensemble(plan: Plan, tell: Tell) -> None:
     for place in members:
         lesson, records = desk.trained(place)
         part = place.part
-        one = lesson.ship(run.member(part), folder / part / plan.version)
+        one = lesson.ship(run.member(part), folder / part / plan.version, plan.precision)
         told = f"{part} ({plan.partitioning.description}), {records} records"
         shipped.append((place, one, f"{described(plan.corpus)}, {told}, sha256 {digests}"))
         tell(MemberShipped(part, one))

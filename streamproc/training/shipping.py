@@ -11,12 +11,14 @@ from tokenizers import Tokenizer
 
 from streamproc.errors import TrainingError
 from streamproc.training.course import Judgement, Shipped
+from streamproc.training.eight_bits import store_in_eight_bits
 from streamproc.training.exporting import (
     checked_difference,
     onnx_runner,
     rows_change_in_company,
 )
 from streamproc.training.member import Member
+from streamproc.training.precision import choose, store_in_half
 from streamproc.training.quantising import quantise
 from streamproc.training.scoring import RunBatch
 from streamproc.training.windows import Cut, batches, mixed
@@ -31,39 +33,48 @@ def ship_encoder(
     *,
     work: Path,
     target: Path,
+    precision: str,
     own: Cut,
     checked: Cut,
     judge: Callable[[RunBatch], Judgement],
     seed: int,
     labels: Sequence[str],
 ) -> Shipped:
-    """Export a member to int8 ONNX at `target`; its fp32 graph stays in the folder `work`.
+    """Export a member to ONNX at `target`; its fp32 graph and others stay in the folder `work`.
 
-    own:     windows of the member's own part of the corpus, to calibrate by
-    checked: windows of the validation records
+    precision: as `choose` takes it
+    own:       windows of the member's own part of the corpus, to calibrate by
+    checked:   windows of the validation records
     Raises TrainingError when ONNX and torch disagree, or when a window's answer depends on what it
     is batched with.
     """
-    fp32, int8 = work / "model.onnx", work / "model-int8.onnx"
+    fp32 = work / "model.onnx"
     member.export(fp32)
-    run_fp32 = member.behind_prefix(onnx_runner(fp32))
     padding = tokenizer.token_to_id("[PAD]")
-
     in_company = mixed(checked, _CHECKED_WINDOWS, padding)
+    run_fp32 = member.behind_prefix(onnx_runner(fp32))
     difference = checked_difference(f"{fp32}: logits", member.run, run_fp32, in_company)
 
-    calibration = batches(_of_some_examples(own, seed), 16, padding)
-    quantise(fp32, int8, map(member.attach, calibration))
-    run_int8 = member.behind_prefix(onnx_runner(int8))
-    if changed := rows_change_in_company(run_int8, in_company):
-        raise TrainingError(
-            f"{int8}: {changed} of {sum(len(batch.windows) for batch in in_company)} windows get "
-            "another answer in a batch than alone."
-        )
-    found = [judge(run) for run in (run_fp32, run_int8)]
+    def calibrated(source: Path, made: Path) -> None:
+        calibration = batches(_of_some_examples(own, seed), 16, padding)
+        quantise(source, made, map(member.attach, calibration))
+
+    def judged(files: Sequence[Path]) -> Judgement:
+        (file,) = files
+        run = member.behind_prefix(onnx_runner(file))
+        if changed := rows_change_in_company(run, in_company):
+            windows = sum(len(batch.windows) for batch in in_company)
+            raise TrainingError(
+                f"{file}: {changed} of {windows} windows get another answer in a batch than alone."
+            )
+        return judge(run)
+
+    writers = {"int8": calibrated, "int8-weights": store_in_eight_bits, "fp16": store_in_half}
+    whole, form = choose(precision, [fp32], writers, judged)
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(int8.read_bytes())
-    return Shipped(target, None, "int8", difference, found[0], found[1], labels)
+    target.write_bytes(form.files[0].read_bytes())
+    found = (whole, form.judgement)
+    return Shipped(target, None, form.precision, difference, *found, labels, form.why)
 
 
 def _of_some_examples(windows: Cut, seed: int) -> Cut:

@@ -28,6 +28,7 @@ from streamproc.training.exporting import export_decoder
 from streamproc.training.groundwork import Groundwork
 from streamproc.training.next_token import judge_next_tokens
 from streamproc.training.on_disk import TokenRows
+from streamproc.training.precision import choose
 from streamproc.training.scoring import WindowSize
 
 # Between texts, before a text, and at the end of one that is written.
@@ -159,19 +160,24 @@ class WritingLesson(Lesson[Ids]):
     def judge(self) -> Judgement:
         return judge_blocks(self._run, self._valid)
 
-    def ship(self, work: Path, target: Path) -> Shipped:
-        fp32, small = work / "model.onnx", work / "model-int8.onnx"
+    def ship(self, work: Path, target: Path, precision: str) -> Shipped:
+        fp32 = work / "model.onnx"
         export_decoder(self.model, fp32)
         checked = _rows(self._valid, range(min(8, len(self._valid))))
         difference = check_decoder(OnnxDecoder(fp32), checked, self._run(checked))
-        store_in_eight_bits(fp32, small)
-        stored = OnnxDecoder(small)
-        check_decoder(stored, checked)
-        found = [judge_blocks(decoder.read, self._valid) for decoder in (OnnxDecoder(fp32), stored)]
+
+        def judged(files: Sequence[Path]) -> Judgement:
+            decoder = OnnxDecoder(files[0])
+            check_decoder(decoder, checked)
+            return judge_blocks(decoder.read, self._valid)
+
+        writers = {"int8-weights": store_in_eight_bits}
+        whole, form = choose(precision, [fp32], writers, judged)
         path = target / "model.onnx"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(small.read_bytes())
-        return Shipped(path, None, "int8", difference, found[0], found[1])
+        path.write_bytes(form.files[0].read_bytes())
+        found = (whole, form.judgement)
+        return Shipped(path, None, form.precision, difference, *found, why=form.why)
 
     def _run(self, ids: Ids) -> NDArray[np.float32]:
         self.model.eval()

@@ -30,6 +30,7 @@ from streamproc.training.groundwork import Groundwork
 from streamproc.training.next_token import judge_next_tokens
 from streamproc.training.on_disk import TokenRows
 from streamproc.training.pair_batches import PairBatch, pad_pairs
+from streamproc.training.precision import choose
 from streamproc.training.scoring import WindowSize
 from streamproc.training.windows import NO_TARGET
 
@@ -184,22 +185,26 @@ class TranslatingLesson(Lesson[PairBatch]):
     def judge(self) -> Judgement:
         return _judged(self._run, self._valid)
 
-    def ship(self, work: Path, target: Path) -> Shipped:
+    def ship(self, work: Path, target: Path, precision: str) -> Shipped:
         export_encoder_decoder(self.model, work)
-        fp32 = OnnxEncoderDecoder(work / "encoder_model.onnx", work / "decoder_model_merged.onnx")
+        fp32 = [work / "encoder_model.onnx", work / "decoder_model_merged.onnx"]
         checked = self._valid[len(self._valid) // 2]
-        difference = check_encoder_decoder(fp32, checked, self._run(checked))
-        small = [path.with_stem(f"{path.stem}-int8") for path in (fp32.encoder, fp32.decoder)]
-        for path, stored in zip((fp32.encoder, fp32.decoder), small, strict=True):
-            store_in_eight_bits(path, stored)
-        shipped = OnnxEncoderDecoder(*small)
-        check_encoder_decoder(shipped, checked)
-        found = [_judged(model.read, self._valid) for model in (fp32, shipped)]
+        exported = OnnxEncoderDecoder(*fp32)
+        difference = check_encoder_decoder(exported, checked, self._run(checked))
+
+        def judged(files: Sequence[Path]) -> Judgement:
+            model = OnnxEncoderDecoder(*files)
+            check_encoder_decoder(model, checked)
+            return _judged(model.read, self._valid)
+
+        writers = {"int8-weights": store_in_eight_bits}
+        whole, form = choose(precision, fp32, writers, judged)
         target.mkdir(parents=True, exist_ok=True)
-        encoder, decoder = target / fp32.encoder.name, target / fp32.decoder.name
-        encoder.write_bytes(small[0].read_bytes())
-        decoder.write_bytes(small[1].read_bytes())
-        return Shipped(encoder, decoder, "int8", difference, found[0], found[1])
+        encoder, decoder = (target / path.name for path in fp32)
+        for made, file in zip(form.files, (encoder, decoder), strict=True):
+            file.write_bytes(made.read_bytes())
+        found = (whole, form.judgement)
+        return Shipped(encoder, decoder, form.precision, difference, *found, why=form.why)
 
     def _batched(
         self, texts: Iterable[tuple[str, str]], order: random.Random | None
