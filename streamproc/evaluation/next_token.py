@@ -137,7 +137,7 @@ def _say(contender: Contender) -> _Say:
 
     def say(ids: Int64Array) -> FloatArray:
         if contender.strategy == "gated" and gate is not None:
-            return gate.weights_along(ids).T
+            return weights * gate.weights_along(ids).T
         return np.broadcast_to(weights, (len(weights), len(ids)))
 
     return say

@@ -6,7 +6,7 @@ Every candidate is the ensemble with another manifest; how good it is, a judge s
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -77,10 +77,11 @@ def tune(
         best.append(_judged(strategy, _with(plain, strategy=strategy), judge))
         yield best[-1]
     if len(plain.manifest.members) > 1:
-        best.append(_weighted(_with(plain, strategy="weighted"), judge))
+        weighted = _weighted(_with(plain, strategy="weighted"), judge)
+        best.append(weighted)
         yield best[-1]
         if gate is not None:
-            best.append(_gated(plain, gate, judge))
+            best.append(_gated([_evenly(plain), weighted.stored], gate, judge))
             yield best[-1]
     # Of equals the first, which is the simplest.
     chosen = max(best, key=lambda one: one.score.deciding)
@@ -106,8 +107,16 @@ def _weighted(stored: StoredEnsemble, judge: Judge) -> Candidate:
                 break
             first = max(range(len(scores)), key=lambda place: scores[place].finer)
             weights, score = tried[first], scores[first]
-    shares = ", ".join(f"{weight:.2f}" for weight in weights)
-    return Candidate(f"weighted {shares}", _weighing(stored, weights), score)
+    return Candidate(f"weighted {_shares(weights)}", _weighing(stored, weights), score)
+
+
+def _evenly(stored: StoredEnsemble) -> StoredEnsemble:
+    count = len(stored.manifest.members)
+    return _weighing(stored, np.full(count, 1 / count))
+
+
+def _shares(weights: Iterable[float]) -> str:
+    return ", ".join(f"{weight:.2f}" for weight in weights)
 
 
 def _moved(weights: FloatArray, source: int, target: int, by: float) -> FloatArray:
@@ -125,14 +134,19 @@ def _weighing(stored: StoredEnsemble, weights: FloatArray) -> StoredEnsemble:
     return replace(stored, manifest=stored.manifest.model_copy(update={"members": members}))
 
 
-def _gated(stored: StoredEnsemble, gate: GateSection, judge: Judge) -> Candidate:
+def _gated(weighings: Sequence[StoredEnsemble], gate: GateSection, judge: Judge) -> Candidate:
+    """The best sharpness of the gate over any of these weights, which it multiplies."""
     tried = [
-        _with(stored, strategy="gated", gate=gate.model_copy(update={"sharpness": sharpness}))
+        _with(one, strategy="gated", gate=gate.model_copy(update={"sharpness": sharpness}))
+        for one in weighings
         for sharpness in SHARPNESS
     ]
     scores = judge(tried)
     first = max(range(len(scores)), key=lambda place: scores[place].finer)
-    return Candidate(f"gated, sharpness {SHARPNESS[first]:g}", tried[first], scores[first])
+    chosen = tried[first].manifest
+    shares = _shares([member.weight for member in chosen.members])
+    sharpness = SHARPNESS[first % len(SHARPNESS)]
+    return Candidate(f"gated, sharpness {sharpness:g} over {shares}", tried[first], scores[first])
 
 
 def _calibrated(chosen: Candidate, judge: Judge) -> Candidate:

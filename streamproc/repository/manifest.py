@@ -131,7 +131,7 @@ class MemberSection(_Section):
     labels: the ensemble's label for each output, in order; "" for an output to ignore; none where
         the task has no labels
     decoder: of an encoder-decoder, whose encoder `file` then is; merged: with and without a cache
-    weight: its say under the strategy `weighted`
+    weight: its say under the strategy `weighted`, and what a gate multiplies
     """
 
     name: Name

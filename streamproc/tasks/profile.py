@@ -59,11 +59,12 @@ class EnsembleProfile:
 
     def weights(self, strategy: Strategy, ids: Int64Array) -> FloatArray:
         """(members,) each one's say on a chunk under a strategy; ids: (tokens,) the chunk's."""
+        if strategy not in {"weighted", "gated"}:
+            return np.ones(len(self.members))
+        weights = np.array([member.weight for member in self.members])
         if strategy == "gated" and self.gate is not None:
-            return self.gate.weights(ids)
-        if strategy == "weighted":
-            return np.array([member.weight for member in self.members])
-        return np.ones(len(self.members))
+            weights *= self.gate.weights(ids)
+        return weights
 
     @property
     def decodes(self) -> DecodingSection:
