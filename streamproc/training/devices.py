@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
@@ -31,19 +30,19 @@ def device() -> Device:
     return Device(True, torch.cuda.get_device_name(), precision)
 
 
+def together() -> PartialState:
+    """What this process has in common with those that train with it; they meet the first time."""
+    return PartialState(cpu=not torch.cuda.is_available(), timeout=timedelta(days=1))
+
+
 def processes() -> int:
     """How many train one member together, as torchrun started them."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    return int(together().num_processes)
 
 
 def process() -> int:
     """Which of these this one is, from 0; the first one judges and writes."""
-    return int(os.environ.get("RANK", "0"))
-
-
-def together() -> PartialState:
-    """What this process has in common with those that train with it; they meet the first time."""
-    return PartialState(cpu=not torch.cuda.is_available(), timeout=timedelta(days=1))
+    return int(together().process_index)
 
 
 def tensor(array: NDArray[np.generic], model: nn.Module) -> torch.Tensor:
