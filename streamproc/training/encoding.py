@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
-from typing import Any
 
 from tokenizers import Encoding, Tokenizer
 
-_AT_ONCE = 512
+_TEXTS_AT_ONCE = 512
+# An encoding takes some 70 bytes a character.
+_CHARACTERS_AT_ONCE = 1 << 18
 
 
 def encoded(
     tokenizer: Tokenizer, texts: Iterable[str], *, specials: bool = False
 ) -> Iterator[Encoding]:
     """What the tokenizer says of each text, with special tokens or without."""
-    waiting = iter(texts)
-    while some := list(islice(waiting, _AT_ONCE)):
-        found: list[Any] = tokenizer.encode_batch(some, add_special_tokens=specials)
-        yield from found
+    for some in _lots(texts):
+        yield from tokenizer.encode_batch(some, add_special_tokens=specials)
+
+
+def _lots(texts: Iterable[str]) -> Iterator[list[str]]:
+    lot: list[str] = []
+    characters = 0
+    for text in texts:
+        lot.append(text)
+        characters += len(text)
+        if len(lot) == _TEXTS_AT_ONCE or characters >= _CHARACTERS_AT_ONCE:
+            yield lot
+            lot, characters = [], 0
+    if lot:
+        yield lot
