@@ -11,6 +11,7 @@ from typing import Any
 from streamproc.corpus.partitioning import Partitioning
 from streamproc.corpus.rows import Source
 from streamproc.digests import sha256
+from streamproc.errors import TrainingError
 from streamproc.toml import TomlValue
 from streamproc.training.course import Course
 from streamproc.training.precision import AUTO
@@ -67,23 +68,35 @@ def deciding(plan: Plan) -> dict[str, TomlValue]:
 
 
 def data(plan: Plan) -> list[dict[str, TomlValue]]:
-    """The files that are learned from and judged by, with their digests."""
+    """The files that are learned from and judged by, with their digests.
+
+    Raises TrainingError when one is not there.
+    """
     return [
         {
             "split": split,
             "name": source.name,
             "file": f"{source.path.parent.name}/{source.path.name}",
-            "sha256": sha256(source.path),
+            "sha256": _digest(source.path),
         }
         for split, sources in (("train", plan.corpus), ("valid", plan.valid))
         for source in sources
     ]
 
 
+def _digest(path: Path) -> str:
+    try:
+        return sha256(path)
+    except OSError as error:
+        raise TrainingError(
+            f"{path}: there is no such corpus file that can be read ({error.strerror})."
+        ) from None
+
+
 def _flat(value: object) -> TomlValue:
     """Dataclasses as tables; what is nothing is left out, and so is where something lies."""
     if isinstance(value, Source):
-        return {"name": value.name, "sha256": sha256(value.path)}
+        return {"name": value.name, "sha256": _digest(value.path)}
     if dataclasses.is_dataclass(value):
         own = {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
         return _flat(own)

@@ -41,7 +41,8 @@ class Standing:
         last:     the number of the last epoch there is to be
         """
         best = self.best.judgement.deciding if self.best else (-math.inf, -math.inf)
-        improved = judgement.deciding > best
+        # Weights that have become no numbers may still hit a label now and then.
+        improved = math.isfinite(judgement.loss) and judgement.deciding > best
         self.since_best = 0 if improved else self.since_best + 1
         self.converged = self.since_best >= patience or number == last
         loss = self.loss_sum / self.batches if self.batches else math.nan
