@@ -19,7 +19,7 @@ from streamproc.evaluation.contenders import Contender
 from streamproc.evaluation.exam import Exam
 from streamproc.evaluation.findings import Marks
 from streamproc.evaluation.next_token import foresee
-from streamproc.evaluation.report import titled
+from streamproc.evaluation.wording import titled
 from streamproc.inference.outputs import Int64Array
 from streamproc.inference.providers import choose_provider
 from streamproc.settings import Settings

@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 
 from streamproc.errors import EvaluationError
+from streamproc.evaluation.comparison import compare
 from streamproc.evaluation.contenders import alone, contenders
-from streamproc.evaluation.findings import Marks, compare
+from streamproc.evaluation.findings import Marks
+from streamproc.evaluation.groups import Grouping
+from streamproc.evaluation.made import Made
 from streamproc.evaluation.measures import FloatArray, Measure, ratio
-from streamproc.evaluation.report import Made, as_json, as_markdown
+from streamproc.evaluation.report import as_json, as_markdown
 from streamproc.repository.repository import Repository, StoredEnsemble
 from streamproc.tasks.catalogue import task_named
 from tests.unit.onnx_models import classifier, write_ensemble
@@ -106,7 +109,7 @@ def test_records_are_grouped_by_agreement(tmp_path: Path) -> None:
     agreement = np.array([1, 2 / 3, 1, np.nan, 2 / 3])
     marks = Marks(ensemble, [shares(1, 0, 0, 0, 0)], 1.0, 5, agreement=agreement)
     groups = compare([ACCURACY], [marks], draws=20).agreement
-    assert [(round(group.low, 2), group.records, group.value) for group in groups] == [
+    assert [(round(group.low, 2), group.records, group.estimate.value) for group in groups] == [
         (0.67, 2, 0),
         (1, 2, 0.5),
     ]
@@ -122,13 +125,51 @@ def test_agreement_of_many_values_is_grouped_in_steps_that_lose_no_record(tmp_pa
     assert groups[-1].records == 2
 
 
+def test_groups_are_measured_by_themselves(tmp_path: Path) -> None:
+    ensemble, *members = contenders(stored(tmp_path, members=2), TASK)[:3]
+    grouping = Grouping("kind", ("book", "film"), np.array([0, 1, 0, 1]))
+    marks = [
+        Marks(one, [shares(*own)], 1.0, 4)
+        for one, own in zip(
+            [ensemble, *members], ((1, 0, 1, 1), (1, 1, 0, 0), (0, 1, 0, 1)), strict=True
+        )
+    ]
+    findings = compare([ACCURACY], marks, grouping, draws=100)
+    book, film = findings.groups
+    assert [estimate.value for estimate in book.estimates] == [1, 0.5, 0]
+    assert [estimate.value for estimate in film.estimates] == [0.5, 0.5, 1]
+    assert (book.estimates[0].low, book.estimates[0].high) == (1, 1)
+    # The best member is another in each.
+    assert [group.differences[0].beside for group in (book, film)] == [("m0",), ("m1",)]
+    lines = as_markdown(findings, made()).splitlines()
+    assert "| accuracy by kind | records | tiny, mean of 2 | member m0 | member m1 |" in lines
+    assert any(
+        line.startswith("| book | 2 | **100.0 (100.0 to 100.0)** | 50.0 (") for line in lines
+    )
+    assert any(line.startswith("| film | m1: -50.0 (") for line in lines)
+
+
+def test_the_same_marks_make_the_same_words(tmp_path: Path) -> None:
+    competing = contenders(stored(tmp_path, members=2), TASK)
+    own = shares(*(np.arange(40) % 3 == 0))
+    grouping = Grouping("kind", ("book", "film"), np.arange(40) % 2)
+    texts = {
+        as_markdown(
+            compare([ACCURACY], [Marks(one, [own], 1.0, 40) for one in competing], grouping), made()
+        )
+        for _ in range(2)
+    }
+    assert len(texts) == 1
+
+
 def made(**changes: object) -> Made:
     known = Made(
-        data="set/test.jsonl",
+        data=("set/test.jsonl",),
         digests=("f" * 64,),
         of=4,
         unit="records",
         timed="requests",
+        judged="texts",
         device="cpu",
         draws=20,
         seed=0,

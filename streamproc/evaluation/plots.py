@@ -1,0 +1,190 @@
+"""Findings as plots: contenders, reliability, agreement, groups."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from streamproc.evaluation.canvas import (
+    FAINT,
+    QUIET,
+    axis_title,
+    canvas,
+    draw_estimate,
+    marks_of,
+    png_of,
+    scale_of,
+)
+from streamproc.evaluation.findings import Findings
+from streamproc.evaluation.intervals import CONFIDENCE
+from streamproc.evaluation.made import Made
+from streamproc.evaluation.measures import CALIBRATION, CALIBRATION_BINS
+from streamproc.evaluation.plot import Plot
+from streamproc.evaluation.wording import shown, shown_agreement, titled
+
+_WHISKERS = f"whiskers are {CONFIDENCE:.0%} intervals"
+# Reliability diagrams side by side.
+_ABREAST = 4
+
+
+def plots_of(findings: Findings, made: Made) -> Iterator[Plot]:
+    """Those that there is something to be seen on."""
+    yield _contenders(findings, made)
+    if any(row.reliability for row in findings.rows):
+        yield _reliability(findings, made)
+    if findings.agreement:
+        yield _agreement(findings, made)
+    if findings.groups:
+        yield _groups(findings, made)
+
+
+def _contenders(findings: Findings, made: Made) -> Plot:
+    """A panel a measure, a line a contender."""
+    rows, measures = findings.rows, findings.measures
+    marks = marks_of([row.contender for row in rows])
+    with canvas(1.1 + 0.32 * len(rows)) as figure:
+        panels = figure.subplots(1, len(measures), sharey=True, squeeze=False)[0]
+        for place, (axes, measure) in enumerate(zip(panels, measures, strict=True)):
+            scale = scale_of(measure)
+            axes.axvline(scale * rows[0].estimates[place].value, color=FAINT, linewidth=1)
+            for line, (row, mark) in enumerate(zip(rows, marks, strict=True)):
+                estimate = row.estimates[place]
+                if math.isnan(estimate.value):
+                    continue
+                draw_estimate(axes, line, estimate, scale, mark)
+                axes.annotate(
+                    shown(measure, estimate.value),
+                    (scale * estimate.value, line),
+                    xytext=(0, 5),
+                    textcoords="offset points",
+                    ha="center",
+                    fontsize=7,
+                )
+            axes.set_xlabel(axis_title(measure))
+            axes.margins(x=0.12)
+            axes.grid(visible=False, axis="y")
+            axes.tick_params(axis="y", length=0)
+        panels[0].set_yticks(range(len(rows)), [titled(row.contender) for row in rows])
+        panels[0].set_ylim(len(rows) - 0.5, -0.7)
+        caption = (
+            f"Each contender's figures on {findings.records:,} {made.unit}; {_WHISKERS}, the "
+            "vertical line is the ensemble."
+        )
+        return Plot("measures", caption, png_of(figure))
+
+
+def _reliability(findings: Findings, made: Made) -> Plot:
+    """A diagram a contender; other ways to combine are left to the tables."""
+    place = findings.measures.index(CALIBRATION)
+    every = zip(findings.rows, marks_of([row.contender for row in findings.rows]), strict=True)
+    found = [
+        (row, mark, row.reliability)
+        for row, mark in every
+        if row.reliability is not None and row.contender.role != "way"
+    ]
+    columns = min(_ABREAST, max(2, len(found)))
+    lines = math.ceil(len(found) / columns)
+    with canvas(0.35 + 2.15 * lines) as figure:
+        panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
+        for axes in panels.flat[len(found) :]:
+            axes.set_visible(False)
+        for axes, (row, mark, own) in zip(panels.flat, found, strict=False):
+            total = int(own.count.sum())
+            width = 100 / CALIBRATION_BINS
+            axes.bar(
+                100 * own.confidence,
+                100 * own.count / max(1, total),
+                width=0.8 * width,
+                color=FAINT,
+            )
+            axes.plot([0, 100], [0, 100], color=QUIET, linewidth=0.8, linestyle="--")
+            axes.plot(
+                100 * own.confidence,
+                100 * own.right,
+                color=mark.colour,
+                marker=mark.marker,
+                markersize=4,
+                linewidth=1.4,
+            )
+            axes.set_title(titled(row.contender))
+            error = shown(CALIBRATION, row.estimates[place].value)
+            axes.annotate(
+                f"error {error} %\nn = {total:,}",
+                (0.04, 0.96),
+                xycoords="axes fraction",
+                va="top",
+                fontsize=7.5,
+            )
+            axes.set(xlim=(0, 103), ylim=(0, 103), aspect="equal")
+            axes.set(xticks=range(0, 101, 25), yticks=range(0, 101, 25))
+        figure.supxlabel(f"confidence of {made.judged}, %", fontsize=8.5)
+        figure.supylabel("right, %", fontsize=8.5)
+        caption = (
+            f"How many {made.judged} are right beside how confident they are, in "
+            f"{CALIBRATION_BINS} bins; on the dashed line confidence means what it says. Grey "
+            f"bars: the share of all {made.judged} in each bin. Error: expected calibration error."
+        )
+        return Plot("calibration", caption, png_of(figure))
+
+
+def _agreement(findings: Findings, made: Made) -> Plot:
+    """The ensemble's first measure by how far its members agree."""
+    first, groups = findings.measures[0], findings.agreement
+    (mark,) = marks_of([findings.rows[0].contender])
+    with canvas(2.6) as figure:
+        axes = figure.subplots()
+        for place, group in enumerate(groups):
+            if math.isnan(group.estimate.value):
+                continue
+            draw_estimate(axes, place, group.estimate, scale_of(first), mark, upright=True)
+            axes.annotate(
+                shown(first, group.estimate.value),
+                (place, scale_of(first) * group.estimate.value),
+                xytext=(7, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=7.5,
+            )
+        names = [f"{shown_agreement(group)}\nn = {group.records:,}" for group in groups]
+        axes.set_xticks(range(len(groups)), names)
+        axes.set_xlim(-0.5, len(groups) - 0.5)
+        axes.grid(visible=False, axis="x")
+        axes.set_xlabel(f"weight of the members that agree with the answer; n {made.unit}")
+        axes.set_ylabel(axis_title(first))
+        caption = f"{first.name} of the ensemble where its members agree so far; {_WHISKERS}."
+        return Plot("agreement", caption, png_of(figure))
+
+
+def _groups(findings: Findings, made: Made) -> Plot:
+    """The first measure by group; other ways to combine are left to the tables."""
+    first, groups = findings.measures[0], findings.groups
+    contenders = [row.contender for row in findings.rows]
+    drawn = [
+        (place, one, mark)
+        for place, (one, mark) in enumerate(zip(contenders, marks_of(contenders), strict=True))
+        if one.role != "way"
+    ]
+    step = 0.7 / len(drawn)
+    with canvas(1.0 + len(groups) * (0.22 + 0.12 * len(drawn))) as figure:
+        axes = figure.subplots()
+        for lane, (place, contender, mark) in enumerate(drawn):
+            handle = None
+            for number, group in enumerate(groups):
+                estimate = group.estimates[place]
+                if not math.isnan(estimate.value):
+                    at = number + (lane - (len(drawn) - 1) / 2) * step
+                    handle = draw_estimate(axes, at, estimate, scale_of(first), mark)
+            if handle is not None:
+                handle.set_label(titled(contender))
+        for number in range(1, len(groups)):
+            axes.axhline(number - 0.5, color=FAINT, linewidth=0.8)
+        names = [f"{group.name}\nn = {group.records:,}" for group in groups]
+        axes.set_yticks(range(len(groups)), names)
+        axes.set_ylim(len(groups) - 0.5, -0.5)
+        axes.grid(visible=False, axis="y")
+        axes.tick_params(axis="y", length=0)
+        axes.set_xlabel(axis_title(first).replace("\n", " "))
+        if axes.get_legend_handles_labels()[0]:
+            figure.legend(loc="outside upper center", ncols=4)
+        caption = f"{first.name} by {findings.by}, n {made.unit} each; {_WHISKERS}."
+        return Plot("groups", caption, png_of(figure))
