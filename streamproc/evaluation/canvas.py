@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from itertools import cycle
 from typing import Any
 
-import numpy as np
 from matplotlib import style
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -76,11 +74,9 @@ def canvas(height_inches: float) -> Iterator[Figure]:
 
 def png_of(figure: Figure) -> bytes:
     """The same bytes for the same figure."""
-    figure.set_dpi(_DPI)
-    drawn = FigureCanvasAgg(figure)
-    drawn.draw()
-    picture = Image.fromarray(np.asarray(drawn.buffer_rgba())).convert("RGB")
-    file = io.BytesIO()
+    drawn, file = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=_DPI)
+    picture = Image.open(drawn).convert("RGB")
     picture.quantize(_COLOURS, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
     return file.getvalue()
 

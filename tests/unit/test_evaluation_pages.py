@@ -49,7 +49,7 @@ def findings(root: Path, members: int = 3, known: float = 1.0) -> Findings:
     for one in contenders(Repository(root).open("tiny"), task_named("text-classification")):
         confidence = random.uniform(0.5, 1, RECORDS)
         right = random.uniform(size=RECORDS) < confidence
-        counted = np.stack((right, np.ones(RECORDS)), axis=1) * known
+        counted = np.stack((known * right, np.full(RECORDS, known)), axis=1)
         calibration = calibration_statistics(confidence, right) * known
         agreement = random.choice([1 / 3, 2 / 3, 1], RECORDS)
         marks.append(Marks(one, [counted, calibration], 1.0, RECORDS, agreement=agreement))
