@@ -109,5 +109,5 @@ def scale_of(measure: Measure) -> float:
 
 def axis_title(measure: Measure) -> str:
     """Its name and unit, and which way is better where that is not the usual one."""
-    unit = ", %" if measure.per_cent else ""
+    unit = f", {measure.unit}" if measure.unit else ""
     return f"{measure.name}{unit}" + ("" if measure.higher_is_better else "\n(less is better)")

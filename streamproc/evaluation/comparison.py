@@ -9,10 +9,19 @@ from itertools import pairwise
 import numpy as np
 
 from streamproc.evaluation.contenders import Contender
-from streamproc.evaluation.findings import AgreementGroup, Difference, Findings, Group, Marks, Row
+from streamproc.evaluation.findings import (
+    Agreed,
+    Agreement,
+    AgreementGroup,
+    Difference,
+    Findings,
+    Group,
+    Marks,
+    Row,
+)
 from streamproc.evaluation.groups import Grouping
 from streamproc.evaluation.intervals import DRAWS, Estimate, Resamples
-from streamproc.evaluation.measures import CALIBRATION, FloatArray, Measure
+from streamproc.evaluation.measures import CALIBRATION, FloatArray, Measure, summed_by_record
 from streamproc.evaluation.reliability import Reliability
 
 # Beyond so many different values, agreement is shown in steps, full agreement apart.
@@ -49,7 +58,7 @@ def compare(
         records,
         tuple(rows),
         _differences(measures, contenders, measured),
-        tuple(_by_agreement(measures[0], marks[0], draws, seed)),
+        _agreed(marks[0], draws, seed),
         grouping.by if grouping else "",
         tuple(_by_group(measures[0], marks, grouping, draws, seed)) if grouping else (),
     )
@@ -130,20 +139,29 @@ def _by_group(
         yield Group(name, records, estimates, _differences([measure], contenders, measured))
 
 
-def _by_agreement(
-    measure: Measure, marks: Marks, draws: int, seed: int
-) -> Iterator[AgreementGroup]:
-    """The first measure of records by how many members agree on them; none of a single member."""
-    if marks.agreement is None or len(marks.contender.stored.manifest.members) < 2:
-        return
-    rounded = np.round(marks.agreement, 6)
+def _agreed(marks: Marks, draws: int, seed: int) -> Agreed | None:
+    found = marks.agreement
+    if found is None or len(marks.contender.stored.manifest.members) < 2:
+        return None
+    groups = tuple(_by_agreement(found, draws, seed))
+    return Agreed(found.items, found.measure, groups) if groups else None
+
+
+def _by_agreement(found: Agreement, draws: int, seed: int) -> Iterator[AgreementGroup]:
+    """Whole records are drawn: parts of one have much in common."""
+    rounded = np.round(found.agreement, 6)
     values = np.unique(rounded[~np.isnan(rounded)])
     edges = [(value, value) for value in values.tolist()]
     if len(edges) > _MOST_VALUES:
         edges = [*pairwise(_STEPS), (1.0, 1.0)]
     for low, high in edges:
         mine = (rounded >= low) & ((rounded < high) | (rounded == low))
-        if records := int(mine.sum()):
-            own = marks.statistics[0][mine]
-            drawn = measure.of_sums(Resamples(records, draws, seed).sums(own))
-            yield AgreementGroup(low, high, records, Estimate.of(measure.value(own), drawn))
+        if count := int(mine.sum()):
+            there, record = np.unique(found.record[mine], return_inverse=True)
+            own = summed_by_record(found.statistics[mine], record, len(there))
+            value = found.measure.value(own)
+            drawn = found.measure.of_sums(Resamples(len(there), draws, seed).sums(own))
+            # Of a single record all draws are alike, which says nothing of how sure the figure is.
+            alone = Estimate(value, np.nan, np.nan)
+            estimate = Estimate.of(value, drawn) if len(there) > 1 else alone
+            yield AgreementGroup(low, high, count, estimate)

@@ -5,10 +5,37 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from streamproc.evaluation.contenders import Contender
 from streamproc.evaluation.intervals import Estimate
 from streamproc.evaluation.measures import FloatArray, Measure
 from streamproc.evaluation.reliability import Reliability
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How far members agree on each item, and what the item is worth.
+
+    items:      what they are called: records, or parts of records
+    measure:    of an item, by its statistics, (items, statistics)
+    agreement:  (items,) the share of the members' weight that is for the answer, NaN if unknown
+    record:     (items,) the number of the record that each is of
+    """
+
+    items: str
+    measure: Measure
+    agreement: FloatArray
+    statistics: FloatArray
+    record: NDArray[np.intp]
+
+    @classmethod
+    def on_records(
+        cls, measure: Measure, agreement: FloatArray, statistics: FloatArray
+    ) -> Agreement:
+        """On records as a whole."""
+        return cls("records", measure, agreement, statistics, np.arange(len(agreement)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +45,6 @@ class Marks:
     statistics: for each measure, (records, statistics)
     seconds: for all requests, loading not counted
     errors, partial: how many requests got no answer, or one without all members
-    agreement: (records,) of the members, NaN where it is not known
     """
 
     contender: Contender
@@ -27,7 +53,7 @@ class Marks:
     requests: int
     errors: int = 0
     partial: int = 0
-    agreement: FloatArray | None = None
+    agreement: Agreement | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +82,24 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class AgreementGroup:
-    """Records on which members agree so far, from `low`, and below `high` where that is more.
+    """Items on which members agree so far, from `low`, and below `high` where that is more.
 
-    estimate: the first measure's, of these alone
+    count: how many; estimate: of these alone
     """
 
     low: float
     high: float
-    records: int
+    count: int
     estimate: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """The measure of an ensemble's items by how far its members agree on them."""
+
+    items: str
+    measure: Measure
+    groups: tuple[AgreementGroup, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +118,15 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """All of it; the first row is the ensemble's; groups are by the field `by`."""
+    """All of it; the first row is the ensemble's; groups are by the field `by`.
+
+    agreement: None of a single member, or where it is not known of any answer
+    """
 
     measures: tuple[Measure, ...]
     records: int
     rows: tuple[Row, ...]
     differences: tuple[Difference, ...]
-    agreement: tuple[AgreementGroup, ...]
+    agreement: Agreed | None
     by: str
     groups: tuple[Group, ...]

@@ -21,12 +21,13 @@ CALIBRATION_BINS = 15
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One measure; per_cent: shown times a hundred."""
+    """One measure; per_cent: shown times a hundred; unit: of what is shown."""
 
     name: str
     of_sums: OfSums
     higher_is_better: bool = True
     per_cent: bool = True
+    unit: str = "%"
 
     def value(self, statistics: FloatArray) -> float:
         """Of all records; statistics: (records, statistics)."""

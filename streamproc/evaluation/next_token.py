@@ -13,7 +13,7 @@ from streamproc.corpus.passages import Passage
 from streamproc.ensembling.steps import STEP_STRATEGIES, StepStrategy, combine_step
 from streamproc.errors import EvaluationError
 from streamproc.evaluation.contenders import Contender
-from streamproc.evaluation.findings import Marks
+from streamproc.evaluation.findings import Agreement, Marks
 from streamproc.evaluation.measures import (
     CALIBRATION,
     CALIBRATION_BINS,
@@ -29,9 +29,10 @@ from streamproc.inference.providers import Provider
 from streamproc.inference.session import new_call
 from streamproc.repository.repository import StoredEnsemble
 
+ACCURACY = Measure("next-token accuracy", ratio)
 MEASURES: Sequence[Measure] = (
-    Measure("perplexity", perplexity, higher_is_better=False, per_cent=False),
-    Measure("next-token accuracy", ratio),
+    Measure("perplexity", perplexity, higher_is_better=False, per_cent=False, unit=""),
+    ACCURACY,
     CALIBRATION,
 )
 JUDGED = "next tokens"
@@ -121,24 +122,32 @@ def foresee(
         told(first + len(rows))
     marks = []
     for contender, own, spent_s in zip(contenders, found, seconds, strict=True):
-        *statistics, agreement = (np.concatenate(parts) for parts in zip(*own, strict=True))
+        *statistics, agreed, right = (np.concatenate(parts) for parts in zip(*own, strict=True))
+        agreement = Agreement(
+            JUDGED,
+            ACCURACY,
+            agreed.ravel(),
+            np.stack((right.ravel(), np.ones(right.size)), axis=1),
+            np.repeat(np.arange(len(right)), right.shape[1]),
+        )
         marks.append(Marks(contender, statistics, spent_s, len(ids), agreement=agreement))
     return marks
 
 
-_Judged = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
+_Judged = tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]
 
 
 def _judged(
     rows: Int64Array, logits: Sequence[FloatArray], weights: FloatArray, strategy: StepStrategy
 ) -> _Judged:
-    """Statistics of each block for each of MEASURES, and the mean agreement over its tokens.
+    """Statistics of each block for each of MEASURES; agreement and rightness, (rows, tokens - 1).
 
     Of all tokens but the first, before which there is nothing to foresee them by.
     logits: of each member, (rows, tokens, vocabulary)
     """
     asked = rows.shape[1] - 1
-    losses, hits, agreed = np.zeros((3, len(rows)))
+    losses = np.zeros(len(rows))
+    agreed, hits = np.zeros((2, len(rows), asked))
     calibration = np.zeros((len(rows), 3 * CALIBRATION_BINS))
     for number, row in enumerate(rows):
         for part in _parts(asked):
@@ -148,13 +157,13 @@ def _judged(
             log_probabilities = combined.log_probabilities
             losses[number] -= log_probabilities[np.arange(len(targets)), targets].sum()
             right = log_probabilities.argmax(axis=-1) == targets
-            hits[number] += right.sum()
+            hits[number, part] = right
+            agreed[number, part] = combined.agreement
             likeliest = np.exp(log_probabilities.max(axis=-1))
             calibration[number] += calibration_statistics(likeliest, right).sum(axis=0)
-            agreed[number] += combined.agreement.sum()
     count = np.full(len(rows), float(asked))
-    loss, hit = np.stack((losses, count), axis=1), np.stack((hits, count), axis=1)
-    return loss, hit, calibration, agreed / asked
+    loss, hit = (np.stack((sums, count), axis=1) for sums in (losses, hits.sum(axis=1)))
+    return loss, hit, calibration, agreed, hits
 
 
 def _parts(tokens: int) -> Iterator[slice]:

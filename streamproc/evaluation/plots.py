@@ -15,7 +15,7 @@ from streamproc.evaluation.canvas import (
     png_of,
     scale_of,
 )
-from streamproc.evaluation.findings import Findings
+from streamproc.evaluation.findings import Agreed, Findings
 from streamproc.evaluation.intervals import CONFIDENCE
 from streamproc.evaluation.made import Made
 from streamproc.evaluation.measures import CALIBRATION, CALIBRATION_BINS
@@ -33,7 +33,7 @@ def plots_of(findings: Findings, made: Made) -> Iterator[Plot]:
     if any(row.reliability for row in findings.rows):
         yield _reliability(findings, made)
     if findings.agreement:
-        yield _agreement(findings, made)
+        yield _agreement(findings, findings.agreement)
     if findings.groups:
         yield _groups(findings, made)
 
@@ -62,6 +62,7 @@ def _contenders(findings: Findings, made: Made) -> Plot:
                 )
             axes.set_xlabel(axis_title(measure))
             axes.margins(x=0.12)
+            axes.locator_params(axis="x", nbins=5)
             axes.grid(visible=False, axis="y")
             axes.tick_params(axis="y", length=0)
         panels[0].set_yticks(range(len(rows)), [titled(row.contender) for row in rows])
@@ -127,31 +128,33 @@ def _reliability(findings: Findings, made: Made) -> Plot:
         return Plot("calibration", caption, png_of(figure))
 
 
-def _agreement(findings: Findings, made: Made) -> Plot:
-    """The ensemble's first measure by how far its members agree."""
-    first, groups = findings.measures[0], findings.agreement
+def _agreement(findings: Findings, agreed: Agreed) -> Plot:
+    """What the ensemble's answers are worth by how far its members agree on them."""
+    measure, groups = agreed.measure, agreed.groups
     (mark,) = marks_of([findings.rows[0].contender])
     with canvas(2.6) as figure:
         axes = figure.subplots()
         for place, group in enumerate(groups):
             if math.isnan(group.estimate.value):
                 continue
-            draw_estimate(axes, place, group.estimate, scale_of(first), mark, upright=True)
+            draw_estimate(axes, place, group.estimate, scale_of(measure), mark, upright=True)
             axes.annotate(
-                shown(first, group.estimate.value),
-                (place, scale_of(first) * group.estimate.value),
+                shown(measure, group.estimate.value),
+                (place, scale_of(measure) * group.estimate.value),
                 xytext=(7, 0),
                 textcoords="offset points",
                 va="center",
                 fontsize=7.5,
             )
-        names = [f"{shown_agreement(group)}\nn = {group.records:,}" for group in groups]
+        names = [f"{shown_agreement(group)}\nn = {group.count:,}" for group in groups]
         axes.set_xticks(range(len(groups)), names)
         axes.set_xlim(-0.5, len(groups) - 0.5)
         axes.grid(visible=False, axis="x")
-        axes.set_xlabel(f"weight of the members that agree with the answer; n {made.unit}")
-        axes.set_ylabel(axis_title(first))
-        caption = f"{first.name} of the ensemble where its members agree so far; {_WHISKERS}."
+        axes.set_xlabel(f"weight of the members that agree with the answer; n {agreed.items}")
+        axes.set_ylabel(axis_title(measure))
+        caption = (
+            f"{_sentence(measure.name)} of the ensemble by how far its members agree; {_WHISKERS}."
+        )
         return Plot("agreement", caption, png_of(figure))
 
 
@@ -186,5 +189,10 @@ def _groups(findings: Findings, made: Made) -> Plot:
         axes.set_xlabel(axis_title(first).replace("\n", " "))
         if axes.get_legend_handles_labels()[0]:
             figure.legend(loc="outside upper center", ncols=4)
-        caption = f"{first.name} by {findings.by}, n {made.unit} each; {_WHISKERS}."
+        caption = f"{_sentence(first.name)} by {findings.by}; n {made.unit}; {_WHISKERS}."
         return Plot("groups", caption, png_of(figure))
+
+
+def _sentence(name: str) -> str:
+    """As it stands at the beginning of one."""
+    return name[:1].upper() + name[1:]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from streamproc.evaluation.findings import Difference, Findings, Row
+from streamproc.evaluation.findings import Agreed, Difference, Findings, Row
 from streamproc.evaluation.intervals import Estimate
 from streamproc.evaluation.made import Made
 from streamproc.evaluation.plot import Plot
@@ -45,15 +45,7 @@ def as_json(findings: Findings, made: Made) -> dict[str, Any]:
         "made": {name: getattr(made, name) for name in Made.__dataclass_fields__},
         "contenders": [_contender(names, row) for row in findings.rows],
         "differences": _differences(names, findings.differences),
-        "agreement": [
-            {
-                "from": group.low,
-                "to": group.high,
-                "records": group.records,
-                names[0]: _estimate(group.estimate),
-            }
-            for group in findings.agreement
-        ],
+        "agreement": _agreed(findings.agreement) if findings.agreement else None,
         "by": findings.by or None,
         "groups": [
             {
@@ -82,6 +74,14 @@ def _contender(names: Sequence[str], row: Row) -> dict[str, Any]:
         "measures": dict(zip(names, map(_estimate, row.estimates), strict=True)),
         "reliability": _reliability(row.reliability) if row.reliability else None,
     }
+
+
+def _agreed(agreed: Agreed) -> dict[str, Any]:
+    groups = [
+        {"from": group.low, "to": group.high, "count": group.count, **_estimate(group.estimate)}
+        for group in agreed.groups
+    ]
+    return {"of": agreed.items, "measure": agreed.measure.name, "groups": groups}
 
 
 def _differences(names: Sequence[str], differences: Sequence[Difference]) -> list[dict[str, Any]]:

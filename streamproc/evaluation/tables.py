@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from streamproc.evaluation.findings import Difference, Findings
+from streamproc.evaluation.findings import Agreed, Difference, Findings
 from streamproc.evaluation.intervals import Estimate
 from streamproc.evaluation.made import Made
 from streamproc.evaluation.measures import Measure
@@ -39,7 +39,7 @@ def tables_of(findings: Findings, made: Made) -> list[Table]:
     if findings.differences:
         tables.append(_differences(findings))
     if findings.agreement:
-        tables.append(_agreement(findings, made))
+        tables.append(_agreement(findings.agreement))
     if findings.groups:
         tables.append(_groups(findings, made))
     if findings.groups and findings.differences:
@@ -76,17 +76,17 @@ def _differences(findings: Findings) -> Table:
     return Table("measures", headings, tuple(rows))
 
 
-def _agreement(findings: Findings, made: Made) -> Table:
-    first = findings.measures[0]
+def _agreement(agreed: Agreed) -> Table:
     rows = [
         (
             Cell(shown_agreement(group)),
-            Cell(f"{group.records:,}"),
-            Cell(shown_estimate(first, group.estimate)),
+            Cell(f"{group.count:,}"),
+            Cell(shown_estimate(agreed.measure, group.estimate)),
         )
-        for group in findings.agreement
+        for group in agreed.groups
     ]
-    return Table("agreement", ("members agree", made.unit, heading(first)), tuple(rows))
+    headings = ("members agree", agreed.items, heading(agreed.measure))
+    return Table("agreement", headings, tuple(rows))
 
 
 def _groups(findings: Findings, made: Made) -> Table:

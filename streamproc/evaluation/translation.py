@@ -46,7 +46,7 @@ class Sentence:
 class Sentences(Exam):
     """Sentences, each with all its translations."""
 
-    measures: Sequence[Measure] = (Measure("BLEU", bleu), Measure("chrF", chrf))
+    measures: Sequence[Measure] = (Measure("BLEU", bleu, unit=""), Measure("chrF", chrf, unit=""))
 
     def __init__(self, sentences: Sequence[Sentence]) -> None:
         self.records = len(sentences)

@@ -37,7 +37,7 @@ def shown(measure: Measure, value: float) -> str:
     """A value as a table has it: per cent to a tenth, others to two decimals."""
     if math.isnan(value):
         return "–"
-    return f"{100 * value:.1f}" if measure.per_cent else f"{value:.2f}"
+    return f"{100 * value:z.1f}" if measure.per_cent else f"{value:z.2f}"
 
 
 def shown_estimate(measure: Measure, estimate: Estimate, *, signed: bool = False) -> str:

@@ -96,7 +96,7 @@ def test_classifiers_are_measured_shown_and_written(models: Path, tmp_path: Path
         "mean member",
         "whole",
     ]
-    assert sum(group["records"] for group in figures["agreement"]) == 6
+    assert sum(group["count"] for group in figures["agreement"]["groups"]) == 6
     text = section.read_text("utf-8")
     assert "| **feelings, mean of 3** |" in text
     assert "spread evenly over the 8" in text

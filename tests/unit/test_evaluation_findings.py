@@ -8,8 +8,8 @@ import pytest
 
 from streamproc.errors import EvaluationError
 from streamproc.evaluation.comparison import compare
-from streamproc.evaluation.contenders import alone, contenders
-from streamproc.evaluation.findings import Marks
+from streamproc.evaluation.contenders import Contender, alone, contenders
+from streamproc.evaluation.findings import Agreement, AgreementGroup, Marks
 from streamproc.evaluation.groups import Grouping
 from streamproc.evaluation.made import Made
 from streamproc.evaluation.measures import FloatArray, Measure, ratio
@@ -104,12 +104,22 @@ def test_what_draws_share_does_not_widen_a_difference(tmp_path: Path) -> None:
     assert (difference.low, difference.high) == pytest.approx((1, 1))
 
 
+def grouped_by(
+    ensemble: Contender, agreement: FloatArray, statistics: FloatArray
+) -> tuple[AgreementGroup, ...]:
+    own = Agreement.on_records(ACCURACY, agreement, statistics)
+    marks = Marks(ensemble, [statistics], 1.0, len(statistics), agreement=own)
+    agreed = compare([ACCURACY], [marks], draws=20).agreement
+    assert agreed is not None
+    assert agreed.items == "records"
+    return agreed.groups
+
+
 def test_records_are_grouped_by_agreement(tmp_path: Path) -> None:
     ensemble = contenders(stored(tmp_path), TASK)[0]
     agreement = np.array([1, 2 / 3, 1, np.nan, 2 / 3])
-    marks = Marks(ensemble, [shares(1, 0, 0, 0, 0)], 1.0, 5, agreement=agreement)
-    groups = compare([ACCURACY], [marks], draws=20).agreement
-    assert [(round(group.low, 2), group.records, group.estimate.value) for group in groups] == [
+    groups = grouped_by(ensemble, agreement, shares(1, 0, 0, 0, 0))
+    assert [(round(group.low, 2), group.count, group.estimate.value) for group in groups] == [
         (0.67, 2, 0),
         (1, 2, 0.5),
     ]
@@ -118,11 +128,32 @@ def test_records_are_grouped_by_agreement(tmp_path: Path) -> None:
 def test_agreement_of_many_values_is_grouped_in_steps_that_lose_no_record(tmp_path: Path) -> None:
     ensemble = contenders(stored(tmp_path), TASK)[0]
     agreement = np.append(np.linspace(0, 1, 40), 1.0)
-    marks = Marks(ensemble, [shares(*np.ones(41))], 1.0, 41, agreement=agreement)
-    groups = compare([ACCURACY], [marks], draws=20).agreement
-    assert sum(group.records for group in groups) == 41
+    groups = grouped_by(ensemble, agreement, shares(*np.ones(41)))
+    assert sum(group.count for group in groups) == 41
     assert groups[-1].low == groups[-1].high == 1
-    assert groups[-1].records == 2
+    assert groups[-1].count == 2
+
+
+def test_a_single_record_has_no_interval(tmp_path: Path) -> None:
+    ensemble = contenders(stored(tmp_path), TASK)[0]
+    few, many = grouped_by(ensemble, np.array([0.5, 1, 1]), shares(1, 1, 0))
+    assert np.isnan([few.estimate.low, few.estimate.high]).all()
+    assert many.estimate.low < many.estimate.high
+
+
+def test_parts_of_a_record_are_drawn_together(tmp_path: Path) -> None:
+    ensemble = contenders(stored(tmp_path), TASK)[0]
+    # Two records of 50 parts, all right and all wrong: drawn part by part, few draws would be far
+    # from a half; drawn as records, half of all draws are of one record alone.
+    own = Agreement(
+        "parts", ACCURACY, np.ones(100), shares(*[1] * 50, *[0] * 50), np.repeat([0, 1], 50)
+    )
+    marks = Marks(ensemble, [shares(1, 0)], 1.0, 2, agreement=own)
+    agreed = compare([ACCURACY], [marks], draws=100).agreement
+    assert agreed is not None
+    (group,) = agreed.groups
+    assert (group.count, group.estimate.value) == (100, 0.5)
+    assert (group.estimate.low, group.estimate.high) == (0, 1)
 
 
 def test_groups_are_measured_by_themselves(tmp_path: Path) -> None:

@@ -99,7 +99,12 @@ def test_perplexity_and_hits_are_those_of_the_members_mean_probabilities(tmp_pat
         expected = [np.exp(-np.log(right).mean()), hits.mean(), calibration]
         assert found == pytest.approx(expected)
     agreed = np.mean([own.argmax(-1) == opinions[0].argmax(-1) for own in probabilities], axis=0)
-    assert marks[0].agreement == pytest.approx(agreed.mean(axis=-1))
+    found_agreement = marks[0].agreement
+    assert found_agreement is not None
+    assert found_agreement.agreement == pytest.approx(agreed.ravel())
+    right = opinions[0].argmax(axis=-1) == ids[:, 1:]
+    assert found_agreement.statistics[:, 0].tolist() == right.ravel().tolist()
+    assert found_agreement.record.tolist() == np.repeat(range(5), CONTEXT - 1).tolist()
     assert told == [5]
     # A tick each for reading and for combining: both members' for the ensemble, one for a member.
     assert [own.seconds for own in marks] == [3, 2, 2, 3]

@@ -14,7 +14,7 @@ from streamproc.cli.evaluated import Files
 from streamproc.errors import OperatorError
 from streamproc.evaluation.comparison import compare
 from streamproc.evaluation.contenders import contenders
-from streamproc.evaluation.findings import Findings, Marks
+from streamproc.evaluation.findings import Agreement, Findings, Marks
 from streamproc.evaluation.groups import Grouping
 from streamproc.evaluation.made import Made
 from streamproc.evaluation.measures import CALIBRATION, Measure, calibration_statistics, ratio
@@ -26,6 +26,7 @@ from streamproc.tasks.catalogue import task_named
 from tests.unit.onnx_models import classifier, write_ensemble
 
 RECORDS = 60
+ACCURACY = Measure("accuracy", ratio)
 MADE = Made(
     data=("set/<test>.jsonl",),
     digests=("f" * 64,),
@@ -52,9 +53,10 @@ def findings(root: Path, members: int = 3, known: float = 1.0) -> Findings:
         counted = np.stack((known * right, np.full(RECORDS, known)), axis=1)
         calibration = calibration_statistics(confidence, right) * known
         agreement = random.choice([1 / 3, 2 / 3, 1], RECORDS)
-        marks.append(Marks(one, [counted, calibration], 1.0, RECORDS, agreement=agreement))
+        own = Agreement.on_records(ACCURACY, agreement, counted)
+        marks.append(Marks(one, [counted, calibration], 1.0, RECORDS, agreement=own))
     grouping = Grouping("kind", ("book", "<film>"), np.arange(RECORDS) % 2)
-    return compare([Measure("accuracy", ratio), CALIBRATION], marks, grouping, draws=40)
+    return compare([ACCURACY, CALIBRATION], marks, grouping, draws=40)
 
 
 def test_reliability_is_the_share_right_of_each_bin_that_holds_anything() -> None:
