@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from textwrap import wrap
 
 from streamproc.evaluation.canvas import (
     FAINT,
@@ -25,6 +26,8 @@ from streamproc.evaluation.wording import shown, shown_agreement, titled
 _WHISKERS = f"whiskers are {CONFIDENCE:.0%} intervals"
 # Reliability diagrams side by side.
 _ABREAST = 4
+# That a line of a name may have.
+_NAME_CHARACTERS = 26
 
 
 def plots_of(findings: Findings, made: Made) -> Iterator[Plot]:
@@ -65,7 +68,7 @@ def _contenders(findings: Findings, made: Made) -> Plot:
             axes.locator_params(axis="x", nbins=5)
             axes.grid(visible=False, axis="y")
             axes.tick_params(axis="y", length=0)
-        panels[0].set_yticks(range(len(rows)), [titled(row.contender) for row in rows])
+        panels[0].set_yticks(range(len(rows)), [_folded(titled(row.contender)) for row in rows])
         panels[0].set_ylim(len(rows) - 0.5, -0.7)
         caption = (
             f"Each contender's figures on {findings.records:,} {made.unit}; {_WHISKERS}, the "
@@ -107,7 +110,7 @@ def _reliability(findings: Findings, made: Made) -> Plot:
                 markersize=4,
                 linewidth=1.4,
             )
-            axes.set_title(titled(row.contender))
+            axes.set_title(_folded(titled(row.contender)))
             error = shown(CALIBRATION, row.estimates[place].value)
             axes.annotate(
                 f"error {error} %\nn = {total:,}",
@@ -181,7 +184,7 @@ def _groups(findings: Findings, made: Made) -> Plot:
                 handle.set_label(titled(contender))
         for number in range(1, len(groups)):
             axes.axhline(number - 0.5, color=FAINT, linewidth=0.8)
-        names = [f"{group.name}\nn = {group.records:,}" for group in groups]
+        names = [f"{_folded(group.name)}\nn = {group.records:,}" for group in groups]
         axes.set_yticks(range(len(groups)), names)
         axes.set_ylim(len(groups) - 0.5, -0.5)
         axes.grid(visible=False, axis="y")
@@ -191,6 +194,11 @@ def _groups(findings: Findings, made: Made) -> Plot:
             figure.legend(loc="outside upper center", ncols=4)
         caption = f"{_sentence(first.name)} by {findings.by}; n {made.unit}; {_WHISKERS}."
         return Plot("groups", caption, png_of(figure))
+
+
+def _folded(name: str) -> str:
+    """In lines that leave room for the plot."""
+    return "\n".join(wrap(name, _NAME_CHARACTERS))
 
 
 def _sentence(name: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from streamproc.testing_decoding import build_byte_tokenizer, byte_tokenizer_json
 from tests.unit.onnx_models import classifier, write_ensemble
 
 from .command import streamproc
@@ -49,8 +50,14 @@ MEASURES = {
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("models")
     write_small_ensembles(root)
-    for name, seeds in (("feelings", (0, 1, 2)), ("whole", (3,))):
-        write_ensemble(root / name, [classifier(seed=seed) for seed in seeds])
+    write_ensemble(root / "feelings", [classifier(seed=seed) for seed in (0, 1, 2)])
+    # Another tokenizer, and the labels the other way round.
+    write_ensemble(
+        root / "whole",
+        [classifier(build_byte_tokenizer().vocabulary_size, seed=3)],
+        labels=("positive", "negative"),
+        tokenizer=byte_tokenizer_json(),
+    )
     write_ensemble(root / "moods", [classifier()], labels=("sad", "glad"))
     return root
 
