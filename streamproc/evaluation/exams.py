@@ -70,7 +70,9 @@ def require_labels(exam: Exam, contenders: Iterable[Contender]) -> None:
     """
     for one in contenders:
         manifest = one.stored.manifest
-        known = {label.removeprefix("B-").removeprefix("I-") for label in manifest.labels}
+        known = set(manifest.labels)
+        if manifest.task == "token-classification":
+            known = {label.removeprefix("B-").removeprefix("I-") for label in known}
         if one.role == "other" and (unknown := sorted(exam.labels - known)):
             raise EvaluationError(
                 f"{one.name} knows no label {', '.join(unknown)}, which the data has; its own are "

@@ -16,13 +16,15 @@ from streamproc.corpus.records import Columns, Record
 from streamproc.corpus.rows import Source
 from streamproc.corpus.tagged import TaggedText
 from streamproc.errors import EvaluationError, TrainingError
+from streamproc.evaluation.contenders import Contender
 from streamproc.evaluation.exam import Exam, spread
-from streamproc.evaluation.exams import Data, exam_of
+from streamproc.evaluation.exams import Data, exam_of, require_labels
 from streamproc.evaluation.question_answering import Questions
 from streamproc.evaluation.text_classification import LabelledTexts, read_labelled
 from streamproc.evaluation.token_classification import TaggedTexts, word_tags
 from streamproc.evaluation.translation import Sentence, Sentences, by_source
 from streamproc.repository.manifest import read_manifest
+from streamproc.repository.repository import Repository
 from tests.unit.onnx_models import classifier, write_ensemble
 
 ERROR: dict[str, Any] = {"status": "error", "error": {"detail": "too long"}}
@@ -247,6 +249,20 @@ def test_a_name_that_is_no_entity_of_the_ensemble_is_refused(
 ) -> None:
     with pytest.raises(EvaluationError, match="WHO is no entity of tags"):
         exam_of(tagger(tmp_path), Data([Source("x", sentences)], ["person=WHO"]))
+
+
+def test_another_ensemble_must_know_every_entity_of_the_data(tmp_path: Path) -> None:
+    found = TaggedTexts([TaggedText(("Jane", "Rome"), ("B-PER", "B-LOC"), {})])
+
+    def beside(*labels: str) -> list[Contender]:
+        models = [classifier(labels=len(labels), per_token=True)]
+        write_ensemble(tmp_path / "other", models, labels=labels, task="token-classification")
+        stored = Repository(tmp_path).open("other")
+        return [Contender("other", "other", stored, {})]
+
+    require_labels(found, beside("O", "I-LOC", "B-LOC", "B-PER", "B-MISC"))
+    with pytest.raises(EvaluationError, match=r"other knows no label LOC, .* its own are O, PER"):
+        require_labels(found, beside("O", "B-PER", "I-PER"))
 
 
 def test_a_label_that_is_not_the_ensembles_is_named(tmp_path: Path) -> None:
