@@ -27,6 +27,7 @@ from streamproc.inference.causal import CausalModel
 from streamproc.inference.outputs import Int64Array
 from streamproc.inference.providers import Provider
 from streamproc.inference.session import new_call
+from streamproc.repository.gate_table import read_gate
 from streamproc.repository.repository import StoredEnsemble
 
 ACCURACY = Measure("next-token accuracy", ratio)
@@ -40,6 +41,9 @@ JUDGED = "next tokens"
 # Tokens that are read, and of these that are combined, at a time.
 _READ_TOKENS = 2048
 _COMBINED_TOKENS = 256
+
+_Say = Callable[[Int64Array], FloatArray]
+"""(members, tokens) each member's say on what follows each of the tokens (tokens,)."""
 
 Told = Callable[[int], None]
 """Called with how many blocks are done."""
@@ -102,6 +106,7 @@ def foresee(
         for contender in contenders
         for member in contender.stored.manifest.members
     }
+    says = [_say(contender) for contender in contenders]
     found: list[list[_Judged]] = [[] for _ in contenders]
     seconds = [0.0] * len(contenders)
     at_once = max(1, _READ_TOKENS // ids.shape[1])
@@ -115,9 +120,8 @@ def foresee(
         for place, contender in enumerate(contenders):
             members = contender.stored.manifest.members
             said = [logits[member.sha256] for member in members]
-            weights = np.array([member.weight for member in members])
             began_s = now_s()
-            found[place].append(_judged(rows, said, weights, _step_strategy(contender)))
+            found[place].append(_judged(rows, said, says[place], _step_strategy(contender)))
             seconds[place] += now_s() - began_s + sum(took[member.sha256] for member in members)
         told(first + len(rows))
     marks = []
@@ -138,7 +142,7 @@ _Judged = tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]
 
 
 def _judged(
-    rows: Int64Array, logits: Sequence[FloatArray], weights: FloatArray, strategy: StepStrategy
+    rows: Int64Array, logits: Sequence[FloatArray], say: _Say, strategy: StepStrategy
 ) -> _Judged:
     """Statistics of each block for each of MEASURES; agreement and rightness, (rows, tokens - 1).
 
@@ -150,10 +154,11 @@ def _judged(
     agreed, hits = np.zeros((2, len(rows), asked))
     calibration = np.zeros((len(rows), 3 * CALIBRATION_BINS))
     for number, row in enumerate(rows):
+        weights = say(row[:-1])
         for part in _parts(asked):
             targets = row[1:][part]
             said = np.stack([own[number, :-1][part] for own in logits]).astype(np.float64)
-            combined = combine_step(strategy, said, weights)
+            combined = combine_step(strategy, said, weights[:, part])
             log_probabilities = combined.log_probabilities
             losses[number] -= log_probabilities[np.arange(len(targets)), targets].sum()
             right = log_probabilities.argmax(axis=-1) == targets
@@ -164,6 +169,20 @@ def _judged(
     count = np.full(len(rows), float(asked))
     loss, hit = (np.stack((sums, count), axis=1) for sums in (losses, hits.sum(axis=1)))
     return loss, hit, calibration, agreed, hits
+
+
+def _say(contender: Contender) -> _Say:
+    """The same say as in serving: a gate goes by the tokens that were read so far, no others."""
+    vocabulary = TextTokenizer(contender.stored.tokenizer()).vocabulary_size
+    gate = read_gate(contender.stored, vocabulary)
+    weights = np.array([[member.weight] for member in contender.stored.manifest.members])
+
+    def say(ids: Int64Array) -> FloatArray:
+        if contender.strategy == "gated" and gate is not None:
+            return weights * gate.weights_along(ids).T
+        return np.broadcast_to(weights, (len(weights), len(ids)))
+
+    return say
 
 
 def _parts(tokens: int) -> Iterator[slice]:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from textwrap import wrap
+from typing import Any
+
+from matplotlib.axes import Axes
 
 from streamproc.evaluation.canvas import (
     FAINT,
     QUIET,
+    Mark,
     axis_title,
     canvas,
     draw_estimate,
@@ -21,11 +25,14 @@ from streamproc.evaluation.intervals import CONFIDENCE
 from streamproc.evaluation.made import Made
 from streamproc.evaluation.measures import CALIBRATION, CALIBRATION_BINS
 from streamproc.evaluation.plot import Plot
+from streamproc.evaluation.reliability import Reliability
 from streamproc.evaluation.wording import shown, shown_agreement, titled
 
 _WHISKERS = f"whiskers are {CONFIDENCE:.0%} intervals"
 # Reliability diagrams side by side.
 _ABREAST = 4
+# In a bin, too few for a share of them to mean much.
+_FEW = 10
 # That a line of a name may have.
 _NAME_CHARACTERS = 26
 
@@ -102,14 +109,7 @@ def _reliability(findings: Findings, made: Made) -> Plot:
                 color=FAINT,
             )
             axes.plot([0, 100], [0, 100], color=QUIET, linewidth=0.8, linestyle="--")
-            axes.plot(
-                100 * own.confidence,
-                100 * own.right,
-                color=mark.colour,
-                marker=mark.marker,
-                markersize=4,
-                linewidth=1.4,
-            )
+            _draw_reliability(axes, own, mark)
             axes.set_title(_folded(titled(row.contender)))
             error = shown(CALIBRATION, row.estimates[place].value)
             axes.annotate(
@@ -126,9 +126,19 @@ def _reliability(findings: Findings, made: Made) -> Plot:
         caption = (
             f"How many {made.judged} are right beside how confident they are, in "
             f"{CALIBRATION_BINS} bins; on the dashed line confidence means what it says. Grey "
-            f"bars: the share of all {made.judged} in each bin. Error: expected calibration error."
+            f"bars: the share of all {made.judged} in each bin. Hollow: bins of fewer than {_FEW}. "
+            "Error: expected calibration error."
         )
         return Plot("calibration", caption, png_of(figure))
+
+
+def _draw_reliability(axes: Axes, own: Reliability, mark: Mark) -> None:
+    """A line through bins that hold enough; what is right in others is mostly chance."""
+    few = own.count < _FEW
+    confidence, right = 100 * own.confidence, 100 * own.right
+    look: dict[str, Any] = {"color": mark.colour, "marker": mark.marker}
+    axes.plot(confidence[~few], right[~few], **look, markersize=4, linewidth=1.4)
+    axes.plot(confidence[few], right[few], **look, markersize=3, linestyle="", fillstyle="none")
 
 
 def _agreement(findings: Findings, agreed: Agreed) -> Plot:

@@ -76,6 +76,11 @@ class Questions(Exam):
         }
         return [found[measure.name] for measure in self.measures]
 
+    def agreement(self, responses: Sequence[Response]) -> FloatArray:
+        """Not of questions without an answer where the first measure is of those with one."""
+        found = super().agreement(responses)
+        return np.where(self._answerable, found, np.nan) if self._answerable.any() else found
+
     def _against_right(self, measure: Compare, said: Sequence[str]) -> FloatArray:
         pairs = zip(said, self._right, strict=True)
         return np.array([best_of(measure, answer, right) for answer, right in pairs], np.float64)

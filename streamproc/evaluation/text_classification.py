@@ -53,6 +53,13 @@ class LabelledTexts(Exam):
             calibration_statistics(confidence, right),
         ]
 
+    def likelihood(self, responses: Sequence[Response]) -> float:
+        told = [
+            result_of(response).get("scores", {}).get(self._labels[right], 0.0)
+            for response, right in zip(responses, self._right, strict=True)
+        ]
+        return float(np.log(np.maximum(told, 1e-12)).mean())
+
     def _index(self, label: str | None) -> int:
         return self._labels.index(label) if label in self._labels else -1
 

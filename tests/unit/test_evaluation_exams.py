@@ -169,6 +169,13 @@ def test_questions_that_all_have_answers_are_asked_once() -> None:
     assert [measure.name for measure in exam.measures] == ["F1", "exact match", "calibration error"]
 
 
+def test_agreement_counts_where_there_is_an_answer_to_agree_on() -> None:
+    asked = [Question("q", "a cat", ((2, "cat"),), {}), Question("q", "nothing", (), {})]
+    said = [ok(answer="cat", score=1.0)] * 3
+    assert np.isnan(Questions(asked).agreement(said)).tolist() == [False, True]
+    assert Questions(asked[1:]).agreement(said[:1]).tolist() == [1]
+
+
 def test_an_error_is_no_refusal() -> None:
     exam = Questions([Question("q", "nothing", (), {})] * 2)
     found = values(exam, [ok(answer="", score=1.0), ERROR])
