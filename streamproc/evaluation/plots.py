@@ -93,12 +93,15 @@ def _reliability(findings: Findings, made: Made) -> Plot:
         for row, mark in every
         if row.reliability is not None and row.contender.role != "way"
     ]
-    columns = min(_ABREAST, max(2, len(found)))
-    lines = math.ceil(len(found) / columns)
-    with canvas(0.35 + 2.15 * lines) as figure:
+    lines = math.ceil(len(found) / _ABREAST)
+    columns = math.ceil(len(found) / lines)
+    with canvas(0.35 + 8.6 / max(columns, 3) * lines) as figure:
         panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
         for axes in panels.flat[len(found) :]:
             axes.set_visible(False)
+        for axes in panels.flat[max(0, len(found) - columns) : len(found)]:
+            # What is the lowest of its column, which the last line may not fill.
+            axes.tick_params(labelbottom=True)
         for axes, (row, mark, own) in zip(panels.flat, found, strict=False):
             total = int(own.count.sum())
             width = 100 / CALIBRATION_BINS
