@@ -150,15 +150,20 @@ def _gated(weighings: Sequence[StoredEnsemble], gate: GateSection, judge: Judge)
 
 
 def _calibrated(chosen: Candidate, judge: Judge) -> Candidate:
-    """The same way with its best temperature; by likelihood, else by calibration error."""
+    """The same way with its best temperature; by likelihood, else by calibration error.
+
+    One that costs anything of the first measure is out of the question.
+    """
     tried = [_with(chosen.stored, temperature=one) for one in TEMPERATURES]
     scores = judge(tried)
 
     def merit(place: int) -> tuple[float, float]:
         score = scores[place]
         fit = score.likelihood if score.likelihood is not None else score.calibrated
+        if fit is None or score.value < chosen.score.value:
+            fit = -math.inf
         # Of equals the one that changes least.
-        return fit if fit is not None else 0.0, -abs(math.log(TEMPERATURES[place]))
+        return fit, -abs(math.log(TEMPERATURES[place]))
 
     first = max(range(len(scores)), key=merit)
     return Candidate(
