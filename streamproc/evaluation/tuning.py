@@ -19,7 +19,7 @@ from streamproc.repository.repository import StoredEnsemble
 
 # Of the gate's softmax: each twice the one before, from nearly the same say to nearly one member's.
 SHARPNESS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
-TEMPERATURES = tuple(round(1.1**power, 3) for power in range(-8, 9))
+TEMPERATURES = tuple(round(1.15**power, 3) for power in range(-10, 11))
 # Of a member's weight that is tried as another's, from coarse to fine.
 _MOVES = (0.2, 0.1, 0.05)
 _LEAST_WEIGHT = 0.02
