@@ -12,12 +12,14 @@ from rich.table import Table
 
 from streamproc.bootstrap import verify_ensemble
 from streamproc.cli.options import MODELS, with_settings
+from streamproc.cli.split import split
 from streamproc.errors import ModelRefused
 from streamproc.logs import configure_logging
 from streamproc.repository.repository import Repository
 from streamproc.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Ensembles in the model repository.")
+app.command()(split)
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 Names = Annotated[list[str] | None, typer.Argument(help="ensembles; all when none is named")]
 
@@ -69,8 +71,7 @@ def show(settings: Settings, name: str, json: Json = False) -> None:
         )
     table = Table("member", "version", "precision", "MiB", "weight")
     for member in manifest.members:
-        files = [member.size_bytes, *([member.decoder.size_bytes] if member.decoder else [])]
-        size = _mib(sum(filter(None, files)) if all(files) else None)
+        size = _mib(member.stored_bytes)
         table.add_row(member.name, member.version, member.precision, size, f"{member.weight:g}")
     console.print(table)
     for member in manifest.members:
