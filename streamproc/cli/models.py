@@ -69,10 +69,12 @@ def show(settings: Settings, name: str, json: Json = False) -> None:
             f"behind layers that run once for all members: {manifest.prefix.precision}, "
             f"{_mib(manifest.prefix.size_bytes)} MiB, {manifest.prefix.sha256[:12]}"
         )
-    table = Table("member", "version", "precision", "MiB", "weight")
+    table = Table("member", "version", "precision", "MiB", "weight", "")
     for member in manifest.members:
         size = _mib(member.stored_bytes)
-        table.add_row(member.name, member.version, member.precision, size, f"{member.weight:g}")
+        staged = f"in {len(member.stages)} stages" if member.stages else ""
+        weight = f"{member.weight:g}"
+        table.add_row(member.name, member.version, member.precision, size, weight, staged)
     console.print(table)
     for member in manifest.members:
         said = {**member.metrics, **member.provenance}

@@ -31,15 +31,16 @@ def choose_cuts(
         for first, last in zip([0, *ends], [*ends, len(weights)], strict=True)
     ]
     if stages > len(pieces):
+        most = f"into {len(pieces)} stages at most" if ends else "nowhere"
         raise ModelRefused(
-            f"it can be cut into {len(pieces)} stages at most: a stage needs weights of its own, "
-            "and what it hands on must be of a type that ONNX can tell"
+            f"it can be cut {most}: a stage needs weights of its own, and what it hands on must be "
+            "of a type that ONNX can tell"
         )
-    most = int(_SLACK * _smallest_largest(pieces, stages))
+    largest = int(_SLACK * _smallest_largest(pieces, stages))
     least = int(_SMALLEST * sum(_together(pieces).values()) / stages)
     costs = [handed_on[end] or 0 for end in ends]
-    found = _cheapest(pieces, costs, stages, least, most) or _cheapest(
-        pieces, costs, stages, 0, most
+    found = _cheapest(pieces, costs, stages, least, largest) or _cheapest(
+        pieces, costs, stages, 0, largest
     )
     if found is None:
         raise AssertionError("stages that fit, and no way to them")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tomllib
 from collections.abc import Callable, Collection
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from streamproc.errors import ModelRefused
+from streamproc.messages.request import ENSEMBLE_NAME
 from streamproc.repository.manifest import MemberSection
 from streamproc.repository.repository import MANIFEST, PREFIXES, StoredEnsemble
 from streamproc.repository.verified import verify_in_place
@@ -40,6 +42,8 @@ def split_ensemble(
     told: of each member that was cut
     Raises ModelRefused where there is something by that name, or a model can't be cut so.
     """
+    if not re.match(ENSEMBLE_NAME, name):
+        raise ModelRefused(f"{name!r} can't be the name of an ensemble; give another by --as")
     folder = root / name
     if folder.exists():
         raise ModelRefused(f"{folder} is there already; give another name by --as, or remove it")
