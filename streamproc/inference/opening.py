@@ -25,6 +25,8 @@ def open_session(
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     if weights_folder is not None:
+        # Each session of a model in stages would keep what its largest batch took.
+        options.enable_cpu_mem_arena = False
         options.add_session_config_entry(
             "session.model_external_initializers_file_folder_path", str(weights_folder)
         )

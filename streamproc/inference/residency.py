@@ -10,6 +10,7 @@ from threading import Condition
 from typing import Any, Protocol, TypeVar
 
 from streamproc.errors import ModelRefused
+from streamproc.inference.heap import give_back_freed
 
 MIB = 2**20
 
@@ -139,6 +140,7 @@ class Residency:
             dropped = self._places.pop(to_drop(idle, self._used.get(wanted, -1)))
             # The thread that used it last may still be about to forget it.
             dropped.loaded = None
+            give_back_freed()
         return True
 
     def _taken(self) -> int:

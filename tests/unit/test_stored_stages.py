@@ -3,12 +3,16 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import onnx
 import pytest
 
 from streamproc.errors import ModelRefused
+from streamproc.inference.providers import CPU, Provider
+from streamproc.loading import load_sessions
 from streamproc.repository.repository import Repository
 from streamproc.repository.stages import StoredStage
 from streamproc.splitting.ensemble import split_ensemble
+from streamproc.tasks.catalogue import scoring_task_named
 
 from .layered_graphs import Layered
 from .onnx_models import write_ensemble
@@ -95,3 +99,21 @@ def test_a_member_in_stages_is_no_single_file(staged: Path) -> None:
 
     with pytest.raises(ModelRefused, match="member m0 is cut into stages"):
         stored.model(stored.manifest.members[0])
+
+
+def test_an_ensemble_that_can_not_be_served_whole_for_its_files_beside_is_served_in_stages(
+    tmp_path: Path,
+) -> None:
+    graph = onnx.load_from_string(Layered().model())
+    onnx.save(graph, str(tmp_path / "m.onnx"), save_as_external_data=True, location="m0.data")
+    write_ensemble(tmp_path / "whole", [(tmp_path / "m.onnx").read_bytes()])
+    (tmp_path / "m0.data").rename(tmp_path / "whole" / "m0.data")
+    task = scoring_task_named("text-classification")
+    whole = Repository(tmp_path).open("whole")
+
+    with pytest.raises(ModelRefused):
+        load_sessions(whole, task, Provider(CPU))
+    split_ensemble(whole, 2, tmp_path, "staged", (), lambda cut: None)
+
+    members = load_sessions(Repository(tmp_path).open("staged"), task, Provider(CPU))
+    assert [session.name for session in members.sessions] == ["m0"]
