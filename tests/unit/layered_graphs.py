@@ -41,7 +41,6 @@ class Layered:
         made.constant("two", np.array([2], np.int64))
         made.constant("far", np.array([-1e4], np.float32))
         made.node("Cast", ["attention_mask"], "seen", to=TensorProto.FLOAT)
-        made.node("Unsqueeze", ["seen", "two"], "seen_each")
         made.constant("whole", np.array([1.0], np.float32))
         made.node("Sub", ["whole", "seen"], "unseen")
         made.node("Mul", ["unseen", "far"], "kept_out")
@@ -50,7 +49,8 @@ class Layered:
         for layer, width in enumerate(self.widths):
             state = made.layer(layer, state, self.hidden, width, tied=self.tied)
         if not self.per_token:
-            made.node("Mul", [state, "seen_each"], "text_only")
+            made.node("Unsqueeze", ["kept_out", "two"], "kept_out_each")
+            made.node("Add", [state, "kept_out_each"], "text_only")
             made.node("ReduceMax", ["text_only"], "pooled", axes=[1], keepdims=0)
             state = "pooled"
         made.weights("head", (self.hidden, self.labels))
