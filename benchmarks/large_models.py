@@ -8,10 +8,12 @@ from pathlib import Path
 
 from streamproc.digests import sha256
 from streamproc.errors import OperatorError
+from streamproc.repository.manifest import Manifest, MemberSection, TokenizerFile, WindowSection
+from streamproc.repository.writing import manifest_toml
 from streamproc.testing import tokenizer_json
-from streamproc.toml import document
 
 NAME = "large"
+LABELS = ("negative", "positive")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +52,22 @@ def large_ensemble(root: Path, size: Size) -> str:
     model = BertForSequenceClassification(config).eval()
     export_encoder(model, "text-classification", folder / "model.onnx")
     (folder / "tokenizer.json").write_bytes(tokenizer_json())
-    labels = ["negative", "positive"]
-    member = {"name": "m", "version": "1", **_file(folder / "model.onnx"), "labels": labels}
-    manifest = {
-        "format": 1,
-        "name": NAME,
-        "task": "text-classification",
-        "labels": labels,
-        "tokenizer": _file(folder / "tokenizer.json"),
-        "window": {"max_tokens": 256, "overlap_tokens": 32},
-        "members": [member],
-    }
-    (folder / "manifest.toml").write_text(document(manifest), encoding="utf-8")
+    manifest = Manifest(
+        format=1,
+        name=NAME,
+        task="text-classification",
+        labels=LABELS,
+        tokenizer=TokenizerFile(file="tokenizer.json", sha256=sha256(folder / "tokenizer.json")),
+        window=WindowSection(max_tokens=256, overlap_tokens=32),
+        members=(
+            MemberSection(
+                name="m",
+                version="1",
+                file="model.onnx",
+                sha256=sha256(folder / "model.onnx"),
+                labels=LABELS,
+            ),
+        ),
+    )
+    (folder / "manifest.toml").write_text(manifest_toml(manifest), encoding="utf-8")
     return NAME
-
-
-def _file(path: Path) -> dict[str, str]:
-    return {"file": path.name, "sha256": sha256(path)}

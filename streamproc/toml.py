@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date, time
 
-TomlValue = str | int | float | date | time | Sequence["TomlValue"] | Mapping[str, "TomlValue"]
+TomlValue = str | int | float | Sequence["TomlValue"] | Mapping[str, "TomlValue"]
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -19,37 +18,8 @@ def section(title: str, values: Mapping[str, TomlValue]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def document(values: Mapping[str, TomlValue], above: str = "") -> str:
-    """A whole file, as `tomllib` reads it back: what is no table first, then tables, each under its
-    title.
-
-    above: the title of the table that `values` are, with a dot behind it; none for the file
-    """
-    plain = {key: value for key, value in values.items() if not _tables(value)}
-    parts = [section("", plain)] if plain else []
-    for key, value in values.items():
-        title = above + _key(key)
-        for table in _tables(value):
-            heading = f"[{title}]" if table is value else f"[[{title}]]"
-            parts.append(f"{heading}\n{document(table, title + '.')}")
-    return "\n".join(parts)
-
-
-def _tables(value: TomlValue) -> Sequence[Mapping[str, TomlValue]]:
-    if isinstance(value, Mapping):
-        return [value]
-    if isinstance(value, str) or not isinstance(value, Sequence):
-        return []
-    tables = [one for one in value if isinstance(one, Mapping)]
-    return tables if len(tables) == len(value) else []
-
-
-def _key(key: str) -> str:
-    return key if _BARE_KEY.fullmatch(key) else _text(key)
-
-
 def _pair(key: str, value: TomlValue) -> str:
-    return f"{_key(key)} = {_written(value)}"
+    return f"{key if _BARE_KEY.fullmatch(key) else _text(key)} = {_written(value)}"
 
 
 def _written(value: TomlValue) -> str:
@@ -59,8 +29,6 @@ def _written(value: TomlValue) -> str:
         return str(value).lower()
     if isinstance(value, int | float):
         return repr(value)
-    if isinstance(value, date | time):
-        return value.isoformat()
     if isinstance(value, Mapping):
         return f"{{ {', '.join(_pair(key, own) for key, own in value.items())} }}"
     return f"[{', '.join(map(_written, value))}]"

@@ -15,7 +15,7 @@ from streamproc.inference.providers import choose_provider
 from streamproc.repository.repository import Repository, StoredEnsemble
 from streamproc.sameness import largest_difference
 from streamproc.settings import MIB, Settings
-from streamproc.toml import TomlValue, document
+from streamproc.toml import section
 
 if TYPE_CHECKING:
     from streamproc.splitting.ensemble import SplitMember
@@ -115,8 +115,9 @@ def _split_file(path: Path, stages: int, out: Path | None, console: Console) -> 
     table = Table("member", "stage", "MiB loaded", "hands on")
     _add_rows(table, SplitMember(path.stem, tuple(written)))
     Console(stderr=True).print(table)
-    entries: list[TomlValue] = [{"stages": [stage.entry(out) for stage in written]}]
-    print(document({"members": entries}))  # noqa: T201  # for a manifest, not for a terminal
+    for stage in written:
+        said = stage.section(out).model_dump(mode="json")
+        print(section("[[members.stages]]", said))  # noqa: T201  # for a manifest, not for a screen
 
 
 def _add_rows(table: Table, cut: SplitMember) -> None:

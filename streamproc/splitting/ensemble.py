@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import re
 import shutil
-import tomllib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from streamproc.errors import ModelRefused
 from streamproc.messages.request import ENSEMBLE_NAME
 from streamproc.repository.manifest import MemberSection
 from streamproc.repository.repository import MANIFEST, PREFIXES, StoredEnsemble
 from streamproc.repository.verified import verify_in_place
+from streamproc.repository.writing import manifest_toml
 from streamproc.splitting.model import WrittenStage, split_model
-from streamproc.toml import document
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +46,21 @@ def split_ensemble(
     if folder.exists():
         raise ModelRefused(f"{folder} is there already; give another name by --as, or remove it")
     chosen = _chosen(stored, members)
-    said = tomllib.loads((stored.folder / MANIFEST).read_text(encoding="utf-8"))
     half_made = root / f".{name}.half-made"
     shutil.rmtree(half_made, ignore_errors=True)
     try:
         _copy_shared(stored, half_made, root)
-        entries: list[dict[str, Any]] = []
-        for member, entry in zip(stored.manifest.members, said["members"], strict=True):
+        written: list[MemberSection] = []
+        for member in stored.manifest.members:
             if member.name in chosen:
                 cut = _split_member(stored, member, stages, half_made)
-                entries.append(_in_stages(entry, cut, half_made))
+                written.append(_in_stages(member, cut, half_made))
                 told(cut)
             else:
-                _copy_member(stored, member, half_made)
-                entries.append(entry)
-        manifest = {**said, "name": name, "members": entries}
-        (half_made / MANIFEST).write_text(document(manifest), encoding="utf-8")
+                _copy_files(stored, member.files, half_made)
+                written.append(member)
+        manifest = stored.manifest.model_copy(update={"name": name, "members": tuple(written)})
+        (half_made / MANIFEST).write_text(manifest_toml(manifest), encoding="utf-8")
         half_made.rename(folder)
     finally:
         shutil.rmtree(half_made, ignore_errors=True)
@@ -107,15 +104,18 @@ def _split_member(
         raise ModelRefused(f"member {member.name}: {reason}") from None
 
 
-def _in_stages(entry: dict[str, Any], cut: SplitMember, folder: Path) -> dict[str, Any]:
-    whole = {"file", "sha256", "size_bytes"}
-    kept = {key: value for key, value in entry.items() if key not in whole}
-    return {**kept, "stages": [stage.entry(folder) for stage in cut.stages]}
+def _in_stages(member: MemberSection, cut: SplitMember, folder: Path) -> MemberSection:
+    stages = tuple(stage.section(folder) for stage in cut.stages)
+    whole = {"file": None, "sha256": None, "size_bytes": None}
+    return member.model_copy(update={**whole, "stages": stages})
 
 
 def _copy_shared(stored: StoredEnsemble, folder: Path, root: Path) -> None:
     manifest = stored.manifest
-    _copy(stored.folder, manifest.tokenizer.file, manifest.tokenizer.sha256, folder)
+    beside = [(manifest.tokenizer.file, manifest.tokenizer.sha256)]
+    if manifest.gate is not None:
+        beside.append((manifest.gate.file, manifest.gate.sha256))
+    _copy_files(stored, beside, folder)
     if manifest.prefix is not None:
         source = stored.folder.parent / PREFIXES
         name = f"{manifest.prefix.sha256}.onnx"
@@ -123,8 +123,8 @@ def _copy_shared(stored: StoredEnsemble, folder: Path, root: Path) -> None:
             _copy(source, name, manifest.prefix.sha256, root / PREFIXES)
 
 
-def _copy_member(stored: StoredEnsemble, member: MemberSection, folder: Path) -> None:
-    for name, sha256 in member.files:
+def _copy_files(stored: StoredEnsemble, files: Iterable[tuple[str, str]], folder: Path) -> None:
+    for name, sha256 in files:
         _copy(stored.folder, name, sha256, folder)
 
 

@@ -10,6 +10,7 @@ import onnx
 
 from streamproc.digests import sha256
 from streamproc.errors import ModelRefused
+from streamproc.repository.manifest import StageSection, WeightsFile
 from streamproc.splitting.cuts import choose_cuts
 from streamproc.splitting.graph import (
     SMALLEST_WEIGHT_BYTES,
@@ -20,7 +21,6 @@ from streamproc.splitting.graph import (
 )
 from streamproc.splitting.values import Values
 from streamproc.splitting.weights import WeightsWriter
-from streamproc.toml import TomlValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +36,19 @@ class WrittenStage:
     resident_bytes: int
     handed_on: tuple[str, ...]
 
-    def entry(self, folder: Path) -> dict[str, TomlValue]:
+    def section(self, folder: Path) -> StageSection:
         """What a manifest in `folder` says of it."""
-        return {
-            **_file(self.graph, folder),
-            "resident_bytes": self.resident_bytes,
-            "weights": _file(self.weights, folder),
-        }
+        return StageSection(
+            file=self.graph.relative_to(folder).as_posix(),
+            sha256=sha256(self.graph),
+            size_bytes=self.graph.stat().st_size,
+            resident_bytes=self.resident_bytes,
+            weights=WeightsFile(
+                file=self.weights.relative_to(folder).as_posix(),
+                sha256=sha256(self.weights),
+                size_bytes=self.weights.stat().st_size,
+            ),
+        )
 
 
 def split_model(path: Path, stages: int, folder: Path) -> list[WrittenStage]:
@@ -190,11 +196,3 @@ def _hint(layers: Layers) -> str:
             "be cut"
         )
     return ""
-
-
-def _file(path: Path, folder: Path) -> dict[str, TomlValue]:
-    return {
-        "file": path.relative_to(folder).as_posix(),
-        "sha256": sha256(path),
-        "size_bytes": path.stat().st_size,
-    }

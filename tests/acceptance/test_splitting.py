@@ -6,6 +6,7 @@ import json
 import re
 import tomllib
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
@@ -29,7 +30,7 @@ def models(tmp_path: Path) -> Path:
     return models
 
 
-def split(models: Path, *arguments: str | Path) -> Any:
+def split(models: Path, *arguments: str | Path) -> CompletedProcess[str]:
     return streamproc("models", "split", *arguments, "--models-dir", models)
 
 
@@ -40,7 +41,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 def results(models: Path, ensemble: str, *options: str) -> list[Any]:
     """What is answered to `TEXTS`, less what names the manifest and the time it took."""
     done = streamproc(
-        *("run", "-", "--ensemble", ensemble, "--models-dir", models, *options),
+        *("run", "-", "--ensemble", ensemble, *options),
+        *("--models-dir", models),
         stdin="\n".join(TEXTS),
     )
     assert done.returncode == 0, done.stderr
@@ -124,8 +126,8 @@ def test_a_file_is_cut_into_a_folder_and_its_part_of_a_manifest_is_printed(
     done = split(models, models / "tone" / "m0.onnx", "--stages", "3", "--out", out)
 
     assert done.returncode == 0, done.stderr
-    (member,) = tomllib.loads(done.stdout)["members"]
-    stages = [StageSection.model_validate(stage) for stage in member["stages"]]
+    printed = tomllib.loads(f"[[members]]\n{done.stdout}")["members"][0]["stages"]
+    stages = [StageSection.model_validate(stage) for stage in printed]
     assert [(out / stage.file).is_file() for stage in stages] == [True] * 3
     assert all((out / s.weights.file).stat().st_size == s.weights.size_bytes for s in stages)
 

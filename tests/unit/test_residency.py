@@ -3,6 +3,7 @@ from __future__ import annotations
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
@@ -79,8 +80,9 @@ def test_threads_never_hold_more_than_the_bound_and_all_go_on() -> None:
     used: dict[Part, int] = {}
     most, lock = 0, threading.Lock()
 
-    def work(part: Part) -> None:
+    def work(part: Part, loaded: str) -> None:
         nonlocal most
+        assert loaded == part.name
         with lock:
             used[part] = used.get(part, 0) + 1
             most = max(most, sum(one.resident_bytes for one, users in used.items() if users))
@@ -92,7 +94,7 @@ def test_threads_never_hold_more_than_the_bound_and_all_go_on() -> None:
         draw = random.Random(seed)
         for _ in range(60):
             for part in draw.choice(models):
-                residency.use(part, lambda loaded, part=part: work(part))
+                residency.use(part, partial(work, part))
         return seed
 
     with ThreadPoolExecutor(6) as threads:
