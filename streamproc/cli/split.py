@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -111,7 +112,11 @@ def _split_file(path: Path, stages: int, out: Path | None, console: Console) -> 
         raise ModelRefused(f"{path} is no file")
     if out.exists():
         raise ModelRefused(f"{out} is there already; name another folder by --out")
-    written = split_model(path, stages, out)
+    try:
+        written = split_model(path, stages, out)
+    except ModelRefused:
+        shutil.rmtree(out, ignore_errors=True)
+        raise
     table = Table("member", "stage", "MiB loaded", "hands on")
     _add_rows(table, SplitMember(path.stem, tuple(written)))
     Console(stderr=True).print(table)

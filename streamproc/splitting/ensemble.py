@@ -130,5 +130,9 @@ def _copy_files(stored: StoredEnsemble, files: Iterable[tuple[str, str]], folder
 
 def _copy(source: Path, name: str, sha256: str, target: Path) -> None:
     path = verify_in_place(source, name, sha256)
-    (target / name).parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(path, target / name)
+    copy = target / name
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    # Under its name only when complete: other ensembles may look for a prefix meanwhile.
+    half_made = copy.with_name(f".{copy.name}.half-made")
+    shutil.copyfile(path, half_made)
+    half_made.replace(copy)

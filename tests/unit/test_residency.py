@@ -57,8 +57,8 @@ def test_parts_that_come_in_turns_are_loaded_as_seldom_as_the_room_allows(
     before = residency.loads
     in_turn(residency, own, rounds=12)
 
-    # The least that is possible: what does not fit, and one in whose place it comes. Dropping the
-    # least recently used would load all four in every round.
+    # What does not fit, and one in whose place it comes. Dropping the least recently used would
+    # load all four in every round.
     assert (residency.loads - before) / 12 <= loads
 
 
