@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,67 +11,16 @@ import onnx.compose
 from onnx import TensorProto, helper
 
 from streamproc.errors import ModelRefused
-from streamproc.importing.graph import OLDEST_OPSET, Value, opset_of
+from streamproc.importing.form import FLOATS, Form
+from streamproc.importing.graph import OLDEST_OPSET, opset_of
 from streamproc.importing.matching import IDS, MASK, TYPES
 from streamproc.importing.nodes import Nodes
-from streamproc.importing.padding import Padding, padded_to_length
-from streamproc.importing.scores import TWO_OF_ONE, Reading, as_logits
+from streamproc.importing.padding import lengthened
+from streamproc.importing.scores import TWO_OF_ONE, as_logits
 
 _INNER = "model/"
-_FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16)
 _AS_THEY_ARE = ("logits", "softmax")
 _FILLER = {MASK: 0, TYPES: 0}
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """How a graph differs from what a worker runs.
-
-    inputs:   the graph's inputs by the worker's names
-    outputs:  its outputs by the worker's names
-    readings: what each output's scores are, where they are no logits
-    """
-
-    inputs: Mapping[str, Value]
-    outputs: Mapping[str, Value]
-    readings: Mapping[str, Reading]
-    padding: Padding
-
-    @property
-    def differences(self) -> list[str]:
-        """What has to be changed, a line each; none where the graph can be run as it is."""
-        found = [
-            f"{role} is {value.name}, {value.type_name}"
-            for role, value in self.inputs.items()
-            if value.name != role or value.kind != TensorProto.INT64
-        ]
-        padding = self.padding
-        if padding.length is not None:
-            found.append(
-                f"padded to {padding.length} tokens with id {padding.token}, on the {padding.side}"
-            )
-        elif MASK not in self.inputs and padding.token:
-            found.append(f"padded with id {padding.token}")
-        if MASK not in self.inputs:
-            found.append("takes no attention_mask")
-        for role, value in self.outputs.items():
-            said = _SAID.get(self.reading(role), "")
-            if value.name != role or value.kind not in _FLOATS or said:
-                found.append(f"{role} from {value.name}, {value.type_name}{said and ': '}{said}")
-        return found
-
-    def reading(self, role: str) -> Reading:
-        """What the scores of an output are; logits where nothing was said."""
-        return self.readings.get(role, "logits")
-
-
-_SAID: dict[Reading, str] = {
-    "one logit": "one score, of the second label",
-    "softmax": "what goes into its softmax",
-    "sigmoid": "what goes into its sigmoid, of the second label",
-    "probabilities": "the logarithm of probabilities",
-    "one probability": "the logarithm of one probability, of the second label",
-}
 
 
 def adapted(model: Any, form: Form) -> Any:
@@ -90,10 +38,7 @@ def adapted(model: Any, form: Form) -> Any:
     inner = onnx.compose.add_prefix(model, _INNER)
     before, behind = Nodes("before"), Nodes("behind")
     _feed(before, form)
-    ready = {
-        role: _given(behind, inner, form.outputs[role], form.reading(role), role)
-        for role in form.outputs
-    }
+    ready = [_given(behind, inner, form, role) for role in form.outputs]
     graph = inner.graph
     own = list(graph.node)
     del graph.node[:]
@@ -104,7 +49,7 @@ def adapted(model: Any, form: Form) -> Any:
         value = helper.make_tensor_value_info(role, TensorProto.INT64, ["rows", "tokens"])
         graph.input.append(value)
     del graph.output[:]
-    graph.output.extend(ready.values())
+    graph.output.extend(ready)
     # In older files weights are inputs too.
     inner.ir_version = max(inner.ir_version, 4)
     return inner
@@ -113,23 +58,39 @@ def adapted(model: Any, form: Form) -> Any:
 def _feed(nodes: Nodes, form: Form) -> None:
     """Make the model's own inputs of the worker's."""
     padding = form.padding
-    names = {role: role for role in form.inputs}
-    if padding.length is not None:
-        fillers = {role: _FILLER.get(role, padding.token) for role in form.inputs}
-        padded_to_length(nodes, MASK, fillers, padding)
-        names = {role: f"{role}/padded" for role in form.inputs}
+    names = {role: role for role in (*form.inputs, MASK)}
+    if form.accompanied:
+        names = _accompanied(nodes, names)
+    if padding.changes_lengths:
+        fillers = {names[role]: _FILLER.get(role, padding.token) for role in form.inputs}
+        filled = lengthened(nodes, names[MASK], fillers, padding)
+        names = {role: filled[names[role]] for role in form.inputs}
     elif MASK not in form.inputs and padding.token:
-        is_token = nodes.add("Cast", [MASK], to=TensorProto.BOOL)
+        is_token = nodes.add("Cast", [names[MASK]], to=TensorProto.BOOL)
         filler = nodes.constant(np.array(padding.token))
-        names[IDS] = nodes.add("Where", [is_token, IDS, filler])
+        names[IDS] = nodes.add("Where", [is_token, names[IDS], filler])
     for role, value in form.inputs.items():
         nodes.add("Cast", [names[role]], to=value.kind, output=_INNER + value.name)
 
 
-def _given(nodes: Nodes, inner: Any, value: Value, reading: Reading, role: str) -> Any:
+def _accompanied(nodes: Nodes, names: Mapping[str, str]) -> dict[str, str]:
+    """Where there is one row, give it twice."""
+    zero, one, two = (nodes.constant(np.array(number)) for number in range(3))
+    rows = nodes.add("Gather", [nodes.add("Shape", [IDS]), zero])
+    numbers = nodes.add("Range", [zero, nodes.add("Max", [rows, two]), one])
+    chosen = nodes.add("Min", [numbers, nodes.add("Sub", [rows, one])])
+    return {role: nodes.add("Gather", [name, chosen], axis=0) for role, name in names.items()}
+
+
+def _given(nodes: Nodes, inner: Any, form: Form, role: str) -> Any:
     """Make a worker's output of the model's own; returns what the graph says of it."""
+    value, reading = form.outputs[role], form.reading(role)
     logits = as_logits(nodes, inner, value, _INNER + value.name, reading)
-    kind = value.kind if value.kind in _FLOATS and reading in _AS_THEY_ARE else TensorProto.FLOAT
+    if form.accompanied:
+        first = nodes.constant(np.array([0]))
+        rows = nodes.add("Gather", [nodes.add("Shape", [IDS]), first])
+        logits = nodes.add("Slice", [logits, first, rows, first])
+    kind = value.kind if value.kind in FLOATS and reading in _AS_THEY_ARE else TensorProto.FLOAT
     nodes.add("Cast", [logits], to=kind, output=role)
     sizes: list[int | str | None] = ["rows", *value.sizes[1:]]
     if reading in TWO_OF_ONE:

@@ -17,7 +17,9 @@ from streamproc.inference.signature import Signature
 
 # Far above what the order of additions does, far below what padding does.
 LARGEST_DIFFERENCE = 1e-4
-_TEXTS = 24
+# So many texts of lengths from one to the window, and one of each short length: whether a length
+# is odd, or a multiple of four, may decide how sums are added up.
+_TEXTS, _EACH_LENGTH = 16, 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,8 @@ def _texts(tokenizer: TextTokenizer, longest: int, padding_token: int) -> Sequen
     draw = np.random.default_rng(0)
     room = max(1, longest - tokenizer.frame.tokens)
     texts = []
-    for length in np.unique(np.geomspace(1, room, _TEXTS).astype(int)):
+    lengths = {*range(1, _EACH_LENGTH + 1), *np.geomspace(1, room, _TEXTS).astype(int)}
+    for length in sorted(length for length in lengths if length <= room):
         ids = draw.integers(0, last + 1, size=length)
         ids[0] = last
         ids[ids == padding_token] = last
