@@ -45,11 +45,10 @@ def padding_token(content: bytes, said: str | None) -> int:
     """
     tokenizer = Tokenizer.from_buffer(content)
     if said is not None:
-        found = tokenizer.token_to_id(said)
+        # A number is an id, though vocabularies have words of digits.
+        found = int(said) if said.isdecimal() else tokenizer.token_to_id(said)
         if found is not None:
             return int(found)
-        if said.isdecimal():
-            return int(said)
         raise SettingsError(f"--pad-token {said!r}: neither an id nor a token of the tokenizer")
     padding = json.loads(content).get("padding") or {}
     for token in (padding.get("pad_token"), *_PADDING_TOKENS):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from transformers import (
 )
 
 from streamproc.errors import TrainingError
-from streamproc.training.decoder import OnnxDecoder, check_decoder
+from streamproc.training.decoder import Ids, OnnxDecoder, check_decoder
 from streamproc.training.encoder_decoder import OnnxEncoderDecoder, check_encoder_decoder
 from streamproc.training.exporting import LARGEST_EXPORT_DIFFERENCE, export, open_session
 from streamproc.training.pair_batches import PairBatch
@@ -51,8 +52,6 @@ def export_folder(source: Path, task: str, target: Path) -> None:
             local_files_only=True,
             use_safetensors=True,
             torch_dtype=torch.float32,
-            # What ONNX computes, rather than kernels of one machine.
-            attn_implementation="eager",
             output_loading_info=True,
         )
     except (OSError, ValueError, KeyError) as error:
@@ -63,68 +62,92 @@ def export_folder(source: Path, task: str, target: Path) -> None:
             f"it a model for {task}, and trained for it?"
         )
     model.eval()
+    # What torch says comes first: the export leaves a model changed.
+    check = _CHECKS.get(task, _EncoderCheck)(model)
     export(model, optimum_task, target)
-    with torch.inference_mode():
-        _CHECKS.get(task, _check_encoder)(model, target)
+    check.run(target)
     for file in ("config.json", "generation_config.json", "tokenizer.json"):
         if (source / file).is_file():
             shutil.copyfile(source / file, target / file)
 
 
-def _check_encoder(model: PreTrainedModel, folder: Path) -> None:
-    session = open_session(folder / "model.onnx")
-    ids = _made_up(model)
-    mask = np.ones_like(ids)
-    mask[0, _TOKENS // 2 :] = 0
-    feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-    names = [given.name for given in session.get_inputs()]
-    if strange := set(names) - feeds.keys():
-        raise TrainingError(f"The export takes {', '.join(strange)}, which no worker gives it.")
-    feeds = {name: feeds[name] for name in names}
-    said = model(**{name: torch.from_numpy(value) for name, value in feeds.items()})
-    outputs = [given.name for given in session.get_outputs()]
-    for name, found in zip(outputs, session.run(outputs, feeds), strict=True):
-        apart = np.abs(found - said[name].numpy())
-        # What stands at padding is nobody's answer.
-        seen = mask.reshape(*mask.shape, *[1] * (apart.ndim - 2)) if _per_token(apart) else 1
-        _require_small(float((apart * seen).max()), name)
+class _EncoderCheck:
+    """Holds what torch says of made-up texts, and compares what ONNX does; so do the others."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        ids = _made_up(model)
+        mask = np.ones_like(ids)
+        mask[0, _TOKENS // 2 :] = 0
+        self._feeds = {"input_ids": ids, "attention_mask": mask, **_type_ids(model, ids)}
+        with torch.inference_mode():
+            said = model(**{name: torch.from_numpy(value) for name, value in self._feeds.items()})
+        self._said = {name: value.numpy() for name, value in said.items()}
+
+    def run(self, folder: Path) -> None:
+        """Raises TrainingError where the graphs in the folder say something else."""
+        session = open_session(folder / "model.onnx")
+        names = {given.name for given in session.get_inputs()}
+        if names != self._feeds.keys():
+            raise TrainingError(
+                f"The export takes {', '.join(sorted(names))}; a worker gives it "
+                f"{', '.join(self._feeds)}."
+            )
+        outputs = [given.name for given in session.get_outputs()]
+        mask = self._feeds["attention_mask"]
+        for name, found in zip(outputs, session.run(outputs, self._feeds), strict=True):
+            apart = np.abs(found - self._said[name])
+            if apart.shape[1:2] == (_TOKENS,):
+                # What stands at padding is nobody's answer.
+                apart = apart * mask.reshape(*mask.shape, *[1] * (apart.ndim - 2))
+            if (difference := float(apart.max())) > LARGEST_EXPORT_DIFFERENCE:
+                raise TrainingError(
+                    f"{name} of the exported model differ from torch's by {difference:.2g}, more "
+                    f"than {LARGEST_EXPORT_DIFFERENCE:.0e}. Is the exporter's version the pinned "
+                    "one?"
+                )
 
 
-def _check_decoder(model: PreTrainedModel, folder: Path) -> None:
-    ids = _made_up(model)
-    expected = model(input_ids=torch.from_numpy(ids)).logits.numpy()
-    check_decoder(OnnxDecoder(folder / "model.onnx"), ids, expected)
+class _DecoderCheck:
+    def __init__(self, model: PreTrainedModel) -> None:
+        self._ids = _made_up(model)
+        with torch.inference_mode():
+            self._said = model(input_ids=torch.from_numpy(self._ids)).logits.numpy()
+
+    def run(self, folder: Path) -> None:
+        check_decoder(OnnxDecoder(folder / "model.onnx"), self._ids, self._said)
 
 
-def _check_encoder_decoder(model: PreTrainedModel, folder: Path) -> None:
-    source, written = _made_up(model), _made_up(model, seed=1)
-    mask = np.ones_like(source)
-    batch = PairBatch(source, mask, written, written)
-    expected = model(
-        input_ids=torch.from_numpy(source),
-        attention_mask=torch.from_numpy(mask),
-        decoder_input_ids=torch.from_numpy(written),
-    ).logits.numpy()
-    graphs = [folder / "encoder_model.onnx", folder / "decoder_model_merged.onnx"]
-    check_encoder_decoder(OnnxEncoderDecoder(*graphs), batch, expected)
+class _EncoderDecoderCheck:
+    def __init__(self, model: PreTrainedModel) -> None:
+        source, written = _made_up(model), _made_up(model, seed=1)
+        mask = np.ones_like(source)
+        self._batch = PairBatch(source, mask, written, written)
+        with torch.inference_mode():
+            self._said = model(
+                input_ids=torch.from_numpy(source),
+                attention_mask=torch.from_numpy(mask),
+                decoder_input_ids=torch.from_numpy(written),
+            ).logits.numpy()
+
+    def run(self, folder: Path) -> None:
+        graphs = (folder / "encoder_model.onnx", folder / "decoder_model_merged.onnx")
+        check_encoder_decoder(OnnxEncoderDecoder(*graphs), self._batch, self._said)
 
 
-_CHECKS = {"text-generation": _check_decoder, "translation": _check_encoder_decoder}
+_CHECKS: dict[str, type[_EncoderCheck | _DecoderCheck | _EncoderDecoderCheck]] = {
+    "text-generation": _DecoderCheck,
+    "translation": _EncoderDecoderCheck,
+}
 
 
-def _made_up(model: PreTrainedModel, seed: int = 0) -> np.ndarray[Any, np.dtype[np.int64]]:
+def _made_up(model: PreTrainedModel, seed: int = 0) -> Ids:
     """(3, tokens) ids of the model's vocabulary."""
     vocabulary = model.config.get_text_config().vocab_size
     return np.random.default_rng(seed).integers(0, vocabulary, size=(3, _TOKENS))
 
 
-def _per_token(scores: np.ndarray[Any, Any]) -> bool:
-    return scores.ndim > 1 and bool(scores.shape[1] == _TOKENS)
-
-
-def _require_small(difference: float, what: str) -> None:
-    if difference > LARGEST_EXPORT_DIFFERENCE:
-        raise TrainingError(
-            f"{what} of the exported model differ from torch's by {difference:.2g}, more than "
-            f"{LARGEST_EXPORT_DIFFERENCE:.0e}. Is the exporter's version the pinned one?"
-        )
+def _type_ids(model: PreTrainedModel, ids: Ids) -> dict[str, Ids]:
+    """Token types, of a model that knows some."""
+    takes = "token_type_ids" in signature(model.forward).parameters
+    types = getattr(model.config, "type_vocab_size", 0)
+    return {"token_type_ids": np.zeros_like(ids)} if takes and types > 1 else {}
