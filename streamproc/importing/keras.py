@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -12,7 +13,12 @@ from streamproc.errors import ModelRefused
 from streamproc.importing.sources import Source
 
 _NEEDED = ("tensorflow", "tf2onnx")
-_EXPORT = 'import keras; keras.saving.load_model("{path}").export("{target}", format="onnx")'
+# Keras exports no model that was not called since it was loaded.
+_EXPORT = (
+    "import keras, sys; m = keras.saving.load_model(sys.argv[1]); "
+    "m([keras.ops.zeros([n or 8 for n in i.shape], i.dtype) for i in m.inputs]); "
+    'm.export(sys.argv[2], format="onnx")'
+)
 
 
 def convert(source: Source, target: Path) -> None:
@@ -23,13 +29,13 @@ def convert(source: Source, target: Path) -> None:
     """
     missing = [package for package in _NEEDED if find_spec(package) is None]
     if missing:
-        command = [f"'{part}'" if " " in part else part for part in _command(source, "model.onnx")]
         raise ModelRefused(
-            f"{source.path} is a model of Keras or TensorFlow, and {' and '.join(missing)} is not "
+            f"{source.path} is a model of Keras or TensorFlow, and {' and '.join(missing)} "
+            f"{'is' if len(missing) == 1 else 'are'} not "
             "installed here. Export it in an environment of its own:\n"
             "    python3 -m venv keras-onnx\n"
             "    keras-onnx/bin/pip install tensorflow tf2onnx\n"
-            f"    keras-onnx/bin/python {' '.join(command)}\n"
+            f"    keras-onnx/bin/python {shlex.join(_command(source, 'model.onnx'))}\n"
             "and import model.onnx."
         )
     done = subprocess.run(  # noqa: S603  # this very interpreter
@@ -48,5 +54,5 @@ def convert(source: Source, target: Path) -> None:
 def _command(source: Source, target: str) -> list[str]:
     """Arguments of a Python that has both packages."""
     if source.form == "keras":
-        return ["-c", _EXPORT.format(path=source.path, target=target)]
+        return ["-c", _EXPORT, str(source.path), target]
     return ["-m", "tf2onnx.convert", "--saved-model", str(source.path), "--output", target]

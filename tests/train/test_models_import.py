@@ -148,7 +148,7 @@ def test_a_gpt2_writes_what_transformers_generates(tmp_path: Path) -> None:
     assert found[0]["generated_text"] == tokenizer.decode(written.tolist())
 
 
-def test_a_t5_translates_as_transformers_does(tmp_path: Path) -> None:
+def test_a_bart_translates_as_transformers_does(tmp_path: Path) -> None:
     import torch
     from tokenizers import Tokenizer
 
@@ -156,7 +156,7 @@ def test_a_t5_translates_as_transformers_does(tmp_path: Path) -> None:
 
     tokenizer = Tokenizer.from_buffer(byte_tokenizer_json())
     size = tokenizer.get_vocab_size()
-    model = build_seq2seq("t5", vocabulary=size, end=size - 1, padding=size - 2)
+    model = build_seq2seq("bart", vocabulary=size, end=size - 1, padding=size - 2)
     source = saved(tmp_path / "translator", model, byte_tokenizer_json())
 
     imported(source, tmp_path / "models")
