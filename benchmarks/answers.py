@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from streamproc.chunking.windows import Chunk
-from streamproc.ensembling.combine import combine
+from streamproc.ensembling.combine import calibrated, combine
 from streamproc.inference.outputs import FloatArray
 from streamproc.tasks.profile import EnsembleProfile
 
@@ -42,9 +42,17 @@ def stitched(
             for member, values in zip(profile.members, logits, strict=True)
         ]
     )
-    weights = np.array([member.weight for member in profile.members])
-    combined = combine(profile.strategy, placed, weights)
-    tokens = np.array([max(1, chunk.content_tokens) for own in chunks for chunk in own])
+    every = [chunk for own in chunks for chunk in own]
+    combined = np.stack(
+        [
+            calibrated(
+                combine(profile.strategy, own, profile.weights(profile.strategy, chunk.ids)),
+                profile.temperature,
+            )
+            for chunk, own in zip(every, placed.swapaxes(0, 1), strict=True)
+        ]
+    )
+    tokens = np.array([max(1, chunk.content_tokens) for chunk in every])
     firsts = np.cumsum([0, *(len(own) for own in chunks)])[:-1]
     sums = np.add.reduceat(combined * tokens[:, None], firsts, axis=0)
     return np.asarray(sums / sums.sum(axis=1, keepdims=True))

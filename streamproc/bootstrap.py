@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import cached_property, partial
 
 import structlog
@@ -22,16 +23,18 @@ from streamproc.kafka.producer import Producer
 from streamproc.kafka.topics import RequestTopic, TopicCatalogue, load_topics
 from streamproc.kafka.worker import KafkaWorker
 from streamproc.kafka.worker import Route as KafkaRoute
-from streamproc.loading import load_engine
+from streamproc.loading import load_engine, load_profile
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import Outgoing
 from streamproc.metrics import Metrics
 from streamproc.pipeline import Pipeline
 from streamproc.publishing import Route
+from streamproc.remembering import Remembering
 from streamproc.repository.repository import Repository, StoredEnsemble
 from streamproc.settings import Settings
 from streamproc.surroundings import Surroundings
 from streamproc.tasks.catalogue import TASKS, task_named
+from streamproc.tasks.task import ScoringTask
 from streamproc.web.server import build_app, serving
 
 LOCAL_ATTEMPTS = 3
@@ -133,6 +136,38 @@ async def ensemble_pipeline(
     try:
         engines = {manifest.name: models.load(stored)}
         yield _build_local(topic, engines, settings, clock, metrics)
+    finally:
+        await models.close()
+
+
+Combined = Callable[[StoredEnsemble], Pipeline]
+"""The pipeline of an ensemble of the same models, combined in another way; raises ModelRefused."""
+
+
+@asynccontextmanager
+async def combining_pipelines(
+    settings: Settings, stored: StoredEnsemble, clock: Clock
+) -> AsyncIterator[Combined]:
+    """The same for many ways to combine one ensemble's members, whose models are loaded once.
+
+    What they say of a chunk is remembered, where they score chunks in a single call.
+    Raises OperatorError.
+    """
+    manifest = stored.manifest
+    topic = load_topics(settings.topics_dir).request_topic(manifest.task, Lane.BULK)
+    topic = topic.model_copy(update={"ensemble": manifest.name})
+    metrics = Metrics()
+    models = _Models(settings, clock, metrics)
+    try:
+        engine = models.load(stored)
+        if isinstance(engine.task, ScoringTask):
+            engine = replace(engine, scorer=Remembering(engine.scorer))
+
+        def combined(way: StoredEnsemble) -> Pipeline:
+            engines = {manifest.name: replace(engine, profile=load_profile(way, engine.task))}
+            return _build_local(topic, engines, settings, clock, metrics)
+
+        yield combined
     finally:
         await models.close()
 

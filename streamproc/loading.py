@@ -22,6 +22,7 @@ from streamproc.inference.providers import CPU, Provider
 from streamproc.inference.session import OnnxSession, PrefixSession, new_call
 from streamproc.member_losses import counting_losses
 from streamproc.messages.lane import Lane
+from streamproc.repository.gate_table import read_gate
 from streamproc.repository.repository import StoredEnsemble
 from streamproc.surroundings import Surroundings
 from streamproc.tasks.decoding_task import DecodingTask
@@ -57,6 +58,7 @@ def load_profile(stored: StoredEnsemble, task: Task) -> EnsembleProfile:
             f"ensemble {manifest.name}: members of {task.name} are combined by "
             f"{', '.join(task.strategies)}; found {manifest.combine.strategy}"
         )
+    tokenizer = TextTokenizer(stored.tokenizer())
     return EnsembleProfile(
         name=manifest.name,
         digest=stored.digest,
@@ -74,9 +76,11 @@ def load_profile(stored: StoredEnsemble, task: Task) -> EnsembleProfile:
         ),
         strategy=manifest.combine.strategy,
         needed_members=manifest.needed_members,
-        tokenizer=TextTokenizer(stored.tokenizer()),
+        tokenizer=tokenizer,
         window=Window(manifest.window.max_tokens, manifest.window.overlap_tokens),
         decoding=manifest.decoding,
+        gate=read_gate(stored, tokenizer.vocabulary_size),
+        temperature=manifest.combine.temperature,
     )
 
 

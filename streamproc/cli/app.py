@@ -13,6 +13,7 @@ from streamproc.cli import corpus, dlq, models, topics
 from streamproc.cli.broker import broker
 from streamproc.cli.demo import demo
 from streamproc.cli.evaluate import evaluate
+from streamproc.cli.fit_ensemble import fit_ensemble
 from streamproc.cli.run import run
 from streamproc.cli.submit import submit
 from streamproc.cli.train import train
@@ -42,7 +43,7 @@ def _options(
     pass
 
 
-for command in (demo, broker, worker, submit, run, train, evaluate):
+for command in (demo, broker, worker, submit, run, train, fit_ensemble, evaluate):
     app.command()(command)
 app.add_typer(topics.app, name="topics")
 app.add_typer(dlq.app, name="dlq")

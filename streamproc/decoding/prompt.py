@@ -10,8 +10,9 @@ from streamproc.decoding.search import Decoded, Search, StepScores
 from streamproc.member_batches import Lost, how_lost
 from streamproc.messages.response import MemberStatus
 
-Combine = Callable[[FloatArray, Sequence[int]], StepScores]
-"""What the members that are left say, (members, rows, vocabulary) logits, and which these are."""
+Combine = Callable[[FloatArray, Sequence[int], Int64Array], StepScores]
+"""Given what the members that are left say, (members, rows, vocabulary) logits, which these are,
+and what each row has written, (rows, tokens)."""
 
 
 @dataclass(frozen=True, slots=True)

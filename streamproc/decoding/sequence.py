@@ -31,6 +31,7 @@ class Sequence:
         self._logits: dict[int, FloatArray] = {}
         self._lost: dict[int, Lost] = {}
         self._advance = Advance(np.zeros(1, np.int64), np.zeros(1, np.int64))
+        self._written = np.empty((1, 0), np.int64)
 
     def has(self, member: int) -> bool:
         """Whether a member still takes part."""
@@ -59,9 +60,12 @@ class Sequence:
         """Go on by what the members said; called from a thread, one at a time."""
         answered = sorted(self._logits)
         scores = self.prompt.combine(
-            np.stack([self._logits[member] for member in answered]), answered
+            np.stack([self._logits[member] for member in answered]), answered, self._written
         )
         self._advance = self._search.advance(scores)
+        self._written = np.concatenate(
+            (self._written[self._advance.parents], self._advance.tokens[:, None]), axis=1
+        )
         if self._advance.is_done:
             self._decoded = self._search.result()
 

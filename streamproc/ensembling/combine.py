@@ -1,8 +1,9 @@
-"""Ways of combining members: mean of probabilities, mean of logits, weighted, vote.
+"""Ways of combining members: mean of probabilities, mean of logits, weighted, gated, vote.
 
 In all of them `logits` and `probabilities` are (members, ..., labels), float64, NaN at a label that
-a member does not know; `weights` is (members,), positive. A label that a member does not know is
-left out of that member's say, not counted as zero. All return (..., labels) that sum to 1.
+a member does not know; `weights` is (members,), positive: each member's say under the strategies
+`weighted` and `gated`. A label that a member does not know is left out of that member's say, not
+counted as zero. All return (..., labels) that sum to 1.
 
 Each runs once a chunk on the event loop's thread, on arrays of a few numbers: numpy's NaN-aware
 functions cost ten times what the arithmetic does there, hence the plain ones.
@@ -16,7 +17,7 @@ import numpy as np
 
 from streamproc.ensembling.labels import FloatArray
 
-Strategy = Literal["mean", "logit_mean", "weighted", "vote"]
+Strategy = Literal["mean", "logit_mean", "weighted", "gated", "vote"]
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 
 
@@ -39,7 +40,7 @@ def combine_probabilities(
     """The same for members whose softmax is known already."""
     if strategy == "mean":
         return combine_mean(probabilities, np.ones_like(weights))
-    if strategy == "weighted":
+    if strategy in {"weighted", "gated"}:
         return combine_mean(probabilities, weights)
     if strategy == "logit_mean":
         return combine_logits(probabilities, np.ones_like(weights))
@@ -73,6 +74,18 @@ def combine_vote(probabilities: FloatArray) -> FloatArray:
     tally = np.where(voters > 0, votes.sum(axis=0) / np.maximum(voters, 1), 0.0)
     tie_break = combine_mean(probabilities, np.ones(len(probabilities)))
     return _normalised(tally + 1e-6 * tie_break)
+
+
+def calibrated(probabilities: FloatArray, temperature: float) -> FloatArray:
+    """Probabilities made less sure by a temperature above 1, surer by one below; in the same order.
+
+    probabilities: (..., labels)
+    Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", here of what members say
+    together.
+    """
+    if temperature == 1:
+        return probabilities
+    return softmax(np.log(np.maximum(probabilities, 1e-300)) / temperature)
 
 
 def _mean_of_known(values: FloatArray, weights: FloatArray) -> FloatArray:

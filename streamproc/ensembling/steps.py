@@ -15,7 +15,7 @@ import numpy as np
 
 from streamproc.ensembling.labels import FloatArray
 
-StepStrategy = Literal["mean", "logit_mean", "weighted"]
+StepStrategy = Literal["mean", "logit_mean", "weighted", "gated"]
 STEP_STRATEGIES: tuple[StepStrategy, ...] = get_args(StepStrategy)
 
 
@@ -36,10 +36,13 @@ class CombinedStep:
 
 
 def combine_step(strategy: StepStrategy, logits: FloatArray, weights: FloatArray) -> CombinedStep:
-    """logits: (members, rows, vocabulary), finite; weights: (members,), positive."""
-    if strategy != "weighted":
+    """logits: (members, rows, vocabulary), finite
+    weights: (members,) or (members, rows), positive, each one's say when `weighted` or `gated`
+    """
+    if strategy not in {"weighted", "gated"}:
         weights = np.ones_like(weights)
-    shares = weights / np.sort(weights).sum()
+    spread = np.broadcast_to(weights if weights.ndim == 2 else weights[:, None], logits.shape[:2])
+    shares = spread / sorted_sum(list(spread))
     normalisers = _log_sum_exp(logits)
     own = logits - normalisers[..., None]
     log_normaliser = sorted_sum(
@@ -48,12 +51,14 @@ def combine_step(strategy: StepStrategy, logits: FloatArray, weights: FloatArray
     if len(own) == 1:
         combined = own[0]
     elif strategy == "logit_mean":
-        mean = sorted_sum([share * member for share, member in zip(shares, own, strict=True)])
+        mean = sorted_sum(
+            [share[:, None] * member for share, member in zip(shares, own, strict=True)]
+        )
         excess = _log_sum_exp(mean)
         combined, log_normaliser = mean - excess[..., None], log_normaliser + excess
     else:
         mean = sorted_sum(
-            [share * np.exp(member) for share, member in zip(shares, own, strict=True)]
+            [share[:, None] * np.exp(member) for share, member in zip(shares, own, strict=True)]
         )
         combined = np.log(np.maximum(mean, 1e-300))
     probabilities = np.exp(combined)
@@ -62,7 +67,7 @@ def combine_step(strategy: StepStrategy, logits: FloatArray, weights: FloatArray
         combined,
         log_normaliser,
         np.maximum(0.0, -(probabilities * combined).sum(axis=-1)),
-        np.sort(shares[:, None] * agreeing, axis=0).sum(axis=0),
+        np.sort(shares * agreeing, axis=0).sum(axis=0),
     )
 
 

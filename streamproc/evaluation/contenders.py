@@ -72,5 +72,7 @@ def _other_ways(stored: StoredEnsemble, task: Task) -> list[str]:
     ways: Sequence[str] = STEP_STRATEGIES if isinstance(task, DecodingTask) else task.strategies
     same = {manifest.combine.strategy}
     if len({member.weight for member in manifest.members}) == 1 and same & {"mean", "weighted"}:
-        same = {"mean", "weighted"}
+        same |= {"mean", "weighted"}
+    if manifest.gate is None:
+        same.add("gated")
     return [way for way in ways if way not in same]

@@ -34,6 +34,10 @@ class Exam(ABC):
         responses: to the requests, in their order; one that is an error counts as a wrong answer
         """
 
+    def likelihood(self, responses: Sequence[Response]) -> float | None:
+        """Mean log-likelihood of what is right, in nats; None where answers do not tell it."""
+        return None
+
     def agreement(self, responses: Sequence[Response]) -> FloatArray:
         """(records,) the members' agreement on each, NaN for what was not answered."""
         own = responses[: self.records]

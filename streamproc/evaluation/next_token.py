@@ -18,6 +18,7 @@ from streamproc.inference.causal import CausalModel
 from streamproc.inference.outputs import Int64Array
 from streamproc.inference.providers import Provider
 from streamproc.inference.session import new_call
+from streamproc.repository.gate_table import read_gate
 from streamproc.repository.repository import StoredEnsemble
 
 MEASURES: Sequence[Measure] = (
@@ -27,6 +28,9 @@ MEASURES: Sequence[Measure] = (
 # Tokens that are read, and of these that are combined, at a time.
 _READ_TOKENS = 2048
 _COMBINED_TOKENS = 256
+
+_Say = Callable[[Int64Array], FloatArray]
+"""(members, tokens) each member's say on what follows each of the tokens (tokens,)."""
 
 Told = Callable[[int], None]
 """Called with how many blocks are done."""
@@ -75,6 +79,7 @@ def foresee(
         for contender in contenders
         for member in contender.stored.manifest.members
     }
+    says = [_say(contender) for contender in contenders]
     found: list[list[tuple[FloatArray, FloatArray]]] = [[] for _ in contenders]
     seconds = [0.0] * len(contenders)
     at_once = max(1, _READ_TOKENS // ids.shape[1])
@@ -88,9 +93,8 @@ def foresee(
         for place, contender in enumerate(contenders):
             members = contender.stored.manifest.members
             own = [logits[member.sha256] for member in members]
-            weights = np.array([member.weight for member in members])
             began_s = now_s()
-            found[place].append(_judged(rows, own, weights, _step_strategy(contender)))
+            found[place].append(_judged(rows, own, says[place], _step_strategy(contender)))
             seconds[place] += now_s() - began_s + sum(took[member.sha256] for member in members)
         told(first + len(rows))
     return [
@@ -105,7 +109,7 @@ def foresee(
 
 
 def _judged(
-    rows: Int64Array, logits: Sequence[FloatArray], weights: FloatArray, strategy: StepStrategy
+    rows: Int64Array, logits: Sequence[FloatArray], say: _Say, strategy: StepStrategy
 ) -> tuple[FloatArray, FloatArray]:
     """For each block its loss, and its hits, each beside the number of its tokens but the first.
 
@@ -114,14 +118,29 @@ def _judged(
     asked = rows.shape[1] - 1
     losses, hits = np.zeros(len(rows)), np.zeros(len(rows))
     for number, row in enumerate(rows):
+        weights = say(row[:-1])
         for part in _parts(asked):
             targets = row[1:][part]
             said = np.stack([own[number, :-1][part] for own in logits]).astype(np.float64)
-            combined = combine_step(strategy, said, weights).log_probabilities
+            combined = combine_step(strategy, said, weights[:, part]).log_probabilities
             losses[number] -= combined[np.arange(len(targets)), targets].sum()
             hits[number] += (combined.argmax(axis=-1) == targets).sum()
     count = np.full(len(rows), float(asked))
     return np.stack((losses, count), axis=1), np.stack((hits, count), axis=1)
+
+
+def _say(contender: Contender) -> _Say:
+    """The same say as in serving: a gate goes by the tokens that were read so far, no others."""
+    vocabulary = TextTokenizer(contender.stored.tokenizer()).vocabulary_size
+    gate = read_gate(contender.stored, vocabulary)
+    weights = np.array([[member.weight] for member in contender.stored.manifest.members])
+
+    def say(ids: Int64Array) -> FloatArray:
+        if contender.strategy == "gated" and gate is not None:
+            return weights * gate.weights_along(ids).T
+        return np.broadcast_to(weights, (len(weights), len(ids)))
+
+    return say
 
 
 def _parts(tokens: int) -> Iterator[slice]:

@@ -19,6 +19,8 @@ from streamproc.evaluation.measures import (
     ratio,
 )
 
+CALIBRATION = "calibration error"
+
 
 class LabelledTexts(Exam):
     """Texts, each with its label."""
@@ -26,7 +28,7 @@ class LabelledTexts(Exam):
     measures: Sequence[Measure] = (
         Measure("accuracy", ratio),
         Measure("macro-F1", macro_f1),
-        Measure("calibration error", calibration_error, higher_is_better=False),
+        Measure(CALIBRATION, calibration_error, higher_is_better=False),
     )
 
     def __init__(self, records: Sequence[Record], labels: Sequence[str]) -> None:
@@ -49,6 +51,13 @@ class LabelledTexts(Exam):
             counts.astype(np.float64),
             calibration_statistics(confidence, right),
         ]
+
+    def likelihood(self, responses: Sequence[Response]) -> float:
+        told = [
+            result_of(response).get("scores", {}).get(self._labels[right], 0.0)
+            for response, right in zip(responses, self._right, strict=True)
+        ]
+        return float(np.log(np.maximum(told, 1e-12)).mean())
 
     def _index(self, label: str | None) -> int:
         return self._labels.index(label) if label in self._labels else -1

@@ -61,9 +61,27 @@ class WindowSection(_Section):
 
 
 class CombineSection(_Section):
-    """How members are combined unless a request says otherwise."""
+    """How members are combined unless a request says otherwise.
+
+    temperature: calibrates the combined probabilities of that strategy; 1 leaves them as they are
+    """
 
     strategy: Strategy = "mean"
+    temperature: float = Field(1.0, ge=0.05, le=20, allow_inf_nan=False)
+
+
+class GateSection(_Section):
+    """What tells under the strategy `gated` how much say each member has on a chunk.
+
+    file: NumPy's format, (vocabulary, members): what a token tells for each member, in nats
+    members: whose each column is
+    sharpness: of the softmax over members
+    """
+
+    file: InsidePath
+    sha256: Digest
+    members: tuple[Name, ...] = Field(strict=False, min_length=1)
+    sharpness: float = Field(ge=0, le=1000, allow_inf_nan=False)
 
 
 class DecodingSection(_Section):
@@ -113,7 +131,7 @@ class MemberSection(_Section):
     labels: the ensemble's label for each output, in order; "" for an output to ignore; none where
         the task has no labels
     decoder: of an encoder-decoder, whose encoder `file` then is; merged: with and without a cache
-    weight: its say under the strategy `weighted`
+    weight: its say under the strategy `weighted`, and what a gate multiplies
     """
 
     name: Name
@@ -142,6 +160,7 @@ class Manifest(_Section):
     tokenizer: TokenizerFile
     window: WindowSection
     combine: CombineSection = CombineSection()
+    gate: GateSection | None = None
     decoding: DecodingSection | None = None
     prefix: PrefixSection | None = None
     members: tuple[MemberSection, ...] = Field(strict=False, min_length=1)
@@ -153,6 +172,12 @@ class Manifest(_Section):
             raise ValueError(f"members must have names of their own; found {names}")
         if self.prefix and self.decoding:
             raise ValueError("members that write text take tokens: [prefix] and [decoding] exclude")
+        if self.decoding and self.combine.temperature != 1:
+            raise ValueError("combine.temperature is for members that score, not for [decoding]")
+        if self.combine.strategy == "gated" and self.gate is None:
+            raise ValueError("combine.strategy is gated, but there is no section [gate]")
+        if self.gate and (ungated := set(names) - set(self.gate.members)):
+            raise ValueError(f"gate.members lacks {', '.join(sorted(ungated))}")
         if len(self.labels) == 1:
             raise ValueError(f"labels must be at least two, or none; found {list(self.labels)}")
         if len(set(self.labels)) != len(self.labels):

@@ -9,7 +9,13 @@ from pathlib import Path
 
 from streamproc.errors import ModelRefused
 from streamproc.messages.request import ENSEMBLE_NAME
-from streamproc.repository.manifest import Manifest, MemberSection, PrefixSection, read_manifest
+from streamproc.repository.manifest import (
+    GateSection,
+    Manifest,
+    MemberSection,
+    PrefixSection,
+    read_manifest,
+)
 
 MANIFEST = "manifest.toml"
 # Beside the ensembles' folders: what several of them may share, each file named by its digest.
@@ -45,6 +51,10 @@ class StoredEnsemble:
                 f"member {member.name}: the manifest names no decoder beside {member.file}"
             )
         return self._verified(member.decoder.file, member.decoder.sha256)
+
+    def gate(self, section: GateSection) -> bytes:
+        """The gate's table, verified; raises ModelRefused."""
+        return self._verified(section.file, section.sha256)
 
     def prefix(self, section: PrefixSection) -> bytes:
         """The layers that run before all members, verified; raises ModelRefused."""

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from streamproc.decoding.model import FloatArray
+from streamproc.decoding.model import FloatArray, Int64Array
 from streamproc.decoding.prompt import Combine, Outcome, Prompt
 from streamproc.decoding.search import StepScores
 from streamproc.ensembling.steps import StepStrategy, combine_step
@@ -25,12 +25,29 @@ class DecodingTask(Task):
     architecture: ClassVar[Architecture]
 
 
-def combining(profile: EnsembleProfile, strategy: StepStrategy | None) -> Combine:
-    """How an ensemble's members are combined at every step; by default as the manifest says."""
-    chosen = strategy or profile.step_strategy
-    weights = np.array([member.weight for member in profile.members])
+def combining(
+    profile: EnsembleProfile,
+    asked: StepStrategy | None,
+    ids: Int64Array,
+    *,
+    goes_on: bool,
+) -> Combine:
+    """How an ensemble's members are combined at every step; by default as the manifest says.
 
-    def combine(logits: FloatArray, answered: Sequence[int]) -> StepScores:
+    ids: (tokens,) the prompt, or the source
+    goes_on: whether what is written is more of the same, and tells a gate as much
+    Raises Invalid.
+    """
+    chosen = profile.chosen_step_strategy(asked)
+    fixed = profile.weights(chosen, ids)[:, None]
+    moves = goes_on and chosen == "gated"
+
+    def combine(logits: FloatArray, answered: Sequence[int], written: Int64Array) -> StepScores:
+        weights = fixed
+        if moves:
+            weights = np.stack(
+                [profile.weights(chosen, np.concatenate((ids, row))) for row in written], axis=1
+            )
         step = combine_step(chosen, logits, weights[list(answered)])
         return StepScores(step.log_probabilities, step.entropy, step.agreement, step.log_normaliser)
 

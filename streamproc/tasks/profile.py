@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from streamproc.chunking.tokens import TextTokenizer
+import numpy as np
+
+from streamproc.chunking.tokens import Int64Array, TextTokenizer
 from streamproc.chunking.windows import Window
 from streamproc.ensembling.combine import Strategy
-from streamproc.ensembling.labels import LabelMap
+from streamproc.ensembling.gate import Gate
+from streamproc.ensembling.labels import FloatArray, LabelMap
 from streamproc.ensembling.steps import STEP_STRATEGIES, StepStrategy
-from streamproc.errors import ModelRefused
+from streamproc.errors import Invalid, ModelRefused
 from streamproc.repository.manifest import DecodingSection
 
 
@@ -25,7 +28,11 @@ class MemberProfile:
 
 @dataclass(frozen=True, slots=True)
 class EnsembleProfile:
-    """An ensemble as its task sees it; digest is the manifest's, decoding its section."""
+    """An ensemble as its task sees it; digest is the manifest's, decoding its section.
+
+    gate: what the strategy `gated` goes by; none: it can't be asked for
+    temperature: calibrates what members say together under the manifest's strategy
+    """
 
     name: str
     digest: str
@@ -36,6 +43,28 @@ class EnsembleProfile:
     tokenizer: TextTokenizer
     window: Window
     decoding: DecodingSection | None = None
+    gate: Gate | None = None
+    temperature: float = 1.0
+
+    def chosen_strategy(self, asked: Strategy | None) -> Strategy:
+        """How members are combined where a request asks so; raises Invalid.
+
+        None: as the manifest says
+        """
+        if asked == "gated" and self.gate is None:
+            raise Invalid(
+                "invalid request", f"params.combine: gated, but ensemble {self.name} has no gate"
+            )
+        return asked or self.strategy
+
+    def weights(self, strategy: Strategy, ids: Int64Array) -> FloatArray:
+        """(members,) each one's say on a chunk under a strategy; ids: (tokens,) the chunk's."""
+        if strategy not in {"weighted", "gated"}:
+            return np.ones(len(self.members))
+        weights = np.array([member.weight for member in self.members])
+        if strategy == "gated" and self.gate is not None:
+            weights *= self.gate.weights(ids)
+        return weights
 
     @property
     def decodes(self) -> DecodingSection:
@@ -43,6 +72,11 @@ class EnsembleProfile:
         if self.decoding is None:
             raise ModelRefused(f"ensemble {self.name}: the manifest needs a section [decoding]")
         return self.decoding
+
+    def chosen_step_strategy(self, asked: StepStrategy | None) -> StepStrategy:
+        """The same where members write text; raises Invalid."""
+        self.chosen_strategy(asked)
+        return asked or self.step_strategy
 
     @property
     def step_strategy(self) -> StepStrategy:

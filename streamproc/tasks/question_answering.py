@@ -13,12 +13,13 @@ import numpy as np
 from pydantic import Field
 
 from streamproc.chunking.pairs import PairChunk, pair_windows
-from streamproc.ensembling.combine import Strategy, combine_probabilities, softmax
+from streamproc.ensembling.combine import Strategy, softmax
 from streamproc.ensembling.labels import FloatArray
 from streamproc.ensembling.measures import entropy
 from streamproc.inference.outputs import MemberOutput
 from streamproc.inference.signature import Signature
 from streamproc.tasks.answers import Answers
+from streamproc.tasks.combining import Combining
 from streamproc.tasks.profile import EnsembleProfile
 from streamproc.tasks.progress import Progress
 from streamproc.tasks.spans import best_spans
@@ -59,7 +60,7 @@ class QuestionAnsweringParams(Params):
     handle_impossible_answer: bool = False
     no_answer_threshold: Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)] | None = None
     align_to_words: bool = True
-    combine: Literal["mean", "logit_mean", "weighted"] | None = None
+    combine: Literal["mean", "logit_mean", "weighted", "gated"] | None = None
     truncate: bool = False
 
     @property
@@ -90,8 +91,7 @@ class QuestionAnsweringJob(Job[PairChunk, Sequence[MemberOutput]]):
         self._inputs = inputs
         self._params = params
         self._profile = profile
-        self._strategy: Strategy = params.combine or profile.strategy
-        self._weights = np.array([member.weight for member in profile.members])
+        self._combining = Combining(profile, params.combine)
         self._has_null = len(profile.tokenizer.pair_frame.before) > 0
         self._combined = Answers(inputs.context)
         self._by_member = [Answers(inputs.context) for _ in profile.members]
@@ -111,7 +111,8 @@ class QuestionAnsweringJob(Job[PairChunk, Sequence[MemberOutput]]):
         answered = list(said)
         logits = [self._answer_logits(chunk, scores) for scores in said.values()]
         members = softmax(np.stack(logits))
-        combined = combine_probabilities(self._strategy, members, self._weights[answered])
+        weights = self._combining.weights(chunk.ids, answered)
+        combined = self._combining.combine(members, weights)
         self._find(self._combined, chunk, combined)
         for index, probabilities in zip(answered, members, strict=True):
             self._find(self._by_member[index], chunk, probabilities)
@@ -175,9 +176,7 @@ class QuestionAnsweringJob(Job[PairChunk, Sequence[MemberOutput]]):
         """Share of the members' weight whose own best answer says what `result` says."""
         says = result["answer"].lower()
         agree = np.array([own["answer"].lower() == says for own in members.values()])
-        weights = np.ones(len(members))
-        if self._strategy == "weighted":
-            weights = self._weights[list(members)]
+        weights = self._combining.say(list(members))
         return float(np.sort(weights * agree).sum() / np.sort(weights).sum())
 
 
@@ -189,7 +188,7 @@ class QuestionAnswering(ScoringTask):
     params: ClassVar[type[Params]] = QuestionAnsweringParams
     # Votes would not do: every window would have one certain answer, and none of a long context's
     # windows could be told to be better than another.
-    strategies: ClassVar[tuple[Strategy, ...]] = ("mean", "logit_mean", "weighted")
+    strategies: ClassVar[tuple[Strategy, ...]] = ("mean", "logit_mean", "weighted", "gated")
 
     def signature(self, labels: int) -> Signature:
         return Signature(outputs=("start_logits", "end_logits"), labels=None, per_token=True)

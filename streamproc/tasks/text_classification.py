@@ -9,11 +9,12 @@ import numpy as np
 from pydantic import Field
 
 from streamproc.chunking.windows import Chunk
-from streamproc.ensembling.combine import Strategy, combine_probabilities, softmax
+from streamproc.ensembling.combine import Strategy, softmax
 from streamproc.ensembling.labels import FloatArray
 from streamproc.ensembling.measures import agreement, entropy
 from streamproc.inference.outputs import MemberOutput
 from streamproc.inference.signature import Signature
+from streamproc.tasks.combining import Combining
 from streamproc.tasks.profile import EnsembleProfile
 from streamproc.tasks.progress import Progress
 from streamproc.tasks.task import (
@@ -80,11 +81,10 @@ class TextClassificationJob(ScoringJob):
         self._text = text
         self._params = params
         self._profile = profile
-        self._strategy: Strategy = params.combine or profile.strategy
-        self._weights = np.array([member.weight for member in profile.members])
+        self._combining = Combining(profile, params.combine)
         # Each member's opinion, and last the combined one.
-        self._combined = len(profile.members)
-        self._tally = _Tally(params.aggregation, self._combined + 1, len(profile.labels))
+        self._together = len(profile.members)
+        self._tally = _Tally(params.aggregation, self._together + 1, len(profile.labels))
         self._progress = Progress(profile, self.characters)
 
     def chunks(self) -> Iterator[Chunk]:
@@ -97,18 +97,18 @@ class TextClassificationJob(ScoringJob):
             self._profile.members[index].labels.place(scores) for index, scores in said.items()
         ]
         members = softmax(np.stack(placed))
-        combined = combine_probabilities(self._strategy, members, self._weights[answered])
+        weights = self._combining.weights(chunk.ids, answered)
+        combined = self._combining.combine(members, weights)
         self._tally.add(
-            [*answered, self._combined],
+            [*answered, self._together],
             np.concatenate((members, combined[None])),
             max(1, chunk.content_tokens),
         )
 
     def answer(self) -> Answer:
         answered = self._progress.answered
-        *members, probabilities = self._tally.probabilities([*answered, self._combined])
+        *members, probabilities = self._tally.probabilities([*answered, self._together])
         by_member = dict(zip(answered, members, strict=True))
-        weights = self._weights if self._strategy == "weighted" else np.ones_like(self._weights)
         result = self._result(probabilities)
         return Answer(
             result=result,
@@ -118,7 +118,9 @@ class TextClassificationJob(ScoringJob):
                 else None
             ),
             agreement=agreement(
-                np.stack(members), weights[answered], self._profile.labels.index(result["label"])
+                np.stack(members),
+                self._combining.say(answered),
+                self._profile.labels.index(result["label"]),
             ),
             entropy=entropy(probabilities),
             coverage=self._progress.coverage(),

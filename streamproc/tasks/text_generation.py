@@ -85,6 +85,7 @@ class TextGenerationJob(DecodingJob):
         self._profile = profile
         self._prompt = PromptText(np.empty(0, np.int64), 0, 0)
         self._outcomes: list[Outcome] = []
+        profile.chosen_step_strategy(params.combine)
 
     def chunks(self) -> Iterator[Prompt]:
         self._prompt = PromptText.read(
@@ -136,7 +137,7 @@ class TextGenerationJob(DecodingJob):
         return Prompt(
             ids,
             self._search,
-            combining(self._profile, self._params.combine),
+            combining(self._profile, self._params.combine, ids, goes_on=True),
             max_new_tokens=new_tokens,
             members=members,
             needed_members=needed_members,

@@ -13,12 +13,13 @@ from pydantic_core import PydanticCustomError
 from streamproc.chunking.overlaps import content, content_place, deepest, tokens_before
 from streamproc.chunking.windows import Chunk
 from streamproc.chunking.words import continuations
-from streamproc.ensembling.combine import Strategy, combine_probabilities, softmax
+from streamproc.ensembling.combine import Strategy, softmax
 from streamproc.ensembling.labels import FloatArray
 from streamproc.ensembling.token_measures import TokenMeasures
 from streamproc.errors import AnswerTooLarge
 from streamproc.inference.outputs import MemberOutput
 from streamproc.inference.signature import Signature
+from streamproc.tasks.combining import Combining
 from streamproc.tasks.entities import (
     WORD_AGGREGATIONS,
     Aggregation,
@@ -87,9 +88,7 @@ class TokenClassificationJob(ScoringJob):
         self._text = text
         self._params = params
         self._profile = profile
-        self._strategy: Strategy = params.combine or profile.strategy
-        weights = np.array([member.weight for member in profile.members])
-        self._weights = weights if self._strategy == "weighted" else np.ones_like(weights)
+        self._combining = Combining(profile, params.combine)
         tagging = Tagging(profile.labels, params.ignore_labels)
         new_builder = partial(EntityBuilder, text, tagging, params.aggregation)
         stitching = Deepest if params.stitch == "deepest" else Longest
@@ -112,11 +111,12 @@ class TokenClassificationJob(ScoringJob):
             for index, scores in said.items()
         ]
         members = softmax(np.stack(placed))
-        combined = combine_probabilities(self._strategy, members, self._weights[answered])
+        weights = self._combining.weights(chunk.ids, answered)
+        combined = self._combining.combine(members, weights)
         counted = deepest(
             chunk, self._profile.window, is_final=chunk.is_last or self._params.truncate
         )
-        self._measures.add(members[:, counted], combined[counted], self._weights[answered])
+        self._measures.add(members[:, counted], combined[counted], weights)
         self._stitch(chunk, counted, combined, dict(zip(answered, members, strict=True)))
 
     def _stitch(

@@ -98,7 +98,8 @@ class TranslationJob(Job[SentencePrompt, Outcome]):
         if decoding.start_token is None:
             raise ModelRefused(f"ensemble {profile.name}: decoding.start_token is needed")
         self._begun = np.array([decoding.start_token], np.int64)
-        self._combine = combining(profile, params.combine)
+        self._asked = params.combine
+        profile.chosen_step_strategy(params.combine)
         self._alone = range(len(profile.members)) if params.return_members else range(0)
         self._translation = TranslatedText(text)
         self._members = {member: TranslatedText(text) for member in self._alone}
@@ -179,7 +180,7 @@ class TranslationJob(Job[SentencePrompt, Outcome]):
         return SentencePrompt(
             ids=ids,
             new_search=partial(BeamSearch, self._options, self._begun),
-            combine=self._combine,
+            combine=combining(self._profile, self._asked, ids, goes_on=False),
             max_new_tokens=self._options.max_new_tokens,
             members=tuple(range(len(self._profile.members))) if alone is None else (alone,),
             needed_members=self._profile.needed_members if alone is None else 0,

@@ -48,7 +48,7 @@ def test_a_step_is_combined_as_a_chunk_would_be(
     np.testing.assert_allclose(np.exp(step.log_probabilities), expected, atol=1e-12)
     for row in range(logits.shape[1]):
         assert np.isclose(step.entropy[row], entropy(expected[row]), atol=1e-9)
-        shares = np.ones_like(weights) if way != "weighted" else weights
+        shares = weights if way in {"weighted", "gated"} else np.ones_like(weights)
         chosen = int(step.log_probabilities[row].argmax())
         # Logits that differ by less than a probability can tell are alike to one and not the other.
         second, first = np.sort(logits[:, row], axis=-1)[:, -2:].T

@@ -16,7 +16,7 @@ from streamproc.decoding.continuation import Continuation
 from streamproc.decoding.figures import Figures
 from streamproc.decoding.loop import DecodingLoop
 from streamproc.decoding.member import Member
-from streamproc.decoding.model import FloatArray
+from streamproc.decoding.model import FloatArray, Int64Array
 from streamproc.decoding.prompt import Outcome, Prompt
 from streamproc.decoding.room import RoomLimits
 from streamproc.decoding.search import StepScores
@@ -34,7 +34,7 @@ VOCABULARY = 50
 CANARY, POISON = 1, 49
 
 
-def combine(logits: FloatArray, answered: Sequence[int]) -> StepScores:
+def combine(logits: FloatArray, answered: Sequence[int], _: Int64Array) -> StepScores:
     step = combine_step("mean", logits, np.ones(len(answered)))
     return StepScores(step.log_probabilities, step.entropy, step.agreement, step.log_normaliser)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from itertools import count
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from streamproc.evaluation.next_token import MEASURES, blocks, foresee
 from streamproc.inference.causal import CausalModel
 from streamproc.inference.providers import CPU, Provider
 from streamproc.inference.session import new_call
+from streamproc.repository.gate_table import read_gate
 from streamproc.repository.repository import Repository, StoredEnsemble
 from streamproc.tasks.catalogue import task_named
 from streamproc.testing import tokenizer_json
@@ -99,3 +101,48 @@ def test_ensembles_that_cut_texts_otherwise_are_not_compared(tmp_path: Path) -> 
     ids = np.zeros((1, CONTEXT), np.int64)
     with pytest.raises(EvaluationError, match="writers and others cut texts into other tokens"):
         foresee(competing, ids, Provider(CPU), lambda _: None)
+
+
+def test_a_gate_goes_by_the_tokens_before_and_by_no_others(tmp_path: Path) -> None:
+    ensemble = gated(tmp_path)
+    ids = np.random.default_rng(7).integers(LETTERS, size=(1, CONTEXT))
+    other = ids.copy()
+    other[0, -1] = (ids[0, -1] + 1) % LETTERS
+    (whole, *_), (changed, *_) = (
+        foresee(contenders(ensemble, TASK), rows, Provider(CPU), lambda _: None)
+        for rows in (ids, other)
+    )
+
+    gate = read_gate(ensemble, LETTERS)
+    assert gate is not None
+    expected = []
+    for rows in (ids, other):
+        said = []
+        for member in ensemble.manifest.members:
+            model = CausalModel(member.name, ensemble.model(member), Provider(CPU))
+            logits = np.asarray(model.read(rows, new_call())[0], np.float64)
+            said.append(np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True))
+        loss = 0.0
+        for place in range(CONTEXT - 1):
+            weights = gate.weights(rows[0, : place + 1])
+            loss -= np.log(weights @ [own[place, rows[0, place + 1]] for own in said])
+        expected.append(loss)
+    assert whole.statistics[0][0, 0] == pytest.approx(expected[0])
+    assert changed.statistics[0][0, 0] == pytest.approx(expected[1])
+
+
+def gated(root: Path) -> StoredEnsemble:
+    """Members, one of which is heard more and more the more even tokens there were."""
+    table = np.zeros((LETTERS, 2))
+    table[::2] = 1, -1
+    folder = root / "writers"
+    stored(root)
+    np.save(folder / "gate.npy", table)
+    digest = hashlib.sha256((folder / "gate.npy").read_bytes()).hexdigest()
+    manifest = folder / "manifest.toml"
+    section = (
+        '[combine]\nstrategy = "gated"\n[gate]\nfile = "gate.npy"\n'
+        f'sha256 = "{digest}"\nmembers = ["m0", "m1"]\nsharpness = 3.0\n[decoding]'
+    )
+    manifest.write_text(manifest.read_text().replace("[decoding]", section))
+    return Repository(root).open("writers")

@@ -163,7 +163,9 @@ async def test_an_ensemble_that_votes_is_refused(tmp_path: Path, executor: Model
     text = manifest.read_text().replace("[window]", '[combine]\nstrategy = "vote"\n[window]')
     manifest.write_text(text)
 
-    with pytest.raises(ModelRefused, match="combined by mean, logit_mean, weighted; found vote"):
+    with pytest.raises(
+        ModelRefused, match="combined by mean, logit_mean, weighted, gated; found vote"
+    ):
         load(tmp_path, [], executor)
 
 

@@ -1,0 +1,133 @@
+"""`python -m benchmarks.prefix`: what sharing the layers before all members saves.
+
+The members of an ensemble behind one run of their prefix, against each behind a run of its own, on
+the same batches in turns; and what the files come to on disk, for all ensembles that share them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from benchmarks.batches import by_length
+from benchmarks.texts import read_texts, requested
+from benchmarks.workload import load_members
+from streamproc.chunking.windows import Chunk, windows
+from streamproc.errors import OperatorError
+from streamproc.inference.members import Members
+from streamproc.inference.outputs import Batch, FloatArray
+from streamproc.inference.session import new_call
+from streamproc.repository.repository import Repository, StoredEnsemble
+from streamproc.settings import read_settings
+
+Logits = list[list[FloatArray]]
+"""Of each batch, of each member and row in turn."""
+
+
+def main() -> None:
+    """Print a table, write the JSON."""
+    asked = _arguments()
+    settings = read_settings()
+    repository = Repository(settings.models_dir)
+    try:
+        stored = repository.open(asked.ensemble)
+        if stored.manifest.prefix is None:
+            sys.exit(f"{asked.ensemble} has no prefix to share.")
+        profile, members, _ = load_members(stored, "cpu")
+    except OperatorError as error:
+        sys.exit(str(error))
+    frame, tokenizer = profile.tokenizer.frame, profile.tokenizer
+    chunks = [
+        chunk
+        for text in requested(read_texts(settings.data), asked.chunks)
+        for chunk in windows(tokenizer.stream(text), frame, profile.window, len(text))
+    ][: asked.chunks]
+    batches = [[chunks[place] for place in own] for own in by_length(chunks, asked.budget)]
+    ways: dict[str, Callable[[Members, Sequence[Chunk]], list[FloatArray]]] = {
+        "shared": _shared,
+        "each its own": _apart,
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    answers: dict[str, Logits] = {}
+    for turn in range(asked.rounds):
+        for name in sorted(ways, reverse=bool(turn % 2)):
+            began_s = time.process_time()
+            answers[name] = [ways[name](members, batch) for batch in batches]
+            seconds[name].append(time.process_time() - began_s)
+    found = {
+        "ensemble": asked.ensemble,
+        "members": len(members.sessions),
+        "chunks": len(chunks),
+        "cpu_s_per_1000_chunks": {
+            name: round(1000 * median(own) / len(chunks), 2) for name, own in seconds.items()
+        },
+        "apart_to_shared": round(
+            median(a / b for a, b in zip(seconds["each its own"], seconds["shared"], strict=True)),
+            2,
+        ),
+        "same_answers": _same(answers["shared"], answers["each its own"]),
+        "mib": _on_disk(repository, stored),
+    }
+    print(json.dumps(found, indent=1))
+    asked.json.parent.mkdir(parents=True, exist_ok=True)
+    asked.json.write_text(json.dumps(found, indent=1) + "\n")
+    if not found["same_answers"]:
+        sys.exit("members answer otherwise behind a prefix that is run for them alone")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="benchmarks.prefix", description=__doc__)
+    parser.add_argument("--ensemble", default="sentiment", help="of STREAMPROC_MODELS_DIR")
+    parser.add_argument("--chunks", type=int, default=1000)
+    parser.add_argument("--budget", type=int, default=512, help="padded tokens a batch")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", type=Path, default=Path("build/prefix.json"))
+    return parser.parse_args()
+
+
+def _shared(members: Members, batch: Sequence[Chunk]) -> list[FloatArray]:
+    padded = Batch.pad(members.read(batch))
+    return [row for session in members.sessions for row in session.run(padded, new_call())]
+
+
+def _apart(members: Members, batch: Sequence[Chunk]) -> list[FloatArray]:
+    return [
+        row
+        for session in members.sessions
+        for row in session.run(Batch.pad(members.read(batch)), new_call())
+    ]
+
+
+def _same(one: Logits, other: Logits) -> bool:
+    return all(
+        np.array_equal(a, b)
+        for own, others in zip(one, other, strict=True)
+        for a, b in zip(own, others, strict=True)
+    )
+
+
+def _on_disk(repository: Repository, stored: StoredEnsemble) -> dict[str, object]:
+    """MiB of all ensembles that have the same prefix, as they are and with a copy a member."""
+    sharing = [
+        one
+        for one in map(repository.open, repository.names())
+        if one.manifest.prefix == stored.manifest.prefix
+    ]
+    prefix = (stored.manifest.prefix and stored.manifest.prefix.size_bytes) or 0
+    sizes = [member.size_bytes or 0 for one in sharing for member in one.manifest.members]
+    return {
+        "ensembles": [one.manifest.name for one in sharing],
+        "shared": round((sum(sizes) + prefix) / 2**20, 1),
+        "a copy each": round((sum(sizes) + len(sizes) * prefix) / 2**20, 1),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""How good ways to combine members are, by validation data and the models themselves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, aclosing, contextmanager
+
+from streamproc.bootstrap import Combined, combining_pipelines
+from streamproc.cli.answering import Response, ask_each, asking
+from streamproc.cli.rows import Row
+from streamproc.clock import SystemClock
+from streamproc.errors import MemberError, OperatorError, WorkerFault
+from streamproc.evaluation.contenders import Contender
+from streamproc.evaluation.exam import Exam
+from streamproc.evaluation.measures import FloatArray, Measure
+from streamproc.evaluation.next_token import MEASURES, foresee
+from streamproc.evaluation.text_classification import CALIBRATION
+from streamproc.evaluation.tuning import Judge, Score
+from streamproc.inference.outputs import Int64Array
+from streamproc.inference.providers import choose_provider
+from streamproc.repository.repository import StoredEnsemble
+from streamproc.settings import Settings
+
+
+@contextmanager
+def answering_judge(
+    settings: Settings, stored: StoredEnsemble, exam: Exam, outstanding: int
+) -> Iterator[Judge]:
+    """Judges by answers to an exam, as they would be served; raises OperatorError."""
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+        pipelines = combining_pipelines(settings, stored, SystemClock())
+        combined = runner.run(stack.enter_async_context(pipelines))
+
+        def judge(candidates: Sequence[StoredEnsemble]) -> list[Score]:
+            try:
+                return [
+                    _score(exam, runner.run(_answers(settings, combined, one, exam, outstanding)))
+                    for one in candidates
+                ]
+            except WorkerFault as fault:
+                raise OperatorError(f"the models can't run: {fault}") from None
+
+        try:
+            yield judge
+        finally:
+            runner.run(stack.aclose())
+
+
+@contextmanager
+def foreseeing_judge(settings: Settings, ids: Int64Array) -> Iterator[Judge]:
+    """Judges by the perplexity of blocks of tokens, (blocks, context)."""
+    provider = choose_provider(settings.device)
+
+    def judge(candidates: Sequence[StoredEnsemble]) -> list[Score]:
+        contenders = [Contender(str(n), "way", one, {}) for n, one in enumerate(candidates)]
+        try:
+            marks = foresee(contenders, ids, provider, lambda _: None)
+        except (MemberError, WorkerFault) as fault:
+            raise OperatorError(f"the models can't run: {fault}") from None
+        return [Score(_merit(MEASURES[0], one.statistics[0])) for one in marks]
+
+    yield judge
+
+
+async def _answers(
+    settings: Settings, combined: Combined, way: StoredEnsemble, exam: Exam, outstanding: int
+) -> list[Response]:
+    rows = [Row(str(number), dict(request)) for number, request in enumerate(exam.requests, 1)]
+    ask = asking(combined(way), settings, SystemClock(), "validation")
+    async with aclosing(ask_each(rows, ask, outstanding)) as answers:
+        return [response async for response in answers]
+
+
+def _score(exam: Exam, responses: Sequence[Response]) -> Score:
+    statistics = exam.statistics(responses)
+    merits = {
+        measure.name: _merit(measure, own)
+        for measure, own in zip(exam.measures, statistics, strict=True)
+    }
+    first = exam.measures[0].name
+    return Score(merits[first], exam.likelihood(responses), merits.get(CALIBRATION))
+
+
+def _merit(measure: Measure, statistics: FloatArray) -> float:
+    """More is better."""
+    value = measure.value(statistics)
+    return value if measure.higher_is_better else -value

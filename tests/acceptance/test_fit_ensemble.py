@@ -1,0 +1,94 @@
+"""`streamproc fit-ensemble` over ensembles of small graphs, as a user types it."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.onnx_models import classifier, write_ensemble
+
+from .command import streamproc
+from .small_ensembles import write_small_ensembles
+
+ROWS: dict[str, list[dict[str, Any]]] = {
+    "feelings": [
+        {"text": text, "label": ("negative", "positive")[number % 2]}
+        for number, text in enumerate(["good", "bad", "the film", "a good film", "bad film"])
+    ],
+    "entities": [
+        {"tokens": ["a", "good", "film"], "tags": ["O", "B-person", "I-person"]},
+        {"tokens": ["the", "bad"], "tags": ["O", "B-thing"]},
+    ],
+    "question-answering": [
+        {
+            "question": "good?",
+            "context": "a bad film",
+            "answers": {"text": ["bad"], "answer_start": [2]},
+        },
+    ],
+    "translation-en-de": [{"src": "good film", "tgt": "guter Film"}],
+    "generation": [{"text": "good film " * 60}],
+}
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    root = tmp_path / "models"
+    write_small_ensembles(root)
+    write_ensemble(root / "feelings", [classifier(seed=seed) for seed in (0, 1)])
+    return root
+
+
+def written(file: Path, rows: list[dict[str, Any]]) -> Path:
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return file
+
+
+def fit(models: Path, ensemble: str, *arguments: str | Path) -> Any:
+    names = ["--label", "person=PER", "--label", "thing=O"] if ensemble == "entities" else []
+    return streamproc("fit-ensemble", ensemble, *names, *arguments, "--models-dir", models)
+
+
+@pytest.mark.parametrize("ensemble", ROWS)
+def test_a_way_is_chosen_written_and_answers(models: Path, tmp_path: Path, ensemble: str) -> None:
+    manifest = models / ensemble / "manifest.toml"
+    members = [one["name"] for one in tomllib.loads(manifest.read_text())["members"]]
+    rows = written(tmp_path / "rows.jsonl", ROWS[ensemble])
+    parts = [word for name in members for word in ("--part", f"{name}={rows}")]
+
+    done = fit(models, ensemble, "--valid", rows, *parts)
+
+    assert done.returncode == 0, done.stderr
+    assert "gated, sharpness" in done.stdout
+    found = tomllib.loads(manifest.read_text())
+    assert found["combine"]["strategy"] in done.stdout
+    assert ("gate" in found) == (models / ensemble / "gate.npy").exists()
+    verified = streamproc("models", "verify", ensemble, "--models-dir", models)
+    assert verified.returncode == 0, verified.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "Name --valid FILE"),
+        (["--valid", "ROWS", "--part", "m0"], "expected MEMBER=FILE"),
+        (["--valid", "ROWS", "--part", "m0=ROWS"], "members are m0, m1"),
+        (["--valid", "ROWS", "--part", "m0=ROWS", "--part", "m9=ROWS"], "name m0, m9"),
+        (["--partitions", "nowhere"], "make the folder with"),
+    ],
+)
+def test_what_can_not_be_fitted_is_said_in_a_line(
+    models: Path, tmp_path: Path, arguments: list[str], told: str
+) -> None:
+    rows = written(tmp_path / "rows.jsonl", ROWS["feelings"])
+    before = (models / "feelings/manifest.toml").read_bytes()
+
+    done = fit(models, "feelings", *(word.replace("ROWS", str(rows)) for word in arguments))
+
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert (models / "feelings/manifest.toml").read_bytes() == before
