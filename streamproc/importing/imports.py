@@ -8,12 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from streamproc import __version__
-from streamproc.digests import sha256
 from streamproc.errors import ModelRefused, SettingsError
 from streamproc.importing.configuration import Configuration
 from streamproc.importing.keras import convert
-from streamproc.importing.placing import NewEnsemble, NewMember, Verify, place
+from streamproc.importing.manifests import new_ensemble, provenance
+from streamproc.importing.placing import NewMember, Verify, place
 from streamproc.importing.questions import Questions
 from streamproc.importing.scoring import prepare_scoring
 from streamproc.importing.sources import MODEL, Source, find_source
@@ -85,21 +84,11 @@ def import_model(
         prepared.decoder,
         prepared.precision,
         prepared.labels,
-        _provenance(wishes, source, configuration, prepared),
+        provenance(subject, source, prepared),
     )
-    ensemble = stored or NewEnsemble(
-        wishes.ensemble,
-        task.name,
-        tokenizer,
-        tuple(label for label in prepared.labels if label),
-        prepared.window_tokens,
-        prepared.overlap_tokens,
-        prepared.decoding,
-        description=wishes.description,
-        licence=wishes.licence or configuration.licence,
-    )
+    ensemble = stored or new_ensemble(subject, task.name, prepared, member.section)
     return Imported(
-        place(wishes.out, ensemble, member, verify),
+        place(wishes.out, ensemble, tokenizer, member, verify),
         wishes.ensemble,
         task.name,
         stored is None,
@@ -184,27 +173,3 @@ def _exported(source: Source, task: Task, folder: Path, export: Export) -> Sourc
         return replace(source, model=made.model, decoder=made.decoder)
     convert(source, folder / MODEL)
     return replace(source, model=folder / MODEL)
-
-
-def _provenance(
-    wishes: Wishes, source: Source, configuration: Configuration, prepared: Prepared
-) -> dict[str, str]:
-    kept = {
-        "source": source.path.resolve().name,
-        "source_sha256": ", ".join(sha256(file) for file in _weights(source)),
-        "producer": prepared.producer,
-        "imported_by": f"streamproc {__version__}",
-        "adapted": "; ".join(prepared.changes),
-        "licence": wishes.licence or configuration.licence,
-    }
-    return {key: value for key, value in kept.items() if value}
-
-
-def _weights(source: Source) -> list[Path]:
-    """The files that hold what was imported, in the order of their names."""
-    if source.form == "onnx":
-        return [file for file in (source.model, source.decoder) if file]
-    if source.path.is_file():
-        return [source.path]
-    kinds = ("*.safetensors", "saved_model.pb", "variables/*")
-    return sorted(file for kind in kinds for file in source.path.glob(kind))

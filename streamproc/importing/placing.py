@@ -10,12 +10,19 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from pydantic import ValidationError
 
 from streamproc.errors import ModelRefused
-from streamproc.repository.manifest import DecodingSection, Precision, read_manifest
+from streamproc.repository.manifest import (
+    DecoderFile,
+    Manifest,
+    MemberSection,
+    Precision,
+    read_manifest,
+)
 from streamproc.repository.repository import MANIFEST, StoredEnsemble
-from streamproc.toml import TomlValue, section
+from streamproc.repository.writing import manifest_toml, member_toml
 
 Verify = Callable[[Path, str], None]
 """Load an ensemble of a model repository as a worker does; raises ModelRefused."""
@@ -38,6 +45,29 @@ class NewMember:
     provenance: Mapping[str, str]
 
     @property
+    def section(self) -> MemberSection:
+        """What a manifest says of it; raises ModelRefused where the version can't be one."""
+        (first, content), *rest = self.files.items()
+        try:
+            return MemberSection(
+                name=self.name,
+                version=self.version,
+                file=first,
+                sha256=_sha256(content),
+                size_bytes=len(content),
+                decoder=_decoder(*rest[0]) if rest else None,
+                precision=self.precision,
+                labels=self.labels,
+                provenance=dict(self.provenance),
+            )
+        except ValidationError as error:
+            faults = "; ".join(
+                f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
+                for fault in error.errors(include_url=False)
+            )
+            raise ModelRefused(f"member {self.name}: {faults}") from None
+
+    @property
     def files(self) -> dict[str, bytes]:
         """Contents by their place in the ensemble's folder."""
         folder = f"{self.name}/{self.version}"
@@ -46,44 +76,35 @@ class NewMember:
         return {f"{folder}/encoder.onnx": self.model, f"{folder}/decoder.onnx": self.decoder}
 
 
-@dataclass(frozen=True, slots=True)
-class NewEnsemble:
-    """What a manifest says beside its members; decoding: where the task is to write text."""
-
-    name: str
-    task: str
-    tokenizer: bytes
-    labels: tuple[str, ...]
-    window_tokens: int
-    overlap_tokens: int
-    decoding: DecodingSection | None = None
-    description: str = ""
-    licence: str = ""
-
-
 def place(
-    root: Path, ensemble: NewEnsemble | StoredEnsemble, member: NewMember, verify: Verify
+    root: Path,
+    ensemble: Manifest | StoredEnsemble,
+    tokenizer: bytes,
+    member: NewMember,
+    verify: Verify,
 ) -> Path:
     """Write a member, and its ensemble where that is new; returns the manifest's path.
 
+    ensemble: a new one's manifest, the member included; or one that is there
     All is put together and tried out beside the repository first. Files come before the manifest
     that names them, so that whoever reads meanwhile sees the old ensemble or the new one.
     Raises ModelRefused, and leaves everything as it was, where it would not load.
     """
-    stored = ensemble if isinstance(ensemble, StoredEnsemble) else None
-    name = stored.manifest.name if stored else ensemble.name  # type: ignore[union-attr]
+    joined = isinstance(ensemble, StoredEnsemble)
+    name = ensemble.manifest.name if isinstance(ensemble, StoredEnsemble) else ensemble.name
     folder = root / name
     with _beside(root) as staging:
         trial = staging / name
-        if stored:
-            shutil.copytree(stored.folder, trial, copy_function=_linked)
-            before = (trial / MANIFEST).read_text(encoding="utf-8").rstrip() + "\n\n"
+        if isinstance(ensemble, StoredEnsemble):
+            shutil.copytree(folder, trial, copy_function=_linked)
+            # Added at the end, so that what somebody wrote there, comments included, stays.
+            before = (trial / MANIFEST).read_text(encoding="utf-8").rstrip()
+            manifest = f"{before}\n\n{member_toml(member.section)}"
             (trial / MANIFEST).unlink()  # a link: what is written next must not reach the original
         else:
-            assert isinstance(ensemble, NewEnsemble)  # noqa: S101
             trial.mkdir()
-            (trial / "tokenizer.json").write_bytes(ensemble.tokenizer)
-            before = _manifest(ensemble) + "\n"
+            (trial / "tokenizer.json").write_bytes(tokenizer)
+            manifest = manifest_toml(ensemble)
         for place_in, content in member.files.items():
             path = trial / place_in
             if path.exists():
@@ -92,11 +113,10 @@ def place(
                 )
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-        manifest = before + _member(member)
         read_manifest(manifest.encode(), str(folder / MANIFEST))
         (trial / MANIFEST).write_text(manifest, encoding="utf-8")
         verify(staging, name)
-        if stored:
+        if joined:
             for place_in in member.files:
                 (folder / place_in).parent.mkdir(parents=True, exist_ok=True)
                 (trial / place_in).replace(folder / place_in)
@@ -126,50 +146,8 @@ def _linked(source: str, target: str) -> None:
         shutil.copyfile(source, target)
 
 
-def _manifest(ensemble: NewEnsemble) -> str:
-    about: dict[str, TomlValue] = {
-        "format": 1,
-        "name": ensemble.name,
-        "task": ensemble.task,
-        "description": ensemble.description,
-        "licence": ensemble.licence,
-    }
-    if ensemble.labels:
-        about["labels"] = ensemble.labels
-    window: dict[str, TomlValue] = {
-        "max_tokens": ensemble.window_tokens,
-        "overlap_tokens": ensemble.overlap_tokens,
-    }
-    sections: list[tuple[str, Mapping[str, TomlValue]]] = [
-        ("", about),
-        ("[tokenizer]", {"file": "tokenizer.json", "sha256": _sha256(ensemble.tokenizer)}),
-        ("[window]", window),
-    ]
-    if ensemble.decoding:
-        decoding: dict[str, Any] = ensemble.decoding.model_dump(mode="json", exclude_none=True)
-        sections.append(("[decoding]", decoding))
-    return "\n".join(section(title, values) for title, values in sections)
-
-
-def _member(member: NewMember) -> str:
-    (first, content), *rest = member.files.items()
-    entry: dict[str, TomlValue] = {
-        "name": member.name,
-        "version": member.version,
-        **_file(first, content),
-        "precision": member.precision,
-    }
-    if rest:
-        entry["decoder"] = _file(*rest[0])
-    if member.labels:
-        entry["labels"] = member.labels
-    parts = [section("[[members]]", entry)]
-    parts.append(section("[members.provenance]", member.provenance))
-    return "\n".join(parts)
-
-
-def _file(place_in: str, content: bytes) -> dict[str, TomlValue]:
-    return {"file": place_in, "sha256": _sha256(content), "size_bytes": len(content)}
+def _decoder(place_in: str, content: bytes) -> DecoderFile:
+    return DecoderFile(file=place_in, sha256=_sha256(content), size_bytes=len(content))
 
 
 def _sha256(content: bytes) -> str:
