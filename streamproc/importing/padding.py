@@ -74,6 +74,7 @@ def _places(nodes: Nodes, tokens: str, lengths: str, padding: Padding) -> str:
         return nodes.add("Add", [places, nodes.add("Gather", [table, lengths])])
     zero, one = nodes.constant(np.array(0)), nodes.constant(np.array(1))
     multiple = nodes.constant(np.array(padding.multiple))
-    most = nodes.add("Add", [tokens, nodes.constant(np.array(padding.multiple - 1))])
+    some = nodes.add("Max", [tokens, one])  # so that an empty text is padding, not nothing
+    most = nodes.add("Add", [some, nodes.constant(np.array(padding.multiple - 1))])
     length = nodes.add("Mul", [nodes.add("Div", [most, multiple]), multiple])
     return nodes.add("Range", [zero, length, one])
