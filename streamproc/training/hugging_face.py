@@ -50,7 +50,7 @@ def export_folder(source: Path, task: str, target: Path) -> None:
             config=config,
             local_files_only=True,
             use_safetensors=True,
-            torch_dtype=torch.float32,
+            dtype=torch.float32,
             output_loading_info=True,
         )
     except (OSError, ValueError, KeyError) as error:
