@@ -14,21 +14,23 @@ import typer
 from rich.console import Console
 
 from streamproc import __version__
-from streamproc.cli.evaluated import show_findings
+from streamproc.cli.evaluated import Files, show_findings
 from streamproc.cli.options import with_settings
 from streamproc.cli.run import FLAGS
 from streamproc.cli.sitting import answered, foreseen
+from streamproc.clock import SystemClock
 from streamproc.corpus.passages import read_passages
 from streamproc.corpus.records import Columns
 from streamproc.corpus.rows import Source, described, source_from
 from streamproc.errors import SettingsError
+from streamproc.evaluation.comparison import compare
 from streamproc.evaluation.contenders import contenders
 from streamproc.evaluation.exam import spread
-from streamproc.evaluation.exams import Data, exam_of
-from streamproc.evaluation.findings import compare
+from streamproc.evaluation.exams import Data, exam_of, require_labels
+from streamproc.evaluation.groups import grouped
 from streamproc.evaluation.intervals import DRAWS
-from streamproc.evaluation.next_token import MEASURES, blocks
-from streamproc.evaluation.report import Made, as_json, as_markdown
+from streamproc.evaluation.made import Made
+from streamproc.evaluation.next_token import JUDGED, MEASURES, blocks
 from streamproc.inference.providers import choose_provider
 from streamproc.logs import configure_logging
 from streamproc.repository.repository import Repository
@@ -50,6 +52,10 @@ def evaluate(
     against: Annotated[
         list[str] | None, typer.Option(help="another ensemble that answers the same; may repeat")
     ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(help="a field of the records, e.g. domain; corpus: the data's NAME or folder"),
+    ] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="so many records, spread over the data")
     ] = None,
@@ -64,10 +70,16 @@ def evaluate(
     markdown: Annotated[
         Path | None, typer.Option(help="write the tables there, for an ensemble's report")
     ] = None,
+    html: Annotated[Path | None, typer.Option(help="write one page there, plots and all")] = None,
+    plots: Annotated[
+        Path | None, typer.Option(help="write plots into that folder; --markdown links to them")
+    ] = None,
     outstanding: Annotated[int, typer.Option(min=1, help="requests in the works")] = 1024,
 ) -> None:
     """Measure an ensemble as it is served, beside its members and other ways to combine them."""
     configure_logging(settings)
+    files = Files(json, markdown, html, plots)
+    files.require_drawing()
     repository = Repository(settings.models_dir)
     stored = repository.open(ensemble)
     others = [repository.open(name) for name in against or ()]
@@ -78,23 +90,27 @@ def evaluate(
         if asked:
             raise SettingsError("--params is for requests; text-generation is measured without any")
         every = blocks([p for one in sources for p in read_passages(one, text_field)], stored)
-        there, measures = len(every), MEASURES
-        unit = timed = f"blocks of {every.shape[1]} tokens"
-        chosen = np.array(spread(range(there), limit))
-        marks = foreseen(settings, competing, every[chosen])
+        there, measures, judged = len(every.ids), MEASURES, JUDGED
+        unit = timed = f"blocks of {every.ids.shape[1]} tokens"
+        chosen = spread(range(there), limit)
+        grouping = grouped([every.fields[number] for number in chosen], by) if by else None
+        marks = foreseen(settings, competing, every.ids[np.array(chosen)])
     else:
         read = Data(sources, label or (), Columns(text_field, label_field))
         exam, there = exam_of(stored.manifest, read, limit)
-        unit, timed, measures = "records", "requests", exam.measures
+        require_labels(exam, competing)
+        unit, timed, measures, judged = "records", "requests", exam.measures, exam.judged
+        grouping = grouped(exam.fields, by) if by else None
         marks = answered(settings, competing, exam, asked, outstanding)
-    findings = compare(measures, marks, draws=draws, seed=seed)
-    options = {"label": label, "against": against, "limit": limit, "params": params}
+    findings = compare(measures, marks, grouping, draws=draws, seed=seed)
+    options = {"label": label, "against": against, "by": by, "limit": limit, "params": params}
     made = Made(
-        data=described(sources),
+        data=tuple(described([source]) for source in sources),
         digests=tuple(hashlib.sha256(one.path.read_bytes()).hexdigest() for one in sources),
         of=there,
         unit=unit,
         timed=timed,
+        judged=judged,
         device=choose_provider(settings.device).device,
         draws=draws,
         seed=seed,
@@ -102,8 +118,7 @@ def evaluate(
         command=_command(ensemble, sources, options),
     )
     show_findings(findings, made, Console())
-    _write(json, orjson.dumps(as_json(findings, made), option=orjson.OPT_INDENT_2) + b"\n")
-    _write(markdown, as_markdown(findings, made).encode())
+    files.write(findings, made, SystemClock())
 
 
 def _params(written: str | None) -> dict[str, Any]:
@@ -119,16 +134,14 @@ def _params(written: str | None) -> dict[str, Any]:
 def _command(ensemble: str, sources: Sequence[Source], options: Mapping[str, object]) -> str:
     """What to type to measure the same again; files by folder and name, not where they lay."""
     words = ["streamproc", "evaluate", ensemble]
-    words += [f"{source.path.parent.name}/{source.path.name}" for source in sources]
+    words += [_shortened(source) for source in sources]
     for name, value in options.items():
         for one in value if isinstance(value, list) else [value]:
             words += [f"--{name}", str(one)] if one is not None else []
     return shlex.join(words)
 
 
-def _write(path: Path | None, content: bytes) -> None:
-    try:
-        if path is not None:
-            path.write_bytes(content)
-    except OSError as error:
-        raise SettingsError(f"can't write {path}: {error.strerror}") from None
+def _shortened(source: Source) -> str:
+    folder = source.path.absolute().parent.name
+    file = f"{folder}/{source.path.name}"
+    return file if source.name == folder else f"{source.name}={file}"

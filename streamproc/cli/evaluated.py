@@ -1,58 +1,98 @@
-"""What an evaluation found, as tables on the terminal."""
+"""What an evaluation found: tables on the terminal, and the files that were asked for."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+
+import orjson
 from rich.console import Console
 from rich.table import Column, Table
+from rich.text import Text
 
+from streamproc.clock import Clock
+from streamproc.errors import OperatorError, SettingsError
 from streamproc.evaluation.findings import Findings
-from streamproc.evaluation.report import (
-    Made,
-    heading,
-    named,
-    shown,
-    shown_agreement,
-    shown_estimate,
-    titled,
-)
+from streamproc.evaluation.made import Made
+from streamproc.evaluation.plot import Plot
+from streamproc.evaluation.report import as_json, as_markdown
+from streamproc.evaluation.tables import notes, tables_of
 
 
 def show_findings(findings: Findings, made: Made, console: Console) -> None:
-    """The contenders, what the ensemble is ahead by, and agreement; bold: not by chance."""
-    headings = [heading(measure) for measure in findings.measures]
-    told_of = {
-        name: [getattr(row, name) for row in findings.rows]
-        for name in ("errors", "partial")
-        if any(getattr(row, name) for row in findings.rows)
-    }
-    table = Table(Column(no_wrap=True), *headings, f"s / 1,000 {made.timed}", *told_of)
-    for number, row in enumerate(findings.rows):
-        figures = [
-            shown_estimate(measure, estimate)
-            for measure, estimate in zip(findings.measures, row.estimates, strict=True)
-        ]
-        seconds = f"{row.seconds_per_1000:.1f}"
-        style = "bold" if row.contender.role == "ensemble" else ""
-        counts = [str(counted[number]) for counted in told_of.values()]
-        table.add_row(titled(row.contender), *figures, seconds, *counts, style=style)
-    console.print(table)
-    if findings.differences:
-        _show_differences(findings, headings, console)
-    if findings.agreement:
-        first = findings.measures[0]
-        table = Table("members agree", made.unit, first.name)
-        for group in findings.agreement:
-            table.add_row(shown_agreement(group), f"{group.records:,}", shown(first, group.value))
-        console.print(table)
-    console.print(made.line(findings), highlight=False, markup=False)
+    """All tables; bold: the ensemble itself, and differences that are not by chance."""
+    for table in tables_of(findings, made):
+        shown = Table(
+            Column(table.headings[0], no_wrap=True),
+            *(Column(heading, overflow="fold") for heading in table.headings[1:]),
+        )
+        for row in table.rows:
+            shown.add_row(*(Text(cell.text, "bold" if cell.strong else "") for cell in row))
+        console.print(shown)
+    for line in (*notes(findings), made.line(findings)):
+        console.print(line, highlight=False, markup=False)
 
 
-def _show_differences(findings: Findings, headings: list[str], console: Console) -> None:
-    table = Table("ensemble less …", *headings)
-    for difference in findings.differences:
-        figures = []
-        for measure, estimate in zip(findings.measures, difference.estimates, strict=True):
-            text = shown_estimate(measure, estimate, signed=True)
-            figures.append(f"[bold]{text}[/]" if estimate.excludes_zero else text)
-        table.add_row(named(difference), *figures)
-    console.print(table)
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Where findings are to be written, each only where it is asked for.
+
+    plots: the folder of PNG files, to which the Markdown links
+    """
+
+    json: Path | None = None
+    markdown: Path | None = None
+    html: Path | None = None
+    plots: Path | None = None
+
+    def require_drawing(self) -> None:
+        """Raise OperatorError where plots are wanted and what draws them is not installed."""
+        needed = ["matplotlib"] if self.plots else []
+        needed += ["matplotlib", "jinja2"] if self.html else []
+        for name in needed:
+            if find_spec(name) is None:
+                raise OperatorError(
+                    f"--html and --plots need {name}, which is not installed: install "
+                    "streamproc[evaluate]."
+                )
+
+    def write(self, findings: Findings, made: Made, clock: Clock) -> None:
+        """Raises SettingsError when one can't be written."""
+        plots: Sequence[Plot] = ()
+        if self.plots or self.html:
+            from streamproc.evaluation.plots import plots_of  # noqa: PLC0415
+
+            plots = list(plots_of(findings, made))
+        links = {}
+        if self.plots:
+            for plot in plots:
+                path = self.plots / f"{plot.topic}.png"
+                _write(path, plot.png)
+                links[self._link(path)] = plot
+        if self.json:
+            figures = as_json(findings, made)
+            _write(self.json, orjson.dumps(figures, option=orjson.OPT_INDENT_2) + b"\n")
+        if self.markdown:
+            _write(self.markdown, as_markdown(findings, made, links).encode())
+        if self.html:
+            from streamproc.evaluation.page import as_html  # noqa: PLC0415
+
+            today = datetime.fromtimestamp(clock.now_ms() / 1000, UTC).date()
+            _write(self.html, as_html(findings, made, plots, today).encode())
+
+    def _link(self, plot: Path) -> str:
+        """From the Markdown to a plot."""
+        folder = self.markdown.parent if self.markdown else Path()
+        return Path(os.path.relpath(plot, folder)).as_posix()
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except OSError as error:
+        raise SettingsError(f"can't write {path}: {error.strerror}") from None

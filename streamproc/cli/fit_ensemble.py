@@ -157,7 +157,7 @@ def _counts(stored: StoredEnsemble, data: Data) -> FloatArray:
 
 def _blocks(stored: StoredEnsemble, data: Data) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
     passages = [p for source in data.sources for p in read_passages(source, data.columns.text)]
-    return blocks(passages, stored)
+    return blocks(passages, stored).ids
 
 
 @contextmanager

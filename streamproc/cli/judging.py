@@ -13,9 +13,8 @@ from streamproc.clock import SystemClock
 from streamproc.errors import MemberError, OperatorError, WorkerFault
 from streamproc.evaluation.contenders import Contender
 from streamproc.evaluation.exam import Exam
-from streamproc.evaluation.measures import FloatArray, Measure
+from streamproc.evaluation.measures import CALIBRATION, FloatArray, Measure
 from streamproc.evaluation.next_token import MEASURES, foresee
-from streamproc.evaluation.text_classification import CALIBRATION
 from streamproc.evaluation.tuning import Judge, Score
 from streamproc.inference.outputs import Int64Array
 from streamproc.inference.providers import choose_provider
@@ -80,7 +79,7 @@ def _score(exam: Exam, responses: Sequence[Response]) -> Score:
         for measure, own in zip(exam.measures, statistics, strict=True)
     }
     first = exam.measures[0].name
-    return Score(merits[first], exam.likelihood(responses), merits.get(CALIBRATION))
+    return Score(merits[first], exam.likelihood(responses), merits.get(CALIBRATION.name))
 
 
 def _merit(measure: Measure, statistics: FloatArray) -> float:

@@ -17,9 +17,9 @@ from streamproc.clock import SystemClock
 from streamproc.errors import EvaluationError, MemberError, OperatorError, WorkerFault
 from streamproc.evaluation.contenders import Contender
 from streamproc.evaluation.exam import Exam
-from streamproc.evaluation.findings import Marks
+from streamproc.evaluation.findings import Agreement, Marks
 from streamproc.evaluation.next_token import foresee
-from streamproc.evaluation.report import titled
+from streamproc.evaluation.wording import titled
 from streamproc.inference.outputs import Int64Array
 from streamproc.inference.providers import choose_provider
 from streamproc.settings import Settings
@@ -96,14 +96,16 @@ async def _answered(
             f"{titled(contender)} answered none of {len(errors)} requests; the first says: "
             f"{errors[0]['error']['detail']}"
         )
+    statistics = exam.statistics(responses)
+    agreement = exam.agreement(responses)
     return Marks(
         contender,
-        exam.statistics(responses),
+        statistics,
         seconds,
         len(responses),
         len(errors),
         sum(response["status"] == "partial" for response in responses),
-        exam.agreement(responses),
+        Agreement.on_records(exam.measures[0], agreement, statistics[0]),
     )
 
 

@@ -20,12 +20,18 @@ class Exam(ABC):
 
     records: how many
     requests: own fields, and params; of every record one, in order, then what else is asked
+    fields: of every record, what else is known of it; what figures can be grouped by
     measures: the first is the one that matters most
+    judged: what a confidence is of, where calibration is among the measures
+    labels: what right answers are called, where an ensemble must know the names
     """
 
     measures: Sequence[Measure]
     requests: Sequence[Request]
     records: int
+    fields: Sequence[Mapping[str, str]]
+    judged: str = ""
+    labels: frozenset[str] = frozenset()
 
     @abstractmethod
     def statistics(self, responses: Sequence[Response]) -> list[FloatArray]:

@@ -13,6 +13,7 @@ from streamproc.corpus.records import Columns
 from streamproc.corpus.rows import Source
 from streamproc.corpus.tagged import OUTSIDE, read_named
 from streamproc.errors import EvaluationError, OperatorError
+from streamproc.evaluation.contenders import Contender
 from streamproc.evaluation.exam import Exam, spread
 from streamproc.evaluation.question_answering import Questions
 from streamproc.evaluation.text_classification import LabelledTexts, read_labelled
@@ -60,6 +61,24 @@ def exam_of(manifest: Manifest, data: Data, limit: int | None = None) -> tuple[E
             "streamproc[evaluate]."
         ) from missing
     return sit(spread(records, limit)), len(records)
+
+
+def require_labels(exam: Exam, contenders: Iterable[Contender]) -> None:
+    """Raise EvaluationError when another ensemble does not know a label of the records.
+
+    It could never be right there, most likely because it calls the same thing by another name.
+    """
+    for one in contenders:
+        manifest = one.stored.manifest
+        known = set(manifest.labels)
+        if manifest.task == "token-classification":
+            known = {label.removeprefix("B-").removeprefix("I-") for label in known}
+        if one.role == "other" and (unknown := sorted(exam.labels - known)):
+            raise EvaluationError(
+                f"{one.name} knows no label {', '.join(unknown)}, which the data has; its own are "
+                f"{', '.join(sorted(known))}. Ensembles are measured beside each other by the same "
+                "labels; measure this one alone, with its own --label SPELLING=NAME."
+            )
 
 
 def _text_classification(manifest: Manifest, data: Data) -> Sitting:

@@ -21,12 +21,13 @@ CALIBRATION_BINS = 15
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One measure; per_cent: shown times a hundred."""
+    """One measure; per_cent: shown times a hundred; unit: of what is shown."""
 
     name: str
     of_sums: OfSums
     higher_is_better: bool = True
     per_cent: bool = True
+    unit: str = "%"
 
     def value(self, statistics: FloatArray) -> float:
         """Of all records; statistics: (records, statistics)."""
@@ -65,9 +66,22 @@ def calibration_statistics(confidence: FloatArray, right: NDArray[np.bool_]) -> 
     return np.concatenate((mine, mine * confidence[:, None], mine * right[:, None]), axis=1)
 
 
+def summed_by_record(statistics: FloatArray, record: NDArray[np.intp], records: int) -> FloatArray:
+    """(records, statistics) what all items of each record come to.
+
+    statistics: (items, statistics); record: (items,) the number of the record that has each
+    """
+    sums = np.zeros((records, statistics.shape[1]))
+    np.add.at(sums, record, statistics)
+    return sums
+
+
 def perplexity(sums: FloatArray) -> FloatArray:
     """(..., 2) negative log-likelihood in nats, and tokens."""
     return np.exp(ratio(sums))
+
+
+CALIBRATION = Measure("calibration error", calibration_error, higher_is_better=False)
 
 
 def _in_threes(sums: FloatArray) -> FloatArray:

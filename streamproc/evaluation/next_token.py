@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,8 +13,16 @@ from streamproc.corpus.passages import Passage
 from streamproc.ensembling.steps import STEP_STRATEGIES, StepStrategy, combine_step
 from streamproc.errors import EvaluationError
 from streamproc.evaluation.contenders import Contender
-from streamproc.evaluation.findings import Marks
-from streamproc.evaluation.measures import FloatArray, Measure, perplexity, ratio
+from streamproc.evaluation.findings import Agreement, Marks
+from streamproc.evaluation.measures import (
+    CALIBRATION,
+    CALIBRATION_BINS,
+    FloatArray,
+    Measure,
+    calibration_statistics,
+    perplexity,
+    ratio,
+)
 from streamproc.inference.causal import CausalModel
 from streamproc.inference.outputs import Int64Array
 from streamproc.inference.providers import Provider
@@ -21,10 +30,14 @@ from streamproc.inference.session import new_call
 from streamproc.repository.gate_table import read_gate
 from streamproc.repository.repository import StoredEnsemble
 
+ACCURACY = Measure("next-token accuracy", ratio)
 MEASURES: Sequence[Measure] = (
-    Measure("perplexity", perplexity, higher_is_better=False, per_cent=False),
-    Measure("next-token accuracy", ratio),
+    Measure("perplexity", perplexity, higher_is_better=False, per_cent=False, unit=""),
+    ACCURACY,
+    CALIBRATION,
 )
+JUDGED = "next tokens"
+"""What a confidence is of."""
 # Tokens that are read, and of these that are combined, at a time.
 _READ_TOKENS = 2048
 _COMBINED_TOKENS = 256
@@ -36,9 +49,21 @@ Told = Callable[[int], None]
 """Called with how many blocks are done."""
 
 
-def blocks(passages: Sequence[Passage], stored: StoredEnsemble) -> Int64Array:
-    """(blocks, context) the passages one after another, an end of text before each, as members were
-    trained on them; what is left over at the end and fills no block is left out.
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """Texts cut into pieces as long as a model reads.
+
+    ids:    (blocks, context)
+    fields: of each block, those of the passage that it begins in
+    """
+
+    ids: Int64Array
+    fields: Sequence[Mapping[str, str]]
+
+
+def blocks(passages: Sequence[Passage], stored: StoredEnsemble) -> Blocks:
+    """The passages one after another, an end of text before each, as members were trained on them;
+    what is left over at the end and fills no block is left out.
 
     Raises EvaluationError when nothing fills one.
     """
@@ -47,17 +72,19 @@ def blocks(passages: Sequence[Passage], stored: StoredEnsemble) -> Int64Array:
         raise EvaluationError(f"ensemble {stored.manifest.name} has no section [decoding].")
     tokenizer = TextTokenizer(stored.tokenizer())
     end = np.array(decoding.end_tokens[:1], np.int64)
-    parts = [
-        ids
+    texts = [
+        np.concatenate([end, *(tokens.ids for tokens in tokenizer.stream(passage.text))])
         for passage in passages
-        for ids in (end, *(tokens.ids for tokens in tokenizer.stream(passage.text)))
     ]
-    joined = np.concatenate(parts) if parts else np.empty(0, np.int64)
+    joined = np.concatenate(texts) if texts else np.empty(0, np.int64)
     context = decoding.max_tokens
     count = len(joined) // context
     if not count:
         raise EvaluationError(f"{len(joined)} tokens do not fill a context of {context}.")
-    return joined[: count * context].reshape(count, context)
+    ends = np.cumsum([len(text) for text in texts])
+    begun_in = np.searchsorted(ends, context * np.arange(count), side="right")
+    fields = [passages[place].fields for place in begun_in]
+    return Blocks(joined[: count * context].reshape(count, context), fields)
 
 
 def foresee(
@@ -80,7 +107,7 @@ def foresee(
         for member in contender.stored.manifest.members
     }
     says = [_say(contender) for contender in contenders]
-    found: list[list[tuple[FloatArray, FloatArray]]] = [[] for _ in contenders]
+    found: list[list[_Judged]] = [[] for _ in contenders]
     seconds = [0.0] * len(contenders)
     at_once = max(1, _READ_TOKENS // ids.shape[1])
     for first in range(0, len(ids), at_once):
@@ -92,41 +119,56 @@ def foresee(
             took[digest] = now_s() - began_s
         for place, contender in enumerate(contenders):
             members = contender.stored.manifest.members
-            own = [logits[member.sha256] for member in members]
+            said = [logits[member.sha256] for member in members]
             began_s = now_s()
-            found[place].append(_judged(rows, own, says[place], _step_strategy(contender)))
+            found[place].append(_judged(rows, said, says[place], _step_strategy(contender)))
             seconds[place] += now_s() - began_s + sum(took[member.sha256] for member in members)
         told(first + len(rows))
-    return [
-        Marks(
-            contender,
-            [np.concatenate(parts) for parts in zip(*own, strict=True)],
-            spent_s,
-            len(ids),
+    marks = []
+    for contender, own, spent_s in zip(contenders, found, seconds, strict=True):
+        *statistics, agreed, right = (np.concatenate(parts) for parts in zip(*own, strict=True))
+        agreement = Agreement(
+            JUDGED,
+            ACCURACY,
+            agreed.ravel(),
+            np.stack((right.ravel(), np.ones(right.size)), axis=1),
+            np.repeat(np.arange(len(right)), right.shape[1]),
         )
-        for contender, own, spent_s in zip(contenders, found, seconds, strict=True)
-    ]
+        marks.append(Marks(contender, statistics, spent_s, len(ids), agreement=agreement))
+    return marks
+
+
+_Judged = tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]
 
 
 def _judged(
     rows: Int64Array, logits: Sequence[FloatArray], say: _Say, strategy: StepStrategy
-) -> tuple[FloatArray, FloatArray]:
-    """For each block its loss, and its hits, each beside the number of its tokens but the first.
+) -> _Judged:
+    """Statistics of each block for each of MEASURES; agreement and rightness, (rows, tokens - 1).
 
+    Of all tokens but the first, before which there is nothing to foresee them by.
     logits: of each member, (rows, tokens, vocabulary)
     """
     asked = rows.shape[1] - 1
-    losses, hits = np.zeros(len(rows)), np.zeros(len(rows))
+    losses = np.zeros(len(rows))
+    agreed, hits = np.zeros((2, len(rows), asked))
+    calibration = np.zeros((len(rows), 3 * CALIBRATION_BINS))
     for number, row in enumerate(rows):
         weights = say(row[:-1])
         for part in _parts(asked):
             targets = row[1:][part]
             said = np.stack([own[number, :-1][part] for own in logits]).astype(np.float64)
-            combined = combine_step(strategy, said, weights[:, part]).log_probabilities
-            losses[number] -= combined[np.arange(len(targets)), targets].sum()
-            hits[number] += (combined.argmax(axis=-1) == targets).sum()
+            combined = combine_step(strategy, said, weights[:, part])
+            log_probabilities = combined.log_probabilities
+            losses[number] -= log_probabilities[np.arange(len(targets)), targets].sum()
+            right = log_probabilities.argmax(axis=-1) == targets
+            hits[number, part] = right
+            agreed[number, part] = combined.agreement
+            likeliest = np.exp(log_probabilities.max(axis=-1))
+            calibration[number] += calibration_statistics(likeliest, right).sum(axis=0)
     count = np.full(len(rows), float(asked))
-    return np.stack((losses, count), axis=1), np.stack((hits, count), axis=1)
+    loss, hit = (np.stack((sums, count), axis=1) for sums in (losses, hits.sum(axis=1)))
+    return loss, hit, calibration, agreed, hits
 
 
 def _say(contender: Contender) -> _Say:

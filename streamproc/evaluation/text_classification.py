@@ -11,15 +11,13 @@ from streamproc.corpus.rows import Source
 from streamproc.errors import EvaluationError
 from streamproc.evaluation.exam import Exam, Response, result_of
 from streamproc.evaluation.measures import (
+    CALIBRATION,
     FloatArray,
     Measure,
-    calibration_error,
     calibration_statistics,
     macro_f1,
     ratio,
 )
-
-CALIBRATION = "calibration error"
 
 
 class LabelledTexts(Exam):
@@ -28,13 +26,16 @@ class LabelledTexts(Exam):
     measures: Sequence[Measure] = (
         Measure("accuracy", ratio),
         Measure("macro-F1", macro_f1),
-        Measure(CALIBRATION, calibration_error, higher_is_better=False),
+        CALIBRATION,
     )
+    judged = "texts"
 
     def __init__(self, records: Sequence[Record], labels: Sequence[str]) -> None:
         """labels: the ensemble's; those of the records are among them"""
         self.records = len(records)
         self.requests = [{"text": record.text} for record in records]
+        self.fields = [record.fields for record in records]
+        self.labels = frozenset(record.label for record in records)
         self._labels = list(labels)
         self._right = np.array([self._labels.index(record.label) for record in records], np.intp)
 

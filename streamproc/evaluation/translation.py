@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
@@ -33,18 +34,27 @@ def chrf(sums: FloatArray) -> FloatArray:
     return _score(CHRF(), sums)
 
 
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence and its translations, of which any will do; fields: of the first pair."""
+
+    source: str
+    targets: Sequence[str]
+    fields: Mapping[str, str]
+
+
 class Sentences(Exam):
     """Sentences, each with all its translations."""
 
-    measures: Sequence[Measure] = (Measure("BLEU", bleu), Measure("chrF", chrf))
+    measures: Sequence[Measure] = (Measure("BLEU", bleu, unit=""), Measure("chrF", chrf, unit=""))
 
-    def __init__(self, sentences: Sequence[tuple[str, Sequence[str]]]) -> None:
-        """sentences: each with its translations, of which any will do"""
+    def __init__(self, sentences: Sequence[Sentence]) -> None:
         self.records = len(sentences)
-        self.requests = [{"text": source} for source, _ in sentences]
+        self.requests = [{"text": sentence.source} for sentence in sentences]
+        self.fields = [sentence.fields for sentence in sentences]
         # As many streams as the most translations one has; None where another has fewer.
         self._references = [
-            list(stream) for stream in zip_longest(*(targets for _, targets in sentences))
+            list(stream) for stream in zip_longest(*(sentence.targets for sentence in sentences))
         ]
 
     def statistics(self, responses: Sequence[Response]) -> list[FloatArray]:
@@ -58,9 +68,12 @@ class Sentences(Exam):
         ]
 
 
-def by_source(pairs: Sequence[Pair]) -> list[tuple[str, list[str]]]:
+def by_source(pairs: Sequence[Pair]) -> list[Sentence]:
     """Every sentence once, with all its translations, in the order of the data."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, list[Pair]] = {}
     for pair in pairs:
-        found.setdefault(pair.source, []).append(pair.target)
-    return list(found.items())
+        found.setdefault(pair.source, []).append(pair)
+    return [
+        Sentence(source, [pair.target for pair in own], own[0].fields)
+        for source, own in found.items()
+    ]

@@ -19,7 +19,7 @@ from streamproc.repository.repository import StoredEnsemble
 
 # Of the gate's softmax: each twice the one before, from nearly the same say to nearly one member's.
 SHARPNESS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
-TEMPERATURES = tuple(round(1.1**power, 3) for power in range(-8, 9))
+TEMPERATURES = tuple(round(1.15**power, 3) for power in range(-10, 11))
 # Of a member's weight that is tried as another's, from coarse to fine.
 _MOVES = (0.2, 0.1, 0.05)
 _LEAST_WEIGHT = 0.02
@@ -150,15 +150,20 @@ def _gated(weighings: Sequence[StoredEnsemble], gate: GateSection, judge: Judge)
 
 
 def _calibrated(chosen: Candidate, judge: Judge) -> Candidate:
-    """The same way with its best temperature; by likelihood, else by calibration error."""
+    """The same way with its best temperature; by likelihood, else by calibration error.
+
+    One that costs anything of the first measure is out of the question.
+    """
     tried = [_with(chosen.stored, temperature=one) for one in TEMPERATURES]
     scores = judge(tried)
 
     def merit(place: int) -> tuple[float, float]:
         score = scores[place]
         fit = score.likelihood if score.likelihood is not None else score.calibrated
+        if fit is None or score.value < chosen.score.value:
+            fit = -math.inf
         # Of equals the one that changes least.
-        return fit if fit is not None else 0.0, -abs(math.log(TEMPERATURES[place]))
+        return fit, -abs(math.log(TEMPERATURES[place]))
 
     first = max(range(len(scores)), key=merit)
     return Candidate(

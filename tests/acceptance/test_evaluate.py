@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from streamproc.testing_decoding import build_byte_tokenizer, byte_tokenizer_json
 from tests.unit.onnx_models import classifier, write_ensemble
 
 from .command import streamproc
@@ -38,10 +39,10 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     "generation": [{"text": "good film " * 60}],
 }
 MEASURES = {
-    "entities": ["entity F1", "precision", "recall"],
-    "question-answering": ["F1", "exact match", "refused", "kept"],
+    "entities": ["entity F1", "precision", "recall", "calibration error"],
+    "question-answering": ["F1", "exact match", "refused", "kept", "calibration error"],
     "translation-en-de": ["BLEU", "chrF"],
-    "generation": ["perplexity", "next-token accuracy"],
+    "generation": ["perplexity", "next-token accuracy", "calibration error"],
 }
 
 
@@ -49,8 +50,15 @@ MEASURES = {
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("models")
     write_small_ensembles(root)
-    for name, seeds in (("feelings", (0, 1, 2)), ("whole", (3,))):
-        write_ensemble(root / name, [classifier(seed=seed) for seed in seeds])
+    write_ensemble(root / "feelings", [classifier(seed=seed) for seed in (0, 1, 2)])
+    # Another tokenizer, and the labels the other way round.
+    write_ensemble(
+        root / "whole",
+        [classifier(build_byte_tokenizer().vocabulary_size, seed=3)],
+        labels=("positive", "negative"),
+        tokenizer=byte_tokenizer_json(),
+    )
+    write_ensemble(root / "moods", [classifier()], labels=("sad", "glad"))
     return root
 
 
@@ -95,7 +103,7 @@ def test_classifiers_are_measured_shown_and_written(models: Path, tmp_path: Path
         "mean member",
         "whole",
     ]
-    assert sum(group["records"] for group in figures["agreement"]) == 6
+    assert sum(group["count"] for group in figures["agreement"]["groups"]) == 6
     text = section.read_text("utf-8")
     assert "| **feelings, mean of 3** |" in text
     assert "spread evenly over the 8" in text
@@ -120,6 +128,39 @@ def test_every_task_has_its_measures(models: Path, tmp_path: Path, ensemble: str
     assert set(roles[3:]) == {"way"}
 
 
+def test_figures_by_a_field_are_shown_written_and_drawn(models: Path, tmp_path: Path) -> None:
+    texts = ["good", "bad", "the film", "a good film", "bad film"]
+    kinds = ["book"] * 25 + ["film"] * 21 + ["rare"] * 4
+    rows = [
+        {"text": f"{texts[number % 5]} {kind}", "label": number % 2, "kind": kind}
+        for number, kind in enumerate(kinds)
+    ]
+    out = tmp_path / "out"
+    done = streamproc(
+        *("evaluate", "feelings", written(tmp_path, rows), *NAMES, "--models-dir", models),
+        *("--against", "whole", "--by", "kind", "--json", out / "figures.json"),
+        *("--markdown", out / "report.md", "--plots", out / "plots", "--html", out / "page.html"),
+    )
+    assert done.returncode == 0, done.stderr
+    groups = json.loads((out / "figures.json").read_text("utf-8"))["groups"]
+    assert [(group["name"], group["records"]) for group in groups] == [
+        ("book", 25),
+        ("film", 21),
+        ("other (1 of fewer than 20 records)", 4),
+    ]
+    assert "accuracy by kind" in done.stdout
+    assert "--by kind" in done.stdout
+    text = (out / "report.md").read_text("utf-8")
+    linked = ["measures", "calibration", "agreement", "groups"]
+    for name in linked:
+        assert f"](plots/{name}.png)" in text
+        assert (out / "plots" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    page = (out / "page.html").read_text("utf-8")
+    assert page.count("data:image/png;base64,") == len(linked)
+    assert "src=" not in page.replace('src="data:', "")
+    assert str(tmp_path) not in page
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -130,6 +171,9 @@ def test_every_task_has_its_measures(models: Path, tmp_path: Path, ensemble: str
         (["feelings", "--against", "entities"], "entities is for token-classification"),
         (["feelings", "--label", "0=good"], "is no label of the ensemble"),
         (["feelings", "--label", "0"], "SPELLING=NAME"),
+        (["feelings", "--against", "moods"], "moods knows no label negative, positive"),
+        (["feelings", "--by", "domain"], "no record has that field; they have corpus"),
+        (["feelings", "--by", "corpus"], "none of its 1 values has 20 of the 8 records"),
     ],
 )
 def test_what_can_not_be_measured_is_said_in_a_line(

@@ -17,7 +17,7 @@ from streamproc.evaluation.measures import (
     perplexity,
     ratio,
 )
-from streamproc.evaluation.translation import Sentences
+from streamproc.evaluation.translation import Sentence, Sentences
 
 MEASURES = {
     "ratio": (Measure("ratio", ratio), 2),
@@ -95,7 +95,7 @@ def test_bleu_and_chrf_do_not_depend_on_the_order_of_sentences(data: st.DataObje
     order = data.draw(st.permutations(range(len(rows))))
 
     def measured(places: list[int]) -> list[float]:
-        exam = Sentences([("s", rows[place][1]) for place in places])
+        exam = Sentences([Sentence("s", rows[place][1], {}) for place in places])
         said = [
             {"status": "ok", "result": {"translation_text": rows[place][0]}} for place in places
         ]

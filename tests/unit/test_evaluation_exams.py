@@ -16,16 +16,22 @@ from streamproc.corpus.records import Columns, Record
 from streamproc.corpus.rows import Source
 from streamproc.corpus.tagged import TaggedText
 from streamproc.errors import EvaluationError, TrainingError
+from streamproc.evaluation.contenders import Contender
 from streamproc.evaluation.exam import Exam, spread
-from streamproc.evaluation.exams import Data, exam_of
+from streamproc.evaluation.exams import Data, exam_of, require_labels
 from streamproc.evaluation.question_answering import Questions
 from streamproc.evaluation.text_classification import LabelledTexts, read_labelled
 from streamproc.evaluation.token_classification import TaggedTexts, word_tags
-from streamproc.evaluation.translation import Sentences, by_source
+from streamproc.evaluation.translation import Sentence, Sentences, by_source
 from streamproc.repository.manifest import read_manifest
+from streamproc.repository.repository import Repository
 from tests.unit.onnx_models import classifier, write_ensemble
 
 ERROR: dict[str, Any] = {"status": "error", "error": {"detail": "too long"}}
+
+
+def entity(kind: str, start: int, end: int, score: float) -> dict[str, Any]:
+    return {"entity_group": kind, "start": start, "end": end, "score": score}
 
 
 def ok(**result: Any) -> dict[str, Any]:
@@ -99,17 +105,27 @@ def test_entities_count_only_whole_and_of_their_kind_as_seqeval_has_it() -> None
         # The first lacks a word, the second is right; in the other text the kind is wrong.
         ok(
             entities=[
-                {"entity_group": "PER", "start": 0, "end": 4},
-                {"entity_group": "LOC", "start": 13, "end": 19},
+                entity("PER", 0, 4, score=0.5),
+                entity("LOC", 13, 19, score=0.99),
+                # Not the first character of any word, so no entity of words.
+                entity("LOC", 14, 19, score=0.1),
             ]
         ),
-        ok(entities=[{"entity_group": "LOC", "start": 13, "end": 19}]),
+        ok(entities=[entity("LOC", 13, 19, score=0.98)]),
     ]
     found = values(exam, said)
-    assert found == pytest.approx({"entity F1": 1 / 3, "precision": 1 / 3, "recall": 1 / 3})
+    # 0.98 and 0.99 share a bin, and one of them is right; 0.5 is wrong.
+    error = (abs(0.98 + 0.99 - 1) + 0.5) / 3
+    expected = {"entity F1": 1 / 3, "precision": 1 / 3, "recall": 1 / 3}
+    assert found == pytest.approx({**expected, "calibration error": error})
     tags = [["B-PER", "O", "O", "B-LOC"], ["O", "O", "O", "B-LOC"]]
     official = f1_score([list(own) for own in right], tags, mode="strict", scheme=IOB2)
     assert found["entity F1"] == pytest.approx(official)
+
+
+def test_texts_without_entities_have_no_calibration_error() -> None:
+    exam = TaggedTexts([TaggedText(("Jane",), ("B-PER",), {})])
+    assert np.isnan(values(exam, [ok(entities=[])])["calibration error"])
 
 
 def test_tokens_that_are_no_entities_are_not_measured() -> None:
@@ -131,21 +147,40 @@ def test_answers_count_where_there_are_some_and_silence_where_there_are_none() -
     asked = [request["params"] for request in exam.requests]
     assert asked == [{}, whether, {}, whether, whether, whether]
     said = ["year 1987", "", "the dog", "there", "year 1987", ""]
-    found = values(exam, [ok(answer=answer) for answer in said])
+    scores = [0.6, 0.9, 1.2, 0.3, 1, 1]
+    answers = zip(said, scores, strict=True)
+    found = values(exam, [ok(answer=answer, score=score) for answer, score in answers])
+    # "the dog" stood in two windows, so that its score exceeds 1; the last two are no records.
+    error = (0.6 + abs(0.9 - 1) + 0 + 0.3) / 4
     assert found == pytest.approx(
-        {"F1": (2 / 3 + 1) / 2, "exact match": 0.5, "refused": 0.5, "kept": 0.5}
+        {
+            "F1": (2 / 3 + 1) / 2,
+            "exact match": 0.5,
+            "refused": 0.5,
+            "kept": 0.5,
+            "calibration error": error,
+        }
     )
 
 
 def test_questions_that_all_have_answers_are_asked_once() -> None:
     exam = Questions([Question("q", "a cat", ((2, "cat"),), {})])
     assert len(exam.requests) == 1
-    assert [measure.name for measure in exam.measures] == ["F1", "exact match"]
+    assert [measure.name for measure in exam.measures] == ["F1", "exact match", "calibration error"]
+
+
+def test_agreement_counts_where_there_is_an_answer_to_agree_on() -> None:
+    asked = [Question("q", "a cat", ((2, "cat"),), {}), Question("q", "nothing", (), {})]
+    said = [ok(answer="cat", score=1.0)] * 3
+    assert np.isnan(Questions(asked).agreement(said)).tolist() == [False, True]
+    assert Questions(asked[1:]).agreement(said[:1]).tolist() == [1]
 
 
 def test_an_error_is_no_refusal() -> None:
     exam = Questions([Question("q", "nothing", (), {})] * 2)
-    assert values(exam, [ok(answer=""), ERROR]) == {"refused": 0.5}
+    found = values(exam, [ok(answer="", score=1.0), ERROR])
+    # Nor is it right to say nothing, with no confidence in it.
+    assert found == {"refused": 0.5, "calibration error": 0}
 
 
 def test_any_translation_of_a_sentence_will_do() -> None:
@@ -162,14 +197,17 @@ def test_any_translation_of_a_sentence_will_do() -> None:
 
 def test_bleu_counts_runs_of_words_and_punishes_brevity() -> None:
     # Of "the cat sat on the mat ." the first five words: every precision 1, brevity e^(1 - 7/5).
-    exam = Sentences([("s", ["the cat sat on the mat."])])
+    exam = Sentences([Sentence("s", ["the cat sat on the mat."], {})])
     assert values(exam, [ok(translation_text="the cat sat on the")])["BLEU"] == pytest.approx(
         np.exp(1 - 7 / 5)
     )
 
 
 def test_an_untranslated_sentence_is_worth_nothing() -> None:
-    assert values(Sentences([("s", ["ein Satz mit Worten"])]), [ERROR]) == {"BLEU": 0, "chrF": 0}
+    assert values(Sentences([Sentence("s", ["ein Satz mit Worten"], {})]), [ERROR]) == {
+        "BLEU": 0,
+        "chrF": 0,
+    }
 
 
 def test_fewer_records_are_spread_over_all() -> None:
@@ -203,7 +241,7 @@ def tagger(tmp_path: Path) -> Any:
 def test_entities_go_by_the_ensembles_names(tmp_path: Path, sentences: Path) -> None:
     data = Data([Source("x", sentences)], ["person=PER", "place=O"])
     exam, there = exam_of(tagger(tmp_path), data)
-    said = [ok(entities=[{"entity_group": "PER", "start": 0, "end": 4}]), ok(entities=[])]
+    said = [ok(entities=[entity("PER", 0, 4, score=0.9)]), ok(entities=[])]
     assert there == 2
     assert values(exam, said)["entity F1"] == 1
 
@@ -218,6 +256,20 @@ def test_a_name_that_is_no_entity_of_the_ensemble_is_refused(
 ) -> None:
     with pytest.raises(EvaluationError, match="WHO is no entity of tags"):
         exam_of(tagger(tmp_path), Data([Source("x", sentences)], ["person=WHO"]))
+
+
+def test_another_ensemble_must_know_every_entity_of_the_data(tmp_path: Path) -> None:
+    found = TaggedTexts([TaggedText(("Jane", "Rome"), ("B-PER", "B-LOC"), {})])
+
+    def beside(*labels: str) -> list[Contender]:
+        models = [classifier(labels=len(labels), per_token=True)]
+        write_ensemble(tmp_path / "other", models, labels=labels, task="token-classification")
+        stored = Repository(tmp_path).open("other")
+        return [Contender("other", "other", stored, {})]
+
+    require_labels(found, beside("O", "I-LOC", "B-LOC", "B-PER", "B-MISC"))
+    with pytest.raises(EvaluationError, match=r"other knows no label LOC, .* its own are O, PER"):
+        require_labels(found, beside("O", "B-PER", "I-PER"))
 
 
 def test_a_label_that_is_not_the_ensembles_is_named(tmp_path: Path) -> None:

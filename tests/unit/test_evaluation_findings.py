@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 
 from streamproc.errors import EvaluationError
-from streamproc.evaluation.contenders import alone, contenders
-from streamproc.evaluation.findings import Marks, compare
+from streamproc.evaluation.comparison import compare
+from streamproc.evaluation.contenders import Contender, alone, contenders
+from streamproc.evaluation.findings import Agreement, AgreementGroup, Marks
+from streamproc.evaluation.groups import Grouping
+from streamproc.evaluation.made import Made
 from streamproc.evaluation.measures import FloatArray, Measure, ratio
-from streamproc.evaluation.report import Made, as_json, as_markdown
+from streamproc.evaluation.report import as_json, as_markdown
 from streamproc.repository.repository import Repository, StoredEnsemble
 from streamproc.tasks.catalogue import task_named
 from tests.unit.onnx_models import classifier, write_ensemble
@@ -101,12 +104,22 @@ def test_what_draws_share_does_not_widen_a_difference(tmp_path: Path) -> None:
     assert (difference.low, difference.high) == pytest.approx((1, 1))
 
 
+def grouped_by(
+    ensemble: Contender, agreement: FloatArray, statistics: FloatArray
+) -> tuple[AgreementGroup, ...]:
+    own = Agreement.on_records(ACCURACY, agreement, statistics)
+    marks = Marks(ensemble, [statistics], 1.0, len(statistics), agreement=own)
+    agreed = compare([ACCURACY], [marks], draws=20).agreement
+    assert agreed is not None
+    assert agreed.items == "records"
+    return agreed.groups
+
+
 def test_records_are_grouped_by_agreement(tmp_path: Path) -> None:
     ensemble = contenders(stored(tmp_path), TASK)[0]
     agreement = np.array([1, 2 / 3, 1, np.nan, 2 / 3])
-    marks = Marks(ensemble, [shares(1, 0, 0, 0, 0)], 1.0, 5, agreement=agreement)
-    groups = compare([ACCURACY], [marks], draws=20).agreement
-    assert [(round(group.low, 2), group.records, group.value) for group in groups] == [
+    groups = grouped_by(ensemble, agreement, shares(1, 0, 0, 0, 0))
+    assert [(round(group.low, 2), group.count, group.estimate.value) for group in groups] == [
         (0.67, 2, 0),
         (1, 2, 0.5),
     ]
@@ -115,20 +128,79 @@ def test_records_are_grouped_by_agreement(tmp_path: Path) -> None:
 def test_agreement_of_many_values_is_grouped_in_steps_that_lose_no_record(tmp_path: Path) -> None:
     ensemble = contenders(stored(tmp_path), TASK)[0]
     agreement = np.append(np.linspace(0, 1, 40), 1.0)
-    marks = Marks(ensemble, [shares(*np.ones(41))], 1.0, 41, agreement=agreement)
-    groups = compare([ACCURACY], [marks], draws=20).agreement
-    assert sum(group.records for group in groups) == 41
+    groups = grouped_by(ensemble, agreement, shares(*np.ones(41)))
+    assert sum(group.count for group in groups) == 41
     assert groups[-1].low == groups[-1].high == 1
-    assert groups[-1].records == 2
+    assert groups[-1].count == 2
+
+
+def test_a_single_record_has_no_interval(tmp_path: Path) -> None:
+    ensemble = contenders(stored(tmp_path), TASK)[0]
+    few, many = grouped_by(ensemble, np.array([0.5, 1, 1]), shares(1, 1, 0))
+    assert np.isnan([few.estimate.low, few.estimate.high]).all()
+    assert many.estimate.low < many.estimate.high
+
+
+def test_parts_of_a_record_are_drawn_together(tmp_path: Path) -> None:
+    ensemble = contenders(stored(tmp_path), TASK)[0]
+    # Two records of 50 parts, all right and all wrong: drawn part by part, few draws would be far
+    # from a half; drawn as records, half of all draws are of one record alone.
+    own = Agreement(
+        "parts", ACCURACY, np.ones(100), shares(*[1] * 50, *[0] * 50), np.repeat([0, 1], 50)
+    )
+    marks = Marks(ensemble, [shares(1, 0)], 1.0, 2, agreement=own)
+    agreed = compare([ACCURACY], [marks], draws=100).agreement
+    assert agreed is not None
+    (group,) = agreed.groups
+    assert (group.count, group.estimate.value) == (100, 0.5)
+    assert (group.estimate.low, group.estimate.high) == (0, 1)
+
+
+def test_groups_are_measured_by_themselves(tmp_path: Path) -> None:
+    ensemble, *members = contenders(stored(tmp_path, members=2), TASK)[:3]
+    grouping = Grouping("kind", ("book", "film"), np.array([0, 1, 0, 1]))
+    marks = [
+        Marks(one, [shares(*own)], 1.0, 4)
+        for one, own in zip(
+            [ensemble, *members], ((1, 0, 1, 1), (1, 1, 0, 0), (0, 1, 0, 1)), strict=True
+        )
+    ]
+    findings = compare([ACCURACY], marks, grouping, draws=100)
+    book, film = findings.groups
+    assert [estimate.value for estimate in book.estimates] == [1, 0.5, 0]
+    assert [estimate.value for estimate in film.estimates] == [0.5, 0.5, 1]
+    assert (book.estimates[0].low, book.estimates[0].high) == (1, 1)
+    # The best member is another in each.
+    assert [group.differences[0].beside for group in (book, film)] == [("m0",), ("m1",)]
+    lines = as_markdown(findings, made()).splitlines()
+    assert "| accuracy by kind | records | tiny, mean of 2 | member m0 | member m1 |" in lines
+    assert any(
+        line.startswith("| book | 2 | **100.0 (100.0 to 100.0)** | 50.0 (") for line in lines
+    )
+    assert any(line.startswith("| film | m1: -50.0 (") for line in lines)
+
+
+def test_the_same_marks_make_the_same_words(tmp_path: Path) -> None:
+    competing = contenders(stored(tmp_path, members=2), TASK)
+    own = shares(*(np.arange(40) % 3 == 0))
+    grouping = Grouping("kind", ("book", "film"), np.arange(40) % 2)
+    texts = {
+        as_markdown(
+            compare([ACCURACY], [Marks(one, [own], 1.0, 40) for one in competing], grouping), made()
+        )
+        for _ in range(2)
+    }
+    assert len(texts) == 1
 
 
 def made(**changes: object) -> Made:
     known = Made(
-        data="set/test.jsonl",
+        data=("set/test.jsonl",),
         digests=("f" * 64,),
         of=4,
         unit="records",
         timed="requests",
+        judged="texts",
         device="cpu",
         draws=20,
         seed=0,

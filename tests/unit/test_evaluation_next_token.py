@@ -10,6 +10,7 @@ import pytest
 from streamproc.corpus.passages import Passage
 from streamproc.errors import EvaluationError
 from streamproc.evaluation.contenders import contenders
+from streamproc.evaluation.measures import CALIBRATION, calibration_statistics
 from streamproc.evaluation.next_token import MEASURES, blocks, foresee
 from streamproc.inference.causal import CausalModel
 from streamproc.inference.providers import CPU, Provider
@@ -58,10 +59,17 @@ def test_passages_follow_each_other_an_end_of_text_before_each(tmp_path: Path) -
     ensemble = stored(tmp_path)
     tokenizer = build_byte_tokenizer()
     one, two = "abcdefgh", "ijklmnopqrstuvwxyz"
-    ids = blocks([Passage(one, {}), Passage(two, {})], ensemble)
+    ids = blocks([Passage(one, {}), Passage(two, {})], ensemble).ids
     joined = [END, *tokenizer.encode(one).ids, END, *tokenizer.encode(two).ids]
     assert ids.shape == (len(joined) // CONTEXT, CONTEXT)
     assert ids.ravel().tolist() == joined[: ids.size]
+
+
+def test_a_block_has_the_fields_of_the_passage_that_it_begins_in(tmp_path: Path) -> None:
+    # With the end of text before each, 9 and 20 letters: blocks begin at 0 and 12 of 29.
+    passages = [Passage("abcdefgh", {"kind": "a"}), Passage("ijklmnopqrstuvwxyzi", {"kind": "b"})]
+    found = blocks(passages, stored(tmp_path))
+    assert [own["kind"] for own in found.fields] == ["a", "b"]
 
 
 def test_texts_that_fill_no_block_are_refused(tmp_path: Path) -> None:
@@ -88,7 +96,17 @@ def test_perplexity_and_hits_are_those_of_the_members_mean_probabilities(tmp_pat
         right = np.take_along_axis(opinion, ids[:, 1:, None], axis=-1)
         hits = opinion.argmax(axis=-1) == ids[:, 1:]
         found = [m.value(s) for m, s in zip(MEASURES, own.statistics, strict=True)]
-        assert found == pytest.approx([np.exp(-np.log(right).mean()), hits.mean()])
+        likeliest = opinion.max(axis=-1).ravel()
+        calibration = CALIBRATION.value(calibration_statistics(likeliest, hits.ravel()))
+        expected = [np.exp(-np.log(right).mean()), hits.mean(), calibration]
+        assert found == pytest.approx(expected)
+    agreed = np.mean([own.argmax(-1) == opinions[0].argmax(-1) for own in probabilities], axis=0)
+    found_agreement = marks[0].agreement
+    assert found_agreement is not None
+    assert found_agreement.agreement == pytest.approx(agreed.ravel())
+    right = opinions[0].argmax(axis=-1) == ids[:, 1:]
+    assert found_agreement.statistics[:, 0].tolist() == right.ravel().tolist()
+    assert found_agreement.record.tolist() == np.repeat(range(5), CONTEXT - 1).tolist()
     assert told == [5]
     # A tick each for reading and for combining: both members' for the ensemble, one for a member.
     assert [own.seconds for own in marks] == [3, 2, 2, 3]

@@ -90,6 +90,16 @@ def test_and_else_by_its_calibration_error(tmp_path: Path) -> None:
     assert chosen.stored.manifest.combine.temperature == pytest.approx(0.7, abs=0.1)
 
 
+def test_a_temperature_costs_nothing_of_the_first_measure(tmp_path: Path) -> None:
+    def score(manifest: Manifest) -> Score:
+        temperature = manifest.combine.temperature
+        return Score(0.5 if temperature >= 1 else 0.4, calibrated=-abs(temperature - 0.7))
+
+    *_, chosen = tuned(tmp_path, score)
+
+    assert chosen.stored.manifest.combine.temperature == 1
+
+
 def test_what_was_fitted_before_does_not_count(tmp_path: Path) -> None:
     first = tuned(tmp_path / "a", lambda manifest: Score(manifest.members[0].weight))[-1]
     assert first.stored.manifest.members[0].weight > 0.9
