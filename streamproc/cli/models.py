@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from streamproc.bootstrap import verify_ensemble
+from streamproc.cli.importing import import_model
 from streamproc.cli.options import MODELS, with_settings
 from streamproc.cli.split import split
 from streamproc.errors import ModelRefused
@@ -20,6 +21,7 @@ from streamproc.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Ensembles in the model repository.")
 app.command()(split)
+app.command("import")(import_model)
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 Names = Annotated[list[str] | None, typer.Argument(help="ensembles; all when none is named")]
 

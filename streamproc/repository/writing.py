@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from streamproc.repository.manifest import Manifest
+from streamproc.repository.manifest import Manifest, MemberSection
 from streamproc.toml import TomlValue, section
 
 
@@ -22,6 +22,12 @@ def manifest_toml(manifest: Manifest) -> str:
     for member, whole in zip(members, manifest.members, strict=True):
         sections += _member(member, whole.precision)
     return "\n".join(section(title, table) for title, table in sections)
+
+
+def member_toml(member: MemberSection) -> str:
+    """One member as TOML, to be put behind a manifest that has others."""
+    values = member.model_dump(mode="json", exclude_defaults=True)
+    return "\n".join(section(title, table) for title, table in _member(values, member.precision))
 
 
 def _member(values: dict[str, Any], precision: str) -> list[tuple[str, Mapping[str, TomlValue]]]:
