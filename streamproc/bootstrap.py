@@ -19,6 +19,7 @@ from streamproc.engine import Engine, Engines
 from streamproc.errors import ModelRefused
 from streamproc.inference.executor import ModelExecutor
 from streamproc.inference.providers import CPU, CUDA, Provider, choose_provider
+from streamproc.inference.residency import Residency
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.topics import RequestTopic, TopicCatalogue, load_topics
 from streamproc.kafka.worker import KafkaWorker
@@ -233,6 +234,7 @@ class _Models:
             clock=clock,
             metrics=metrics,
             room=RoomLimits(settings.max_decoding_rows, settings.max_decoding_tokens),
+            residency=Residency(settings.max_resident_bytes),
         )
 
     def load_task(self, task: str) -> dict[str, Engine]:

@@ -16,8 +16,10 @@ from streamproc.engine import Engine
 from streamproc.errors import ModelRefused, StreamprocError
 from streamproc.inference.causal import CausalModel
 from streamproc.inference.providers import CPU, Provider
+from streamproc.inference.residency import Residency
 from streamproc.inference.seq2seq import Seq2SeqModel
 from streamproc.inference.session import new_call
+from streamproc.member_files import model_of
 from streamproc.member_losses import counting_losses
 from streamproc.repository.repository import StoredEnsemble
 from streamproc.surroundings import Surroundings
@@ -42,7 +44,7 @@ def load_decoding_engine(
     surroundings: Surroundings,
 ) -> Engine:
     """The ensemble, loaded and tried out; raises ModelRefused saying what does not fit."""
-    models = load_step_models(stored, task, provider)
+    models = load_step_models(stored, task, provider, surroundings.residency)
     sizes = {
         model.name: try_out_steps(model, task, profile, invariant=provider.name == CPU)
         for model in models
@@ -57,7 +59,7 @@ def load_decoding_engine(
 
 
 def load_step_models(
-    stored: StoredEnsemble, task: DecodingTask, provider: Provider
+    stored: StoredEnsemble, task: DecodingTask, provider: Provider, residency: Residency
 ) -> list[StepModel[Any]]:
     """Each member as something to step, in the manifest's order; raises ModelRefused."""
     name, decoding = stored.manifest.name, stored.manifest.decoding
@@ -66,7 +68,8 @@ def load_step_models(
     models: list[CausalModel | Seq2SeqModel] = []
     for member in stored.manifest.members:
         if task.architecture == "decoder":
-            models.append(CausalModel(member.name, stored.model(member), provider))
+            whole_or_staged = model_of(stored, member, residency)
+            models.append(CausalModel(member.name, whole_or_staged, provider))
             continue
         if decoding.start_token is None:
             raise ModelRefused(
@@ -140,12 +143,9 @@ def try_out_steps(
     invariant: also refuse a model whose scores depend on what it is stepped beside
     Raises ModelRefused.
     """
-    longest = profile.window.max_tokens
-    if task.architecture == "decoder":
-        longest = profile.decodes.max_tokens - 2
-    long, short = _probe(profile, min(longest, _LONGEST_TRIAL_TOKENS)), _probe(profile, 5)
+    long, short = trial_inputs(task, profile)
     try:
-        logits, alone, together = _steps(model, short, long)
+        logits, alone, together = trial_steps(model, short, long)
     except StreamprocError as error:
         raise ModelRefused(
             f"member {model.name} fails on {len(long)} tokens with ids up to "
@@ -167,7 +167,7 @@ def try_out_steps(
     return len(logits)
 
 
-def _steps(
+def trial_steps(
     model: StepModel[Any], short: Int64Array, long: Int64Array
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """First logits of `short`, and those of two further steps: alone, and beside `long`."""
@@ -181,6 +181,14 @@ def _steps(
         scores, both = model.step(both, np.array([long[0], token]), new_call())
         together.append(scores[1])
     return logits, np.stack(alone), np.stack(together)
+
+
+def trial_inputs(task: DecodingTask, profile: EnsembleProfile) -> tuple[Int64Array, Int64Array]:
+    """A long input, the longest there may be unless that takes long, and a short one."""
+    longest = profile.window.max_tokens
+    if task.architecture == "decoder":
+        longest = profile.decodes.max_tokens - 2
+    return _probe(profile, min(longest, _LONGEST_TRIAL_TOKENS)), _probe(profile, 5)
 
 
 def _probe(profile: EnsembleProfile, tokens: int) -> Int64Array:

@@ -19,7 +19,9 @@ from streamproc.inference.fan_out import FanOut
 from streamproc.inference.members import Members
 from streamproc.inference.outputs import Batch, Int64Array, MemberOutput, ModelInput
 from streamproc.inference.providers import CPU, Provider
+from streamproc.inference.residency import Residency
 from streamproc.inference.session import OnnxSession, PrefixSession, new_call
+from streamproc.member_files import model_of
 from streamproc.member_losses import counting_losses
 from streamproc.messages.lane import Lane
 from streamproc.repository.gate_table import read_gate
@@ -84,8 +86,17 @@ def load_profile(stored: StoredEnsemble, task: Task) -> EnsembleProfile:
     )
 
 
-def load_sessions(stored: StoredEnsemble, task: ScoringTask, provider: Provider) -> Members:
-    """A session for each member, and for what runs before them; raises ModelRefused."""
+def load_sessions(
+    stored: StoredEnsemble,
+    task: ScoringTask,
+    provider: Provider,
+    residency: Residency | None = None,
+) -> Members:
+    """A session for each member, and for what runs before them; raises ModelRefused.
+
+    residency: which stages are loaded, of members in stages; None: all
+    """
+    residency = residency or Residency()
     section = stored.manifest.prefix
     prefix = PrefixSession(stored.prefix(section), provider) if section else None
     sessions = []
@@ -93,7 +104,8 @@ def load_sessions(stored: StoredEnsemble, task: ScoringTask, provider: Provider)
         signature = task.signature(len(member.labels))
         if prefix:
             signature = signature.behind_prefix(prefix.width)
-        sessions.append(OnnxSession(member.name, stored.model(member), signature, provider))
+        model = model_of(stored, member, residency)
+        sessions.append(OnnxSession(member.name, model, signature, provider))
     return Members(sessions, prefix)
 
 
@@ -106,7 +118,7 @@ def load_engine(
         return load_decoding_engine(stored, task, profile, provider, surroundings)
     if not isinstance(task, ScoringTask):
         raise ModelRefused(f"ensemble {profile.name}: {task.name} has no way to run its members")
-    members = load_sessions(stored, task, provider)
+    members = load_sessions(stored, task, provider, surroundings.residency)
     try_out(members, task, profile, invariant=provider.name == CPU)
     return assemble_engine(task, profile, members, surroundings)
 
@@ -149,8 +161,8 @@ def try_out(
     invariant: also refuse a model whose scores for a text depend on its neighbours in the batch
     Raises ModelRefused.
     """
-    long = _probe(task, profile, words=profile.window.max_tokens)
-    short = _probe(task, profile, words=1)
+    long = probe(task, profile, words=profile.window.max_tokens)
+    short = probe(task, profile, words=1)
     blamed = "prefix"
     try:
         alone, together = members.read([short]), members.read([long, short])
@@ -173,7 +185,8 @@ def try_out(
         ) from None
 
 
-def _probe(task: ScoringTask, profile: EnsembleProfile, words: int) -> ModelInput:
+def probe(task: ScoringTask, profile: EnsembleProfile, words: int) -> ModelInput:
+    """A window of so many short words at most, its tokens spread over the whole vocabulary."""
     chunk = _sample_chunk(task, profile, words)
     # The text's tokens spread over the whole vocabulary, its last id included; the task's special
     # tokens and token types stay.

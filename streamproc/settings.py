@@ -105,6 +105,11 @@ class Settings(BaseSettings):
         le=4_194_304,
         description="padded tokens a batch may hold; 0: 512 on a CPU, 16384 on a GPU",
     )
+    max_resident_mb: int = Field(
+        0,
+        ge=0,
+        description="MiB that stages of cut models may take while loaded; 0: all stay loaded",
+    )
     batch_max_wait_ms: int = Field(
         0, ge=0, le=10_000, description="how long a batch that is not full waits for more"
     )
@@ -127,6 +132,11 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="log level")
     data: Path | None = Field(None, description="data sets for training and tests")
     cache_dir: Path | None = Field(None, description="where the embedded Kafka's jars are kept")
+
+    @property
+    def max_resident_bytes(self) -> int | None:
+        """What loaded stages may take; None: anything."""
+        return self.max_resident_mb * MIB or None
 
     def shown(self) -> dict[str, str]:
         """Every setting as text by the name of its variable, secrets hidden."""

@@ -8,6 +8,7 @@ from streamproc.batching.batcher import Limits
 from streamproc.clock import Clock
 from streamproc.decoding.room import RoomLimits
 from streamproc.inference.executor import ModelExecutor
+from streamproc.inference.residency import Residency
 from streamproc.metrics import Metrics
 
 
@@ -16,6 +17,7 @@ class Surroundings:
     """call_timeout_s: one member's time for a batch, or for a step
     max_document_chunks: chunks of one document in the works at a time
     room: sequences that are decoded at a time, per ensemble and lane
+    residency: which stages are loaded, of models in stages
     """
 
     executor: ModelExecutor
@@ -25,3 +27,4 @@ class Surroundings:
     clock: Clock
     metrics: Metrics
     room: RoomLimits = field(default_factory=RoomLimits)
+    residency: Residency = field(default_factory=Residency)

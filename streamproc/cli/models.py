@@ -11,13 +11,17 @@ from rich.console import Console
 from rich.table import Table
 
 from streamproc.bootstrap import verify_ensemble
+from streamproc.cli.importing import import_model
 from streamproc.cli.options import MODELS, with_settings
+from streamproc.cli.split import split
 from streamproc.errors import ModelRefused
 from streamproc.logs import configure_logging
 from streamproc.repository.repository import Repository
 from streamproc.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Ensembles in the model repository.")
+app.command()(split)
+app.command("import")(import_model)
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 Names = Annotated[list[str] | None, typer.Argument(help="ensembles; all when none is named")]
 
@@ -67,11 +71,12 @@ def show(settings: Settings, name: str, json: Json = False) -> None:
             f"behind layers that run once for all members: {manifest.prefix.precision}, "
             f"{_mib(manifest.prefix.size_bytes)} MiB, {manifest.prefix.sha256[:12]}"
         )
-    table = Table("member", "version", "precision", "MiB", "weight")
+    table = Table("member", "version", "precision", "MiB", "weight", "")
     for member in manifest.members:
-        files = [member.size_bytes, *([member.decoder.size_bytes] if member.decoder else [])]
-        size = _mib(sum(filter(None, files)) if all(files) else None)
-        table.add_row(member.name, member.version, member.precision, size, f"{member.weight:g}")
+        size = _mib(member.stored_bytes)
+        staged = f"in {len(member.stages)} stages" if member.stages else ""
+        weight = f"{member.weight:g}"
+        table.add_row(member.name, member.version, member.precision, size, weight, staged)
     console.print(table)
     for member in manifest.members:
         said = {**member.metrics, **member.provenance}

@@ -12,7 +12,7 @@ import typer
 from streamproc.settings import PREFIX, Settings, read_settings
 
 KAFKA = tuple(name for name in Settings.model_fields if name.startswith("kafka_"))
-MODELS = ("models_dir", "device", "threads", "log_level", "log_format")
+MODELS = ("models_dir", "device", "threads", "max_resident_mb", "log_level", "log_format")
 
 
 def with_settings(only: Collection[str] | None = None) -> Callable[[Callable[..., Any]], Any]:

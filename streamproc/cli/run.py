@@ -22,6 +22,7 @@ FLAGS = (
     "models_dir",
     "device",
     "threads",
+    "max_resident_mb",
     "max_message_bytes",
     "batch_budget_tokens",
     "max_document_chunks",

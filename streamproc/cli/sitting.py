@@ -22,6 +22,7 @@ from streamproc.evaluation.next_token import foresee
 from streamproc.evaluation.wording import titled
 from streamproc.inference.outputs import Int64Array
 from streamproc.inference.providers import choose_provider
+from streamproc.inference.residency import Residency
 from streamproc.settings import Settings
 
 
@@ -56,6 +57,7 @@ def foreseen(settings: Settings, contenders: Sequence[Contender], ids: Int64Arra
                 provider,
                 lambda done: bar.update(shown, completed=done),
                 SystemClock().monotonic_s,
+                Residency(settings.max_resident_bytes),
             )
         except (MemberError, WorkerFault) as fault:
             raise OperatorError(f"the models can't run: {fault}") from None

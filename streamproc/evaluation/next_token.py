@@ -26,7 +26,9 @@ from streamproc.evaluation.measures import (
 from streamproc.inference.causal import CausalModel
 from streamproc.inference.outputs import Int64Array
 from streamproc.inference.providers import Provider
+from streamproc.inference.residency import Residency
 from streamproc.inference.session import new_call
+from streamproc.member_files import model_of
 from streamproc.repository.gate_table import read_gate
 from streamproc.repository.repository import StoredEnsemble
 
@@ -93,16 +95,21 @@ def foresee(
     provider: Provider,
     told: Told,
     now_s: Callable[[], float] = time.perf_counter,
+    residency: Residency | None = None,
 ) -> list[Marks]:
     """The marks of each contender; a block of `ids`, (blocks, context), counts as a record.
 
     What a member says of a block is worked out once, whoever it is combined with; a contender's
     time is that of its members, one after another, and of combining them.
+    residency: which stages are loaded, of members in stages; None: all
     Raises EvaluationError when contenders do not share a tokenizer.
     """
     _require_one_tokenizer(contenders)
+    residency = residency or Residency()
     models = {
-        member.sha256: CausalModel(member.name, contender.stored.model(member), provider)
+        member.digests: CausalModel(
+            member.name, model_of(contender.stored, member, residency), provider
+        )
         for contender in contenders
         for member in contender.stored.manifest.members
     }
@@ -113,16 +120,16 @@ def foresee(
     for first in range(0, len(ids), at_once):
         rows = ids[first : first + at_once]
         logits, took = {}, {}
-        for digest, model in models.items():
+        for digests, model in models.items():
             began_s = now_s()
-            logits[digest] = model.read(rows, new_call())
-            took[digest] = now_s() - began_s
+            logits[digests] = model.read(rows, new_call())
+            took[digests] = now_s() - began_s
         for place, contender in enumerate(contenders):
             members = contender.stored.manifest.members
-            said = [logits[member.sha256] for member in members]
+            said = [logits[member.digests] for member in members]
             began_s = now_s()
             found[place].append(_judged(rows, said, says[place], _step_strategy(contender)))
-            seconds[place] += now_s() - began_s + sum(took[member.sha256] for member in members)
+            seconds[place] += now_s() - began_s + sum(took[member.digests] for member in members)
         told(first + len(rows))
     marks = []
     for contender, own, spent_s in zip(contenders, found, seconds, strict=True):

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from streamproc.errors import MemberFailed, ModelRefused, StreamprocError
 from streamproc.inference.cache_rows import Cache, CacheRows, Int64Array, Memory
+from streamproc.inference.model import Model, open_model, weight_bytes
 from streamproc.inference.outputs import FloatArray
 from streamproc.inference.providers import Provider
 from streamproc.inference.row_lots import row_lots
-from streamproc.inference.session import failure_of, new_call, open_session
+from streamproc.inference.session import failure_of, new_call
 
 # A prompt is read in pieces: logits of all its tokens over a large vocabulary would take gigabytes.
 PIECE_TOKENS = 256
@@ -32,13 +33,13 @@ _PAST = re.compile(r"past_key_values\.(\d+)\.(key|value)")
 class CausalModel:
     """A StepModel over one ONNX graph; one thread a call, several threads may call at once."""
 
-    def __init__(self, name: str, model: bytes, provider: Provider) -> None:
+    def __init__(self, name: str, model: Model, provider: Provider) -> None:
         """Load and check; raises ModelRefused with what was expected and what was found."""
         self.name = name
-        self._session = open_session(name, model, provider)
+        self._session = open_model(name, model, provider)
         self._signature = _Signature.read(name, self._session)
         # A call reads all weights once; padding is copied, run over, and comes back.
-        self._spare_columns = len(model) // (3 * self._signature.column_bytes)
+        self._spare_columns = weight_bytes(model) // (3 * self._signature.column_bytes)
         # One for each call under way at a time.
         self._spare: deque[Memory] = deque()
 

@@ -17,15 +17,26 @@ CUDA = "CUDAExecutionProvider"
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """An execution provider by ONNX Runtime's name, with its options."""
+    """An execution provider by ONNX Runtime's name, with its options.
+
+    devices: how many of them, from number 0 on, the parts of a model may be spread over
+    """
 
     name: str
     options: dict[str, Any] = field(default_factory=dict)
+    devices: int = 1
 
     @property
     def device(self) -> str:
         """cpu, or cuda:N."""
         return "cpu" if self.name == CPU else f"cuda:{self.options['device_id']}"
+
+    def of_part(self, part: int, parts: int) -> Provider:
+        """Where a part of a model runs, the first being 0: neighbours side by side."""
+        if self.devices == 1:
+            return self
+        device = part * self.devices // parts
+        return Provider(self.name, {**self.options, "device_id": device})
 
 
 def choose_provider(device: str) -> Provider:
@@ -35,12 +46,13 @@ def choose_provider(device: str) -> Provider:
     """
     if device == "cpu":
         return Provider(CPU)
-    number = int(device.partition(":")[2] or 0)
+    number = device.partition(":")[2]
     missing = _missing_for_cuda()
     if missing is None:
         # The CUDA libraries of the `gpu` extra lie where the system's loader does not look.
         ort.preload_dlls()
-        return Provider(CUDA, {"device_id": number, "arena_extend_strategy": "kSameAsRequested"})
+        options = {"device_id": int(number or 0), "arena_extend_strategy": "kSameAsRequested"}
+        return Provider(CUDA, options, devices=1 if number else _cuda_devices())
     if device == "auto":
         return Provider(CPU)
     raise SettingsError(f"STREAMPROC_DEVICE={device}, but {missing}; install it, or ask for cpu")
@@ -60,12 +72,19 @@ def refuse_fallback(session: Any, provider: Provider, member: str) -> None:
 def _missing_for_cuda() -> str | None:
     if CUDA not in ort.get_available_providers():
         return "this build of ONNX Runtime has no CUDA: the package onnxruntime-gpu has"
-    driver = ctypes.util.find_library("cuda") or ctypes.util.find_library("nvcuda")
     try:
-        cuda = ctypes.CDLL(driver or "libcuda.so.1")
-        count = ctypes.c_int()
-        if cuda.cuInit(0) or cuda.cuDeviceGetCount(ctypes.byref(count)) or not count.value:
+        if not _cuda_devices():
             return "the NVIDIA driver finds no GPU"
     except OSError:
         return "there is no NVIDIA driver on this machine"
     return None
+
+
+def _cuda_devices() -> int:
+    """How many GPUs the driver finds; raises OSError without a driver."""
+    driver = ctypes.util.find_library("cuda") or ctypes.util.find_library("nvcuda")
+    cuda = ctypes.CDLL(driver or "libcuda.so.1")
+    count = ctypes.c_int()
+    if cuda.cuInit(0) or cuda.cuDeviceGetCount(ctypes.byref(count)):
+        return 0
+    return count.value

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from streamproc.errors import MemberFailed, ModelRefused, StreamprocError
+from streamproc.inference.opening import open_session
 from streamproc.inference.outputs import FloatArray, Int64Array
 from streamproc.inference.providers import Provider
 from streamproc.inference.seq2seq_rows import SOURCE_BLOCK, Group, Seq2SeqRows, Source, SourceBatch
 from streamproc.inference.seq2seq_signature import HIDDEN_STATES, Seq2SeqSignature, present
-from streamproc.inference.session import failure_of, new_call, open_session
+from streamproc.inference.session import failure_of, new_call
 
 
 class Seq2SeqModel:

@@ -9,8 +9,10 @@ import numpy as np
 import onnxruntime as ort
 
 from streamproc.errors import MemberFailed, ModelRefused, OutOfMemory, StreamprocError
+from streamproc.inference.model import Model, open_model
+from streamproc.inference.opening import open_session
 from streamproc.inference.outputs import Batch, FloatArray, HiddenArray
-from streamproc.inference.providers import CUDA, Provider, refuse_fallback
+from streamproc.inference.providers import CUDA, Provider
 from streamproc.inference.signature import (
     HALF,
     HIDDEN_STATES,
@@ -47,9 +49,9 @@ class Session(Protocol[Array_co]):
 class OnnxSession:
     """A member's session: one thread a call, several threads may call at once."""
 
-    def __init__(self, name: str, model: bytes, signature: Signature, provider: Provider) -> None:
+    def __init__(self, name: str, model: Model, signature: Signature, provider: Provider) -> None:
         """Load and check; raises ModelRefused with what was expected and what was found."""
-        session = open_session(name, model, provider)
+        session = open_model(name, model, provider)
         self.name = name
         self._per_token = signature.per_token
         inputs = checked_inputs(name, session, signature)
@@ -106,7 +108,8 @@ class Runner:
         """inputs: ONNX's types by name, as `Batch` has what goes into them"""
         self._name, self._session = name, session
         self._inputs, self._outputs = inputs, list(outputs)
-        self._on_gpu = provider.name == CUDA
+        # Stages bind nothing: what goes from one to the next passes through host memory.
+        self._binds = provider.name == CUDA and hasattr(session, "io_binding")
 
     def run(self, batch: Batch, call: Any) -> list[Any]:
         """The outputs in order, padding included; raises MemberFailed, OutOfMemory."""
@@ -121,7 +124,7 @@ class Runner:
             for name, kind in self._inputs.items()
         }
         try:
-            return self._bound(feeds, call) if self._on_gpu else self._plain(feeds, call)
+            return self._bound(feeds, call) if self._binds else self._plain(feeds, call)
         except Exception as error:  # noqa: BLE001
             raise failure_of(self._name, error) from None
 
@@ -141,24 +144,6 @@ class Runner:
 
 # Any width will do.
 _PREFIX = Signature((HIDDEN_STATES,), labels=0, per_token=True)
-
-
-def open_session(name: str, model: bytes, provider: Provider) -> Any:
-    """An ONNX Runtime session of one thread a call, where it was asked for; raises ModelRefused."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    # Several pools that spin wait for each other's cores: two to three times slower.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3
-    try:
-        session = ort.InferenceSession(
-            model, options, providers=[(provider.name, provider.options)]
-        )
-    except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions share no base
-        raise ModelRefused(f"member {name}: not a model ONNX Runtime can load: {error}") from None
-    refuse_fallback(session, provider, name)
-    return session
 
 
 def failure_of(name: str, error: Exception) -> StreamprocError:

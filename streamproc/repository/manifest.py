@@ -125,9 +125,37 @@ class DecoderFile(_Section):
     size_bytes: int | None = Field(None, gt=0)
 
 
+class WeightsFile(_Section):
+    """The numbers of a stage, which its graph refers to by the file's name, as ONNX has it."""
+
+    file: InsidePath
+    sha256: Digest
+    size_bytes: int = Field(ge=0)
+
+
+class StageSection(_Section):
+    """Some layers of a model that is cut: a graph, and its weights in a file beside it.
+
+    resident_bytes: what the weights take once they are loaded
+    """
+
+    file: InsidePath
+    sha256: Digest
+    size_bytes: int = Field(gt=0)
+    resident_bytes: int = Field(gt=0)
+    weights: WeightsFile
+
+    @model_validator(mode="after")
+    def _lies_together(self) -> StageSection:
+        if PurePosixPath(self.file).parent != PurePosixPath(self.weights.file).parent:
+            raise ValueError("weights must lie in the folder of the stage's file")
+        return self
+
+
 class MemberSection(_Section):
     """One member: a model trained on one partition of a corpus.
 
+    file, sha256: none where the model is cut into `stages`, which run one after another
     labels: the ensemble's label for each output, in order; "" for an output to ignore; none where
         the task has no labels
     decoder: of an encoder-decoder, whose encoder `file` then is; merged: with and without a cache
@@ -136,15 +164,47 @@ class MemberSection(_Section):
 
     name: Name
     version: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
-    file: InsidePath
-    sha256: Digest
+    file: InsidePath | None = None
+    sha256: Digest | None = None
     size_bytes: int | None = Field(None, gt=0)
+    stages: tuple[StageSection, ...] = Field((), strict=False)
     decoder: DecoderFile | None = None
     precision: Precision = "fp32"
     labels: tuple[str, ...] = Field((), strict=False)
     weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     provenance: dict[str, Any] = Field(default_factory=dict)
     metrics: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _is_whole_or_in_stages(self) -> MemberSection:
+        if self.stages and (self.file or self.sha256 or self.size_bytes or self.decoder):
+            raise ValueError("stages exclude file, sha256, size_bytes and decoder")
+        if not self.stages and not (self.file and self.sha256):
+            raise ValueError("needs file and sha256, or stages")
+        return self
+
+    @property
+    def files(self) -> tuple[tuple[str, str], ...]:
+        """Each of its files, with its sha256."""
+        found = [(self.file, self.sha256)] if self.file and self.sha256 else []
+        for stage in self.stages:
+            found += [(part.file, part.sha256) for part in (stage, stage.weights)]
+        if self.decoder:
+            found.append((self.decoder.file, self.decoder.sha256))
+        return tuple(found)
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """The sha256 of each of its files; members of equal digests are one model."""
+        return tuple(sha256 for _, sha256 in self.files)
+
+    @property
+    def stored_bytes(self) -> int | None:
+        """What its files take on disk, as far as the manifest says it of all of them."""
+        if self.stages:
+            return sum(stage.size_bytes + stage.weights.size_bytes for stage in self.stages)
+        sizes = [self.size_bytes, *([self.decoder.size_bytes] if self.decoder else [])]
+        return sum(size for size in sizes if size) if all(sizes) else None
 
 
 class Manifest(_Section):

@@ -16,6 +16,8 @@ from streamproc.repository.manifest import (
     PrefixSection,
     read_manifest,
 )
+from streamproc.repository.stages import StoredStage
+from streamproc.repository.verified import verified
 
 MANIFEST = "manifest.toml"
 # Beside the ensembles' folders: what several of them may share, each file named by its digest.
@@ -38,11 +40,17 @@ class StoredEnsemble:
         return self._verified(self.manifest.tokenizer.file, self.manifest.tokenizer.sha256)
 
     def model(self, member: MemberSection) -> bytes:
-        """A member's model, verified; raises ModelRefused.
+        """A whole member's model, verified; raises ModelRefused.
 
         Bytes, not a path: what was verified is what is loaded, whatever happens to the file.
         """
+        if member.file is None or member.sha256 is None:
+            raise ModelRefused(f"member {member.name} is cut into stages; it is no single file")
         return self._verified(member.file, member.sha256)
+
+    def stages(self, member: MemberSection) -> tuple[StoredStage, ...]:
+        """What a member's model is cut into, in order; none where it is whole."""
+        return tuple(StoredStage(self.folder, stage) for stage in member.stages)
 
     def decoder(self, member: MemberSection) -> bytes:
         """An encoder-decoder member's decoder, verified; raises ModelRefused."""
@@ -59,10 +67,10 @@ class StoredEnsemble:
     def prefix(self, section: PrefixSection) -> bytes:
         """The layers that run before all members, verified; raises ModelRefused."""
         shared = self.folder.parent / PREFIXES
-        return _verified(shared, f"{section.sha256}.onnx", section.sha256)
+        return verified(shared, f"{section.sha256}.onnx", section.sha256)
 
     def _verified(self, name: str, sha256: str) -> bytes:
-        return _verified(self.folder, name, sha256)
+        return verified(self.folder, name, sha256)
 
 
 class Repository:
@@ -91,20 +99,3 @@ class Repository:
         if manifest.name != name:
             raise ModelRefused(f"{path}: its name is {manifest.name!r}, its folder's {name!r}")
         return StoredEnsemble(manifest, hashlib.sha256(content).hexdigest(), self.root / name)
-
-
-def _verified(folder: Path, name: str, sha256: str) -> bytes:
-    path = (folder / name).resolve()
-    if not path.is_relative_to(folder.resolve()):
-        raise ModelRefused(f"{folder / name} leads out of its folder")
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ModelRefused(f"{path}: {error.strerror}; the manifest names it") from None
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
-        raise ModelRefused(
-            f"{path} is not the file the manifest names: its sha256 is {found}, "
-            f"expected {sha256}; restore the file, or write the manifest anew"
-        )
-    return content

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from streamproc.repository.manifest import Manifest
+from streamproc.repository.manifest import Manifest, MemberSection
 from streamproc.toml import TomlValue, section
 
 
@@ -24,10 +24,18 @@ def manifest_toml(manifest: Manifest) -> str:
     return "\n".join(section(title, table) for title, table in sections)
 
 
+def member_toml(member: MemberSection) -> str:
+    """One member as TOML, to be put behind a manifest that has others."""
+    values = member.model_dump(mode="json", exclude_defaults=True)
+    return "\n".join(section(title, table) for title, table in _member(values, member.precision))
+
+
 def _member(values: dict[str, Any], precision: str) -> list[tuple[str, Mapping[str, TomlValue]]]:
     told = {name: values.pop(name) for name in ("provenance", "metrics") if name in values}
+    stages = values.pop("stages", [])
     written = {**values, "precision": precision}
     return [
         ("[[members]]", written),
+        *(("[[members.stages]]", stage) for stage in stages),
         *((f"[members.{name}]", table) for name, table in told.items()),
     ]

@@ -106,7 +106,7 @@ def test_the_manifest_names_encoder_decoder_and_how_a_translation_begins_and_end
     assert Repository(trained[0]).names() == ["tiny"]
     assert member.decoder is not None
     for file in (member, member.decoder):
-        assert (folder / file.file).stat().st_size == file.size_bytes
+        assert (folder / str(file.file)).stat().st_size == file.size_bytes
     assert manifest.decoding is not None
     assert manifest.decoding.start_token == tokenizer.token_to_id("<pad>")
     assert manifest.decoding.end_tokens == (tokenizer.token_to_id("</s>"),)

@@ -39,3 +39,22 @@ def test_everything_a_manifest_may_hold_is_written() -> None:
     assert again.quorum == manifest.quorum
     assert again.members[0].weight == 2.5
     assert again.members[0].provenance == {"base model": "MiniLM", "trained": "2026-11-25"}
+
+
+def test_members_in_stages_are_written() -> None:
+    whole = f'file = "a/1/model.onnx"\nsha256 = "{DIGEST}"'
+    weights = f'{{file = "a/1/w", sha256 = "{DIGEST}", size_bytes = 9}}'
+    stage = f"""
+[[members.stages]]
+file = "a/1/s"
+sha256 = "{DIGEST}"
+size_bytes = 5
+resident_bytes = 7
+weights = {weights}
+"""
+    assert whole in MANIFEST
+    text = MANIFEST.replace(whole, "") + stage + stage
+    manifest = read_manifest(text.encode(), "here")
+
+    assert read_manifest(manifest_toml(manifest).encode(), "again") == manifest
+    assert manifest.members[0].stored_bytes == 28

@@ -1,0 +1,169 @@
+"""`streamproc models import`: a model that was made elsewhere becomes a member of an ensemble."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import orjson
+import typer
+from rich.console import Console
+
+from streamproc.bootstrap import verify_ensemble
+from streamproc.errors import OperatorError, SettingsError
+from streamproc.logs import configure_logging
+from streamproc.settings import read_settings
+
+if TYPE_CHECKING:
+    from streamproc.importing.imports import Imported
+
+
+def import_model(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="an .onnx file; a Hugging Face folder; a folder that optimum exported; a .keras "
+            "file or a SavedModel"
+        ),
+    ],
+    ensemble: Annotated[str, typer.Option(help="to join if it is there, to be made if not")],
+    task: Annotated[
+        str | None, typer.Option(help="default: the ensemble's, or as config.json says")
+    ] = None,
+    tokenizer: Annotated[
+        Path | None,
+        typer.Option(help="tokenizer.json; default: the ensemble's, or the one in SOURCE"),
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="the label of each output, in order; or SPELLING=NAME of config.json's; '' or "
+            "SPELLING= for one to leave out"
+        ),
+    ] = None,
+    member: Annotated[str | None, typer.Option(help="its name; default: the file's")] = None,
+    version: Annotated[str, typer.Option(help="the member's version")] = "1",
+    out: Annotated[Path, typer.Option(help="model repository to write to")] = Path("models"),
+    model_input: Annotated[
+        list[str] | None,
+        typer.Option("--input", help="e.g. input_ids=keras_tensor: the model's name for an input"),
+    ] = None,
+    model_output: Annotated[
+        list[str] | None,
+        typer.Option("--output", help="e.g. logits=dense_2: the model's name for an output"),
+    ] = None,
+    scores: Annotated[
+        Literal["logits", "probabilities"] | None,
+        typer.Option(help="what the outputs are; default: as the graph's last node tells"),
+    ] = None,
+    padded_to: Annotated[
+        int | None,
+        typer.Option(min=1, help="tokens: what all texts were padded to as it was trained"),
+    ] = None,
+    pad_token: Annotated[
+        str | None, typer.Option(help="a token, or its id; default: the tokenizer's, or 0")
+    ] = None,
+    pad_side: Annotated[
+        Literal["right", "left"], typer.Option(help="where padding stands, with --padded-to")
+    ] = "right",
+    window: Annotated[
+        int | None,
+        typer.Option(min=8, help="of a new ensemble: longest text at once, in tokens"),
+    ] = None,
+    overlap: Annotated[
+        int | None, typer.Option(min=0, help="of a new ensemble: tokens that windows share")
+    ] = None,
+    description: Annotated[str, typer.Option(help="of a new ensemble")] = "",
+    licence: Annotated[str, typer.Option(help="of the model; default: its model card's")] = "",
+    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Bring a model into an ensemble: adapt it, try it out as a worker does, write it.
+
+    What the model does not tell is asked for at a terminal; elsewhere an error names the flag.
+    """
+    try:
+        from streamproc.importing import imports  # noqa: PLC0415
+        from streamproc.importing.wishes import Wishes  # noqa: PLC0415
+    except ModuleNotFoundError as missing:
+        raise OperatorError(
+            f"Importing needs {missing.name}, which is not installed: install streamproc[import]."
+        ) from missing
+    wishes = Wishes(
+        source,
+        ensemble,
+        out,
+        task=task,
+        tokenizer=tokenizer,
+        labels=label or (),
+        member=member,
+        version=version,
+        inputs=model_input or (),
+        outputs=model_output or (),
+        scores=scores,
+        padded_to=padded_to,
+        pad_token=pad_token,
+        pad_side=pad_side,
+        window=window,
+        overlap=overlap,
+        description=description,
+        licence=licence,
+    )
+    configure_logging(read_settings())
+    asked = _Terminal() if sys.stdin.isatty() else _Nobody()
+    imported = imports.import_model(wishes, asked, export=_export, verify=_verify)
+    if json:
+        said = {**asdict(imported), "manifest": str(imported.manifest)}
+        sys.stdout.buffer.write(orjson.dumps(said, option=orjson.OPT_INDENT_2) + b"\n")
+    else:
+        _show(imported)
+
+
+class _Terminal:
+    """A person, who is asked."""
+
+    def ask(self, question: str, flag: str) -> str:
+        return str(typer.prompt(f"{question} [{flag}]\n", prompt_suffix="> ", err=True))
+
+
+class _Nobody:
+    """Standard input is no terminal."""
+
+    def ask(self, question: str, flag: str) -> str:
+        raise SettingsError(f"{question} Say {flag}.")
+
+
+def _export(source: Path, task: str, target: Path) -> None:
+    try:
+        from streamproc.training.hugging_face import export_folder  # noqa: PLC0415
+    except ModuleNotFoundError as missing:
+        raise OperatorError(
+            f"A Hugging Face folder is exported with {missing.name}, which is not installed: "
+            "install streamproc[train], or export it elsewhere (optimum-cli export onnx) and "
+            "import what that wrote."
+        ) from missing
+    export_folder(source, task, target)
+
+
+def _verify(models: Path, ensemble: str) -> None:
+    # On the CPU, where a text's scores must not hang on what it is batched with.
+    verify_ensemble(read_settings(models_dir=str(models), device="cpu"), ensemble)
+
+
+def _show(imported: Imported) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    done = "made" if imported.new else "joined"
+    console.print(f"[bold]{imported.member}[/] {done} {imported.ensemble} · {imported.task}")
+    if imported.labels:
+        console.print(f"labels: {', '.join(label or '(left out)' for label in imported.labels)}")
+    for change in imported.changes:
+        console.print(f"adapted: {change}", markup=False)
+    if imported.batch_difference == 0:
+        console.print("a text's scores are equal to the bit in every batch tried")
+    for place, size_bytes in imported.files.items():
+        size = f"{size_bytes / 2**20:.2f} MiB {imported.precision}"
+        console.print(f"written: {imported.manifest.parent / place} ({size})", markup=False)
+    for warning in imported.warnings:
+        console.print(f"[yellow]note:[/] {warning}")
+    console.print(f"written: {imported.manifest}", markup=False)

@@ -1,0 +1,51 @@
+"""Files that are what the manifest says they are."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from streamproc.digests import sha256 as sha256_of
+from streamproc.errors import ModelRefused
+
+
+def verified(folder: Path, name: str, sha256: str) -> bytes:
+    """The content of a file inside a folder; raises ModelRefused."""
+    path = inside(folder, name)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    _require(path, hashlib.sha256(content).hexdigest(), sha256)
+    return content
+
+
+def verify_in_place(folder: Path, name: str, sha256: str) -> Path:
+    """The path of a file that is read without being held in memory; raises ModelRefused."""
+    path = inside(folder, name)
+    try:
+        found = sha256_of(path)
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    _require(path, found, sha256)
+    return path
+
+
+def inside(folder: Path, name: str) -> Path:
+    """Where a file lies, links followed; raises ModelRefused where that is outside the folder."""
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise ModelRefused(f"{folder / name} leads out of its folder")
+    return path
+
+
+def _unreadable(path: Path, error: OSError) -> ModelRefused:
+    return ModelRefused(f"{path}: {error.strerror}; the manifest names it")
+
+
+def _require(path: Path, found: str, sha256: str) -> None:
+    if found != sha256:
+        raise ModelRefused(
+            f"{path} is not the file the manifest names: its sha256 is {found}, "
+            f"expected {sha256}; restore the file, or write the manifest anew"
+        )

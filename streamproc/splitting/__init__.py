@@ -1,0 +1,1 @@
+"""Cutting a model into stages by its layers, each an ONNX file of its own."""
