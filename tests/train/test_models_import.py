@@ -65,6 +65,12 @@ def pipeline(task: str, folder: Path, **options: Any) -> Any:
     return transformers.pipeline(task, str(folder), tokenizer=tokenizer, device="cpu", **options)
 
 
+@pytest.fixture(autouse=True)
+def _logs_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command, run in this process, would send all later logs to the runner's closed stream."""
+    monkeypatch.setattr("streamproc.cli.importing.configure_logging", lambda _: None)
+
+
 def imported(source: Path, models: Path, *more: str) -> None:
     arguments = [str(source), "--ensemble=mine", f"--out={models}", *more]
     done = CliRunner().invoke(app, arguments, catch_exceptions=False)
