@@ -108,17 +108,8 @@ async def local_pipeline(
     ensemble: answers requests that name none; None: the one that the task's bulk topic names
     Raises OperatorError.
     """
-    topic = load_topics(settings.topics_dir).request_topic(task, Lane.BULK)
-    if ensemble is not None:
-        topic = topic.model_copy(update={"ensemble": ensemble})
-    metrics = Metrics()
-    models = _Models(settings, clock, metrics)
-    try:
-        engines = models.load_task(task)
-        _require_default(topic, engines)
-        yield _build_local(topic, engines, settings, clock, metrics)
-    finally:
-        await models.close()
+    async with _local(settings, task, ensemble, clock) as (models, build):
+        yield build(models.load_task(task))
 
 
 @asynccontextmanager
@@ -130,15 +121,8 @@ async def ensemble_pipeline(
     Raises OperatorError.
     """
     manifest = stored.manifest
-    topic = load_topics(settings.topics_dir).request_topic(manifest.task, Lane.BULK)
-    topic = topic.model_copy(update={"ensemble": manifest.name})
-    metrics = Metrics()
-    models = _Models(settings, clock, metrics)
-    try:
-        engines = {manifest.name: models.load(stored)}
-        yield _build_local(topic, engines, settings, clock, metrics)
-    finally:
-        await models.close()
+    async with _local(settings, manifest.task, manifest.name, clock) as (models, build):
+        yield build({manifest.name: models.load(stored)})
 
 
 Combined = Callable[[StoredEnsemble], Pipeline]
@@ -155,22 +139,16 @@ async def combining_pipelines(
     Raises OperatorError.
     """
     manifest = stored.manifest
-    topic = load_topics(settings.topics_dir).request_topic(manifest.task, Lane.BULK)
-    topic = topic.model_copy(update={"ensemble": manifest.name})
-    metrics = Metrics()
-    models = _Models(settings, clock, metrics)
-    try:
+    async with _local(settings, manifest.task, manifest.name, clock) as (models, build):
         engine = models.load(stored)
         if isinstance(engine.task, ScoringTask):
             engine = replace(engine, scorer=Remembering(engine.scorer))
 
         def combined(way: StoredEnsemble) -> Pipeline:
-            engines = {manifest.name: replace(engine, profile=load_profile(way, engine.task))}
-            return _build_local(topic, engines, settings, clock, metrics)
+            profile = load_profile(way, engine.task)
+            return build({manifest.name: replace(engine, profile=profile)})
 
         yield combined
-    finally:
-        await models.close()
 
 
 def verify_ensemble(settings: Settings, name: str) -> Provider:
@@ -184,21 +162,35 @@ def verify_ensemble(settings: Settings, name: str) -> Provider:
     return models.provider
 
 
-def _build_local(
-    topic: RequestTopic,
-    engines: dict[str, Engine],
-    settings: Settings,
-    clock: Clock,
-    metrics: Metrics,
-) -> Pipeline:
-    return Pipeline(
-        build_route(topic, settings),
-        Engines(engines),
-        _refuse_to_publish,
-        clock=clock,
-        metrics=metrics,
-        give_up=stop_after_attempt(LOCAL_ATTEMPTS),
-    )
+@asynccontextmanager
+async def _local(
+    settings: Settings, task: str, ensemble: str | None, clock: Clock
+) -> AsyncIterator[tuple[_Models, Callable[[dict[str, Engine]], Pipeline]]]:
+    """What loads engines, and what builds a task's pipeline of them, by name, without Kafka.
+
+    ensemble: answers requests that name none; None: the one that the task's bulk topic names
+    """
+    topic = load_topics(settings.topics_dir).request_topic(task, Lane.BULK)
+    if ensemble is not None:
+        topic = topic.model_copy(update={"ensemble": ensemble})
+    metrics = Metrics()
+    models = _Models(settings, clock, metrics)
+
+    def build(engines: dict[str, Engine]) -> Pipeline:
+        _require_default(topic, engines)
+        return Pipeline(
+            build_route(topic, settings),
+            Engines(engines),
+            _refuse_to_publish,
+            clock=clock,
+            metrics=metrics,
+            give_up=stop_after_attempt(LOCAL_ATTEMPTS),
+        )
+
+    try:
+        yield models, build
+    finally:
+        await models.close()
 
 
 def build_route(topic: RequestTopic, settings: Settings) -> Route:

@@ -24,15 +24,10 @@ class Combining:
         self._strategy = profile.chosen_strategy(asked)
         self._temperature = profile.temperature if self._strategy == profile.strategy else 1.0
         self._say = np.zeros(len(profile.members))
-        self._fixed = (
-            None if self._strategy == "gated" else profile.weights(self._strategy, _NO_IDS)
-        )
 
     def weights(self, ids: Int64Array, answered: Sequence[int]) -> FloatArray:
         """(answered,) the say of the members that answered on a chunk; ids: (tokens,) its own."""
-        weights = self._fixed
-        if weights is None:
-            weights = self._profile.weights(self._strategy, ids)
+        weights = self._profile.weights(self._strategy, ids)
         self._say += weights * len(ids)
         return weights[list(answered)]
 
@@ -45,6 +40,3 @@ class Combining:
     def say(self, answered: Sequence[int]) -> FloatArray:
         """(answered,) these members' say on all chunks, each by its tokens."""
         return self._say[list(answered)]
-
-
-_NO_IDS = np.empty(0, np.int64)
