@@ -12,9 +12,10 @@ from typing import Annotated, Final
 
 import typer
 
+from streamproc.repository.manifest import Manifest, WindowSection
+from streamproc.repository.writing import manifest_toml, member_section, tokenizer_section
 from streamproc.training.base import find_base
 from streamproc.training.exporting import export_encoder
-from streamproc.training.manifests import EnsembleEntry, MemberEntry, write_manifest
 from streamproc.training.shape import Shape, cut_model
 
 LABELS: Final = ("negative", "positive")
@@ -42,10 +43,21 @@ def main(
         model = cut_model(base.folder, shape, kept, LABELS, seed, "BertForSequenceClassification")
         export_encoder(model, "text-classification", file)
         provenance = {"base": base.description, "corpus": "none: the head is untrained"}
-        members.append(MemberEntry(file.stem, "1", file, "fp32", 1.0, provenance, {}, LABELS))
-    about = "MiniLM-L6 with untrained heads, to measure speed with."
-    entry = EnsembleEntry("sentiment", "text-classification", about, LABELS, "Apache-2.0")
-    write_manifest(folder, entry, folder / "tokenizer.json", members)
+        members.append(
+            member_section(folder, file.stem, "1", file, labels=LABELS, provenance=provenance)
+        )
+    manifest = Manifest(
+        format=1,
+        name="sentiment",
+        task="text-classification",
+        description="MiniLM-L6 with untrained heads, to measure speed with.",
+        licence="Apache-2.0",
+        labels=LABELS,
+        tokenizer=tokenizer_section(folder, folder / "tokenizer.json"),
+        window=WindowSection(max_tokens=256, overlap_tokens=32),
+        members=tuple(members),
+    )
+    (folder / "manifest.toml").write_text(manifest_toml(manifest), encoding="utf-8")
 
 
 if __name__ == "__main__":

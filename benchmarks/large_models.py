@@ -6,10 +6,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from streamproc.digests import sha256
 from streamproc.errors import OperatorError
-from streamproc.repository.manifest import Manifest, MemberSection, TokenizerFile, WindowSection
-from streamproc.repository.writing import manifest_toml
+from streamproc.repository.manifest import Manifest, WindowSection
+from streamproc.repository.writing import manifest_toml, member_section, tokenizer_section
 from streamproc.testing import tokenizer_json
 
 NAME = "large"
@@ -57,17 +56,9 @@ def large_ensemble(root: Path, size: Size) -> str:
         name=NAME,
         task="text-classification",
         labels=LABELS,
-        tokenizer=TokenizerFile(file="tokenizer.json", sha256=sha256(folder / "tokenizer.json")),
+        tokenizer=tokenizer_section(folder, folder / "tokenizer.json"),
         window=WindowSection(max_tokens=256, overlap_tokens=32),
-        members=(
-            MemberSection(
-                name="m",
-                version="1",
-                file="model.onnx",
-                sha256=sha256(folder / "model.onnx"),
-                labels=LABELS,
-            ),
-        ),
+        members=(member_section(folder, "m", "1", folder / "model.onnx", labels=LABELS),),
     )
     (folder / "manifest.toml").write_text(manifest_toml(manifest), encoding="utf-8")
     return NAME

@@ -36,7 +36,7 @@ def train(
         list[str] | None,
         typer.Option(
             help="SPELLING=NAME, in order, e.g. 0=negative; entities: person=PER, misc=O; default: "
-            "all that --partitions has"
+            "all that the corpus has"
         ),
     ] = None,
     task: Annotated[

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 
 from streamproc.corpus.records import Columns
@@ -11,6 +11,8 @@ from streamproc.corpus.rows import Row, Source, read_rows
 # Rows that are placed together, so that embeddings run in batches.
 _BATCH_ROWS = 1024
 _BATCH_CHARACTERS = 4 << 20
+# Beyond this it is no label that is counted.
+_MAX_LABELS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +30,29 @@ class RowItem:
     fields: Mapping[str, str]
     labels: tuple[str, ...]
 
+    def expect_end_of(self, labels: Sized) -> None:
+        """Raise TrainingError where so many different labels were read that they can't be such."""
+        if len(labels) > _MAX_LABELS:
+            self.row.fail(
+                f"more than {_MAX_LABELS} different labels so far; name the field with the label."
+            )
+
 
 def read_items(source: Source, columns: Columns) -> Iterator[RowItem]:
     """The rows of a file, read as they are asked for; raises TrainingError with file and line."""
     for row in read_rows(source.path):
         fields = {**row.others(columns.text), "corpus": source.name}
         yield RowItem(row, _text(row, columns), fields, _labels(row, columns))
+
+
+def labels_in(sources: Sequence[Source], columns: Columns) -> list[str]:
+    """The different labels of all rows, in alphabetical order; raises TrainingError."""
+    found: set[str] = set()
+    for source in sources:
+        for item in read_items(source, columns):
+            found.update(item.labels)
+            item.expect_end_of(found)
+    return sorted(found)
 
 
 def batched(items: Iterator[RowItem]) -> Iterator[list[RowItem]]:

@@ -12,6 +12,8 @@ def names_from(written: Sequence[str], least: int = 0) -> dict[str, str]:
 
     least: how many there must be
     """
+    if least and not written:
+        raise TrainingError("The corpus has no labels: --label-field names the field with them.")
     names = dict(one.partition("=")[::2] for one in written)
     if len(names) < least or not all(names.values()) or len(names) != len(written):
         raise TrainingError(

@@ -3,10 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from streamproc.repository.manifest import Manifest, MemberSection
+from streamproc.digests import sha256
+from streamproc.repository.manifest import DecoderFile, Manifest, MemberSection, TokenizerFile
 from streamproc.toml import TomlValue, section
+
+
+def tokenizer_section(folder: Path, file: Path) -> TokenizerFile:
+    """What a manifest in `folder` says of the tokenizer in `file`."""
+    return TokenizerFile(file=_place(folder, file), sha256=sha256(file))
+
+
+def member_section(
+    folder: Path, name: str, version: str, file: Path, decoder: Path | None = None, **told: Any
+) -> MemberSection:
+    """What a manifest in `folder` says of a member that is whole.
+
+    file:    its ONNX file; of an encoder-decoder the encoder
+    decoder: the other file of an encoder-decoder
+    told:    further fields of the section
+    """
+    other = None
+    if decoder:
+        other = DecoderFile(
+            file=_place(folder, decoder), sha256=sha256(decoder), size_bytes=decoder.stat().st_size
+        )
+    return MemberSection(
+        name=name,
+        version=version,
+        file=_place(folder, file),
+        sha256=sha256(file),
+        size_bytes=file.stat().st_size,
+        decoder=other,
+        **told,
+    )
 
 
 def manifest_toml(manifest: Manifest) -> str:
@@ -39,3 +71,7 @@ def _member(values: dict[str, Any], precision: str) -> list[tuple[str, Mapping[s
         *(("[[members.stages]]", stage) for stage in stages),
         *((f"[members.{name}]", table) for name, table in told.items()),
     ]
+
+
+def _place(folder: Path, file: Path) -> str:
+    return file.relative_to(folder).as_posix()

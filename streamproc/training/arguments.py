@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from streamproc.corpus.description import read_partitions
+from streamproc.corpus.items import labels_in
 from streamproc.corpus.partitioning import Partitioning, partitioning_from
+from streamproc.corpus.records import Columns
 from streamproc.corpus.rows import Source, source_from
 from streamproc.errors import SettingsError, TrainingError
 from streamproc.toml import TomlValue
-from streamproc.training.courses import Choice, course_of
+from streamproc.training.courses import LABELLED, Choice, course_of
 from streamproc.training.plan import Plan
 from streamproc.training.precision import AUTO, precision_from
 from streamproc.training.schedule import Schedule
@@ -156,15 +158,23 @@ def _material(arguments: Arguments) -> _Material:
                 "--partitions brings its own --corpus, --valid and --partition-by: leave these out."
             )
         cut = read_partitions(arguments.partitions)
-        named = [f"{label}={label}" for label in cut.labels]
-        return _Material(cut.sources("train"), cut.sources("valid"), cut.by, named)
+        return _Material(cut.sources("train"), cut.sources("valid"), cut.by, _named(cut.labels))
     if not corpus or not valid:
         raise SettingsError("Name --partitions FOLDER, or --corpus FILE and --valid FILE.")
+    train = [source_from(written) for written in corpus]
+    found: Sequence[str] = ()
+    if arguments.task in LABELLED and not arguments.label:
+        found = labels_in(train, Columns(arguments.text_field, arguments.label_field))
     return _Material(
-        [source_from(written) for written in corpus],
+        train,
         [source_from(written) for written in valid],
         partitioning_from(by or "hash:3"),
+        _named(found),
     )
+
+
+def _named(labels: Sequence[str]) -> list[str]:
+    return [f"{label}={label}" for label in labels]
 
 
 def _search(trials: int, space: Path | None) -> Search | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from streamproc.corpus.names import names_from
 from streamproc.corpus.records import Columns
@@ -145,6 +145,10 @@ _COURSES: dict[str, Callable[[Choice], Course[Any]]] = {
     "translation": _translation,
     "text-generation": _text_generation,
 }
+
+
+LABELLED: Final = ("text-classification", "token-classification")
+"""Tasks whose members learn labels."""
 
 
 def _numbers(written: str) -> tuple[int, ...]:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from streamproc.corpus.rows import described
 from streamproc.digests import sha256
 from streamproc.errors import TrainingError
-from streamproc.repository.repository import PREFIXES
+from streamproc.repository.manifest import (
+    DecodingSection,
+    Manifest,
+    MemberSection,
+    PrefixSection,
+    WindowSection,
+)
+from streamproc.repository.repository import MANIFEST, PREFIXES
+from streamproc.repository.writing import manifest_toml, member_section, tokenizer_section
 from streamproc.training.course import Shipped
 from streamproc.training.learning import Desk, Place, places
-from streamproc.training.manifests import EnsembleEntry, MemberEntry, write_manifest
 from streamproc.training.plan import Plan
 from streamproc.training.progress import EnsembleWritten, MemberShipped, Tell
 from streamproc.training.run_folder import RunFolder
@@ -54,42 +62,54 @@ def export_ensemble(plan: Plan, tell: Tell) -> None:
     (folder / "tokenizer.json").write_text(
         classroom.tokenizer.to_str(pretty=False), encoding="utf-8"
     )
-    ensemble = EnsembleEntry(
+    manifest = Manifest(
+        format=1,
         name=plan.ensemble,
         task=plan.course.task,
         description=plan.description,
-        labels=classroom.labels,
         licence=plan.licence,
-        window=classroom.window,
-        decoding=classroom.decoding,
-        prefix={"sha256": prefix.sha256, "size_bytes": len(prefix.model), "precision": "int8"}
+        labels=tuple(classroom.labels),
+        tokenizer=tokenizer_section(folder, folder / "tokenizer.json"),
+        window=WindowSection(
+            max_tokens=classroom.window.max_tokens, overlap_tokens=classroom.window.overlap_tokens
+        ),
+        decoding=DecodingSection.model_validate(classroom.decoding)
+        if classroom.decoding is not None
+        else None,
+        prefix=PrefixSection(sha256=prefix.sha256, size_bytes=len(prefix.model), precision="int8")
         if prefix
         else None,
+        members=_members(plan, folder, shipped),
     )
-    entries = _entries(plan, shipped)
-    tell(EnsembleWritten(write_manifest(folder, ensemble, folder / "tokenizer.json", entries)))
+    path = folder / MANIFEST
+    path.write_text(manifest_toml(manifest), encoding="utf-8")
+    tell(EnsembleWritten(path))
 
 
-def _entries(plan: Plan, members: Sequence[tuple[Place, Shipped, str]]) -> list[MemberEntry]:
+def _members(
+    plan: Plan, folder: Path, members: Sequence[tuple[Place, Shipped, str]]
+) -> tuple[MemberSection, ...]:
     reached = [next(iter(shipped.shipped.metrics.values())) for _, shipped, _ in members]
     total = sum(reached) or 1.0
-    return [
-        MemberEntry(
-            name=place.part,
-            version=plan.version,
-            file=shipped.path,
-            decoder=shipped.decoder,
+    return tuple(
+        member_section(
+            folder,
+            place.part,
+            plan.version,
+            shipped.path,
+            shipped.decoder,
             precision=shipped.precision,
-            labels=shipped.labels,
-            weight=max(own / total, 1e-4),
+            labels=tuple(shipped.labels),
+            weight=round(max(own / total, 1e-4), 4),
             provenance={"base": plan.course.base, **_trunk(plan), "corpus": corpus},
             metrics={
-                **{f"validation_{k}": v for k, v in shipped.shipped.metrics.items()},
-                **{f"validation_{k}_fp32": v for k, v in shipped.fp32.metrics.items()},
+                f"validation_{name}{form}": round(value, 4)
+                for form, judged in (("", shipped.shipped), ("_fp32", shipped.fp32))
+                for name, value in judged.metrics.items()
             },
         )
         for (place, shipped, corpus), own in zip(members, reached, strict=True)
-    ]
+    )
 
 
 def _trunk(plan: Plan) -> dict[str, str]:

@@ -75,12 +75,14 @@ def test_a_wrong_option_is_an_operators_error_that_says_what_is_wrong(
 
 def test_a_corpus_becomes_an_ensemble_on_disk(corpus: Path, base: Path, tmp_path: Path) -> None:
     shape = ["--layers=0", "--ffn-width=32", "--vocabulary=300", "--epochs=1", "--threads=1"]
+    unnamed = [one for one in arguments(corpus, base, tmp_path) if not one.startswith("--label")]
 
-    result = CliRunner().invoke(app, [*arguments(corpus, base, tmp_path), *shape])
+    result = CliRunner().invoke(app, [*unnamed, *shape])
 
     assert result.exception is None
+    manifest = (tmp_path / "models" / "tiny" / "manifest.toml").read_bytes()
+    assert read_manifest(manifest, "tiny").labels == ("0", "1")
     assert "part-1-of-1 (1 of 1): 300 records" in result.output
-    assert (tmp_path / "models" / "tiny" / "manifest.toml").is_file()
     assert (tmp_path / "models" / "tiny" / "part-1-of-1" / "1" / "model.onnx").is_file()
     assert (tmp_path / "work" / "tiny" / "part-1-of-1" / "model.safetensors").is_file()
 
@@ -107,6 +109,17 @@ def test_partitions_cut_before_become_a_member_each_with_the_labels_they_have(
     assert manifest["labels"] == ["0", "1"]
     assert [member["name"] for member in manifest["members"]] == ["a", "b"]
     assert "by field 'shop'" in manifest["members"][0]["provenance"]["corpus"]
+
+
+def test_a_corpus_without_labels_is_refused_before_anything_is_learned(
+    corpus: Path, base: Path, tmp_path: Path
+) -> None:
+    unnamed = [one for one in arguments(corpus, base, tmp_path) if not one.startswith("--label")]
+
+    result = CliRunner().invoke(app, [*unnamed, "--label-field=verdict"])
+
+    assert isinstance(result.exception, TrainingError)
+    assert "--label-field" in str(result.exception)
 
 
 @pytest.mark.parametrize(
