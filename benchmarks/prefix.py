@@ -9,17 +9,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 
-from benchmarks.batches import by_length
-from benchmarks.texts import read_texts, requested
+from benchmarks.texts import read_texts
+from benchmarks.turns import Turns, batches_of
 from benchmarks.workload import load_members
-from streamproc.chunking.windows import Chunk, windows
+from streamproc.chunking.windows import Chunk
 from streamproc.errors import OperatorError
 from streamproc.inference.members import Members
 from streamproc.inference.outputs import Batch, FloatArray
@@ -43,36 +41,21 @@ def main() -> None:
         profile, members, _ = load_members(stored, "cpu")
     except OperatorError as error:
         sys.exit(str(error))
-    frame, tokenizer = profile.tokenizer.frame, profile.tokenizer
-    chunks = [
-        chunk
-        for text in requested(read_texts(settings.data), asked.chunks)
-        for chunk in windows(tokenizer.stream(text), frame, profile.window, len(text))
-    ][: asked.chunks]
-    batches = [[chunks[place] for place in own] for own in by_length(chunks, asked.budget)]
-    ways: dict[str, Callable[[Members, Sequence[Chunk]], list[FloatArray]]] = {
-        "shared": _shared,
-        "each its own": _apart,
+    batches = batches_of(profile, read_texts(settings.data), asked.chunks, asked.budget)
+    ways: dict[str, Callable[[], Logits]] = {
+        "shared": lambda: [_shared(members, batch) for batch in batches],
+        "each its own": lambda: [_apart(members, batch) for batch in batches],
     }
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    answers: dict[str, Logits] = {}
-    for turn in range(asked.rounds):
-        for name in sorted(ways, reverse=bool(turn % 2)):
-            began_s = time.process_time()
-            answers[name] = [ways[name](members, batch) for batch in batches]
-            seconds[name].append(time.process_time() - began_s)
+    turns = Turns(ways, asked.rounds)
     found = {
         "ensemble": asked.ensemble,
         "members": len(members.sessions),
-        "chunks": len(chunks),
+        "chunks": asked.chunks,
         "cpu_s_per_1000_chunks": {
-            name: round(1000 * median(own) / len(chunks), 2) for name, own in seconds.items()
+            name: round(1000 * turns.cpu_s(name) / asked.chunks, 2) for name in ways
         },
-        "apart_to_shared": round(
-            median(a / b for a, b in zip(seconds["each its own"], seconds["shared"], strict=True)),
-            2,
-        ),
-        "same_answers": _same(answers["shared"], answers["each its own"]),
+        "apart_to_shared": round(turns.ratio("each its own", "shared"), 2),
+        "same_answers": _same(turns.results["shared"], turns.results["each its own"]),
         "mib": _on_disk(repository, stored),
     }
     print(json.dumps(found, indent=1))

@@ -61,7 +61,7 @@ def batched(items: Iterator[RowItem]) -> Iterator[list[RowItem]]:
     characters = 0
     for item in items:
         batch.append(item)
-        characters += len(item.text)
+        characters += item.row.characters
         if len(batch) == _BATCH_ROWS or characters >= _BATCH_CHARACTERS:
             yield batch
             batch, characters = [], 0

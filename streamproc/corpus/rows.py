@@ -31,6 +31,11 @@ class Row:
     values: Mapping[str, object]
     written: str = ""
 
+    @property
+    def characters(self) -> int:
+        """About how long it is with all its fields, asked for or not."""
+        return len(self.written) or sum(len(str(value)) for value in self.values.values())
+
     def fail(self, why: str) -> NoReturn:
         """Raise TrainingError with file and line."""
         raise TrainingError(f"{self.path}, line {self.line}: {why}")
