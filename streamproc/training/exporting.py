@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,8 @@ import onnx.utils
 import onnxruntime
 from numpy.typing import NDArray
 from optimum.exporters.onnx import onnx_export_from_model
+from optimum.utils import logging as optimum_logging
+from torch.jit import TracerWarning
 from transformers import PreTrainedModel
 
 from streamproc.errors import TrainingError
@@ -147,8 +152,22 @@ def export_encoder_decoder(model: PreTrainedModel, folder: Path) -> None:
 
 def export(model: PreTrainedModel, task: str, folder: Path) -> None:
     """What optimum writes for the model, into a folder; unchecked."""
-    # Its own validation is off: ours runs on real texts.
-    onnx_export_from_model(model, folder, task=task, opset=OPSET, do_validation=False)
+    with _without_forebodings():
+        # Its own validation is off: ours runs on real texts.
+        onnx_export_from_model(model, folder, task=task, opset=OPSET, do_validation=False)
+
+
+@contextmanager
+def _without_forebodings() -> Iterator[None]:
+    """Nobody is told that a traced or older graph might be wrong: ours is compared with torch."""
+    spoken = logging.getLogger("optimum").getEffectiveLevel()
+    optimum_logging.set_verbosity_error()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", TracerWarning)
+            yield
+    finally:
+        optimum_logging.set_verbosity(spoken)
 
 
 def save(graph: onnx.ModelProto, path: Path) -> None:
