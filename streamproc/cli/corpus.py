@@ -60,7 +60,7 @@ def partition(
     ] = None,
     sample: Annotated[
         int, typer.Option(min=2, help="texts of --train that clusters are fitted on, at most")
-    ] = 20_000,
+    ] = 5_000,
     text_field: Annotated[str, typer.Option(help="field that holds the text")] = "text",
     label_field: Annotated[str, typer.Option(help="field that holds the label")] = "label",
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="same seed, same bytes")] = 0,

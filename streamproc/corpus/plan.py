@@ -33,4 +33,4 @@ class Plan:
     columns: Columns = field(default_factory=Columns)
     duplicates: Duplicates = "refuse"
     features: Features | None = None
-    sample_texts: int = 20_000
+    sample_texts: int = 5_000
