@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 from streamproc.errors import TrainingError
 
 _NAME = re.compile(r"[^a-z0-9]+")
+_LONGEST_NAME = 64
 
 
 class Item(Protocol):
@@ -61,9 +62,10 @@ class ByField:
     def part_of(self, record: Item) -> str:
         value = record.fields.get(self.field)
         name = _NAME.sub("-", (value or "").lower()).strip("-")
-        if not name:
+        if not name or len(name) > _LONGEST_NAME:
             raise TrainingError(
-                f"A record can't be partitioned by {self.field!r}: its value is {value!r}. "
+                f"A record can't be partitioned by {self.field!r}: its value is {value!r}, and a "
+                f"part is called by 1 to {_LONGEST_NAME} letters and digits. "
                 f"Its fields are {', '.join(record.fields) or 'none'}."
             )
         return name

@@ -20,7 +20,7 @@ from streamproc.ensembling.combine import Strategy
 from streamproc.errors import ModelRefused
 from streamproc.messages.request import ENSEMBLE_NAME
 
-FORMAT = 1
+MEMBER_VERSION = r"^[A-Za-z0-9._-]{1,64}$"
 
 
 def _inside(path: str) -> str:
@@ -163,7 +163,7 @@ class MemberSection(_Section):
     """
 
     name: Name
-    version: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+    version: Annotated[str, StringConstraints(pattern=MEMBER_VERSION)]
     file: InsidePath | None = None
     sha256: Digest | None = None
     size_bytes: int | None = Field(None, gt=0)

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from streamproc.errors import TrainingError
+from streamproc.messages.request import ENSEMBLE_NAME
+from streamproc.repository.manifest import MEMBER_VERSION
 from streamproc.training import material
 from streamproc.training.devices import process, together
 from streamproc.training.groundwork import Groundwork
@@ -54,9 +56,15 @@ def fit_ensemble(
     fresh:     begin anew
     Raises TrainingError, also when the folder holds a run that was begun otherwise.
     """
-    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", plan.ensemble):
+    # What the manifest would refuse once all is trained.
+    if not re.fullmatch(ENSEMBLE_NAME, plan.ensemble):
         raise TrainingError(
-            f"Ensemble {plan.ensemble!r}: a name is lower-case letters, digits, '.', '_' and '-'."
+            f"Ensemble {plan.ensemble!r}: a name is at most 64 lower-case letters, digits, '.', "
+            "'_' and '-'."
+        )
+    if not re.fullmatch(MEMBER_VERSION, plan.version):
+        raise TrainingError(
+            f"--version {plan.version!r}: at most 64 letters, digits, '.', '_' and '-'."
         )
     run = RunFolder(plan.work)
     if process() != 0:

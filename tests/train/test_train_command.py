@@ -58,6 +58,8 @@ def test_the_missing_extra_is_named_before_anything_is_read(
         ("--heads=5", "4 heads"),
         ("--task=summarization", "one of text-classification"),
         ("--ensemble=../up", "lower-case"),
+        (f"--ensemble={'long' * 17}", "at most 64"),
+        ("--version=1/2", "--version"),
         ("--partition-by=nowhere", "'nowhere'"),
         ("--corpus=also=gone.jsonl", "no such corpus"),
         ("--base=nowhere", "no config.json"),
@@ -71,6 +73,15 @@ def test_a_wrong_option_is_an_operators_error_that_says_what_is_wrong(
     assert isinstance(result.exception, TrainingError)
     assert said in str(result.exception)
     assert not (tmp_path / "models").exists()
+
+
+def test_spellings_of_one_name_are_no_two_labels(corpus: Path, base: Path, tmp_path: Path) -> None:
+    unnamed = [one for one in arguments(corpus, base, tmp_path) if not one.startswith("--label")]
+
+    result = CliRunner().invoke(app, [*unnamed, "--label=0=same", "--label=1=same"])
+
+    assert isinstance(result.exception, TrainingError)
+    assert "2 or more names" in str(result.exception)
 
 
 def test_a_corpus_becomes_an_ensemble_on_disk(corpus: Path, base: Path, tmp_path: Path) -> None:

@@ -63,6 +63,11 @@ def test_a_record_without_the_field_is_an_error_that_names_its_fields() -> None:
         partition([record("1", city="x")], ByField("shop"))
 
 
+def test_a_value_too_long_to_name_a_part_is_no_domain() -> None:
+    with pytest.raises(TrainingError, match="1 to 64 letters"):
+        ByField("page").part_of(record("1", page="x" * 65))
+
+
 @pytest.mark.parametrize("written", ["hash:", "hash:0", "hash:x", "hash:-1", "other:3"])
 def test_a_partitioning_that_makes_no_sense_is_refused(written: str) -> None:
     with pytest.raises(TrainingError, match="hash:N"):
