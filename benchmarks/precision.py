@@ -17,12 +17,11 @@ import numpy as np
 
 from benchmarks.texts import read_texts
 from benchmarks.turns import Turns, batches_of
-from benchmarks.workload import load_members
+from benchmarks.workload import load_members, run_rows
 from streamproc.chunking.windows import Chunk
 from streamproc.errors import OperatorError
 from streamproc.inference.members import Members
-from streamproc.inference.outputs import Batch, FloatArray
-from streamproc.inference.session import new_call
+from streamproc.inference.outputs import FloatArray
 from streamproc.repository.repository import Repository
 from streamproc.settings import read_settings
 
@@ -74,16 +73,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _way(members: Members, batches: Sequence[Sequence[Chunk]]) -> Callable[[], Logits]:
-    def run() -> Logits:
-        padded = (Batch.pad(members.read(batch)) for batch in batches)
-        return [
-            row
-            for batch in padded
-            for session in members.sessions
-            for row in session.run(batch, new_call())
-        ]
-
-    return run
+    return lambda: [row for batch in batches for row in run_rows(members, batch)]
 
 
 def _other(one: Logits, other: Logits) -> float:

@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.texts import read_texts
 from benchmarks.turns import Turns, batches_of
-from benchmarks.workload import load_members
+from benchmarks.workload import load_members, run_rows
 from streamproc.chunking.windows import Chunk
 from streamproc.errors import OperatorError
 from streamproc.inference.members import Members
@@ -43,7 +43,7 @@ def main() -> None:
         sys.exit(str(error))
     batches = batches_of(profile, read_texts(settings.data), asked.chunks, asked.budget)
     ways: dict[str, Callable[[], Logits]] = {
-        "shared": lambda: [_shared(members, batch) for batch in batches],
+        "shared": lambda: [run_rows(members, batch) for batch in batches],
         "each its own": lambda: [_apart(members, batch) for batch in batches],
     }
     turns = Turns(ways, asked.rounds)
@@ -73,11 +73,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path, default=Path("build/prefix.json"))
     return parser.parse_args()
-
-
-def _shared(members: Members, batch: Sequence[Chunk]) -> list[FloatArray]:
-    padded = Batch.pad(members.read(batch))
-    return [row for session in members.sessions for row in session.run(padded, new_call())]
 
 
 def _apart(members: Members, batch: Sequence[Chunk]) -> list[FloatArray]:

@@ -9,7 +9,8 @@ from typing import Generic, TypeVar
 
 from benchmarks.batches import by_length
 from benchmarks.texts import requested
-from streamproc.chunking.windows import Chunk, windows
+from benchmarks.workload import cut
+from streamproc.chunking.windows import Chunk
 from streamproc.tasks.profile import EnsembleProfile
 
 ResultT = TypeVar("ResultT")
@@ -41,10 +42,5 @@ def batches_of(
     profile: EnsembleProfile, texts: Sequence[str], count: int, budget_tokens: int
 ) -> list[list[Chunk]]:
     """The first `count` chunks of texts of mixed lengths, in batches by length."""
-    frame, tokenizer = profile.tokenizer.frame, profile.tokenizer
-    chunks = [
-        chunk
-        for text in requested(texts, count)
-        for chunk in windows(tokenizer.stream(text), frame, profile.window, len(text))
-    ][:count]
+    chunks = [chunk for text in requested(texts, count) for chunk in cut(profile, text)][:count]
     return [[chunks[place] for place in own] for own in by_length(chunks, budget_tokens)]

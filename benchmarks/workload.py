@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from streamproc.chunking.windows import Chunk, windows
 from streamproc.errors import ModelRefused, SettingsError
 from streamproc.inference.members import Members
+from streamproc.inference.outputs import Batch, FloatArray
 from streamproc.inference.providers import Provider, choose_provider
+from streamproc.inference.session import new_call
 from streamproc.loading import load_profile, load_sessions, try_out
 from streamproc.repository.repository import StoredEnsemble
 from streamproc.tasks.catalogue import scoring_task_named
@@ -57,6 +59,12 @@ def build_workload(texts: Sequence[str], profile: EnsembleProfile, members: Memb
     chunks = tuple(cut(profile, text) for text in texts)
     tokenize_s = time.perf_counter() - started_s
     return Workload(tuple(texts), chunks, profile, members, tokenize_s)
+
+
+def run_rows(members: Members, chunks: Sequence[Chunk]) -> list[FloatArray]:
+    """What all members say of a batch: the first one's rows, then the next one's."""
+    batch = Batch.pad(members.read(chunks))
+    return [row for session in members.sessions for row in session.run(batch, new_call())]
 
 
 def load_members(stored: StoredEnsemble, device: str) -> tuple[EnsembleProfile, Members, Provider]:

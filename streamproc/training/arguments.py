@@ -101,6 +101,8 @@ class Arguments:
             where they are others
         """
         material = _material(self)
+        # As they were found, so that `run.toml` has them and nobody reads a corpus for them again.
+        told = replace(self, label=tuple(self.label or material.labels))
         schedule = Schedule(
             epochs=self.epochs,
             patience=self.patience,
@@ -112,7 +114,7 @@ class Arguments:
         )
         trunk = replace(schedule, epochs=self.trunk_epochs, learning_rate=self.trunk_learning_rate)
         return Plan(
-            course=course_of(self.task, _choice(self, material.labels)),
+            course=course_of(told.task, _choice(told)),
             corpus=material.train,
             valid=material.valid,
             partitioning=material.by,
@@ -128,7 +130,7 @@ class Arguments:
             schedule=schedule,
             trunk=trunk if self.trunk_epochs else None,
             search=_search(self.trials, self.search),
-            arguments=self.written(),
+            arguments=told.written(),
         )
 
 
@@ -185,9 +187,9 @@ def _search(trials: int, space: Path | None) -> Search | None:
     return Search(trials, read_space(space)) if space else Search(trials)
 
 
-def _choice(arguments: Arguments, labels: Sequence[str]) -> Choice:
+def _choice(arguments: Arguments) -> Choice:
     return Choice(
-        labels=tuple(arguments.label or labels),
+        labels=tuple(arguments.label),
         base=arguments.base,
         text_field=arguments.text_field,
         label_field=arguments.label_field,

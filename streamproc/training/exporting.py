@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import tempfile
 import warnings
 from collections.abc import Iterable, Iterator
@@ -160,7 +159,7 @@ def export(model: PreTrainedModel, task: str, folder: Path) -> None:
 @contextmanager
 def _without_forebodings() -> Iterator[None]:
     """Nobody is told that a traced or older graph might be wrong: ours is compared with torch."""
-    spoken = logging.getLogger("optimum").getEffectiveLevel()
+    spoken = optimum_logging.get_verbosity()
     optimum_logging.set_verbosity_error()
     try:
         with warnings.catch_warnings():

@@ -93,6 +93,8 @@ def test_a_corpus_becomes_an_ensemble_on_disk(corpus: Path, base: Path, tmp_path
     assert result.exception is None
     manifest = (tmp_path / "models" / "tiny" / "manifest.toml").read_bytes()
     assert read_manifest(manifest, "tiny").labels == ("0", "1")
+    run = tomllib.loads((tmp_path / "work" / "tiny" / "run.toml").read_text(encoding="utf-8"))
+    assert run["arguments"]["label"] == ["0=0", "1=1"]
     assert "part-1-of-1 (1 of 1): 300 records" in result.output
     assert (tmp_path / "models" / "tiny" / "part-1-of-1" / "1" / "model.onnx").is_file()
     assert (tmp_path / "work" / "tiny" / "part-1-of-1" / "model.safetensors").is_file()
