@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
+
+import orjson
+
+from streamproc.messages.decoding import Unreadable, decode_object
+from streamproc.messages.json_spans import member_span
 
 Status = Literal["ok", "partial", "error"]
 MemberStatus = Literal["ok", "late", "failed"]
@@ -58,6 +63,8 @@ class Response:
     manifest: digest of the manifest that the answer was computed under
     agreement: share of the members' weight that agrees with the answer, 0 to 1
     entropy: of the combined probabilities, in nats
+    warnings: what was passed over in the request though it looks like a mistake
+    metadata: the request's, as the JSON text that it came as
     """
 
     id: str
@@ -72,4 +79,20 @@ class Response:
     coverage: Coverage | None = None
     timing: Timing | None = None
     error: Fault | None = None
-    metadata: Any = field(default=None)
+    warnings: tuple[str, ...] = ()
+    metadata: bytes | None = None
+
+
+def read_response(value: bytes | None) -> dict[str, Any] | None:
+    """The object of a response that came, None where the bytes hold no object.
+
+    Its metadata is an `orjson.Fragment`: written again, it is byte for byte what it was.
+    """
+    try:
+        response = decode_object(value)
+    except Unreadable:
+        return None
+    span = member_span(value or b"", "metadata")
+    if span is not None:
+        response["metadata"] = orjson.Fragment((value or b"")[span])
+    return response
