@@ -16,9 +16,7 @@ from streamproc.clock import Clock
 from streamproc.errors import OperatorError
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.reading import reader, topic_partitions_of
-from streamproc.messages.json_spans import with_members
 from streamproc.messages.record import Headers, Outgoing
-from streamproc.messages.response import read_response
 from streamproc.settings import Settings
 
 Response = dict[str, Any]
@@ -82,14 +80,11 @@ class RequestClient:
         await self._open.aclose()
 
     async def ask(
-        self, body: Mapping[str, Any] | bytes, *, key: bytes | None = None, headers: Headers = ()
+        self, body: Mapping[str, Any], *, key: bytes | None = None, headers: Headers = ()
     ) -> Response:
         """The response to one request; the caller bounds how many are asked at a time.
 
-        Its metadata is an `orjson.Fragment`, to be written byte for byte.
-
-        body: as any client would send it, or its JSON text, which is sent byte for byte;
-              `id` is the client's own, and is set here
+        body: as any client would send it; `id` is the client's own, and is set here
         key:  by default the id, which spreads requests over topic-partitions
         Raises OperatorError when nobody answers, TooLarge when the topic does not take the record.
         """
@@ -101,8 +96,7 @@ class RequestClient:
             self._heard_at_s = self._clock.monotonic_s()
         answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         self._waiting[request_id] = answer
-        text = body if isinstance(body, bytes) else orjson.dumps(body)
-        value = with_members(text, {"id": orjson.dumps(request_id)})
+        value = orjson.dumps({**body, "id": request_id})
         record = Outgoing(self._requests_topic, key or request_id.encode(), value, headers)
         sending = asyncio.create_task(self._producer.send(record))
         try:
@@ -131,11 +125,12 @@ class RequestClient:
             self._fail(self._broken)
 
     def _hear(self, value: bytes | None) -> None:
-        response = read_response(value)
-        if response is None:
+        try:
+            response = orjson.loads(value or b"null")
+        except orjson.JSONDecodeError:
             return
         # Others' responses come by the same topic, and ours may come twice.
-        found = response.get("id")
+        found = response.get("id") if isinstance(response, dict) else None
         answer = self._waiting.get(found) if isinstance(found, str) else None
         if answer is not None and not answer.done():
             self._answered += 1

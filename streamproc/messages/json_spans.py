@@ -20,6 +20,7 @@ MAX_DEPTH: Final = 65
 _SPACE: Final = rb"[ \t\r\n]*+"
 _STRING: Final = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _NUMBER: Final = rb"(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?"
+_BREAKS_TO_BLANKS: Final = bytes.maketrans(b"\r\n", b"  ")
 _SHORT_ESCAPES: Final = {
     '"': '"', "\\": "\\", "/": "/", "\b": "b", "\f": "f", "\n": "n", "\r": "r", "\t": "t",
 }  # fmt: skip
@@ -70,6 +71,11 @@ def with_plain_numbers(text: bytes, paths: Sequence[Sequence[str]]) -> bytes:
             plain = _numbers().sub(_plain_number, text[span])
             text = b"".join((text[: span.start], plain, text[span.stop :]))
     return text
+
+
+def on_one_line(text: bytes) -> bytes:
+    """A JSON text for a line of JSON Lines: a line break in it can only be white space."""
+    return text.translate(_BREAKS_TO_BLANKS)
 
 
 def _plain_number(found: re.Match[bytes]) -> bytes:

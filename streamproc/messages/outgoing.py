@@ -25,7 +25,6 @@ _ORIGIN_OFFSET = "streamproc-request-offset"
 MAX_ERROR_HEADER_CHARACTERS = 2000
 # Of a request's key and headers; beyond, an answer that its topic does not take is sent bare.
 MAX_KEPT_BYTES = 16 * 1024
-_BREAKS_TO_BLANKS = bytes.maketrans(b"\r\n", b"  ")
 
 
 def response_record(
@@ -56,10 +55,14 @@ def response_record(
     )
 
 
+def is_own_header(name: str) -> bool:
+    """Whether a response says something else by this header, so that it can't be a request's."""
+    return name.lower().startswith(_OURS)
+
+
 def _is_handed_on(name: str, copied: Collection[str]) -> bool:
-    if name in _HANDED_ON:
-        return True
-    return ("*" in copied or name in copied) and not name.lower().startswith(_OURS)
+    asked = "*" in copied or name in copied
+    return name in _HANDED_ON or (asked and not is_own_header(name))
 
 
 def dead_letter(record: Record, fault: Fault, request_id: str | None, topic: str) -> Outgoing:
@@ -106,12 +109,6 @@ def as_json(response: Response) -> dict[str, Any]:
         if not told[name]:
             del told[name]
     return told
-
-
-def as_line(response: dict[str, Any]) -> bytes:
-    """A response, as `as_json` makes it or a client got it, as a line of JSON Lines."""
-    # Only metadata can hold a line break, as white space between values.
-    return orjson.dumps(response).translate(_BREAKS_TO_BLANKS) + b"\n"
 
 
 def _told(said: Response | MemberReport | Coverage | Timing | Fault) -> dict[str, Any]:

@@ -5,11 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import orjson
-
-from streamproc.messages.decoding import Unreadable, decode_object
-from streamproc.messages.json_spans import member_span
-
 Status = Literal["ok", "partial", "error"]
 MemberStatus = Literal["ok", "late", "failed"]
 ErrorType = Literal["unreadable", "invalid", "failed", "deadline", "too-large"]
@@ -81,18 +76,3 @@ class Response:
     error: Fault | None = None
     warnings: tuple[str, ...] = ()
     metadata: bytes | None = None
-
-
-def read_response(value: bytes | None) -> dict[str, Any] | None:
-    """The object of a response that came, None where the bytes hold no object.
-
-    Its metadata is an `orjson.Fragment`: written again, it is byte for byte what it was.
-    """
-    try:
-        response = decode_object(value)
-    except Unreadable:
-        return None
-    span = member_span(value or b"", "metadata")
-    if span is not None:
-        response["metadata"] = orjson.Fragment((value or b"")[span])
-    return response

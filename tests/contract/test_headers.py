@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 
+from streamproc import bootstrap
+from streamproc.errors import SettingsError, TooLarge
+from streamproc.kafka.topics import load_topics
 from streamproc.messages.record import Headers, Outgoing
+from streamproc.settings import read_settings
 from streamproc.testing import MemoryBroker, build_pipeline, build_record, build_route
 
 from .answering import answer_to
@@ -112,3 +117,39 @@ async def test_a_reply_topic_that_is_not_listed_is_refused_on_the_usual_topic(as
     assert sorted(broker.topics) == ["dlq", "responses"]
     (response,) = broker.values("responses")
     assert response["error"]["title"] == "reply topic not allowed"
+
+
+def test_the_settings_name_the_headers_that_a_route_copies() -> None:
+    settings = read_settings(copy_headers="tenant, kafka_correlationId,*")
+    topic = load_topics(settings.topics_dir).requests()[0]
+
+    route = bootstrap.build_route(topic, settings)
+
+    assert route.copied_headers == {"tenant", "kafka_correlationId", "*"}
+
+
+async def test_headers_that_can_not_be_copied_are_refused_before_a_worker_starts() -> None:
+    settings = read_settings(copy_headers="tenant,ce_subject,Content-Type")
+
+    with pytest.raises(SettingsError, match=r"ce_subject, Content-Type can't be copied"):
+        await bootstrap.run_worker(settings, asyncio.Event())
+
+
+async def test_an_answer_to_a_request_with_endless_headers_is_sent_without_them() -> None:
+    def refuse(record: Outgoing) -> None:
+        if sum(len(name) + len(value or b"") for name, value in record.headers) > 20_000:
+            raise TooLarge("record too large", "by its headers")
+
+    broker = MemoryBroker(refuse)
+    route = replace(build_route(), copied_headers=frozenset(["*"]))
+    event = {"specversion": "1.0", "id": "e", "source": "/s", "type": "t", "big": "x" * 90_000}
+    binary = tuple((f"ce_{name}", text.encode()) for name, text in event.items())
+
+    for headers in ((("big", b"x" * 90_000),), binary):
+        await build_pipeline(broker, route=route)(
+            build_record({"id": "r", "text": "x"}, headers=headers)
+        )
+
+    for response in broker.values("responses"):
+        assert (response["id"], response["error"]["type"]) == ("r", "too-large")
+    assert len(broker.topics["responses"]) == 2
