@@ -11,6 +11,9 @@ COPY topics topics
 COPY models models
 
 ENV PYTHONPATH=/app PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+# Probes and Prometheus come from outside of the container.
+ENV STREAMPROC_WEB_HOST=0.0.0.0 STREAMPROC_WEB_PORT=8080
+EXPOSE 8080
 RUN useradd --system --uid 10001 streamproc
 USER 10001
 WORKDIR /tmp

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import cached_property, partial
@@ -16,7 +16,7 @@ from streamproc.batching.batcher import Limits
 from streamproc.clock import Clock, SystemClock
 from streamproc.decoding.room import RoomLimits
 from streamproc.engine import Engine, Engines
-from streamproc.errors import ModelRefused
+from streamproc.errors import ModelRefused, SettingsError, closest
 from streamproc.inference.executor import ModelExecutor
 from streamproc.inference.providers import CPU, CUDA, Provider, choose_provider
 from streamproc.inference.residency import Residency
@@ -26,6 +26,7 @@ from streamproc.kafka.worker import KafkaWorker
 from streamproc.kafka.worker import Route as KafkaRoute
 from streamproc.loading import load_engine, load_profile
 from streamproc.messages.lane import Lane
+from streamproc.messages.outgoing import is_own_header
 from streamproc.messages.record import Outgoing
 from streamproc.metrics import Metrics
 from streamproc.pipeline import Pipeline
@@ -51,6 +52,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
 
     Raises OperatorError when it can't start, WorkerFault when it can't go on.
     """
+    _refuse_own_headers(settings)
     clock, metrics = SystemClock(), Metrics()
     catalogue = load_topics(settings.topics_dir)
     tasks = settings.tasks or served_tasks(catalogue, Repository(settings.models_dir))
@@ -83,7 +85,9 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
             gauge = metrics.in_flight_bytes.labels(lane.name.lower())
             gauge.set_function(partial(worker.in_flight_bytes, lane))
         app = build_app(worker.not_ready, metrics.registry)
-        async with serving(app, settings.web_host, settings.web_port) as address:
+        # Only a port that somebody chose is one that probes look at.
+        or_free = "web_port" not in settings.model_fields_set
+        async with serving(app, settings.web_host, settings.web_port, or_free=or_free) as address:
             log.info(
                 "worker starts",
                 device=models.provider.device,
@@ -109,6 +113,9 @@ async def local_pipeline(
     Raises OperatorError.
     """
     async with _local(settings, task, ensemble, clock) as (models, build):
+        if ensemble is not None:
+            # Before all of them are loaded, which takes its time.
+            _require_ensemble(ensemble, models.names(task), task, settings)
         yield build(models.load_task(task))
 
 
@@ -170,6 +177,7 @@ async def _local(
 
     ensemble: answers requests that name none; None: the one that the task's bulk topic names
     """
+    task_named(task)
     topic = load_topics(settings.topics_dir).request_topic(task, Lane.BULK)
     if ensemble is not None:
         topic = topic.model_copy(update={"ensemble": ensemble})
@@ -177,7 +185,7 @@ async def _local(
     models = _Models(settings, clock, metrics)
 
     def build(engines: dict[str, Engine]) -> Pipeline:
-        _require_default(topic, engines)
+        _require_ensemble(topic.ensemble, engines, topic.task, settings)
         return Pipeline(
             build_route(topic, settings),
             Engines(engines),
@@ -203,7 +211,16 @@ def build_route(topic: RequestTopic, settings: Settings) -> Route:
         dead_letters=topic.dlq,
         reply_topics=frozenset(settings.reply_topics),
         max_message_bytes=settings.max_message_bytes,
+        copied_headers=frozenset(settings.copy_headers),
     )
+
+
+def _refuse_own_headers(settings: Settings) -> None:
+    if own := [name for name in settings.copy_headers if is_own_header(name)]:
+        raise SettingsError(
+            f"STREAMPROC_COPY_HEADERS={','.join(settings.copy_headers)}: {', '.join(own)} can't be "
+            "copied: in a response it says something else"
+        )
 
 
 class _Models:
@@ -243,6 +260,12 @@ class _Models:
         """Every ensemble there is, its manifest read once for all tasks."""
         return tuple(self._repository.open(name) for name in self._repository.names())
 
+    def names(self, task: str) -> list[str]:
+        """What `load_task` would load, without loading it."""
+        task_named(task)
+        manifests = (ensemble.manifest for ensemble in self._stored)
+        return sorted(manifest.name for manifest in manifests if manifest.task == task)
+
     async def close(self) -> None:
         """Let the threads go; returns once the calls that run have come back."""
         self.executor.close()
@@ -269,6 +292,16 @@ def served_tasks(catalogue: TopicCatalogue, repository: Repository) -> tuple[str
             f"{', '.join(sorted({topic.ensemble for topic in topics}))}; set STREAMPROC_MODELS_DIR"
         )
     return served
+
+
+def _require_ensemble(name: str, there: Collection[str], task: str, settings: Settings) -> None:
+    if name not in there:
+        meant = closest(name, there)
+        hint = f"did you mean {meant!r}? " if meant else ""
+        raise ModelRefused(
+            f"no ensemble {name!r} for {task} in {settings.models_dir}; {hint}"
+            f"There are: {', '.join(sorted(there)) or 'none'} (--ensemble)"
+        )
 
 
 def _require_default(topic: RequestTopic, engines: dict[str, Engine]) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from dataclasses import replace
 
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential
@@ -24,6 +25,7 @@ from streamproc.messages.faults import fault_of
 from streamproc.messages.record import Record
 from streamproc.messages.request import Refused, Request, read_request
 from streamproc.messages.response import Fault, Response, Timing
+from streamproc.messages.unknown_fields import warnings_about
 from streamproc.metrics import Metrics
 from streamproc.publishing import Outcomes, Publish, Route
 from streamproc.turns import Turns
@@ -80,16 +82,20 @@ class Pipeline:
             if request.request_id is None:
                 return None
             return self._error(request.request_id, fault_of(request.reason), request.metadata)
+        warnings: tuple[str, ...] = ()
         try:
             self.route.responses_topic(record)
             engine = self._engines.named(request.ensemble or self.route.ensemble)
+            known = engine.task.inputs.model_fields, engine.task.params.model_fields
+            warnings = warnings_about(request, *known)
             async with self._deadline(request):
-                return await self._score_until_able(engine, request)
+                response = await self._score_until_able(engine, request)
         except TimeoutError:
             late = DeadlineExceeded("deadline passed", "no answer was ready in time")
-            return self._error(request.id, fault_of(late), request.metadata)
+            response = self._error(request.id, fault_of(late), request.metadata)
         except (Invalid, QuorumNotMet) as reason:
-            return self._error(request.id, fault_of(reason), request.metadata)
+            response = self._error(request.id, fault_of(reason), request.metadata)
+        return replace(response, warnings=warnings) if warnings else response
 
     async def _score_until_able(self, engine: Engine, request: Request) -> Response:
         """`_score`, tried again while the worker itself is at fault, until `give_up` says so."""
@@ -156,7 +162,7 @@ class Pipeline:
         reason = state.outcome.exception() if state.outcome else None
         log.error("worker fault", reason=str(reason), attempt=state.attempt_number)
 
-    def _error(self, request_id: str, fault: Fault, metadata: object) -> Response:
+    def _error(self, request_id: str, fault: Fault, metadata: bytes | None) -> Response:
         return Response(request_id, self.route.task, "error", error=fault, metadata=metadata)
 
     def _count(self, response: Response | None, fault: Fault | None, started_s: float) -> None:

@@ -9,6 +9,7 @@ import structlog
 
 from streamproc.clock import Clock
 from streamproc.errors import Invalid, TooLarge
+from streamproc.messages.cloudevents import Envelope
 from streamproc.messages.faults import fault_of
 from streamproc.messages.lane import Lane
 from streamproc.messages.outgoing import (
@@ -34,6 +35,7 @@ class Route:
 
     ensemble: answers a request that names none
     reply_topics: topics that a request may name instead of `responses`
+    copied_headers: names of headers that go from a request to its response; "*" is all
     max_message_bytes: larger requests are refused
     """
 
@@ -44,11 +46,12 @@ class Route:
     dead_letters: str
     reply_topics: frozenset[str]
     max_message_bytes: int
+    copied_headers: frozenset[str] = frozenset()
 
     def responses_topic(self, record: Record) -> str:
         """Where a record's response goes; raises Invalid when it names a topic it may not."""
         asked = record.header(REPLY_TOPIC)
-        if asked is None:
+        if not asked:
             return self.responses
         topic = asked.decode("utf-8", "replace")
         if topic not in self.reply_topics and topic != self.responses:
@@ -105,13 +108,20 @@ class Outcomes:
             topic = self._route.responses_topic(record)
         except Invalid:
             topic = self._route.responses
-        form, now_ms = request.envelope.form, self._clock.now_ms()
+        envelope = request.envelope
         try:
-            await self._publish(response_record(record, response, form, topic, now_ms))
+            await self._publish(self._answer(record, response, envelope, topic))
         except TooLarge as reason:
             # Metadata is dropped too: it may be what does not fit.
             fault = Fault("too-large", "answer too large", reason.detail)
             answer = Response(response.id, response.task, "error", error=fault)
-            if record.size_bytes - len(record.value or b"") > MAX_KEPT_BYTES:
+            if record.kept_bytes + envelope.size_bytes > MAX_KEPT_BYTES:
                 record = replace(record, key=None, headers=())
-            await self._publish(response_record(record, answer, form, topic, now_ms))
+                envelope = Envelope(envelope.form)
+            await self._publish(self._answer(record, answer, envelope, topic))
+
+    def _answer(
+        self, record: Record, response: Response, envelope: Envelope, topic: str
+    ) -> Outgoing:
+        copied, now_ms = self._route.copied_headers, self._clock.now_ms()
+        return response_record(record, response, envelope, topic, now_ms, copied)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -9,11 +10,14 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from streamproc.addresses import checked_brokers, checked_host
+from streamproc.environment import UnknownVariable, is_service_link, unknown_variables
 from streamproc.errors import SettingsError
 
 PREFIX = "STREAMPROC_"
 KIB = 1024
 MIB = 1024 * KIB
+WEB_PORT = 8080
 
 # Set in a wheel, which carries topics and models inside the package; a checkout has them beside it.
 _PACKAGE = Path(__file__).parent
@@ -36,6 +40,11 @@ def _listed(value: Any) -> Any:
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
+def _port(value: Any) -> Any:
+    # A Service called streamproc-web makes Kubernetes set STREAMPROC_WEB_PORT to its own address.
+    return WEB_PORT if is_service_link(value) else value
+
+
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 
 
@@ -46,8 +55,8 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, extra="ignore", frozen=True, validate_default=True
     )
 
-    kafka_bootstrap_servers: str = Field(
-        "127.0.0.1:9092", min_length=1, description="Kafka brokers, host:port, comma-separated"
+    kafka_bootstrap_servers: Annotated[str, AfterValidator(checked_brokers)] = Field(
+        "127.0.0.1:9092", description="Kafka brokers, host:port, comma-separated"
     )
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="how the brokers are spoken to"
@@ -79,6 +88,9 @@ class Settings(BaseSettings):
     )
     reply_topics: Names = Field(
         (), description="topics a request may name in its reply-topic header, comma-separated"
+    )
+    copy_headers: Names = Field(
+        (), description="headers of a request that its response gets too, comma-separated; *: all"
     )
 
     max_message_bytes: int = Field(
@@ -124,8 +136,12 @@ class Settings(BaseSettings):
         30.0, gt=0, description="a finished request left uncommitted for longer: not ready"
     )
 
-    web_host: str = Field("127.0.0.1", description="address of health and metrics")
-    web_port: int = Field(8080, ge=0, le=65535, description="their port; 0: any free one")
+    web_host: Annotated[str, AfterValidator(checked_host)] = Field(
+        "127.0.0.1", description="address of health and metrics"
+    )
+    web_port: Annotated[int, BeforeValidator(_port)] = Field(
+        WEB_PORT, ge=0, le=65535, description="their port; 0: any free one"
+    )
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="auto: console on a terminal, JSON elsewhere"
     )
@@ -149,6 +165,16 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
+def _harmless(value: object) -> object:
+    """What was given, unless it looks as if a password were in it."""
+    return "***" if "@" in str(value) else value
+
+
+def variables_that_are_no_settings() -> tuple[UnknownVariable, ...]:
+    """Of this process's environment, to be told to whoever started it."""
+    return unknown_variables(os.environ, PREFIX, [name.upper() for name in Settings.model_fields])
+
+
 def read_settings(**flags: Any) -> Settings:
     """The settings of this process; a flag that is None was not given.
 
@@ -159,7 +185,8 @@ def read_settings(**flags: Any) -> Settings:
         return Settings(**given)
     except ValidationError as error:
         lines = [
-            f"{PREFIX}{str(fault['loc'][0]).upper()}={fault['input']!r}: {fault['msg']}"
+            f"{PREFIX}{str(fault['loc'][0]).upper()}={_harmless(fault['input'])!r}: "
+            f"{fault['msg'].removeprefix('Value error, ')}"
             for fault in error.errors()
         ]
         raise SettingsError("wrong settings:\n  " + "\n  ".join(lines)) from None

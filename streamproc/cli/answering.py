@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from streamproc.cli.rows import Row
 from streamproc.clock import Clock
 from streamproc.errors import SettingsError
+from streamproc.messages.json_spans import on_one_line
 from streamproc.messages.outgoing import as_json
 from streamproc.messages.record import Record
 from streamproc.messages.request import read_request
@@ -77,7 +78,7 @@ async def write_answers(responses: Responses, output: Path | None) -> None:
         bar = progress.add_task("answered", total=None)
         async with aclosing(responses):
             async for response in responses:
-                sink.write(orjson.dumps(response) + b"\n")
+                sink.write(on_one_line(orjson.dumps(response)) + b"\n")
                 total += 1
                 failed += response["status"] == "error"
                 partial += response["status"] == "partial"

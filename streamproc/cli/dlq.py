@@ -80,7 +80,10 @@ def show(
     topic = _topic(load_topics(settings.topics_dir), task)
     letter = asyncio.run(dead_letter_at(settings, topic, offset))
     record = letter.record
-    headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
+    headers = {
+        name: None if value is None else value.decode("utf-8", "replace")
+        for name, value in record.headers
+    }
     value = None if record.value is None else record.value.decode("utf-8", "backslashreplace")
     key = None if record.key is None else record.key.decode("utf-8", "backslashreplace")
     if json:
@@ -89,7 +92,7 @@ def show(
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"[bold]{escape(record.position)}[/] · {escape(letter.type)}")
     for name, text in headers.items():
-        console.print(f"[dim]{escape(name)}:[/] {escape(text)}")
+        console.print(f"[dim]{escape(name)}:[/] {'null' if text is None else escape(text)}")
     console.print(f"[dim]key:[/] {'none' if key is None else escape(key)}")
     console.print("no value (tombstone)" if value is None else escape(value))
 

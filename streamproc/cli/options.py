@@ -9,15 +9,23 @@ from typing import Annotated, Any
 
 import typer
 
-from streamproc.settings import PREFIX, Settings, read_settings
+from streamproc.settings import (
+    PREFIX,
+    Settings,
+    read_settings,
+    variables_that_are_no_settings,
+)
 
 KAFKA = tuple(name for name in Settings.model_fields if name.startswith("kafka_"))
 MODELS = ("models_dir", "device", "threads", "max_resident_mb", "log_level", "log_format")
 
 
-def with_settings(only: Collection[str] | None = None) -> Callable[[Callable[..., Any]], Any]:
+def with_settings(
+    only: Collection[str] | None = None, *, warns: bool = True
+) -> Callable[[Callable[..., Any]], Any]:
     """Give a command a flag for each setting, or for `only` some; it is handed `settings`.
 
+    warns: of variables that are no settings; else the command does so itself
     A flag is text here, whatever its setting's type: settings are validated in one place.
     """
 
@@ -28,6 +36,8 @@ def with_settings(only: Collection[str] | None = None) -> Callable[[Callable[...
         @wraps(command)
         def wrapped(**arguments: Any) -> Any:
             flags = {name: arguments.pop(name) for name in names}
+            if warns:
+                warn_of_variables()
             return command(settings=read_settings(**flags), **arguments)
 
         parameters = [p for name, p in own.parameters.items() if name != "settings"]
@@ -40,6 +50,12 @@ def with_settings(only: Collection[str] | None = None) -> Callable[[Callable[...
         return wrapped
 
     return decorate
+
+
+def warn_of_variables() -> None:
+    """Tell on standard error of every variable that looks like a setting and is none."""
+    for variable in variables_that_are_no_settings():
+        typer.echo(f"warning: {variable}", err=True)
 
 
 def _flag(name: str) -> inspect.Parameter:

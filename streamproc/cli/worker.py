@@ -7,22 +7,25 @@ import signal
 import sys
 from typing import Annotated
 
+import structlog
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from streamproc.bootstrap import run_worker
-from streamproc.cli.options import with_settings
+from streamproc.cli.options import warn_of_variables, with_settings
 from streamproc.logs import configure_logging
-from streamproc.settings import Settings
+from streamproc.settings import Settings, variables_that_are_no_settings
 
 if sys.platform == "win32":
     from asyncio import run
 else:
     from uvloop import run
 
+log = structlog.get_logger(__name__)
 
-@with_settings()
+
+@with_settings(warns=False)
 def worker(
     settings: Settings,
     show_settings: Annotated[
@@ -31,9 +34,12 @@ def worker(
 ) -> None:
     """Consume requests, answer them, publish responses; SIGTERM drains and commits first."""
     if show_settings:
+        warn_of_variables()
         _print_settings(settings)
         return
     configure_logging(settings)
+    for variable in variables_that_are_no_settings():
+        log.warning("no such setting", variable=variable.name, did_you_mean=variable.meant)
     run(_until_told_to_stop(settings))
 
 

@@ -12,6 +12,7 @@ from streamproc.digests import sha256
 from streamproc.errors import SettingsError
 from streamproc.importing.sources import Source
 from streamproc.importing.subject import Prepared, Subject
+from streamproc.messages.validation import in_json_words
 from streamproc.repository.manifest import Manifest, MemberSection, TokenizerFile, WindowSection
 
 
@@ -38,7 +39,7 @@ def new_ensemble(
             members=(member,),
         )
     except ValidationError as error:
-        faults = "; ".join(fault["msg"] for fault in error.errors(include_url=False))
+        faults = "; ".join(in_json_words(fault) for fault in error.errors(include_url=False))
         raise SettingsError(f"--window, --overlap: {faults}") from None
 
 

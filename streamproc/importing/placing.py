@@ -14,6 +14,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from streamproc.errors import ModelRefused
+from streamproc.messages.validation import in_json_words
 from streamproc.repository.manifest import (
     DecoderFile,
     Manifest,
@@ -62,7 +63,7 @@ class NewMember:
             )
         except ValidationError as error:
             faults = "; ".join(
-                f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
+                f"{'.'.join(map(str, fault['loc']))}: {in_json_words(fault)}"
                 for fault in error.errors(include_url=False)
             )
             raise ModelRefused(f"member {self.name}: {faults}") from None

@@ -91,5 +91,5 @@ def to_record(event: EventT) -> Record:
         timestamp_ms=round((message.timestamp or 0) * 1000),
         key=message.key,
         value=message.value,
-        headers=tuple((name, value or b"") for name, value in pairs),
+        headers=tuple(pairs),
     )

@@ -135,7 +135,9 @@ class Producer:
 
     def _refuse_size(self, record: Outgoing) -> None:
         limit = self._limits.get(record.topic, self._default_limit)
-        in_headers = sum(len(name.encode()) + len(value) + 8 for name, value in record.headers)
+        in_headers = sum(
+            len(name.encode()) + len(value or b"") + 8 for name, value in record.headers
+        )
         size = len(record.key or b"") + len(record.value or b"") + in_headers + 128
         if size > limit:
             raise TooLarge("record too large", f"{size} bytes; {record.topic} takes {limit}")

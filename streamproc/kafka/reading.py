@@ -90,5 +90,5 @@ def as_record(message: Any) -> Record:
         timestamp_ms=message.timestamp,
         key=message.key,
         value=message.value,
-        headers=tuple((name, value or b"") for name, value in message.headers),
+        headers=tuple(message.headers),
     )

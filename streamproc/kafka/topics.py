@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from streamproc.errors import TopicsError
 from streamproc.kafka.sizes import TopicKind, topic_max_bytes
 from streamproc.messages.lane import Lane
+from streamproc.messages.validation import in_json_words
 from streamproc.settings import Settings
 
 TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
@@ -148,7 +149,7 @@ def _load(file: Path) -> Topic:
     except ValidationError as error:
         # The first part of a place is the kind, by which the form was chosen.
         faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc'][1:])) or 'kind'}: {fault['msg']}"
+            f"{'.'.join(map(str, fault['loc'][1:])) or 'kind'}: {in_json_words(fault)}"
             for fault in error.errors(include_url=False)
         )
         raise TopicsError(f"{file}: {faults}") from None

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from streamproc.errors import Invalid
+from streamproc.messages.json_spans import with_plain_numbers
 
-MAX_DEPTH = 64
+MAX_DEPTH: Final = 64
+# Handed on as the bytes they are, so a number in it need not fit into 64 bits; the second is that
+# of a structured CloudEvent.
+_OPAQUE: Final = (("metadata",), ("data", "metadata"))
+_JSON_NAMES: Final = {
+    list: "array", str: "string", int: "number", float: "number", bool: "boolean",
+    type(None): "null",
+}  # fmt: skip
 
 
 class Unreadable(Invalid):
@@ -16,7 +24,7 @@ class Unreadable(Invalid):
 
 
 def decode_object(value: bytes | None) -> dict[str, Any]:
-    """The JSON object in `value`.
+    """The JSON object in `value`; numbers in its metadata may be larger than any that fits.
 
     orjson is strict: no NaN, no wrong UTF-8, no lone surrogates.
     Raises Unreadable.
@@ -26,9 +34,12 @@ def decode_object(value: bytes | None) -> dict[str, Any]:
     try:
         decoded = orjson.loads(value)
     except orjson.JSONDecodeError as error:
-        raise Unreadable("not JSON", f"{error}; send a JSON object in UTF-8") from None
+        try:
+            decoded = orjson.loads(with_plain_numbers(value, _OPAQUE))
+        except orjson.JSONDecodeError:
+            raise Unreadable("not JSON", f"{error}; send a JSON object in UTF-8") from None
     if not isinstance(decoded, dict):
-        found = type(decoded).__name__
+        found = _JSON_NAMES[type(decoded)]
         raise Unreadable("not an object", f"the record holds a JSON {found}; send a JSON object")
     return decoded
 

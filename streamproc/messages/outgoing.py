@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
-from streamproc.messages.cloudevents import Form, wrap
+from streamproc.messages.cloudevents import BINARY_PREFIX, CONTENT_TYPE, Envelope, wrap
 from streamproc.messages.record import Headers, Outgoing, Record
 from streamproc.messages.response import Coverage, Fault, MemberReport, Response, Timing
 
@@ -16,6 +17,8 @@ ORIGINAL_ID = "streamproc-original-id"
 ERROR_PREFIX = "streamproc-error-"
 LEFT_OUT = "streamproc-error-original-left-out"
 _HANDED_ON = ("traceparent", "tracestate", "correlation-id")
+# What a response says for itself, and what a request says to the worker alone.
+_OURS = ("streamproc-", BINARY_PREFIX, CONTENT_TYPE, REPLY_TOPIC)
 _ORIGIN_TOPIC = "streamproc-request-topic"
 _ORIGIN_PARTITION = "streamproc-request-partition"
 _ORIGIN_OFFSET = "streamproc-request-offset"
@@ -25,19 +28,41 @@ MAX_KEPT_BYTES = 16 * 1024
 
 
 def response_record(
-    record: Record, response: Response, form: Form, topic: str, now_ms: int
+    record: Record,
+    response: Response,
+    envelope: Envelope,
+    topic: str,
+    now_ms: int,
+    copied: Collection[str] = (),
 ) -> Outgoing:
-    """The response's record: JSON in the form of the request, its key, and where it came from."""
+    """The response's record: JSON in the form of the request, its key, and where it came from.
+
+    copied: names of more headers to hand on; "*" is all
+    """
     body = as_json(response)
     time = datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(timespec="milliseconds")
-    wrapped, form_headers = wrap(form, body, task=response.task, event_id=response.id, time=time)
-    handed_on = tuple((name, value) for name, value in record.headers if name in _HANDED_ON)
+    wrapped, form_headers = wrap(
+        envelope, body, task=response.task, event_id=response.id, time=time
+    )
+    handed_on = tuple(
+        (name, value) for name, value in record.headers if _is_handed_on(name, copied)
+    )
     return Outgoing(
         topic=topic,
         key=record.key,
         value=orjson.dumps(wrapped),
         headers=(*form_headers, *handed_on, *_origin(record)),
     )
+
+
+def is_own_header(name: str) -> bool:
+    """Whether a response says something else by this header, so that it can't be a request's."""
+    return name.lower().startswith(_OURS)
+
+
+def _is_handed_on(name: str, copied: Collection[str]) -> bool:
+    asked = "*" in copied or name in copied
+    return name in _HANDED_ON or (asked and not is_own_header(name))
 
 
 def dead_letter(record: Record, fault: Fault, request_id: str | None, topic: str) -> Outgoing:
@@ -70,16 +95,19 @@ def without_original(letter: Outgoing) -> Outgoing:
 def as_json(response: Response) -> dict[str, Any]:
     """The response as an object ready to encode, without the fields that say nothing.
 
-    `result` and `metadata` are handed on, not copied.
+    `result` is handed on, not copied; `metadata` is the bytes it came as.
     """
     told = _told(response)
+    if response.metadata is not None:
+        told["metadata"] = orjson.Fragment(response.metadata)
     for name in ("coverage", "timing", "error"):
         if name in told:
             told[name] = _told(told[name])
-    # An error has no members.
+    # An error has no members, and most requests give nothing to warn of.
     told["members"] = [_told(member) for member in response.members]
-    if not told["members"]:
-        del told["members"]
+    for name in ("members", "warnings"):
+        if not told[name]:
+            del told[name]
     return told
 
 

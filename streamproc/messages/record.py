@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-Headers = tuple[tuple[str, bytes], ...]
+Headers = tuple[tuple[str, bytes | None], ...]
+"""In order; Kafka takes a name more than once, and null for a value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +42,19 @@ class Record:
     @property
     def size_bytes(self) -> int:
         """Bytes of key, value and headers."""
-        in_headers = sum(len(name) + len(value) for name, value in self.headers)
-        return len(self.key or b"") + len(self.value or b"") + in_headers
+        return len(self.value or b"") + self.kept_bytes
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of key and headers, which go with what becomes of a record."""
+        in_headers = sum(len(name) + len(value or b"") for name, value in self.headers)
+        return len(self.key or b"") + in_headers
 
     def header(self, name: str) -> bytes | None:
-        """The last header of that name, or None; names of headers are compared as they are."""
+        """The last header of that name; None where there is none, or its value is null.
+
+        Names of headers are compared as they are.
+        """
         found = None
         for key, value in self.headers:
             if key == name:

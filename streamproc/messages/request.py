@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,16 +14,14 @@ from streamproc.messages.cloudevents import (
     MAX_ID_CHARACTERS,
     Envelope,
     Form,
+    Opened,
     form_of,
-    open_envelope,
-    read_content,
+    open_record,
 )
-from streamproc.messages.decoding import Unreadable, refuse_depth
+from streamproc.messages.decoding import Unreadable
 from streamproc.messages.record import Record
+from streamproc.messages.validation import describe
 
-# What a sender wrote is named in an error; a hostile one must not make the answer large by it.
-_MAX_FAULTS = 8
-_MAX_CLAUSE_CHARACTERS = 300
 ENSEMBLE_NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 
 
@@ -43,15 +42,18 @@ class Request:
     """A readable request.
 
     inputs: the fields that are the task's own (`text`, or `question` and `context`)
+    given: the names of all fields it has
     deadline_at_ms: milliseconds since the epoch; None: no deadline
+    metadata: its JSON text, as it came; None where there is none
     """
 
     id: str
     ensemble: str | None
     inputs: dict[str, Any]
+    given: Collection[str]
     params: dict[str, Any]
     deadline_at_ms: int | None
-    metadata: Any
+    metadata: bytes | None
     envelope: Envelope
 
 
@@ -64,55 +66,47 @@ class Refused:
 
     reason: Invalid
     request_id: str | None
-    metadata: Any
+    metadata: bytes | None
     envelope: Envelope
 
 
 def read_request(record: Record, max_bytes: int) -> Request | Refused:
     """The request in a record, or why there is none; never raises for what a record holds."""
-    envelope, fields = Envelope(form_of(record)), dict[str, Any]()
+    if record.size_bytes > max_bytes:
+        return _refused(record, Opened(Envelope(form_of(record))), _too_large(record, max_bytes))
+    opened = open_record(record)
+    if opened.fault is not None:
+        return _refused(record, opened, opened.fault)
     try:
-        _refuse_size(record, max_bytes)
-        envelope, attributes = open_envelope(record)
-        fields = read_content(record, envelope.form, attributes)
-        refuse_depth(fields)
-        known = _validated(fields)
+        known = _validated(opened.fields)
     except Invalid as reason:
-        request_id = _salvaged_id(fields) or _original_id(record) or envelope.event_id
-        if request_id is None and not isinstance(reason, Unreadable):
-            request_id = record.position
-        deep = reason.title == "nested too deeply"
-        return Refused(reason, request_id, None if deep else fields.get("metadata"), envelope)
+        return _refused(record, opened, reason)
     known_names = RequestFields.model_fields.keys()
     return Request(
-        id=_original_id(record) or known.id or envelope.event_id or record.position,
+        id=_original_id(record) or known.id or opened.envelope.event_id or record.position,
         ensemble=known.ensemble,
-        inputs={name: value for name, value in fields.items() if name not in known_names},
+        inputs={name: value for name, value in opened.fields.items() if name not in known_names},
+        given=opened.fields.keys(),
         params=known.params,
         deadline_at_ms=known.deadline_ms and record.timestamp_ms + known.deadline_ms,
-        metadata=known.metadata,
-        envelope=envelope,
+        metadata=opened.metadata,
+        envelope=opened.envelope,
     )
 
 
-def describe(error: ValidationError, within: str = "") -> str:
-    """What pydantic found, a clause a fault, each naming its field; without the values sent."""
-    found = error.errors(include_input=False, include_url=False)
-    clauses = [
-        f"{'.'.join(map(str, (within, *fault['loc']) if within else fault['loc']))}: {fault['msg']}"
-        for fault in found[:_MAX_FAULTS]
-    ]
-    if len(found) > _MAX_FAULTS:
-        clauses.append(f"and {len(found) - _MAX_FAULTS} more")
-    return "; ".join(clause[:_MAX_CLAUSE_CHARACTERS] for clause in clauses)
+def _refused(record: Record, opened: Opened, reason: Invalid) -> Refused:
+    # Under the id that the answer would have had, wherever that can be told.
+    request_id = _original_id(record) or _salvaged_id(opened.fields) or opened.envelope.event_id
+    if request_id is None and not isinstance(reason, Unreadable):
+        request_id = record.position
+    return Refused(reason, request_id, opened.metadata, opened.envelope)
 
 
-def _refuse_size(record: Record, max_bytes: int) -> None:
-    if record.size_bytes > max_bytes:
-        raise TooLarge(
-            "request too large",
-            f"{record.size_bytes} bytes; at most {max_bytes} (STREAMPROC_MAX_MESSAGE_BYTES)",
-        )
+def _too_large(record: Record, max_bytes: int) -> TooLarge:
+    return TooLarge(
+        "request too large",
+        f"{record.size_bytes} bytes; at most {max_bytes} (STREAMPROC_MAX_MESSAGE_BYTES)",
+    )
 
 
 def _validated(fields: dict[str, Any]) -> RequestFields:
@@ -142,6 +136,5 @@ __all__ = [
     "Form",
     "Refused",
     "Request",
-    "describe",
     "read_request",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 Status = Literal["ok", "partial", "error"]
@@ -58,6 +58,8 @@ class Response:
     manifest: digest of the manifest that the answer was computed under
     agreement: share of the members' weight that agrees with the answer, 0 to 1
     entropy: of the combined probabilities, in nats
+    warnings: what was passed over in the request though it looks like a mistake
+    metadata: the request's, as the JSON text that it came as
     """
 
     id: str
@@ -72,4 +74,5 @@ class Response:
     coverage: Coverage | None = None
     timing: Timing | None = None
     error: Fault | None = None
-    metadata: Any = field(default=None)
+    warnings: tuple[str, ...] = ()
+    metadata: bytes | None = None

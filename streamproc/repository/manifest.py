@@ -19,6 +19,7 @@ from pydantic import (
 from streamproc.ensembling.combine import Strategy
 from streamproc.errors import ModelRefused
 from streamproc.messages.request import ENSEMBLE_NAME
+from streamproc.messages.validation import in_json_words
 
 MEMBER_VERSION = r"^[A-Za-z0-9._-]{1,64}$"
 
@@ -260,7 +261,7 @@ def read_manifest(content: bytes, where: str) -> Manifest:
         raise ModelRefused(f"{where}: not TOML: {error}") from None
     except ValidationError as error:
         faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc'])) or 'manifest'}: {fault['msg']}"
+            f"{'.'.join(map(str, fault['loc'])) or 'manifest'}: {in_json_words(fault)}"
             for fault in error.errors(include_url=False)
         )
         raise ModelRefused(f"{where}: {faults}") from None

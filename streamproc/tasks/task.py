@@ -15,8 +15,8 @@ from streamproc.ensembling.combine import STRATEGIES, Strategy
 from streamproc.errors import Invalid
 from streamproc.inference.outputs import MemberOutput
 from streamproc.inference.signature import Signature
-from streamproc.messages.request import describe
 from streamproc.messages.response import Coverage, MemberReport
+from streamproc.messages.validation import describe
 from streamproc.tasks.profile import EnsembleProfile
 
 
@@ -123,4 +123,4 @@ def validated(model: type[Model], values: Mapping[str, Any], within: str = "") -
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
-        raise Invalid("invalid request", describe(error, within)) from None
+        raise Invalid("invalid request", describe(error, within, model.model_fields)) from None

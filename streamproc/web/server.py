@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import orjson
+import structlog
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from streamproc.errors import SettingsError
+
+log = structlog.get_logger(__name__)
 
 Ready = Callable[[], Sequence[str]]
 """Why the worker is not ready, a sentence each; none when it is."""
@@ -43,22 +47,35 @@ def build_app(ready: Ready, registry: CollectorRegistry) -> web.Application:
 
 
 @asynccontextmanager
-async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[str]:
-    """Serve the application meanwhile; yields its address. Raises SettingsError on a busy port."""
+async def serving(
+    app: web.Application, host: str, port: int, *, or_free: bool = False
+) -> AsyncIterator[str]:
+    """Serve the application meanwhile; yields its address.
+
+    or_free: take any other free port where this one is taken, as by a worker beside this one
+    Raises SettingsError where it can't listen.
+    """
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
         try:
             await web.TCPSite(runner, host, port).start()
         except OSError as error:
-            raise SettingsError(
-                f"can't listen on {host}:{port}: {error.strerror}; choose another with "
-                "STREAMPROC_WEB_HOST and STREAMPROC_WEB_PORT (0 takes any free port)"
-            ) from None
+            if not (or_free and error.errno == errno.EADDRINUSE):
+                raise _cannot_listen(host, port, error) from None
+            await web.TCPSite(runner, host, 0).start()
+            log.warning("port taken, another one is used", taken=port, used=runner.addresses[0][1])
         bound = runner.addresses[0]
-        yield f"http://{bound[0]}:{bound[1]}"
+        yield f"http://{f'[{bound[0]}]' if ':' in bound[0] else bound[0]}:{bound[1]}"
     finally:
         await runner.cleanup()
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> SettingsError:
+    return SettingsError(
+        f"can't listen on {host}:{port}: {error.strerror}; choose another with "
+        "STREAMPROC_WEB_HOST and STREAMPROC_WEB_PORT (0 takes any free port)"
+    )
 
 
 def _json(body: object, status: int = 200) -> web.Response:

@@ -61,6 +61,37 @@ def test_wrong_settings_name_themselves_all_at_once() -> None:
     assert "Traceback" not in shown.stderr
 
 
+def test_an_address_of_kafka_that_is_none_is_a_wrong_setting_and_no_traceback() -> None:
+    for address in ("127.0.0.1:notaport", "127.0.0.1:99999", "shop:horse@kafka:9092"):
+        shown = streamproc("topics", "check", settings={"KAFKA_BOOTSTRAP_SERVERS": address})
+        assert shown.returncode == 2
+        assert "wrong settings:\n  STREAMPROC_KAFKA_BOOTSTRAP_SERVERS=" in shown.stderr
+        assert "Traceback" not in shown.stderr
+        assert "horse" not in shown.stderr
+
+
+def test_a_variable_that_is_no_setting_is_told_and_stops_nothing() -> None:
+    for command in (["models", "list"], ["worker", "--show-settings"]):
+        shown = streamproc(*command, settings={"MODEL_DIR": "horse", "SERVICE_HOST": "10.0.0.1"})
+        assert shown.returncode == 0
+        assert shown.stderr == (
+            "warning: STREAMPROC_MODEL_DIR is no setting; did you mean STREAMPROC_MODELS_DIR?\n"
+        )
+
+
+def test_a_misspelt_ensemble_or_task_of_run_is_told_with_those_there_are(tmp_path: Path) -> None:
+    lines = tmp_path / "texts.txt"
+    lines.write_text("fine\n")
+
+    ensemble = streamproc("run", lines, "--ensemble", "sentimnet")
+    task = streamproc("run", lines, "--task", "sentiment")
+
+    assert (ensemble.returncode, task.returncode) == (2, 2)
+    assert "did you mean 'sentiment'? There are: sentiment" in ensemble.stderr
+    assert "there are: text-classification" in task.stderr
+    assert "nlp." not in ensemble.stderr + task.stderr
+
+
 def test_an_unknown_task_says_which_there_are() -> None:
     shown = streamproc("worker", settings={"TASKS": "mind-reading"})
     assert shown.returncode == 2

@@ -110,7 +110,7 @@ def test_an_example_is_what_the_code_takes_or_makes(topic: Any, path: str) -> No
         assert is_accepted(topic.task, body, structured="specversion" in body)
     elif topic.kind == "responses":
         response = response_from(body)
-        made = response_record(record_of({}), response, form_plain(), "t", 0)
+        made = response_record(record_of({}), response, envelope_of_a_plain_request(), "t", 0)
         assert orjson.loads(made.value or b"") == body
     else:
         headers = tuple((name, text.encode()) for name, text in body["headers"].items())
@@ -122,15 +122,18 @@ def test_an_example_is_what_the_code_takes_or_makes(topic: Any, path: str) -> No
         assert dead_letter(came, fault, letter.request_id, "d").headers == headers
 
 
-def form_plain() -> Any:
+def envelope_of_a_plain_request() -> Any:
     request = read_request(record_of({"text": ""}), 1 << 20)
     assert isinstance(request, Request)
-    return request.envelope.form
+    return request.envelope
 
 
 def response_from(body: dict[str, Any]) -> Response:
     nested: dict[str, Any] = {"coverage": Coverage, "timing": Timing, "error": Fault}
     values = {name: nested[name](**v) if name in nested else v for name, v in body.items()}
+    if "metadata" in body:
+        values["metadata"] = orjson.dumps(body["metadata"])
+    values["warnings"] = tuple(body.get("warnings", ()))
     values["members"] = tuple(MemberReport(**member) for member in body.get("members", ()))
     return Response(**values)
 

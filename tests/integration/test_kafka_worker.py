@@ -9,9 +9,10 @@ import pytest
 
 from streamproc.errors import BrokerUnavailable, TopicsError, WorkerFault
 from streamproc.kafka.producer import Producer
+from streamproc.kafka.reading import read_topic
 from streamproc.kafka.worker import KafkaWorker
 from streamproc.messages.lane import Lane
-from streamproc.messages.record import Outgoing, Record
+from streamproc.messages.record import Headers, Outgoing, Record
 from tests.integration.kafka_place import (
     CLOCK,
     Place,
@@ -42,10 +43,13 @@ async def test_every_request_of_both_lanes_is_answered_once_and_committed(place:
     assert sum((await place.committed()).values()) == 500
 
 
-async def test_a_tombstone_without_a_key_reaches_the_handler(place: Place) -> None:
+async def test_a_tombstone_and_headers_of_any_kind_reach_the_handler_as_they_were_sent(
+    place: Place,
+) -> None:
+    headers: Headers = (("h", b"1"), ("null", None), ("empty", b""), ("h", None), ("h", b"2"))
     producer = Producer(place.settings, CLOCK)
     await producer.start()
-    await producer.send(Outgoing(place.requests, None, None, (("h", b"1"),)))
+    await producer.send(Outgoing(place.requests, None, None, headers))
     await producer.stop()
     seen: list[Record] = []
 
@@ -54,7 +58,9 @@ async def test_a_tombstone_without_a_key_reaches_the_handler(place: Place) -> No
 
     async with working(place, handle) as (_, _stop, running):
         await until(lambda: len(seen) == 1, running)
-    assert (seen[0].key, seen[0].value, seen[0].headers) == (None, None, (("h", b"1"),))
+    (read,) = [record async for record in read_topic(place.settings, place.requests)]
+    assert read.headers == headers
+    assert (seen[0].key, seen[0].value, seen[0].headers) == (None, None, headers)
 
 
 async def test_stopping_commits_exactly_the_finished_prefix(place: Place) -> None:

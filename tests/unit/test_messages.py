@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from streamproc.errors import Invalid
-from streamproc.messages.cloudevents import Form
+from streamproc.messages.cloudevents import Envelope, Form
 from streamproc.messages.decoding import Unreadable, decode_object, refuse_depth
 from streamproc.messages.outgoing import (
     MAX_ERROR_HEADER_CHARACTERS,
@@ -19,6 +19,7 @@ from streamproc.messages.response import Coverage, Fault, MemberReport, Response
 from streamproc.testing import build_record
 
 LIMIT = 100_000
+PLAIN = Envelope(Form.PLAIN)
 
 
 def read(value: Any, **how: Any) -> Request:
@@ -135,7 +136,7 @@ def test_metadata_nested_too_deeply_is_not_handed_back() -> None:
 def test_a_response_leaves_out_what_it_does_not_say() -> None:
     response = Response("r", "t", "error", error=Fault("invalid", "title", "detail"))
 
-    sent = response_record(build_record({}), response, Form.PLAIN, "responses", 0)
+    sent = response_record(build_record({}), response, PLAIN, "responses", 0)
 
     assert orjson.loads(sent.value or b"") == {
         "id": "r", "task": "t", "status": "error",
@@ -146,14 +147,15 @@ def test_a_response_leaves_out_what_it_does_not_say() -> None:
 def test_a_response_says_everything_it_has() -> None:
     response = Response(
         "r", "t", "ok", "e", "d", {"label": "x"}, (MemberReport("m", "1", "late"),), 0.5, 0.0,
-        Coverage(1, 2, 2, False), Timing(1.5, 2.5, 3.5), metadata=0,
+        Coverage(1, 2, 2, False), Timing(1.5, 2.5, 3.5), warnings=("w",), metadata=b"0",
     )  # fmt: skip
 
-    sent = response_record(build_record({}), response, Form.PLAIN, "responses", 0)
+    sent = response_record(build_record({}), response, PLAIN, "responses", 0)
 
     body = orjson.loads(sent.value or b"")
     assert body["members"] == [{"name": "m", "version": "1", "status": "late"}]
     assert (body["agreement"], body["entropy"], body["metadata"]) == (0.5, 0, 0)
+    assert body["warnings"] == ["w"]
     assert body["coverage"] == {
         "chunks": 1, "characters": 2, "characters_covered": 2, "truncated": False
     }  # fmt: skip
@@ -166,7 +168,7 @@ def test_the_headers_of_a_dead_letter_stay_small_and_take_any_text() -> None:
     letter = dead_letter(build_record(None), fault, None, "dlq")
 
     headers = dict(letter.headers)
-    assert len(headers["streamproc-error-detail"].decode()) == MAX_ERROR_HEADER_CHARACTERS
+    assert len((headers["streamproc-error-detail"] or b"").decode()) == MAX_ERROR_HEADER_CHARACTERS
     assert headers["streamproc-error-id"] == b"requests:0:0"
     assert (letter.key, letter.value) == (b"key", None)
 

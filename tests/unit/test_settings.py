@@ -1,15 +1,30 @@
 from __future__ import annotations
 
+import os
+import re
+from pathlib import Path
+
 import pytest
+from aiokafka.conn import get_ip_port_afi
+from hypothesis import given
+from hypothesis import strategies as st
+from yarl import URL
 
 from streamproc.errors import SettingsError
-from streamproc.settings import PREFIX, Settings, read_settings
+from streamproc.kafka.security import bootstrap_servers
+from streamproc.settings import (
+    PREFIX,
+    Settings,
+    read_settings,
+    variables_that_are_no_settings,
+)
 
 
 @pytest.fixture(autouse=True)
 def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in Settings.model_fields:
-        monkeypatch.delenv(PREFIX + name.upper(), raising=False)
+    for name in os.environ:
+        if name.upper().startswith(PREFIX):
+            monkeypatch.delenv(name)
 
 
 def test_defaults_are_valid_and_the_shipped_models_are_found() -> None:
@@ -53,7 +68,24 @@ def test_devices_are_taken(monkeypatch: pytest.MonkeyPatch, device: str) -> None
         *(("DEVICE", value) for value in ("gpu", "cuda:", "cuda:x", "cuda:²", "cpu:0", "auto:")),
         ("DEVICE", "cpu:"),
         ("DEVICE", ""),
-        ("KAFKA_BOOTSTRAP_SERVERS", ""),
+        *(
+            ("KAFKA_BOOTSTRAP_SERVERS", value)
+            for value in (
+                *("", ",", "127.0.0.1:notaport", "127.0.0.1:99999", "a:0", "a:-1", "a:", ":9092"),
+                *(
+                    "a:1,b:x",
+                    "::1:9092",
+                    "[::1",
+                    "[::1]9092",
+                    "[x]:1",
+                    "a b:1",
+                    "a:1;b:2",
+                    "a..b:1",
+                ),
+                *("kafka://a:9092", "a:¹", f"{'x' * 64}:1", "a/b:1", "a:9092/path", "-a:1"),
+            )
+        ),
+        *(("WEB_HOST", value) for value in ("", "a..b", "http://a", "[::1]", "1:2", "a b")),
         ("KAFKA_SECURITY_PROTOCOL", "plaintext"),
         ("KAFKA_SASL_MECHANISM", "GSSAPI"),
         ("GROUP_ID", ""),
@@ -115,3 +147,92 @@ def test_every_setting_is_shown_and_secrets_are_hidden(monkeypatch: pytest.Monke
 
 def test_every_setting_is_described() -> None:
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ("kafka-1:9092, kafka-2:9093 ,", "kafka-1:9092,kafka-2:9093"),
+        ("kafka", "kafka:9092"),
+        ("my_kafka.internal.:1", "my_kafka.internal.:1"),
+        ("[::1]:9092,[2001:DB8::1]", "[::1]:9092,[2001:db8::1]:9092"),
+        ("bücher.example:65535", "bücher.example:65535"),
+    ],
+)
+def test_brokers_are_taken_in_every_form_that_clients_know(given: str, taken: str) -> None:
+    assert read_settings(kafka_bootstrap_servers=given).kafka_bootstrap_servers == taken
+
+
+@pytest.mark.parametrize(
+    "address", ["shop:hunter2@kafka:9092", "SASL_SSL://shop:hunter2@kafka:9092", "a:1,u:hunter2@b"]
+)
+def test_a_password_in_an_address_is_refused_and_not_repeated(address: str) -> None:
+    with pytest.raises(SettingsError, match="STREAMPROC_KAFKA_SASL_PASSWORD") as wrong:
+        read_settings(kafka_bootstrap_servers=address)
+
+    assert "hunter2" not in str(wrong.value)
+
+
+@given(st.text() | st.text("a.:[]@,/ 19\n"))
+def test_any_text_for_brokers_is_a_setting_that_clients_take_or_an_error(text: str) -> None:
+    try:
+        settings = read_settings(kafka_bootstrap_servers=text)
+    except SettingsError:
+        return
+    for broker in bootstrap_servers(settings):
+        host, port, _ = get_ip_port_afi(broker)
+        host.encode("idna")
+        assert 0 < port < 65536
+        assert f"kafka://{broker}" == str(URL(f"kafka://{broker}", encoded=True))
+
+
+def test_variables_that_are_no_settings_are_told_with_what_they_may_mean(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("STREAMPROC_MAX_MESSAGE_BYTS", "secret")
+    monkeypatch.setenv("STREAMPROC_WEBPORT", "1")
+    monkeypatch.setenv("STREAMPROC_IMAGE_TAG", "v1")
+    monkeypatch.setenv("STREAMPROC_DATA", "/data")
+    monkeypatch.setenv("streamproc_group_id", "g")
+
+    told = [str(variable) for variable in variables_that_are_no_settings()]
+
+    assert told == [
+        "STREAMPROC_IMAGE_TAG is no setting; it has no effect",
+        "STREAMPROC_MAX_MESSAGE_BYTS is no setting; did you mean STREAMPROC_MAX_MESSAGE_BYTES?",
+        "STREAMPROC_WEBPORT is no setting; did you mean STREAMPROC_WEB_PORT?",
+    ]
+
+
+@pytest.mark.parametrize("service", ["STREAMPROC", "STREAMPROC_WEB", "STREAMPROC_DATA"])
+def test_what_kubernetes_tells_of_services_stops_nothing(
+    monkeypatch: pytest.MonkeyPatch, service: str
+) -> None:
+    for name, value in {
+        "SERVICE_HOST": "10.0.0.1",
+        "SERVICE_PORT": "8080",
+        "SERVICE_PORT_HTTP_METRICS": "8080",
+        "PORT": "tcp://10.0.0.1:8080",
+        "PORT_8080_TCP": "tcp://10.0.0.1:8080",
+        "PORT_8080_TCP_PROTO": "tcp",
+        "PORT_8080_TCP_PORT": "8080",
+        "PORT_8080_TCP_ADDR": "10.0.0.1",
+    }.items():
+        monkeypatch.setenv(f"{service}_{name}", value)
+
+    assert variables_that_are_no_settings() == ()
+    assert read_settings().web_port == 8080
+
+
+def test_the_image_listens_where_probes_reach_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = (Path(__file__).parents[2] / "Dockerfile").read_text("utf-8")
+    for name, value in re.findall(r"(STREAMPROC_\w+)=(\S+)", image):
+        monkeypatch.setenv(name, value)
+
+    settings = read_settings()
+
+    assert variables_that_are_no_settings() == ()
+    assert settings.web_host == "0.0.0.0"  # noqa: S104 - in a container, all there is to listen on
+    # Chosen, so that a port that is taken ends the worker rather than hiding it from probes.
+    assert "web_port" in settings.model_fields_set
+    assert f"EXPOSE {settings.web_port}" in image

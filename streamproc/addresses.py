@@ -1,0 +1,74 @@
+"""Addresses in settings, checked before anything connects to them: hosts, and lists of brokers."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv6Address
+from typing import Final
+
+KAFKA_PORT: Final = 9092
+_MAX_HOST_CHARACTERS: Final = 253
+_LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_HOST: Final = re.compile(rf"(?:{_LABEL}\.)*{_LABEL}\.?", re.IGNORECASE)
+_BROKER: Final = re.compile(r"(\[.*\]|[^:\[\]]*)(?::([^:]*))?")
+
+
+def checked_brokers(value: str) -> str:
+    """`host:port,…` of a list of brokers; raises ValueError, which never holds what may be secret.
+
+    A broker without a port has Kafka's usual one, and empty parts of the list are passed over.
+    """
+    if "@" in value:
+        raise ValueError(
+            "an address holds no user and password; set STREAMPROC_KAFKA_SASL_USERNAME and "
+            "STREAMPROC_KAFKA_SASL_PASSWORD"
+        )
+    brokers = [_checked_broker(part.strip()) for part in value.split(",") if part.strip()]
+    if not brokers:
+        raise ValueError("names no broker; give host:port, several of them separated by commas")
+    return ",".join(brokers)
+
+
+def checked_host(value: str) -> str:
+    """A name, an IPv4 or an IPv6 address, none of them in brackets; raises ValueError."""
+    if ":" in value:
+        return _checked_ipv6(value)
+    try:
+        name = value.encode("idna").decode("ascii")
+    except UnicodeError:
+        name = ""
+    if len(name) > _MAX_HOST_CHARACTERS or not _HOST.fullmatch(name):
+        raise ValueError(f"{value!r} is no name or address of a machine")
+    return value
+
+
+def _checked_broker(broker: str) -> str:
+    if "://" in broker:
+        raise ValueError(
+            f"{broker!r} begins with a scheme; give host:port, and say with "
+            "STREAMPROC_KAFKA_SECURITY_PROTOCOL how brokers are spoken to"
+        )
+    if re.search(r"[;\s]", broker):
+        raise ValueError(f"{broker!r}: separate brokers with commas")
+    parts = _BROKER.fullmatch(broker)
+    if parts is None:
+        raise ValueError(
+            f"{broker!r} is no host:port; an IPv6 address goes into brackets, as in [::1]:9092"
+        )
+    host, port = parts[1], KAFKA_PORT if parts[2] is None else _checked_port(parts[2])
+    if host.startswith("["):
+        return f"[{_checked_ipv6(host[1:-1])}]:{port}"
+    return f"{checked_host(host)}:{port}"
+
+
+def _checked_port(port: str) -> int:
+    if not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) < 2**16:
+        raise ValueError(f"port {port!r} is no number from 1 to 65535")
+    return int(port)
+
+
+def _checked_ipv6(address: str) -> str:
+    try:
+        return str(IPv6Address(address))
+    except ValueError:
+        raise ValueError(f"{address!r} is no IPv6 address") from None

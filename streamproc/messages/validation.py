@@ -1,0 +1,68 @@
+"""What pydantic found wrong, said in the words of JSON to people who may never have met Python."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from streamproc.errors import closest
+
+# What a sender wrote is named in an error; a hostile one must not make the answer large by it.
+_MAX_FAULTS: Final = 8
+_MAX_CLAUSE_CHARACTERS: Final = 300
+_ARRAY: Final = "Input should be an array"
+_OBJECT: Final = "Input should be an object"
+_IN_JSON: Final = {
+    "tuple_type": _ARRAY,
+    "list_type": _ARRAY,
+    "set_type": _ARRAY,
+    "frozen_set_type": _ARRAY,
+    "dict_type": _OBJECT,
+    "model_type": _OBJECT,
+    "mapping_type": _OBJECT,
+    "string_type": "Input should be a string",
+    "int_type": "Input should be an integer",
+    "float_type": "Input should be a number",
+    "bool_type": "Input should be true or false",
+    "none_required": "Input should be null",
+}
+
+
+def describe(error: ValidationError, within: str = "", known: Collection[str] = ()) -> str:
+    """What pydantic found, a clause a fault, each naming its field; without the values sent.
+
+    within: the field that the fields are in
+    known:  names of the fields there are, told for one that there is not
+    """
+    found = error.errors(include_input=False, include_url=False)
+    clauses = [
+        f"{'.'.join(map(str, (within, *fault['loc']) if within else fault['loc']))}: "
+        f"{_unknown(str(fault['loc'][-1]), known) if _is_unknown(fault) else in_json_words(fault)}"
+        for fault in found[:_MAX_FAULTS]
+    ]
+    if len(found) > _MAX_FAULTS:
+        clauses.append(f"and {len(found) - _MAX_FAULTS} more")
+    return "; ".join(clause[:_MAX_CLAUSE_CHARACTERS] for clause in clauses)
+
+
+def in_json_words(fault: Any) -> str:
+    """The message of one of pydantic's faults, without Python's names for JSON's types."""
+    kind, message = fault["type"], str(fault["msg"])
+    if kind in _IN_JSON:
+        return _IN_JSON[kind]
+    if kind in ("too_long", "too_short"):
+        message = re.sub(r"^\w+", "Array", message).replace(" after validation", "")
+    return message.removeprefix("Value error, ")
+
+
+def _is_unknown(fault: Any) -> bool:
+    return bool(fault["type"] == "extra_forbidden")
+
+
+def _unknown(name: str, known: Collection[str]) -> str:
+    meant = closest(name, known)
+    hint = f"did you mean {meant!r}? " if meant else ""
+    return f"unknown; {hint}There are: {', '.join(known)}"

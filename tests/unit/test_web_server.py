@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import aiohttp
+import pytest
+from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
+
+from streamproc.errors import SettingsError
+from streamproc.web.server import build_app, serving
+
+
+def port_of(address: str) -> int:
+    return int(address.rpartition(":")[2])
+
+
+async def test_a_second_worker_on_a_machine_takes_another_port_and_says_which() -> None:
+    with capture_logs() as logs:
+        async with (
+            serving(app(), "127.0.0.1", 0) as first,
+            serving(app(), "127.0.0.1", port_of(first), or_free=True) as second,
+            aiohttp.ClientSession() as client,
+        ):
+            for address in (first, second):
+                async with client.get(f"{address}/v2/health/ready") as answer:
+                    assert (await answer.json())["ready"]
+
+    assert port_of(second) != port_of(first)
+    (told,) = logs
+    assert (told["taken"], told["used"]) == (port_of(first), port_of(second))
+
+
+async def test_a_port_that_somebody_chose_is_not_exchanged_for_another() -> None:
+    async with serving(app(), "127.0.0.1", 0) as first:
+        with pytest.raises(SettingsError, match="STREAMPROC_WEB_PORT"):
+            async with serving(app(), "127.0.0.1", port_of(first)):
+                pass
+
+
+async def test_a_host_that_is_not_this_machine_is_an_error_that_names_it() -> None:
+    with pytest.raises(SettingsError, match=r"can't listen on 192\.0\.2\.1:0"):
+        async with serving(app(), "192.0.2.1", 0, or_free=True):
+            pass
+
+
+def app() -> aiohttp.web.Application:
+    return build_app(list, CollectorRegistry())
