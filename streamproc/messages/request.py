@@ -72,6 +72,7 @@ def read_request(record: Record, max_bytes: int) -> Request | Refused:
     """The request in a record, or why there is none; never raises for what a record holds."""
     envelope, fields = Envelope(form_of(record)), dict[str, Any]()
     try:
+        _refuse_damage(record)
         _refuse_size(record, max_bytes)
         envelope, attributes = open_envelope(record)
         fields = read_content(record, envelope.form, attributes)
@@ -105,6 +106,11 @@ def describe(error: ValidationError, within: str = "") -> str:
     if len(found) > _MAX_FAULTS:
         clauses.append(f"and {len(found) - _MAX_FAULTS} more")
     return "; ".join(clause[:_MAX_CLAUSE_CHARACTERS] for clause in clauses)
+
+
+def _refuse_damage(record: Record) -> None:
+    if record.unreadable is not None:
+        raise Unreadable("damaged record", f"{record.unreadable}; only its offset is known")
 
 
 def _refuse_size(record: Record, max_bytes: int) -> None:
