@@ -49,6 +49,9 @@ class DeadLetter:
     @property
     def detail(self) -> str:
         """What was wrong with this one."""
+        damage = self.record.unreadable
+        if damage is not None:
+            return f"the dead letter itself can't be read: {damage}"
         return self._header(ERROR_PREFIX + "detail")
 
     @property
@@ -58,8 +61,8 @@ class DeadLetter:
 
     @property
     def has_original(self) -> bool:
-        """Whether it holds the original; it does not where that was too large for the topic."""
-        return self.record.header(LEFT_OUT) is None
+        """Whether it holds the original; not where that was too large for the topic, or damaged."""
+        return self.record.header(LEFT_OUT) is None and self.record.unreadable is None
 
     def original(self, request_topics: Collection[str]) -> Outgoing:
         """The original bytes, key and headers, to be asked again under the same id.
@@ -151,7 +154,7 @@ async def replay(
         if most is not None and count >= most:
             break
         if not letter.has_original:
-            _log.warning("its original was too large to be kept", dead_letter=letter.offset_name)
+            _log.warning("it holds no original to replay", dead_letter=letter.offset_name)
             continue
         original = letter.original(request_topics)
         if producer is not None:

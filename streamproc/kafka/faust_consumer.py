@@ -8,6 +8,7 @@ import faust
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 
 from streamproc.kafka.patience import wait_after_failed_updates
+from streamproc.kafka.record_batches import read_every_record
 
 FETCH_MAX_WAIT_MS = 50
 POLL_TIMEOUT_S = 0.05
@@ -26,6 +27,7 @@ def fetch_often(app: faust.App) -> None:
 
 class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
     def _create_worker_consumer(self, transport: Any) -> Any:
+        read_every_record()
         consumer = super()._create_worker_consumer(transport)
         # Faust has no setting for it.
         consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS  # noqa: SLF001

@@ -11,6 +11,7 @@ from aiokafka import TopicPartition as ClientTopicPartition
 from aiokafka.errors import KafkaError
 
 from streamproc.errors import OperatorError, TopicsError
+from streamproc.kafka.record_batches import read_every_record
 from streamproc.kafka.security import connection_options
 from streamproc.messages.record import Record
 from streamproc.settings import Settings
@@ -19,6 +20,7 @@ from streamproc.settings import Settings
 @asynccontextmanager
 async def reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
     """A started consumer without a group: it commits nothing and disturbs nobody."""
+    read_every_record()
     consumer = AIOKafkaConsumer(
         **connection_options(settings),
         enable_auto_commit=False,

@@ -18,6 +18,7 @@ from streamproc.kafka.faust_app import build_app
 from streamproc.kafka.intake import Intake, Route
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.topic_admin import TopicAdmin
+from streamproc.log_redaction import told_error
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import TopicPartition
 from streamproc.settings import Settings
@@ -199,9 +200,7 @@ def _raise_what_failed(reason: BaseException | None, tasks: Sequence[asyncio.Tas
     ended = (task for task in tasks if task.done() and not task.cancelled())
     reason = reason or next(filter(None, (task.exception() for task in ended)), None)
     if reason is not None:
-        raise BrokerUnavailable(
-            f"the Kafka consumer stopped: {type(reason).__name__}: {reason}"
-        ) from reason
+        raise BrokerUnavailable(f"the Kafka consumer stopped: {told_error(reason)}") from reason
 
 
 async def _stop_faust(app: Any, starting: asyncio.Task[Any]) -> None:

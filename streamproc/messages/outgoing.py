@@ -82,7 +82,8 @@ def dead_letter(record: Record, fault: Fault, request_id: str | None, topic: str
     errors: Headers = tuple(
         (ERROR_PREFIX + name, value.encode("utf-8", "replace")) for name, value in said.items()
     )
-    return Outgoing(topic, record.key, record.value, (*kept, *errors, *_origin(record)))
+    letter = Outgoing(topic, record.key, record.value, (*kept, *errors, *_origin(record)))
+    return letter if record.unreadable is None else without_original(letter)
 
 
 def without_original(letter: Outgoing) -> Outgoing:

@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Self
 
 Headers = tuple[tuple[str, bytes | None], ...]
 """In order; Kafka takes a name more than once, and null for a value."""
+
+
+class UnreadableValue(bytes):
+    """Stands for the value of a record that Kafka's client could not read; empty.
+
+    reason: a clause that says why, and quotes nothing
+    """
+
+    reason: str
+
+    def __new__(cls, reason: str) -> Self:
+        """With its reason."""
+        value = super().__new__(cls)
+        value.reason = reason
+        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +54,11 @@ class Record:
     def position(self) -> str:
         """Where the record lies: `topic:topic-partition:offset`."""
         return f"{self.topic}:{self.topic_partition}:{self.offset}"
+
+    @property
+    def unreadable(self) -> str | None:
+        """Why Kafka's client could not read the record: all but its position is lost then."""
+        return self.value.reason if isinstance(self.value, UnreadableValue) else None
 
     @property
     def size_bytes(self) -> int:

@@ -72,8 +72,9 @@ class Refused:
 
 def read_request(record: Record, max_bytes: int) -> Request | Refused:
     """The request in a record, or why there is none; never raises for what a record holds."""
-    if record.size_bytes > max_bytes:
-        return _refused(record, Opened(Envelope(form_of(record))), _too_large(record, max_bytes))
+    unopened = _damaged(record) or _too_large(record, max_bytes)
+    if unopened is not None:
+        return _refused(record, Opened(Envelope(form_of(record))), unopened)
     opened = open_record(record)
     if opened.fault is not None:
         return _refused(record, opened, opened.fault)
@@ -102,11 +103,19 @@ def _refused(record: Record, opened: Opened, reason: Invalid) -> Refused:
     return Refused(reason, request_id, opened.metadata, opened.envelope)
 
 
-def _too_large(record: Record, max_bytes: int) -> TooLarge:
+def _too_large(record: Record, max_bytes: int) -> TooLarge | None:
+    if record.size_bytes <= max_bytes:
+        return None
     return TooLarge(
         "request too large",
         f"{record.size_bytes} bytes; at most {max_bytes} (STREAMPROC_MAX_MESSAGE_BYTES)",
     )
+
+
+def _damaged(record: Record) -> Unreadable | None:
+    if record.unreadable is None:
+        return None
+    return Unreadable("damaged record", f"{record.unreadable}; only its offset is known")
 
 
 def _validated(fields: dict[str, Any]) -> RequestFields:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
 import pytest
 
-from streamproc.messages.record import Headers
+from streamproc.messages.record import Headers, UnreadableValue
 from streamproc.testing import MemoryBroker, build_pipeline, build_record, build_route
 
 from .answers import HEADERS, assert_dead_letter, assert_refused, only
@@ -66,6 +67,24 @@ async def test_an_unreadable_record_without_an_id_is_a_dead_letter_alone(
     headers = dict(broker.topics["dlq"][0].headers)
     assert headers["streamproc-error-title"] == title
     assert headers["streamproc-error-id"] == b"requests:0:7"
+
+
+async def test_a_record_that_the_client_could_not_read_is_a_dead_letter_without_an_original() -> (
+    None
+):
+    broker = MemoryBroker()
+    record = replace(build_record(None, offset=7), value=UnreadableValue("its bytes are gone"))
+
+    await build_pipeline(broker)(record)
+
+    assert "responses" not in broker.topics
+    (letter,) = broker.topics["dlq"]
+    assert (letter.key, letter.value) == (None, None)
+    headers = dict(letter.headers)
+    assert headers["streamproc-error-type"] == b"unreadable"
+    assert headers["streamproc-error-detail"] == b"its bytes are gone; only its offset is known"
+    assert headers["streamproc-request-offset"] == b"7"
+    assert headers["streamproc-error-original-left-out"] == b"true"
 
 
 CE_BINARY: Headers = (

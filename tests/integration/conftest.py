@@ -11,7 +11,13 @@ from streamproc.settings import read_settings
 
 
 @pytest.fixture(scope="session")
-def kafka() -> Iterator[str]:
-    """Bootstrap servers of one broker, shared by the session: name topics and groups apart."""
-    with EmbeddedBroker(cache_dir=read_settings().cache_dir) as broker:
-        yield broker.bootstrap_servers
+def broker() -> Iterator[EmbeddedBroker]:
+    """One broker, shared by the session: name topics and groups apart, and leave it running."""
+    with EmbeddedBroker(cache_dir=read_settings().cache_dir) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def kafka(broker: EmbeddedBroker) -> str:
+    """Its bootstrap servers."""
+    return broker.bootstrap_servers

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka import TopicPartition as ClientTopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
@@ -39,11 +39,18 @@ class Place:
             drain_timeout_s=5,
         )
 
-    async def make(self) -> None:
+    async def make(self, **config: dict[str, str]) -> None:
+        """Make the topics. config: settings in Kafka's names, by kind of topic."""
         admin = AIOKafkaAdminClient(bootstrap_servers=self.settings.kafka_bootstrap_servers)
         await admin.start()
-        names = (self.requests, self.bulk, self.responses)
-        await admin.create_topics([NewTopic(n, self.topic_partitions, 1) for n in names])
+        await admin.create_topics(
+            [
+                NewTopic(
+                    getattr(self, kind), self.topic_partitions, 1, topic_configs=config.get(kind)
+                )
+                for kind in ("requests", "bulk", "responses")
+            ]
+        )
         await admin.close()
 
     async def send(self, count: int, topic: str | None = None, size_bytes: int = 0) -> set[bytes]:
@@ -56,6 +63,18 @@ class Place:
         )
         await producer.stop()
         return set(keys)
+
+    async def send_batch(self, data: bytes, topic_partition: int = 0) -> int:
+        """Store a batch of records as it is; the offset of its first record."""
+        async with AIOKafkaProducer(
+            bootstrap_servers=self.settings.kafka_bootstrap_servers
+        ) as producer:
+            built = producer.create_batch()
+            built.append(timestamp=None, key=None, value=b"x", headers=[])
+            built.close()
+            built._buffer = bytearray(data)
+            stored = await producer.send_batch(built, self.requests, partition=topic_partition)
+            return int((await stored).offset)
 
     async def answers(self) -> Counter[bytes]:
         return Counter([r.key or b"" async for r in read_topic(self.settings, self.responses)])

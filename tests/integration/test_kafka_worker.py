@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from typing import Any
 
 import pytest
+from aiokafka.consumer.fetcher import Fetcher
+from aiokafka.errors import KafkaError
 
 from streamproc.errors import BrokerUnavailable, TopicsError, WorkerFault
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.reading import read_topic
 from streamproc.kafka.worker import KafkaWorker
+from streamproc.logs import configure_logging
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import Headers, Outgoing, Record
+from tests.batches import batch
 from tests.integration.kafka_place import (
     CLOCK,
     Place,
@@ -156,9 +161,35 @@ async def test_a_consumer_that_crashes_ends_the_worker(place: Place) -> None:
     async with working(place, echo(place)) as (worker, _, running):
         assert worker._intake is not None
         consumer = worker._intake._consumer._app.consumer
-        await consumer._thread.crash(RuntimeError("the client gave up"))
+        await consumer._thread.crash(KafkaError("the client gave up"))
         with pytest.raises(BrokerUnavailable, match="the client gave up"):
             await asyncio.wait_for(running, 60)
+
+
+async def test_the_log_of_a_crash_holds_no_text_of_the_requests_that_were_in_flight(
+    place: Place,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    logging_as_it_was: None,
+) -> None:
+    configure_logging(place.settings)
+    fetched_records = Fetcher.fetched_records
+
+    async def fail_once_there_are_some(*arguments: Any, **options: Any) -> Any:
+        records = await fetched_records(*arguments, **options)
+        if records:
+            raise ValueError(f"no sense in {records}")
+        return records
+
+    monkeypatch.setattr(Fetcher, "fetched_records", fail_once_there_are_some)
+    async with working(place, echo(place)) as (_, _stop, running):
+        await place.send_batch(batch([b'{"text": "Patient Doe has a rash."}'] * 3))
+        with pytest.raises(BrokerUnavailable, match=r"stopped: ValueError$"):
+            await asyncio.wait_for(running, 60)
+    written = capsys.readouterr().err
+    assert "Crashed reason" in written
+    assert "fail_once_there_are_some" in written
+    assert "Doe" not in written
 
 
 async def test_a_worker_that_lacks_a_topic_says_which_and_does_not_start(place: Place) -> None:

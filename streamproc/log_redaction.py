@@ -1,0 +1,94 @@
+"""What a log may say of an error: where and of what kind it was, never what a request held.
+
+Libraries log their errors with all that is at hand: arguments, local variables, the repr of an
+exception that quotes the bytes it met. Records of users are among these.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, cast
+
+from structlog.typing import EventDict, WrappedLogger
+
+from streamproc.errors import OperatorError, WorkerFault
+
+_PLAIN = (str, int, float, type(None))
+# Of these the message speaks of brokers, topics, addresses and files.
+_MESSAGES_OF = (OSError, OperatorError, WorkerFault)
+_KAFKA_ERRORS: Final = "aiokafka.errors"
+_QUOTES_RECORDS: Final = "CorruptRecordException"
+# asyncio writes tasks, futures and callbacks with their arguments and results into its messages.
+_UP_TO_A_REPR: Final = re.compile(r"[^(<\n]*")
+
+
+def told_error(error: BaseException) -> str:
+    """An error in a line: its type, and its message where that can't quote a record."""
+    name = type(error).__name__
+    of_kafka = type(error).__module__ == _KAFKA_ERRORS and name != _QUOTES_RECORDS
+    message = str(error) if of_kafka or isinstance(error, _MESSAGES_OF) else ""
+    return f"{name}: {message}" if message else name
+
+
+def tell_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """A structlog processor: an event's exception as lines of frames, without their variables."""
+    error = event.pop("exc_info", None)
+    if error is True:
+        error = sys.exception()
+    elif isinstance(error, tuple):
+        error = error[1]
+    if isinstance(error, BaseException):
+        event["exception"] = "\n".join(_chain(error))
+    return event
+
+
+def without_values(record: logging.LogRecord) -> logging.LogRecord:
+    """A library's log record with its plain arguments, and of all others the type."""
+    told = copy.copy(record)
+    if isinstance(record.args, Mapping):
+        told.args = {name: _told(value) for name, value in record.args.items()}
+    elif record.args:
+        told.args = tuple(map(_told, record.args))
+    if record.name == "asyncio":
+        told.msg, told.args = cast(re.Match[str], _UP_TO_A_REPR.match(told.getMessage()))[0], ()
+    return told
+
+
+class RedactingHandler(logging.StreamHandler[Any]):
+    """Writes records as its formatter has them; one that can't be formatted is named, not shown."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """The standard one prints all arguments."""
+        self.stream.write(f"a message of {record.name} could not be written to the log\n")
+
+
+def _told(value: object) -> object:
+    if isinstance(value, BaseException):
+        return told_error(value)
+    if isinstance(value, _PLAIN):
+        return value
+    if isinstance(value, (tuple, list, set, frozenset)):
+        return ", ".join(str(_told(part)) for part in value)
+    return f"<{type(value).__name__}>"
+
+
+def _chain(error: BaseException) -> Iterator[str]:
+    earlier = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if earlier is not None:
+        yield from _chain(earlier)
+    yield from _frames(error.__traceback__)
+    yield told_error(error)
+
+
+def _frames(trace: TracebackType | None) -> Iterator[str]:
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        file = "/".join(Path(code.co_filename).parts[-2:])
+        yield f"  {file}:{trace.tb_lineno} {code.co_qualname}"
+        trace = trace.tb_next
