@@ -10,10 +10,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from streamproc.errors import SettingsError
+from streamproc.sizes import KIB, MIB, Mebibytes, bytes_between, shown_bytes
 
 PREFIX = "STREAMPROC_"
-KIB = 1024
-MIB = 1024 * KIB
 
 # Set in a wheel, which carries topics and models inside the package; a checkout has them beside it.
 _PACKAGE = Path(__file__).parent
@@ -81,11 +80,11 @@ class Settings(BaseSettings):
         (), description="topics a request may name in its reply-topic header, comma-separated"
     )
 
-    max_message_bytes: int = Field(
-        1 * MIB, ge=1 * KIB, le=64 * MIB, description="largest request that is answered"
+    max_message_bytes: Annotated[int, bytes_between(1 * KIB, 64 * MIB)] = Field(
+        1 * MIB, description="largest request that is answered"
     )
-    max_in_flight_bytes: int = Field(
-        64 * MIB, ge=1 * MIB, description="requests in flight per lane; beyond, fetching pauses"
+    max_in_flight_bytes: Annotated[int, bytes_between(1 * MIB)] = Field(
+        64 * MIB, description="requests in flight per lane; beyond, fetching pauses"
     )
     max_queued_tokens: int = Field(
         262_144, ge=1024, description="tokens waiting for a batch, per ensemble and lane"
@@ -105,7 +104,7 @@ class Settings(BaseSettings):
         le=4_194_304,
         description="padded tokens a batch may hold; 0: 512 on a CPU, 16384 on a GPU",
     )
-    max_resident_mb: int = Field(
+    max_resident_mb: Mebibytes = Field(
         0,
         ge=0,
         description="MiB that stages of cut models may take while loaded; 0: all stay loaded",
@@ -140,10 +139,13 @@ class Settings(BaseSettings):
 
     def shown(self) -> dict[str, str]:
         """Every setting as text by the name of its variable, secrets hidden."""
-        return {PREFIX + name.upper(): _text(value) for name, value in self}
+        return {PREFIX + name.upper(): shown_value(name, value) for name, value in self}
 
 
-def _text(value: Any) -> str:
+def shown_value(name: str, value: Any) -> str:
+    """A setting's value as it may be written, and is read best."""
+    if name.endswith("_bytes"):
+        return shown_bytes(value)
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     return "" if value is None else str(value)
