@@ -21,7 +21,7 @@ from benchmarks.large_models import Size, large_ensemble
 from benchmarks.measure import BenchmarkFailed
 from streamproc.errors import OperatorError
 from streamproc.repository.repository import Repository
-from streamproc.settings import MIB
+from streamproc.sizes import MIB
 from streamproc.splitting.ensemble import SplitMember, split_ensemble
 
 STAGED = "large-staged"

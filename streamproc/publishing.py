@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import get_args
 
 import structlog
 
@@ -21,7 +22,7 @@ from streamproc.messages.outgoing import (
 )
 from streamproc.messages.record import Outgoing, Record
 from streamproc.messages.request import Refused, Request
-from streamproc.messages.response import Fault, Response
+from streamproc.messages.response import DeadLetterType, Fault, Response
 
 Publish = Callable[[Outgoing], Awaitable[None]]
 """Returns once the broker has stored the record; raises TooLarge when its topic won't take it."""
@@ -80,7 +81,7 @@ class Outcomes:
         fault = fault_of(request.reason) if isinstance(request, Refused) else None
         if response is not None:
             fault = response.error
-        if fault is not None and fault.type not in ("unreadable", "invalid", "failed"):
+        if fault is not None and fault.type not in get_args(DeadLetterType):
             fault = None
         if fault is not None:
             await self._publish_dead_letter(record, fault, response)

@@ -13,10 +13,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from streamproc.addresses import checked_brokers, checked_host
 from streamproc.environment import UnknownVariable, is_service_link, unknown_variables
 from streamproc.errors import SettingsError
+from streamproc.sizes import KIB, MIB, Mebibytes, bytes_between, shown_bytes
 
 PREFIX = "STREAMPROC_"
-KIB = 1024
-MIB = 1024 * KIB
 WEB_PORT = 8080
 
 # Set in a wheel, which carries topics and models inside the package; a checkout has them beside it.
@@ -93,11 +92,11 @@ class Settings(BaseSettings):
         (), description="headers of a request that its response gets too, comma-separated; *: all"
     )
 
-    max_message_bytes: int = Field(
-        1 * MIB, ge=1 * KIB, le=64 * MIB, description="largest request that is answered"
+    max_message_bytes: Annotated[int, bytes_between(1 * KIB, 64 * MIB)] = Field(
+        1 * MIB, description="largest request that is answered"
     )
-    max_in_flight_bytes: int = Field(
-        64 * MIB, ge=1 * MIB, description="requests in flight per lane; beyond, fetching pauses"
+    max_in_flight_bytes: Annotated[int, bytes_between(1 * MIB)] = Field(
+        64 * MIB, description="requests in flight per lane; beyond, fetching pauses"
     )
     max_queued_tokens: int = Field(
         262_144, ge=1024, description="tokens waiting for a batch, per ensemble and lane"
@@ -117,7 +116,7 @@ class Settings(BaseSettings):
         le=4_194_304,
         description="padded tokens a batch may hold; 0: 512 on a CPU, 16384 on a GPU",
     )
-    max_resident_mb: int = Field(
+    max_resident_mb: Mebibytes = Field(
         0,
         ge=0,
         description="MiB that stages of cut models may take while loaded; 0: all stay loaded",
@@ -156,10 +155,13 @@ class Settings(BaseSettings):
 
     def shown(self) -> dict[str, str]:
         """Every setting as text by the name of its variable, secrets hidden."""
-        return {PREFIX + name.upper(): _text(value) for name, value in self}
+        return {PREFIX + name.upper(): shown_value(name, value) for name, value in self}
 
 
-def _text(value: Any) -> str:
+def shown_value(name: str, value: Any) -> str:
+    """A setting's value as it may be written, and is read best."""
+    if name.endswith("_bytes"):
+        return shown_bytes(value)
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     return "" if value is None else str(value)

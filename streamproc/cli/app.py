@@ -1,31 +1,72 @@
-"""The application: every command registered, every error that is somebody's to mend in a line."""
+"""The application: every command by name, every error that is somebody's to mend in a line."""
 
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from io import TextIOWrapper
+from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
 
 from streamproc import __version__
-from streamproc.cli import corpus, dlq, models, topics
-from streamproc.cli.broker import broker
-from streamproc.cli.demo import demo
-from streamproc.cli.evaluate import evaluate
-from streamproc.cli.export import export
-from streamproc.cli.fit_ensemble import fit_ensemble
-from streamproc.cli.run import run
-from streamproc.cli.submit import submit
-from streamproc.cli.train import train
-from streamproc.cli.worker import worker
+from streamproc.cli.lazy import command_group
 from streamproc.errors import OperatorError, WorkerFault
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="NLP on Kafka event streams: chunked, batched, ensembled ONNX inference.",
+INTERNAL_ERROR = 70
+"""The exit code, as sysexits.h has it for internal software errors."""
+
+COMMANDS = {
+    "demo": (
+        "Start a Kafka and a worker, show every task that has an ensemble; nothing is left behind.",
+        "streamproc.cli.demo:demo",
+    ),
+    "broker": (
+        "Run a real Kafka of one node on this machine, until Ctrl-C or SIGTERM.",
+        "streamproc.cli.broker:app",
+    ),
+    "worker": (
+        "Consume requests, answer them, publish responses; SIGTERM drains and commits first.",
+        "streamproc.cli.worker:worker",
+    ),
+    "submit": (
+        "Send every row of a file as a request; answers come as JSON Lines in input order.",
+        "streamproc.cli.submit:submit",
+    ),
+    "run": (
+        "Answer every row of a file with local models; results come as JSON Lines in input order.",
+        "streamproc.cli.run:run",
+    ),
+    "train": (
+        "Train one model per part of a corpus, and write them as an ensemble that a worker serves.",
+        "streamproc.cli.train:train",
+    ),
+    "export": (
+        "Export what `streamproc train` has trained: ONNX, checked against torch, quantised.",
+        "streamproc.cli.export:export",
+    ),
+    "fit-ensemble": (
+        "Choose by validation data how members are combined, and write that into the manifest.",
+        "streamproc.cli.fit_ensemble:fit_ensemble",
+    ),
+    "evaluate": (
+        "Measure an ensemble as it is served, beside its members and other ways to combine them.",
+        "streamproc.cli.evaluate:evaluate",
+    ),
+    "topics": ("Topics as code: what topics/*.yaml describes.", "streamproc.cli.topics:app"),
+    "dlq": ("Requests that were given up on.", "streamproc.cli.dlq:app"),
+    "models": ("Ensembles in the model repository.", "streamproc.cli.models:app"),
+    "corpus": ("Corpora, before anything is learned from them.", "streamproc.cli.corpus:app"),
+}
+"""By each command's name the first line of its help, and where it is; a test compares the lines."""
+
+app = command_group(
+    "NLP on Kafka event streams: chunked, batched, ensembled ONNX inference.",
+    COMMANDS,
+    add_completion=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
@@ -44,27 +85,46 @@ def _options(
     pass
 
 
-for command in (demo, broker, worker, submit, run, train, export, fit_ensemble, evaluate):
-    app.command()(command)
-app.add_typer(topics.app, name="topics")
-app.add_typer(dlq.app, name="dlq")
-app.add_typer(models.app, name="models")
-app.add_typer(corpus.app, name="corpus")
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command, by default the one that this process was started with.
 
-
-def main() -> None:
-    """Exit codes: 0 done; 1 some requests or checks failed, or Kafka gave out; 2 mend something."""
+    Exit codes: 0 done; 1 some requests or checks failed, or Kafka gave out; 2 mend something;
+    70 a fault of streamproc itself.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        # A character that the locale lacks must not end a command in the middle of a table.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        app(arguments, prog_name="streamproc")
     except OperatorError as error:
-        _say(error)
-        sys.exit(2)
+        _end(str(error), 2)
     except WorkerFault as error:
-        _say(error)
-        sys.exit(1)
+        _end(str(error), 1)
+    except Exception as error:  # noqa: BLE001  # said in a line, whatever it is
+        _end(_fault(error), INTERNAL_ERROR)
 
 
-def _say(error: Exception) -> None:
-    Console(stderr=True, soft_wrap=True, highlight=False).print(
-        "[bold red]error:[/]", str(error).replace("[", r"\["), style=None
+def _end(message: str, code: int) -> NoReturn:
+    # Not needed for --help, nor for a command that ends well.
+    from rich.text import Text
+
+    from streamproc.cli.terminal import stderr_console
+    from streamproc.printable import printable
+
+    stderr_console().print(Text.assemble(("error: ", "bold red"), printable(message, lines=True)))
+    sys.exit(code)
+
+
+def _fault(error: Exception) -> str:
+    """An error that nobody foresaw: its kind and its place, as its words may hold a request."""
+    from streamproc.settings import read_settings
+
+    with suppress(OperatorError):
+        if read_settings().log_level == "debug":
+            traceback.print_exception(error)
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return (
+        f"internal error: {type(error).__name__} at {place.filename}:{place.lineno}; this is a "
+        "fault of streamproc, please report it. STREAMPROC_LOG_LEVEL=debug shows the traceback."
     )

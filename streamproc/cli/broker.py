@@ -1,21 +1,31 @@
-"""`streamproc broker`: the embedded Kafka in the foreground."""
+"""`streamproc broker`: the embedded Kafka in the foreground, and Kafka's own console tools."""
 
 from __future__ import annotations
 
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from streamproc.broker import KAFKA_VERSION, EmbeddedBroker
-from streamproc.broker import Progress as Report
-from streamproc.settings import read_settings
+from streamproc.cli.lazy import command_group
+from streamproc.cli.options import mebibytes, with_settings
+from streamproc.cli.terminal import stderr_console, stdout_console
+from streamproc.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from streamproc.broker import Progress as Report
+
+LEAST_MEMORY_MB = 128
+
+app = command_group(
+    "Run a real Kafka of one node on this machine, until Ctrl-C or SIGTERM.",
+    invoke_without_command=True,
+)
 
 
 def default_data_dir() -> Path:
@@ -29,6 +39,8 @@ def fetch_progress(console: Console) -> Iterator[Report]:
 
     Where there is no terminal it is a single line.
     """
+    from streamproc.broker import KAFKA_VERSION
+
     if not console.is_terminal:
         yield _Once(console)
         return
@@ -62,12 +74,16 @@ class _Once:
         self._said = False
 
     def __call__(self, done_bytes: int, total_bytes: int) -> None:
+        from streamproc.broker import KAFKA_VERSION
+
         if not self._said:
             self._said = True
             self._console.print(f"fetching Kafka {KAFKA_VERSION}, once: {total_bytes >> 20} MiB")
 
 
+@app.callback()
 def broker(
+    context: typer.Context,
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0: any free one.")
     ] = 9092,
@@ -75,14 +91,25 @@ def broker(
         Path | None,
         typer.Option(help="Folder for topics and data.", show_default="in your home folder"),
     ] = None,
-    memory_mb: Annotated[int, typer.Option(min=128, help="Largest JVM heap, MiB.")] = 512,
+    memory_mb: Annotated[
+        int,
+        typer.Option(
+            parser=mebibytes(LEAST_MEMORY_MB),
+            metavar="SIZE",
+            help="Largest JVM heap, in MiB, or such as 1GiB.",
+        ),
+    ] = 512,
 ) -> None:
     """Run a real Kafka of one node on this machine, until Ctrl-C or SIGTERM."""
+    if context.invoked_subcommand is not None:
+        return
+    from streamproc.broker import KAFKA_VERSION, EmbeddedBroker
+
     # Both ask for the same thing, whenever they come: stop in order and exit 0.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
     try:
-        with fetch_progress(Console(stderr=True)) as report:
+        with fetch_progress(stderr_console()) as report:
             kafka = EmbeddedBroker(
                 data_dir or default_data_dir(),
                 port,
@@ -92,13 +119,39 @@ def broker(
             )
             kafka.start()
         try:
-            sys.stdout.write(
+            stdout_console().print(
                 f"Kafka {KAFKA_VERSION} answers on {kafka.bootstrap_servers} · "
-                f"data {kafka.data_dir} · log {kafka.log_file} · Ctrl-C stops it\n"
+                f"data {kafka.data_dir} · log {kafka.log_file} · Ctrl-C stops it",
+                soft_wrap=True,
             )
-            sys.stdout.flush()
             kafka.wait()
         finally:
             kafka.stop()
     except KeyboardInterrupt:
         return
+
+
+@app.command(
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
+@with_settings(["kafka_bootstrap_servers", "cache_dir"])
+def tools(
+    settings: Settings,
+    tool: Annotated[str, typer.Argument(help="as Kafka names it, e.g. kafka-consumer-groups")],
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(help="the tool's own; --bootstrap-server is added unless it is there"),
+    ] = None,
+) -> None:
+    """Run one of Kafka's own console tools, on this Kafka or any other.
+
+    They come with the embedded Kafka; nothing needs to be installed. For example
+    `streamproc broker tools kafka-consumer-groups --describe --group streamproc`.
+    """
+    from streamproc.broker.tools import run_tool, tool_command
+
+    with fetch_progress(stderr_console()) as report:
+        command = tool_command(
+            tool, arguments or (), settings.kafka_bootstrap_servers, settings.cache_dir, report
+        )
+    raise typer.Exit(run_tool(command))

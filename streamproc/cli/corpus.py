@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.status import Status
-from rich.table import Table
 
-from streamproc.corpus import partitioner
-from streamproc.corpus.clusters import ByCluster, Features
-from streamproc.corpus.description import DESCRIPTION
-from streamproc.corpus.plan import Duplicates, Plan
-from streamproc.corpus.portraits import Portrait
-from streamproc.corpus.records import Columns
-from streamproc.corpus.rows import source_from
+from streamproc.cli.lazy import command_group
+from streamproc.cli.progress import activity
+from streamproc.cli.tables import print_table
+from streamproc.cli.terminal import TerminalConsole, stdout_console
 from streamproc.errors import OperatorError
 
-app = typer.Typer(no_args_is_help=True, help="Corpora, before anything is learned from them.")
+if TYPE_CHECKING:
+    from streamproc.corpus.clusters import Features
+    from streamproc.corpus.partitioner import CorpusPartitioned
+    from streamproc.corpus.portraits import Portrait
+
+app = command_group("Corpora, before anything is learned from them.")
 
 
 @app.callback()
@@ -51,7 +49,7 @@ def partition(
         list[str] | None, typer.Option(help="what is kept aside for a report; as --train")
     ] = None,
     duplicates: Annotated[
-        Duplicates,
+        Literal["refuse", "report", "drop"],
         typer.Option(help="of texts that an earlier split has too, but for case, width and space"),
     ] = "refuse",
     base: Annotated[
@@ -70,6 +68,11 @@ def partition(
     All splits are cut the same way; clusters are fitted on train alone. Rows are read as a stream:
     a corpus may be larger than memory. OUT/partition.toml says how it was made and what is in it.
     """
+    from streamproc.corpus import partitioner
+    from streamproc.corpus.plan import Plan
+    from streamproc.corpus.records import Columns
+    from streamproc.corpus.rows import source_from
+
     splits = {"train": train, "valid": valid or [], "test": test or []}
     plan = Plan(
         splits={name: [source_from(f) for f in files] for name, files in splits.items() if files},
@@ -81,18 +84,24 @@ def partition(
         features=_embeddings(base) if by.startswith("cluster:") else None,
         sample_texts=sample,
     )
-    console = Console()
-    with console.status("reading the corpus") as status:
+    with activity("reading the corpus") as say:
         for told in partitioner.partition_corpus(plan):
-            _show(told, status, console, list(plan.splits))
+            match told:
+                case partitioner.RowsRead():
+                    say(f"{told.doing} {told.split}: {told.rows:,} rows")
+                case partitioner.ClustersStarted():
+                    say(f"fitting {told.clusters} clusters on {told.texts:,} texts")
+                case partitioner.CorpusPartitioned():
+                    done = told
+    _show(done, list(plan.splits), stdout_console())
 
 
 def _embeddings(base: Path | None) -> Features:
     try:
-        import sklearn  # noqa: F401, PLC0415
+        import sklearn  # noqa: F401
 
-        from streamproc.training.base import find_base  # noqa: PLC0415
-        from streamproc.training.sentences import SentenceEmbeddings  # noqa: PLC0415
+        from streamproc.training.base import find_base
+        from streamproc.training.sentences import SentenceEmbeddings
     except ModuleNotFoundError as missing:  # of the train extra
         raise OperatorError(
             f"Clusters need {missing.name}, which is not installed: install streamproc[train]."
@@ -100,33 +109,33 @@ def _embeddings(base: Path | None) -> Features:
     return SentenceEmbeddings(find_base(base))
 
 
-def _show(told: partitioner.Progress, status: Status, console: Console, splits: list[str]) -> None:
-    match told:
-        case partitioner.RowsRead():
-            status.update(f"{told.doing} {told.split}: {told.rows:,} rows")
-        case partitioner.ClustersStarted():
-            status.update(f"fitting {told.clusters} clusters on {told.texts:,} texts")
-        case partitioner.CorpusPartitioned():
-            console.print(_table(told, splits))
-            for (split, earlier), count in told.leaked.items():
-                done = "dropped" if told.dropped else "kept, beware"
-                console.print(f"{count:,} texts of {split} are in {earlier} too: {done}")
-            console.print(f"written: {told.out / DESCRIPTION}", soft_wrap=True)
+def _show(done: CorpusPartitioned, splits: list[str], console: TerminalConsole) -> None:
+    from streamproc.corpus.clusters import ByCluster
+    from streamproc.corpus.description import DESCRIPTION
+
+    console.print(done.by.description)
+    text = "nearest to the centre" if isinstance(done.by, ByCluster) else "a text"
+    rows = [
+        (
+            name,
+            *(f"{portrait.rows[split]:,}" for split in splits),
+            _balance(portrait),
+            _sample(portrait),
+        )
+        for name, portrait in done.portraits.items()
+    ]
+    numbers = range(1, 1 + len(splits))
+    headings = ("partition", *splits, "labels of train", text)
+    print_table(console, headings, rows, names=(0, *numbers), numbers=numbers)
+    for (split, earlier), count in done.leaked.items():
+        what = "dropped" if done.dropped else "kept, beware"
+        console.print(f"{count:,} texts of {split} are in {earlier} too: {what}")
+    console.print(f"written: {done.out / DESCRIPTION}", soft_wrap=True)
 
 
-def _table(told: partitioner.CorpusPartitioned, splits: list[str]) -> Table:
-    table = Table(title=escape(told.by.description), title_justify="left")
-    table.add_column("partition", no_wrap=True)
-    for split in splits:
-        table.add_column(split, justify="right")
-    table.add_column("labels of train")
-    table.add_column("nearest to the centre" if isinstance(told.by, ByCluster) else "a text")
-    for name, portrait in told.portraits.items():
-        sizes = [f"{portrait.rows[split]:,}" for split in splits]
-        text = " ".join(" ".join(portrait.texts.texts()[:1]).split())
-        shown = text if len(text) <= 60 else text[:59] + "…"
-        table.add_row(name, *sizes, escape(_balance(portrait)), escape(shown))
-    return table
+def _sample(portrait: Portrait) -> str:
+    text = " ".join(" ".join(portrait.texts.texts()[:1]).split())
+    return text if len(text) <= 60 else text[:59] + "…"
 
 
 def _balance(portrait: Portrait) -> str:

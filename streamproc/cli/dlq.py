@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections import Counter
-from typing import Annotated
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Annotated, get_args
 
-import orjson
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
+from streamproc.cli.lazy import command_group
 from streamproc.cli.options import KAFKA, with_settings
-from streamproc.clock import SystemClock
+from streamproc.cli.tables import print_table
+from streamproc.cli.terminal import TerminalConsole, print_json, stdout_console
 from streamproc.errors import OperatorError
-from streamproc.kafka.dead_letters import (
-    DeadLetter,
-    Selection,
-    dead_letter_at,
-    dead_letters,
-    replay,
-)
-from streamproc.kafka.producer import Producer
-from streamproc.kafka.topics import TopicCatalogue, load_topics
+from streamproc.messages.response import DeadLetterType
+from streamproc.printable import printable
 from streamproc.settings import Settings
 
-app = typer.Typer(no_args_is_help=True, help="Requests that were given up on.")
+if TYPE_CHECKING:
+    from streamproc.kafka.dead_letters import DeadLetter, Selection
+
+app = command_group("Requests that were given up on.")
 _FLAGS = (*KAFKA, "topics_dir", "max_message_bytes")
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 Task = Annotated[str, typer.Option("--task", help="whose dead letters")]
@@ -36,9 +31,24 @@ Offsets = Annotated[
     list[str] | None,
     typer.Option("--offset", help="topic-partition:offset of a dead letter; may be repeated"),
 ]
+_TYPES: tuple[str, ...] = get_args(DeadLetterType)
+
+
+def _type(written: str) -> str:
+    if written not in _TYPES:
+        raise typer.BadParameter(f"{written!r} is none; there are: {', '.join(_TYPES)}.")
+    return written
+
+
 Types = Annotated[
     list[str] | None,
-    typer.Option("--type", help="unreadable, invalid or failed; may be repeated"),
+    typer.Option(
+        "--type",
+        parser=_type,
+        autocompletion=lambda: list(_TYPES),
+        metavar="TYPE",
+        help=f"{', '.join(_TYPES)}; may be repeated",
+    ),
 ]
 Most = Annotated[int | None, typer.Option("--limit", min=1, help="at most so many")]
 
@@ -54,18 +64,25 @@ def list_letters(
     json: Json = False,
 ) -> None:
     """List dead letters: where each lies, its request, and what was wrong."""
-    topic = _topic(load_topics(settings.topics_dir), task)
+    topic = _topic(settings, task)
     letters = asyncio.run(_listed(settings, topic, _selection(ids, None, types), limit))
     if json:
-        _print_json([_summary(letter) for letter in letters])
+        print_json([_summary(letter) for letter in letters])
         return
-    table = Table("offset", "id", "type", "what was wrong", "came by")
-    for letter in letters:
-        wrong = f"{letter.title}: {letter.detail}"
-        cells = (letter.offset_name, letter.request_id, letter.type, wrong, letter.request_topic)
-        table.add_row(*map(escape, cells))
-    Console().print(table)
-    typer.echo(f"{len(letters)} dead letters on {topic}")
+    console = stdout_console()
+    rows = [
+        (
+            letter.offset_name,
+            letter.request_id,
+            letter.type,
+            f"{letter.title}: {letter.detail}",
+            letter.request_topic,
+        )
+        for letter in letters
+    ]
+    headings = ("offset", "id", "type", "what was wrong", "came by")
+    print_table(console, headings, rows, names=(0, 1, 2, 4))
+    console.print(f"{len(letters)} dead letters on {topic}")
 
 
 @app.command()
@@ -77,8 +94,9 @@ def show(
     json: Json = False,
 ) -> None:
     """Show one dead letter: its headers, and the bytes that the sender sent."""
-    topic = _topic(load_topics(settings.topics_dir), task)
-    letter = asyncio.run(dead_letter_at(settings, topic, offset))
+    from streamproc.kafka.dead_letters import dead_letter_at
+
+    letter = asyncio.run(dead_letter_at(settings, _topic(settings, task), offset))
     record = letter.record
     headers = {
         name: None if value is None else value.decode("utf-8", "replace")
@@ -87,14 +105,17 @@ def show(
     value = None if record.value is None else record.value.decode("utf-8", "backslashreplace")
     key = None if record.key is None else record.key.decode("utf-8", "backslashreplace")
     if json:
-        _print_json({**_summary(letter), "key": key, "headers": headers, "value": value})
+        print_json({**_summary(letter), "key": key, "headers": headers, "value": value})
         return
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(f"[bold]{escape(record.position)}[/] · {escape(letter.type)}")
+    console = stdout_console()
+    console.print(Text.assemble((record.position, "bold"), f" · {printable(letter.type)}"))
     for name, text in headers.items():
-        console.print(f"[dim]{escape(name)}:[/] {'null' if text is None else escape(text)}")
-    console.print(f"[dim]key:[/] {'none' if key is None else escape(key)}")
-    console.print("no value (tombstone)" if value is None else escape(value))
+        _print_fact(console, name, "null" if text is None else text)
+    _print_fact(console, "key", "none" if key is None else key)
+    # Its line feeds are kept, so it comes last, and to the right of what are facts.
+    _print_fact(console, "value", "none (a tombstone)" if value is None else "")
+    for line in (value or "").split("\n"):
+        console.print(f"  {line}", soft_wrap=True)
 
 
 @app.command("replay")
@@ -116,28 +137,37 @@ def replay_letters(
     selection = _selection(ids, offsets, types)
     counts = asyncio.run(_replayed(settings, task, selection, limit, dry_run))
     if json:
-        _print_json({"dry_run": dry_run, "replayed": dict(counts)})
+        print_json({"dry_run": dry_run, "replayed": dict(counts)})
         return
-    verb = "would be replayed" if dry_run else "replayed"
-    typer.echo(f"{counts.total()} dead letters {verb}")
+    verb, console = "would be replayed" if dry_run else "replayed", stdout_console()
+    console.print(f"{counts.total()} dead letters {verb}")
     for name, count in sorted(counts.items()):
-        typer.echo(f"  {count} to {name}")
+        console.print(f"  {count} to {name}")
 
 
 async def _listed(
     settings: Settings, topic: str, selection: Selection, limit: int | None
 ) -> list[DeadLetter]:
+    from streamproc.kafka.dead_letters import dead_letters
+
     letters: list[DeadLetter] = []
-    async for letter in dead_letters(settings, topic, selection):
-        letters.append(letter)
-        if limit is not None and len(letters) >= limit:
-            break
+    # A generator that is left behind open is finished by nobody, and says so on standard error.
+    async with aclosing(dead_letters(settings, topic, selection)) as found:
+        async for letter in found:
+            letters.append(letter)
+            if limit is not None and len(letters) >= limit:
+                break
     return letters
 
 
 async def _replayed(
     settings: Settings, task: str, selection: Selection, limit: int | None, dry_run: bool
 ) -> Counter[str]:
+    from streamproc.clock import SystemClock
+    from streamproc.kafka.dead_letters import replay
+    from streamproc.kafka.producer import Producer
+    from streamproc.kafka.topics import load_topics
+
     catalogue, counts = load_topics(settings.topics_dir), Counter[str]()
     producer = Producer(settings, SystemClock(), limits=catalogue.limits(settings))
 
@@ -149,7 +179,7 @@ async def _replayed(
     try:
         await replay(
             settings,
-            _topic(catalogue, task),
+            catalogue.requests(task)[0].dlq,
             selection,
             catalogue=catalogue,
             producer=None if dry_run else producer,
@@ -161,13 +191,17 @@ async def _replayed(
     return counts
 
 
-def _topic(catalogue: TopicCatalogue, task: str) -> str:
-    return catalogue.requests(task)[0].dlq
+def _topic(settings: Settings, task: str) -> str:
+    from streamproc.kafka.topics import load_topics
+
+    return load_topics(settings.topics_dir).requests(task)[0].dlq
 
 
 def _selection(
     ids: list[str] | None, offsets: list[str] | None, types: list[str] | None
 ) -> Selection:
+    from streamproc.kafka.dead_letters import Selection
+
     return Selection(frozenset(ids or ()), frozenset(offsets or ()), frozenset(types or ()))
 
 
@@ -182,5 +216,6 @@ def _summary(letter: DeadLetter) -> dict[str, str]:
     }
 
 
-def _print_json(value: object) -> None:
-    sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n")
+def _print_fact(console: TerminalConsole, name: str, text: str) -> None:
+    shown = f" {printable(text)}" if text else ""
+    console.print(Text.assemble((f"{printable(name)}:", "dim"), shown), soft_wrap=True)

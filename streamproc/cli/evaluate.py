@@ -3,43 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import shlex
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import orjson
 import typer
-from rich.console import Console
 
 from streamproc import __version__
-from streamproc.cli.evaluated import Files, show_findings
-from streamproc.cli.options import with_settings
-from streamproc.cli.run import FLAGS
-from streamproc.cli.sitting import answered, foreseen
-from streamproc.clock import SystemClock
-from streamproc.corpus.passages import read_passages
-from streamproc.corpus.records import Columns
-from streamproc.corpus.rows import Source, described, source_from
+from streamproc.cli.given import given_command
+from streamproc.cli.options import LOCAL_MODELS, with_settings
 from streamproc.errors import SettingsError
-from streamproc.evaluation.comparison import compare
-from streamproc.evaluation.contenders import contenders
-from streamproc.evaluation.exam import spread
-from streamproc.evaluation.exams import Data, exam_of, require_labels
-from streamproc.evaluation.groups import grouped
-from streamproc.evaluation.intervals import DRAWS
-from streamproc.evaluation.made import Made
-from streamproc.evaluation.next_token import JUDGED, MEASURES, blocks
-from streamproc.inference.providers import choose_provider
-from streamproc.logs import configure_logging
-from streamproc.repository.repository import Repository
 from streamproc.settings import Settings
-from streamproc.tasks.catalogue import task_named
+
+# A literal, as who asks for help has no need of numpy; a test holds it against the bootstrap's own.
+DRAWS = 1000
 
 
-@with_settings(FLAGS)
+@with_settings(LOCAL_MODELS)
 def evaluate(
+    context: typer.Context,
     settings: Settings,
     ensemble: Annotated[str, typer.Argument(help="the ensemble, in the models folder")],
     data: Annotated[
@@ -77,6 +59,27 @@ def evaluate(
     outstanding: Annotated[int, typer.Option(min=1, help="requests in the works")] = 1024,
 ) -> None:
     """Measure an ensemble as it is served, beside its members and other ways to combine them."""
+    import numpy as np
+
+    from streamproc.cli.evaluated import Files, show_findings
+    from streamproc.cli.sitting import answered, foreseen
+    from streamproc.cli.terminal import stdout_console
+    from streamproc.clock import SystemClock
+    from streamproc.corpus.passages import read_passages
+    from streamproc.corpus.records import Columns
+    from streamproc.corpus.rows import described, source_from
+    from streamproc.evaluation.comparison import compare
+    from streamproc.evaluation.contenders import contenders
+    from streamproc.evaluation.exam import spread
+    from streamproc.evaluation.exams import Data, exam_of, require_labels
+    from streamproc.evaluation.groups import grouped
+    from streamproc.evaluation.made import Made
+    from streamproc.evaluation.next_token import JUDGED, MEASURES, blocks
+    from streamproc.inference.providers import choose_provider
+    from streamproc.logs import configure_logging
+    from streamproc.repository.repository import Repository
+    from streamproc.tasks.catalogue import task_named
+
     configure_logging(settings)
     files = Files(json, markdown, html, plots)
     files.require_drawing()
@@ -103,7 +106,6 @@ def evaluate(
         grouping = grouped(exam.fields, by) if by else None
         marks = answered(settings, competing, exam, asked, outstanding)
     findings = compare(measures, marks, grouping, draws=draws, seed=seed)
-    options = {"label": label, "against": against, "by": by, "limit": limit, "params": params}
     made = Made(
         data=tuple(described([source]) for source in sources),
         digests=tuple(hashlib.sha256(one.path.read_bytes()).hexdigest() for one in sources),
@@ -115,9 +117,9 @@ def evaluate(
         draws=draws,
         seed=seed,
         version=__version__,
-        command=_command(ensemble, sources, options),
+        command=given_command(context),
     )
-    show_findings(findings, made, Console())
+    show_findings(findings, made, stdout_console())
     files.write(findings, made, SystemClock())
 
 
@@ -129,19 +131,3 @@ def _params(written: str | None) -> dict[str, Any]:
     if not isinstance(params, dict):
         raise SettingsError(f"--params {written!r} is not a JSON object")
     return params
-
-
-def _command(ensemble: str, sources: Sequence[Source], options: Mapping[str, object]) -> str:
-    """What to type to measure the same again; files by folder and name, not where they lay."""
-    words = ["streamproc", "evaluate", ensemble]
-    words += [_shortened(source) for source in sources]
-    for name, value in options.items():
-        for one in value if isinstance(value, list) else [value]:
-            words += [f"--{name}", str(one)] if one is not None else []
-    return shlex.join(words)
-
-
-def _shortened(source: Source) -> str:
-    folder = source.path.absolute().parent.name
-    file = f"{folder}/{source.path.name}"
-    return file if source.name == folder else f"{source.name}={file}"

@@ -10,10 +10,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import orjson
-from rich.console import Console
-from rich.table import Column, Table
-from rich.text import Text
 
+from streamproc.cli.tables import Cell, print_table
+from streamproc.cli.terminal import TerminalConsole
 from streamproc.clock import Clock
 from streamproc.errors import OperatorError, SettingsError
 from streamproc.evaluation.findings import Findings
@@ -21,20 +20,19 @@ from streamproc.evaluation.made import Made
 from streamproc.evaluation.plot import Plot
 from streamproc.evaluation.report import as_json, as_markdown
 from streamproc.evaluation.tables import notes, tables_of
+from streamproc.printable import printable
 
 
-def show_findings(findings: Findings, made: Made, console: Console) -> None:
+def show_findings(findings: Findings, made: Made, console: TerminalConsole) -> None:
     """All tables; bold: the ensemble itself, and differences that are not by chance."""
-    for table in tables_of(findings, made):
-        shown = Table(
-            Column(table.headings[0], no_wrap=True),
-            *(Column(heading, overflow="fold") for heading in table.headings[1:]),
-        )
-        for row in table.rows:
-            shown.add_row(*(Text(cell.text, "bold" if cell.strong else "") for cell in row))
-        console.print(shown)
+    for number, table in enumerate(tables_of(findings, made)):
+        if number:
+            console.print()
+        rows = [[Cell(cell.text, cell.strong) for cell in row] for row in table.rows]
+        print_table(console, table.headings, rows)
+    console.print()
     for line in (*notes(findings), made.line(findings)):
-        console.print(line, highlight=False, markup=False)
+        console.print(printable(line))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +62,7 @@ class Files:
         """Raises SettingsError when one can't be written."""
         plots: Sequence[Plot] = ()
         if self.plots or self.html:
-            from streamproc.evaluation.plots import plots_of  # noqa: PLC0415
+            from streamproc.evaluation.plots import plots_of
 
             plots = list(plots_of(findings, made))
         links = {}
@@ -79,7 +77,7 @@ class Files:
         if self.markdown:
             _write(self.markdown, as_markdown(findings, made, links).encode())
         if self.html:
-            from streamproc.evaluation.page import as_html  # noqa: PLC0415
+            from streamproc.evaluation.page import as_html
 
             today = datetime.fromtimestamp(clock.now_ms() / 1000, UTC).date()
             _write(self.html, as_html(findings, made, plots, today).encode())

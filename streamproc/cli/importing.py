@@ -7,13 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import orjson
 import typer
-from rich.console import Console
+from rich.text import Text
 
-from streamproc.bootstrap import verify_ensemble
+from streamproc.cli.progress import activity
+from streamproc.cli.terminal import print_json, stdout_console
 from streamproc.errors import OperatorError, SettingsError
-from streamproc.logs import configure_logging
 from streamproc.settings import read_settings
 
 if TYPE_CHECKING:
@@ -84,8 +83,8 @@ def import_model(
     What the model does not tell is asked for at a terminal; elsewhere an error names the flag.
     """
     try:
-        from streamproc.importing import imports  # noqa: PLC0415
-        from streamproc.importing.wishes import Wishes  # noqa: PLC0415
+        from streamproc.importing import imports
+        from streamproc.importing.wishes import Wishes
     except ModuleNotFoundError as missing:
         raise OperatorError(
             f"Importing needs {missing.name}, which is not installed: install streamproc[import]."
@@ -110,12 +109,14 @@ def import_model(
         description=description,
         licence=licence,
     )
+    from streamproc.logs import configure_logging
+
     configure_logging(read_settings())
     asked = _Terminal() if sys.stdin.isatty() else _Nobody()
     imported = imports.import_model(wishes, asked, export=_export, verify=_verify)
     if json:
         said = {**asdict(imported), "manifest": str(imported.manifest)}
-        sys.stdout.buffer.write(orjson.dumps(said, option=orjson.OPT_INDENT_2) + b"\n")
+        print_json(said)
     else:
         _show(imported)
 
@@ -136,34 +137,39 @@ class _Nobody:
 
 def _export(source: Path, task: str, target: Path) -> None:
     try:
-        from streamproc.training.hugging_face import export_folder  # noqa: PLC0415
+        from streamproc.training.hugging_face import export_folder
     except ModuleNotFoundError as missing:
         raise OperatorError(
             f"A Hugging Face folder is exported with {missing.name}, which is not installed: "
             "install streamproc[train], or export it elsewhere (optimum-cli export onnx) and "
             "import what that wrote."
         ) from missing
-    export_folder(source, task, target)
+    with activity(f"exporting {source}"):
+        export_folder(source, task, target)
 
 
 def _verify(models: Path, ensemble: str) -> None:
-    # On the CPU, where a text's scores must not hang on what it is batched with.
-    verify_ensemble(read_settings(models_dir=str(models), device="cpu"), ensemble)
+    from streamproc.bootstrap import verify_ensemble
+
+    with activity(f"trying {ensemble} out"):
+        # On the CPU, where a text's scores must not hang on what it is batched with.
+        verify_ensemble(read_settings(models_dir=str(models), device="cpu"), ensemble)
 
 
 def _show(imported: Imported) -> None:
-    console = Console(highlight=False, soft_wrap=True)
+    console = stdout_console()
     done = "made" if imported.new else "joined"
-    console.print(f"[bold]{imported.member}[/] {done} {imported.ensemble} · {imported.task}")
+    what = f" {done} {imported.ensemble} · {imported.task}"
+    console.print(Text.assemble((imported.member, "bold"), what))
     if imported.labels:
         console.print(f"labels: {', '.join(label or '(left out)' for label in imported.labels)}")
     for change in imported.changes:
-        console.print(f"adapted: {change}", markup=False)
+        console.print(f"adapted: {change}", soft_wrap=True)
     if imported.batch_difference == 0:
         console.print("a text's scores are equal to the bit in every batch tried")
     for place, size_bytes in imported.files.items():
         size = f"{size_bytes / 2**20:.2f} MiB {imported.precision}"
-        console.print(f"written: {imported.manifest.parent / place} ({size})", markup=False)
+        console.print(f"written: {imported.manifest.parent / place} ({size})", soft_wrap=True)
     for warning in imported.warnings:
-        console.print(f"[yellow]note:[/] {warning}")
-    console.print(f"written: {imported.manifest}", markup=False)
+        console.print(Text.assemble(("note:", "yellow"), f" {warning}"))
+    console.print(f"written: {imported.manifest}", soft_wrap=True)

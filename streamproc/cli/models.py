@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
-import orjson
 import typer
-from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
-from streamproc.bootstrap import verify_ensemble
 from streamproc.cli.importing import import_model
+from streamproc.cli.lazy import command_group
 from streamproc.cli.options import MODELS, with_settings
 from streamproc.cli.split import split
+from streamproc.cli.tables import print_table
+from streamproc.cli.terminal import print_json, stdout_console
 from streamproc.errors import ModelRefused
-from streamproc.logs import configure_logging
-from streamproc.repository.repository import Repository
+from streamproc.printable import printable
 from streamproc.settings import Settings
 
-app = typer.Typer(no_args_is_help=True, help="Ensembles in the model repository.")
+app = command_group("Ensembles in the model repository.")
 app.command()(split)
 app.command("import")(import_model)
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
@@ -30,35 +28,41 @@ Names = Annotated[list[str] | None, typer.Argument(help="ensembles; all when non
 @with_settings(["models_dir"])
 def list_models(settings: Settings, json: Json = False) -> None:
     """List the ensembles there are."""
+    from streamproc.repository.repository import Repository
+
     repository = Repository(settings.models_dir)
     stored = [repository.open(name) for name in repository.names()]
     if json:
-        _print_json([{"name": s.manifest.name, "task": s.manifest.task} for s in stored])
+        print_json([{"name": s.manifest.name, "task": s.manifest.task} for s in stored])
         return
-    table = Table("ensemble", "task", "members", "labels", "combined by", "manifest")
-    for ensemble in stored:
-        manifest = ensemble.manifest
-        table.add_row(
-            manifest.name,
-            manifest.task,
-            str(len(manifest.members)),
-            ", ".join(manifest.labels),
-            manifest.combine.strategy,
-            ensemble.digest[:12],
+    rows = [
+        (
+            one.manifest.name,
+            one.manifest.task,
+            str(len(one.manifest.members)),
+            ", ".join(one.manifest.labels),
+            one.manifest.combine.strategy,
+            one.digest[:12],
         )
-    Console().print(table)
+        for one in stored
+    ]
+    headings = ("ensemble", "task", "members", "labels", "combined by", "manifest")
+    print_table(stdout_console(), headings, rows, names=(0, 1, 5), numbers=(2,))
 
 
 @app.command()
 @with_settings(["models_dir"])
 def show(settings: Settings, name: str, json: Json = False) -> None:
     """Show one ensemble's manifest."""
+    from streamproc.repository.repository import Repository
+
     stored = Repository(settings.models_dir).open(name)
     if json:
-        _print_json({**stored.manifest.model_dump(mode="json"), "digest": stored.digest})
+        print_json({**stored.manifest.model_dump(mode="json"), "digest": stored.digest})
         return
-    manifest, console = stored.manifest, Console()
-    console.print(f"[bold]{manifest.name}[/] · {manifest.task} · {manifest.description}")
+    manifest, console = stored.manifest, stdout_console()
+    about = f" · {manifest.task} · {printable(manifest.description)}"
+    console.print(Text.assemble((manifest.name, "bold"), about))
     labels = f"labels {', '.join(manifest.labels)} · " if manifest.labels else ""
     console.print(f"{labels}digest {stored.digest}")
     console.print(
@@ -71,43 +75,49 @@ def show(settings: Settings, name: str, json: Json = False) -> None:
             f"behind layers that run once for all members: {manifest.prefix.precision}, "
             f"{_mib(manifest.prefix.size_bytes)} MiB, {manifest.prefix.sha256[:12]}"
         )
-    table = Table("member", "version", "precision", "MiB", "weight", "")
+    rows = [
+        (
+            member.name,
+            member.version,
+            member.precision,
+            _mib(member.stored_bytes),
+            f"{member.weight:g}",
+            f"in {len(member.stages)} stages" if member.stages else "",
+        )
+        for member in manifest.members
+    ]
+    headings = ("member", "version", "precision", "MiB", "weight", "")
+    print_table(console, headings, rows, names=(0, 1, 2), numbers=(3, 4))
     for member in manifest.members:
-        size = _mib(member.stored_bytes)
-        staged = f"in {len(member.stages)} stages" if member.stages else ""
-        weight = f"{member.weight:g}"
-        table.add_row(member.name, member.version, member.precision, size, weight, staged)
-    console.print(table)
-    for member in manifest.members:
-        said = {**member.metrics, **member.provenance}
-        console.print(f"[bold]{member.name}[/]")
-        for fact, value in said.items():
-            console.print(f"  {fact}: {value}", highlight=False)
-    console.print(manifest.licence)
+        console.print(Text(member.name, "bold"))
+        for fact, value in {**member.metrics, **member.provenance}.items():
+            console.print(f"  {printable(fact)}: {printable(str(value))}")
+    console.print(printable(manifest.licence))
 
 
 @app.command()
 @with_settings(MODELS)
 def verify(settings: Settings, names: Names = None) -> None:
     """Check digests, load every member and try it out; exit with 1 when one is refused."""
+    from streamproc.bootstrap import verify_ensemble
+    from streamproc.logs import configure_logging
+    from streamproc.repository.repository import Repository
+
     configure_logging(settings)
-    repository, console = Repository(settings.models_dir), Console()
+    repository, console = Repository(settings.models_dir), stdout_console()
     refused = 0
     for name in names or repository.names():
         try:
             provider = verify_ensemble(settings, name)
         except ModelRefused as reason:
             refused += 1
-            console.print(f"[red]refused[/] {name}: {reason}")
+            console.print(Text.assemble(("refused", "red"), f" {name}: {reason}"))
         else:
-            console.print(f"[green]good[/] {name} on {provider.device} ({provider.name})")
+            served = f" {name} on {provider.device} ({provider.name})"
+            console.print(Text.assemble(("good", "green"), served))
     if refused:
         raise typer.Exit(1)
 
 
 def _mib(size_bytes: int | None) -> str:
     return f"{size_bytes / 2**20:.1f}" if size_bytes else "?"
-
-
-def _print_json(value: object) -> None:
-    sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n")

@@ -13,10 +13,25 @@ from streamproc.settings import (
     PREFIX,
     Settings,
     read_settings,
+    shown_value,
     variables_that_are_no_settings,
 )
+from streamproc.sizes import parse_mebibytes
 
 KAFKA = tuple(name for name in Settings.model_fields if name.startswith("kafka_"))
+LOCAL_MODELS = (
+    "models_dir",
+    "device",
+    "threads",
+    "max_resident_mb",
+    "max_message_bytes",
+    "batch_budget_tokens",
+    "max_document_chunks",
+    "call_timeout_s",
+    "log_level",
+    "log_format",
+)
+"""Of commands that ask models in this process."""
 MODELS = ("models_dir", "device", "threads", "max_resident_mb", "log_level", "log_format")
 
 
@@ -58,11 +73,26 @@ def warn_of_variables() -> None:
         typer.echo(f"warning: {variable}", err=True)
 
 
+def mebibytes(least: int) -> Callable[[str | int], int]:
+    """Reads an option that is so many MiB, or a size with its unit."""
+
+    def parse(written: str | int) -> int:
+        try:
+            size = written if isinstance(written, int) else parse_mebibytes(written)
+        except ValueError as error:
+            raise typer.BadParameter(f"{written!r} is {error}.") from None
+        if size < least:
+            raise typer.BadParameter(f"{written} is too little, {least} MiB are the least.")
+        return size
+
+    return parse
+
+
 def _flag(name: str) -> inspect.Parameter:
     field = Settings.model_fields[name]
     default = field.default
-    shown = ",".join(default) if isinstance(default, tuple) else default
-    hint = f" (default {shown})" if shown not in (None, "") else ""
+    shown = shown_value(name, default)
+    hint = f" (default {shown})" if shown else ""
     option = typer.Option(
         f"--{name.replace('_', '-')}",
         help=f"{field.description}{hint} [{PREFIX}{name.upper()}]",

@@ -1,17 +1,15 @@
-"""An exam put to every contender, one after another, while a bar shows how far they are."""
+"""An exam put to every contender, one after another, and how far they are is shown."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import aclosing, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from typing import Any
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from streamproc.bootstrap import ensemble_pipeline
 from streamproc.cli.answering import Response, ask_each, asking
+from streamproc.cli.progress import Count, counting
 from streamproc.cli.rows import Row
 from streamproc.clock import SystemClock
 from streamproc.errors import EvaluationError, MemberError, OperatorError, WorkerFault
@@ -38,24 +36,24 @@ def answered(
     params: of every request, beside what the exam and the contender say
     Raises OperatorError, EvaluationError when a contender answered nothing at all.
     """
-    with _bar() as bar:
-        return [
-            asyncio.run(_answered(settings, contender, exam, params, outstanding, bar))
-            for contender in contenders
-        ]
+    marks = []
+    for contender in contenders:
+        with counting(titled(contender), len(exam.requests)) as count:
+            answering = _answered(settings, contender, exam, params, outstanding, count)
+            marks.append(asyncio.run(answering))
+    return marks
 
 
 def foreseen(settings: Settings, contenders: Sequence[Contender], ids: Int64Array) -> list[Marks]:
     """Each contender's marks for the blocks of tokens `ids`, (blocks, context)."""
-    with _bar() as bar:
-        shown = bar.add_task("blocks read", total=len(ids))
+    with counting("blocks read", len(ids)) as count:
         provider = choose_provider(settings.device)
         try:
             return foresee(
                 contenders,
                 ids,
                 provider,
-                lambda done: bar.update(shown, completed=done),
+                count,
                 SystemClock().monotonic_s,
                 Residency(settings.max_resident_bytes),
             )
@@ -69,7 +67,7 @@ async def _answered(
     exam: Exam,
     params: Mapping[str, Any],
     outstanding: int,
-    bar: Progress,
+    count: Count,
 ) -> Marks:
     clock = SystemClock()
     rows = [
@@ -79,7 +77,6 @@ async def _answered(
         )
         for number, request in enumerate(exam.requests, 1)
     ]
-    shown = bar.add_task(titled(contender), total=len(rows))
     responses: list[Response] = []
     async with ensemble_pipeline(settings, contender.stored, clock) as pipeline:
         began_s = clock.monotonic_s()
@@ -88,7 +85,7 @@ async def _answered(
             async with aclosing(ask_each(rows, ask, outstanding)) as answers:
                 async for response in answers:
                     responses.append(response)
-                    bar.advance(shown)
+                    count(len(responses))
         except WorkerFault as fault:
             raise OperatorError(f"the models can't run: {fault}") from None
         seconds = clock.monotonic_s() - began_s
@@ -109,11 +106,3 @@ async def _answered(
         sum(response["status"] == "partial" for response in responses),
         Agreement.on_records(exam.measures[0], agreement, statistics[0]),
     )
-
-
-@contextmanager
-def _bar() -> Iterator[Progress]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
-        yield bar

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import shutil
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from streamproc.cli.options import with_settings
+from streamproc.cli.progress import activity
+from streamproc.cli.tables import print_table
+from streamproc.cli.terminal import TerminalConsole, stderr_console, stdout_console
 from streamproc.errors import ModelRefused
-from streamproc.inference.providers import choose_provider
-from streamproc.repository.repository import Repository, StoredEnsemble
-from streamproc.sameness import largest_difference
-from streamproc.settings import MIB, Settings
-from streamproc.toml import section
+from streamproc.settings import Settings
+from streamproc.sizes import MIB
 
 if TYPE_CHECKING:
+    from streamproc.repository.repository import StoredEnsemble
     from streamproc.splitting.ensemble import SplitMember
 
 # How far scores may be from the whole's, the difference between two kernels at most.
@@ -65,46 +67,58 @@ def split(
     what the old one says.
     """
     try:
-        from streamproc.splitting.ensemble import split_ensemble  # noqa: PLC0415  # an extra
+        from streamproc.splitting.ensemble import split_ensemble
     except ModuleNotFoundError as missing:
         if missing.name != "onnx":
             raise
         raise ModelRefused(
             "cutting models needs the package onnx: install it, or streamproc[train]"
         ) from None
-    console = Console()
+    from streamproc.repository.repository import Repository
+
+    console = stdout_console()
     if what.endswith(".onnx"):
-        _split_file(Path(what), stages, out, console)
+        _split_file(Path(what), stages, out)
         return
     stored = Repository(settings.models_dir).open(what)
     root = out or settings.models_dir
     same = root.resolve() == settings.models_dir.resolve()
     called = name or (f"{what}-staged" if same else what)
-    table = Table("member", "stage", "MiB loaded", "hands on")
-    folder = split_ensemble(
-        stored, stages, root, called, member or (), lambda cut: _add_rows(table, cut)
-    )
-    console.print(table)
-    console.print(f"{folder}: ensemble {called}", highlight=False, soft_wrap=True)
+    done: list[SplitMember] = []
+    with activity(f"cutting {what} into {stages} stages") as say:
+
+        def tell(cut: SplitMember) -> None:
+            done.append(cut)
+            say(f"member {cut.name} is cut")
+
+        folder = split_ensemble(stored, stages, root, called, member or (), tell)
+    _print_stages(console, done)
+    console.print(f"{folder}: ensemble {called}", soft_wrap=True)
     if check:
         _compare(settings, stored, Repository(root).open(called), console)
 
 
 def _compare(
-    settings: Settings, whole: StoredEnsemble, cut: StoredEnsemble, console: Console
+    settings: Settings, whole: StoredEnsemble, cut: StoredEnsemble, console: TerminalConsole
 ) -> None:
-    apart = largest_difference(whole, cut, choose_provider(settings.device))
+    from streamproc.inference.providers import choose_provider
+    from streamproc.sameness import largest_difference
+
+    with activity("comparing the stages with the whole"):
+        apart = largest_difference(whole, cut, choose_provider(settings.device))
     worst = max(apart, key=lambda name: apart[name])
     said = f"scores differ from the whole's by {apart[worst]:.2g} at most"
     if apart[worst] > LARGEST_DIFFERENCE:
-        console.print(f"[red]not equal[/]: {said} (member {worst}), allowed {LARGEST_DIFFERENCE:g}")
+        where = f": {said} (member {worst}), allowed {LARGEST_DIFFERENCE:g}"
+        console.print(Text.assemble(("not equal", "red"), where))
         raise typer.Exit(1)
-    console.print(f"[green]equal[/]: {said}")
+    console.print(Text.assemble(("equal", "green"), f": {said}"))
 
 
-def _split_file(path: Path, stages: int, out: Path | None, console: Console) -> None:
-    from streamproc.splitting.ensemble import SplitMember  # noqa: PLC0415  # an extra
-    from streamproc.splitting.model import split_model  # noqa: PLC0415
+def _split_file(path: Path, stages: int, out: Path | None) -> None:
+    from streamproc.splitting.ensemble import SplitMember
+    from streamproc.splitting.model import split_model
+    from streamproc.toml import section
 
     if out is None:
         raise ModelRefused(f"name the folder for the stages of {path} by --out")
@@ -113,19 +127,22 @@ def _split_file(path: Path, stages: int, out: Path | None, console: Console) -> 
     if out.exists():
         raise ModelRefused(f"{out} is there already; name another folder by --out")
     try:
-        written = split_model(path, stages, out)
+        with activity(f"cutting {path} into {stages} stages"):
+            written = split_model(path, stages, out)
     except ModelRefused:
         shutil.rmtree(out, ignore_errors=True)
         raise
-    table = Table("member", "stage", "MiB loaded", "hands on")
-    _add_rows(table, SplitMember(path.stem, tuple(written)))
-    Console(stderr=True).print(table)
+    _print_stages(stderr_console(), [SplitMember(path.stem, tuple(written))])
     for stage in written:
+        # For a manifest, not for a screen.
         said = stage.section(out).model_dump(mode="json")
-        print(section("[[members.stages]]", said))  # noqa: T201  # for a manifest, not for a screen
+        sys.stdout.write(section("[[members.stages]]", said) + "\n")
 
 
-def _add_rows(table: Table, cut: SplitMember) -> None:
-    for number, stage in enumerate(cut.stages, 1):
-        size = f"{stage.resident_bytes / MIB:.1f}"
-        table.add_row(cut.name, str(number), size, ", ".join(stage.handed_on))
+def _print_stages(console: TerminalConsole, members: Sequence[SplitMember]) -> None:
+    rows = [
+        (cut.name, str(number), f"{stage.resident_bytes / MIB:.1f}", ", ".join(stage.handed_on))
+        for cut in members
+        for number, stage in enumerate(cut.stages, 1)
+    ]
+    print_table(console, ("member", "stage", "MiB loaded", "hands on"), rows, numbers=(1, 2))

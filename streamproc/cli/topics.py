@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import orjson
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from streamproc.cli.lazy import command_group
 from streamproc.cli.options import KAFKA, with_settings
-from streamproc.kafka.topic_admin import TopicAdmin
-from streamproc.kafka.topic_drift import Drift, FoundTopic
-from streamproc.kafka.topics import Topic, load_topics
+from streamproc.cli.tables import print_table
+from streamproc.cli.terminal import TerminalConsole, print_json, stdout_console
 from streamproc.settings import Settings
 
-app = typer.Typer(no_args_is_help=True, help="Topics as code: what topics/*.yaml describes.")
+if TYPE_CHECKING:
+    from streamproc.kafka.topic_drift import Drift, FoundTopic
+    from streamproc.kafka.topics import Topic
+
+app = command_group("Topics as code: what topics/*.yaml describes.")
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 _FLAGS = (*KAFKA, "topics_dir", "max_message_bytes")
 
@@ -27,16 +27,16 @@ _FLAGS = (*KAFKA, "topics_dir", "max_message_bytes")
 @with_settings(_FLAGS)
 def apply(settings: Settings, json: Json = False) -> None:
     """Make the topics that are missing; those that differ are reported and left as they are."""
-    topics = list(load_topics(settings.topics_dir).topics.values())
+    topics = _described(settings)
     created, differences = asyncio.run(_apply(settings, topics))
     if json:
-        _print_json({"created": created, "drift": _as_json(differences)})
+        print_json({"created": created, "drift": _as_json(differences)})
     else:
-        there = len(topics) - len(created)
-        typer.echo(f"{len(created)} topics made, {there} were there")
+        console, there = stdout_console(), len(topics) - len(created)
+        console.print(f"{len(created)} topics made, {there} were there")
         for name in created:
-            typer.echo(f"  + {name}")
-        _print_drift(differences)
+            console.print(f"  + {name}")
+        _print_drift(console, differences)
     if differences:
         raise typer.Exit(1)
 
@@ -45,14 +45,15 @@ def apply(settings: Settings, json: Json = False) -> None:
 @with_settings(_FLAGS)
 def check(settings: Settings, json: Json = False) -> None:
     """Report how Kafka's topics differ from those described; exit 1 when any does."""
-    topics = list(load_topics(settings.topics_dir).topics.values())
+    topics = _described(settings)
     differences = asyncio.run(_drift(settings, topics))
     if json:
-        _print_json({"drift": _as_json(differences)})
+        print_json({"drift": _as_json(differences)})
     else:
-        _print_drift(differences)
+        console = stdout_console()
+        _print_drift(console, differences)
         if not differences:
-            typer.echo(f"all {len(topics)} topics are as described")
+            console.print(f"all {len(topics)} topics are as described")
     if differences:
         raise typer.Exit(1)
 
@@ -61,17 +62,17 @@ def check(settings: Settings, json: Json = False) -> None:
 @with_settings(_FLAGS)
 def list_topics(settings: Settings, json: Json = False) -> None:
     """List the described topics, and which of them Kafka has."""
-    topics = list(load_topics(settings.topics_dir).topics.values())
+    topics = _described(settings)
     found = asyncio.run(_found(settings, topics))
     if json:
         rows = [
             {**topic.model_dump(mode="json"), "exists": topic.name in found} for topic in topics
         ]
-        _print_json(rows)
+        print_json(rows)
         return
-    table = Table("topic", "kind", "task", "topic-partitions", "in Kafka", "what it is")
-    for topic in topics:
-        table.add_row(
+    headings = ("topic", "kind", "task", "topic-partitions", "in Kafka", "what it is")
+    cells = [
+        (
             topic.name,
             topic.kind,
             topic.task,
@@ -79,10 +80,20 @@ def list_topics(settings: Settings, json: Json = False) -> None:
             "yes" if topic.name in found else "no",
             topic.description,
         )
-    Console().print(table)
+        for topic in topics
+    ]
+    print_table(stdout_console(), headings, cells, names=(0, 1, 2), numbers=(3,))
+
+
+def _described(settings: Settings) -> list[Topic]:
+    from streamproc.kafka.topics import load_topics
+
+    return list(load_topics(settings.topics_dir).topics.values())
 
 
 async def _apply(settings: Settings, topics: Sequence[Topic]) -> tuple[list[str], list[Drift]]:
+    from streamproc.kafka.topic_admin import TopicAdmin
+
     async with TopicAdmin(settings) as admin:
         created = await admin.create_missing(topics)
         # What was just made is as described, and Kafka may take a moment to show it.
@@ -90,24 +101,28 @@ async def _apply(settings: Settings, topics: Sequence[Topic]) -> tuple[list[str]
 
 
 async def _drift(settings: Settings, topics: Sequence[Topic]) -> list[Drift]:
+    from streamproc.kafka.topic_admin import TopicAdmin
+
     async with TopicAdmin(settings) as admin:
         return await admin.drift(topics)
 
 
 async def _found(settings: Settings, topics: Sequence[Topic]) -> dict[str, FoundTopic]:
+    from streamproc.kafka.topic_admin import TopicAdmin
+
     async with TopicAdmin(settings) as admin:
         return await admin.found(topic.name for topic in topics)
 
 
-def _print_drift(differences: Sequence[Drift]) -> None:
+def _print_drift(console: TerminalConsole, differences: Sequence[Drift]) -> None:
     if not differences:
         return
-    table = Table("topic", "what", "described", "found")
-    for difference in differences:
-        found = "missing" if difference.found is None else difference.found
-        table.add_row(difference.topic, difference.what, difference.described, found)
-    Console().print(table)
-    typer.echo("missing topics are made by `streamproc topics apply`; nothing else is changed")
+    rows = [
+        (one.topic, one.what, one.described, "missing" if one.found is None else one.found)
+        for one in differences
+    ]
+    print_table(console, ("topic", "what", "described", "found"), rows, names=(0, 1))
+    console.print("missing topics are made by `streamproc topics apply`; nothing else is changed")
 
 
 def _as_json(differences: Sequence[Drift]) -> list[dict[str, str | None]]:
@@ -115,7 +130,3 @@ def _as_json(differences: Sequence[Drift]) -> list[dict[str, str | None]]:
         {"topic": d.topic, "what": d.what, "described": d.described, "found": d.found}
         for d in differences
     ]
-
-
-def _print_json(value: object) -> None:
-    sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n")

@@ -134,11 +134,11 @@ def train(
     A run that was stopped goes on when the same command is given again.
     """
     try:
-        from streamproc.training.arguments import Arguments  # noqa: PLC0415
-        from streamproc.training.devices import process, processes  # noqa: PLC0415
-        from streamproc.training.ensemble import fit_ensemble, train_here  # noqa: PLC0415
-        from streamproc.training.jobs import Jobs  # noqa: PLC0415
-        from streamproc.training.publishing import export_ensemble  # noqa: PLC0415
+        from streamproc.training.arguments import Arguments
+        from streamproc.training.devices import process, processes
+        from streamproc.training.ensemble import fit_ensemble, train_here
+        from streamproc.training.jobs import Jobs
+        from streamproc.training.publishing import export_ensemble
     except ModuleNotFoundError as missing:  # torch is an extra
         raise OperatorError(
             f"Training needs {missing.name}, which is not installed: install streamproc[train]."

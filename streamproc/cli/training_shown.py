@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+
+from streamproc.cli.progress import PlainLines
+from streamproc.cli.terminal import stderr_console, stdout_console
+from streamproc.printable import printable
 
 if TYPE_CHECKING:
     from streamproc.training.course import Judgement
@@ -19,17 +22,21 @@ if TYPE_CHECKING:
 
 @contextmanager
 def shown(*, quiet: bool = False) -> Iterator[Tell]:
-    """Shows what it is told. On a terminal a table stands below the lines; elsewhere only these.
+    """Shows what it is told. On a terminal a table stands below the lines; elsewhere only these,
+    and now and then a step on standard error.
 
     quiet: nothing is shown at all
     """
-    console = Console(quiet=quiet)
-    board = Board()
+    console, board = stdout_console(quiet=quiet), Board()
+    beside = stderr_console()
+    say_step = None if quiet or beside.is_terminal else PlainLines(beside)
     with Live(console=console, get_renderable=board.table, refresh_per_second=4, transient=True):
 
         def tell(told: Progress) -> None:
             for line in board.take(told, monotonic()):
-                console.print(line, highlight=False, soft_wrap=True)
+                console.print(printable(line), soft_wrap=True)
+            if say_step and (line := _step(told)):
+                say_step(line)
 
         yield tell
     if console.is_terminal and board.rows:
@@ -58,7 +65,7 @@ class Board:
 
     def take(self, told: Progress, now: float) -> Iterator[str]:
         """Note what is told; yields the lines that are to stay."""
-        from streamproc.training import progress  # noqa: PLC0415  # torch is an extra
+        from streamproc.training import progress  # torch is an extra
 
         match told:
             case progress.Of(part=part, told=own):
@@ -109,12 +116,25 @@ class Board:
 
     def table(self) -> Table:
         """A row a member."""
+        # Live draws it again and again, so it is always a table, and folds where there is no room.
         table = Table("member", "state", "epoch", "step", "loss", "metric", "time left", box=None)
+        for column in table.columns:
+            column.overflow = "fold"
         for part, row in self.rows.items():
             name = "whole corpus" if part.startswith("_") else part
             step = f"{row.step}/{row.steps}" if row.steps else ""
             table.add_row(name, row.state, row.epoch, step, row.loss, row.metric, row.left)
         return table
+
+
+def _step(told: Progress) -> str:
+    """A line about a step; empty where nothing of the kind is told."""
+    from streamproc.training import progress
+
+    match told:
+        case progress.Of(part=part, told=progress.Step() as step):
+            return f"{part}: step {step.step:,} of {step.steps:,}, loss {step.loss:.3f}"
+    return ""
 
 
 def _epoch(part: str, epoch: Epoch) -> str:

@@ -7,22 +7,10 @@ import signal
 import sys
 from typing import Annotated
 
-import structlog
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from streamproc.bootstrap import run_worker
 from streamproc.cli.options import warn_of_variables, with_settings
-from streamproc.logs import configure_logging
 from streamproc.settings import Settings, variables_that_are_no_settings
-
-if sys.platform == "win32":
-    from asyncio import run
-else:
-    from uvloop import run
-
-log = structlog.get_logger(__name__)
 
 
 @with_settings(warns=False)
@@ -37,13 +25,26 @@ def worker(
         warn_of_variables()
         _print_settings(settings)
         return
+    import structlog
+
+    from streamproc.logs import configure_logging
+
+    if sys.platform == "win32":
+        from asyncio import run
+    else:
+        from uvloop import run
+
     configure_logging(settings)
     for variable in variables_that_are_no_settings():
-        log.warning("no such setting", variable=variable.name, did_you_mean=variable.meant)
+        structlog.get_logger(__name__).warning(
+            "no such setting", variable=variable.name, did_you_mean=variable.meant
+        )
     run(_until_told_to_stop(settings))
 
 
 async def _until_told_to_stop(settings: Settings) -> None:
+    from streamproc.bootstrap import run_worker
+
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -52,13 +53,17 @@ async def _until_told_to_stop(settings: Settings) -> None:
 
 
 def _print_settings(settings: Settings) -> None:
-    if not sys.stdout.isatty():
-        for name, value in settings.shown().items():
-            typer.echo(f"{name}={value}")
+    from streamproc.cli.tables import print_table
+    from streamproc.cli.terminal import stdout_console
+
+    shown = settings.shown()
+    console = stdout_console()
+    if not console.is_terminal:
+        for name, value in shown.items():
+            console.print(f"{name}={value}")
         return
-    table = Table("variable", "value", "what it is")
-    for (name, value), field in zip(
-        settings.shown().items(), Settings.model_fields.values(), strict=True
-    ):
-        table.add_row(name, value, field.description)
-    Console().print(table)
+    described = (field.description or "" for field in Settings.model_fields.values())
+    rows = [
+        (name, value, what) for (name, value), what in zip(shown.items(), described, strict=True)
+    ]
+    print_table(console, ("variable", "value", "what it is"), rows)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection
+import re
+from collections.abc import AsyncGenerator, Callable, Collection
+from contextlib import aclosing
 from dataclasses import dataclass
 
 import structlog
@@ -16,6 +18,8 @@ from streamproc.messages.record import Outgoing, Record
 from streamproc.settings import Settings
 
 _ORIGIN_PREFIX = "streamproc-request-"
+# As large as Kafka has them: 32 and 64 bits.
+_OFFSET_NAME = re.compile(r"[0-9]{1,9}:[0-9]{1,18}")
 
 _log = structlog.get_logger(__name__)
 
@@ -111,24 +115,29 @@ class Selection:
 
 async def dead_letters(
     settings: Settings, topic: str, selection: Selection | None = None
-) -> AsyncIterator[DeadLetter]:
-    """The dead letters of a topic, those of the moment reading began."""
-    async for record in read_topic(settings, topic):
-        letter = DeadLetter(record)
-        if selection is None or selection.has(letter):
-            yield letter
+) -> AsyncGenerator[DeadLetter, None]:
+    """The dead letters of a topic, those of the moment reading began.
+
+    Who leaves off before the end closes it (`aclosing`), and with it the connection to Kafka.
+    """
+    async with aclosing(read_topic(settings, topic)) as records:
+        async for record in records:
+            letter = DeadLetter(record)
+            if selection is None or selection.has(letter):
+                yield letter
 
 
 async def dead_letter_at(settings: Settings, topic: str, offset_name: str) -> DeadLetter:
     """The dead letter at `topic-partition:offset`. Raises OperatorError when there is none."""
-    number, _, offset = offset_name.partition(":")
-    if not (number.isdecimal() and offset.isdecimal()):
+    if not _OFFSET_NAME.fullmatch(offset_name):
         raise OperatorError(f"{offset_name!r} is no topic-partition:offset, such as 3:17")
+    number, _, offset = offset_name.partition(":")
     start = {int(number): int(offset)}
-    async for record in read_topic(settings, topic, start):
-        if record.offset == int(offset):
-            return DeadLetter(record)
-        break
+    async with aclosing(read_topic(settings, topic, start)) as records:
+        async for record in records:
+            if record.offset == int(offset):
+                return DeadLetter(record)
+            break
     raise OperatorError(
         f"no dead letter at {offset_name} of {topic}; `streamproc dlq list` has all"
     )
@@ -150,15 +159,16 @@ async def replay(
     """
     request_topics = {described.name for described in catalogue.requests()}
     count = 0
-    async for letter in dead_letters(settings, topic, selection):
-        if most is not None and count >= most:
-            break
-        if not letter.has_original:
-            _log.warning("it holds no original to replay", dead_letter=letter.offset_name)
-            continue
-        original = letter.original(request_topics)
-        if producer is not None:
-            await producer.send(original)
-        replayed(letter)
-        count += 1
+    async with aclosing(dead_letters(settings, topic, selection)) as letters:
+        async for letter in letters:
+            if most is not None and count >= most:
+                break
+            if not letter.has_original:
+                _log.warning("it holds no original to replay", dead_letter=letter.offset_name)
+                continue
+            original = letter.original(request_topics)
+            if producer is not None:
+                await producer.send(original)
+            replayed(letter)
+            count += 1
     return count

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -57,7 +57,7 @@ async def topic_partitions_of(consumer: AIOKafkaConsumer, topic: str) -> list[Cl
 
 async def read_topic(
     settings: Settings, topic: str, start: Mapping[int, int] | None = None
-) -> AsyncIterator[Record]:
+) -> AsyncGenerator[Record, None]:
     """Every record of a topic that was there when reading began, by topic-partition in order.
 
     start: the offset to begin at, by number of topic-partition; the first one where not given.

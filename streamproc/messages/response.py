@@ -7,7 +7,9 @@ from typing import Any, Literal
 
 Status = Literal["ok", "partial", "error"]
 MemberStatus = Literal["ok", "late", "failed"]
-ErrorType = Literal["unreadable", "invalid", "failed", "deadline", "too-large"]
+DeadLetterType = Literal["unreadable", "invalid", "failed"]
+"""The errors whose requests are kept as dead letters."""
+ErrorType = Literal[DeadLetterType, "deadline", "too-large"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ class Fitting:
         """Train to the end; returns the best epoch, whose weights the model then has."""
         trainer, checkpoint = self._trainer, self._checkpoint
         standing = Standing.load(checkpoint) if checkpoint else None
-        if not standing or not standing.converged:
+        if not standing or not standing.ended:
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
             standing = trainer.standing
         if standing.best is None:

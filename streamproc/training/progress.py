@@ -24,7 +24,8 @@ class Step:
 class Epoch:
     """One pass over the records, and what it has brought on the validation records.
 
-    converged: no further epoch follows
+    converged: epochs have brought nothing better for so long that no further one follows; not said
+               where there are no more of them anyway
     """
 
     epoch: int

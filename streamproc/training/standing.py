@@ -18,7 +18,8 @@ _FILE = "standing.json"
 class Standing:
     """best:       the best epoch so far
     since_best:    epochs since then
-    converged:     no further epoch follows
+    converged:     epochs have brought nothing better for as long as patience lasts
+    ended:         no further epoch follows, as it has converged or there are no more
     loss_sum:      of the batches of the epoch under way, in nats
     batches:       how many these are
     """
@@ -26,6 +27,7 @@ class Standing:
     best: Epoch | None = None
     since_best: int = 0
     converged: bool = False
+    ended: bool = False
     loss_sum: float = 0.0
     batches: int = 0
 
@@ -44,7 +46,8 @@ class Standing:
         # Weights that have become no numbers may still hit a label now and then.
         improved = math.isfinite(judgement.loss) and judgement.deciding > best
         self.since_best = 0 if improved else self.since_best + 1
-        self.converged = self.since_best >= patience or number == last
+        self.converged = self.since_best >= patience
+        self.ended = self.converged or number == last
         loss = self.loss_sum / self.batches if self.batches else math.nan
         epoch = Epoch(number, loss, judgement, improved, self.converged)
         if improved:
@@ -60,6 +63,8 @@ class Standing:
     def load(cls, checkpoint: Path) -> Self:
         """As it was saved into a checkpoint's folder."""
         saved = json.loads((checkpoint / _FILE).read_text(encoding="utf-8"))
+        # 0.1.0 had one word for both.
+        saved.setdefault("ended", saved["converged"])
         return cls(**{**saved, "best": saved["best"] and epoch_from(saved["best"])})
 
 

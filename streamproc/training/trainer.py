@@ -103,7 +103,7 @@ class LessonTrainer(Trainer):  # type: ignore[misc]
             unfinished.replace(self.best)
         self.tell(epoch)
         self.control.should_evaluate = False
-        self.control.should_training_stop = epoch.converged
+        self.control.should_training_stop = self.standing.ended
         return {}
 
     def _wrap_model(

@@ -87,6 +87,12 @@ def test_classifiers_are_measured_shown_and_written(models: Path, tmp_path: Path
     figures = json.loads(file.read_text("utf-8"))
     assert figures["records"] == 6
     assert len(figures["made"]["digests"]) == 1
+    # The command as it was given, but not where files lie on this machine.
+    assert figures["made"]["command"].startswith(
+        f"streamproc evaluate feelings {tmp_path.name}/test.jsonl --label 0=negative "
+    )
+    assert f"--limit 6 --json {tmp_path.name}/figures.json" in figures["made"]["command"]
+    assert "--models-dir " in figures["made"]["command"]
     assert [one["role"] for one in figures["contenders"]] == [
         "ensemble",
         *["member"] * 3,

@@ -66,7 +66,8 @@ def test_a_way_is_chosen_written_and_answers(models: Path, tmp_path: Path, ensem
     assert "gated, sharpness" in done.stdout
     found = tomllib.loads(manifest.read_text())
     assert found["combine"]["strategy"] in done.stdout
-    assert ("gate" in found) == (models / ensemble / "gate.npy").exists()
+    gates = [path.name for path in (models / ensemble).glob("gate*.npy")]
+    assert gates == ([found["gate"]["file"]] if "gate" in found else [])
     verified = streamproc("models", "verify", ensemble, "--models-dir", models)
     assert verified.returncode == 0, verified.stderr
 

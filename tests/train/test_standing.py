@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -43,8 +44,22 @@ def test_a_loss_that_is_no_number_is_never_the_best() -> None:
     epoch = standing.close_epoch(1, judged(0.9, loss=math.nan), patience=2, last=1)
 
     assert not epoch.best
-    assert epoch.converged
     assert standing.best is None
+
+
+def test_training_that_its_last_epoch_ends_has_not_converged() -> None:
+    standing = Standing()
+
+    epoch = standing.close_epoch(2, judged(0.9), patience=2, last=2)
+
+    assert (standing.ended, standing.converged, epoch.converged) == (True, False, False)
+
+
+def test_a_checkpoint_of_the_first_release_that_had_ended_has_still_ended(tmp_path: Path) -> None:
+    saved = {"best": None, "since_best": 0, "converged": True, "loss_sum": 0.0, "batches": 0}
+    (tmp_path / "standing.json").write_text(json.dumps(saved), "utf-8")
+
+    assert Standing.load(tmp_path).ended
 
 
 def test_it_comes_back_from_a_checkpoint_to_the_bit(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
+
 from rich.console import Console
 from rich.markup import escape
 
@@ -24,8 +26,9 @@ async def show_poison(console: Console, cluster: Cluster) -> None:
     finally:
         await producer.stop()
     await cluster.ask(first.task, [first.request])
-    async for letter in dead_letters(cluster.settings, topic.dlq):
-        console.print(
-            f"[bold]A poison record[/] does not stop the rest; its bytes wait in {topic.dlq}:\n"
-            f"  {letter.offset_name} · {escape(letter.title)} · {escape(letter.detail)}\n"
-        )
+    async with aclosing(dead_letters(cluster.settings, topic.dlq)) as letters:
+        async for letter in letters:
+            console.print(
+                f"[bold]A poison record[/] does not stop the rest; its bytes wait in {topic.dlq}:\n"
+                f"  {letter.offset_name} · {escape(letter.title)} · {escape(letter.detail)}\n"
+            )

@@ -1,0 +1,112 @@
+"""Tables that show every name whole, at any width and through a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from streamproc.printable import printable
+
+# What the narrowest column of prose takes to be read, and what lines and spaces take a column.
+_PROSE = 16
+_LINES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """strong: it is to stand out, on a terminal"""
+
+    text: str
+    strong: bool = False
+
+
+Cells = Sequence[str | Cell]
+
+
+def print_table(
+    console: Console,
+    headings: Sequence[str],
+    rows: Sequence[Cells],
+    *,
+    names: Collection[int] = (0,),
+    numbers: Collection[int] = (),
+) -> None:
+    """Print a table: lined on a terminal, a block a row where that is too narrow, plain elsewhere.
+
+    names:   columns whose cells are never broken: what one types or looks for
+    numbers: columns that stand to the right
+    """
+    shown = [[_text(cell) for cell in row] for row in rows]
+    if not console.is_terminal:
+        for line in _plain([headings, *([text.plain for text in row] for row in shown)], numbers):
+            console.print(line)
+    elif _least_width(headings, shown, names) > console.width:
+        for row in shown:
+            _print_block(console, headings, row)
+    else:
+        console.print(_lined(headings, shown, names, numbers))
+
+
+def _text(cell: str | Cell) -> Text:
+    cell = cell if isinstance(cell, Cell) else Cell(cell)
+    return Text(printable(cell.text), "bold" if cell.strong else "")
+
+
+def _plain(rows: Sequence[Sequence[str]], numbers: Collection[int]) -> Iterator[str]:
+    """Columns two spaces apart, as wide as they are."""
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [
+            " " * (width - cell_len(text)) + text
+            if place in numbers
+            else text + " " * (width - cell_len(text))
+            for place, (text, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield "  ".join(cells).rstrip()
+
+
+def _least_width(
+    headings: Sequence[str], rows: Sequence[Sequence[Text]], names: Collection[int]
+) -> int:
+    """Of the terminal, for names to be whole and prose to be read."""
+    columns = zip(*([Text(heading) for heading in headings], *rows), strict=True)
+    least = 1
+    for place, column in enumerate(columns):
+        widest = max(
+            text.cell_len if place in names else max(map(cell_len, text.plain.split()), default=0)
+            for text in column
+        )
+        least += _LINES + (widest if place in names else min(widest, _PROSE))
+    return least
+
+
+def _lined(
+    headings: Sequence[str],
+    rows: Sequence[Sequence[Text]],
+    names: Collection[int],
+    numbers: Collection[int],
+) -> Table:
+    table = Table()
+    for place, heading in enumerate(headings):
+        table.add_column(
+            Text(heading),
+            no_wrap=place in names,
+            overflow="fold",
+            justify="right" if place in numbers else "left",
+        )
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _print_block(console: Console, headings: Sequence[str], row: Sequence[Text]) -> None:
+    first, *rest = row
+    console.print(Text.assemble((first.plain, "bold")), overflow="fold")
+    for heading, text in zip(headings[1:], rest, strict=True):
+        if text.plain:
+            console.print(Text.assemble((f"  {heading}: ", "dim"), text), overflow="fold")
