@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints, model_validator
 from streamproc.chunking.tokens import Int64Array
 from streamproc.decoding.choosing import Choice, Sampling
 from streamproc.decoding.continuation import Continuation
+from streamproc.decoding.detokenizing import CONTEXT_TOKENS, continuation
 from streamproc.decoding.logits_processors import LogitsProcessors
 from streamproc.decoding.prompt import Outcome, Prompt
 from streamproc.decoding.search import Decoded
@@ -30,9 +31,6 @@ from streamproc.tasks.decoding_task import (
 from streamproc.tasks.profile import EnsembleProfile
 from streamproc.tasks.prompt_text import PromptText, Truncate
 from streamproc.tasks.task import Answer, Inputs, Params, validated
-
-# What a tokenizer needs to write a token as it would after the whole prompt.
-_CONTEXT_TOKENS = 8
 
 StopString = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 
@@ -196,7 +194,8 @@ class TextGenerationJob(DecodingJob):
         return Sampling.of_prompt(ids, asked, params.seed)
 
     def _result(self, decoded: Decoded) -> dict[str, Any]:
-        written = self._continuation(self._prompt.ids, decoded.tokens)
+        decode, ids = self._profile.tokenizer.decode, self._prompt.ids.tolist()
+        written = continuation(decode, ids, decoded.tokens.tolist())
         if decoded.finish_reason == "stop":
             written = cut_before(written, self._params.stop)
         result: dict[str, Any] = {
@@ -204,20 +203,11 @@ class TextGenerationJob(DecodingJob):
             "finish_reason": decoded.finish_reason,
         }
         if self._params.next_tokens is not None:
-            context = self._prompt.ids[-_CONTEXT_TOKENS:]
             result["next_tokens"] = [
-                {
-                    "token": self._continuation(context, np.array([token])),
-                    "probability": probability,
-                }
-                for token, probability in decoded.next_tokens
+                {"token": continuation(decode, ids[-CONTEXT_TOKENS:], [token]), "probability": odds}
+                for token, odds in decoded.next_tokens
             ]
         return result
-
-    def _continuation(self, before: Int64Array, tokens: Int64Array) -> str:
-        """The text of tokens where they stand: a tokenizer writes the first of a text otherwise."""
-        decode = self._profile.tokenizer.decode
-        return decode([*before.tolist(), *tokens.tolist()])[len(decode(before.tolist())) :]
 
 
 class TextGeneration(DecodingTask):
