@@ -13,7 +13,7 @@ from streamproc.decoding.loop import DecodingLoop
 from streamproc.decoding.member import Member
 from streamproc.decoding.model import FloatArray, Int64Array, StepModel
 from streamproc.engine import Engine
-from streamproc.errors import ModelRefused, StreamprocError
+from streamproc.errors import Invalid, ModelRefused, StreamprocError
 from streamproc.inference.causal import CausalModel
 from streamproc.inference.providers import CPU, Provider
 from streamproc.inference.residency import Residency
@@ -24,6 +24,7 @@ from streamproc.member_losses import counting_losses
 from streamproc.repository.repository import StoredEnsemble
 from streamproc.surroundings import Surroundings
 from streamproc.tasks.decoding_task import DecodingTask
+from streamproc.tasks.languages import language_token, source_frame
 from streamproc.tasks.profile import EnsembleProfile
 
 # Beyond this a trial would take longer than what it might find is worth.
@@ -55,6 +56,7 @@ def load_decoding_engine(
             + ", ".join(f"{size} tokens ({name})" for name, size in sizes.items())
         )
     _refuse_unknown_tokens(profile, max(sizes.values()))
+    _refuse_unknown_languages(profile)
     return assemble_decoding_engine(task, profile, models, surroundings)
 
 
@@ -117,22 +119,22 @@ def assemble_decoding_engine(
 
 
 def _refuse_unknown_tokens(profile: EnsembleProfile, vocabulary: int) -> None:
-    decoding = profile.decodes
-    named = (
-        *decoding.end_tokens,
-        *decoding.banned_tokens,
-        *(
-            token
-            for token in (decoding.start_token, decoding.forced_end_token)
-            if token is not None
-        ),
-    )
-    unknown = [token for token in named if token >= vocabulary]
+    unknown = sorted(token for token in profile.decodes.named_tokens if token >= vocabulary)
     if unknown:
         raise ModelRefused(
-            f"ensemble {profile.name}: decoding names the tokens {', '.join(map(str, unknown))}; "
-            f"its members score {vocabulary} tokens, from 0 on"
+            f"ensemble {profile.name}: decoding names the tokens "
+            f"{', '.join(map(str, unknown[:5]))}; its members score {vocabulary} tokens, from 0 on"
         )
+
+
+def _refuse_unknown_languages(profile: EnsembleProfile) -> None:
+    decoding = profile.decodes
+    try:
+        source_frame(profile, decoding.source_language, "decoding.source_language")
+        if decoding.target_language is not None:
+            language_token(profile, decoding.target_language, "decoding.target_language")
+    except Invalid as error:
+        raise ModelRefused(error.detail) from None
 
 
 def try_out_steps(

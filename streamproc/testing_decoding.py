@@ -24,7 +24,7 @@ from streamproc.engine import Engine
 from streamproc.ensembling.combine import Strategy
 from streamproc.ensembling.labels import LabelMap
 from streamproc.inference.outputs import FloatArray
-from streamproc.repository.manifest import DecodingSection
+from streamproc.repository.decoding_section import DecodingSection
 from streamproc.surroundings import Surroundings
 from streamproc.tasks.catalogue import decoding_task_named
 from streamproc.tasks.profile import EnsembleProfile, MemberProfile

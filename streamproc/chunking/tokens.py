@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,6 +18,8 @@ from streamproc.chunking.segments import segments
 from streamproc.errors import ModelRefused
 
 Int64Array = NDArray[np.int64]
+
+_LANGUAGE = re.compile(r"[a-z]{2,3}_(?:[A-Z]{2}|[A-Z][a-z]{3})|__([a-z]{2,3})__")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,16 @@ class TextTokenizer:
     def spelling(self, token: int) -> str:
         """A token as the vocabulary writes it; empty where there is none of that id."""
         return self._tokenizer.id_to_token(token) or ""
+
+    @cached_property
+    def languages(self) -> dict[str, int]:
+        """Tokens that stand for a language, by its code: de_DE (mBART), deu_Latn (NLLB), de, which
+        M2M100 spells __de__; none in the tokenizer of a model that has no such tokens."""
+        return {
+            found[1] or found[0]: token
+            for token, added in self._tokenizer.get_added_tokens_decoder().items()
+            if (found := _LANGUAGE.fullmatch(added.content))
+        }
 
     @cached_property
     def pair_frame(self) -> PairFrame:

@@ -74,6 +74,17 @@ def import_model(
     overlap: Annotated[
         int | None, typer.Option(min=0, help="of a new ensemble: tokens that windows share")
     ] = None,
+    prefix: Annotated[
+        str | None,
+        typer.Option(help="of a new ensemble: what its translators want before every sentence"),
+    ] = None,
+    source_language: Annotated[
+        str | None,
+        typer.Option(help="of a new ensemble of many languages: its tokenizer's code, as eng_Latn"),
+    ] = None,
+    target_language: Annotated[
+        str | None, typer.Option(help="what it translates to, unless a request says otherwise")
+    ] = None,
     description: Annotated[str, typer.Option(help="of a new ensemble")] = "",
     licence: Annotated[str, typer.Option(help="of the model; default: its model card's")] = "",
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
@@ -106,6 +117,9 @@ def import_model(
         pad_side=pad_side,
         window=window,
         overlap=overlap,
+        prefix=prefix,
+        source_language=source_language,
+        target_language=target_language,
         description=description,
         licence=licence,
     )

@@ -1,20 +1,19 @@
-"""Beam search, step for step that of transformers 4.57 (`GenerationMixin._beam_search`).
-
-With one beam and early stopping it is greedy search.
-"""
+"""Beam search, step for step that of transformers 4.57 (`GenerationMixin._beam_search`)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from streamproc.decoding.constraints import Constraints
+from streamproc.decoding.logits_processors import LogitsProcessors
 from streamproc.decoding.model import FloatArray, Int64Array
 from streamproc.decoding.search import Advance, Decoded, FinishReason, StepScores
 
+EarlyStopping = Literal[True, False, "never"]
+
 _NOTHING = np.empty(0, np.int64)
-_FREE = Constraints()
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +23,15 @@ class BeamOptions:
     max_new_tokens: written at most, the end token included; at least 1
     end_tokens:     any of them ends a sequence
     length_penalty: a finished sequence's score is divided by its length to this power
-    early_stopping: whether to stop once there are as many finished sequences as beams, or only
-        once no running one is likely to become better
+    early_stopping: True stops once there are as many finished sequences as beams; False once no
+        running one is likely to become better, "never" once none can
     """
 
     beams: int
     max_new_tokens: int
     end_tokens: tuple[int, ...]
     length_penalty: float = 1.0
-    early_stopping: bool = False
-    constraints: Constraints = _FREE
+    early_stopping: EarlyStopping = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +57,15 @@ class _Finished:
 class BeamSearch:
     """The beams of one sequence; a `Search`. Ties go to the beam before, then the lower token."""
 
-    def __init__(self, options: BeamOptions, prompt: Int64Array) -> None:
+    def __init__(
+        self,
+        options: BeamOptions,
+        prompt: Int64Array,
+        processors: LogitsProcessors | None = None,
+    ) -> None:
         """prompt: (tokens,), what the decoder has read before it writes: its start token"""
         self._options = options
+        self._processors = processors or LogitsProcessors()
         self._prompt = prompt
         self._written = 0
         self._running = [_Beam(_NOTHING, 0.0, 0.0, 0.0)]
@@ -70,7 +74,7 @@ class BeamSearch:
     def advance(self, scores: StepScores) -> Advance:
         options = self._options
         is_last = self._written + 1 >= options.max_new_tokens
-        allowed = options.constraints.applied(
+        allowed = self._processors(
             scores.log_probabilities,
             [np.concatenate((self._prompt, beam.tokens)) for beam in self._running],
             is_last=is_last,
@@ -121,25 +125,32 @@ class BeamSearch:
 
     def _finish(self, beam: _Beam, token: int, said: FloatArray) -> None:
         """said: (vocabulary,), what the members said before constraints"""
-        forced = len(beam.tokens) >= self._options.max_new_tokens and (
-            self._options.constraints.forced_end_token == token
-        )
+        is_last = len(beam.tokens) >= self._options.max_new_tokens
+        forced = self._processors.forces_end(token, is_last=is_last)
         # An end that was forced on a sequence which was not at its end is a cut.
         ended = token in self._options.end_tokens and not (forced and int(said.argmax()) != token)
         self._finished.append(
-            _Finished(beam, self._penalised(beam.score), "stop" if ended else "length")
+            _Finished(
+                beam,
+                self._penalised(beam.score, len(beam.tokens)),
+                "stop" if ended else "length",
+            )
         )
 
-    def _penalised(self, score: float, lengthening: int = 1) -> float:
-        return float(score / (self._written + lengthening) ** self._options.length_penalty)
+    def _penalised(self, score: float, length: int) -> float:
+        return float(score / length**self._options.length_penalty)
 
     def _is_worth_going_on(self, best: _Beam) -> bool:
         """Whether the best running beam may still beat the worst of the finished ones."""
         if len(self._finished) < self._options.beams:
             return True
-        if self._options.early_stopping:
+        options = self._options
+        if options.early_stopping is True:
             return False
-        return self._penalised(best.score, 0) > self._finished[-1].score
+        # With a penalty above 0 it is the longest sequence whose score could still be best.
+        longest = options.early_stopping == "never" and options.length_penalty > 0
+        length = options.max_new_tokens if longest else len(best.tokens)
+        return self._penalised(best.score, length) > self._finished[-1].score
 
 
 def _largest(totals: FloatArray, count: int) -> list[tuple[int, int]]:

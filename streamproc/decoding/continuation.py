@@ -20,10 +20,13 @@ class Continuation:
         *,
         max_new_tokens: int,
         end_tokens: tuple[int, ...],
-        stop: StopStrings,
+        stop: StopStrings | None = None,
         next_tokens: int = 0,
     ) -> None:
-        """next_tokens: how many of the likeliest first tokens the result lists"""
+        """stop: what ends it beside an end token
+
+        next_tokens: how many of the likeliest first tokens the result lists
+        """
         self._history = np.concatenate((prompt, np.zeros(max_new_tokens, np.int64)))
         self._read = len(prompt)
         self._written = 0
@@ -40,13 +43,15 @@ class Continuation:
         if self._next_tokens and not self._steps:
             self._likeliest = likeliest(log_probabilities, self._next_tokens)
         self._steps.append((float(scores.entropy[0]), float(scores.agreement[0])))
+        is_last = self._read + self._written + 1 == len(self._history)
         token = self._choice.choose(
             log_probabilities + scores.log_normaliser[0],
             self._history[: self._read + self._written],
-            self._written,
-            is_last=self._read + self._written + 1 == len(self._history),
+            is_last=is_last,
         )
-        return self._after(token)
+        return self._after(
+            token, cut=self._choice.was_cut(token, log_probabilities, is_last=is_last)
+        )
 
     def result(self) -> Decoded:
         entropy, agreement = np.mean(self._steps, axis=0)
@@ -58,13 +63,13 @@ class Continuation:
             self._likeliest,
         )
 
-    def _after(self, token: int) -> Advance:
+    def _after(self, token: int, *, cut: bool) -> Advance:
         if token in self._end_tokens:
-            self._finish_reason = "stop"
+            self._finish_reason = "length" if cut else "stop"
             return _DONE
         self._history[self._read + self._written] = token
         self._written += 1
-        if self._stop.reached(token):
+        if self._stop and self._stop.reached(token):
             self._finish_reason = "stop"
             return _DONE
         if self._read + self._written == len(self._history):

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-Decode = Callable[[Sequence[int]], str]
-"""Token ids to text."""
-
-# Enough for a tokenizer to write the next token as it would after all of them.
-_CONTEXT_TOKENS = 8
-# What a character takes at most in UTF-8, and so in tokens of bytes.
-_CHARACTER_BYTES = 4
-_INCOMPLETE = "\ufffd"
+from streamproc.decoding.detokenizing import Decode, Detokenizer, continuation
 
 
 class StopStrings:
@@ -20,9 +13,9 @@ class StopStrings:
     def __init__(self, strings: Sequence[str], decode: Decode, prompt: Sequence[int]) -> None:
         self._strings = tuple(strings)
         self._decode = decode
-        self._tokens = list(prompt[-_CONTEXT_TOKENS:])
-        self._written = decode(self._tokens)
-        self._pending = 0
+        self._prompt = prompt
+        self._written: list[int] = []
+        self._text = Detokenizer(decode, prompt)
         self._look_back = max(map(len, strings), default=1) - 1
         self._tail = ""
 
@@ -30,17 +23,14 @@ class StopStrings:
         """Whether the text, this token included, has a stop string."""
         if not self._strings:
             return False
-        self._tokens.append(token)
-        self._pending += 1
-        looked_at = self._tail + self._decode(self._tokens)[len(self._written) :]
-        # A character that several tokens make up is no text before the last of them has come.
-        whole = looked_at.rstrip(_INCOMPLETE)
-        if len(whole) == len(looked_at) or self._pending == _CHARACTER_BYTES:
-            whole = looked_at
-            self._tail = looked_at[max(0, len(looked_at) - self._look_back) :]
-            self._tokens = self._tokens[-_CONTEXT_TOKENS:]
-            self._written, self._pending = self._decode(self._tokens), 0
-        return any(string in whole for string in self._strings)
+        self._written.append(token)
+        looked_at = self._tail + self._text.text_of(token)
+        self._tail = looked_at[max(0, len(looked_at) - self._look_back) :]
+        if not any(string in looked_at for string in self._strings):
+            return False
+        # Bytes that are no character may spoil, in a tokenizer's eyes, what stands before them.
+        text = continuation(self._decode, self._prompt, self._written)
+        return any(string in text for string in self._strings)
 
 
 def cut_before(text: str, strings: Sequence[str]) -> str:

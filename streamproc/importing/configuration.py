@@ -9,10 +9,10 @@ from typing import Any
 
 import orjson
 import yaml
-from pydantic import ValidationError
 
 from streamproc.errors import ModelRefused
-from streamproc.repository.manifest import DecodingSection
+from streamproc.importing.generation import decoding_section
+from streamproc.repository.decoding_section import DecodingSection
 
 _TASKS = {
     "ForSequenceClassification": "text-classification",
@@ -24,9 +24,6 @@ _TASKS = {
     "MTModel": "translation",
 }
 _NAMELESS = re.compile(r"LABEL_\d+")
-# T5 has no positions of its own; it was trained with so many tokens.
-_POSITIONS_WITHOUT_LIMIT = 512
-_NEW_TOKENS = 128
 
 
 class Configuration:
@@ -36,7 +33,16 @@ class Configuration:
         """Read; raises ModelRefused where a file is not JSON."""
         self._folder = folder
         self._config = self._read("config.json")
-        self._generation = {**self._config, **self._read("generation_config.json")}
+        # As transformers has it: a file of their own holds all settings, but for tokens.
+        own = self._read("generation_config.json")
+        tokens = ("eos_token_id", "decoder_start_token_id")
+        inherited = {name: self._config[name] for name in tokens if name in self._config}
+        self._generation = {**inherited, **own} if own else self._config
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the folder says anything of its model."""
+        return bool(self._config or self._generation)
 
     @property
     def task(self) -> str | None:
@@ -97,32 +103,34 @@ class Configuration:
         path = self._folder / "tokenizer.json" if self._folder else None
         return path if path and path.is_file() else None
 
-    def decoding(self, *, encoder_decoder: bool) -> DecodingSection:
-        """How the model writes; raises ModelRefused where the files do not say enough."""
-        said = self._generation
-        ends = said.get("eos_token_id")
-        most = self.positions or _POSITIONS_WITHOUT_LIMIT
-        new = said.get("max_new_tokens") or min(_NEW_TOKENS, most - 1)
-        values = {
-            "end_tokens": ends if isinstance(ends, list) else [] if ends is None else [ends],
-            # Longer ones have no place in a manifest, and come from no translator known to us.
-            "banned_tokens": [bad[0] for bad in said.get("bad_words_ids") or () if len(bad) == 1],
-            "max_tokens": most,
-            "max_new_tokens": min(new, most - 1),
-        }
-        if encoder_decoder:
-            values |= {
-                "start_token": said.get("decoder_start_token_id"),
-                "forced_end_token": said.get("forced_eos_token_id"),
-                "beams": said.get("num_beams") or 1,
-                "length_penalty": float(said.get("length_penalty") or 1.0),
-            }
-            if values["start_token"] is None:
-                raise ModelRefused("config.json has no decoder_start_token_id")
-        try:
-            return DecodingSection.model_validate(values)
-        except ValidationError as error:
-            raise ModelRefused(f"config.json and generation_config.json: {error}") from None
+    def decoding(self, *, encoder_decoder: bool, task: str | None = None) -> DecodingSection:
+        """How the model writes; raises ModelRefused where that can't be had.
+
+        task: as transformers names those that a model was made for, as translation_en_to_de
+        """
+        said, prefix = self._generation, self._config.get("prefix")
+        own = self._of_task(task) if encoder_decoder else self._tasks.get("text-generation")
+        if own:
+            prefix, said = own.get("prefix", prefix), {**said, **own}
+        return decoding_section(
+            said, encoder_decoder=encoder_decoder, positions=self.positions, prefix=prefix or ""
+        )
+
+    @property
+    def _tasks(self) -> dict[str, dict[str, Any]]:
+        return self._config.get("task_specific_params") or {}
+
+    def _of_task(self, task: str | None) -> dict[str, Any] | None:
+        """The settings for a way of translating; raises ModelRefused where one must be chosen."""
+        found = [name for name in self._tasks if name.startswith("translation")]
+        if task in found or len(found) == 1:
+            return self._tasks[task if task in found else found[0]]
+        if len(found) > 1 or (task or "").startswith("translation_"):
+            known = ", ".join(found) or "none"
+            raise ModelRefused(
+                f"config.json has settings for {known}: say which is meant with --task"
+            )
+        return None
 
     def _read(self, name: str) -> dict[str, Any]:
         path = self._folder / name if self._folder else None

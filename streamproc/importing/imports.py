@@ -138,6 +138,9 @@ def _task(
     questions: Questions,
 ) -> Task:
     said = wishes.task or (stored.manifest.task if stored else configuration.task)
+    if said and said.startswith("translation_"):
+        # One of those that config.json has settings for, as translation_en_to_de.
+        said = "translation"
     task = task_named(said or questions.ask(f"What is it for: {', '.join(TASKS)}?", "--task TASK"))
     if stored and stored.manifest.task != task.name:
         raise ModelRefused(

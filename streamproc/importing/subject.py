@@ -9,7 +9,8 @@ from streamproc.importing.configuration import Configuration
 from streamproc.importing.questions import Questions
 from streamproc.importing.sources import Source
 from streamproc.importing.wishes import Wishes
-from streamproc.repository.manifest import DecodingSection, Precision
+from streamproc.repository.decoding_section import DecodingSection
+from streamproc.repository.manifest import Precision
 from streamproc.repository.repository import StoredEnsemble
 
 

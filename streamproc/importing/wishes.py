@@ -23,6 +23,7 @@ class Wishes:
     padded_to: the length, in tokens, that texts were padded to as the model was trained
     pad_token: a token or its id
     window, overlap: of a new ensemble, in tokens
+    prefix, source_language, target_language: of a new ensemble that translates
     """
 
     source: Path
@@ -41,5 +42,8 @@ class Wishes:
     pad_side: Side = "right"
     window: int | None = None
     overlap: int | None = None
+    prefix: str | None = None
+    source_language: str | None = None
+    target_language: str | None = None
     description: str = ""
     licence: str = ""

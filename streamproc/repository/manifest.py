@@ -8,8 +8,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     StringConstraints,
     ValidationError,
@@ -20,6 +18,8 @@ from streamproc.ensembling.combine import Strategy
 from streamproc.errors import ModelRefused
 from streamproc.messages.request import ENSEMBLE_NAME
 from streamproc.messages.validation import in_json_words
+from streamproc.repository.decoding_section import DecodingSection
+from streamproc.repository.section import Section
 
 MEMBER_VERSION = r"^[A-Za-z0-9._-]{1,64}$"
 
@@ -37,18 +37,14 @@ Precision = Literal["fp32", "fp16", "int8", "int8-weights"]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class TokenizerFile(_Section):
+class TokenizerFile(Section):
     """The tokenizer all members share."""
 
     file: InsidePath
     sha256: Digest
 
 
-class WindowSection(_Section):
+class WindowSection(Section):
     """How texts are cut; special tokens count as tokens."""
 
     max_tokens: int = Field(ge=8, le=1_048_576)
@@ -61,7 +57,7 @@ class WindowSection(_Section):
         return self
 
 
-class CombineSection(_Section):
+class CombineSection(Section):
     """How members are combined unless a request says otherwise.
 
     temperature: calibrates the combined probabilities of that strategy; 1 leaves them as they are
@@ -71,7 +67,7 @@ class CombineSection(_Section):
     temperature: float = Field(1.0, ge=0.05, le=20, allow_inf_nan=False)
 
 
-class GateSection(_Section):
+class GateSection(Section):
     """What tells under the strategy `gated` how much say each member has on a chunk.
 
     file: NumPy's format, (vocabulary, members): what a token tells for each member, in nats
@@ -85,29 +81,7 @@ class GateSection(_Section):
     sharpness: float = Field(ge=0, le=1000, allow_inf_nan=False)
 
 
-class DecodingSection(_Section):
-    """How an ensemble decodes, where its task is to write text.
-
-    start_token: what an encoder-decoder's decoder begins with; none for a decoder alone
-    end_tokens: any of them ends a text
-    banned_tokens: never written, as the padding token of Marian
-    forced_end_token: written as the last token that is allowed, as in Marian and BART
-    max_tokens: the longest input and output together of a decoder, or output of an encoder-decoder
-    max_new_tokens: written at most, unless a request says otherwise
-    beams, length_penalty: of a beam search, unless a request says otherwise
-    """
-
-    start_token: int | None = Field(None, ge=0)
-    end_tokens: tuple[Annotated[int, Field(ge=0)], ...] = Field((), strict=False)
-    banned_tokens: tuple[Annotated[int, Field(ge=0)], ...] = Field((), strict=False)
-    forced_end_token: int | None = Field(None, ge=0)
-    max_tokens: int = Field(ge=2, le=1_048_576)
-    max_new_tokens: int = Field(128, ge=1)
-    beams: int = Field(1, ge=1, le=64)
-    length_penalty: float = Field(1.0, ge=-10, le=10, allow_inf_nan=False)
-
-
-class PrefixSection(_Section):
+class PrefixSection(Section):
     """Layers that run once before all members, which take their hidden states.
 
     Stored by digest beside the ensembles, so that those which share it have it once.
@@ -118,7 +92,7 @@ class PrefixSection(_Section):
     precision: Precision = "fp32"
 
 
-class DecoderFile(_Section):
+class DecoderFile(Section):
     """The decoder of an encoder-decoder member."""
 
     file: InsidePath
@@ -126,7 +100,7 @@ class DecoderFile(_Section):
     size_bytes: int | None = Field(None, gt=0)
 
 
-class WeightsFile(_Section):
+class WeightsFile(Section):
     """The numbers of a stage, which its graph refers to by the file's name, as ONNX has it."""
 
     file: InsidePath
@@ -134,7 +108,7 @@ class WeightsFile(_Section):
     size_bytes: int = Field(ge=0)
 
 
-class StageSection(_Section):
+class StageSection(Section):
     """Some layers of a model that is cut: a graph, and its weights in a file beside it.
 
     resident_bytes: what the weights take once they are loaded
@@ -153,7 +127,7 @@ class StageSection(_Section):
         return self
 
 
-class MemberSection(_Section):
+class MemberSection(Section):
     """One member: a model trained on one partition of a corpus.
 
     file, sha256: none where the model is cut into `stages`, which run one after another
@@ -208,7 +182,7 @@ class MemberSection(_Section):
         return sum(size for size in sizes if size) if all(sizes) else None
 
 
-class Manifest(_Section):
+class Manifest(Section):
     """An ensemble."""
 
     format: Literal[1]

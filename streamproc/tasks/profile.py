@@ -13,7 +13,7 @@ from streamproc.ensembling.gate import Gate
 from streamproc.ensembling.labels import FloatArray, LabelMap
 from streamproc.ensembling.steps import STEP_STRATEGIES, StepStrategy
 from streamproc.errors import Invalid, ModelRefused
-from streamproc.repository.manifest import DecodingSection
+from streamproc.repository.decoding_section import DecodingSection
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,11 +71,14 @@ class PromptText:
         if not len(framed):
             framed = _beginning(decoding.start_token)
         left = decoding.max_tokens - len(framed)
+        new = decoding.max_new_tokens
+        if decoding.max_length is not None:
+            new = max(1, decoding.max_length - len(framed))
         return cls(
             framed,
             int(offsets[0, 0]) if tokens > room and truncate == "start" else 0,
             int(offsets[-1, 1]) if tokens > room and truncate == "end" else len(text),
-            max_new_tokens or min(decoding.max_new_tokens, left),
+            max_new_tokens or min(new, left),
         )
 
 

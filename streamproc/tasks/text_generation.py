@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar
 
@@ -11,20 +10,27 @@ from pydantic import Field, StringConstraints, model_validator
 
 from streamproc.chunking.tokens import Int64Array
 from streamproc.decoding.choosing import Choice, Sampling
-from streamproc.decoding.constraints import Constraints
 from streamproc.decoding.continuation import Continuation
+from streamproc.decoding.detokenizing import CONTEXT_TOKENS, continuation
+from streamproc.decoding.logits_processors import LogitsProcessors
 from streamproc.decoding.prompt import Outcome, Prompt
 from streamproc.decoding.search import Decoded
 from streamproc.decoding.stopping import StopStrings, cut_before
 from streamproc.ensembling.steps import StepStrategy
+from streamproc.errors import Invalid
 from streamproc.messages.response import Coverage, MemberReport, MemberStatus
-from streamproc.tasks.decoding_task import Architecture, DecodingJob, DecodingTask, combining
+from streamproc.tasks.decoding_task import (
+    Architecture,
+    DecodingJob,
+    DecodingTask,
+    chosen,
+    combining,
+    logits_rules,
+    odds,
+)
 from streamproc.tasks.profile import EnsembleProfile
 from streamproc.tasks.prompt_text import PromptText, Truncate
 from streamproc.tasks.task import Answer, Inputs, Params, validated
-
-# What a tokenizer needs to write a token as it would after the whole prompt.
-_CONTEXT_TOKENS = 8
 
 StopString = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 
@@ -36,13 +42,13 @@ class PromptInputs(Inputs):
 
 
 class TextGenerationParams(Params):
-    """How a text goes on; names, defaults and formulas are transformers' but where said.
+    """How a text goes on; names and formulas are transformers', defaults are the manifest's.
 
     max_new_tokens: default: the manifest's, or what the model has room for behind the prompt
     min_new_tokens: no end token before so many
-    do_sample: by lot instead of the likeliest token; temperature, top_k (default 50; 0: all),
-        top_p and seed are for it alone. Without a seed one is made of the prompt, so that a
-        request that comes twice gets the same answer
+    do_sample: by lot instead of the likeliest token; temperature, top_k (0: all), top_p and seed
+        are for it alone. Without a seed one is made of the prompt, so that a request that comes
+        twice gets the same answer
     repetition_penalty, no_repeat_ngram_size: over prompt and continuation
     stop: the text ends before the first of these strings
     next_tokens: list so many of the likeliest first tokens, with the combined probabilities
@@ -53,14 +59,14 @@ class TextGenerationParams(Params):
     """
 
     max_new_tokens: Annotated[int, Field(ge=1, le=1_048_576)] | None = None
-    min_new_tokens: Annotated[int, Field(ge=0, le=1_048_576)] = 0
-    do_sample: bool = False
+    min_new_tokens: Annotated[int, Field(ge=0, le=1_048_576)] | None = None
+    do_sample: bool | None = None
     temperature: Annotated[float, Field(ge=0.01, le=100, allow_inf_nan=False)] | None = None
     top_k: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
-    repetition_penalty: Annotated[float, Field(ge=0.01, le=100, allow_inf_nan=False)] = 1.0
-    no_repeat_ngram_size: Annotated[int, Field(ge=0, le=1024)] = 0
+    repetition_penalty: Annotated[float, Field(ge=0.01, le=100, allow_inf_nan=False)] | None = None
+    no_repeat_ngram_size: Annotated[int, Field(ge=0, le=1024)] | None = None
     stop: Annotated[tuple[StopString, ...], Field(max_length=16, strict=False)] = ()
     next_tokens: Annotated[int, Field(ge=1, le=100)] | None = None
     truncate: Truncate | None = None
@@ -68,11 +74,16 @@ class TextGenerationParams(Params):
     combine: StepStrategy | None = None
 
     @model_validator(mode="after")
-    def _samples(self) -> TextGenerationParams:
-        for name in ("temperature", "top_k", "top_p", "seed"):
-            if not self.do_sample and getattr(self, name) is not None:
-                raise ValueError(f"{name} has a meaning only with do_sample: true")
+    def _not_of_lots(self) -> TextGenerationParams:
+        if self.do_sample is False:
+            self.require_none_of_lots()
         return self
+
+    def require_none_of_lots(self) -> None:
+        """Raise ValueError where it says how lots are to be drawn."""
+        for name in ("temperature", "top_k", "top_p", "seed"):
+            if getattr(self, name) is not None:
+                raise ValueError(f"{name} has a meaning only with do_sample: true")
 
 
 class TextGenerationJob(DecodingJob):
@@ -86,6 +97,12 @@ class TextGenerationJob(DecodingJob):
         self._prompt = PromptText(np.empty(0, np.int64), 0, 0)
         self._outcomes: list[Outcome] = []
         profile.chosen_step_strategy(params.combine)
+        self._samples = chosen(params.do_sample, profile.decodes.do_sample)
+        if not self._samples:
+            try:
+                params.require_none_of_lots()
+            except ValueError as error:
+                raise Invalid("invalid request", f"params: {error}") from None
 
     def chunks(self) -> Iterator[Prompt]:
         self._prompt = PromptText.read(
@@ -145,36 +162,40 @@ class TextGenerationJob(DecodingJob):
 
     def _search(self) -> Continuation:
         params, decoding, ids = self._params, self._profile.decodes, self._prompt.ids
-        choice = Choice(
-            self._sampling(ids) if params.do_sample else None,
-            penalty=params.repetition_penalty,
-            constraints=Constraints(decoding.banned_tokens, params.no_repeat_ngram_size),
-            end_tokens=decoding.end_tokens,
+        rules = logits_rules(
+            decoding,
+            repetition_penalty=params.repetition_penalty,
+            no_repeat_ngram_size=params.no_repeat_ngram_size,
             min_new_tokens=params.min_new_tokens,
+            forced_begin_token=decoding.forced_begin_token,
+        )
+        processors = LogitsProcessors(
+            rules, prompt_tokens=len(ids), end_tokens=decoding.end_tokens, source=ids
         )
         return Continuation(
             ids,
-            choice,
+            Choice(self._sampling(ids), processors),
             max_new_tokens=self._prompt.max_new_tokens,
             end_tokens=decoding.end_tokens,
             stop=StopStrings(params.stop, self._profile.tokenizer.decode, ids.tolist()),
             next_tokens=params.next_tokens or 0,
         )
 
-    def _sampling(self, ids: Int64Array) -> Sampling:
+    def _sampling(self, ids: Int64Array) -> Sampling | None:
         params = self._params
-        seed = params.seed
-        if seed is None:
-            seed = int.from_bytes(hashlib.sha256(ids.tobytes()).digest()[:8], "big")
-        return Sampling(
-            seed,
-            temperature=1.0 if params.temperature is None else params.temperature,
-            top_k=50 if params.top_k is None else params.top_k,
-            top_p=1.0 if params.top_p is None else params.top_p,
+        if not self._samples:
+            return None
+        asked = odds(
+            self._profile.decodes,
+            temperature=params.temperature,
+            top_k=params.top_k,
+            top_p=params.top_p,
         )
+        return Sampling.of_prompt(ids, asked, params.seed)
 
     def _result(self, decoded: Decoded) -> dict[str, Any]:
-        written = self._continuation(self._prompt.ids, decoded.tokens)
+        decode, ids = self._profile.tokenizer.decode, self._prompt.ids.tolist()
+        written = continuation(decode, ids, decoded.tokens.tolist())
         if decoded.finish_reason == "stop":
             written = cut_before(written, self._params.stop)
         result: dict[str, Any] = {
@@ -182,20 +203,11 @@ class TextGenerationJob(DecodingJob):
             "finish_reason": decoded.finish_reason,
         }
         if self._params.next_tokens is not None:
-            context = self._prompt.ids[-_CONTEXT_TOKENS:]
             result["next_tokens"] = [
-                {
-                    "token": self._continuation(context, np.array([token])),
-                    "probability": probability,
-                }
-                for token, probability in decoded.next_tokens
+                {"token": continuation(decode, ids[-CONTEXT_TOKENS:], [token]), "probability": odds}
+                for token, odds in decoded.next_tokens
             ]
         return result
-
-    def _continuation(self, before: Int64Array, tokens: Int64Array) -> str:
-        """The text of tokens where they stand: a tokenizer writes the first of a text otherwise."""
-        decode = self._profile.tokenizer.decode
-        return decode([*before.tolist(), *tokens.tolist()])[len(decode(before.tolist())) :]
 
 
 class TextGeneration(DecodingTask):

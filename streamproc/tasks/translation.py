@@ -13,19 +13,29 @@ from functools import partial
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from streamproc.chunking.clauses import pieces
 from streamproc.chunking.sentences import Sentence, sentences
-from streamproc.decoding.beams import BeamOptions, BeamSearch
-from streamproc.decoding.constraints import Constraints
+from streamproc.decoding.beams import BeamOptions, BeamSearch, EarlyStopping
+from streamproc.decoding.choosing import Choice, Sampling
+from streamproc.decoding.continuation import Continuation
+from streamproc.decoding.logits_processors import LogitsProcessors
 from streamproc.decoding.model import Int64Array
 from streamproc.decoding.prompt import Outcome, Prompt
-from streamproc.decoding.search import Decoded
+from streamproc.decoding.search import Decoded, Search
 from streamproc.ensembling.steps import StepStrategy
 from streamproc.errors import AnswerTooLarge, Invalid, ModelRefused
 from streamproc.messages.response import Coverage, MemberReport, MemberStatus
-from streamproc.tasks.decoding_task import Architecture, DecodingTask, combining
+from streamproc.tasks.decoding_task import (
+    Architecture,
+    DecodingTask,
+    chosen,
+    combining,
+    logits_rules,
+    odds,
+)
+from streamproc.tasks.languages import first_token, source_frame
 from streamproc.tasks.profile import EnsembleProfile
 from streamproc.tasks.task import Answer, Inputs, Job, Params, validated
 from streamproc.tasks.translated_text import TranslatedText
@@ -43,15 +53,24 @@ class TranslationInputs(Inputs):
 
 
 class TranslationParams(Params):
-    """num_beams, length_penalty, max_new_tokens: instead of the manifest's, the last a sentence;
-    early_stopping, no_repeat_ngram_size: as in transformers' generate; combine: how members are
-    combined at every step, instead of the manifest's way."""
+    """What is to be other than the manifest has it; names and formulas are transformers'.
+
+    max_new_tokens, min_new_tokens: of a sentence
+    prefix: put before every sentence, as T5 wants it; it is no part of the text
+    source_language, target_language: codes as the tokenizer has them, as de_DE, deu_Latn or de
+    combine: how members are combined at every step
+    """
 
     num_beams: Annotated[int, Field(ge=1, le=64)] | None = None
     length_penalty: Annotated[float, Field(ge=-10, le=10, allow_inf_nan=False)] | None = None
-    early_stopping: bool = False
-    no_repeat_ngram_size: Annotated[int, Field(ge=0, le=100)] = 0
+    early_stopping: EarlyStopping | None = None
+    repetition_penalty: Annotated[float, Field(ge=0.01, le=100, allow_inf_nan=False)] | None = None
+    no_repeat_ngram_size: Annotated[int, Field(ge=0, le=100)] | None = None
     max_new_tokens: Annotated[int, Field(ge=1, le=1_048_576)] | None = None
+    min_new_tokens: Annotated[int, Field(ge=0, le=1_048_576)] | None = None
+    prefix: Annotated[str, StringConstraints(max_length=1024)] | None = None
+    source_language: Annotated[str, StringConstraints(max_length=64)] | None = None
+    target_language: Annotated[str, StringConstraints(max_length=64)] | None = None
     combine: StepStrategy | None = None
 
 
@@ -82,19 +101,28 @@ class TranslationJob(Job[SentencePrompt, Outcome]):
                 "tokens a sentence at most",
             )
         beams = params.num_beams or decoding.beams
+        if decoding.do_sample and beams > 1:
+            raise Invalid(
+                "invalid request",
+                f"params.num_beams: {beams}; {profile.name} draws by lot, with one beam",
+            )
         self._options = BeamOptions(
             beams=beams,
             max_new_tokens=longest,
             end_tokens=decoding.end_tokens,
-            length_penalty=decoding.length_penalty
-            if params.length_penalty is None
-            else params.length_penalty,
-            # With one beam that stops at its first end, beam search is greedy search.
-            early_stopping=params.early_stopping or beams == 1,
-            constraints=Constraints(
-                decoding.banned_tokens, params.no_repeat_ngram_size, decoding.forced_end_token
-            ),
+            length_penalty=chosen(params.length_penalty, decoding.length_penalty),
+            early_stopping=chosen(params.early_stopping, decoding.early_stopping),
         )
+        self._rules = logits_rules(
+            decoding,
+            repetition_penalty=params.repetition_penalty,
+            no_repeat_ngram_size=params.no_repeat_ngram_size,
+            min_new_tokens=params.min_new_tokens,
+            forced_begin_token=first_token(profile, params.target_language),
+        )
+        source = params.source_language or decoding.source_language
+        self._frame = source_frame(profile, source, "params.source_language")
+        self._prefix = chosen(params.prefix, decoding.prefix)
         if decoding.start_token is None:
             raise ModelRefused(f"ensemble {profile.name}: decoding.start_token is needed")
         self._begun = np.array([decoding.start_token], np.int64)
@@ -108,17 +136,25 @@ class TranslationJob(Job[SentencePrompt, Outcome]):
         self._steps, self._entropy, self._agreement = 0, 0.0, 0.0
 
     def chunks(self) -> Iterator[SentencePrompt]:
-        tokenizer = self._profile.tokenizer
-        room = self._profile.window.max_tokens - tokenizer.frame.tokens
+        tokenizer, frame, prefix = self._profile.tokenizer, self._frame, self._prefix
+        room = self._profile.window.max_tokens - frame.tokens - len(tokenizer.encode(prefix))
+        if room < 1:
+            raise Invalid(
+                "invalid request",
+                f"params.prefix: leaves a sentence no room: {self._profile.name} takes "
+                f"{self._profile.window.max_tokens} tokens",
+            )
 
         def token_ends(part: str) -> list[int]:
-            return [int(end) for end in tokenizer.encode(part).offsets[:, 1]]
+            """Those of a part behind the prefix; tokens of the prefix alone are not the part's."""
+            ends = tokenizer.encode(prefix + part).offsets[:, 1] - len(prefix)
+            return [int(end) for end in ends if end > 0]
 
         for sentence in sentences(self._text):
             for piece in pieces(self._text, sentence, token_ends, room):
-                ids = self._ids(self._text[piece.start : piece.end], room)
+                ids = self._ids(self._text[piece.start : piece.end])
                 if len(ids):
-                    framed = np.concatenate((tokenizer.frame.before, ids, tokenizer.frame.after))
+                    framed = np.concatenate((frame.before, ids, frame.after))
                     yield self._prompt(framed, piece, None)
                     for member in self._alone:
                         yield self._prompt(framed, piece, member)
@@ -169,17 +205,18 @@ class TranslationJob(Job[SentencePrompt, Outcome]):
             ),
         )
 
-    def _ids(self, piece: str, room: int) -> Int64Array:
-        """A piece's tokens, its line ends read as spaces."""
+    def _ids(self, piece: str) -> Int64Array:
+        """Tokens of the prefix and a piece, its line ends read as spaces."""
         tokenizer = self._profile.tokenizer
-        ids = tokenizer.encode(_LINE_END.sub(" ", piece)).ids
+        ids = tokenizer.encode(self._prefix + _LINE_END.sub(" ", piece)).ids
         # Text without the line ends may, rarely, have more tokens than the text they were found in.
-        return ids if len(ids) <= room else tokenizer.encode(piece).ids
+        fits = len(ids) + self._frame.tokens <= self._profile.window.max_tokens
+        return ids if fits else tokenizer.encode(self._prefix + piece).ids
 
     def _prompt(self, ids: Int64Array, sentence: Sentence, alone: int | None) -> SentencePrompt:
         return SentencePrompt(
             ids=ids,
-            new_search=partial(BeamSearch, self._options, self._begun),
+            new_search=partial(self._search, ids),
             combine=combining(self._profile, self._asked, ids, goes_on=False),
             max_new_tokens=self._options.max_new_tokens,
             members=tuple(range(len(self._profile.members))) if alone is None else (alone,),
@@ -187,6 +224,25 @@ class TranslationJob(Job[SentencePrompt, Outcome]):
             beams=self._options.beams,
             sentence=sentence,
             alone=alone,
+        )
+
+    def _search(self, ids: Int64Array) -> Search:
+        """ids: (tokens,) the source"""
+        options, decoding = self._options, self._profile.decodes
+        processors = LogitsProcessors(
+            self._rules,
+            prompt_tokens=len(self._begun),
+            end_tokens=options.end_tokens,
+            source=ids,
+        )
+        if options.beams > 1:
+            return BeamSearch(options, self._begun, processors)
+        sampling = Sampling.of_prompt(ids, odds(decoding)) if decoding.do_sample else None
+        return Continuation(
+            self._begun,
+            Choice(sampling, processors),
+            max_new_tokens=options.max_new_tokens,
+            end_tokens=options.end_tokens,
         )
 
     def _count(self, decoded: Decoded) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from streamproc.corpus.rows import described
 from streamproc.digests import sha256
 from streamproc.errors import TrainingError
+from streamproc.repository.decoding_section import DecodingSection
 from streamproc.repository.manifest import (
-    DecodingSection,
     Manifest,
     MemberSection,
     PrefixSection,

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from streamproc.repository.manifest import DecodingSection
+from streamproc.repository.decoding_section import DecodingSection
 from streamproc.repository.repository import MANIFEST
 from tests.train.seq2seq_models import build_seq2seq, export_seq2seq
 from tests.unit.translators import END, PAD, byte_tokenizer_json

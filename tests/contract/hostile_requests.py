@@ -118,7 +118,7 @@ _OF_TASK: dict[str, tuple[HostileRequest, ...]] = {
         _param("max_new_tokens", "negative", -5),
         _param("max_new_tokens", "more than a model writes", 1_048_576),
         _param("max_new_tokens", "huge", 10**18),
-        _param("early_stopping", "a string", "never"),
+        _param("early_stopping", "another string", "often"),
         _param("combine", "a vote", "vote"),
         _param("truncate", "unknown", True),
         # A pair of languages is an ensemble's, not a request's, to choose.

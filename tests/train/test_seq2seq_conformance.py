@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import WhitespaceSplit
 
-from streamproc.decoding.beams import BeamOptions, BeamSearch
-from streamproc.decoding.constraints import Constraints
+from streamproc.chunking.tokens import TextTokenizer
 from streamproc.decoding.model import FloatArray, Int64Array
-from streamproc.decoding.search import StepScores
+from streamproc.decoding.search import Search, StepScores
+from streamproc.importing.generation import decoding_section
 from streamproc.inference.providers import CPU, Provider
 from streamproc.inference.seq2seq import Seq2SeqModel
 from streamproc.inference.session import new_call
+from streamproc.tasks.profile import EnsembleProfile
+from streamproc.tasks.translation import Translation
+from tests.unit.translators import build_translators
 
 from .seq2seq_models import KINDS, VOCABULARY, build_seq2seq, export_seq2seq
 
@@ -61,13 +69,30 @@ def log_softmax(logits: FloatArray) -> FloatArray:
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
 
 
-def written(member: Seq2SeqModel, search: BeamSearch, source: Int64Array) -> list[int]:
+@cache
+def words() -> TextTokenizer:
+    """Token 5 is the word w5."""
+    vocabulary = {f"w{token}": token for token in range(VOCABULARY)}
+    tokenizer = Tokenizer(WordLevel(vocabulary, next(iter(vocabulary))))
+    tokenizer.pre_tokenizer = WhitespaceSplit()
+    return TextTokenizer(tokenizer.to_str().encode())
+
+
+def search_of(profile: EnsembleProfile, source: Int64Array) -> Search:
+    """The one that a request to translate this source makes."""
+    text = " ".join(f"w{token}" for token in source)
+    (chunk,) = Translation().begin({"text": text}, {}, profile).chunks()
+    assert np.array_equal(chunk.ids, source)
+    return chunk.new_search()
+
+
+def written(member: Seq2SeqModel, search: Search, source: Int64Array) -> list[int]:
     """What a search writes over one member, alone."""
     logits, rows = member.start(source, new_call())
     logits = logits[None]
     while True:
-        nothing = np.zeros(len(logits))
-        advance = search.advance(StepScores(log_softmax(logits), nothing, nothing))
+        nothing, said = np.zeros(len(logits)), log_softmax(logits)
+        advance = search.advance(StepScores(said, nothing, nothing, (logits - said)[:, 0]))
         if advance.is_done:
             return [int(token) for token in search.result().tokens]
         rows = member.select(rows, advance.parents.tolist())
@@ -78,11 +103,15 @@ def written(member: Seq2SeqModel, search: BeamSearch, source: Int64Array) -> lis
     ("beams", "how"),
     [
         (1, {}),
-        (1, {"no_repeat_ngram_size": 2}),
+        (1, {"no_repeat_ngram_size": 2, "repetition_penalty": 1.6, "min_length": 6}),
+        (1, {"forced_bos_token_id": 70, "begin_suppress_tokens": [*range(3, 60)]}),
         (4, {}),
-        (4, {"early_stopping": True}),
+        (4, {"early_stopping": True, "length_penalty": 0.0}),
+        (4, {"early_stopping": "never", "length_penalty": 1.5, "encoder_no_repeat_ngram_size": 2}),
         (4, {"length_penalty": 2.0, "no_repeat_ngram_size": 3}),
-        (3, {"length_penalty": -0.5, "no_repeat_ngram_size": 1}),
+        (3, {"length_penalty": -0.5, "no_repeat_ngram_size": 1, "min_new_tokens": 5}),
+        (4, {"suppress_tokens": [*range(3, 90, 2)], "renormalize_logits": True}),
+        (4, {"bad_words_ids": [[1], [5, 6], [7]], "exponential_decay_length_penalty": (3, 1.05)}),
     ],
 )
 def test_search_writes_what_generate_does(pair: Any, beams: int, how: dict[str, Any]) -> None:
@@ -90,31 +119,22 @@ def test_search_writes_what_generate_does(pair: Any, beams: int, how: dict[str, 
 
     torch_model, member, ends = pair
     config = torch_model.generation_config
-    options = BeamOptions(
-        beams=beams,
-        max_new_tokens=24,
-        end_tokens=(config.eos_token_id, *ends),
-        length_penalty=how.get("length_penalty", 1.0),
-        early_stopping=beams == 1 or how.get("early_stopping", False),
-        constraints=Constraints(
-            tuple(token for (token,) in config.bad_words_ids or ()),
-            how.get("no_repeat_ngram_size", 0),
-            config.forced_eos_token_id,
-        ),
-    )
+    said = {**config.to_dict(), "max_new_tokens": 24, "num_beams": beams, **how}
+    said["eos_token_id"] = [config.eos_token_id, *ends]
+    section = decoding_section(said, encoder_decoder=True, positions=96)
+    profile = replace(build_translators(("m",), max_tokens=96), tokenizer=words(), decoding=section)
     texts = set()
     for source in sources():
         theirs = torch_model.generate(
             torch.from_numpy(source)[None],
-            max_new_tokens=options.max_new_tokens,
+            max_new_tokens=section.max_new_tokens,
             do_sample=False,
             num_beams=beams,
-            eos_token_id=list(options.end_tokens),
+            eos_token_id=list(section.end_tokens),
             **how,
         )[0].tolist()
-        search = BeamSearch(options, np.array(theirs[:1], np.int64))
-        ours = written(member, search, source)
-        theirs = theirs[1:-1] if theirs[-1] in options.end_tokens else theirs[1:]
+        ours = written(member, search_of(profile, source), source)
+        theirs = theirs[1:-1] if theirs[-1] in section.end_tokens else theirs[1:]
         assert ours == theirs
         texts.add(tuple(ours))
     assert len(texts) > 1, "one text for all sources shows little"

@@ -20,7 +20,6 @@ from streamproc.decoding.model import FloatArray, Int64Array
 from streamproc.decoding.prompt import Outcome, Prompt
 from streamproc.decoding.room import RoomLimits
 from streamproc.decoding.search import StepScores
-from streamproc.decoding.stopping import StopStrings
 from streamproc.ensembling.steps import combine_step
 from streamproc.inference.executor import ModelExecutor
 from streamproc.inference.session import new_call
@@ -55,7 +54,6 @@ def prompt(
             choice(),
             max_new_tokens=new,
             end_tokens=(),
-            stop=StopStrings((), lambda _: "", ()),
         )
 
     return Prompt(

@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
+from streamproc.decoding.bans import BannedSequences
 from streamproc.decoding.beams import BeamOptions, BeamSearch
-from streamproc.decoding.constraints import Constraints
+from streamproc.decoding.logits_processors import LogitsProcessors, LogitsRules
 from streamproc.decoding.model import FloatArray
 from streamproc.decoding.search import Decoded, StepScores
 
@@ -14,9 +15,15 @@ END, A, B, C = range(4)
 Odds = Callable[[Sequence[int]], Sequence[float]]
 
 
-def found(odds: Odds, options: BeamOptions, prompt: Sequence[int] = (9,)) -> Decoded:
+def found(
+    odds: Odds,
+    options: BeamOptions,
+    prompt: Sequence[int] = (9,),
+    rules: LogitsRules | None = None,
+) -> Decoded:
     """What a search finds where odds(written) are the next token's probabilities."""
-    search = BeamSearch(options, np.array(prompt, np.int64))
+    processors = LogitsProcessors(rules, prompt_tokens=len(prompt), end_tokens=options.end_tokens)
+    search = BeamSearch(options, np.array(prompt, np.int64), processors)
     written: list[list[int]] = [[]]
     for _ in range(options.max_new_tokens):
         rows = np.log(np.array([odds(tokens) for tokens in written]))
@@ -94,9 +101,9 @@ def test_of_equals_the_lower_token_is_taken() -> None:
 
 
 def test_a_banned_token_is_never_written() -> None:
-    constraints = Constraints(banned_tokens=(A,))
+    rules = LogitsRules(banned=BannedSequences([(A,)]))
 
-    assert found(garden_path, options(1, constraints=constraints)).tokens.tolist() == [B]
+    assert found(garden_path, options(1), rules=rules).tokens.tolist() == [B]
 
 
 def test_no_run_is_written_twice() -> None:
@@ -104,40 +111,40 @@ def test_no_run_is_written_twice() -> None:
         return [0.1, 0.2, 0.3, 0.4] if len(written) % 2 else [0.1, 0.6, 0.2, 0.1]
 
     free = found(odds, options(1, 6, early_stopping=True))
-    bound = found(
-        odds, options(1, 6, early_stopping=True, constraints=Constraints(no_repeat_ngram_size=2))
-    )
+    rules = LogitsRules(no_repeat_ngram_size=2)
+    bound = found(odds, options(1, 6, early_stopping=True), rules=rules)
 
     assert free.tokens.tolist() == [A, C, A, C, A, C]
     assert bound.tokens.tolist() == [A, C, A, B, A, A]
 
 
 def test_what_was_read_counts_as_written_when_runs_are_looked_for() -> None:
-    constraints = Constraints(no_repeat_ngram_size=1)
+    rules = LogitsRules(no_repeat_ngram_size=1)
 
-    once = found(lambda _: [0.1, 0.4, 0.3, 0.2], options(1, 5, constraints=constraints), (A,))
+    once = found(lambda _: [0.1, 0.4, 0.3, 0.2], options(1, 5), (A,), rules)
 
     assert once.tokens.tolist() == [B, C]
 
 
 @pytest.mark.parametrize("beams", [1, 3])
 def test_an_end_forced_on_the_last_token_is_a_cut_unless_it_would_have_come(beams: int) -> None:
-    constraints = Constraints(forced_end_token=END)
+    rules = LogitsRules(forced_end_token=END)
 
     def ending(written: Sequence[int]) -> Sequence[float]:
         return [0.97, 0.01, 0.01, 0.01] if len(written) == 2 else [0.01, 0.9, 0.05, 0.04]
 
-    cut = found(lambda _: [0.01, 0.9, 0.05, 0.04], options(beams, 3, constraints=constraints))
-    whole = found(ending, options(beams, 3, constraints=constraints))
+    cut = found(lambda _: [0.01, 0.9, 0.05, 0.04], options(beams, 3), rules=rules)
+    whole = found(ending, options(beams, 3), rules=rules)
 
     assert (cut.tokens.tolist(), cut.finish_reason) == ([A, A], "length")
     assert (whole.tokens.tolist(), whole.finish_reason) == ([A, A], "stop")
 
 
 def test_a_search_ends_where_no_token_is_left_to_write() -> None:
-    everything = Constraints(banned_tokens=(END, A, B, C))
+    # An end token alone is never banned, but may be suppressed.
+    everything = LogitsRules(suppressed_tokens=(END, A, B, C))
 
-    nothing = found(garden_path, options(2, constraints=everything))
+    nothing = found(garden_path, options(2), rules=everything)
 
     assert (nothing.tokens.tolist(), nothing.finish_reason) == ([], "length")
 

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
 
-from streamproc.decoding.choosing import Choice, Sampling
-from streamproc.decoding.constraints import Constraints
+from streamproc.decoding.bans import BannedSequences
+from streamproc.decoding.choosing import Choice, Odds, Sampling
+from streamproc.decoding.logits_processors import LogitsProcessors, LogitsRules
 from streamproc.decoding.model import FloatArray, Int64Array
-from streamproc.decoding.warping import probabilities, repetition_penalty, top_k, top_p
+from streamproc.decoding.warping import probabilities, top_k, top_p
 
 LOGITS = np.log([0.1, 0.4, 0.3, 0.2])
 NOTHING = np.empty(0, np.int64)
@@ -18,22 +20,26 @@ def tokens(*ids: int) -> Int64Array:
     return np.array(ids, np.int64)
 
 
+def processors(**rules: Any) -> LogitsProcessors:
+    return LogitsProcessors(LogitsRules(**rules))
+
+
 def kept(logits: FloatArray) -> list[int]:
     return [int(token) for token in np.flatnonzero(logits > -np.inf)]
 
 
 def test_the_likeliest_token_is_chosen_without_lots() -> None:
-    assert Choice().choose(LOGITS, NOTHING, 0, is_last=False) == 1
+    assert Choice().choose(LOGITS, NOTHING, is_last=False) == 1
 
 
 def test_of_equally_likely_tokens_the_first_is_chosen() -> None:
-    assert Choice().choose(np.zeros(5), NOTHING, 0, is_last=False) == 0
+    assert Choice().choose(np.zeros(5), NOTHING, is_last=False) == 0
 
 
 def test_the_same_seed_gives_the_same_lots_and_another_gives_others() -> None:
     def drawn(seed: int) -> list[int]:
         choice = Choice(Sampling(seed))
-        return [choice.choose(LOGITS, NOTHING, 0, is_last=False) for _ in range(30)]
+        return [choice.choose(LOGITS, NOTHING, is_last=False) for _ in range(30)]
 
     assert drawn(7) == drawn(7)
     assert drawn(7) != drawn(8)
@@ -42,7 +48,7 @@ def test_the_same_seed_gives_the_same_lots_and_another_gives_others() -> None:
 def test_lots_fall_as_the_probabilities_say() -> None:
     choice = Choice(Sampling(1))
 
-    fell = Counter(choice.choose(LOGITS, NOTHING, 0, is_last=False) for _ in range(20_000))
+    fell = Counter(choice.choose(LOGITS, NOTHING, is_last=False) for _ in range(20_000))
 
     shares = [fell[token] / 20_000 for token in range(4)]
     np.testing.assert_allclose(shares, [0.1, 0.4, 0.3, 0.2], atol=0.015)
@@ -52,15 +58,15 @@ def test_a_token_without_probability_is_never_drawn() -> None:
     logits = np.array([-np.inf, 0.0, -np.inf, 0.0, -np.inf])
     choice = Choice(Sampling(1))
 
-    assert {choice.choose(logits, NOTHING, 0, is_last=False) for _ in range(500)} == {1, 3}
+    assert {choice.choose(logits, NOTHING, is_last=False) for _ in range(500)} == {1, 3}
 
 
 def test_a_penalty_makes_what_was_said_less_likely_on_either_side_of_zero() -> None:
     logits = np.array([2.0, -2.0, 1.0])
 
-    changed = repetition_penalty(logits, tokens(0, 1, 0), 2.0)
+    changed = processors(repetition_penalty=2.0)(logits[None], [tokens(0, 1, 0)], is_last=False)
 
-    assert changed.tolist() == [1.0, -4.0, 1.0]
+    assert changed.tolist() == [[1.0, -4.0, 1.0]]
     assert logits.tolist() == [2.0, -2.0, 1.0]
 
 
@@ -85,28 +91,28 @@ def test_probabilities_sum_to_one_beside_what_is_impossible() -> None:
 
 
 def test_no_end_token_comes_before_the_least_length() -> None:
-    choice = Choice(end_tokens=(1,), min_new_tokens=2)
+    choice = Choice(None, LogitsProcessors(LogitsRules(min_new_tokens=2), end_tokens=(1,)))
 
-    chosen = [choice.choose(LOGITS, NOTHING, written, is_last=False) for written in range(3)]
+    chosen = [choice.choose(LOGITS, tokens(*[0] * n), is_last=False) for n in range(3)]
 
     assert chosen == [2, 2, 1]
 
 
 def test_a_banned_token_is_not_chosen() -> None:
-    choice = Choice(constraints=Constraints(banned_tokens=(1,)))
+    choice = Choice(None, processors(banned=BannedSequences([(1,)])))
 
-    assert choice.choose(LOGITS, NOTHING, 0, is_last=False) == 2
+    assert choice.choose(LOGITS, NOTHING, is_last=False) == 2
 
 
 def test_no_run_of_tokens_is_written_twice() -> None:
-    choice = Choice(constraints=Constraints(no_repeat_ngram_size=2))
+    choice = Choice(None, processors(no_repeat_ngram_size=2))
 
-    assert choice.choose(LOGITS, tokens(3, 1, 3), 2, is_last=False) == 2
+    assert choice.choose(LOGITS, tokens(3, 1, 3), is_last=False) == 2
 
 
 def test_where_everything_is_forbidden_a_token_is_chosen_all_the_same() -> None:
-    everything = Constraints(banned_tokens=(0, 1, 2, 3))
+    everything = processors(banned=BannedSequences([(0,), (1,), (2,), (3,)]))
 
-    for sampling in (None, Sampling(1), Sampling(1, 0.5, 2, 0.5)):
-        chosen = Choice(sampling, constraints=everything).choose(LOGITS, NOTHING, 0, is_last=False)
+    for sampling in (None, Sampling(1), Sampling(1, Odds(0.5, 2, 0.5, 0.1, 0.5, 0.1, 0.1))):
+        chosen = Choice(sampling, everything).choose(LOGITS, NOTHING, is_last=False)
         assert chosen in range(4)

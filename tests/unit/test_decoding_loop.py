@@ -11,7 +11,6 @@ from streamproc.decoding.choosing import Choice
 from streamproc.decoding.continuation import Continuation
 from streamproc.decoding.room import RoomLimits
 from streamproc.decoding.search import Decoded
-from streamproc.decoding.stopping import StopStrings
 from streamproc.messages.lane import Lane
 from streamproc.testing_decoding import ScriptedStepModel
 
@@ -224,11 +223,10 @@ async def test_a_result_that_cannot_be_told_is_its_own_sequences_trouble() -> No
         def result(self) -> Decoded:
             raise ZeroDivisionError
 
-    nothing = StopStrings((), lambda _: "", ())
     ids = np.array([5], np.int64)
 
     def search() -> Untold:
-        return Untold(ids, Choice(), max_new_tokens=3, end_tokens=(), stop=nothing)
+        return Untold(ids, Choice(), max_new_tokens=3, end_tokens=())
 
     async with decoding(model()) as loop:
         broken, good = await asyncio.gather(

@@ -146,13 +146,17 @@ def test_positions_licence_and_ways_of_writing_are_read(tmp_path: Path) -> None:
         "num_beams": 4,
     }
     there = folder(tmp_path / "b", config=config)
-    (there / "generation_config.json").write_text('{"num_beams": 6, "eos_token_id": [2, 3]}')
     (there / "README.md").write_text("---\nlicense: apache-2.0\n---\n# Model\n")
     found = Configuration(there)
     decoding = found.decoding(encoder_decoder=True)
-    assert (decoding.start_token, decoding.end_tokens, decoding.banned_tokens) == (7, (2, 3), (7,))
-    assert (decoding.forced_end_token, decoding.beams, decoding.max_tokens) == (2, 6, 200)
+    assert (decoding.start_token, decoding.end_tokens, decoding.banned_tokens) == (7, (2,), (7,))
+    assert (decoding.forced_end_token, decoding.beams, decoding.max_tokens) == (2, 4, 200)
     assert found.licence == "apache-2.0"
+    # As in transformers, settings in a file of their own are all there are, but for tokens.
+    (there / "generation_config.json").write_text('{"num_beams": 6, "eos_token_id": [2, 3]}')
+    decoding = Configuration(there).decoding(encoder_decoder=True)
+    assert (decoding.start_token, decoding.end_tokens, decoding.banned_tokens) == (7, (2, 3), ())
+    assert (decoding.forced_end_token, decoding.beams) == (None, 6)
 
 
 def test_a_configuration_that_is_not_json_is_named(tmp_path: Path) -> None:

@@ -4,8 +4,11 @@ from collections.abc import Sequence
 
 import pytest
 
+from streamproc.decoding.detokenizing import continuation
 from streamproc.decoding.stopping import StopStrings, cut_before
 from streamproc.testing_decoding import build_byte_tokenizer
+
+from .tokenizer_families import family
 
 TOKENIZER = build_byte_tokenizer()
 
@@ -86,10 +89,48 @@ def test_little_is_decoded_again_at_every_step() -> None:
     for token in ids("é text without its like " * 50):
         stop.reached(token)
 
-    assert max(lengths) < 16
+    assert max(lengths) < 24
 
 
 def test_a_text_is_cut_before_the_first_stop_string_in_it() -> None:
     assert cut_before("one two one", ["two", "one t", "x"]) == ""
     assert cut_before("one two", ["two"]) == "one "
     assert cut_before("one two", []) == "one two"
+
+
+def of_llama(text: str) -> list[int]:
+    return family("Llama-2: byte fallback, prepend").encode(text).ids.tolist()
+
+
+@pytest.mark.parametrize(
+    ("prompt", "written", "string"),
+    [
+        ("abc", "你好吗你好吗再见 end", "再见"),
+        ("你好吗你好吗", "再见。了了了", "。"),
+        ("hello", "🙂🙂🎉 more text", "🎉"),
+        ("ok", " привет. мир", ". "),
+        ("สวัสดี", "สวัสดีครับ end", "ครับ"),
+    ],
+)
+def test_a_stop_string_that_ends_inside_a_run_of_byte_tokens_is_noticed(
+    prompt: str, written: str, string: str
+) -> None:
+    decode = family("Llama-2: byte fallback, prepend").decode
+    before, everything = of_llama(prompt), of_llama(prompt + written)
+    tokens = everything[len(before) :]
+    stop = StopStrings([string], decode, before)
+
+    count = next(count for count, token in enumerate(tokens, 1) if stop.reached(token))
+
+    text = continuation(decode, before, tokens[:count])
+    assert text.endswith(string)
+    assert cut_before(text, [string]) == written[: written.index(string)]
+
+
+def test_a_text_that_ends_inside_a_character_keeps_those_before_it() -> None:
+    decode = family("Llama-2: byte fallback, prepend").decode
+    before, tokens = of_llama("abc 你好"), of_llama("吗再见")[1:-1]
+
+    assert continuation(decode, before, tokens) == "吗再\ufffd"
+    # A prompt that was cut inside a character leaves it to what is written.
+    assert continuation(decode, before[:-1], [before[-1], *tokens[:3]]) == "好吗"

@@ -20,7 +20,7 @@ from streamproc.ensembling.combine import Strategy
 from streamproc.ensembling.labels import LabelMap
 from streamproc.errors import MemberFailed
 from streamproc.messages.lane import Lane
-from streamproc.repository.manifest import DecodingSection
+from streamproc.repository.decoding_section import DecodingSection
 from streamproc.tasks.profile import EnsembleProfile, MemberProfile
 from streamproc.tasks.task import Answer
 from streamproc.tasks.translation import Translation
@@ -51,8 +51,15 @@ class Copying:
     fails_on: a text on which it fails
     """
 
-    def __init__(self, name: str, sure: float = 9.0, fails_on: str | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        sure: float = 9.0,
+        fails_on: str | None = None,
+        vocabulary: int = TOKENIZER.vocabulary_size,
+    ) -> None:
         self.name = name
+        self._vocabulary = vocabulary
         self._sure = sure
         self._fails_on = fails_on
         self.calls = 0
@@ -79,7 +86,7 @@ class Copying:
         source, written = row
         seed = hashlib.sha256(f"{self.name} {row}".encode()).digest()
         noise = np.frombuffer(seed, np.uint8).astype(np.float64) / 256
-        logits = np.resize(noise, TOKENIZER.vocabulary_size)
+        logits = np.resize(noise, self._vocabulary)
         logits[source[written] if written < len(source) else END] += self._sure
         return logits
 
