@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import cached_property, partial
@@ -31,6 +31,7 @@ from streamproc.messages.record import Outgoing
 from streamproc.metrics import Metrics
 from streamproc.pipeline import Pipeline
 from streamproc.publishing import Route
+from streamproc.readiness import Readiness
 from streamproc.remembering import Remembering
 from streamproc.repository.repository import Repository, StoredEnsemble
 from streamproc.settings import Settings
@@ -40,6 +41,8 @@ from streamproc.tasks.task import ScoringTask
 from streamproc.web.server import build_app, serving
 
 LOCAL_ATTEMPTS = 3
+HANG_TIMEOUTS = 3
+"""Call time-outs that a call may be out for before the process ends."""
 # A core gains nothing from larger batches, and interactive requests wait for them; a GPU is idle
 # without them.
 _BUDGET_TOKENS = {CPU: 512, CUDA: 16_384}
@@ -61,6 +64,10 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     producer = Producer(settings, clock, limits=catalogue.limits(settings))
     try:
         engines = {task: models.load_task(task) for task in tasks}
+        served = [engine for loaded in engines.values() for engine in loaded.values()]
+        for engine in served:
+            profile = engine.profile
+            metrics.ensembles.labels(profile.name, engine.task.name, profile.digest).set(1)
         routes = []
         for topic in topics:
             _require_default(topic, engines[topic.task])
@@ -80,11 +87,14 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
             clock=clock,
             producer=producer,
             needed_topics=needed.union(settings.reply_topics),
+            must_end=partial(_hangs_for_good, served, settings.call_timeout_s),
         )
         for lane in Lane:
             gauge = metrics.in_flight_bytes.labels(lane.name.lower())
             gauge.set_function(partial(worker.in_flight_bytes, lane))
-        app = build_app(worker.not_ready, metrics.registry)
+        healths = [engine.health.troubles for engine in served]
+        readiness = Readiness([worker.not_ready, *healths], clock)
+        app = build_app(readiness.reasons, metrics.registry)
         # Only a port that somebody chose is one that probes look at.
         or_free = "web_port" not in settings.model_fields_set
         async with serving(app, settings.web_host, settings.web_port, or_free=or_free) as address:
@@ -93,14 +103,31 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
                 device=models.provider.device,
                 provider=models.provider.name,
                 threads=models.executor.threads,
-                ensembles=sorted(name for loaded in engines.values() for name in loaded),
+                ensembles=sorted(engine.profile.name for engine in served),
                 topics=[topic.name for topic in topics],
                 health=f"{address}/v2/health/ready",
             )
-            await worker.run(stop)
+            telling = asyncio.create_task(readiness.tell())
+            try:
+                await worker.run(stop)
+            finally:
+                telling.cancel()
             log.info("worker stopped")
     finally:
         await models.close()
+
+
+def _hangs_for_good(engines: Sequence[Engine], call_timeout_s: float) -> str | None:
+    """Why the process has to end, as nothing else ends a call that hangs."""
+    for engine in engines:
+        member, out_s = engine.health.hung() or ("", 0.0)
+        if out_s > HANG_TIMEOUTS * call_timeout_s:
+            return (
+                f"member {member} of ensemble {engine.profile.name} has not come back from a call "
+                f"for {out_s:.0f} s (STREAMPROC_CALL_TIMEOUT_S is {call_timeout_s:g}), and only "
+                "the end of the process ends such a call; start it again"
+            )
+    return None
 
 
 @asynccontextmanager

@@ -20,6 +20,7 @@ from streamproc.inference.residency import Residency
 from streamproc.inference.seq2seq import Seq2SeqModel
 from streamproc.inference.session import new_call
 from streamproc.member_files import model_of
+from streamproc.member_health import MemberHealth
 from streamproc.member_losses import counting_losses
 from streamproc.repository.repository import StoredEnsemble
 from streamproc.surroundings import Surroundings
@@ -94,7 +95,9 @@ def assemble_decoding_engine(
     """An engine of a profile and the models of its members, in the profile's order."""
     _ = profile.step_strategy, profile.decodes
     metrics = surroundings.metrics
-    lost = counting_losses(metrics, profile.name, [model.name for model in models])
+    names = [model.name for model in models]
+    lost = counting_losses(metrics, profile.name, names)
+    health = MemberHealth(profile.name, names, profile.needed_members, surroundings.clock)
     members = [
         Member(
             model,
@@ -103,6 +106,7 @@ def assemble_decoding_engine(
             canary=_probe(profile, 4),
             new_call=new_call,
             lost=lost,
+            health=health,
         )
         for model in models
     ]
@@ -115,7 +119,14 @@ def assemble_decoding_engine(
     )
     waiting = metrics.queued_tokens.labels(profile.name)
     waiting.set_function(lambda: loop.queued_tokens)
-    return Engine(task, profile, loop, surroundings.max_document_chunks)
+    return Engine(
+        task,
+        profile,
+        loop,
+        surroundings.max_document_chunks,
+        health,
+        alone_tokens=surroundings.room.max_tokens,
+    )
 
 
 def _refuse_unknown_tokens(profile: EnsembleProfile, vocabulary: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from streamproc.clock import Timed
 from streamproc.errors import Invalid
+from streamproc.member_health import MemberHealth
 from streamproc.messages.lane import Lane
 from streamproc.tasks.profile import EnsembleProfile
 from streamproc.tasks.task import Job, Task
@@ -38,17 +39,25 @@ class Scorer(Protocol):
 @dataclass(frozen=True, slots=True)
 class Engine:
     """max_document_chunks: chunks of one document in the works at a time, so that documents take
-    turns and a long one costs no more memory than a short one."""
+    turns and a long one costs no more memory than a short one.
+    health: how the members do
+    alone_tokens: what a chunk says it is long, so that it runs beside no other
+    """
 
     task: Task
     profile: EnsembleProfile
     scorer: Scorer
     max_document_chunks: int
+    health: MemberHealth
+    alone_tokens: int
     turns: Turns = field(default_factory=Turns)
 
-    async def scored_chunks(self, job: Job[Any, Any], lane: Lane) -> AsyncGenerator[Scored, None]:
+    async def scored_chunks(
+        self, job: Job[Any, Any], lane: Lane, *, alone: bool = False
+    ) -> AsyncGenerator[Scored, None]:
         """Every chunk of a job with what the members said of it, in the order of the text.
 
+        alone: each runs by itself, so that no neighbour's trouble is this job's
         Raises whatever a chunk's batch raised; the document's other chunks are then taken back.
         """
         chunks = job.chunks()
@@ -65,7 +74,8 @@ class Engine:
                     if chunk is None:
                         done = True
                         break
-                    scoring = self.scorer.submit(chunk, len(chunk), lane)
+                    tokens = self.alone_tokens if alone else len(chunk)
+                    scoring = self.scorer.submit(chunk, max(tokens, len(chunk)), lane)
                     under_way.append((chunk, asyncio.create_task(scoring)))
                 if not under_way:
                     return

@@ -9,7 +9,9 @@
     · MemberFailed          its session raised, or returned numbers that are not finite
     · MemberLate            it took longer than the call time-out
   + QuorumNotMet            too few members answered for one chunk
+    · MembersLate           ... and some of the others took too long; another try may do
   + WorkerFault             this worker can't do it now; another attempt may succeed
+    · MemberDown            a member hangs, or fails on everything
     · OutOfMemory           the device has no memory for the batch
     · BrokerUnavailable     Kafka can't be reached
   + OperatorError           somebody has to change something before this can work
@@ -27,7 +29,7 @@ exit code 2 and its message alone: every message says what was wrong, where, and
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from difflib import SequenceMatcher
 from typing import Final
 
@@ -104,11 +106,31 @@ class MemberLate(MemberError):
 
 
 class QuorumNotMet(StreamprocError):
-    """Fewer members answered for a chunk than the ensemble's quorum asks for."""
+    """Fewer members answered for a chunk than the ensemble's quorum asks for.
+
+    missing: the names of those that did not
+    """
+
+    def __init__(self, message: str, missing: Collection[str] = ()) -> None:
+        super().__init__(message)
+        self.missing = tuple(missing)
+
+
+class MembersLate(QuorumNotMet):
+    """The quorum was missed because members took too long, which they may not another time."""
 
 
 class WorkerFault(StreamprocError):
     """The worker can't answer now, though the request is good; it is tried again."""
+
+
+class MemberDown(WorkerFault):
+    """A member answers nobody at present: it hangs, or fails on everything."""
+
+    def __init__(self, member: str, reason: str, *, hangs: bool = False) -> None:
+        super().__init__(f"member {member} {reason}")
+        self.member = member
+        self.hangs = hangs
 
 
 class OutOfMemory(WorkerFault):

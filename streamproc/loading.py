@@ -22,6 +22,7 @@ from streamproc.inference.providers import CPU, Provider
 from streamproc.inference.residency import Residency
 from streamproc.inference.session import OnnxSession, PrefixSession, new_call
 from streamproc.member_files import model_of
+from streamproc.member_health import MemberHealth
 from streamproc.member_losses import counting_losses
 from streamproc.messages.lane import Lane
 from streamproc.repository.gate_table import read_gate
@@ -129,13 +130,15 @@ def assemble_engine(
     """An engine of a profile and the sessions of its members, in the profile's order."""
     (canary,) = members.read([_sample_chunk(task, profile, words=1)])
     metrics = surroundings.metrics
+    names = [session.name for session in members.sessions]
+    health = MemberHealth(profile.name, names, profile.needed_members, surroundings.clock)
     fan_out = FanOut(
         members,
         surroundings.executor,
-        needed_members=profile.needed_members,
         call_timeout_s=surroundings.call_timeout_s,
         canary=canary,
-        lost=counting_losses(metrics, profile.name, [session.name for session in members.sessions]),
+        lost=counting_losses(metrics, profile.name, names),
+        health=health,
     )
     tokens = metrics.tokens.labels(profile.name, "content")
     padded = metrics.tokens.labels(profile.name, "padded")
@@ -150,7 +153,14 @@ def assemble_engine(
 
     batcher: Batcher[Chunk, Outputs] = Batcher(run, surroundings.limits, surroundings.clock)
     metrics.queued_tokens.labels(profile.name).set_function(lambda: batcher.queued_tokens)
-    return Engine(task, profile, batcher, surroundings.max_document_chunks)
+    return Engine(
+        task,
+        profile,
+        batcher,
+        surroundings.max_document_chunks,
+        health,
+        alone_tokens=surroundings.limits.budget_tokens,
+    )
 
 
 def try_out(

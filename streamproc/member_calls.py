@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from streamproc.errors import MemberFailed, MemberLate, OutOfMemory
+from streamproc.errors import MemberDown, MemberFailed, MemberLate, OutOfMemory, StreamprocError
+from streamproc.member_health import MemberHealth
 
 Value = TypeVar("Value")
 
@@ -24,6 +25,7 @@ class Run(Protocol):
 class _Flight:
     """A call on a model's thread; whether it has come back, late or not."""
 
+    began_s: float = 0.0
     returned: bool = False
 
 
@@ -31,26 +33,44 @@ class MemberCalls:
     """The calls of one member; one that never came back keeps others from losing threads too."""
 
     def __init__(
-        self, member: str, run: Run, timeout_s: float, new_call: Callable[[], Any]
+        self,
+        member: str,
+        run: Run,
+        timeout_s: float,
+        new_call: Callable[[], Any],
+        health: MemberHealth,
     ) -> None:
-        """new_call: makes what a call is ended early by, through its `terminate`"""
-        self._member = member
+        """new_call: makes what a call is ended early by, through its `terminate`
+
+        health: is told of a call that does not come back
+        """
+        self.member = member
         self._run = run
         self._timeout_s = timeout_s
         self._new_call = new_call
         self._late: _Flight | None = None
         # The event loop alone would let go of tasks that nobody waits for.
         self._under_way: set[asyncio.Task[Any]] = set()
+        self._health = health
+        health.watch(member, self.out_s)
+
+    def out_s(self) -> float | None:
+        """Seconds that a late call has been out; None: none is."""
+        late = self._late
+        if late is None or late.returned:
+            return None
+        return self._health.now_s() - late.began_s
 
     async def make(self, call: Callable[[Any], Value], priority: int) -> Value:
         """What `call` returns, or raises; it is handed what ends it early.
 
         Cancelling tells it to end. Its time is kept all the same: were a call that hangs forgotten
         with whoever waited for it, its thread would be lost and none would take its place.
-        Raises MemberLate, and OutOfMemory.
+        Raises MemberFailed, MemberLate, OutOfMemory; and MemberDown while an earlier call is out:
+        that is nothing that this one could be blamed for.
         """
-        if self._late is not None and not self._late.returned:
-            raise MemberLate(self._member, "an earlier call has not come back")
+        if self.out_s() is not None:
+            raise MemberDown(self.member, "has not come back from an earlier call", hangs=True)
         token = self._new_call()
         timed = asyncio.ensure_future(self._timed(call, token, priority))
         self._under_way.add(timed)
@@ -66,17 +86,27 @@ class MemberCalls:
 
         def run() -> Value:
             try:
-                if token.terminate:
-                    raise MemberFailed(self._member, "nobody waits for its answer any more")
-                return call(token)
-            except MemoryError as error:
-                raise OutOfMemory(f"member {self._member}: {error}") from None
+                return self._guarded(call, token)
             finally:
                 flight.returned = True
 
         try:
             return await self._run(run, priority, self._timeout_s)
         except TimeoutError:
+            flight.began_s = self._health.now_s() - self._timeout_s
             self._late = flight
             token.terminate = True
-            raise MemberLate(self._member, f"took longer than {self._timeout_s:g} s") from None
+            raise MemberLate(self.member, f"took longer than {self._timeout_s:g} s") from None
+
+    def _guarded(self, call: Callable[[Any], Value], token: Any) -> Value:
+        if token.terminate:
+            raise MemberFailed(self.member, "nobody waits for its answer any more")
+        try:
+            return call(token)
+        except MemoryError as error:
+            raise OutOfMemory(f"member {self.member}: {error}") from None
+        except StreamprocError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a bug met by one input is not its neighbours'
+            # Not the message: it may quote what a user sent.
+            raise MemberFailed(self.member, f"{type(error).__name__} in its call") from None

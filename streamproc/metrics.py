@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
 
+from streamproc import __version__
+
+_AGES = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800, 7200, 43_200, 172_800)
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
 
@@ -12,6 +22,25 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        self.build = Gauge(
+            "streamproc_build_info", "Always 1", ("version",), registry=self.registry
+        )
+        self.build.labels(__version__).set(1)
+        self.ensembles = Gauge(
+            "streamproc_ensemble_info",
+            "Always 1: an ensemble that is served, and the digest of its manifest",
+            ("ensemble", "task", "manifest"),
+            registry=self.registry,
+        )
+        self.request_age_seconds = Histogram(
+            "streamproc_request_age_seconds",
+            "From a record's timestamp to taken in: how long it lay in Kafka",
+            ("task", "lane"),
+            buckets=_AGES,
+            registry=self.registry,
+        )
         self.requests = Counter(
             "streamproc_requests_total",
             "Requests finished, by how they ended",

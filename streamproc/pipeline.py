@@ -13,9 +13,10 @@ from __future__ import annotations
 import asyncio
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from dataclasses import replace
+from typing import Final
 
 import structlog
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential
 from tenacity.stop import stop_base
 
 from streamproc.clock import Clock
@@ -28,7 +29,10 @@ from streamproc.messages.response import Fault, Response, Timing
 from streamproc.messages.unknown_fields import warnings_about
 from streamproc.metrics import Metrics
 from streamproc.publishing import Outcomes, Publish, Route
+from streamproc.retrying import Tries
 from streamproc.turns import Turns
+
+TELL_FAULTS_EVERY_S: Final = 10.0
 
 log = structlog.get_logger(__name__)
 
@@ -54,9 +58,11 @@ class Pipeline:
         self._metrics = metrics
         self._give_up = give_up
         self._turns = Turns()
+        self._tell_fault_at_s, self._faults_untold = 0.0, 0
         # Looked up once: finding a metric by its labels costs more than counting.
         lane = route.lane.name.lower()
         self._seconds = metrics.request_seconds.labels(route.task, lane)
+        self._age = metrics.request_age_seconds.labels(route.task, lane)
         self._decode_s, self._queue_s, self._batch_s, self._publish_s = (
             metrics.stage_seconds.labels(stage) for stage in ("decode", "queue", "batch", "publish")
         )
@@ -65,17 +71,23 @@ class Pipeline:
         """The whole way of one request; returns once its response is stored."""
         async with self._turns.turn(self.route.lane):
             started_s = self._clock.monotonic_s()
+            # Clocks differ: what was sent a moment ago may seem to come from the future.
+            age_ms = max(0, self._clock.now_ms() - record.timestamp_ms)
+            self._age.observe(age_ms / 1000)
             request = read_request(record, self.route.max_message_bytes)
         self._decode_s.inc(self._clock.monotonic_s() - started_s)
-        response = await self.answer(record, request)
+        response = await self.answer(record, request, age_ms)
         answered_s = self._clock.monotonic_s()
         fault = await self._outcomes.publish(record, request, response)
         self._publish_s.inc(self._clock.monotonic_s() - answered_s)
         self._count(response, fault, started_s)
 
-    async def answer(self, record: Record, request: Request | Refused) -> Response | None:
+    async def answer(
+        self, record: Record, request: Request | Refused, age_ms: float | None = None
+    ) -> Response | None:
         """The response to a request; None when nobody can be told, as no id could be read.
 
+        age_ms: how long its record lay in Kafka, where it came from there
         Raises WorkerFault once `give_up` says so.
         """
         if isinstance(request, Refused):
@@ -90,6 +102,9 @@ class Pipeline:
             warnings = warnings_about(request, *known)
             async with self._deadline(request):
                 response = await self._score_until_able(engine, request)
+            if age_ms is not None and response.timing is not None:
+                timing = replace(response.timing, age_ms=age_ms)
+                response = replace(response, timing=timing)
         except TimeoutError:
             late = DeadlineExceeded("deadline passed", "no answer was ready in time")
             response = self._error(request.id, fault_of(late), request.metadata)
@@ -101,23 +116,26 @@ class Pipeline:
         """`_score`, tried again while the worker itself is at fault, until `give_up` says so."""
         # Setting up the retries takes a tenth of what a request costs beside its models, so that
         # is done once something has failed; that first attempt counts.
+        recoveries = engine.health.recoveries
         try:
             return await self._score(engine, request)
-        except WorkerFault as fault:
+        except (WorkerFault, QuorumNotMet) as fault:
             first = fault
-        async for attempt in self._attempts():
+        tries = Tries(engine.health, recoveries)
+        async for attempt in self._attempts(tries):
             with attempt:
                 if attempt.retry_state.attempt_number == 1:
                     raise first
-                return await self._score(engine, request)
+                tries.begin()
+                return await self._score(engine, request, alone=tries.alone)
         raise AssertionError("unreachable: every attempt returns or raises")
 
-    async def _score(self, engine: Engine, request: Request) -> Response:
+    async def _score(self, engine: Engine, request: Request, *, alone: bool = False) -> Response:
         """chunk → encode → queue → batch → fan out → combine → stitch"""
         started_s = self._clock.monotonic_s()
         job = engine.task.begin(request.inputs, request.params, engine.profile)
         queue_ms, inference_ms = 0.0, 0.0
-        async with aclosing(engine.scored_chunks(job, self.route.lane)) as scored:
+        async with aclosing(engine.scored_chunks(job, self.route.lane, alone=alone)) as scored:
             async for chunk, outputs in scored:
                 job.add(chunk, outputs.result)
                 queue_ms = max(queue_ms, outputs.queue_ms)
@@ -147,9 +165,9 @@ class Pipeline:
             return nullcontext()
         return asyncio.timeout((request.deadline_at_ms - self._clock.now_ms()) / 1000)
 
-    def _attempts(self) -> AsyncRetrying:
+    def _attempts(self, tries: Tries) -> AsyncRetrying:
         return AsyncRetrying(
-            retry=retry_if_exception_type(WorkerFault),
+            retry=retry_if_exception(tries.is_worth_another),
             wait=wait_exponential(multiplier=0.1, max=10),
             stop=self._give_up,
             sleep=self._clock.sleep,
@@ -160,7 +178,13 @@ class Pipeline:
     def _note_retry(self, state: RetryCallState) -> None:
         self._metrics.retries.labels(self.route.task).inc()
         reason = state.outcome.exception() if state.outcome else None
-        log.error("worker fault", reason=str(reason), attempt=state.attempt_number)
+        # Every request in flight meets the same fault, again and again; a line for each would
+        # bury the rest of the log.
+        self._faults_untold += 1
+        now_s = self._clock.monotonic_s()
+        if now_s >= self._tell_fault_at_s:
+            log.error("worker fault", reason=str(reason), times=self._faults_untold)
+            self._tell_fault_at_s, self._faults_untold = now_s + TELL_FAULTS_EVERY_S, 0
 
     def _error(self, request_id: str, fault: Fault, metadata: bytes | None) -> Response:
         return Response(request_id, self.route.task, "error", error=fault, metadata=metadata)

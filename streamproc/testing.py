@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import orjson
-from tenacity import stop_after_attempt
+from tenacity import stop_after_attempt, stop_never
 from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
@@ -267,14 +267,17 @@ def build_pipeline(
     clock: Clock | None = None,
     attempts: int = 3,
 ) -> Pipeline:
-    """A pipeline that publishes to `broker`."""
+    """A pipeline that publishes to `broker`.
+
+    attempts: how often what the worker is at fault for is tried; 0: without end, as a worker does
+    """
     return Pipeline(
         route or build_route(),
         Engines({"tiny": engine or build_engine()}),
         broker.publish,
         clock=clock or SystemClock(),
         metrics=Metrics(),
-        give_up=stop_after_attempt(attempts),
+        give_up=stop_after_attempt(attempts) if attempts else stop_never,
     )
 
 

@@ -50,8 +50,8 @@ class DecodingLoop:
     async def submit(self, item: Prompt, tokens: int, lane: Lane, /) -> Timed[Outcome]:
         """What the members, step by step combined, made of a prompt; waits for room.
 
-        Raises QuorumNotMet, and WorkerFault where members can't run at all. Cancelling takes the
-        sequence out at the next step.
+        Raises QuorumNotMet, and WorkerFault where that is no fault of the prompt's. Cancelling
+        takes the sequence out at the next step.
         """
         return await self._batches[lane].submit(item, tokens)
 
@@ -80,6 +80,7 @@ class _Batch:
         self._join_every = join_every
         self.room = Room(limits)
         self._members = tuple(members)
+        self._names = [member.name for member in members]
         self._lane = lane
         self._priority = int(lane)
         self._clock = clock
@@ -93,7 +94,7 @@ class _Batch:
         since_s = self._clock.monotonic_s()
         async with self.room.taken(prompt.beams, tokens):
             loop = asyncio.get_running_loop()
-            sequence = Sequence(prompt, loop.create_future())
+            sequence = Sequence(prompt, loop.create_future(), self._names)
             ended: Ended = "cancelled"
             self._figures.begun()
             try:

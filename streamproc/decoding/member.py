@@ -12,8 +12,9 @@ import numpy as np
 
 from streamproc.decoding.model import FloatArray, Int64Array, RowsT, StepModel
 from streamproc.errors import MemberFailed
-from streamproc.member_batches import Lost, MemberBatches
+from streamproc.member_batches import Canary, Lost, MemberBatches
 from streamproc.member_calls import MemberCalls, Run
+from streamproc.member_health import MemberHealth
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +57,43 @@ class Member(Generic[RowsT]):
         canary: Int64Array,
         new_call: Callable[[], Any],
         lost: Callable[[str, Lost], None],
+        health: MemberHealth,
     ) -> None:
         """canary: (tokens,) an input known to be good; new_call: makes what ends a call early
 
         lost: told of each sequence that this member, by its name, has no further part in
+        health: told how the member does
         """
         self.name = model.name
         self._model = model
-        calls = MemberCalls(model.name, run, call_timeout_s, new_call)
+        calls = MemberCalls(model.name, run, call_timeout_s, new_call, health)
 
-        def try_canary(call: Any) -> None:
+        # A prompt that could be started may still be one that can't be stepped.
+        self._known = Canary(canary)
+
+        def try_step(call: Any) -> None:
             _, rows = model.start(canary, call)
             model.step(rows, canary[:1], call)
 
         gone = partial(lost, model.name)
-        self._starts = MemberBatches(calls, self._start_all, size=len, canary=try_canary, lost=gone)
-        self._steps = MemberBatches(calls, self._step_all, size=_rows, canary=try_canary, lost=gone)
+        self._starts = MemberBatches(
+            calls,
+            self._start_all,
+            size=len,
+            canary=self._known,
+            try_canary=lambda call: model.start(self._known.item, call),
+            lost=gone,
+            health=health,
+        )
+        self._steps = MemberBatches(
+            calls,
+            self._step_all,
+            size=_rows,
+            canary=Canary(canary),
+            try_canary=try_step,
+            lost=gone,
+            health=health,
+        )
 
     async def start(self, ids: Int64Array, priority: int) -> Stepped[RowsT] | Lost:
         """The first step of one sequence, or why this member has no part in it."""
@@ -89,6 +111,7 @@ class Member(Generic[RowsT]):
         for ids in prompts:
             logits, rows = self._model.start(ids, call)
             started.append(Stepped(logits[None], Place(rows, 0)))
+            self._known.passed(ids)
         return started
 
     def _step_all(self, strands: Sequence[Strand[RowsT]], call: Any) -> list[Stepped[RowsT]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence as Sequences
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,7 @@ from streamproc.decoding.member import Place, Stepped, Strand
 from streamproc.decoding.model import FloatArray
 from streamproc.decoding.prompt import Outcome, Prompt
 from streamproc.decoding.search import Advance, Decoded
-from streamproc.errors import QuorumNotMet, WorkerFault
-from streamproc.member_batches import Lost
+from streamproc.member_batches import Lost, shortage
 
 
 class Sequence:
@@ -21,8 +21,12 @@ class Sequence:
     gone: nobody waits for it any more; it leaves at the next step
     """
 
-    def __init__(self, prompt: Prompt, reply: asyncio.Future[Outcome]) -> None:
+    def __init__(
+        self, prompt: Prompt, reply: asyncio.Future[Outcome], names: Sequences[str]
+    ) -> None:
+        """names: of all members, by number"""
         self.prompt = prompt
+        self._names = names
         self.reply = reply
         self.gone = False
         self._search = prompt.new_search()
@@ -79,19 +83,12 @@ class Sequence:
         left = len(self._logits)
         if left >= max(1, self.prompt.needed_members):
             return False
-        faults = [lost for lost in self._lost.values() if isinstance(lost, WorkerFault)]
-        if not self.prompt.needed_members:
+        needed = self.prompt.needed_members
+        if not needed:
             self._settle(None)
-        elif faults:
-            self.fail(faults[0])
         else:
-            reasons = "; ".join(str(lost) for lost in self._lost.values())
-            self.fail(
-                QuorumNotMet(
-                    f"{left} of {len(self.prompt.members)} members answered, "
-                    f"{self.prompt.needed_members} are needed: {reasons}"
-                )
-            )
+            lost = {self._names[member]: reason for member, reason in self._lost.items()}
+            self.fail(shortage(left, len(self.prompt.members), needed, lost))
         return True
 
     def settle(self) -> None:

@@ -9,8 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from streamproc.errors import MemberError
-from streamproc.member_batches import how_lost
+from streamproc.member_batches import Lost, how_lost
 from streamproc.messages.response import MemberStatus
 
 Int64Array = NDArray[np.int64]
@@ -48,7 +47,7 @@ class MemberOutput:
 
     member: str
     scores: FloatArray | None
-    error: MemberError | None = None
+    error: Lost | None = None
 
     @property
     def status(self) -> MemberStatus:

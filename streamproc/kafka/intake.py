@@ -142,14 +142,18 @@ class Intake:
         if self.budgets[lane].give_back(record.size_bytes) and self.is_open:
             self._consumer.resume(self._of_lane(lane))
 
-    def _failed(self, record: Record, error: Exception) -> None:
+    def fail(self, fault: WorkerFault) -> None:
+        """Make the worker end with this."""
         if not self.fault.done():
-            self.fault.set_exception(
-                WorkerFault(
-                    f"the request at {record.position} can't be handled: {type(error).__name__}; "
-                    "its offset is not committed"
-                )
+            self.fault.set_exception(fault)
+
+    def _failed(self, record: Record, error: Exception) -> None:
+        self.fail(
+            WorkerFault(
+                f"the request at {record.position} can't be handled: {type(error).__name__}; "
+                "its offset is not committed"
             )
+        )
 
     def _of_lane(self, lane: Lane) -> list[TopicPartition]:
         return [tp for tp in self.assigned if self._routes[tp.topic].lane is lane]

@@ -11,7 +11,7 @@ import structlog
 from faust.types import EventT
 
 from streamproc.clock import Clock
-from streamproc.errors import BrokerUnavailable, TopicsError
+from streamproc.errors import BrokerUnavailable, TopicsError, WorkerFault
 from streamproc.kafka.backoff import backoff_s
 from streamproc.kafka.consumer_control import ConsumerControl
 from streamproc.kafka.faust_app import build_app
@@ -27,6 +27,7 @@ _log = structlog.get_logger(__name__)
 
 COMMIT_INTERVAL_S: Final = 0.1
 PROBE_INTERVAL_S: Final = 2.0
+LOOK_INTERVAL_S: Final = 1.0
 REVOKE_GRACE_S: Final = 5.0
 STOP_TIMEOUT_S: Final = 20.0
 
@@ -42,14 +43,18 @@ class KafkaWorker:
         clock: Clock,
         producer: Producer,
         needed_topics: Collection[str] = (),
+        must_end: Callable[[], str | None] = lambda: None,
     ) -> None:
         """needed_topics: without which it does not start, as an answer to a missing one is never
-        stored, and holds the others up."""
+        stored, and holds the others up.
+        must_end: why it can't go on, asked every second; it then drains and raises WorkerFault
+        """
         self._settings = settings
         self._routes = tuple(routes)
         self._clock = clock
         self._producer = producer
         self._needed_topics = frozenset(needed_topics)
+        self._must_end = must_end
         self._intake: Intake | None = None
         self._stopping = False
 
@@ -160,6 +165,7 @@ class KafkaWorker:
         keeping = [
             asyncio.create_task(self._every(COMMIT_INTERVAL_S, intake.commit)),
             asyncio.create_task(self._every(PROBE_INTERVAL_S, self._producer.probe)),
+            asyncio.create_task(self._every(LOOK_INTERVAL_S, self._end_if_it_must)),
         ]
         try:
             watched = {stopping, crashed, intake.fault, *keeping}
@@ -189,6 +195,11 @@ class KafkaWorker:
     def _accept(self, event: EventT) -> None:
         if self._intake is not None:
             self._intake.accept(event)
+
+    async def _end_if_it_must(self) -> None:
+        reason = self._must_end()
+        if reason is not None and self._intake is not None:
+            self._intake.fail(WorkerFault(reason))
 
     async def _every(self, seconds: float, act: Callable[[], Awaitable[Any]]) -> None:
         while True:

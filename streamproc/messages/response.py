@@ -46,11 +46,15 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Milliseconds: waiting for batches, in models, and from taken in to answered."""
+    """Milliseconds: waiting for batches, in models, and from taken in to answered.
+
+    age_ms: from the record's timestamp to taken in; None where no record was
+    """
 
     queue_ms: float
     inference_ms: float
     total_ms: float
+    age_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

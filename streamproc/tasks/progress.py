@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from streamproc.errors import QuorumNotMet
 from streamproc.inference.outputs import FloatArray, MemberOutput
+from streamproc.member_batches import shortage
 from streamproc.messages.response import Coverage, MemberReport, MemberStatus
 from streamproc.tasks.profile import EnsembleProfile
 
@@ -29,7 +29,7 @@ class Progress:
         """Count a chunk in; returns what members said of it, by the number of each that did.
 
         covered_to: the characters that are covered with it
-        Raises QuorumNotMet.
+        Raises QuorumNotMet, and WorkerFault where that is no fault of the chunk's.
         """
         _require_quorum(outputs, self._profile.needed_members)
         said = {}
@@ -73,11 +73,8 @@ class Progress:
 
 
 def _require_quorum(outputs: Sequence[MemberOutput], needed: int) -> None:
-    """Raise QuorumNotMet, saying what became of each missing member."""
-    missing = [output for output in outputs if output.scores is None]
-    if len(outputs) - len(missing) < needed:
-        reasons = "; ".join(str(output.error) for output in missing)
-        raise QuorumNotMet(
-            f"{len(outputs) - len(missing)} of {len(outputs)} members answered, "
-            f"{needed} are needed: {reasons}"
-        )
+    """Raise what too few answers come to, saying what became of each missing member."""
+    lost = {output.member: output.error for output in outputs if output.error is not None}
+    answered = len(outputs) - len(lost)
+    if answered < needed:
+        raise shortage(answered, len(outputs), needed, lost)

@@ -68,7 +68,7 @@ class Job(ABC, Generic[ChunkT, OutputsT]):
     def add(self, chunk: ChunkT, outputs: OutputsT) -> None:
         """Take one chunk's outputs, combine and stitch them; called in the order of chunks.
 
-        Raises QuorumNotMet.
+        Raises QuorumNotMet, and WorkerFault where that is no fault of the chunk's.
         """
 
     @abstractmethod

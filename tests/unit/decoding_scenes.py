@@ -23,6 +23,7 @@ from streamproc.decoding.search import StepScores
 from streamproc.ensembling.steps import combine_step
 from streamproc.inference.executor import ModelExecutor
 from streamproc.inference.session import new_call
+from streamproc.member_health import MemberHealth
 from streamproc.member_losses import counting_losses
 from streamproc.messages.lane import Lane
 from streamproc.metrics import Metrics
@@ -105,6 +106,8 @@ async def decoding(
 ) -> AsyncIterator[DecodingLoop]:
     """A loop over these members; closed at the end, so that nothing may hang."""
     executor, metrics = ModelExecutor(threads), metrics or Metrics()
+    names = [model.name for model in models]
+    health = MemberHealth(ENSEMBLE, names, 1, clock or SystemClock())
     members: list[Member[Any]] = [
         Member(
             model,
@@ -112,7 +115,8 @@ async def decoding(
             call_timeout_s=call_timeout_s,
             canary=np.array([CANARY], np.int64),
             new_call=new_call,
-            lost=counting_losses(metrics, ENSEMBLE, [model.name for model in models]),
+            lost=counting_losses(metrics, ENSEMBLE, names),
+            health=health,
         )
         for model in models
     ]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from streamproc.errors import MemberFailed, MemberLate, OutOfMemory, QuorumNotMet, WorkerFault
+from streamproc.errors import MemberDown, MemberFailed, OutOfMemory, QuorumNotMet, WorkerFault
 from streamproc.testing_decoding import Histories, ScriptedStepModel
 
 from .decoding_scenes import (
@@ -109,7 +109,7 @@ async def test_a_member_that_stalls_is_late_and_is_not_asked_again_before_it_is_
     assert stalled.is_set()
     assert back.status(0) == "ok"
     assert (late.status(0), late.status(1)) == ("late", "ok")
-    assert isinstance(after.lost[0], MemberLate)
+    assert isinstance(after.lost[0], MemberDown)
     assert "has not come back" in str(after.lost[0])
 
 
@@ -219,14 +219,16 @@ async def test_too_few_rows_from_a_member_is_its_failure() -> None:
             await submitted(loop, prompt(5))
 
 
-async def test_an_error_nobody_foresaw_reaches_whoever_waits_and_the_loop_goes_on() -> None:
+async def test_an_error_nobody_foresaw_is_that_of_the_sequence_that_met_it() -> None:
     def surprise(rows: Histories) -> None:
         if any(row[0] == POISON and len(row) > 2 for row in rows):
             raise ZeroDivisionError
 
     async with decoding(model(before=surprise)) as loop:
-        with pytest.raises(ZeroDivisionError):
-            await submitted(loop, prompt(POISON))
+        poisoned, beside = submitted(loop, prompt(POISON)), submitted(loop, prompt(6))
+        with pytest.raises(QuorumNotMet, match="member a: ZeroDivisionError in its call"):
+            await poisoned
+        assert len(written((await beside).result)) == 5
         (found,) = await outcomes(loop, prompt(5))
 
     assert len(written(found)) == 5

@@ -3,13 +3,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from streamproc.clock import Timed
 from streamproc.engine import Engine, Engines
 from streamproc.errors import Invalid, OutOfMemory
 from streamproc.inference.executor import ModelExecutor
-from streamproc.inference.outputs import Batch
 from streamproc.messages.lane import Lane
 from streamproc.testing import ScriptedSession, build_engine, build_profile
 
@@ -86,18 +88,41 @@ async def test_leaving_takes_what_waits_of_the_document_back(executor: ModelExec
 async def test_an_error_in_one_chunk_takes_the_others_of_the_document_back(
     executor: ModelExecutor,
 ) -> None:
-    def refuse(_: Batch) -> None:
-        raise OutOfMemory("no memory")
+    engine = build_engine(executor=executor, max_document_chunks=8, budget_tokens=16)
 
-    session = ScriptedSession("a", before=refuse)
-    engine = build_engine(
-        build_profile(["a"]), [session], executor=executor, max_document_chunks=8, budget_tokens=16
-    )
+    class Refusing:
+        queued_tokens = 0
+
+        async def submit(self, item: Any, tokens: int, lane: Lane, /) -> Timed[Any]:
+            if item.index == 2:
+                raise OutOfMemory("no memory")
+            return await engine.scorer.submit(item, tokens, lane)
 
     with pytest.raises(OutOfMemory):
-        await indices(engine, LONG)
+        await indices(replace(engine, scorer=Refusing()), LONG)
 
     assert engine.scorer.queued_tokens == 0
+
+
+@pytest.mark.parametrize("lane", Lane)
+async def test_a_job_that_is_to_be_alone_shares_no_batch(
+    executor: ModelExecutor, lane: Lane
+) -> None:
+    batches: list[list[list[int]]] = []
+    session = ScriptedSession("a", before=lambda batch: batches.append(batch.ids.tolist()))
+    engine = build_engine(build_profile(["a"]), [session], executor=executor, budget_tokens=256)
+
+    async def ask(text: str, *, alone: bool) -> None:
+        job = engine.task.begin({"text": text}, {}, engine.profile)
+        async for _ in engine.scored_chunks(job, lane, alone=alone):
+            pass
+
+    others = (ask("good", alone=False) for _ in range(8))
+    await asyncio.gather(*others, ask("bad", alone=True), ask("good", alone=False))
+
+    (bad,) = next(engine.profile.tokenizer.stream("bad")).ids
+    assert [len(rows) for rows in batches if any(bad in row for row in rows)] == [1]
+    assert max(map(len, batches)) > 1
 
 
 async def test_an_ensemble_that_is_not_there_is_refused_with_those_that_are(

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from streamproc.clock import SystemClock
 from streamproc.errors import MemberFailed, OutOfMemory, WorkerFault
 from streamproc.inference.executor import ModelExecutor
 from streamproc.inference.fan_out import FanOut
 from streamproc.inference.members import Members
 from streamproc.inference.outputs import Batch, FloatArray, Int64Array, MemberOutput
+from streamproc.member_health import MemberHealth
 from streamproc.testing import ScriptedSession
 
 CANARY, POISON = 1, 99
@@ -59,17 +61,16 @@ def refuse_all(_: Batch) -> None:
 def fan_out_of(
     executor: ModelExecutor,
     *sessions: Any,
-    needed: int = 1,
     call_timeout_s: float = 30.0,
     losses: list[tuple[str, str]] | None = None,
 ) -> FanOut:
     return FanOut(
         Members(sessions),
         executor,
-        needed_members=needed,
         call_timeout_s=call_timeout_s,
         canary=sequence(CANARY),
         lost=lambda member, lost: None if losses is None else losses.append((member, str(lost))),
+        health=MemberHealth("tiny", [session.name for session in sessions], 1, SystemClock()),
     )
 
 
@@ -81,7 +82,7 @@ async def test_every_sequence_gets_every_members_scores_in_order(executor: Model
     members = [ScriptedSession(name) for name in "abc"]
     sequences = [sequence(5, 6, 7), sequence(8), sequence(9, 10)]
 
-    rows = await fan_out_of(executor, *members, needed=3).run(sequences, 0)
+    rows = await fan_out_of(executor, *members).run(sequences, 0)
 
     assert [[output.member for output in row] for row in rows] == [["a", "b", "c"]] * 3
     for row, one in zip(rows, sequences, strict=True):
@@ -153,10 +154,11 @@ async def test_no_memory_for_a_single_sequence_is_the_workers_fault(
     def refuse(_: Batch) -> None:
         raise OutOfMemory("no memory")
 
-    with pytest.raises(OutOfMemory):
-        await fan_out_of(executor, ScriptedSession("a", before=refuse)).run(
-            [sequence(2), sequence(3)], 0
-        )
+    rows = await fan_out_of(executor, ScriptedSession("a", before=refuse)).run(
+        [sequence(2), sequence(3)], 0
+    )
+
+    assert [type(output.error) for (output,) in rows] == [OutOfMemory] * 2
 
 
 async def test_a_member_that_fails_on_the_canary_too_is_the_workers_fault(
@@ -164,19 +166,27 @@ async def test_a_member_that_fails_on_the_canary_too_is_the_workers_fault(
 ) -> None:
     members = [ScriptedSession("a", before=refuse_all), ScriptedSession("b")]
 
-    with pytest.raises(WorkerFault, match="member a fails on everything: broken"):
-        await fan_out_of(executor, *members, needed=2).run([sequence(2), sequence(3)], 0)
-
-
-async def test_a_member_that_fails_on_everything_is_missing_where_the_others_suffice(
-    executor: ModelExecutor,
-) -> None:
-    members = [ScriptedSession("a", before=refuse_all), ScriptedSession("b")]
-
-    rows = await fan_out_of(executor, *members, needed=1).run([sequence(2), sequence(3)], 0)
+    rows = await fan_out_of(executor, *members).run([sequence(2), sequence(3)], 0)
 
     assert statuses(rows) == [["failed", "ok"]] * 2
-    assert "fails on everything" in str(rows[0][0].error)
+    for broken, _ in rows:
+        assert isinstance(broken.error, WorkerFault)
+        assert str(broken.error) == "member a fails on everything: broken"
+
+
+async def test_a_bug_in_a_call_is_met_by_its_sequence_alone_and_quotes_nothing(
+    executor: ModelExecutor,
+) -> None:
+    def raise_on_poison(batch: Batch) -> None:
+        if (batch.ids == POISON).any():
+            raise KeyError("a user's text")
+
+    member = ScriptedSession("a", before=raise_on_poison)
+
+    rows = await fan_out_of(executor, member).run([sequence(2), sequence(POISON), sequence(3)], 0)
+
+    assert statuses(rows) == [["ok"], ["failed"], ["ok"]]
+    assert str(rows[1][0].error) == "member a: KeyError in its call"
 
 
 async def test_each_sequence_that_a_member_is_lost_for_is_told_of(
@@ -203,8 +213,10 @@ class Counting:
 async def test_a_member_that_gives_another_number_of_rows_is_at_fault(
     executor: ModelExecutor,
 ) -> None:
-    with pytest.raises(WorkerFault, match="2 rows for 1 sequences"):
-        await fan_out_of(executor, Counting()).run([sequence(2)], 0)
+    ((output,),) = await fan_out_of(executor, Counting()).run([sequence(2)], 0)
+
+    assert isinstance(output.error, WorkerFault)
+    assert "2 rows for 1 sequences" in str(output.error)
 
 
 async def test_a_stalled_member_is_late_not_asked_meanwhile_and_asked_again_once_it_returns(
@@ -253,9 +265,7 @@ async def test_a_late_call_is_told_to_end(executor: ModelExecutor) -> None:
                 threading.Event().wait(0.001)
             return np.zeros((len(batch.ids), 2))
 
-    rows = await fan_out_of(executor, Obedient(), needed=0, call_timeout_s=0.02).run(
-        [sequence(2)], 0
-    )
+    rows = await fan_out_of(executor, Obedient(), call_timeout_s=0.02).run([sequence(2)], 0)
 
     assert statuses(rows) == [["late"]]
     assert Obedient.ended.wait(10)

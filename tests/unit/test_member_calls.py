@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
-from streamproc.errors import MemberLate
+from streamproc.clock import SystemClock
+from streamproc.errors import MemberDown
 from streamproc.inference.executor import ModelExecutor
 from streamproc.member_calls import MemberCalls
+from streamproc.member_health import MemberHealth
 
 
 @pytest.fixture
@@ -24,8 +26,9 @@ async def one() -> AsyncIterator[ModelExecutor]:
 
 
 def calls_of(executor: ModelExecutor, timeout_s: float = 30.0) -> MemberCalls:
+    health = MemberHealth("tiny", ["a"], 1, SystemClock())
     return MemberCalls(
-        "a", executor.run, timeout_s, new_call=lambda: SimpleNamespace(terminate=False)
+        "a", executor.run, timeout_s, lambda: SimpleNamespace(terminate=False), health
     )
 
 
@@ -88,6 +91,6 @@ async def test_one_that_hangs_is_late_all_the_same_and_its_thread_replaced(
     await cancelled(hanging)
 
     assert await asyncio.wait_for(calls_of(one).make(lambda _: "another member", 0), 20)
-    with pytest.raises(MemberLate, match="has not come back"):
+    with pytest.raises(MemberDown, match="has not come back"):
         await calls.make(lambda _: "the same member", 0)
     release.set()

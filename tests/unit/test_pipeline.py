@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,6 +10,7 @@ import orjson
 import pytest
 from tenacity import stop_after_attempt
 
+from streamproc import __version__
 from streamproc.engine import Engine, Engines
 from streamproc.errors import OutOfMemory, TooLarge, WorkerFault
 from streamproc.inference.executor import ModelExecutor
@@ -156,6 +158,25 @@ async def test_requests_and_dead_letters_are_counted_by_how_they_ended(
     assert count("requests", lane="bulk", status="unreadable") == 1
     assert count("dead_letters", type="invalid") == 1
     assert count("dead_letters", type="unreadable") == 1
+
+
+async def test_how_long_a_request_lay_in_kafka_is_measured_and_told(
+    executor: ModelExecutor,
+) -> None:
+    broker, metrics = MemoryBroker(), Metrics()
+    pipeline = measured(broker, build_engine(executor=executor), metrics)
+    now_ms = ManualClock().now_ms()
+
+    await pipeline(build_record({"id": "old", "text": "x"}, timestamp_ms=now_ms - 90_000))
+    await pipeline(build_record({"id": "of the future", "text": "x"}, timestamp_ms=now_ms + 5_000))
+
+    assert [answer["timing"]["age_ms"] for answer in broker.values("responses")] == [90_000, 0]
+    labels = {"task": "text-classification", "lane": "interactive"}
+    value = metrics.registry.get_sample_value
+    assert value("streamproc_request_age_seconds_sum", labels) == 90
+    assert value("streamproc_request_age_seconds_bucket", {**labels, "le": "60.0"}) == 1
+    assert value("streamproc_build_info", {"version": __version__}) == 1
+    assert value("process_open_fds") or sys.platform != "linux"
 
 
 async def test_what_users_wrote_is_not_logged(

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from streamproc.clock import SystemClock
 from streamproc.errors import MemberFailed, ModelRefused, OutOfMemory, WorkerFault
 from streamproc.inference.executor import ModelExecutor
 from streamproc.inference.fan_out import FanOut
@@ -16,6 +17,7 @@ from streamproc.inference.providers import CPU, Provider
 from streamproc.inference.session import OnnxSession, PrefixSession
 from streamproc.inference.signature import Signature
 from streamproc.loading import load_engine
+from streamproc.member_health import MemberHealth
 from streamproc.repository.repository import Repository
 from streamproc.tasks.catalogue import scoring_task_named
 from streamproc.testing import MemoryBroker, build_pipeline, build_record, build_surroundings
@@ -68,10 +70,10 @@ def fan_out(executor: ModelExecutor, before: Watched, losses: list[str] | None =
     return FanOut(
         members,
         executor,
-        needed_members=2,
         call_timeout_s=30.0,
         canary=canary,
         lost=lambda member, _: lost_for.append(member),
+        health=MemberHealth("tiny", ["a", "b"], 2, SystemClock()),
     )
 
 
@@ -139,8 +141,10 @@ async def test_a_prefix_that_fails_on_everything_is_the_workers_fault(
     fanned = fan_out(executor, Watched(refuse))
     broken = True
 
-    with pytest.raises(WorkerFault, match="prefix fails on everything"):
-        await fanned.run([sequence(5), sequence(6)], 0)
+    for row in await fanned.run([sequence(5), sequence(6)], 0):
+        for output in row:
+            assert isinstance(output.error, WorkerFault)
+            assert "prefix fails on everything" in str(output.error)
 
 
 async def test_a_batch_too_large_for_the_prefix_runs_in_halves(executor: ModelExecutor) -> None:
