@@ -17,6 +17,7 @@ from streamproc.sizes import KIB, MIB, Mebibytes, bytes_between, shown_bytes
 
 PREFIX = "STREAMPROC_"
 WEB_PORT = 8080
+LARGEST_MESSAGE_BYTES = 64 * MIB
 
 # Set in a wheel, which carries topics and models inside the package; a checkout has them beside it.
 _PACKAGE = Path(__file__).parent
@@ -92,7 +93,7 @@ class Settings(BaseSettings):
         (), description="headers of a request that its response gets too, comma-separated; *: all"
     )
 
-    max_message_bytes: Annotated[int, bytes_between(1 * KIB, 64 * MIB)] = Field(
+    max_message_bytes: Annotated[int, bytes_between(1 * KIB, LARGEST_MESSAGE_BYTES)] = Field(
         1 * MIB, description="largest request that is answered"
     )
     max_in_flight_bytes: Annotated[int, bytes_between(1 * MIB)] = Field(

@@ -55,6 +55,8 @@ def in_json_words(fault: Any) -> str:
         return _IN_JSON[kind]
     if kind in ("too_long", "too_short"):
         message = re.sub(r"^\w+", "Array", message).replace(" after validation", "")
+    if kind == "literal_error":
+        message = re.sub(r"\b(True|False)\b", lambda named: named[0].lower(), message)
     return message.removeprefix("Value error, ")
 
 

@@ -99,7 +99,8 @@ def test_a_text_is_cut_before_the_first_stop_string_in_it() -> None:
 
 
 def of_llama(text: str) -> list[int]:
-    return family("Llama-2: byte fallback, prepend").encode(text).ids.tolist()
+    ids: list[int] = family("Llama-2: byte fallback, prepend").encode(text).ids.tolist()
+    return ids
 
 
 @pytest.mark.parametrize(
