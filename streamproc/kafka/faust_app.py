@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any
 
 import faust
@@ -25,8 +25,12 @@ class _App(faust.App):  # type: ignore[misc]
         """Make no folders: a worker keeps nothing on disk."""
 
 
-def build_app(settings: Settings, accept: dict[str, Accept]) -> faust.App:
+def build_app(
+    settings: Settings, accept: Mapping[str, Accept], interactive_topics: Collection[str] = ()
+) -> faust.App:
     """An app that hands every event of a topic to `accept[topic]`, at once and on the loop.
+
+    interactive_topics: whose events come before those of the others that wait
 
     Offsets are not acknowledged to Faust, whose bookkeeping commits past unfinished events
     (faust-streaming#606): topics are made with `acks=False`, and the worker commits by itself.
@@ -58,7 +62,7 @@ def build_app(settings: Settings, accept: dict[str, Accept]) -> faust.App:
         key_serializer="raw",
         value_serializer="raw",
     )
-    fetch_often(app)
+    fetch_often(app, interactive_topics)
     for name, accept_event in accept.items():
         topic = app.topic(
             name, key_serializer="raw", value_serializer="raw", acks=False, allow_empty=True

@@ -149,7 +149,9 @@ class KafkaWorker:
     async def _work(self, stopping: asyncio.Task[Any]) -> None:
         # Faust's consumer exists only once there is an app, and the app's agents need the intake.
         app = build_app(
-            self._settings, dict.fromkeys((route.topic for route in self._routes), self._accept)
+            self._settings,
+            dict.fromkeys((route.topic for route in self._routes), self._accept),
+            [route.topic for route in self._routes if route.lane is Lane.INTERACTIVE],
         )
         intake = self._intake = Intake(
             self._routes,

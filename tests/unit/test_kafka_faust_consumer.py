@@ -1,0 +1,158 @@
+"""How records come from Faust's consumer: without waiting where none is needed, lanes in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import faust
+import pytest
+from faust.types import TP
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamproc.kafka.faust_consumer import _Consumer, _resumed, _Thread
+
+INTERACTIVE, BULK = TP("interactive", 0), TP("bulk", 0)
+
+
+class Fetcher:
+    """Hands records out as aiokafka does: in the order in which topic-partitions were fetched."""
+
+    def __init__(self, fetched: Mapping[TP, list[int]]) -> None:
+        self.left = {tp: list(records) for tp, records in fetched.items()}
+        self.waits: list[float] = []
+
+    async def take(self, asked: set[TP], timeout_s: float, max_records: int) -> dict[TP, list[int]]:
+        assert asked, "aiokafka takes an empty set for every topic-partition"
+        self.waits.append(timeout_s)
+        taken: dict[TP, list[int]] = {}
+        for tp in [tp for tp in self.left if tp in asked]:
+            records = self.left[tp][:max_records]
+            del self.left[tp][: len(records)]
+            max_records -= len(records)
+            if records:
+                taken[tp] = records
+        return taken
+
+
+async def poll(
+    fetcher: Fetcher, active: set[TP], monkeypatch: pytest.MonkeyPatch, max_records: int = 16
+) -> dict[TP, list[int]]:
+    async def fetch(_self: Any, _consumer: Any, active_partitions: Any, **limits: Any) -> Any:
+        return await fetcher.take(active_partitions, limits["timeout"], limits["max_records"])
+
+    monkeypatch.setattr(
+        faust.transport.drivers.aiokafka.AIOKafkaConsumerThread, "_fetch_records", fetch
+    )
+    thread = object.__new__(_Thread)
+    thread.interactive_topics = frozenset({"interactive"})
+    return await thread._fetch_records(None, active, timeout=0.05, max_records=max_records)
+
+
+async def test_an_interactive_record_comes_before_bulk_ones_that_were_fetched_earlier(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fetcher = Fetcher({BULK: list(range(1000)), INTERACTIVE: [1]})
+    records = await poll(fetcher, {BULK, INTERACTIVE}, monkeypatch)
+    assert list(records) == [INTERACTIVE, BULK]
+    assert records[INTERACTIVE] == [1]
+    assert sum(map(len, records.values())) == 16
+
+
+async def test_a_flood_of_interactive_records_leaves_bulk_ones_a_part_of_every_poll(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fetcher = Fetcher({INTERACTIVE: list(range(1000)), BULK: list(range(1000))})
+    records = await poll(fetcher, {BULK, INTERACTIVE}, monkeypatch)
+    assert (len(records[INTERACTIVE]), len(records[BULK])) == (16, 4)
+
+
+@pytest.mark.parametrize("active", [{BULK}, {INTERACTIVE}])
+async def test_a_lane_that_is_held_back_gets_nothing(
+    active: set[TP], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetcher = Fetcher({BULK: [1], INTERACTIVE: [2]})
+    assert set(await poll(fetcher, active, monkeypatch)) == active
+
+
+async def test_a_poll_waits_only_while_neither_lane_has_a_record(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fetcher = Fetcher({})
+    assert await poll(fetcher, {BULK, INTERACTIVE}, monkeypatch) == {}
+    assert fetcher.waits == [0, 0.05]
+
+
+async def test_what_need_not_wait_is_done_without_another_task() -> None:
+    async def deliver() -> None:
+        done.append(asyncio.current_task())
+
+    done: list[Any] = []
+    suspended = asyncio.Event()
+    consumer = object.__new__(_Consumer)
+    await consumer.wait_first(deliver(), suspended.wait())
+    assert done == [asyncio.current_task()]
+
+
+@given(st.lists(st.sampled_from(["sleep", "future", "raise"]), max_size=6))
+def test_a_coroutine_goes_on_in_another_task_as_if_it_had_begun_there(steps: list[str]) -> None:
+    async def work(seen: list[str]) -> str:
+        for step in steps:
+            if step == "sleep":
+                await asyncio.sleep(0)
+            elif step == "future":
+                ready = asyncio.get_running_loop().create_future()
+                asyncio.get_running_loop().call_soon(ready.set_result, step)
+                seen.append(await ready)
+            else:
+                broken = asyncio.get_running_loop().create_future()
+                asyncio.get_running_loop().call_soon(broken.set_exception, ValueError(step))
+                try:
+                    await broken
+                except ValueError as error:
+                    seen.append(str(error))
+        return "done"
+
+    async def begun_here() -> tuple[str, list[str]]:
+        seen: list[str] = []
+        begun = work(seen)
+        try:
+            waiting_for = begun.send(None)
+        except StopIteration as ended:
+            return ended.value, seen
+
+        async def rest() -> str:
+            value: str = await _resumed(begun, waiting_for)
+            return value
+
+        return await asyncio.create_task(rest()), seen
+
+    async def begun_there() -> tuple[str, list[str]]:
+        seen: list[str] = []
+        return await asyncio.create_task(work(seen)), seen
+
+    assert asyncio.run(begun_here()) == asyncio.run(begun_there())
+
+
+async def test_a_coroutine_that_is_cancelled_while_it_waits_cleans_up() -> None:
+    async def work() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            cleaned.append(True)
+
+    cleaned: list[bool] = []
+    begun = work()
+    waiting_for = begun.send(None)
+
+    async def rest() -> None:
+        await _resumed(begun, waiting_for)
+
+    task = asyncio.create_task(rest())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert cleaned == [True]
