@@ -92,21 +92,24 @@ def open_record(record: Record) -> Opened:
     """The envelope of a record and the object in it; never raises for what a record holds."""
     form, fields = form_of(record), dict[str, Any]()
     envelope = _NO_ENVELOPE if form is Form.PLAIN else Envelope(form)
+    fault = None
     if form is Form.BINARY:
         envelope = Envelope(form, _attributes_in(record.headers))
+        fault = _fault_of(envelope.attributes)
     try:
         fields, metadata = decode_object(record.value), None
         if form is Form.STRUCTURED or (form is Form.PLAIN and _is_event(fields)):
             attributes = {name: value for name, value in fields.items() if name not in _DATA}
             envelope, event, fields = Envelope(Form.STRUCTURED, attributes), fields, {}
+            fault = _fault_of(attributes)
             fields, metadata = _content_of_event(record.value or b"", event)
             refuse_depth(attributes)
         elif "metadata" in fields:
             metadata = _metadata(record.value or b"")
         refuse_depth(fields)
     except Invalid as reason:
-        return Opened(envelope, fields, fault=_fault_of(envelope) or reason)
-    return Opened(envelope, fields, metadata, _fault_of(envelope))
+        return Opened(envelope, fields, fault=fault or reason)
+    return Opened(envelope, fields, metadata, fault)
 
 
 def wrap(
@@ -169,10 +172,7 @@ def _attributes_in(headers: Headers) -> dict[str, str]:
     }
 
 
-def _fault_of(envelope: Envelope) -> Invalid | None:
-    if envelope.form is Form.PLAIN:
-        return None
-    attributes = envelope.attributes
+def _fault_of(attributes: Mapping[str, Any]) -> Invalid | None:
     for name in _REQUIRED:
         value = attributes.get(name)
         if not isinstance(value, str) or not value:

@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from streamproc.messages.record import Headers
+from streamproc.testing import MemoryBroker, build_pipeline, build_record
 
 from .answering import CE_BINARY, EVENT, STRUCTURED, answer_to, body_of
 
@@ -193,3 +194,15 @@ async def test_a_cloud_event_with_an_endless_id_is_refused_under_its_position() 
     response = body_of(answer)["data"]
     assert response["id"] == body_of(answer)["id"] == "requests:0:0"
     assert "more than 256 characters" in response["error"]["detail"]
+
+
+@pytest.mark.parametrize("value", [b"[]", b"{", None])
+async def test_a_structured_event_that_is_none_at_all_is_unreadable_and_not_answered(
+    value: bytes | None,
+) -> None:
+    broker = MemoryBroker()
+
+    await build_pipeline(broker)(build_record(value, headers=STRUCTURED))
+
+    assert list(broker.topics) == ["dlq"]
+    assert ("streamproc-error-type", b"unreadable") in broker.topics["dlq"][0].headers
