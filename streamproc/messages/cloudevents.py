@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Any, Final
 
 from streamproc.errors import Invalid
-from streamproc.messages.decoding import decode_object, refuse_depth
+from streamproc.messages.decoding import Unreadable, decode_object, refuse_depth
 from streamproc.messages.json_spans import member_span
 from streamproc.messages.record import Headers, Record
 
@@ -80,8 +80,7 @@ class Opened:
 
 def form_of(record: Record) -> Form:
     """The form of a record, told by its headers alone."""
-    content_type = (record.header(CONTENT_TYPE) or b"").decode("ascii", "replace").lower()
-    if content_type.split(";")[0].strip() == STRUCTURED:
+    if _media_type(record) == STRUCTURED:
         return Form.STRUCTURED
     if record.header(BINARY_PREFIX + "specversion") is not None:
         return Form.BINARY
@@ -108,7 +107,7 @@ def open_record(record: Record) -> Opened:
             metadata = _metadata(record.value or b"")
         refuse_depth(fields)
     except Invalid as reason:
-        return Opened(envelope, fields, fault=fault or reason)
+        return Opened(envelope, fields, fault=fault or _of_another_format(record) or reason)
     return Opened(envelope, fields, metadata, fault)
 
 
@@ -157,6 +156,21 @@ def _is_typed(value: object) -> bool:
     if isinstance(value, int):
         return -(2**31) <= value < 2**31
     return isinstance(value, str)
+
+
+def _media_type(record: Record) -> str:
+    content_type = (record.header(CONTENT_TYPE) or b"").decode("ascii", "replace").lower()
+    return content_type.split(";")[0].strip()
+
+
+def _of_another_format(record: Record) -> Invalid | None:
+    """Why an event, or a batch of them, in a format that this does not read is no request."""
+    media_type = _media_type(record)
+    if media_type == STRUCTURED or not media_type.startswith("application/cloudevents"):
+        return None
+    return Unreadable(
+        _TITLE, f"content-type {media_type[:60]!r}; this takes {STRUCTURED}, one event a record"
+    )
 
 
 def _is_event(decoded: Mapping[str, Any]) -> bool:

@@ -206,3 +206,23 @@ async def test_a_structured_event_that_is_none_at_all_is_unreadable_and_not_answ
 
     assert list(broker.topics) == ["dlq"]
     assert ("streamproc-error-type", b"unreadable") in broker.topics["dlq"][0].headers
+
+
+@pytest.mark.parametrize(
+    ("content_type", "value"),
+    [
+        (b"application/cloudevents-batch+json; charset=utf-8", b'[{"id":"e"}]'),
+        (b"application/cloudevents+avro", b"\x00\xff"),
+        (b"application/cloudevents+protobuf", b""),
+    ],
+)
+async def test_an_event_in_another_format_is_told_which_one_is_taken(
+    content_type: bytes, value: bytes
+) -> None:
+    broker = MemoryBroker()
+
+    await build_pipeline(broker)(build_record(value, headers=(("content-type", content_type),)))
+
+    headers = dict(broker.topics["dlq"][0].headers)
+    assert headers["streamproc-error-title"] == b"not a CloudEvent"
+    assert b"this takes application/cloudevents+json" in (headers["streamproc-error-detail"] or b"")
