@@ -8,7 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
-from streamproc.messages.record import Headers
+from streamproc.errors import TooLarge
+from streamproc.messages.record import Headers, Outgoing
 from streamproc.testing import MemoryBroker, build_pipeline, build_record
 
 from .answering import CE_BINARY, EVENT, STRUCTURED, answer_to, body_of
@@ -226,3 +227,18 @@ async def test_an_event_in_another_format_is_told_which_one_is_taken(
     headers = dict(broker.topics["dlq"][0].headers)
     assert headers["streamproc-error-title"] == b"not a CloudEvent"
     assert b"this takes application/cloudevents+json" in (headers["streamproc-error-detail"] or b"")
+
+
+async def test_an_answer_that_endless_attributes_make_too_large_is_sent_without_them() -> None:
+    def refuse(record: Outgoing) -> None:
+        if len(record.value or b"") > 20_000:
+            raise TooLarge("record too large", "by its value")
+
+    broker = MemoryBroker(refuse)
+    event = {**EVENT, "big": "x" * 90_000, "data": {"id": "own", "text": "x"}}
+
+    await build_pipeline(broker)(build_record(event, headers=STRUCTURED))
+
+    (answer,) = broker.values("responses")
+    assert (answer["id"], answer["data"]["error"]["type"]) == ("own", "too-large")
+    assert "big" not in answer
