@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Any, Final
 
 from streamproc.errors import Invalid
-from streamproc.messages.decoding import decode_object, refuse_depth
+from streamproc.messages.decoding import Unreadable, decode_object, refuse_depth
 from streamproc.messages.json_spans import member_span
 from streamproc.messages.record import Headers, Record
 
@@ -80,8 +80,7 @@ class Opened:
 
 def form_of(record: Record) -> Form:
     """The form of a record, told by its headers alone."""
-    content_type = (record.header(CONTENT_TYPE) or b"").decode("ascii", "replace").lower()
-    if content_type.split(";")[0].strip() == STRUCTURED:
+    if _media_type(record) == STRUCTURED:
         return Form.STRUCTURED
     if record.header(BINARY_PREFIX + "specversion") is not None:
         return Form.BINARY
@@ -92,21 +91,24 @@ def open_record(record: Record) -> Opened:
     """The envelope of a record and the object in it; never raises for what a record holds."""
     form, fields = form_of(record), dict[str, Any]()
     envelope = _NO_ENVELOPE if form is Form.PLAIN else Envelope(form)
+    fault = None
     if form is Form.BINARY:
         envelope = Envelope(form, _attributes_in(record.headers))
+        fault = _fault_of(envelope.attributes)
     try:
         fields, metadata = decode_object(record.value), None
         if form is Form.STRUCTURED or (form is Form.PLAIN and _is_event(fields)):
             attributes = {name: value for name, value in fields.items() if name not in _DATA}
             envelope, event, fields = Envelope(Form.STRUCTURED, attributes), fields, {}
+            fault = _fault_of(attributes)
             fields, metadata = _content_of_event(record.value or b"", event)
             refuse_depth(attributes)
         elif "metadata" in fields:
             metadata = _metadata(record.value or b"")
         refuse_depth(fields)
     except Invalid as reason:
-        return Opened(envelope, fields, fault=_fault_of(envelope) or reason)
-    return Opened(envelope, fields, metadata, _fault_of(envelope))
+        return Opened(envelope, fields, fault=fault or _of_another_format(record) or reason)
+    return Opened(envelope, fields, metadata, fault)
 
 
 def wrap(
@@ -156,6 +158,21 @@ def _is_typed(value: object) -> bool:
     return isinstance(value, str)
 
 
+def _media_type(record: Record) -> str:
+    content_type = (record.header(CONTENT_TYPE) or b"").decode("ascii", "replace").lower()
+    return content_type.split(";")[0].strip()
+
+
+def _of_another_format(record: Record) -> Invalid | None:
+    """Why an event, or a batch of them, in a format that this does not read is no request."""
+    media_type = _media_type(record)
+    if media_type == STRUCTURED or not media_type.startswith("application/cloudevents"):
+        return None
+    return Unreadable(
+        _TITLE, f"content-type {media_type[:60]!r}; this takes {STRUCTURED}, one event a record"
+    )
+
+
 def _is_event(decoded: Mapping[str, Any]) -> bool:
     """A structured event whose content-type was forgotten."""
     return "specversion" in decoded and any(name in decoded for name in _DATA)
@@ -169,10 +186,7 @@ def _attributes_in(headers: Headers) -> dict[str, str]:
     }
 
 
-def _fault_of(envelope: Envelope) -> Invalid | None:
-    if envelope.form is Form.PLAIN:
-        return None
-    attributes = envelope.attributes
+def _fault_of(attributes: Mapping[str, Any]) -> Invalid | None:
     for name in _REQUIRED:
         value = attributes.get(name)
         if not isinstance(value, str) or not value:

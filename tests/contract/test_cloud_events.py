@@ -8,7 +8,9 @@ from typing import Any
 import orjson
 import pytest
 
-from streamproc.messages.record import Headers
+from streamproc.errors import TooLarge
+from streamproc.messages.record import Headers, Outgoing
+from streamproc.testing import MemoryBroker, build_pipeline, build_record
 
 from .answering import CE_BINARY, EVENT, STRUCTURED, answer_to, body_of
 
@@ -193,3 +195,50 @@ async def test_a_cloud_event_with_an_endless_id_is_refused_under_its_position() 
     response = body_of(answer)["data"]
     assert response["id"] == body_of(answer)["id"] == "requests:0:0"
     assert "more than 256 characters" in response["error"]["detail"]
+
+
+@pytest.mark.parametrize("value", [b"[]", b"{", None])
+async def test_a_structured_event_that_is_none_at_all_is_unreadable_and_not_answered(
+    value: bytes | None,
+) -> None:
+    broker = MemoryBroker()
+
+    await build_pipeline(broker)(build_record(value, headers=STRUCTURED))
+
+    assert list(broker.topics) == ["dlq"]
+    assert ("streamproc-error-type", b"unreadable") in broker.topics["dlq"][0].headers
+
+
+@pytest.mark.parametrize(
+    ("content_type", "value"),
+    [
+        (b"application/cloudevents-batch+json; charset=utf-8", b'[{"id":"e"}]'),
+        (b"application/cloudevents+avro", b"\x00\xff"),
+        (b"application/cloudevents+protobuf", b""),
+    ],
+)
+async def test_an_event_in_another_format_is_told_which_one_is_taken(
+    content_type: bytes, value: bytes
+) -> None:
+    broker = MemoryBroker()
+
+    await build_pipeline(broker)(build_record(value, headers=(("content-type", content_type),)))
+
+    headers = dict(broker.topics["dlq"][0].headers)
+    assert headers["streamproc-error-title"] == b"not a CloudEvent"
+    assert b"this takes application/cloudevents+json" in (headers["streamproc-error-detail"] or b"")
+
+
+async def test_an_answer_that_endless_attributes_make_too_large_is_sent_without_them() -> None:
+    def refuse(record: Outgoing) -> None:
+        if len(record.value or b"") > 20_000:
+            raise TooLarge("record too large", "by its value")
+
+    broker = MemoryBroker(refuse)
+    event = {**EVENT, "big": "x" * 90_000, "data": {"id": "own", "text": "x"}}
+
+    await build_pipeline(broker)(build_record(event, headers=STRUCTURED))
+
+    (answer,) = broker.values("responses")
+    assert (answer["id"], answer["data"]["error"]["type"]) == ("own", "too-large")
+    assert "big" not in answer
