@@ -20,7 +20,7 @@ from streamproc.kafka.commits import Committer
 from streamproc.kafka.consumer_control import ConsumerControl, ours
 from streamproc.kafka.faust_app import to_record
 from streamproc.kafka.offsets import OffsetTracker, Ticket
-from streamproc.kafka.requests_in_flight import Handler, RequestsInFlight
+from streamproc.kafka.requests_in_flight import Handler, Refuse, RequestsInFlight
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import Record, TopicPartition
 
@@ -31,11 +31,15 @@ COMMIT_TIMEOUT_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where the requests of one topic go."""
+    """Where the requests of one topic go.
+
+    refuse: what is done with one that can't be handled; None: the worker ends
+    """
 
     topic: str
     lane: Lane
     handler: Handler
+    refuse: Refuse | None = None
 
 
 class Intake:
