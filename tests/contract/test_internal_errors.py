@@ -101,7 +101,7 @@ async def test_it_fails_after_three_tries_and_nothing_of_its_text_is_told(
     assert f"{ATTEMPTS} times (KeyError in Buggy.begin" in answer["error"]["detail"]
     (letter,) = broker.topics["dlq"]
     assert orjson.loads(letter.value or b"")["text"] == MARK
-    told = b" ".join(value for _, value in letter.headers) + orjson.dumps(answer)
+    told = b" ".join(value or b"" for _, value in letter.headers) + orjson.dumps(answer)
     written = capsys.readouterr()
     assert MARK not in told.decode() + written.out + written.err
 
