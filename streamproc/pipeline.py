@@ -22,6 +22,7 @@ from tenacity.stop import stop_base
 from streamproc.clock import Clock
 from streamproc.engine import Engine, Engines
 from streamproc.errors import DeadlineExceeded, Invalid, QuorumNotMet, WorkerFault
+from streamproc.messages.cloudevents import Envelope, Form
 from streamproc.messages.faults import fault_of
 from streamproc.messages.record import Record
 from streamproc.messages.request import Refused, Request, read_request
@@ -80,6 +81,24 @@ class Pipeline:
         answered_s = self._clock.monotonic_s()
         fault = await self._outcomes.publish(record, request, response)
         self._publish_s.inc(self._clock.monotonic_s() - answered_s)
+        self._count(response, fault, started_s)
+
+    async def refuse(self, record: Record, title: str, detail: str) -> None:
+        """Give up on a record that can't be handled: `error` `failed`, and a dead letter.
+
+        title, detail: why; nothing that the record holds
+        """
+        started_s = self._clock.monotonic_s()
+        try:
+            request = read_request(record, self.route.max_message_bytes)
+        except Exception:  # noqa: BLE001 - reading it may be what can't be done
+            unread = Invalid(title, detail)
+            request = Refused(unread, None, None, Envelope(Form.PLAIN))
+        fault, response = Fault("failed", title, detail), None
+        request_id = request.request_id if isinstance(request, Refused) else request.id
+        if request_id is not None:
+            response = self._error(request_id, fault, request.metadata)
+        await self._outcomes.refuse(record, request, fault, response)
         self._count(response, fault, started_s)
 
     async def answer(

@@ -89,6 +89,14 @@ class Outcomes:
             await self._publish_response(record, request, response)
         return fault
 
+    async def refuse(
+        self, record: Record, request: Request | Refused, fault: Fault, response: Response | None
+    ) -> None:
+        """Returns once a record that can't be handled is a dead letter, and its sender told."""
+        await self._publish_dead_letter(record, fault, response)
+        if response is not None:
+            await self._publish_response(record, request, response)
+
     async def _publish_dead_letter(
         self, record: Record, fault: Fault, response: Response | None
     ) -> None:

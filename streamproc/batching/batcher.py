@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 from streamproc.batching.budget import Budget
 from streamproc.batching.queue import TokenQueue
 from streamproc.clock import Clock, Timed
+from streamproc.errors import StreamprocError
 from streamproc.messages.lane import Lane
 
 Item = TypeVar("Item")
@@ -65,7 +66,8 @@ class Batcher(Generic[Item, Result]):
     async def submit(self, item: Item, tokens: int, lane: Lane) -> Timed[Result]:
         """The result for one item; waits while the lane's queue is full.
 
-        Raises whatever running the item's batch raised. Cancelling takes the item out.
+        Raises whatever running the item's batch raised; where that is no error of ours, running the
+        item alone. Cancelling takes the item out.
         """
         room = self._room[lane]
         await room.acquire(tokens)
@@ -150,6 +152,13 @@ class Batcher(Generic[Item, Result]):
             results = await self._run([waiting.item for waiting in batch], lane)
             answered = list(zip(batch, results, strict=True))
         except BaseException as error:
+            foreseen = isinstance(error, StreamprocError) or not isinstance(error, Exception)
+            if len(batch) > 1 and not foreseen:
+                # A bug: whoever met it meets it again alone, and the others have their results.
+                for waiting in batch:
+                    if not waiting.reply.done():
+                        await self._serve([waiting], lane)
+                return
             for waiting in batch:
                 if not waiting.reply.done():
                     waiting.reply.set_exception(error)

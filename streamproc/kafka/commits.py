@@ -4,36 +4,81 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from typing import NamedTuple, Protocol
 
 from streamproc.clock import Clock
 from streamproc.kafka.offsets import OffsetTracker
 from streamproc.messages.record import TopicPartition
 
-Commit = Callable[[Mapping[TopicPartition, int]], Awaitable[bool]]
+
+class Position(NamedTuple):
+    """What is committed of a topic-partition: the next offset to read, and a mark beside it."""
+
+    offset: int
+    metadata: str = ""
+
+
+Commit = Callable[[Mapping[TopicPartition, Position]], Awaitable[bool]]
+
+
+class Marks(Protocol):
+    """What is kept beside offsets."""
+
+    def metadata(self, tp: TopicPartition) -> str | None:
+        """What to commit beside the offset; None: nothing is to be committed yet."""
+        ...
+
+    def committed(self, tp: TopicPartition) -> int | None:
+        """The offset that was committed when the assignment began."""
+        ...
+
+    def stored(self, tp: TopicPartition, metadata: str) -> None:
+        """The broker has it."""
+        ...
+
+
+class NoMarks:
+    """Offsets without anything beside them."""
+
+    def metadata(self, tp: TopicPartition) -> str | None:
+        return ""
+
+    def committed(self, tp: TopicPartition) -> int | None:
+        return None
+
+    def stored(self, tp: TopicPartition, metadata: str) -> None:
+        pass
 
 
 class Committer:
     """Commits what the tracker allows, and nothing else.
 
-    commit: stores offsets for the group; False when the group has moved on meanwhile
+    commit: stores positions for the group; False when the group has moved on meanwhile
     """
 
-    def __init__(self, tracker: OffsetTracker, commit: Commit, clock: Clock) -> None:
+    def __init__(
+        self, tracker: OffsetTracker, commit: Commit, clock: Clock, marks: Marks | None = None
+    ) -> None:
         self._tracker = tracker
         self._commit = commit
         self._clock = clock
-        self._committed: dict[TopicPartition, int] = {}
+        self._marks = marks or NoMarks()
+        self._keeps_marks = marks is not None
+        self._committed: dict[TopicPartition, Position] = {}
         self._behind_since: float | None = None
         # One at a time: a commit that was overtaken by a later one would put offsets back.
         self._lock = asyncio.Lock()
 
     async def commit(self) -> None:
-        """Commit every low watermark that has moved; returns when the broker has stored them."""
+        """Commit every position that has changed; returns when the broker has stored them."""
         async with self._lock:
             pending = self._pending()
             if pending and await self._commit(pending):
                 still_ours = self._tracker.assigned()
-                self._committed |= {tp: at for tp, at in pending.items() if tp in still_ours}
+                for tp, position in pending.items():
+                    if tp in still_ours:
+                        self._committed[tp] = position
+                        self._marks.stored(tp, position.metadata)
                 self._behind_since = None
                 self.note()
 
@@ -52,9 +97,19 @@ class Committer:
         since = self._behind_since
         return 0.0 if since is None else self._clock.monotonic_s() - since
 
-    def _pending(self) -> dict[TopicPartition, int]:
-        return {
-            tp: offset
-            for tp, offset in self._tracker.committable().items()
-            if self._committed.get(tp) != offset
-        }
+    def _pending(self) -> dict[TopicPartition, Position]:
+        found = {}
+        passed = self._tracker.committable()
+        for tp in self._tracker.assigned() if self._keeps_marks else passed:
+            metadata = self._marks.metadata(tp)
+            offset = passed.get(tp, self._untouched(tp))
+            if metadata is not None and offset is not None:
+                position = Position(offset, metadata)
+                if self._committed.get(tp) != position:
+                    found[tp] = position
+        return found
+
+    def _untouched(self, tp: TopicPartition) -> int | None:
+        """Where a topic-partition stands that nothing has been finished of: a mark goes there."""
+        known = (self._marks.committed(tp), self._tracker.oldest_unfinished(tp))
+        return min((offset for offset in known if offset is not None), default=None)

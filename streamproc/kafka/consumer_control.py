@@ -8,6 +8,7 @@ from typing import Any
 import faust
 from faust.types import TP
 
+from streamproc.kafka.commits import Position
 from streamproc.messages.record import TopicPartition
 
 
@@ -40,11 +41,19 @@ class ConsumerControl:
         for tp in topic_partitions:
             self._app.consumer.on_buffer_drop(theirs(tp))
 
-    async def commit(self, offsets: Mapping[TopicPartition, int]) -> bool:
-        """Store offsets for the group; False when it has moved on, or the consumer has failed."""
+    def end_of(self, tp: TopicPartition) -> int | None:
+        """Where the log ended when it was last fetched; None: it was not yet."""
+        try:
+            found = self._app.consumer.highwater(theirs(tp))
+        except AssertionError:  # aiokafka's way to say that it is not assigned any more
+            return None
+        return None if found is None else int(found)
+
+    async def commit(self, positions: Mapping[TopicPartition, Position]) -> bool:
+        """Store positions for the group; False when it has moved on, or the consumer has failed."""
         consumer: Any = self._app.consumer
         stored = await consumer._commit(  # noqa: SLF001 - the public commit adds its bookkeeping
-            {theirs(tp): offset for tp, offset in offsets.items()}
+            {theirs(tp): position for tp, position in positions.items()}
         )
         return bool(stored)
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Coroutine, Generator
+from collections.abc import Collection, Coroutine, Generator, Mapping
 from inspect import iscoroutine
 from types import coroutine
 from typing import Any
 
 import faust
+from aiokafka import TopicPartition as ClientTopicPartition
+from aiokafka.errors import CommitFailedError
+from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP
 
+from streamproc.kafka.commits import Position
 from streamproc.kafka.patience import wait_after_failed_updates
 from streamproc.kafka.record_batches import read_every_record
 
@@ -82,6 +86,28 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
             consumer, topic_partitions, timeout=timeout, max_records=max_records
         )
         return fetched
+
+    async def _commit(self, offsets: Mapping[Any, Position]) -> bool:
+        return await self._store(offsets)
+
+    async def _store(self, positions: Mapping[Any, Position]) -> bool:
+        """As Faust commits, which keeps nothing beside an offset."""
+        consumer = self._ensure_consumer()
+        kept = {
+            ClientTopicPartition(tp.topic, tp.partition): OffsetAndMetadata(*position)
+            for tp, position in positions.items()
+            if tp in self.assignment()
+        }
+        try:
+            await consumer.commit(kept)
+        except CommitFailedError as error:
+            if "already rebalanced" not in str(error):
+                await self.crash(error)
+            return False
+        except Exception as error:  # noqa: BLE001 - whatever it is, the worker has to learn of it
+            await self.crash(error)
+            return False
+        return True
 
 
 class _Consumer(Consumer):  # type: ignore[misc]

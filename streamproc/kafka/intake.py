@@ -6,8 +6,9 @@ All of it runs on the event loop's thread, and nothing here waits for a handler 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -15,34 +16,49 @@ from faust.types import TP, EventT
 
 from streamproc.clock import Clock
 from streamproc.errors import WorkerFault
+from streamproc.kafka.attempt_gate import AttemptGate
+from streamproc.kafka.attempts import inherit
+from streamproc.kafka.backoff import backoff_s
 from streamproc.kafka.budget import ByteBudget
 from streamproc.kafka.commits import Committer
 from streamproc.kafka.consumer_control import ConsumerControl, ours
 from streamproc.kafka.faust_app import to_record
+from streamproc.kafka.ledger import Found
 from streamproc.kafka.offsets import OffsetTracker, Ticket
-from streamproc.kafka.requests_in_flight import Handler, RequestsInFlight
+from streamproc.kafka.requests_in_flight import Handler, Refuse, RequestsInFlight
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import Record, TopicPartition
 
 _log = structlog.get_logger(__name__)
 
 COMMIT_TIMEOUT_S: Final = 5.0
+ALONE_S: Final = 30.0
+"""The longest that all else waits for one record that is run alone, or does not come."""
+
+Arrived = tuple[Ticket, Record]
+ReadLedger = Callable[[frozenset[TopicPartition]], Awaitable[Found]]
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where the requests of one topic go."""
+    """Where the requests of one topic go.
+
+    refuse: what is done with one that can't be handled; None: the worker ends
+    """
 
     topic: str
     lane: Lane
     handler: Handler
+    refuse: Refuse | None = None
 
 
 class Intake:
     """Takes events of the assignment in force, until closed.
 
     revoke_grace_s: the longest that requests may finish in when their topic-partition leaves
+    read_ledger: what the group has committed, and the marks beside it
     fault: done, with a WorkerFault, once a handler kept raising
+    trouble: why nothing is started though topic-partitions are assigned
     """
 
     def __init__(
@@ -53,19 +69,27 @@ class Intake:
         clock: Clock,
         max_in_flight_bytes: int,
         revoke_grace_s: float,
+        read_ledger: ReadLedger,
     ) -> None:
         self._routes = {route.topic: route for route in routes}
         self._consumer = consumer
         self._revoke_grace_s = revoke_grace_s
+        self._read_ledger = read_ledger
+        self._clock = clock
         self._tracker = OffsetTracker()
+        self._gate = AttemptGate[Arrived]()
+        self._loading: asyncio.Task[None] | None = None
+        self._storing: asyncio.Task[None] | None = None
+        self._moved_at_s = 0.0
         self.budgets = {lane: ByteBudget(max_in_flight_bytes) for lane in Lane}
-        self.committer = Committer(self._tracker, consumer.commit, clock)
+        self.committer = Committer(self._tracker, consumer.commit, clock, self._gate)
         self.requests = RequestsInFlight(
             clock, finished=self._finished, ended=self._ended, failed=self._failed
         )
         self.fault: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.generation: int | None = None
         self.is_open = True
+        self.trouble: str | None = None
 
     @property
     def assigned(self) -> frozenset[TopicPartition]:
@@ -86,7 +110,11 @@ class Intake:
         record = to_record(event)
         route = self._routes[record.topic]
         # Never waits: a full channel would stall Faust's conductor, and the other lane with it.
-        self.requests.start(ticket, record, route.handler)
+        if self._gate.arrive(tp, message.offset, (ticket, record)):
+            self.requests.start(ticket, record, route.handler, route.refuse)
+        else:
+            self._gate.bound(tp, self._consumer.end_of)
+            self._go_on()
         if self.budgets[route.lane].take(record.size_bytes):
             self._consumer.pause(self._of_lane(route.lane))
 
@@ -96,11 +124,22 @@ class Intake:
         if self.generation is not None:
             self._consumer.pause(self.assigned)
         self.is_open = False
+        if self._loading is not None:
+            self._loading.cancel()
+        self._drop(self._gate.stop(self.assigned))
+
+    def leave(self) -> None:
+        """All ends in order: the next commit says so, and no death is counted."""
+        self._gate.leave(self.assigned)
 
     async def commit(self) -> None:
         """Commit what has been finished, if anything has been assigned yet."""
         if self.generation is not None:
             await self.committer.commit()
+            idle_s = self._clock.monotonic_s() - self._moved_at_s
+            if self._gate.is_exclusive and idle_s > ALONE_S:
+                self._gate.lapse()
+            self._go_on()
 
     async def commit_in_time(self) -> None:
         """The same, giving up after five seconds: the broker may be away."""
@@ -118,6 +157,10 @@ class Intake:
         assignment = self._consumer.assignment()
         self.committer.forget()
         self._tracker.assign(assignment, generation)
+        self._drop(self._gate.assign(assignment))
+        if self._loading is not None:
+            self._loading.cancel()
+        self._loading = asyncio.create_task(self._load(assignment))
         _log.info("assigned", topic_partitions=len(assignment), generation=generation)
 
     async def on_rebalance_complete(self, *_: Any, **__: Any) -> None:
@@ -127,15 +170,67 @@ class Intake:
     async def on_partitions_revoked(self, _app: Any, revoked: set[TP], **_: Any) -> None:
         """Faust's signal: finish what can be finished soon, commit it, and forget the rest."""
         leaving = frozenset(map(ours, revoked))
+        self._drop(self._gate.stop(leaving))
         await self.requests.drain(self._revoke_grace_s, among=leaving)
+        self._gate.leave(leaving)
         await self.commit_in_time()
         self._tracker.revoke(leaving)
+        self._drop(self._gate.forget(leaving))
         given_up = await self.requests.give_up(among=leaving)
         _log.info("revoked", topic_partitions=len(leaving), given_up=given_up)
 
+    async def _load(self, assignment: frozenset[TopicPartition]) -> None:
+        """Read the ledger, however long Kafka takes: without it nothing is started."""
+        for wait_s in backoff_s():
+            try:
+                left = await self._read_ledger(assignment)
+                break
+            except Exception as error:  # noqa: BLE001 - Kafka's clients raise a great many
+                if self.trouble is None:
+                    _log.warning("the group's offsets can't be read", error=type(error).__name__)
+                self.trouble = f"the group's offsets can't be read: {type(error).__name__}"
+                await self._clock.sleep(wait_s)
+        self.trouble = None
+        found = {tp: (at, inherit(mark, at or 0)) for tp, (at, mark) in left.items()}
+        for tp, (_, mark) in found.items():
+            if mark.deaths:
+                _log.warning(
+                    "an earlier worker ended here without a word; what it had is run with care",
+                    topic_partition=str(tp),
+                    deaths=mark.deaths,
+                    in_groups_below=mark.end,
+                    alone_below=mark.single,
+                )
+        self._gate.load(found)
+        self._moved_at_s = self._clock.monotonic_s()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Start what may be started, and store what has to be stored before more may."""
+        if not self._gate.is_waited_at:
+            return
+        for start in self._gate.startable():
+            ticket, record = start.item
+            route = self._routes[record.topic]
+            self._moved_at_s = self._clock.monotonic_s()
+            if start.deaths and route.refuse is not None:
+                handler = partial(_refuse_lethal, route.refuse, start.deaths)
+                self.requests.start(ticket, record, handler, route.refuse)
+            else:
+                self.requests.start(ticket, record, route.handler, route.refuse)
+        if self._gate.wants_commit and (self._storing is None or self._storing.done()):
+            self._storing = asyncio.create_task(self.commit())
+
+    def _drop(self, dropped: Sequence[Arrived]) -> None:
+        """Let go of what waited and will not be started here."""
+        for ticket, record in dropped:
+            self._ended(ticket, record)
+
     def _finished(self, ticket: Ticket) -> None:
+        self._gate.finished(ticket.topic_partition, ticket.offset)
         if self._tracker.finish(ticket):
             self.committer.note()
+        self._go_on()
 
     def _ended(self, ticket: Ticket, record: Record) -> None:
         lane = self._routes[ticket.topic_partition.topic].lane
@@ -157,3 +252,12 @@ class Intake:
 
     def _of_lane(self, lane: Lane) -> list[TopicPartition]:
         return [tp for tp in self.assigned if self._routes[tp.topic].lane is lane]
+
+
+async def _refuse_lethal(refuse: Refuse, deaths: int, record: Record) -> None:
+    _log.error("gave up on a request that ends the worker", position=record.position, deaths=deaths)
+    await refuse(
+        record,
+        "ended the worker",
+        f"the worker's process ended {deaths} times with it in hand, the last times with no other",
+    )

@@ -9,13 +9,14 @@ from typing import Final, Protocol
 import structlog
 
 from streamproc.clock import Clock
+from streamproc.errors import WorkerFault
 from streamproc.kafka.backoff import backoff_s
 from streamproc.kafka.offsets import Ticket
 from streamproc.messages.record import Record, TopicPartition
 
 _log = structlog.get_logger(__name__)
 
-ATTEMPTS: Final = 4
+ATTEMPTS: Final = 3
 
 
 class Handler(Protocol):
@@ -26,12 +27,20 @@ class Handler(Protocol):
         ...
 
 
+class Refuse(Protocol):
+    """Gives up on a record that can't be handled."""
+
+    async def __call__(self, record: Record, title: str, detail: str, /) -> None:
+        """Returns once it is a dead letter, and its sender told; title, detail: why."""
+        ...
+
+
 class RequestsInFlight:
     """Runs handlers, and says which are done.
 
-    finished: called with the ticket and record of a request whose handler returned
+    finished: called with the ticket of a request whose handler returned, or that was given up on
     ended:    called for every request that is no longer in flight, whatever became of it
-    failed:   called when a handler keeps raising: a bug, and its request must not be lost
+    failed:   called when nothing can be done about a request, which must not be lost
     """
 
     def __init__(
@@ -52,9 +61,14 @@ class RequestsInFlight:
     def __len__(self) -> int:
         return len(self._tasks)
 
-    def start(self, ticket: Ticket, record: Record, handler: Handler) -> None:
-        """Begin with a request, without waiting for it."""
-        task = asyncio.create_task(self._handle(ticket, record, handler))
+    def start(
+        self, ticket: Ticket, record: Record, handler: Handler, refuse: Refuse | None = None
+    ) -> None:
+        """Begin with a request, without waiting for it.
+
+        refuse: what is done when its handler keeps raising; None: the worker ends
+        """
+        task = asyncio.create_task(self._handle(ticket, record, handler, refuse))
         self._tasks[ticket] = task
 
         # Also when the task was cancelled before its first step, which no `finally` would see.
@@ -87,10 +101,16 @@ class RequestsInFlight:
             if among is None or ticket.topic_partition in among
         ]
 
-    async def _handle(self, ticket: Ticket, record: Record, handler: Handler) -> None:
+    async def _handle(
+        self, ticket: Ticket, record: Record, handler: Handler, refuse: Refuse | None
+    ) -> None:
         for attempt, wait_s in enumerate(backoff_s(), start=1):
             try:
                 await handler(record)
+            except WorkerFault as fault:
+                # Said by a handler that is told to end: no record's fault.
+                self._failed(record, fault)
+                return
             except Exception as error:  # noqa: BLE001 - a bug: the request must still not be lost
                 self.handler_errors += 1
                 _log.error(
@@ -102,12 +122,30 @@ class RequestsInFlight:
                     where=_where(error),
                 )
                 if attempt == ATTEMPTS:
-                    self._failed(record, error)
+                    await self._give_up_on(ticket, record, refuse, error)
                     return
                 await self._clock.sleep(wait_s)
             else:
                 self._finished(ticket)
                 return
+
+    async def _give_up_on(
+        self, ticket: Ticket, record: Record, refuse: Refuse | None, error: Exception
+    ) -> None:
+        if refuse is None:
+            self._failed(record, error)
+            return
+        kind = type(error).__name__
+        try:
+            await refuse(
+                record,
+                "internal error",
+                f"a bug of the worker's, met {ATTEMPTS} times ({kind} in {_where(error)})",
+            )
+        except Exception as again:  # noqa: BLE001 - nothing is left to try
+            self._failed(record, again)
+        else:
+            self._finished(ticket)
 
 
 def _where(error: Exception) -> str:

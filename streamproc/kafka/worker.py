@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -16,6 +17,7 @@ from streamproc.kafka.backoff import backoff_s
 from streamproc.kafka.consumer_control import ConsumerControl
 from streamproc.kafka.faust_app import build_app
 from streamproc.kafka.intake import Intake, Route
+from streamproc.kafka.ledger import read_ledger
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.topic_admin import TopicAdmin
 from streamproc.log_redaction import told_error
@@ -97,6 +99,8 @@ class KafkaWorker:
             found.append("the worker is stopping")
         if self._intake is None or self._intake.generation is None:
             found.append("no topic-partitions have been assigned yet")
+        elif self._intake.trouble is not None:
+            found.append(self._intake.trouble)
         if self._producer.trouble is not None:
             found.append(f"Kafka: {self._producer.trouble}")
         if self.uncommitted_s > self._settings.ready_lag_s:
@@ -159,6 +163,7 @@ class KafkaWorker:
             clock=self._clock,
             max_in_flight_bytes=self._settings.max_in_flight_bytes,
             revoke_grace_s=min(REVOKE_GRACE_S, self._settings.session_timeout_s / 3),
+            read_ledger=partial(read_ledger, self._settings),
         )
         app.on_partitions_revoked.connect(intake.on_partitions_revoked)
         app.on_rebalance_complete.connect(intake.on_rebalance_complete)
@@ -192,6 +197,8 @@ class KafkaWorker:
         if not await intake.requests.drain(self._settings.drain_timeout_s):
             _log.warning("not drained in time; the rest is asked again", left=self.in_flight)
         await intake.requests.give_up()
+        if not intake.fault.done():
+            intake.leave()
         await intake.commit_in_time()
 
     def _accept(self, event: EventT) -> None:

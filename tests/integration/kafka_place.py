@@ -28,8 +28,11 @@ Working = tuple[KafkaWorker, asyncio.Event, asyncio.Task[None]]
 class Place:
     """Topics of one test: an interactive and a bulk one for requests, one for responses."""
 
-    def __init__(self, bootstrap_servers: str, topic_partitions: int) -> None:
-        name = uuid4().hex[:8]
+    def __init__(
+        self, bootstrap_servers: str, topic_partitions: int, name: str | None = None
+    ) -> None:
+        """name: of a place that another process has made"""
+        self.name = name = name or uuid4().hex[:8]
         self.requests, self.bulk, self.responses = f"{name}.rq", f"{name}.bk", f"{name}.rs"
         self.topic_partitions = topic_partitions
         self.settings = Settings(

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from streamproc.clock import Timed
+from streamproc.errors import OutOfMemory
 from streamproc.messages.lane import Lane
 from streamproc.testing import ManualClock
 
@@ -50,7 +51,7 @@ async def test_an_error_goes_to_the_callers_of_its_batch_and_to_no_others() -> N
     await turns()
     second = [submitted(batcher, name) for name in "cd"]
     await turns()
-    runner.error = RuntimeError("broken")
+    runner.error = OutOfMemory("broken")
     runner.release()
     failed = await asyncio.gather(*first, return_exceptions=True)
 

@@ -10,7 +10,7 @@ import pytest
 
 from streamproc.errors import SettingsError
 from streamproc.kafka.budget import REQUEST_OVERHEAD_BYTES, ByteBudget
-from streamproc.kafka.commits import Committer
+from streamproc.kafka.commits import Committer, Position
 from streamproc.kafka.offsets import OffsetTracker
 from streamproc.kafka.security import connection_options, faust_credentials
 from streamproc.messages.record import TopicPartition
@@ -44,10 +44,10 @@ class Commits:
         self.open = asyncio.Event()
         self.open.set()
 
-    async def __call__(self, offsets: Mapping[TopicPartition, int]) -> bool:
+    async def __call__(self, positions: Mapping[TopicPartition, Position]) -> bool:
         await self.open.wait()
         if not self.refuses:
-            self.seen.append(dict(offsets))
+            self.seen.append({tp: position.offset for tp, position in positions.items()})
         return not self.refuses
 
 

@@ -1,0 +1,34 @@
+"""Reading the attempt ledger: what the group has committed, and the marks beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from aiokafka import TopicPartition as ClientTopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from streamproc.kafka.attempts import Mark
+from streamproc.kafka.security import connection_options
+from streamproc.messages.record import TopicPartition
+from streamproc.settings import Settings
+
+Found = Mapping[TopicPartition, tuple[int | None, Mark]]
+"""The committed offset, None where there is none, and the mark that was left beside it."""
+
+
+async def read_ledger(settings: Settings, topic_partitions: Iterable[TopicPartition]) -> Found:
+    """What was committed of each topic-partition; raises whatever Kafka's client does."""
+    asked = {ClientTopicPartition(tp.topic, tp.topic_partition): tp for tp in topic_partitions}
+    if not asked:
+        return {}
+    admin = AIOKafkaAdminClient(**connection_options(settings))
+    await admin.start()
+    try:
+        found = await admin.list_consumer_group_offsets(settings.group_id, partitions=[*asked])
+    finally:
+        await admin.close()
+    ledger: dict[TopicPartition, tuple[int | None, Mark]] = {}
+    for client_tp, tp in asked.items():
+        offset, metadata = found.get(client_tp, (-1, ""))
+        ledger[tp] = (None, Mark()) if offset < 0 else (offset, Mark.decode(metadata))
+    return ledger

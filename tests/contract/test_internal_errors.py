@@ -1,0 +1,155 @@
+"""A request that meets a bug of ours: tried three times, then told so; the others go on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import orjson
+import pytest
+
+from streamproc.batching.batcher import Batcher, Limits
+from streamproc.clock import SystemClock
+from streamproc.engine import Engine
+from streamproc.inference.executor import ModelExecutor
+from streamproc.kafka.offsets import Ticket
+from streamproc.kafka.requests_in_flight import ATTEMPTS, RequestsInFlight
+from streamproc.messages.lane import Lane
+from streamproc.messages.record import Record, TopicPartition
+from streamproc.pipeline import Pipeline
+from streamproc.testing import (
+    ManualClock,
+    MemoryBroker,
+    build_engine,
+    build_pipeline,
+    build_record,
+)
+
+MARK = "secret words"
+METADATA = {"kept": [1]}
+
+
+@pytest.fixture
+async def executor() -> AsyncIterator[ModelExecutor]:
+    executor = ModelExecutor(2)
+    yield executor
+    executor.close()
+
+
+class Buggy:
+    """A task with a bug that one text meets, and that quotes it; times: how often it is met"""
+
+    def __init__(self, engine: Engine, times: int = 1_000) -> None:
+        self._task = engine.task
+        self._times = times
+
+    def begin(self, inputs: Mapping[str, Any], *rest: Any) -> Any:
+        if inputs["text"] == MARK and self._times:
+            self._times -= 1
+            raise KeyError(inputs["text"])
+        return self._task.begin(dict(inputs), *rest)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._task, name)
+
+
+async def handle(pipeline: Pipeline, records: Sequence[Record]) -> list[int]:
+    """The offsets that were finished, once all requests have ended."""
+    finished: list[int] = []
+    failed: list[Exception] = []
+    requests = RequestsInFlight(
+        ManualClock(),
+        finished=lambda ticket: finished.append(ticket.offset),
+        ended=lambda *_: None,
+        failed=lambda _, error: failed.append(error),
+    )
+    for record in records:
+        ticket = Ticket(TopicPartition(record.topic, 0), record.offset, 1)
+        requests.start(ticket, record, pipeline, pipeline.refuse)
+    assert await requests.drain(30)
+    assert failed == []
+    return sorted(finished)
+
+
+def records_with(mark: int) -> list[Record]:
+    texts = ["good" if number != mark else MARK for number in range(9)]
+    return [
+        build_record({"id": f"r{n}", "text": text, "metadata": METADATA}, offset=n)
+        for n, text in enumerate(texts)
+    ]
+
+
+def statuses(broker: MemoryBroker) -> dict[str, str]:
+    return {answer["id"]: answer["status"] for answer in broker.values("responses")}
+
+
+async def test_it_fails_after_three_tries_and_nothing_of_its_text_is_told(
+    executor: ModelExecutor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broker, engine = MemoryBroker(), build_engine(executor=executor)
+    buggy: Any = Buggy(engine)
+
+    finished = await handle(build_pipeline(broker, replace(engine, task=buggy)), records_with(4))
+
+    assert finished == list(range(9))
+    assert statuses(broker) == {f"r{n}": "error" if n == 4 else "ok" for n in range(9)}
+    (answer,) = [a for a in broker.values("responses") if a["status"] == "error"]
+    assert (answer["error"]["type"], answer["error"]["title"]) == ("failed", "internal error")
+    assert answer["metadata"] == METADATA
+    assert f"{ATTEMPTS} times (KeyError in Buggy.begin" in answer["error"]["detail"]
+    (letter,) = broker.topics["dlq"]
+    assert orjson.loads(letter.value or b"")["text"] == MARK
+    told = b" ".join(value or b"" for _, value in letter.headers) + orjson.dumps(answer)
+    written = capsys.readouterr()
+    assert MARK not in told.decode() + written.out + written.err
+
+
+async def test_it_is_answered_when_a_later_try_succeeds(executor: ModelExecutor) -> None:
+    broker, engine = MemoryBroker(), build_engine(executor=executor)
+    buggy: Any = Buggy(engine, times=2)
+
+    await handle(build_pipeline(broker, replace(engine, task=buggy)), records_with(4))
+
+    assert set(statuses(broker).values()) == {"ok"}
+    assert "dlq" not in broker.topics
+
+
+async def test_a_bug_that_a_batch_meets_is_that_of_the_chunk_alone_that_met_it(
+    executor: ModelExecutor,
+) -> None:
+    broker, engine = MemoryBroker(), build_engine(executor=executor)
+    first = next(engine.task.begin({"text": MARK}, {}, engine.profile).chunks())
+
+    async def run(batch: Sequence[Any], lane: Lane) -> Sequence[Any]:
+        if any(chunk.ids.tolist() == first.ids.tolist() for chunk in batch):
+            raise ZeroDivisionError
+        return [(await engine.scorer.submit(chunk, len(chunk), lane)).result for chunk in batch]
+
+    batcher = Batcher(run, Limits(512, 2, 0, 4096), SystemClock())
+    pipeline = build_pipeline(broker, replace(engine, scorer=batcher))
+
+    await handle(pipeline, records_with(4))
+
+    assert statuses(broker) == {f"r{n}": "error" if n == 4 else "ok" for n in range(9)}
+
+
+async def test_a_record_that_can_not_even_be_read_without_a_bug_is_a_dead_letter(
+    executor: ModelExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*_: Any) -> Any:
+        raise RecursionError
+
+    monkeypatch.setattr("streamproc.pipeline.read_request", read)
+    broker = MemoryBroker()
+
+    finished = await handle(
+        build_pipeline(broker, build_engine(executor=executor)), records_with(0)[:1]
+    )
+
+    assert finished == [0]
+    (letter,) = broker.topics["dlq"]
+    assert dict(letter.headers)["streamproc-error-type"] == b"failed"
+    assert "responses" not in broker.topics
+    await asyncio.sleep(0)
