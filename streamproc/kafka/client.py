@@ -16,6 +16,7 @@ from streamproc.clock import Clock
 from streamproc.errors import OperatorError
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.reading import reader, topic_partitions_of
+from streamproc.messages.decoding import parse
 from streamproc.messages.record import Headers, Outgoing
 from streamproc.settings import Settings
 
@@ -126,7 +127,7 @@ class RequestClient:
 
     def _hear(self, value: bytes | None) -> None:
         try:
-            response = orjson.loads(value or b"null")
+            response = parse(value or b"null")
         except orjson.JSONDecodeError:
             return
         # Others' responses come by the same topic, and ours may come twice.

@@ -23,21 +23,29 @@ class Unreadable(Invalid):
     """The bytes are no JSON object; `request_id` holds the id where one could be told."""
 
 
-def decode_object(value: bytes | None) -> dict[str, Any]:
-    """The JSON object in `value`; numbers in its metadata may be larger than any that fits.
+def parse(text: bytes) -> Any:
+    """A JSON text's value; a number in the metadata of a request may be larger than any that fits.
 
     orjson is strict: no NaN, no wrong UTF-8, no lone surrogates.
-    Raises Unreadable.
+    Raises JSONDecodeError.
     """
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        try:
+            return orjson.loads(with_plain_numbers(text, _OPAQUE))
+        except orjson.JSONDecodeError:
+            raise error from None
+
+
+def decode_object(value: bytes | None) -> dict[str, Any]:
+    """The JSON object in `value`, as `parse` reads it; raises Unreadable."""
     if value is None:
         raise Unreadable("tombstone", "the record has no value; send a JSON object")
     try:
-        decoded = orjson.loads(value)
+        decoded = parse(value)
     except orjson.JSONDecodeError as error:
-        try:
-            decoded = orjson.loads(with_plain_numbers(value, _OPAQUE))
-        except orjson.JSONDecodeError:
-            raise Unreadable("not JSON", f"{error}; send a JSON object in UTF-8") from None
+        raise Unreadable("not JSON", f"{error}; send a JSON object in UTF-8") from None
     if not isinstance(decoded, dict):
         found = _JSON_NAMES[type(decoded)]
         raise Unreadable("not an object", f"the record holds a JSON {found}; send a JSON object")
