@@ -22,7 +22,7 @@ from typer.main import get_command
 
 from streamproc.broker import EmbeddedBroker
 from streamproc.cli.app import INTERNAL_ERROR, app, main
-from streamproc.errors import EmbeddedBrokerError
+from streamproc.errors import BrokerUnavailable, EmbeddedBrokerError
 from streamproc.printable import printable
 from streamproc.settings import PREFIX, Settings
 from tests.unit.onnx_models import classifier, write_ensemble
@@ -113,8 +113,11 @@ BASES: dict[str, Base | None] = {
     "models import": Base(
         {"source": "ONNX"},
         {
-            **{"ensemble": "new", "task": "text-classification", "out": "NEW"},
-            **{"tokenizer": "TOKENIZER", "label": "bad"},
+            "ensemble": "new",
+            "task": "text-classification",
+            "out": "NEW",
+            "tokenizer": "TOKENIZER",
+            "label": "bad",
         },
     ),
     "models split": Base({"what": "tiny"}, {"stages": "2", "out": "NEW"}),
@@ -133,7 +136,9 @@ class Place:
         """What a word of a base stands for."""
         models = self.root / "models"
         good = {
-            **{"GOOD": self.root / "good.jsonl", "MODELS": models, "NEW": self.root / "new"},
+            "GOOD": self.root / "good.jsonl",
+            "MODELS": models,
+            "NEW": self.root / "new",
             "NEW2": self.root / "new2",
             "ONNX": self.root / "model.onnx",
             "TOKENIZER": models / "tiny" / "tokenizer.json",
@@ -194,6 +199,10 @@ def nothing_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_start(broker: EmbeddedBroker, *_: object) -> None:
         broker._port = 1
 
+    def no_patience(_: float) -> NoReturn:
+        raise BrokerUnavailable(f"nobody waits for {CLOSED} here")
+
+    monkeypatch.setattr("streamproc.kafka.worker.backoff_s", no_patience)
     monkeypatch.setattr("streamproc.broker.embedded.EmbeddedBroker._launch", no_start)
     monkeypatch.setattr("streamproc.broker.jars._fetch", no_download)
     monkeypatch.setattr("streamproc.broker.tools.run_tool", lambda _: 0)

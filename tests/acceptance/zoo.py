@@ -1,4 +1,4 @@
-"""Bad inputs of every kind: files, folders, addresses and names that nobody should hand to a command.
+"""Bad inputs of every kind: files, folders, addresses and names that no command is meant for.
 
 Each animal is a path in a folder, or a text. `never`: no command can do anything with it.
 """
