@@ -288,7 +288,7 @@ def faults(name: str, parameter: str, value: str, ended: Ended, *, never: bool) 
     names = {value, printable(value), repr(value), Path(value).name or ".", parameter}
     base = BASES[name]
     names |= set(base.arguments.values()) | set(base.options.values()) if base else set()
-    names |= {parameter.replace("_", "-"), PREFIX + parameter.upper(), CLOSED}
+    names |= {parameter.replace("_", "-"), PREFIX + parameter.upper(), CLOSED, "MODELS_DIR"}
     # Of a row that can't be answered the answer says so, under the row's id.
     answered = '"status":"error"' in ended.said
     if ended.code != 0 and not answered and not any(one and one in ended.said for one in names):
