@@ -8,6 +8,7 @@ import sys
 import structlog
 
 from streamproc.log_redaction import RedactingHandler, tell_exception, without_values
+from streamproc.printable import printable
 from streamproc.settings import Settings
 
 
@@ -25,7 +26,11 @@ def configure_logging(settings: Settings) -> None:
     ]
     renderer: list[structlog.typing.Processor] = [
         tell_exception,
-        structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer(),
+        *(
+            [_escape, structlog.dev.ConsoleRenderer()]
+            if console
+            else [structlog.processors.JSONRenderer()]
+        ),
     ]
     structlog.configure(
         processors=[*shared, *renderer],
@@ -43,8 +48,43 @@ def configure_logging(settings: Settings) -> None:
             ],
         )
     )
+    handler.addFilter(CoordinatorStarting())
     # Kafka clients say a lot that only their authors can use; what matters is said by streamproc.
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
+
+
+class CoordinatorStarting(logging.Filter):
+    """Keeps back that Kafka has no coordinator for a group yet, for as long as that is no fault.
+
+    A new Kafka makes its own topic for offsets when the first group asks for it, and aiokafka asks
+    again ten times a second. What lasts longer than that is told, and `ready` is false meanwhile.
+    """
+
+    PATIENCE_S = 10.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._first_s = self._last_s = float("-inf")
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """False of what is not to be told."""
+        arguments = record.args if isinstance(record.args, tuple) else ()
+        if "GroupCoordinatorNotAvailableError" not in (type(one).__name__ for one in arguments):
+            return True
+        if record.created - self._last_s > self.PATIENCE_S:
+            self._first_s = record.created
+        self._last_s = record.created
+        return record.created - self._first_s > self.PATIENCE_S
+
+
+def _escape(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Values may come out of records: none of them may reach the terminal as it is."""
+    return {
+        name: printable(value, lines=name in ("exception", "stack"))
+        if isinstance(value, str)
+        else value
+        for name, value in event.items()
+    }
 
 
 class _RedactingFormatter(structlog.stdlib.ProcessorFormatter):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -17,6 +19,8 @@ from streamproc.errors import OperatorError, WorkerFault
 
 INTERNAL_ERROR = 70
 """The exit code, as sysexits.h has it for internal software errors."""
+
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 COMMANDS = {
     "demo": (
@@ -96,13 +100,33 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        app(arguments, prog_name="streamproc")
+        try:
+            app(arguments, prog_name="streamproc")
+        finally:
+            # Here rather than as Python ends, where nobody hears that a disk is full.
+            sys.stdout.flush()
     except OperatorError as error:
         _end(str(error), 2)
     except WorkerFault as error:
         _end(str(error), 1)
+    except BrokenPipeError:
+        _let_go_of_stdout()
+        sys.exit(1)
+    except OSError as error:
+        # Where a file is at fault and no command says more of it, this says which and why.
+        if error.filename is None and error.errno not in _DISK:
+            _end(_fault(error), INTERNAL_ERROR)
+        _let_go_of_stdout()
+        what = "write" if error.filename is None else f"use {error.filename}"
+        _end(f"can't {what}: {error.strerror}", 2)
     except Exception as error:  # noqa: BLE001  # said in a line, whatever it is
         _end(_fault(error), INTERNAL_ERROR)
+
+
+def _let_go_of_stdout() -> None:
+    """What could not be written to it is not tried again as Python ends."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _end(message: str, code: int) -> NoReturn:

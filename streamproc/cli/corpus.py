@@ -11,7 +11,7 @@ from streamproc.cli.lazy import command_group
 from streamproc.cli.progress import activity
 from streamproc.cli.tables import print_table
 from streamproc.cli.terminal import TerminalConsole, stdout_console
-from streamproc.errors import OperatorError
+from streamproc.errors import OperatorError, SettingsError
 
 if TYPE_CHECKING:
     from streamproc.corpus.clusters import Features
@@ -73,6 +73,8 @@ def partition(
     from streamproc.corpus.records import Columns
     from streamproc.corpus.rows import source_from
 
+    if base and not by.startswith("cluster:"):
+        raise SettingsError("--base tells topics apart, for --by cluster:N and nothing else")
     splits = {"train": train, "valid": valid or [], "test": test or []}
     plan = Plan(
         splits={name: [source_from(f) for f in files] for name, files in splits.items() if files},

@@ -73,8 +73,9 @@ def _ssl_context(settings: Settings) -> ssl.SSLContext:
             }
         )
     except (OSError, ValueError, ssl.SSLError) as error:
+        named = ", ".join(str(path) for path in files if path is not None) or "none"
         raise SettingsError(
-            f"the files named by STREAMPROC_KAFKA_SSL_* can't be used: {error}"
+            f"the files named by STREAMPROC_KAFKA_SSL_* ({named}) can't be used: {error}"
         ) from None
 
 

@@ -146,6 +146,8 @@ def _load(file: Path) -> Topic:
         return _DESCRIPTION.validate_python(content)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise TopicsError(f"{file}: not readable as YAML: {error}") from None
+    except RecursionError:
+        raise TopicsError(f"{file}: not readable as YAML: nested too deeply") from None
     except ValidationError as error:
         # The first part of a place is the kind, by which the form was chosen.
         faults = "; ".join(
@@ -153,6 +155,8 @@ def _load(file: Path) -> Topic:
             for fault in error.errors(include_url=False)
         )
         raise TopicsError(f"{file}: {faults}") from None
+    except ValueError as error:  # such as a number of more digits than Python reads
+        raise TopicsError(f"{file}: not readable as YAML: {error}") from None
 
 
 def _check_references(catalogue: TopicCatalogue) -> None:

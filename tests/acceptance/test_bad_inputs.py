@@ -1,0 +1,381 @@
+"""Every command over a zoo of bad inputs: a line that says what to do, and no file harmed.
+
+Commands and their parameters are found by walking the application: a new command, or a new
+parameter of one, fails here until it is said what it takes.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import signal
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+from typer.main import get_command
+
+from streamproc.broker import EmbeddedBroker
+from streamproc.cli.app import INTERNAL_ERROR, app, main
+from streamproc.errors import BrokerUnavailable, EmbeddedBrokerError
+from streamproc.printable import printable
+from streamproc.settings import PREFIX, Settings
+from tests.unit.onnx_models import classifier, write_ensemble
+
+from .zoo import ADDRESSES, NAMES, NEVER, make_zoo, tree_digest
+
+LONGEST_S = 60
+
+INPUTS = {
+    *("file", "data", "valid", "test", "train", "corpus", "prefix_corpus", "partitions", "part"),
+    *("base", "source", "tokenizer", "what", "run", "search", "models_dir", "topics_dir"),
+    *("kafka_ssl_cafile", "kafka_ssl_certfile", "kafka_ssl_keyfile"),
+}
+FOLDERS = {
+    *("base", "source", "what", "run", "models_dir", "topics_dir", "partitions"),
+}
+"""Of these, what may be a folder."""
+ONCE = {
+    "kafka_ssl_cafile": "topics check",
+    "kafka_ssl_certfile": "topics check",
+    "kafka_ssl_keyfile": "topics check",
+}
+"""Settings that every command reads in the same way, and the one they are tried with."""
+OUTPUTS = {
+    *("output", "json", "markdown", "html", "plots", "out", "work", "data_dir", "cache_dir"),
+}
+PLACES = {"kafka_bootstrap_servers"}
+CALLED = {
+    *("ensemble", "against", "task", "tasks", "names", "name", "member", "version", "offset"),
+    *(
+        "offsets",
+        "tool",
+        "device",
+        "web_host",
+        "params",
+        "label",
+        "partition_by",
+        "by",
+        "precision",
+    ),
+}
+WORDS = {
+    *("text_field", "label_field", "description", "licence", "group_id", "reply_topics", "ids"),
+    *("types", "arguments", "layers", "model_input", "model_output", "pad_token"),
+    *("kafka_sasl_username", "kafka_sasl_password", "lane"),
+}
+"""Parameters that are words: none of them names a file, a folder, an address or a thing."""
+CLOSED = "127.0.0.1:1"
+FULL = Path("/dev/full")
+
+
+@dataclass(frozen=True)
+class Base:
+    """A command that would do something: its arguments and options, by the names of parameters.
+
+    GOOD, MODELS, NEW and ONNX stand for a good file, the folder of ensembles, a path where nothing
+    is yet, and a model.
+    """
+
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+TINY = {"ensemble": "tiny"}
+BASES: dict[str, Base | None] = {
+    # Takes nothing but the settings of what it starts.
+    "demo": None,
+    "broker": Base(options={"port": "0"}),
+    "broker tools": Base({"tool": "kafka-topics", "arguments": "--list"}),
+    "worker": Base(),
+    "submit": Base({"file": "GOOD"}),
+    "run": Base({"file": "GOOD"}, TINY),
+    "train": Base(
+        options={**TINY, "corpus": "GOOD", "valid": "GOOD", "out": "NEW", "work": "NEW2"}
+    ),
+    "export": Base({"run": "NEW"}),
+    "fit-ensemble": Base(TINY, {"valid": "GOOD"}),
+    "evaluate": Base({**TINY, "data": "GOOD"}, {"draws": "20"}),
+    "topics apply": Base(),
+    "topics check": Base(),
+    "topics list": Base(),
+    "dlq list": Base(),
+    "dlq show": Base({"offset": "0:0"}),
+    "dlq replay": Base(options={"every": ""}),
+    "models list": Base(),
+    "models show": Base({"name": "tiny"}),
+    "models verify": Base({"names": "tiny"}),
+    "models import": Base(
+        {"source": "ONNX"},
+        {
+            "ensemble": "new",
+            "task": "text-classification",
+            "out": "NEW",
+            "tokenizer": "TOKENIZER",
+            "label": "bad",
+        },
+    ),
+    "models split": Base({"what": "tiny"}, {"stages": "2", "out": "NEW"}),
+    "corpus partition": Base(options={"train": "GOOD", "by": "hash:2", "out": "NEW"}),
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Good things, and the zoo beside them."""
+
+    root: Path
+    zoo: Mapping[str, Path]
+
+    def filled_in(self, text: str) -> str:
+        """What a word of a base stands for."""
+        models = self.root / "models"
+        good = {
+            "GOOD": self.root / "good.jsonl",
+            "MODELS": models,
+            "NEW": self.root / "new",
+            "NEW2": self.root / "new2",
+            "ONNX": self.root / "model.onnx",
+            "TOKENIZER": models / "tiny" / "tokenizer.json",
+        }
+        return str(good.get(text, text))
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended, and all that it printed."""
+
+    code: object
+    said: str
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    """Every command there is, by what is typed for it."""
+    for name, lazy in get_command(app).commands.items():  # type: ignore[attr-defined]
+        command = lazy.load()
+        below = getattr(command, "commands", {})
+        if not below or command.invoke_without_command:
+            yield name, command
+        for own, one in below.items():
+            yield f"{name} {own}", one
+
+
+ALL = dict(commands())
+TEXTS = [
+    (name, parameter.name)
+    for name, command in ALL.items()
+    for parameter in command.params
+    if not getattr(parameter, "is_flag", False)
+    and parameter.bare_type() in ("str", "Path", "list[str]")
+]
+"""Every parameter of a command that is a text or a path."""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    root = tmp_path_factory.mktemp("place")
+    labels = ("negative", "positive")
+    write_ensemble(root / "models" / "tiny", [classifier(seed=1), classifier(seed=2)])
+    rows = [
+        f'{{"id": "{n}", "text": "good film {n}", "label": "{labels[n % 2]}"}}' for n in range(9)
+    ]
+    (root / "good.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    (root / "model.onnx").write_bytes(classifier())
+    return Place(root, make_zoo(root / "zoo"))
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No Java, no download, no training, no wait for a Kafka: what is before all of these runs."""
+
+    def no_download(_: object, folder: Path, *__: object) -> NoReturn:
+        raise EmbeddedBrokerError(f"no jars are fetched into {folder}")
+
+    def no_start(broker: EmbeddedBroker, *_: object) -> None:
+        broker._port = 1
+
+    def no_patience(_: float) -> NoReturn:
+        raise BrokerUnavailable(f"nobody waits for {CLOSED} here")
+
+    monkeypatch.setattr("streamproc.kafka.worker.backoff_s", no_patience)
+    monkeypatch.setattr("streamproc.broker.embedded.EmbeddedBroker._launch", no_start)
+    monkeypatch.setattr("streamproc.broker.jars._fetch", no_download)
+    monkeypatch.setattr("streamproc.broker.tools.run_tool", lambda _: 0)
+    for name in ("KAFKA_BOOTSTRAP_SERVERS", "MODELS_DIR", "TOPICS_DIR", "LOG_LEVEL"):
+        monkeypatch.delenv(PREFIX + name, raising=False)
+
+
+def arguments_of(name: str, parameter: str | None, value: str, place: Place) -> list[str]:
+    """What is typed: the command's base, and the value for one of its parameters."""
+    base = BASES[name]
+    assert base is not None
+    command = ALL[name]
+    given = {**base.options}
+    known = {one.name: one for one in command.params}
+    if "models_dir" in known:
+        given["models_dir"] = "MODELS"
+    if "kafka_bootstrap_servers" in known:
+        given["kafka_bootstrap_servers"] = CLOSED
+    if parameter and parameter.startswith("kafka_ssl"):
+        given["kafka_security_protocol"] = "SSL"
+    words = name.split()
+    positional = dict(base.arguments)
+    if parameter in positional or (parameter and known[parameter].param_type_name == "argument"):
+        positional[parameter] = value
+    elif parameter:
+        given[parameter] = value
+    for option, text in given.items():
+        opt = known[option].opts[0]
+        filled = place.filled_in(text)
+        words += [opt] if known[option].is_flag else [f"{opt}={filled}"]
+    return [*words, "--", *(place.filled_in(text) for text in positional.values())]
+
+
+def run(arguments: Sequence[str], root: Path) -> Ended:
+    """A command in this process, from its words to its exit code; what it made is removed."""
+    out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
+    code: object = None
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    sys_stdin, sys.stdin = sys.stdin, io.TextIOWrapper(io.BytesIO())
+    try:
+        with redirect_stdout(out), redirect_stderr(out), at_most(LONGEST_S):
+            main(arguments)
+            code = 0
+    except SystemExit as ended:
+        code = ended.code or 0
+    except BaseException as error:  # noqa: BLE001  # that it gets here is what is looked for
+        code = f"{type(error).__name__}: {error}"
+    finally:
+        sys.stdin = sys_stdin
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    out.flush()
+    for new in ("new", "new2"):
+        shutil.rmtree(root / new, ignore_errors=True)
+    return Ended(code, out.buffer.getvalue().decode("utf-8", "backslashreplace"))
+
+
+@contextmanager
+def at_most(seconds: int) -> Iterator[None]:
+    def late(*_: object) -> NoReturn:
+        raise TimeoutError(f"still running after {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def faults(name: str, parameter: str, value: str, ended: Ended, *, never: bool) -> Iterator[str]:
+    """What is wrong with the way in which a command ended."""
+    told = f"{name}, {parameter}={value!r:.90}: "
+    if ended.code == INTERNAL_ERROR or ended.code not in ((1, 2) if never else (0, 1, 2)):
+        yield f"{told}exit code {ended.code}: {ended.said[-700:]}"
+        return
+    for sign in ("Traceback (most recent", "never retrieved", "Task was destroyed", "Unclosed"):
+        if sign in ended.said:
+            yield f"{told}{sign}: {ended.said[-700:]}"
+    if re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", ended.said):
+        yield f"{told}a control character: {ended.said[-300:]!r}"
+    names = {value, printable(value), repr(value), Path(value).name or ".", parameter}
+    base = BASES[name]
+    names |= set(base.arguments.values()) | set(base.options.values()) if base else set()
+    names |= {parameter.replace("_", "-"), PREFIX + parameter.upper(), CLOSED, "MODELS_DIR"}
+    # Of a row that can't be answered the answer says so, under the row's id.
+    answered = '"status":"error"' in ended.said
+    if ended.code != 0 and not answered and not any(one and one in ended.said for one in names):
+        yield f"{told}nothing is named: {ended.said[-500:]}"
+
+
+def test_it_is_said_of_every_command_what_it_is_tried_with() -> None:
+    assert set(BASES) == set(ALL)
+    known = INPUTS | OUTPUTS | PLACES | CALLED | WORDS | set(Settings.model_fields)
+    assert {parameter for _, parameter in TEXTS} - known == set()
+
+
+def tried(kind: set[str]) -> list[Any]:
+    return [
+        pytest.param(name, parameter, id=f"{name} {parameter}", marks=marks(name))
+        for name, parameter in TEXTS
+        if parameter in kind and BASES[name] and ONCE.get(parameter, name) == name
+    ]
+
+
+def marks(name: str) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.train] if name in ("train", "export") else []
+
+
+@pytest.mark.parametrize(("name", "parameter"), tried(INPUTS))
+def test_a_bad_file_or_folder_is_named_and_left_as_it_is(
+    name: str, parameter: str, place: Place
+) -> None:
+    before = tree_digest(place.root)
+    found = []
+    for animal, path in place.zoo.items():
+        if animal.startswith("folder-") and parameter not in FOLDERS:
+            continue
+        value = f"m0={path}" if parameter == "part" else str(path)
+        ended = run(arguments_of(name, parameter, value, place), place.root)
+        found += faults(name, parameter, value, ended, never=animal in NEVER)
+    assert harmed(before, place, name) == []
+    assert found == []
+
+
+@pytest.mark.parametrize(("name", "parameter"), tried(PLACES))
+def test_a_bad_address_is_named(name: str, parameter: str, place: Place) -> None:
+    found = []
+    for value in ADDRESSES:
+        ended = run(arguments_of(name, parameter, value, place), place.root)
+        found += faults(name, parameter, value, ended, never=True)
+    assert found == []
+
+
+@pytest.mark.parametrize(("name", "parameter"), tried(CALLED))
+def test_a_bad_name_is_told_and_leads_nowhere(name: str, parameter: str, place: Place) -> None:
+    before = tree_digest(place.root)
+    found = []
+    for value in NAMES:
+        ended = run(arguments_of(name, parameter, value, place), place.root)
+        found += faults(name, parameter, value, ended, never=False)
+    assert harmed(before, place, name) == []
+    assert found == []
+
+
+@pytest.mark.parametrize(("name", "parameter"), tried(OUTPUTS))
+def test_a_place_that_can_not_be_written_is_named_and_what_lies_there_stays(
+    name: str, parameter: str, place: Place
+) -> None:
+    kept = place.root / "kept"
+    found = []
+    for animal in ("a file", "a folder", *NEVER[1:], "a full disk", "no name"):
+        (kept / "folder").mkdir(parents=True)
+        (kept / "file").write_text("of yesterday", "utf-8")
+        (kept / "folder" / "inside").write_text("of yesterday", "utf-8")
+        paths = {"a file": kept / "file", "a folder": kept / "folder", "a full disk": FULL}
+        value = str(paths.get(animal) or place.zoo[animal])
+        before = tree_digest(place.root)
+        ended = run(arguments_of(name, parameter, value, place), place.root)
+        found += faults(name, parameter, value, ended, never=False)
+        if ended.code != 0:
+            found += [
+                f"{name}, {parameter}: {animal}: {one}" for one in harmed(before, place, name)
+            ]
+        shutil.rmtree(kept)
+    assert found == []
+
+
+def harmed(before: Mapping[str, str], place: Place, name: str) -> list[str]:
+    """What is not as it was, or was not there, but for those that a command is there to write."""
+    after = tree_digest(place.root)
+    own = ("models/tiny/manifest.toml",) if name == "fit-ensemble" else ()
+    return [
+        one for one in {**before, **after} if before.get(one) != after.get(one) and one not in own
+    ]
