@@ -25,7 +25,8 @@ def evaluate(
     settings: Settings,
     ensemble: Annotated[str, typer.Argument(help="the ensemble, in the models folder")],
     data: Annotated[
-        list[str], typer.Argument(help="labelled data, [NAME=]FILE: .jsonl, .csv, or .gz of it")
+        list[str],
+        typer.Argument(help="labelled data, [NAME=]FILE: .jsonl, .json, .csv, .tsv, or .gz of it"),
     ],
     label: Annotated[
         list[str] | None,

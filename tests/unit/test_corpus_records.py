@@ -59,10 +59,10 @@ def test_csv_takes_texts_as_long_as_a_request_does(tmp_path: Path) -> None:
         ("c.jsonl", b"{nonsense\n", "line 1"),
         ("c.jsonl", b"[1]\n", "JSON object"),
         ("c.jsonl", b'{"text": "\xff", "label": 1}\n', "UTF-8"),
-        ("c.jsonl.gz", b"not gzip", "UTF-8"),
+        ("c.jsonl.gz", b"not gzip", "is not gzip"),
         ("c.csv", b"text,label\na,1,2\n", "line 2"),
         ("c.csv", b"text,label\na\n", "line 2"),
-        ("c.txt", b"", ".jsonl"),
+        ("c.txt", b"a text", "JSON Lines, JSON, CSV or TSV"),
     ],
 )
 def test_an_unreadable_corpus_says_where_it_is_wrong(
