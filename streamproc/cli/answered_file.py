@@ -47,6 +47,7 @@ class AnsweredFile:
     counts: AnswerCounts
     console: TerminalConsole
     clock: Clock
+    began: bool = False
     _read: int = 0
     _ended: bool = False
 
@@ -57,10 +58,9 @@ class AnsweredFile:
 
         Raises OperatorError, having said what is kept.
         """
-        began = False
         try:
             with self.output as output:
-                began = True
+                self.began = True
                 answers = ask_each(
                     output.left(self._counted()),
                     ask,
@@ -77,7 +77,7 @@ class AnsweredFile:
                         self.counts.add(answer.response)
                 output.finish()
         except BaseException:
-            if began:
+            if self.began:
                 self.console.print(self.output.kept(self.counts.answered))
             raise
 
@@ -122,12 +122,15 @@ def open_answered_file(
 
     with open_data_file(path, form, encoding=encoding, fields=required_fields(task)) as file:
         rows = request_rows(file, task, console.print)
-        first = list(islice(rows, 1))
-        answered = AnsweredFile(file, chain(first, rows), into, counts, console, clock)
+        answered = AnsweredFile(file, rows, into, counts, console, clock)
         try:
+            answered.rows = chain(list(islice(rows, 1)), rows)
             yield answered
-        except Interrupted as stopped:
-            raise typer.Exit(stopped.exit_code) from None
+        except (Interrupted, KeyboardInterrupt) as stopped:
+            if not answered.began:
+                console.print("stopped before anything was asked")
+            code = stopped.exit_code if isinstance(stopped, Interrupted) else 130
+            raise typer.Exit(code) from None
     for line in counts.lines():
         console.print(line)
     if counts.errors:

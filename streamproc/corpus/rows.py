@@ -102,6 +102,8 @@ def read_rows(path: Path) -> Iterator[Row]:
         also as `.gz`, in UTF-8; or `.parquet`
     Raises TrainingError with file and line when a row can't be read.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise TrainingError(f"{path}: a corpus is read more than once, which a pipe can't be.")
     if path.suffix.lower() == ".parquet":
         for number, values in enumerate(read_parquet(path), start=1):
             yield Row(path, number, values)

@@ -140,6 +140,15 @@ def test_json_lines_are_requests_to_the_byte(tmp_path: Path) -> None:
     assert strange.fault.startswith("line 3 is not a JSON object")
 
 
+def test_a_number_that_nothing_holds_is_no_fault_where_it_is_only_handed_on(tmp_path: Path) -> None:
+    written = b'{"text": "a", "metadata": [1e400]}'
+
+    row, other = rows_of(tmp_path, written + b'\n{"text": "a", "params": [1e400]}')
+
+    assert row.value == written
+    assert (other.value, other.fault_type) == (None, "unreadable")
+
+
 def test_null_is_no_id_and_an_integer_is_one(tmp_path: Path) -> None:
     content = '{"id":null,"text":"a"}\n{"id": 7, "text":"b"}\n{"id":["x"],"text":"c"}\n{"text":"d"}'
 
