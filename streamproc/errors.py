@@ -17,6 +17,7 @@
   + OperatorError           somebody has to change something before this can work
     · SettingsError         a setting is missing or has an impossible value
     · ModelRefused          a manifest or a model does not fit
+    · DataFileError         a file of rows can't be read, or not as what it is said to be
     · TopicsError           topics are missing, or differ from what is described
     · EmbeddedBrokerError   the embedded Kafka can't start
     · TrainingError         a corpus or a base model can't be trained on
@@ -151,6 +152,10 @@ class SettingsError(OperatorError):
 
 class ModelRefused(OperatorError):
     """A manifest or a model is not what it should be, and is not loaded."""
+
+
+class DataFileError(OperatorError):
+    """A file of rows can't be read, or is not what its name or an option says."""
 
 
 class TopicsError(OperatorError):

@@ -31,8 +31,8 @@ def partition(
     train: Annotated[
         list[str],
         typer.Option(
-            help="what is learned from, [NAME=]FILE: .jsonl, .csv, .gz of either, or .parquet; "
-            "once per file"
+            help="what is learned from, [NAME=]FILE: .jsonl, .json, .csv, .tsv, .gz of it, or "
+            ".parquet; once per file"
         ),
     ],
     by: Annotated[

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,7 +24,8 @@ def evaluate(
     settings: Settings,
     ensemble: Annotated[str, typer.Argument(help="the ensemble, in the models folder")],
     data: Annotated[
-        list[str], typer.Argument(help="labelled data, [NAME=]FILE: .jsonl, .csv, or .gz of it")
+        list[str],
+        typer.Argument(help="labelled data, [NAME=]FILE: .jsonl, .json, .csv, .tsv, or .gz of it"),
     ],
     label: Annotated[
         list[str] | None,
@@ -68,6 +68,7 @@ def evaluate(
     from streamproc.corpus.passages import read_passages
     from streamproc.corpus.records import Columns
     from streamproc.corpus.rows import described, source_from
+    from streamproc.digests import sha256
     from streamproc.evaluation.comparison import compare
     from streamproc.evaluation.contenders import contenders
     from streamproc.evaluation.exam import spread
@@ -108,7 +109,7 @@ def evaluate(
     findings = compare(measures, marks, grouping, draws=draws, seed=seed)
     made = Made(
         data=tuple(described([source]) for source in sources),
-        digests=tuple(hashlib.sha256(one.path.read_bytes()).hexdigest() for one in sources),
+        digests=tuple(sha256(one.path) for one in sources),
         of=there,
         unit=unit,
         timed=timed,

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, aclosing, contextmanager
 
 from streamproc.bootstrap import Combined, combining_pipelines
 from streamproc.cli.answering import Response, ask_each, asking
-from streamproc.cli.rows import Row
+from streamproc.cli.rows import RequestRow
 from streamproc.clock import SystemClock
 from streamproc.errors import MemberError, OperatorError, WorkerFault
 from streamproc.evaluation.contenders import Contender
@@ -66,7 +66,7 @@ def foreseeing_judge(settings: Settings, ids: Int64Array) -> Iterator[Judge]:
 async def _answers(
     settings: Settings, combined: Combined, way: StoredEnsemble, exam: Exam, outstanding: int
 ) -> list[Response]:
-    rows = [Row(str(number), dict(request)) for number, request in enumerate(exam.requests, 1)]
+    rows = [RequestRow.of(number, request) for number, request in enumerate(exam.requests, 1)]
     ask = asking(combined(way), settings, SystemClock(), "validation")
     async with aclosing(ask_each(rows, ask, outstanding)) as answers:
         return [response async for response in answers]

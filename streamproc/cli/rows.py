@@ -1,109 +1,160 @@
-"""Rows of a file to requests: JSON Lines, CSV with a column a field, or a text a line."""
+"""Rows of a data file to requests."""
 
 from __future__ import annotations
 
-import csv
-import sys
-from collections.abc import Iterator
-from contextlib import nullcontext
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, TextIO
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
 
 import orjson
 
+from streamproc.datafiles.file import DataFile
+from streamproc.datafiles.row import DataRow
 from streamproc.errors import SettingsError
+from streamproc.messages.decoding import Unreadable, decode_object
+from streamproc.messages.json_spans import with_members
+from streamproc.messages.request import RequestFields
+from streamproc.messages.response import ErrorType
 from streamproc.tasks.task import Task
 
-Format = Literal["jsonl", "csv", "text"]
-# As large as STREAMPROC_MAX_MESSAGE_BYTES may be.
-_MAX_FIELD_BYTES = 64 << 20
-_BY_SUFFIX: dict[str, Format] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
+# Cells of these hold JSON; a text alone is not.
+_JSON_COLUMNS = ("params", "metadata")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One row; `id` is the row's own, or its number from 1.
+class RequestRow:
+    """One row of a file as a request.
 
-    request: None where the row is no JSON object; `fault` then says why
+    number: its place among the rows, from 1
+    id:     its own, as it stands there (pandas writes integers), or what numbers it in its file
+    value:  the request in JSON, a JSON row's own bytes; None where the row is none
+    fault:  what is wrong with the row; of type `fault_type`
     """
 
-    id: str
-    request: dict[str, Any] | None
+    number: int
+    id: str | int
+    value: bytes | None
     fault: str = ""
+    fault_type: ErrorType = "unreadable"
+
+    @property
+    def id_json(self) -> bytes:
+        """The id in JSON; it may have more digits than orjson writes."""
+        return orjson.dumps(self.id) if isinstance(self.id, str) else b"%d" % self.id
+
+    @classmethod
+    def of(cls, number: int, request: Mapping[str, Any]) -> RequestRow:
+        """A request that is in no file."""
+        return cls(number, str(number), orjson.dumps(request))
 
 
-def read_rows(path: Path, form: Format | None, task: Task) -> Iterator[Row]:
-    """The rows of a file, read as they are asked for; "-" is standard input.
+def request_rows(file: DataFile, task: Task, tell: Callable[[str], None]) -> Iterator[RequestRow]:
+    """The rows of a file as requests of a task, read as they are asked for.
 
-    form: None tells it by the file's name, and takes lines of text where that says nothing
-    task: whose fields the rows have, where the file's format does not name them
-    Raises SettingsError when the file can't be read, or has no place for the task's fields.
+    tell: is told once, in a line, which columns are not used
+    Raises SettingsError when the file has no place for the task's fields, DataFileError.
     """
-    form = form or _BY_SUFFIX.get(path.suffix.lower(), "text")
-    try:
-        source = (
-            nullcontext(sys.stdin)
-            if str(path) == "-"
-            # newline="": a carriage return inside a CSV field is the user's text.
-            else path.open(encoding="utf-8-sig", newline="" if form == "csv" else None)
-        )
-        with source as lines:
-            yield from _READERS[form](lines, task)
-    except OSError as error:
-        raise SettingsError(f"can't read {path}: {error.strerror}") from None
-    except csv.Error as error:
-        raise SettingsError(f"{path} is not a CSV: {error}") from None
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{path} is not UTF-8: {error.reason} at byte {error.start}") from None
+    if file.format == "text":
+        _require_text_alone(task)
+    if file.columns is not None:
+        _check_columns(file.columns, task, tell)
+    return _requests(file, task)
 
 
-def _jsonl(lines: TextIO, _: Task) -> Iterator[Row]:
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            value = orjson.loads(line)
-        except orjson.JSONDecodeError as error:
-            yield Row(str(number), None, f"line {number} is not JSON: {error}")
-            continue
-        if isinstance(value, dict):
-            yield Row(str(value.get("id", number)), value)
+def required_fields(task: Task) -> list[str]:
+    """The fields that every request of a task has."""
+    return [name for name, field in task.inputs.model_fields.items() if field.is_required()]
+
+
+def _requests(file: DataFile, task: Task) -> Iterator[RequestRow]:
+    for number, read in enumerate(file.rows(), 1):
+        row = _with_any_number(read) if read.fault and read.written else read
+        if row.fault:
+            # A value too many moves all that follow; what is in the first column stays there.
+            own = _cell_id(row) if (file.columns or ("",))[0] == "id" else ""
+            yield RequestRow(number, own or str(row.number), None, row.fault)
+        elif file.columns is not None:
+            yield _of_cells(number, row, task)
+        elif row.written:
+            yield _of_json(number, row)
         else:
-            yield Row(str(number), None, f"line {number} is not a JSON object")
+            yield RequestRow(number, str(row.number), orjson.dumps(row.values))
 
 
-def _csv(lines: TextIO, task: Task) -> Iterator[Row]:
-    # The module's own limit, of 128 KiB a field, would end the file at the first longer text.
-    csv.field_size_limit(_MAX_FIELD_BYTES)
-    reader = csv.DictReader(lines)
-    columns = reader.fieldnames or []
-    fields = task.inputs.model_fields
-    lacking = [
-        name for name, field in fields.items() if field.is_required() and name not in columns
-    ]
+def _with_any_number(row: DataRow) -> DataRow:
+    """A row that only has a number too large to be read, where a request may have such a one."""
+    with suppress(Unreadable):
+        return replace(row, values=decode_object(row.written), fault="")
+    return row
+
+
+def _of_json(number: int, row: DataRow) -> RequestRow:
+    own = row.values.get("id")
+    if own is None or own == "":
+        return RequestRow(number, str(row.number), row.written)
+    if isinstance(own, str):
+        return RequestRow(number, own, row.written)
+    if isinstance(own, int) and not isinstance(own, bool):
+        return RequestRow(number, own, with_members(row.written, {"id": b'"%d"' % own}))
+    kind = {list: "a list", dict: "an object", bool: "true or false"}.get(type(own), "a decimal")
+    fault = f"line {row.line}: id is {kind}; an id is a string or an integer"
+    return RequestRow(number, str(row.number), None, fault, "invalid")
+
+
+def _of_cells(number: int, row: DataRow, task: Task) -> RequestRow:
+    """A request of a CSV's cells; one that is empty is not given, but for the task's own fields."""
+    cells = {name: str(cell) for name, cell in row.values.items()}
+    request: dict[str, Any] = {
+        name: cells[name] for name in task.inputs.model_fields & cells.keys()
+    }
+    own = _cell_id(row)
+    if own:
+        request["id"] = own
+    if cells.get("ensemble"):
+        request["ensemble"] = cells["ensemble"]
+    if cells.get("deadline_ms"):
+        request["deadline_ms"] = _whole(cells["deadline_ms"])
+    for name in _JSON_COLUMNS:
+        if cells.get(name):
+            written = cells[name].encode()
+            try:
+                orjson.loads(written)
+            except orjson.JSONDecodeError as error:
+                fault = f"line {row.line}: {name} is not JSON: {error.msg}; a text stands in quotes"
+                return RequestRow(number, own or str(row.number), None, fault, "invalid")
+            request[name] = orjson.Fragment(written)
+    return RequestRow(number, own or str(row.number), orjson.dumps(request))
+
+
+def _cell_id(row: DataRow) -> str:
+    return str(row.values.get("id") or "")
+
+
+def _whole(cell: str) -> int | str:
+    """A cell's number; pandas writes 1.0 where a column has gaps. What is none stays as it is."""
+    try:
+        number = float(cell)
+        return int(number) if number.is_integer() else cell
+    except ValueError:
+        return cell
+
+
+def _check_columns(columns: tuple[str, ...], task: Task, tell: Callable[[str], None]) -> None:
+    lacking = [name for name in required_fields(task) if name not in columns]
     if lacking:
-        raise SettingsError(
-            f"the CSV needs {_columns(lacking)} for {task.name}; it has {list(columns)}"
-        )
-    for number, row in enumerate(reader, 1):
-        values = {name: row[name] or "" for name in fields if name in columns}
-        yield Row(row.get("id") or str(number), values)
+        called = f"{'columns' if len(lacking) > 1 else 'a column'} called {' and '.join(lacking)}"
+        raise SettingsError(f"the CSV needs {called} for {task.name}; it has {list(columns)}")
+    used = [*task.inputs.model_fields, *RequestFields.model_fields]
+    unused = [name for name in columns if name not in used]
+    if unused:
+        tell(f"columns that are not used: {', '.join(unused)} (used are: {', '.join(used)})")
 
 
-def _columns(names: list[str]) -> str:
-    return f"{'columns' if len(names) > 1 else 'a column'} called {' and '.join(names)}"
-
-
-def _text(lines: TextIO, task: Task) -> Iterator[Row]:
-    required = [name for name, field in task.inputs.model_fields.items() if field.is_required()]
+def _require_text_alone(task: Task) -> None:
+    required = required_fields(task)
     if required != ["text"]:
         raise SettingsError(
             f"a line of text does not say what {task.name} needs: {' and '.join(required)}; "
             "use JSON Lines, or a CSV with these columns (--format, or the file's name, tells)"
         )
-    for number, line in enumerate(lines, 1):
-        yield Row(str(number), {"text": line.rstrip("\r\n")})
-
-
-_READERS = {"jsonl": _jsonl, "csv": _csv, "text": _text}

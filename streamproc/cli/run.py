@@ -2,67 +2,51 @@
 
 from __future__ import annotations
 
-import asyncio
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from streamproc.bootstrap import local_pipeline
-from streamproc.cli.answering import ask_each, asking, write_answers
-from streamproc.cli.options import with_settings
-from streamproc.cli.rows import Format, read_rows
-from streamproc.clock import SystemClock
-from streamproc.errors import OperatorError, WorkerFault
-from streamproc.logs import configure_logging
+from streamproc.cli.answer_options import Encoding, File, Form, Fresh, Output
+from streamproc.cli.options import LOCAL_MODELS, with_settings
 from streamproc.settings import Settings
-from streamproc.tasks.catalogue import task_named
-
-FLAGS = (
-    "models_dir",
-    "device",
-    "threads",
-    "max_resident_mb",
-    "max_message_bytes",
-    "batch_budget_tokens",
-    "max_document_chunks",
-    "call_timeout_s",
-    "log_level",
-    "log_format",
-)
 
 
-@with_settings(FLAGS)
+@with_settings(LOCAL_MODELS)
 def run(
     settings: Settings,
-    file: Annotated[Path, typer.Argument(help="JSON Lines, CSV or a text a line; - for stdin")],
+    file: File,
     task: Annotated[str, typer.Option(help="the task")] = "text-classification",
-    ensemble: Annotated[str | None, typer.Option(help="default: the task's topics say")] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="default: stdout")] = None,
-    form: Annotated[
-        Format | None, typer.Option("--format", help="default: by the file's name")
+    ensemble: Annotated[
+        str | None, typer.Option(help="of rows that name none; default: the task's topics say")
     ] = None,
+    output: Output = None,
+    form: Form = None,
+    encoding: Encoding = None,
+    fresh: Fresh = False,
     outstanding: Annotated[int, typer.Option(min=1, help="requests in the works")] = 1024,
 ) -> None:
-    """Answer every row of a file with local models; results come as JSON Lines in input order."""
+    """Answer every row of a file with local models; results come as JSON Lines in input order.
+
+    With --output answers are kept as they come, in OUTPUT.part; after Ctrl-C the same command goes
+    on from there.
+    """
+    import asyncio
+
+    from streamproc.cli.answered_file import open_answered_file
+    from streamproc.cli.answered_here import answer_here, digest_of_manifests
+    from streamproc.clock import SystemClock
+    from streamproc.logs import configure_logging
+    from streamproc.tasks.catalogue import task_named
+
     configure_logging(settings)
-    asyncio.run(_run(settings, file, task, ensemble, output, form, outstanding))
-
-
-async def _run(
-    settings: Settings,
-    file: Path,
-    task: str,
-    ensemble: str | None,
-    output: Path | None,
-    form: Format | None,
-    outstanding: int,
-) -> None:
-    clock = SystemClock()
-    async with local_pipeline(settings, task, ensemble, clock) as pipeline:
-        ask = asking(pipeline, settings, clock, str(file))
-        rows = read_rows(file, form, task_named(task))
-        try:
-            await write_answers(ask_each(rows, ask, outstanding), output)
-        except WorkerFault as fault:
-            raise OperatorError(f"the models can't run: {fault}") from None
+    with open_answered_file(
+        file,
+        output,
+        task_named(task),
+        SystemClock(),
+        form=form,
+        encoding=encoding,
+        fresh=fresh,
+        asked=(task, ensemble, digest_of_manifests(settings.models_dir)),
+    ) as answered:
+        asyncio.run(answer_here(settings, answered, str(file), task, ensemble, outstanding))

@@ -10,7 +10,7 @@ from typing import Any
 from streamproc.bootstrap import ensemble_pipeline
 from streamproc.cli.answering import Response, ask_each, asking
 from streamproc.cli.progress import Count, counting
-from streamproc.cli.rows import Row
+from streamproc.cli.rows import RequestRow
 from streamproc.clock import SystemClock
 from streamproc.errors import EvaluationError, MemberError, OperatorError, WorkerFault
 from streamproc.evaluation.contenders import Contender
@@ -71,8 +71,8 @@ async def _answered(
 ) -> Marks:
     clock = SystemClock()
     rows = [
-        Row(
-            str(number),
+        RequestRow.of(
+            number,
             {**request, "params": {**params, **request.get("params", {}), **contender.params}},
         )
         for number, request in enumerate(exam.requests, 1)

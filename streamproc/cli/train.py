@@ -25,7 +25,8 @@ def train(
     corpus: Annotated[
         list[str] | None,
         typer.Option(
-            help="or files, [NAME=]FILE: .jsonl, .csv, .gz of either, or .parquet; once per file"
+            help="or files, [NAME=]FILE: .jsonl, .json, .csv, .tsv, .gz of it, or .parquet; once "
+            "per file"
         ),
     ] = None,
     valid: Annotated[

@@ -27,5 +27,5 @@ def read_parquet(path: Path) -> Iterator[Mapping[str, object]]:
                 yield from batch.to_pylist()
     except FileNotFoundError:
         raise TrainingError(f"{path}: there is no such corpus file.") from None
-    except ArrowException as error:
+    except (OSError, ArrowException) as error:
         raise TrainingError(f"{path}: not readable as Parquet: {error}") from error

@@ -1,21 +1,16 @@
-"""Rows of a corpus file, JSON Lines, CSV (plain or gzipped) or Parquet, one at a time."""
+"""Rows of a corpus file, one at a time."""
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import NoReturn
 
 from streamproc.corpus.parquet import read_parquet
-from streamproc.errors import TrainingError
-
-# A text as long as a request may carry; the csv module's own limit is 128 KiB.
-_MAX_FIELD_BYTES = 64 << 20
+from streamproc.datafiles.file import open_data_file
+from streamproc.errors import DataFileError, TrainingError
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,56 +98,28 @@ def described(sources: Sequence[Source]) -> str:
 def read_rows(path: Path) -> Iterator[Row]:
     """The rows of a corpus file, in the file's order, read as they are asked for.
 
-    path: `.jsonl` or `.csv` (with a header line), either one also as `.gz`, UTF-8; or `.parquet`
+    path: JSON Lines, JSON, CSV or TSV with a line of names, as its name says or as it begins, each
+        also as `.gz`, in UTF-8; or `.parquet`
     Raises TrainingError with file and line when a row can't be read.
     """
-    kind = path.name.removesuffix(".gz").rpartition(".")[2].lower()
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise TrainingError(f"{path}: a corpus is read more than once, which a pipe can't be.")
     if path.suffix.lower() == ".parquet":
         for number, values in enumerate(read_parquet(path), start=1):
             yield Row(path, number, values)
         return
-    if kind not in {"jsonl", "csv"}:
-        raise TrainingError(
-            f"{path}: a corpus is a .jsonl or .csv file, plain or .gz, or a .parquet file; rename "
-            "or convert this one."
-        )
     try:
-        with _opened(path) as lines:
-            yield from _json_rows(path, lines) if kind == "jsonl" else _csv_rows(path, lines)
-    except FileNotFoundError:
-        raise TrainingError(f"{path}: there is no such corpus file.") from None
-    except csv.Error as error:
-        raise TrainingError(f"{path}: not readable as CSV: {error}.") from error
-    except (UnicodeDecodeError, EOFError, gzip.BadGzipFile) as error:
-        raise TrainingError(f"{path}: not readable as UTF-8 text: {error}.") from error
-
-
-def _opened(path: Path) -> IO[str]:
-    # newline="" leaves line ends inside quoted CSV fields as they are.
-    if path.name.endswith(".gz"):
-        return io.TextIOWrapper(gzip.open(path), encoding="utf-8", newline="")
-    return path.open(encoding="utf-8", newline="")
-
-
-def _json_rows(path: Path, lines: IO[str]) -> Iterator[Row]:
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            values = json.loads(line)
-        except ValueError as error:
-            raise TrainingError(f"{path}, line {number}: not JSON: {error}.") from error
-        if not isinstance(values, dict):
-            raise TrainingError(f"{path}, line {number}: expected a JSON object.")
-        yield Row(path, number, values, line.strip())
-
-
-def _csv_rows(path: Path, lines: IO[str]) -> Iterator[Row]:
-    csv.field_size_limit(_MAX_FIELD_BYTES)
-    reader = csv.DictReader(lines)
-    for values in reader:
-        if None in values or None in values.values():
-            raise TrainingError(
-                f"{path}, line {reader.line_num}: {len(reader.fieldnames or ())} columns expected."
-            )
-        yield Row(path, reader.line_num, values)
+        with open_data_file(path) as file:
+            if file.format == "text":
+                raise TrainingError(
+                    f"{path}: a corpus has fields: JSON Lines, JSON, CSV or TSV, plain or .gz, or "
+                    "a .parquet file; rename or convert this one."
+                )
+            for row in file.rows():
+                if row.fault:
+                    raise TrainingError(f"{path}, {row.fault}.")
+                # Rows are handed on as lines: one that is written over several is made anew.
+                written = b"" if b"\n" in row.written or b"\r" in row.written else row.written
+                yield Row(path, row.line, row.values, written.decode())
+    except DataFileError as error:
+        raise TrainingError(str(error)) from None

@@ -17,6 +17,7 @@ from streamproc.errors import OperatorError
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.reading import reader, topic_partitions_of
 from streamproc.messages.decoding import parse
+from streamproc.messages.json_spans import with_members
 from streamproc.messages.record import Headers, Outgoing
 from streamproc.settings import Settings
 
@@ -47,7 +48,7 @@ class RequestClient:
         self._responses_topic = responses_topic
         self._answer_timeout_s = answer_timeout_s
         self._producer = Producer(settings, clock, limits=limits)
-        self._waiting: dict[str, asyncio.Future[Response]] = {}
+        self._waiting: dict[str, asyncio.Future[tuple[Response, bytes]]] = {}
         self._heard_at_s = 0.0
         self._asked = 0
         self._answered = 0
@@ -83,9 +84,17 @@ class RequestClient:
     async def ask(
         self, body: Mapping[str, Any], *, key: bytes | None = None, headers: Headers = ()
     ) -> Response:
-        """The response to one request; the caller bounds how many are asked at a time.
+        """As `ask_json`, of an object."""
+        response, _ = await self.ask_json(orjson.dumps(body), key=key, headers=headers)
+        return response
 
-        body: as any client would send it; `id` is the client's own, and is set here
+    async def ask_json(
+        self, body: bytes, *, key: bytes | None = None, headers: Headers = ()
+    ) -> tuple[Response, bytes]:
+        """The response to one request, and its bytes; the caller bounds how many are asked at once.
+
+        body: a JSON object as any client would send it, whose bytes stay as they are, but for
+            `id`: that is the client's own, and is set here
         key:  by default the id, which spreads requests over topic-partitions
         Raises OperatorError when nobody answers, TooLarge when the topic does not take the record.
         """
@@ -95,9 +104,9 @@ class RequestClient:
         self._asked += 1
         if not self._waiting:
             self._heard_at_s = self._clock.monotonic_s()
-        answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[tuple[Response, bytes]] = asyncio.get_running_loop().create_future()
         self._waiting[request_id] = answer
-        value = orjson.dumps({**body, "id": request_id})
+        value = with_members(body, {"id": orjson.dumps(request_id)})
         record = Outgoing(self._requests_topic, key or request_id.encode(), value, headers)
         sending = asyncio.create_task(self._producer.send(record))
         try:
@@ -126,8 +135,9 @@ class RequestClient:
             self._fail(self._broken)
 
     def _hear(self, value: bytes | None) -> None:
+        value = value or b"null"
         try:
-            response = parse(value or b"null")
+            response = parse(value)
         except orjson.JSONDecodeError:
             return
         # Others' responses come by the same topic, and ours may come twice.
@@ -136,7 +146,7 @@ class RequestClient:
         if answer is not None and not answer.done():
             self._answered += 1
             self._heard_at_s = self._clock.monotonic_s()
-            answer.set_result(response)
+            answer.set_result((response, value))
 
     def _fail(self, error: OperatorError) -> None:
         for answer in self._waiting.values():

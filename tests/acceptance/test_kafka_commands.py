@@ -45,15 +45,42 @@ def test_submit_names_the_ensemble_it_was_told(tmp_path: Path, at_kafka: dict[st
     assert "sentiment" in answers(unknown.stdout)[0]["error"]["detail"]
 
 
+def test_submit_hands_rows_on_to_the_byte_and_gives_ids_back_as_they_came(
+    tmp_path: Path, at_kafka: dict[str, str]
+) -> None:
+    file, output = tmp_path / "rows.json", tmp_path / "answers.jsonl"
+    file.write_text(
+        '[{"id": 7, "text": "good", "metadata": {"n": [1, 2.50]}},\n'
+        ' {"id": null, "text": "bad"}, {"id": ["a"], "text": "x"},\n'
+        ' {"id": "own", "text": "good", "ensemble": "nonesuch"}]',
+        "utf-8",
+    )
+
+    done = streamproc("submit", file, "-o", output, "--ensemble", "sentiment", settings=at_kafka)
+
+    assert done.returncode == 1
+    rows = answers(output.read_text("utf-8"))
+    assert [row["id"] for row in rows] == [7, "2", "3", "own"]
+    assert [row["status"] for row in rows] == ["ok", "ok", "error", "error"]
+    assert rows[0]["metadata"] == {"n": [1, 2.5]}
+    # A row's own ensemble is asked; the option is for those that name none.
+    assert "nonesuch" in rows[3]["error"]["detail"]
+    assert "2 invalid" in done.stderr
+
+
 def test_submit_says_that_no_worker_answers(kafka: str, tmp_path: Path) -> None:
     topics = describe_topics(kafka, tmp_path / "topics", "unanswered")
     make_topics(topics)
     file = tmp_path / "texts.txt"
     file.write_text("is anybody there\n", "utf-8")
-    done = streamproc("submit", file, "--timeout-s", "2", settings=topics.settings)
+    output = tmp_path / "answers.jsonl"
+    output.write_text("yesterday's answers", "utf-8")
+    command = ("submit", file, "-o", output, "--timeout-s", "2")
+    done = streamproc(*command, settings=topics.settings)
     assert done.returncode == 2
     assert "no worker answers on unanswered.requests.v1" in done.stderr
     assert "Traceback" not in done.stderr
+    assert output.read_text("utf-8") == "yesterday's answers"
 
 
 def test_topics_are_made_once_and_listed(kafka: str, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from pathlib import Path
 
 import pytest
@@ -59,10 +60,14 @@ def test_csv_takes_texts_as_long_as_a_request_does(tmp_path: Path) -> None:
         ("c.jsonl", b"{nonsense\n", "line 1"),
         ("c.jsonl", b"[1]\n", "JSON object"),
         ("c.jsonl", b'{"text": "\xff", "label": 1}\n', "UTF-8"),
-        ("c.jsonl.gz", b"not gzip", "UTF-8"),
+        ("c.jsonl.gz", b"not gzip", "is not gzip"),
+        ("c.jsonl", b'{"text": "a", "label": 1}\n{"text": "half \\ud83d", "label": 1}\n', "line 2"),
+        ("c.jsonl", b'{"text": ' + b"[" * 100_000 + b"]" * 100_000 + b"}\n", "line 1"),
+        ("c.json", b'[{"text": "a", "label": 1}, 3]', "line 1"),
+        ("c.parquet", b"not Parquet", "Parquet"),
         ("c.csv", b"text,label\na,1,2\n", "line 2"),
         ("c.csv", b"text,label\na\n", "line 2"),
-        ("c.txt", b"", ".jsonl"),
+        ("c.txt", b"a text", "JSON Lines, JSON, CSV or TSV"),
     ],
 )
 def test_an_unreadable_corpus_says_where_it_is_wrong(
@@ -76,6 +81,41 @@ def test_an_unreadable_corpus_says_where_it_is_wrong(
 
     assert name in str(error.value)
     assert said in str(error.value)
+
+
+def test_a_pipe_that_could_be_read_once_is_no_corpus(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "c.jsonl")
+
+    with pytest.raises(TrainingError, match="read more than once"):
+        list(read_records(tmp_path / "c.jsonl"))
+
+
+def test_a_folder_is_no_corpus(tmp_path: Path) -> None:
+    for name in ("d.jsonl", "d.parquet"):
+        (tmp_path / name).mkdir()
+        with pytest.raises(TrainingError, match=name):
+            list(read_records(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("c.csv", "text,label,shop\r\na,1,x\r\nb,2,y\r\n"),
+        ("c.tsv", "text\tlabel\tshop\na\t1\tx\nb\t2\ty\n"),
+        ("c.json", '[{"text":"a","label":1,"shop":"x"},\n{"text":"b","label":2,"shop":"y"}]'),
+        ("c.dat", '{"text":"a","label":1,"shop":"x"}\n{"text":"b","label":2,"shop":"y"}\n'),
+    ],
+)
+def test_a_corpus_in_any_layout_is_the_same_with_a_byte_order_mark_and_packed(
+    tmp_path: Path, name: str, content: str
+) -> None:
+    path = tmp_path / f"{name}.gz"
+    path.write_bytes(gzip.compress(b"\xef\xbb\xbf" + content.encode()))
+
+    assert list(read_records(path)) == [
+        Record("a", "1", {"shop": "x"}),
+        Record("b", "2", {"shop": "y"}),
+    ]
 
 
 def test_a_missing_corpus_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,77 @@
+"""What became of the rows of a file, in a few lines."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+# Reasons told apart; a million rows may have as many. Those that differ by a number alone, as a
+# line's, are one.
+_MAX_REASONS = 1_000
+_NUMBER = re.compile(r"\d+")
+_SHOWN_CHARACTERS = 300
+
+
+@dataclass(slots=True)
+class AnswerCounts:
+    """Counts of answers, and of errors by type and reason.
+
+    new:  answers of this run; kept: of a run before, which another thread may count
+    """
+
+    new: int = 0
+    kept: int = 0
+    new_partial: int = 0
+    kept_partial: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+    _reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _first: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    @property
+    def answered(self) -> int:
+        """Of both."""
+        return self.new + self.kept
+
+    def add(self, response: Mapping[str, Any]) -> None:
+        """Count an answer."""
+        self.new += 1
+        self.new_partial += response["status"] == "partial"
+        if response["status"] != "error":
+            return
+        error = response.get("error") or {}
+        kind = str(error.get("type"))
+        self.errors[kind] += 1
+        told = f"{error.get('title')}: {error.get('detail')}"[:_SHOWN_CHARACTERS]
+        reason = kind, _NUMBER.sub("#", told)
+        if reason in self._reasons or len(self._reasons) < _MAX_REASONS:
+            self._reasons[reason] += 1
+            self._first.setdefault(reason, told)
+
+    def keep(self, *, partial: bool) -> None:
+        """Count an answer of a run before."""
+        self.kept += 1
+        self.kept_partial += partial
+
+    def lines(self) -> Iterator[str]:
+        """The counts, then for each type of error how many, and the reason that most of them have.
+
+        A reason that all rows share is told as such: it is likely the command's, not the rows'.
+        """
+        failed, partial = self.errors.total(), self.new_partial + self.kept_partial
+        before = f", {self.kept:,} of them by a run before" if self.kept else ""
+        yield (
+            f"{self.answered:,} answered{before}, {partial:,} of them partial, {failed:,} errors"
+        )
+        for kind, count in self.errors.most_common():
+            of_kind = ((reason, n) for reason, n in self._reasons.items() if reason[0] == kind)
+            reason, most = max(of_kind, key=lambda one: one[1], default=((kind, ""), 0))
+            said = self._first.get(reason, "")
+            if most == self.answered:
+                yield f"{most:,} of {self.answered:,}: {kind}: {said}"
+            elif most == count:
+                yield f"  {count:,} {kind}: {said}"
+            else:
+                yield f"  {count:,} {kind}, {most:,} of them: {said}"

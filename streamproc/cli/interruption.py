@@ -1,0 +1,54 @@
+"""Ctrl-C and SIGTERM as an error like any other, so that what is open is closed with care."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(Exception):
+    """The process was told to stop.
+
+    exit_code: as shells have it, 130 after Ctrl-C and 143 after SIGTERM
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.exit_code = 128 + number
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Raise Interrupted in this task on the first signal; a second one ends the process at once."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    received: list[int] = []
+
+    def stop(number: int) -> None:
+        received.append(number)
+        _let_go(loop)
+        if task is not None:
+            task.cancel()
+
+    for number in _SIGNALS:
+        with suppress(NotImplementedError):  # on Windows
+            loop.add_signal_handler(number, stop, number)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not received:
+            raise
+        raise Interrupted(received[0]) from None
+    finally:
+        _let_go(loop)
+
+
+def _let_go(loop: asyncio.AbstractEventLoop) -> None:
+    for number in _SIGNALS:
+        with suppress(NotImplementedError):
+            loop.remove_signal_handler(number)
+    # As it was before Python set it to raise KeyboardInterrupt: the end, without a word.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

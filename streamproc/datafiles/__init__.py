@@ -1,0 +1,1 @@
+"""Files of rows as users have them: JSON Lines, JSON, CSV, TSV, lines of text."""

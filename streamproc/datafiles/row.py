@@ -1,0 +1,54 @@
+"""A row of a data file, and how one is made of JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import orjson
+
+# orjson makes floats of integers that have more than 64 bits.
+_LONG_INTEGER = re.compile(rb"\d{19}")
+
+
+@dataclass(frozen=True, slots=True)
+class DataRow:
+    """One row, and where it stands in its file.
+
+    line:    where it begins, from 1
+    number:  from 1; of JSON Lines and lines of text, where blank lines count, the line
+    values:  its fields; of a row with a fault, those that could be read
+    written: the JSON object as it stands in the file, or what stands where one should
+    fault:   why it is no row, naming its line; "" where it is one
+    """
+
+    line: int
+    number: int
+    values: Mapping[str, object] = field(default_factory=dict)
+    written: bytes = b""
+    fault: str = ""
+
+
+def json_row(written: bytes, line: int, number: int) -> DataRow:
+    """The row that a JSON object is; one with a fault where it is no such object."""
+    try:
+        values = orjson.loads(written)
+    except orjson.JSONDecodeError as error:
+        fault = f"line {line} is not JSON: {error.msg} at character {error.pos + 1}"
+        return DataRow(line, number, written=written, fault=fault)
+    if not isinstance(values, dict):
+        hint = "; name a file that is one JSON array .json" if isinstance(values, list) else ""
+        return DataRow(line, number, fault=f"line {line} is not a JSON object{hint}")
+    if _LONG_INTEGER.search(written):
+        values = _with_long_integers(written, values)
+    return DataRow(line, number, values, written)
+
+
+def _with_long_integers(written: bytes, values: dict[str, object]) -> dict[str, object]:
+    try:
+        exact: dict[str, object] = json.loads(written)
+    except (ValueError, RecursionError):  # more digits, or more levels, than Python reads
+        return values
+    return exact

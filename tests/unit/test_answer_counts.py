@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from streamproc.cli.answer_counts import AnswerCounts
+from streamproc.cli.answer_progress import Standing
+
+
+def counted(*responses: dict[str, Any]) -> list[str]:
+    counts = AnswerCounts()
+    for response in responses:
+        counts.add(response)
+    return list(counts.lines())
+
+
+def error(kind: str, detail: str) -> dict[str, Any]:
+    return {
+        "status": "error",
+        "error": {"type": kind, "title": "unknown ensemble", "detail": detail},
+    }
+
+
+def test_a_reason_that_all_rows_share_is_said_once_with_their_count() -> None:
+    said = counted(*[error("invalid", "no ensemble 'x'")] * 4500)
+
+    assert said == [
+        "4,500 answered, 0 of them partial, 4,500 errors",
+        "4,500 of 4,500: invalid: unknown ensemble: no ensemble 'x'",
+    ]
+
+
+def test_errors_are_counted_by_type_and_reasons_that_differ_by_a_number_are_one() -> None:
+    said = counted(
+        {"status": "ok"},
+        {"status": "partial"},
+        error("unreadable", "line 3: 2 columns expected"),
+        error("unreadable", "line 14: 2 columns expected"),
+        error("invalid", "this"),
+        error("invalid", "that"),
+        error("invalid", "that"),
+    )
+
+    assert said == [
+        "7 answered, 1 of them partial, 5 errors",
+        "  3 invalid, 2 of them: unknown ensemble: that",
+        "  2 unreadable: unknown ensemble: line 3: 2 columns expected",
+    ]
+
+
+def test_a_million_reasons_take_no_memory() -> None:
+    counts = AnswerCounts()
+    for number in range(5000):
+        counts.add(error("invalid", "".join(chr(97 + int(digit)) for digit in str(number))))
+
+    first, second = counts.lines()
+
+    assert "5,000 errors" in first
+    assert second.startswith("  5,000 invalid, 1 of them: ")
+
+
+@pytest.mark.parametrize(
+    ("standing", "said"),
+    [
+        (Standing(0, 64, None), "0 answered"),
+        (Standing(50, 64, None), "50 answered, 5 a second"),
+        (Standing(50, 1024, 0.25), "50 of about 4,096 answered, 5 a second, 13 min 29 s left"),
+        (Standing(1000, 1024, 1.0), "1,000 of 1,024 answered, 100 a second, 0 s left"),
+        (Standing(1024, 1024, 1.0), "1,024 of 1,024 answered, 102 a second"),
+        (Standing(1024, 1024, 1.0, before=1023), "1,024 of 1,024 answered, 6 a minute"),
+        (Standing(5, 100_000, 0.5), "5 of about 200,000 answered, 30 a minute, 111 h 6 min left"),
+    ],
+)
+def test_how_far_it_is_fits_into_a_line(standing: Standing, said: str) -> None:
+    assert standing.said(10) == said
+    assert len(said) <= 60
