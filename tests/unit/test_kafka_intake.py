@@ -36,6 +36,9 @@ class Consumer:
     def resume(self, topic_partitions: Iterable[TopicPartition]) -> None:
         pass
 
+    def progress(self) -> Mapping[TopicPartition, Any]:
+        return {}
+
     def end_of(self, tp: TopicPartition) -> int | None:
         return None
 
