@@ -223,13 +223,18 @@ class AttemptGate(Generic[Item]):
             self._lanes[tp].stored = Mark.decode(metadata)
 
     def _next_alone(self) -> list[Start[Item]]:
-        if self._claimed or any(lane.running for lane in self._lanes.values()):
+        if any(lane.running for lane in self._lanes.values()):
             return []
         lanes = (lane for lane in self._lanes.values() if lane.open)
         able = [lane for lane in lanes if lane.singles and lane.waiting]
         # The ledger must not say of two that they are alone: who was chosen stays so.
         chosen = [lane for lane in able if lane.mark is not None and lane.mark.alone]
-        return self._next_group((chosen or able)[0], 1, alone=True) if able else []
+        if not able:
+            return []
+        lane = (chosen or able)[0]
+        if any(other.claims_alone for other in self._lanes.values() if other is not lane):
+            return []
+        return self._next_group(lane, 1, alone=True)
 
     def _next_of(self, lane: _Lane[Item]) -> list[Start[Item]]:
         mark = lane.mark

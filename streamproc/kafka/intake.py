@@ -192,15 +192,14 @@ class Intake:
                 await self._clock.sleep(wait_s)
         self.trouble = None
         found = {tp: (at, inherit(mark, at or 0)) for tp, (at, mark) in left.items()}
-        for tp, (_, mark) in found.items():
-            if mark.deaths:
-                _log.warning(
-                    "an earlier worker ended here without a word; what it had is run with care",
-                    topic_partition=str(tp),
-                    deaths=mark.deaths,
-                    in_groups_below=mark.end,
-                    alone_below=mark.single,
-                )
+        suspected = {tp: mark for tp, (_, mark) in found.items() if mark.end}
+        if suspected:
+            _log.warning(
+                "an earlier worker ended without a word; what it had is run with care",
+                topic_partitions=len(suspected),
+                deaths=max(mark.deaths for mark in suspected.values()),
+                one_at_a_time=sorted(str(tp) for tp, mark in suspected.items() if mark.single),
+            )
         self._gate.load(found)
         self._moved_at_s = self._clock.monotonic_s()
         self._go_on()
@@ -219,7 +218,13 @@ class Intake:
             else:
                 self.requests.start(ticket, record, route.handler, route.refuse)
         if self._gate.wants_commit and (self._storing is None or self._storing.done()):
-            self._storing = asyncio.create_task(self.commit())
+            self._storing = asyncio.create_task(self._store())
+
+    async def _store(self) -> None:
+        """Store what was finished alone, and then, which may be another's, what is to be next."""
+        await self.commit()
+        if self._gate.wants_commit:
+            await self.commit()
 
     def _drop(self, dropped: Sequence[Arrived]) -> None:
         """Let go of what waited and will not be started here."""
@@ -227,8 +232,9 @@ class Intake:
             self._ended(ticket, record)
 
     def _finished(self, ticket: Ticket) -> None:
-        self._gate.finished(ticket.topic_partition, ticket.offset)
+        # One of an earlier assignment may end after its record was started again in this one.
         if self._tracker.finish(ticket):
+            self._gate.finished(ticket.topic_partition, ticket.offset)
             self.committer.note()
         self._go_on()
 

@@ -1,0 +1,171 @@
+"""What the attempt ledger asks of the intake, on a consumer that is a few lists."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+from streamproc.clock import SystemClock
+from streamproc.kafka.attempts import Mark
+from streamproc.kafka.commits import Position
+from streamproc.kafka.intake import Intake, Route
+from streamproc.kafka.ledger import Found
+from streamproc.messages.lane import Lane
+from streamproc.messages.record import Record, TopicPartition
+
+TP = TopicPartition("rq", 0)
+
+
+class Consumer:
+    """Assigned `TP` in generation 1; what is committed can be held up."""
+
+    def __init__(self) -> None:
+        self.generation = 1
+        self.positions: list[Position] = []
+        self.open = asyncio.Event()
+        self.open.set()
+
+    def assignment(self) -> frozenset[TopicPartition]:
+        return frozenset([TP])
+
+    def pause(self, topic_partitions: Iterable[TopicPartition]) -> None:
+        pass
+
+    def resume(self, topic_partitions: Iterable[TopicPartition]) -> None:
+        pass
+
+    def progress(self) -> Mapping[TopicPartition, Any]:
+        return {}
+
+    def end_of(self, tp: TopicPartition) -> int | None:
+        return None
+
+    async def commit(self, positions: Mapping[TopicPartition, Position]) -> bool:
+        await self.open.wait()
+        self.positions.append(positions[TP])
+        return True
+
+
+class Scene:
+    """An intake whose handlers wait until they are let go on, by offset."""
+
+    def __init__(self, *ledgers: Found | Exception) -> None:
+        self.consumer: Any = Consumer()
+        self.started: list[int] = []
+        self.refused: list[tuple[int, str]] = []
+        self.go_on = asyncio.Event()
+        self._ledgers = list(ledgers)
+        self.intake = Intake(
+            [Route("rq", Lane.INTERACTIVE, self._handle, refuse=self._refuse)],
+            self.consumer,
+            clock=SystemClock(),
+            max_in_flight_bytes=1 << 26,
+            revoke_grace_s=5,
+            read_ledger=self._read,
+        )
+
+    def arrive(self, *offsets: int) -> None:
+        for offset in offsets:
+            message = SimpleNamespace(
+                topic="rq", partition=0, offset=offset, generation_id=self.consumer.generation,
+                timestamp=1.0, key=None, value=b"x", headers=(),
+            )  # fmt: skip
+            event: Any = SimpleNamespace(message=message)
+            self.intake.accept(event)
+
+    async def settle(self) -> None:
+        for _ in range(50):
+            await asyncio.sleep(0)
+
+    async def _read(self, _: frozenset[TopicPartition]) -> Found:
+        ledger = self._ledgers.pop(0) if len(self._ledgers) > 1 else self._ledgers[0]
+        if isinstance(ledger, Exception):
+            raise ledger
+        return ledger
+
+    async def _handle(self, record: Record) -> None:
+        self.started.append(record.offset)
+        await self.go_on.wait()
+
+    async def _refuse(self, record: Record, title: str, detail: str) -> None:
+        self.refused.append((record.offset, title))
+
+
+async def test_nothing_is_started_before_the_ledger_says_that_somebody_is_at_work() -> None:
+    scene = Scene({TP: (7, Mark())})
+    scene.consumer.open.clear()
+    scene.arrive(7, 8)
+    await scene.settle()
+    assert scene.started == []
+    scene.consumer.open.set()
+    await scene.settle()
+
+    assert scene.started == [7, 8]
+    assert scene.consumer.positions[0].offset == 7
+    assert Mark.decode(scene.consumer.positions[0].metadata).running
+    scene.arrive(9)
+    await scene.settle()
+    assert scene.started == [7, 8, 9]
+
+
+async def test_a_ledger_that_can_not_be_read_is_tried_again_and_told() -> None:
+    scene = Scene(ConnectionError("away"), {TP: (None, Mark())})
+    scene.arrive(3)
+    await scene.settle()
+    assert scene.started == []
+    assert scene.intake.trouble == "the group's offsets can't be read: ConnectionError"
+    await asyncio.sleep(0.3)
+    await scene.settle()
+
+    assert scene.started == [3]
+    assert scene.intake.trouble is None
+
+
+async def test_what_an_earlier_assignment_still_had_under_way_ends_nothing_of_this_one() -> None:
+    left = Mark(running=True, taken=1024, deaths=2, end=40, single=12, group=(5, 9))
+    scene = Scene({TP: (5, left)})
+    scene.arrive(5, 6)
+    await scene.settle()
+    assert scene.started == [5]
+    scene.consumer.generation = 2
+    scene.arrive(5, 6)
+    await scene.settle()
+    assert scene.started == [5, 5]
+    # The first of the two is over, the second is not: 6 must not be started beside it.
+    (stale, *_) = scene.intake.requests._tasks.items()
+    scene.intake._finished(stale[0])
+    await scene.settle()
+    assert scene.started == [5, 5]
+    scene.go_on.set()
+    await scene.settle()
+
+    assert scene.started == [5, 5, 6]
+
+
+async def test_a_record_that_the_process_died_of_alone_twice_is_given_up_on() -> None:
+    left = Mark(
+        running=True, deaths=3, end=40, single=8, group=(5, 5), alone=True,
+        suspect=5, alone_deaths=1,
+    )  # fmt: skip
+    scene = Scene({TP: (5, left)})
+    scene.go_on.set()
+    scene.arrive(5, 6, 7, 8)
+    await scene.settle()
+
+    assert scene.refused == [(5, "ended the worker")]
+    assert scene.started == [6, 7, 8]
+
+
+async def test_an_end_in_order_leaves_a_mark_that_counts_no_death() -> None:
+    scene = Scene({TP: (7, Mark())})
+    scene.go_on.set()
+    scene.arrive(7)
+    await scene.settle()
+    scene.intake.close()
+    scene.intake.leave()
+    await scene.intake.commit_in_time()
+
+    assert scene.consumer.positions[-1].offset == 8
+    assert not Mark.decode(scene.consumer.positions[-1].metadata).running
