@@ -9,10 +9,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from streamproc.errors import ModelRefused, SettingsError
+from streamproc.importing.checks import (
+    check_before_export,
+    require_flags_of,
+    require_free_place,
+)
 from streamproc.importing.configuration import Configuration
+from streamproc.importing.heads import require_classes
 from streamproc.importing.keras import convert
+from streamproc.importing.labels import label_outputs
 from streamproc.importing.manifests import new_ensemble, provenance
-from streamproc.importing.placing import NewMember, Verify, place
+from streamproc.importing.marian import has_marian_tokenizer, marian_tokenizer
+from streamproc.importing.placing import NewMember, place_beside, place_new
 from streamproc.importing.questions import Questions
 from streamproc.importing.scoring import prepare_scoring
 from streamproc.importing.sources import MODEL, Source, find_source
@@ -21,6 +29,7 @@ from streamproc.importing.tokenizers import read_tokenizer, require_same
 from streamproc.importing.wishes import Wishes
 from streamproc.importing.writing import prepare_writing
 from streamproc.messages.request import ENSEMBLE_NAME
+from streamproc.repository.changes import Verify
 from streamproc.repository.repository import MANIFEST, Repository, StoredEnsemble
 from streamproc.tasks.catalogue import TASKS, task_named
 from streamproc.tasks.decoding_task import DecodingTask
@@ -35,6 +44,7 @@ class Imported:
     """What came of it.
 
     new: whether an ensemble was made for it
+    used: whether the manifest names this version; replaced: the one it named before, if any
     files: their sizes in bytes, by their place in the ensemble's folder
     labels, changes, warnings, batch_difference: as `Prepared` has them
     """
@@ -45,6 +55,8 @@ class Imported:
     new: bool
     member: str
     version: str
+    used: bool
+    replaced: str | None
     files: dict[str, int]
     precision: str
     labels: tuple[str, ...]
@@ -71,12 +83,24 @@ def import_model(
             )
     configuration = Configuration(source.folder)
     stored = _stored(wishes)
+    require_free_place(name, wishes, stored)
     task = _task(wishes, configuration, stored, questions)
-    tokenizer = _tokenizer(wishes, configuration, stored, questions)
+    if task.labelled:
+        require_classes(configuration, wishes.scores)
+    tokenizer = _tokenizer(source, wishes, configuration, stored, questions)
+    require_flags_of(task, wishes, tokenizer, configuration)
+    labels = None
+    if source.form == "hugging-face":
+        check_before_export(source, task, wishes, configuration, tokenizer, stored)
+        labels = _labels_of(configuration, task, wishes, stored, questions)
     with tempfile.TemporaryDirectory() as folder:
         exported = _exported(source, task, Path(folder), export)
-        subject = Subject(exported, name, wishes, configuration, tokenizer, stored, questions)
+        subject = Subject(
+            exported, name, wishes, configuration, tokenizer, stored, questions, labels
+        )
         prepared = _prepared(subject, task)
+    before = {member.name: member for member in stored.manifest.members} if stored else {}
+    replaced = before.get(name)
     member = NewMember(
         name,
         wishes.version,
@@ -85,15 +109,23 @@ def import_model(
         prepared.precision,
         prepared.labels,
         provenance(subject, source, prepared),
+        # A new version has the say that the one before it had.
+        replaced.weight if replaced else 1.0,
     )
-    ensemble = stored or new_ensemble(subject, task.name, prepared, member.section)
+    if stored:
+        manifest = place_beside(stored, member, verify, use=wishes.use)
+    else:
+        ensemble = new_ensemble(subject, task.name, prepared, member.section)
+        manifest = place_new(wishes.out, ensemble, tokenizer, member, verify)
     return Imported(
-        place(wishes.out, ensemble, tokenizer, member, verify),
+        manifest,
         wishes.ensemble,
         task.name,
         stored is None,
         name,
         wishes.version,
+        wishes.use,
+        replaced.version if replaced and wishes.use else None,
         {place_in: len(content) for place_in, content in member.files.items()},
         prepared.precision,
         prepared.labels,
@@ -101,6 +133,23 @@ def import_model(
         prepared.warnings,
         prepared.batch_difference,
     )
+
+
+def _labels_of(
+    configuration: Configuration,
+    task: Task,
+    wishes: Wishes,
+    stored: StoredEnsemble | None,
+    questions: Questions,
+) -> tuple[str, ...] | None:
+    """The outputs' labels, where config.json says how many there are, or the task has none."""
+    if not task.labelled:
+        return None
+    outputs = 2 if configuration.outputs == 1 else configuration.outputs
+    if outputs is None:
+        return None
+    known = stored.manifest.labels if stored else ()
+    return label_outputs(outputs, configuration, wishes.labels, known, questions)
 
 
 def _prepared(subject: Subject, task: Task) -> Prepared:
@@ -151,20 +200,24 @@ def _task(
 
 
 def _tokenizer(
+    source: Source,
     wishes: Wishes,
     configuration: Configuration,
     stored: StoredEnsemble | None,
     questions: Questions,
 ) -> bytes:
     path = wishes.tokenizer or configuration.tokenizer
+    own = read_tokenizer(path) if path else None
+    if own is None and source.folder and has_marian_tokenizer(source.folder):
+        path, own = source.folder, marian_tokenizer(source.folder)
     if stored:
-        if path:
-            require_same(read_tokenizer(path), path, stored)
+        if own and path:
+            require_same(own, path, stored)
         return stored.tokenizer()
-    if path is None:
+    if own is None:
         question = "Where is the tokenizer.json that the model's token ids are of?"
-        path = Path(questions.ask(question, "--tokenizer FILE"))
-    return read_tokenizer(path)
+        own = read_tokenizer(Path(questions.ask(question, "--tokenizer FILE")))
+    return own
 
 
 def _exported(source: Source, task: Task, folder: Path, export: Export) -> Source:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streamproc.errors import ModelRefused, SettingsError
+from streamproc.errors import ModelRefused
 from streamproc.importing.graph import precision_of, producer_of, read_graph, serialised
 from streamproc.importing.subject import Prepared, Subject
 from streamproc.repository.decoding_section import DecodingSection
@@ -11,7 +11,7 @@ from streamproc.tasks.decoding_task import DecodingTask
 
 
 def prepare_writing(subject: Subject, task: DecodingTask) -> Prepared:
-    """The model's files, and how it decodes; raises ModelRefused, SettingsError.
+    """The model's files, and how it decodes; raises ModelRefused.
 
     Names and shapes of caches are checked where the ensemble is loaded.
     """
@@ -24,10 +24,6 @@ def prepare_writing(subject: Subject, task: DecodingTask) -> Prepared:
             else "one file with a cache, as optimum exports text-generation-with-past"
         )
         raise ModelRefused(f"{source.path}: {task.name} takes {wanted}")
-    if wishes.labels or wishes.inputs or wishes.outputs or wishes.scores or wishes.padded_to:
-        raise SettingsError(
-            f"--label, --input, --output, --scores and --padded-to mean nothing for {task.name}"
-        )
     model = read_graph(source.model)
     decoder = read_graph(source.decoder) if source.decoder else None
     decoding = _decoding(subject, encoder_decoder=both)
