@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,16 +56,22 @@ class Configuration:
     @property
     def task(self) -> str | None:
         """What the architecture is for."""
-        for architecture in self._config.get("architectures") or ():
+        said = self._config.get("architectures") or ()
+        for architecture in said if isinstance(said, list) else (said,):
             for ending, task in _TASKS.items():
-                if architecture.endswith(ending):
+                if str(architecture).endswith(ending):
                     return task
         return None
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Names of the outputs in order, LABEL_0 included; none where there are none."""
-        named: Mapping[str, str] = self._config.get("id2label") or {}
+        """Names of the outputs in order, LABEL_0 included; none where there are none.
+
+        Raises ModelRefused where the file names them in another way.
+        """
+        named = self._config.get("id2label") or {}
+        if not isinstance(named, dict) or not all(key.isdecimal() for key in named):
+            raise ModelRefused("config.json: id2label must be an object of names by output numbers")
         return tuple(str(named[key]) for key in sorted(named, key=int))
 
     @property
@@ -107,12 +112,18 @@ class Configuration:
         return said if isinstance(said, int) else None
 
     @property
+    def padding_token(self) -> int | None:
+        """The id of the padding token, where the file says it."""
+        said = self._config.get("pad_token_id")
+        return said if isinstance(said, int) else None
+
+    @property
     def positions(self) -> int | None:
         """The longest input in tokens; None where it is not said."""
         for key in ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len"):
             if isinstance(found := self._config.get(key), int):
                 if any(name in str(self.model_type) for name in _BEHIND_PADDING):
-                    return found - 1 - int(self._config.get("pad_token_id") or 0)
+                    return found - 1 - (self.padding_token or 0)
                 return _whole_blocks(found) if self.model_type in _TABLED else found
         return None
 

@@ -15,7 +15,7 @@ CLASSIFIES, TAGS, ANSWERS = "text-classification", "token-classification", "ques
 WRITES, TRANSLATES = "text-generation", "translation"
 
 _NO_EXPORT = "optimum has no export of it"
-_BY_ID = "it tells padding by a token's id, where a worker has a mask"
+_OTHERWISE = "in a batch, optimum's export of it says something else than torch"
 _OVER_PADDING = "what it makes of a text hangs on the padding beside it"
 _IN_COMPANY = "ONNX Runtime adds up its shared heads in another order in a batch than alone"
 _EITHER = (
@@ -70,8 +70,8 @@ FAMILIES = (
     Family("Funnel", "funnel", (), _none(_ENCODES, _NO_EXPORT)),
     Family("LUKE", "luke", (), _none(_ENCODES, _NO_EXPORT)),
     Family("FNet", "fnet", (), _none(_ENCODES, _OVER_PADDING)),
-    Family("XLM", "xlm", (), _none(_ENCODES, _BY_ID)),
-    Family("FlauBERT", "flaubert", (), _none(_ENCODES, _BY_ID)),
+    Family("XLM", "xlm", (), _none(_ENCODES, _OTHERWISE)),
+    Family("FlauBERT", "flaubert", (), _none(_ENCODES, _OTHERWISE)),
     Family("ConvBERT", "convbert", (), _none(_ENCODES, _OVER_PADDING)),
     Family("Nyströmformer", "nystromformer", (), _none(_ENCODES, _OVER_PADDING)),
     Family("Longformer", "longformer", (), _none(_ENCODES, "it takes a global_attention_mask")),

@@ -133,7 +133,9 @@ def _form(model: Any, wanted: Signature, subject: Subject) -> Form:
             "answer each"
         )
     token = padding_token(subject.tokenizer, wishes.pad_token)
-    form = Form(inputs, outputs, {}, Padding(token, length, wishes.pad_side))
+    # Who names the token knows that the model looks for it.
+    padding = Padding(token, length, wishes.pad_side, by_id=wishes.pad_token is not None)
+    form = Form(inputs, outputs, {}, padding)
     # Where there are no labels, scores are compared over tokens, and taken as they are.
     return _read(form, model, wishes.scores) if wanted.labels is not None else form
 

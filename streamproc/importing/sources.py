@@ -93,7 +93,7 @@ def _folder(path: Path) -> Source:
     weights = any(path.glob("*.safetensors"))
     graphs = sorted(file.name for file in path.glob("*.onnx"))
     if len(graphs) == 1:
-        return Source(path, model=path / graphs[0], folder=_about(path))
+        return Source(path, model=path / graphs[0], folder=_about(path) or path)
     if graphs:
         raise ModelRefused(
             f"{path} holds {', '.join(graphs)}: name the file to import; of an encoder-decoder "
@@ -130,9 +130,10 @@ def _folder(path: Path) -> Source:
 def _exported(path: Path) -> Source | None:
     """What optimum wrote into a folder, by its names for it."""
     if (path / MODEL).is_file():
-        return Source(path, model=path / MODEL, folder=_about(path))
+        return Source(path, model=path / MODEL, folder=_about(path) or path)
     if (path / ENCODER).is_file() and (path / DECODER).is_file():
-        return Source(path, model=path / ENCODER, decoder=path / DECODER, folder=_about(path))
+        about = _about(path) or path
+        return Source(path, model=path / ENCODER, decoder=path / DECODER, folder=about)
     return None
 
 
@@ -143,5 +144,4 @@ def _about(path: Path) -> Path | None:
             return folder
         if path.name != HUB_FOLDER:
             break
-    # A folder without a configuration may have a tokenizer all the same.
-    return path if (path / "tokenizer.json").is_file() else None
+    return None

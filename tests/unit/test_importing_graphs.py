@@ -210,3 +210,26 @@ def test_inputs_that_have_no_known_name_are_asked_for_or_said(tmp_path: Path) ->
 
 def _scale(ending: Ending) -> str | None:
     return "probabilities" if ending.endswith("hidden") else None
+
+
+def test_a_model_with_a_mask_gets_the_padding_that_it_looks_for_where_it_is_named(
+    tmp_path: Path,
+) -> None:
+    source = tmp_path / "m.onnx"
+    foreign(source, ignored_id=9, kind=TensorProto.INT64, input_name="input_ids")
+    model = onnx.load(str(source))
+    model.graph.input.append(
+        onnx.helper.make_tensor_value_info("attention_mask", TensorProto.INT64, ["batch", "length"])
+    )
+    onnx.save(model, str(source))
+    with pytest.raises(ModelRefused, match=r"padding behind a text \(of id 0\).*--pad-token ID"):
+        bring(source, tmp_path / "models")
+
+    imported, made = bring(source, tmp_path / "models", pad_token="9")  # noqa: S106
+
+    assert "padded with id 9" in imported.changes
+    rows = ([4, 11, 30, 2], [7])
+    own = [
+        own_probabilities(foreign(tmp_path / "o.onnx", ignored_id=9), r, np.float32) for r in rows
+    ]
+    assert probabilities(made, rows, 3) == pytest.approx(np.stack(own), abs=1e-6)
