@@ -137,7 +137,9 @@ def import_model(
 
     configure_logging(read_settings())
     asked = _Terminal() if sys.stdin.isatty() else _Nobody()
-    imported = imports.import_model(wishes, asked, export=_export, verify=verify_on_cpu)
+    imported = imports.import_model(
+        wishes, asked, export=_export, verify=verify_on_cpu, make_tokenizer=_tokenizer_of
+    )
     if json:
         said = {**asdict(imported), "manifest": str(imported.manifest)}
         print_json(said)
@@ -157,6 +159,17 @@ class _Nobody:
 
     def ask(self, question: str, flag: str) -> str:
         raise SettingsError(f"{question} Say {flag}.")
+
+
+def _tokenizer_of(folder: Path) -> bytes:
+    try:
+        from streamproc.training.fast_tokenizer import fast_tokenizer
+    except ModuleNotFoundError as missing:
+        raise OperatorError(
+            f"{folder} has no tokenizer.json; one is made with {missing.name}, which is not "
+            "installed (streamproc[train])"
+        ) from missing
+    return fast_tokenizer(folder)
 
 
 def _export(source: Path, task: str, target: Path) -> None:
@@ -198,5 +211,5 @@ def _show(imported: Imported) -> None:
     to, why = (imported.replaced, "the one before") if imported.used else (imported.version, "it")
     if to:
         command = f"streamproc models use {imported.ensemble} {imported.member} {to}"
-        place = imported.manifest.parent.parent
-        console.print(f"to use {why}: {command} --models-dir {place}", soft_wrap=True)
+        models = imported.manifest.parent.parent
+        console.print(f"to use {why}: {command} --models-dir {models}", soft_wrap=True)

@@ -15,6 +15,7 @@ from streamproc.importing.sources import Source
 from streamproc.importing.tokenizers import padding_token
 from streamproc.importing.weights import float32_bytes
 from streamproc.importing.wishes import Wishes
+from streamproc.importing.writing import decoding_of
 from streamproc.repository.manifest import MEMBER_VERSION
 from streamproc.repository.repository import StoredEnsemble
 from streamproc.repository.versions import next_version
@@ -82,8 +83,9 @@ def check_before_export(
 ) -> None:
     """Raise ModelRefused, SettingsError where a Hugging Face folder can't become a member."""
     require_served(configuration.model_type, task.name)
-    if isinstance(task, DecodingTask) and stored is None:
-        configuration.decoding(encoder_decoder=task.architecture == "encoder-decoder")
+    if isinstance(task, DecodingTask):
+        both = task.architecture == "encoder-decoder"
+        decoding_of(wishes, configuration, stored, encoder_decoder=both)
     _require_vocabulary(configuration, tokenizer)
     _require_window(configuration, wishes, stored)
     size = float32_bytes(source.path)

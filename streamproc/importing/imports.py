@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from streamproc.errors import ModelRefused, SettingsError
+from streamproc.errors import ModelRefused, OperatorError, SettingsError
 from streamproc.importing.checks import (
     check_before_export,
     require_flags_of,
@@ -35,8 +35,24 @@ from streamproc.tasks.catalogue import TASKS, task_named
 from streamproc.tasks.decoding_task import DecodingTask
 from streamproc.tasks.task import ScoringTask, Task
 
+# In what folders have a tokenizer that is no tokenizer.json.
+_OLDER_TOKENIZERS = (
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "spiece.model",
+    "spm.model",
+    "sentencepiece.bpe.model",
+    "sentencepiece.model",
+    "tokenizer.model",
+)
+
 Export = Callable[[Path, str, Path], None]
 """Export a Hugging Face folder, for a task, into another folder, as optimum does it."""
+
+
+MakeTokenizer = Callable[[Path], bytes]
+"""A tokenizer.json of a Hugging Face folder's older files; raises OperatorError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +82,12 @@ class Imported:
 
 
 def import_model(
-    wishes: Wishes, questions: Questions, *, export: Export, verify: Verify
+    wishes: Wishes,
+    questions: Questions,
+    *,
+    export: Export,
+    verify: Verify,
+    make_tokenizer: MakeTokenizer | None = None,
 ) -> Imported:
     """Make a member of a model, and put it into an ensemble, new or there already.
 
@@ -87,7 +108,7 @@ def import_model(
     task = _task(wishes, configuration, stored, questions)
     if task.labelled:
         require_classes(configuration, wishes.scores)
-    tokenizer = _tokenizer(source, wishes, configuration, stored, questions)
+    tokenizer = _tokenizer(source, wishes, configuration, stored, questions, make_tokenizer)
     require_flags_of(task, wishes, tokenizer, configuration)
     labels = None
     if source.form == "hugging-face":
@@ -205,11 +226,12 @@ def _tokenizer(
     configuration: Configuration,
     stored: StoredEnsemble | None,
     questions: Questions,
+    make_tokenizer: MakeTokenizer | None,
 ) -> bytes:
     path = wishes.tokenizer or configuration.tokenizer
     own = read_tokenizer(path) if path else None
-    if own is None and source.folder and has_marian_tokenizer(source.folder):
-        path, own = source.folder, marian_tokenizer(source.folder)
+    if own is None and source.folder:
+        path, own = source.folder, _made_tokenizer(source.folder, make_tokenizer)
     if stored:
         if own and path:
             require_same(own, path, stored)
@@ -218,6 +240,23 @@ def _tokenizer(
         question = "Where is the tokenizer.json that the model's token ids are of?"
         own = read_tokenizer(Path(questions.ask(question, "--tokenizer FILE")))
     return own
+
+
+def _made_tokenizer(folder: Path, make: MakeTokenizer | None) -> bytes | None:
+    """A tokenizer.json of other files, if the folder has such."""
+    if has_marian_tokenizer(folder):
+        return marian_tokenizer(folder)
+    older = sorted(name for name in _OLDER_TOKENIZERS if (folder / name).is_file())
+    if not older or make is None:
+        return None
+    try:
+        return make(folder)
+    except OperatorError as error:
+        raise ModelRefused(
+            f"{error}. It has {', '.join(older)}: make one where transformers and sentencepiece "
+            'are (AutoTokenizer.from_pretrained("FOLDER").save_pretrained("FOLDER")), or name '
+            "another (--tokenizer FILE)"
+        ) from error
 
 
 def _exported(source: Source, task: Task, folder: Path, export: Export) -> Source:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from streamproc.errors import ModelRefused
+from streamproc.errors import ModelRefused, SettingsError
+from streamproc.importing.configuration import Configuration
 from streamproc.importing.graph import precision_of, producer_of, read_graph, serialised
 from streamproc.importing.subject import Prepared, Subject
+from streamproc.importing.wishes import Wishes
 from streamproc.repository.decoding_section import DecodingSection
 from streamproc.repository.repository import StoredEnsemble
 from streamproc.tasks.decoding_task import DecodingTask
 
 
 def prepare_writing(subject: Subject, task: DecodingTask) -> Prepared:
-    """The model's files, and how it decodes; raises ModelRefused.
+    """The model's files, and how it decodes; raises ModelRefused, SettingsError.
 
     Names and shapes of caches are checked where the ensemble is loaded.
     """
@@ -26,7 +28,7 @@ def prepare_writing(subject: Subject, task: DecodingTask) -> Prepared:
         raise ModelRefused(f"{source.path}: {task.name} takes {wanted}")
     model = read_graph(source.model)
     decoder = read_graph(source.decoder) if source.decoder else None
-    decoding = _decoding(subject, encoder_decoder=both)
+    decoding = decoding_of(wishes, subject.configuration, subject.stored, encoder_decoder=both)
     return Prepared(
         model=serialised(model, source.model),
         decoder=serialised(decoder, source.path) if decoder else None,
@@ -39,12 +41,20 @@ def prepare_writing(subject: Subject, task: DecodingTask) -> Prepared:
     )
 
 
-def _decoding(subject: Subject, *, encoder_decoder: bool) -> DecodingSection:
-    """How the model writes, and what whoever imports it wishes; raises ModelRefused."""
-    wishes, stored = subject.wishes, subject.stored
-    if stored and stored.manifest.decoding and not subject.configuration.is_there:
+def decoding_of(
+    wishes: Wishes,
+    configuration: Configuration,
+    stored: StoredEnsemble | None,
+    *,
+    encoder_decoder: bool,
+) -> DecodingSection:
+    """How the model writes, and what whoever imports it wishes.
+
+    Raises ModelRefused, SettingsError.
+    """
+    if stored and stored.manifest.decoding and not configuration.is_there:
         return stored.manifest.decoding
-    found = subject.configuration.decoding(encoder_decoder=encoder_decoder, task=wishes.task)
+    found = configuration.decoding(encoder_decoder=encoder_decoder, task=wishes.task)
     wanted = {
         "prefix": wishes.prefix,
         "source_language": wishes.source_language,

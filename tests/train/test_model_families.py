@@ -46,7 +46,7 @@ app.command()(import_model)
 @pytest.fixture(autouse=True)
 def _logs_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command, run in this process, would send all later logs to the runner's closed stream."""
-    monkeypatch.setattr("streamproc.cli.importing.configure_logging", lambda _: None)
+    monkeypatch.setattr("streamproc.logs.configure_logging", lambda _: None)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,9 @@ def require_equal(task: str, result: dict[str, Any], expected: Any) -> None:
         assert result["score"] == pytest.approx(expected["score"], abs=1e-4)
     else:
         key = "generated_text" if task == "text-generation" else "translation_text"
-        assert result[key] == expected[key]
+        # Random bytes are no text: how much of a character that was not finished is shown differs.
+        assert result[key].rstrip("\ufffd") == expected[key].rstrip("\ufffd")
+        assert expected[key]
 
 
 def test_every_head_of_a_listed_family_is_served_or_refused() -> None:

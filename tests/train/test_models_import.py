@@ -69,7 +69,7 @@ def pipeline(task: str, folder: Path, **options: Any) -> Any:
 @pytest.fixture(autouse=True)
 def _logs_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command, run in this process, would send all later logs to the runner's closed stream."""
-    monkeypatch.setattr("streamproc.cli.importing.configure_logging", lambda _: None)
+    monkeypatch.setattr("streamproc.logs.configure_logging", lambda _: None)
 
 
 def imported(source: Path, models: Path, *more: str) -> None:
@@ -246,3 +246,25 @@ def test_a_marian_without_a_tokenizer_json_translates_as_transformers_does(tmp_p
     )
     tokenizer = Tokenizer.from_file(str(tmp_path / "models" / "mine" / "tokenizer.json"))
     assert found["translation_text"] == tokenizer.decode(written[0].tolist()) != ""
+
+
+def test_a_tokenizer_in_transformers_older_files_is_made_into_one(tmp_path: Path) -> None:
+    from tokenizers import Tokenizer
+
+    source = bert(tmp_path / "tone", "BertForSequenceClassification", id2label={0: "x", 1: "y"})
+    (source / "tokenizer.json").unlink()
+    vocabulary = Tokenizer.from_buffer(tokenizer_json()).get_vocab()
+    pieces = sorted(vocabulary, key=vocabulary.__getitem__)
+    # BERT's own tokenizer has a token that ours has not; it takes the place of one never used.
+    pieces[vocabulary["##-"]] = "[MASK]"
+    (source / "vocab.txt").write_text("\n".join(pieces), "utf-8")
+
+    imported(source, tmp_path / "models")
+
+    made = Tokenizer.from_file(str(tmp_path / "models" / "mine" / "tokenizer.json"))
+    own = Tokenizer.from_buffer(tokenizer_json())
+    assert [made.encode(text).ids for text in TEXTS] == [own.encode(text).ids for text in TEXTS]
+
+    (source / "vocab.txt").rename(source / "spiece.model")
+    with pytest.raises(OperatorError, match=r"no tokenizer\.json.*It has spiece\.model: make one"):
+        imported(source, tmp_path / "others")
