@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import yaml
 
 from streamproc.errors import ModelRefused
 from streamproc.importing.generation import decoding_section
+from streamproc.importing.kinds import require_kinds
 from streamproc.inference.cache_rows import BLOCK
 from streamproc.repository.decoding_section import DecodingSection
 
@@ -56,10 +58,9 @@ class Configuration:
     @property
     def task(self) -> str | None:
         """What the architecture is for."""
-        said = self._config.get("architectures") or ()
-        for architecture in said if isinstance(said, list) else (said,):
+        for architecture in self._config.get("architectures") or ():
             for ending, task in _TASKS.items():
-                if str(architecture).endswith(ending):
+                if architecture.endswith(ending):
                     return task
         return None
 
@@ -69,8 +70,8 @@ class Configuration:
 
         Raises ModelRefused where the file names them in another way.
         """
-        named = self._config.get("id2label") or {}
-        if not isinstance(named, dict) or not all(key.isdecimal() for key in named):
+        named: Mapping[str, Any] = self._config.get("id2label") or {}
+        if not all(key.isascii() and key.isdecimal() for key in named):
             raise ModelRefused("config.json: id2label must be an object of names by output numbers")
         return tuple(str(named[key]) for key in sorted(named, key=int))
 
@@ -187,4 +188,5 @@ class Configuration:
             raise ModelRefused(f"{path}: not JSON: {error}") from None
         if not isinstance(found, dict):
             raise ModelRefused(f"{path}: expected an object")
+        require_kinds(found, str(path))
         return found
