@@ -30,6 +30,7 @@ from streamproc.importing.wishes import Wishes
 from streamproc.importing.writing import prepare_writing
 from streamproc.messages.request import ENSEMBLE_NAME
 from streamproc.repository.changes import Verify
+from streamproc.repository.manifest import MemberSection
 from streamproc.repository.repository import MANIFEST, Repository, StoredEnsemble
 from streamproc.tasks.catalogue import TASKS, task_named
 from streamproc.tasks.decoding_task import DecodingTask
@@ -151,9 +152,23 @@ def import_model(
         prepared.precision,
         prepared.labels,
         prepared.changes,
-        prepared.warnings,
+        [*prepared.warnings, *_fitted_before(stored, replaced)],
         prepared.batch_difference,
     )
+
+
+def _fitted_before(stored: StoredEnsemble | None, replaced: MemberSection | None) -> Sequence[str]:
+    """What is told where a version takes the place of one that the ensemble was fitted with."""
+    if stored is None or replaced is None:
+        return ()
+    manifest = stored.manifest
+    if not (manifest.gate or manifest.combine.temperature != 1 or replaced.weight != 1):
+        return ()
+    told = (
+        f"weights, gate and temperature of {manifest.name} were fitted with {replaced.name} "
+        f"{replaced.version}: streamproc fit-ensemble {manifest.name} fits them anew"
+    )
+    return (told,)
 
 
 def _labels_of(

@@ -16,6 +16,7 @@ from streamproc.repository.changes import (
     beside,
     manifest_text,
     replace_manifest,
+    require_unchanged,
     trial_copy,
     try_manifest,
 )
@@ -117,6 +118,7 @@ def place_beside(
     with trial_copy(stored) as trial:
         _write(trial, member)
         try_manifest(trial, changed, verify)
+        require_unchanged(stored)
         version = Path(member.name, member.version)
         if (stored.folder / version).exists():
             raise ModelRefused(

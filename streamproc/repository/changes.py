@@ -132,12 +132,17 @@ def manifest_text(stored: StoredEnsemble) -> str:
 
 def replace_manifest(stored: StoredEnsemble, text: str) -> None:
     """Put a manifest in the place of the one that was read; raises ModelRefused if it changed."""
+    require_unchanged(stored)
+    write_whole(stored.folder / MANIFEST, text)
+
+
+def require_unchanged(stored: StoredEnsemble) -> None:
+    """Raise ModelRefused where the manifest on disk is another than was read."""
     if stored.changed():
         raise ModelRefused(
             f"{stored.folder / MANIFEST} was changed by somebody else meanwhile; nothing was "
             "written: give the command again"
         )
-    write_whole(stored.folder / MANIFEST, text)
 
 
 def _require_unused(stored: StoredEnsemble, folder: Path) -> None:

@@ -152,3 +152,20 @@ def test_a_label_that_is_asked_for_is_asked_for_before_the_export(tmp_path: Path
     nameless = {"id2label": {"0": "LABEL_0", "1": "LABEL_1"}}
     with pytest.raises(SettingsError, match="labels of the model's 2 outputs"):
         brought(hub(tmp_path, **nameless), tmp_path / "models")
+
+
+@pytest.mark.parametrize("named", ["", "onnx/model.onnx"])
+def test_a_folder_of_the_hub_with_onnx_inside_is_imported_as_what_it_is(
+    tmp_path: Path, named: str
+) -> None:
+    source = hub(tmp_path)
+    (source / "model.safetensors").unlink()
+    (source / "onnx").mkdir()
+    (source / "onnx" / "model.onnx").write_bytes(classifier(VOCABULARY, 3))
+
+    imported, model = bring(
+        source / named, tmp_path / "models", labels=(), tokenizer=None, task=None
+    )
+
+    assert (imported.member, imported.labels) == ("calls", ("a", "b", "c"))
+    assert model == (source / "onnx" / "model.onnx").read_bytes()

@@ -79,6 +79,7 @@ def test_a_version_in_waiting_changes_nothing_until_it_is_used(
     imported, _ = bring(source, models, member="m0", version="2", use=False)
 
     assert not imported.used
+    assert any("fitted with m0 1" in warning for warning in imported.warnings)
     assert (models / "tone" / "manifest.toml").read_bytes() == before
     use_version(opened(models), "m0", "2", verify)
     assert versions(models) == {"m0": "2", "m1": "1"}
