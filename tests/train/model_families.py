@@ -51,8 +51,9 @@ _OWN: dict[str, dict[str, Any]] = {
     "funnel": {"block_sizes": [1, 1], "d_head": 8},
     "mobilebert": {"initializer_range": 0.05, "intra_bottleneck_size": 16, "true_hidden_size": 16},
     "convbert": {"conv_kernel_size": 3},
-    "t5": {"d_kv": 8, "initializer_factor": 1.0},
-    "mt5": {"d_kv": 8, "initializer_factor": 1.0},
+    "t5": {"d_kv": 16, "initializer_factor": 3.0},
+    "mt5": {"d_kv": 16, "initializer_factor": 3.0},
+    "longt5": {"d_kv": 16, "initializer_factor": 3.0},
     "modernbert": {
         "global_attn_every_n_layers": 2,
         "local_attention": 16,
