@@ -7,7 +7,7 @@ UV := $(BIN)/uv pip
 # One job at a time: parallel installs into one environment would step on each other.
 .NOTPARALLEL:
 
-.PHONY: install install-train demo test lint format bench bench-full-size bench-gpu lock clean
+.PHONY: install install-train demo test test-nightly lint format bench bench-full-size bench-gpu lock clean
 
 install: $(VENV)/.run  ## .venv with the streamproc command: what runs, and the embedded Kafka
 install-train: $(VENV)/.all  ## the same, and what trains, tests and checks
@@ -38,6 +38,9 @@ lint: install-train  ## format, style, types, layers, compose file
 
 test: lint  ## everything above, then all tests: unit, properties, contract, integration, acceptance
 	$(BIN)/python -m pytest
+
+test-nightly: install-train  ## what takes minutes: every family of models beside transformers
+	$(BIN)/python -m pytest -m nightly
 
 format: install-train
 	$(BIN)/ruff format .

@@ -173,8 +173,9 @@ def try_out_steps(
     if invariant and not np.array_equal(alone, together):
         raise ModelRefused(
             f"member {model.name} scores a sequence otherwise when another is stepped beside it "
-            f"(by {np.abs(alone - together).max():.2g}): dynamic quantisation does that; quantise "
-            "statically, or weights alone, instead"
+            f"(by {np.abs(alone - together).max():.2g}): dynamic quantisation does that: quantise "
+            "statically, or weights alone; so does an export without position_ids of a model that "
+            "needs them"
         )
     log.debug("member tried out", member=model.name, vocabulary=len(logits))
     return len(logits)

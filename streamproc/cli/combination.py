@@ -29,6 +29,7 @@ from streamproc.evaluation.next_token import blocks
 from streamproc.evaluation.token_counts import token_counts
 from streamproc.evaluation.tuning import Candidate, Judge, tune
 from streamproc.loading import load_profile
+from streamproc.repository.atomic import write_whole
 from streamproc.repository.manifest import GateSection
 from streamproc.repository.repository import MANIFEST, StoredEnsemble
 from streamproc.repository.writing import manifest_toml
@@ -63,9 +64,7 @@ def choose_combination(
         console = stdout_console()
         _show(console, measure, ways, chosen)
         path = stored.folder / MANIFEST
-        unfinished = path.with_name(f"{path.name}.unfinished")
-        unfinished.write_text(manifest_toml(chosen.stored.manifest), encoding="utf-8")
-        unfinished.replace(path)
+        write_whole(path, manifest_toml(chosen.stored.manifest))
         used = chosen.stored.manifest.gate
         console.print(f"written: {path}, combined by {chosen.way}")
     finally:

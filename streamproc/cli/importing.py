@@ -12,6 +12,7 @@ from rich.text import Text
 
 from streamproc.cli.progress import activity
 from streamproc.cli.terminal import print_json, stdout_console
+from streamproc.cli.versions import verify_on_cpu
 from streamproc.errors import OperatorError, SettingsError
 from streamproc.settings import read_settings
 
@@ -43,7 +44,15 @@ def import_model(
         ),
     ] = None,
     member: Annotated[str | None, typer.Option(help="its name; default: the file's")] = None,
-    version: Annotated[str, typer.Option(help="the member's version")] = "1",
+    version: Annotated[
+        str, typer.Option(help="the member's version; another lies beside those there are")
+    ] = "1",
+    use: Annotated[
+        bool,
+        typer.Option(
+            "--use/--no-use", help="whether it takes the place of the member's version in use"
+        ),
+    ] = True,
     out: Annotated[Path, typer.Option(help="model repository to write to")] = Path("models"),
     model_input: Annotated[
         list[str] | None,
@@ -109,6 +118,7 @@ def import_model(
         labels=label or (),
         member=member,
         version=version,
+        use=use,
         inputs=model_input or (),
         outputs=model_output or (),
         scores=scores,
@@ -127,7 +137,9 @@ def import_model(
 
     configure_logging(read_settings())
     asked = _Terminal() if sys.stdin.isatty() else _Nobody()
-    imported = imports.import_model(wishes, asked, export=_export, verify=_verify)
+    imported = imports.import_model(
+        wishes, asked, export=_export, verify=verify_on_cpu, make_tokenizer=_tokenizer_of
+    )
     if json:
         said = {**asdict(imported), "manifest": str(imported.manifest)}
         print_json(said)
@@ -149,6 +161,17 @@ class _Nobody:
         raise SettingsError(f"{question} Say {flag}.")
 
 
+def _tokenizer_of(folder: Path) -> bytes:
+    try:
+        from streamproc.training.fast_tokenizer import fast_tokenizer
+    except ModuleNotFoundError as missing:
+        raise OperatorError(
+            f"{folder} has no tokenizer.json; one is made with {missing.name}, which is not "
+            "installed (streamproc[train])"
+        ) from missing
+    return fast_tokenizer(folder)
+
+
 def _export(source: Path, task: str, target: Path) -> None:
     try:
         from streamproc.training.hugging_face import export_folder
@@ -162,18 +185,15 @@ def _export(source: Path, task: str, target: Path) -> None:
         export_folder(source, task, target)
 
 
-def _verify(models: Path, ensemble: str) -> None:
-    from streamproc.bootstrap import verify_ensemble
-
-    with activity(f"trying {ensemble} out"):
-        # On the CPU, where a text's scores must not hang on what it is batched with.
-        verify_ensemble(read_settings(models_dir=str(models), device="cpu"), ensemble)
-
-
 def _show(imported: Imported) -> None:
     console = stdout_console()
-    done = "made" if imported.new else "joined"
-    what = f" {done} {imported.ensemble} · {imported.task}"
+    if not imported.used:
+        done = f"lies beside the version that {imported.ensemble} uses"
+    elif imported.replaced:
+        done = f"took the place of {imported.replaced} in {imported.ensemble}"
+    else:
+        done = f"{'made' if imported.new else 'joined'} {imported.ensemble}"
+    what = f" {imported.version} {done} · {imported.task}"
     console.print(Text.assemble((imported.member, "bold"), what))
     if imported.labels:
         console.print(f"labels: {', '.join(label or '(left out)' for label in imported.labels)}")
@@ -186,4 +206,10 @@ def _show(imported: Imported) -> None:
         console.print(f"written: {imported.manifest.parent / place} ({size})", soft_wrap=True)
     for warning in imported.warnings:
         console.print(Text.assemble(("note:", "yellow"), f" {warning}"))
-    console.print(f"written: {imported.manifest}", soft_wrap=True)
+    if imported.used:
+        console.print(f"written: {imported.manifest}", soft_wrap=True)
+    to, why = (imported.replaced, "the one before") if imported.used else (imported.version, "it")
+    if to:
+        command = f"streamproc models use {imported.ensemble} {imported.member} {to}"
+        models = imported.manifest.parent.parent
+        console.print(f"to use {why}: {command} --models-dir {models}", soft_wrap=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
@@ -13,13 +13,19 @@ from streamproc.cli.options import MODELS, with_settings
 from streamproc.cli.split import split
 from streamproc.cli.tables import print_table
 from streamproc.cli.terminal import print_json, stdout_console
+from streamproc.cli.versions import remove, use
 from streamproc.errors import ModelRefused
 from streamproc.printable import printable
 from streamproc.settings import Settings
 
+if TYPE_CHECKING:
+    from streamproc.repository.repository import StoredEnsemble
+
 app = command_group("Ensembles in the model repository.")
 app.command()(split)
 app.command("import")(import_model)
+app.command()(use)
+app.command()(remove)
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 Names = Annotated[list[str] | None, typer.Argument(help="ensembles; all when none is named")]
 
@@ -33,13 +39,18 @@ def list_models(settings: Settings, json: Json = False) -> None:
     repository = Repository(settings.models_dir)
     stored = [repository.open(name) for name in repository.names()]
     if json:
-        print_json([{"name": s.manifest.name, "task": s.manifest.task} for s in stored])
+        print_json(
+            [
+                {"name": s.manifest.name, "task": s.manifest.task, "members": _versions(s)}
+                for s in stored
+            ]
+        )
         return
     rows = [
         (
             one.manifest.name,
             one.manifest.task,
-            str(len(one.manifest.members)),
+            ", ".join(f"{member.name} {member.version}" for member in one.manifest.members),
             ", ".join(one.manifest.labels),
             one.manifest.combine.strategy,
             one.digest[:12],
@@ -47,18 +58,20 @@ def list_models(settings: Settings, json: Json = False) -> None:
         for one in stored
     ]
     headings = ("ensemble", "task", "members", "labels", "combined by", "manifest")
-    print_table(stdout_console(), headings, rows, names=(0, 1, 5), numbers=(2,))
+    print_table(stdout_console(), headings, rows, names=(0, 1, 2, 5))
 
 
 @app.command()
 @with_settings(["models_dir"])
 def show(settings: Settings, name: str, json: Json = False) -> None:
-    """Show one ensemble's manifest."""
+    """Show one ensemble's manifest, and the versions that lie beside those in use."""
     from streamproc.repository.repository import Repository
+    from streamproc.repository.versions import version_names
 
     stored = Repository(settings.models_dir).open(name)
     if json:
-        print_json({**stored.manifest.model_dump(mode="json"), "digest": stored.digest})
+        described = {"digest": stored.digest, "versions": _versions(stored)}
+        print_json({**stored.manifest.model_dump(mode="json"), **described})
         return
     manifest, console = stored.manifest, stdout_console()
     about = f" · {manifest.task} · {printable(manifest.description)}"
@@ -79,15 +92,17 @@ def show(settings: Settings, name: str, json: Json = False) -> None:
         (
             member.name,
             member.version,
+            ", ".join(version for version in there if version != member.version),
             member.precision,
             _mib(member.stored_bytes),
             f"{member.weight:g}",
             f"in {len(member.stages)} stages" if member.stages else "",
         )
         for member in manifest.members
+        if (there := version_names(stored, member.name))
     ]
-    headings = ("member", "version", "precision", "MiB", "weight", "")
-    print_table(console, headings, rows, names=(0, 1, 2), numbers=(3, 4))
+    headings = ("member", "version", "also there", "precision", "MiB", "weight", "")
+    print_table(console, headings, rows, names=(0, 1, 2, 3), numbers=(4, 5))
     for member in manifest.members:
         console.print(Text(member.name, "bold"))
         for fact, value in {**member.metrics, **member.provenance}.items():
@@ -117,6 +132,16 @@ def verify(settings: Settings, names: Names = None) -> None:
             console.print(Text.assemble(("good", "green"), served))
     if refused:
         raise typer.Exit(1)
+
+
+def _versions(stored: StoredEnsemble) -> dict[str, dict[str, object]]:
+    """By member the version in use, and all there are."""
+    from streamproc.repository.versions import version_names
+
+    return {
+        member.name: {"in_use": member.version, "versions": version_names(stored, member.name)}
+        for member in stored.manifest.members
+    }
 
 
 def _mib(size_bytes: int | None) -> str:

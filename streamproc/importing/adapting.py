@@ -65,7 +65,7 @@ def _feed(nodes: Nodes, form: Form) -> None:
         fillers = {names[role]: _FILLER.get(role, padding.token) for role in form.inputs}
         filled = lengthened(nodes, names[MASK], fillers, padding)
         names = {role: filled[names[role]] for role in form.inputs}
-    elif MASK not in form.inputs and padding.token:
+    elif form.fills_padding:
         is_token = nodes.add("Cast", [names[MASK]], to=TensorProto.BOOL)
         filler = nodes.constant(np.array(padding.token))
         names[IDS] = nodes.add("Where", [is_token, names[IDS], filler])

@@ -12,6 +12,8 @@ import yaml
 
 from streamproc.errors import ModelRefused
 from streamproc.importing.generation import decoding_section
+from streamproc.importing.kinds import require_kinds
+from streamproc.inference.cache_rows import BLOCK
 from streamproc.repository.decoding_section import DecodingSection
 
 _TASKS = {
@@ -24,6 +26,15 @@ _TASKS = {
     "MTModel": "translation",
 }
 _NAMELESS = re.compile(r"LABEL_\d+")
+# Positions begin behind the padding token.
+_BEHIND_PADDING = ("roberta", "camembert", "mpnet", "ibert", "data2vec-text", "longformer", "esm")
+# A table of all places is cut to the columns of the cache, and can't be cut beyond its end.
+_TABLED = ("gpt_neo", "mpt")
+
+
+def _whole_blocks(positions: int) -> int:
+    """The most tokens whose cache, which has whole blocks, and one more have places in a table."""
+    return (positions - 1) // BLOCK * BLOCK + 1
 
 
 class Configuration:
@@ -57,14 +68,11 @@ class Configuration:
     def labels(self) -> tuple[str, ...]:
         """Names of the outputs in order, LABEL_0 included; none where there are none.
 
-        Raises ModelRefused where labels do not exclude each other.
+        Raises ModelRefused where the file names them in another way.
         """
-        named: Mapping[str, str] = self._config.get("id2label") or {}
-        if named and self._config.get("problem_type") == "multi_label_classification":
-            raise ModelRefused(
-                "config.json says multi_label_classification: its labels do not exclude each "
-                "other, and a text has one label here"
-            )
+        named: Mapping[str, Any] = self._config.get("id2label") or {}
+        if not all(key.isascii() and key.isdecimal() for key in named):
+            raise ModelRefused("config.json: id2label must be an object of names by output numbers")
         return tuple(str(named[key]) for key in sorted(named, key=int))
 
     @property
@@ -73,13 +81,51 @@ class Configuration:
         return bool(self.labels) and not all(map(_NAMELESS.fullmatch, self.labels))
 
     @property
+    def outputs(self) -> int | None:
+        """How many outputs the head has, where the file says it."""
+        if self.labels:
+            return len(self.labels)
+        # transformers leaves its default of two labels without names out of the file.
+        return 2 if self.model_type else None
+
+    @property
+    def problem_type(self) -> str | None:
+        """What the head was trained for, as transformers names it; None where it is not said."""
+        said = self._config.get("problem_type")
+        return None if said is None else str(said)
+
+    @property
+    def score_function(self) -> str | None:
+        """What transformers' pipeline makes scores by, where the file says it."""
+        said = self._config.get("function_to_apply")
+        return None if said is None else str(said)
+
+    @property
+    def model_type(self) -> str | None:
+        """The model's family, as transformers names it."""
+        said = self._config.get("model_type")
+        return None if said is None else str(said)
+
+    @property
+    def vocabulary(self) -> int | None:
+        """How many tokens the model has, where the file says it."""
+        said = self._config.get("vocab_size")
+        return said if isinstance(said, int) else None
+
+    @property
+    def padding_token(self) -> int | None:
+        """The id of the padding token, where the file says it."""
+        said = self._config.get("pad_token_id")
+        return said if isinstance(said, int) else None
+
+    @property
     def positions(self) -> int | None:
         """The longest input in tokens; None where it is not said."""
-        for key in ("max_position_embeddings", "n_positions", "n_ctx"):
+        for key in ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len"):
             if isinstance(found := self._config.get(key), int):
-                # RoBERTa's positions begin behind its padding token.
-                roberta = "roberta" in str(self._config.get("model_type"))
-                return found - 1 - int(self._config.get("pad_token_id") or 0) if roberta else found
+                if any(name in str(self.model_type) for name in _BEHIND_PADDING):
+                    return found - 1 - (self.padding_token or 0)
+                return _whole_blocks(found) if self.model_type in _TABLED else found
         return None
 
     @property
@@ -145,4 +191,5 @@ class Configuration:
             raise ModelRefused(f"{path}: not JSON: {error}") from None
         if not isinstance(found, dict):
             raise ModelRefused(f"{path}: expected an object")
+        require_kinds(found, str(path))
         return found

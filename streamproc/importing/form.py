@@ -44,7 +44,7 @@ class Form:
             found.append(
                 f"padded to {padding.length} tokens with id {padding.token}, on the {padding.side}"
             )
-        elif MASK not in self.inputs and padding.token:
+        elif self.fills_padding:
             found.append(f"padded with id {padding.token}")
         if MASK not in self.inputs:
             found.append("takes no attention_mask")
@@ -57,6 +57,11 @@ class Form:
             if value.name != role or value.kind not in FLOATS or said:
                 found.append(f"{role} from {value.name}, {value.type_name}{said and ': '}{said}")
         return found
+
+    @property
+    def fills_padding(self) -> bool:
+        """Whether the padding token is to stand behind a text, in the place of any id."""
+        return bool(self.padding.token) and (self.padding.by_id or MASK not in self.inputs)
 
     def reading(self, role: str) -> Reading:
         """What the scores of an output are; logits where nothing was said."""

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import onnx
 from onnx import TensorProto
+from onnx.external_data_helper import (
+    ExternalDataInfo,
+    load_external_data_for_model,
+    uses_external_data,
+)
 
 from streamproc.errors import ModelRefused
+from streamproc.importing.weights import GIT_POINTER, is_git_pointer
 from streamproc.repository.manifest import Precision
 
 # From here on, nodes that are put before and behind a model have one form.
@@ -39,14 +46,47 @@ class Value:
 def read_graph(path: Path) -> Any:
     """The model in an ONNX file, weights that lie beside it included; raises ModelRefused."""
     try:
-        model = onnx.load(str(path))
-    except FileNotFoundError as error:
-        raise ModelRefused(f"{path}: weights that belong to it are missing: {error}") from None
+        model = onnx.load(str(path), load_external_data=False)
     except Exception as error:  # noqa: BLE001  # protobuf's and onnx's own share no base
-        raise ModelRefused(f"{path}: not an ONNX model: {error}") from None
+        raise ModelRefused(f"{path}: {_pointer(path) or f'not an ONNX model: {error}'}") from None
     if not model.graph.node:
-        raise ModelRefused(f"{path}: not an ONNX model, or one without nodes")
+        reason = _pointer(path) or "not an ONNX model, or one without nodes"
+        raise ModelRefused(f"{path}: {reason}")
+    missing = [name for name in _weight_files(model) if not (path.parent / name).is_file()]
+    if missing:
+        raise ModelRefused(
+            f"{path} keeps its weights in {', '.join(missing)}, and there is no such file beside "
+            "it: put it there under that very name"
+        )
+    try:
+        load_external_data_for_model(model, str(path.parent))
+    except Exception as error:  # noqa: BLE001  # of ONNX's checker, the system, and protobuf
+        raise ModelRefused(f"{path}: its weights beside it can't be read: {error}") from None
     return model
+
+
+def _weight_files(model: Any) -> list[str]:
+    """The files beside a graph that its weights lie in, by the names it has for them."""
+    tensors = [*model.graph.initializer, *_of_nodes(model.graph)]
+    apart = [ExternalDataInfo(tensor) for tensor in tensors if uses_external_data(tensor)]
+    return sorted({info.location for info in apart})
+
+
+def _of_nodes(graph: Any) -> Iterator[Any]:
+    """Tensors that nodes carry, those of the graphs inside them too."""
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors
+            for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+                yield from inner.initializer
+                yield from _of_nodes(inner)
+
+
+def _pointer(path: Path) -> str | None:
+    """What is wrong where a file is what Git keeps in a large file's place."""
+    return GIT_POINTER if is_git_pointer(path) else None
 
 
 def serialised(model: Any, where: Path) -> bytes:

@@ -8,11 +8,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from streamproc.errors import ModelRefused, SettingsError
+from streamproc.errors import ModelRefused, OperatorError, SettingsError
+from streamproc.importing.checks import (
+    check_before_export,
+    require_flags_of,
+    require_free_place,
+)
 from streamproc.importing.configuration import Configuration
+from streamproc.importing.heads import require_classes
 from streamproc.importing.keras import convert
+from streamproc.importing.labels import label_outputs
 from streamproc.importing.manifests import new_ensemble, provenance
-from streamproc.importing.placing import NewMember, Verify, place
+from streamproc.importing.marian import has_marian_tokenizer, marian_tokenizer
+from streamproc.importing.placing import NewMember, place_beside, place_new
 from streamproc.importing.questions import Questions
 from streamproc.importing.scoring import prepare_scoring
 from streamproc.importing.sources import MODEL, Source, find_source
@@ -21,13 +29,31 @@ from streamproc.importing.tokenizers import read_tokenizer, require_same
 from streamproc.importing.wishes import Wishes
 from streamproc.importing.writing import prepare_writing
 from streamproc.messages.request import ENSEMBLE_NAME
+from streamproc.repository.changes import Verify
+from streamproc.repository.manifest import MemberSection
 from streamproc.repository.repository import MANIFEST, Repository, StoredEnsemble
 from streamproc.tasks.catalogue import TASKS, task_named
 from streamproc.tasks.decoding_task import DecodingTask
 from streamproc.tasks.task import ScoringTask, Task
 
+# In what folders have a tokenizer that is no tokenizer.json.
+_OLDER_TOKENIZERS = (
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "spiece.model",
+    "spm.model",
+    "sentencepiece.bpe.model",
+    "sentencepiece.model",
+    "tokenizer.model",
+)
+
 Export = Callable[[Path, str, Path], None]
 """Export a Hugging Face folder, for a task, into another folder, as optimum does it."""
+
+
+MakeTokenizer = Callable[[Path], bytes]
+"""A tokenizer.json of a Hugging Face folder's older files; raises OperatorError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +61,7 @@ class Imported:
     """What came of it.
 
     new: whether an ensemble was made for it
+    used: whether the manifest names this version; replaced: the one it named before, if any
     files: their sizes in bytes, by their place in the ensemble's folder
     labels, changes, warnings, batch_difference: as `Prepared` has them
     """
@@ -45,6 +72,8 @@ class Imported:
     new: bool
     member: str
     version: str
+    used: bool
+    replaced: str | None
     files: dict[str, int]
     precision: str
     labels: tuple[str, ...]
@@ -54,7 +83,12 @@ class Imported:
 
 
 def import_model(
-    wishes: Wishes, questions: Questions, *, export: Export, verify: Verify
+    wishes: Wishes,
+    questions: Questions,
+    *,
+    export: Export,
+    verify: Verify,
+    make_tokenizer: MakeTokenizer | None = None,
 ) -> Imported:
     """Make a member of a model, and put it into an ensemble, new or there already.
 
@@ -71,12 +105,24 @@ def import_model(
             )
     configuration = Configuration(source.folder)
     stored = _stored(wishes)
+    require_free_place(name, wishes, stored)
     task = _task(wishes, configuration, stored, questions)
-    tokenizer = _tokenizer(wishes, configuration, stored, questions)
+    if task.labelled:
+        require_classes(configuration, wishes.scores)
+    tokenizer = _tokenizer(source, wishes, configuration, stored, questions, make_tokenizer)
+    require_flags_of(task, wishes, tokenizer, configuration)
+    labels = None
+    if source.form == "hugging-face":
+        check_before_export(source, task, wishes, configuration, tokenizer, stored)
+        labels = _labels_of(configuration, task, wishes, stored, questions)
     with tempfile.TemporaryDirectory() as folder:
         exported = _exported(source, task, Path(folder), export)
-        subject = Subject(exported, name, wishes, configuration, tokenizer, stored, questions)
+        subject = Subject(
+            exported, name, wishes, configuration, tokenizer, stored, questions, labels
+        )
         prepared = _prepared(subject, task)
+    before = {member.name: member for member in stored.manifest.members} if stored else {}
+    replaced = before.get(name)
     member = NewMember(
         name,
         wishes.version,
@@ -85,22 +131,61 @@ def import_model(
         prepared.precision,
         prepared.labels,
         provenance(subject, source, prepared),
+        # A new version has the say that the one before it had.
+        replaced.weight if replaced else 1.0,
     )
-    ensemble = stored or new_ensemble(subject, task.name, prepared, member.section)
+    if stored:
+        manifest = place_beside(stored, member, verify, use=wishes.use)
+    else:
+        ensemble = new_ensemble(subject, task.name, prepared, member.section)
+        manifest = place_new(wishes.out, ensemble, tokenizer, member, verify)
     return Imported(
-        place(wishes.out, ensemble, tokenizer, member, verify),
+        manifest,
         wishes.ensemble,
         task.name,
         stored is None,
         name,
         wishes.version,
+        wishes.use,
+        replaced.version if replaced and wishes.use else None,
         {place_in: len(content) for place_in, content in member.files.items()},
         prepared.precision,
         prepared.labels,
         prepared.changes,
-        prepared.warnings,
+        [*prepared.warnings, *_fitted_before(stored, replaced)],
         prepared.batch_difference,
     )
+
+
+def _fitted_before(stored: StoredEnsemble | None, replaced: MemberSection | None) -> Sequence[str]:
+    """What is told where a version takes the place of one that the ensemble was fitted with."""
+    if stored is None or replaced is None:
+        return ()
+    manifest = stored.manifest
+    if not (manifest.gate or manifest.combine.temperature != 1 or replaced.weight != 1):
+        return ()
+    told = (
+        f"weights, gate and temperature of {manifest.name} were fitted with {replaced.name} "
+        f"{replaced.version}: streamproc fit-ensemble {manifest.name} fits them anew"
+    )
+    return (told,)
+
+
+def _labels_of(
+    configuration: Configuration,
+    task: Task,
+    wishes: Wishes,
+    stored: StoredEnsemble | None,
+    questions: Questions,
+) -> tuple[str, ...] | None:
+    """The outputs' labels, where config.json says how many there are, or the task has none."""
+    if not task.labelled:
+        return None
+    outputs = 2 if configuration.outputs == 1 else configuration.outputs
+    if outputs is None:
+        return None
+    known = stored.manifest.labels if stored else ()
+    return label_outputs(outputs, configuration, wishes.labels, known, questions)
 
 
 def _prepared(subject: Subject, task: Task) -> Prepared:
@@ -151,20 +236,42 @@ def _task(
 
 
 def _tokenizer(
+    source: Source,
     wishes: Wishes,
     configuration: Configuration,
     stored: StoredEnsemble | None,
     questions: Questions,
+    make_tokenizer: MakeTokenizer | None,
 ) -> bytes:
     path = wishes.tokenizer or configuration.tokenizer
+    own = read_tokenizer(path) if path else None
+    if own is None and source.folder:
+        path, own = source.folder, _made_tokenizer(source.folder, make_tokenizer)
     if stored:
-        if path:
-            require_same(read_tokenizer(path), path, stored)
+        if own and path:
+            require_same(own, path, stored)
         return stored.tokenizer()
-    if path is None:
+    if own is None:
         question = "Where is the tokenizer.json that the model's token ids are of?"
-        path = Path(questions.ask(question, "--tokenizer FILE"))
-    return read_tokenizer(path)
+        own = read_tokenizer(Path(questions.ask(question, "--tokenizer FILE")))
+    return own
+
+
+def _made_tokenizer(folder: Path, make: MakeTokenizer | None) -> bytes | None:
+    """A tokenizer.json of other files, if the folder has such."""
+    if has_marian_tokenizer(folder):
+        return marian_tokenizer(folder)
+    older = sorted(name for name in _OLDER_TOKENIZERS if (folder / name).is_file())
+    if not older or make is None:
+        return None
+    try:
+        return make(folder)
+    except OperatorError as error:
+        raise ModelRefused(
+            f"{error}. It has {', '.join(older)}: make one where transformers and sentencepiece "
+            'are (AutoTokenizer.from_pretrained("FOLDER").save_pretrained("FOLDER")), or name '
+            "another (--tokenizer FILE)"
+        ) from error
 
 
 def _exported(source: Source, task: Task, folder: Path, export: Export) -> Source:

@@ -21,12 +21,14 @@ class Padding:
     length:   all texts are padded to so many tokens; None: a batch to its longest
     side:     where padding stands, of texts padded to a length
     multiple: the longest of a batch is padded to a multiple of it, where there is no length
+    by_id:    whether the model looks for the id, though it may take a mask too
     """
 
     token: int = 0
     length: int | None = None
     side: Side = "right"
     multiple: int = 1
+    by_id: bool = False
 
     @property
     def changes_lengths(self) -> bool:

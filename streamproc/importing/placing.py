@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,18 +11,20 @@ from pydantic import ValidationError
 
 from streamproc.errors import ModelRefused
 from streamproc.messages.validation import in_json_words
-from streamproc.repository.manifest import (
-    DecoderFile,
-    Manifest,
-    MemberSection,
-    Precision,
-    read_manifest,
+from streamproc.repository.changes import (
+    Verify,
+    beside,
+    manifest_text,
+    replace_manifest,
+    require_unchanged,
+    trial_copy,
+    try_manifest,
 )
+from streamproc.repository.manifest import DecoderFile, Manifest, MemberSection, Precision
 from streamproc.repository.repository import MANIFEST, StoredEnsemble
+from streamproc.repository.rewriting import with_member
+from streamproc.repository.versions import keep_version
 from streamproc.repository.writing import manifest_toml, member_toml
-
-Verify = Callable[[Path, str], None]
-"""Load an ensemble of a model repository as a worker does; raises ModelRefused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +33,7 @@ class NewMember:
 
     model, decoder: files' contents; decoder: an encoder-decoder's
     labels: the ensemble's label for each output; none where the task has no labels
+    weight: its say in the ensemble
     """
 
     name: str
@@ -44,6 +43,7 @@ class NewMember:
     precision: Precision
     labels: tuple[str, ...]
     provenance: Mapping[str, str]
+    weight: float = 1.0
 
     @property
     def section(self) -> MemberSection:
@@ -59,6 +59,7 @@ class NewMember:
                 decoder=_decoder(*rest[0]) if rest else None,
                 precision=self.precision,
                 labels=self.labels,
+                weight=self.weight,
                 provenance=dict(self.provenance),
             )
         except ValidationError as error:
@@ -77,74 +78,69 @@ class NewMember:
         return {f"{folder}/encoder.onnx": self.model, f"{folder}/decoder.onnx": self.decoder}
 
 
-def place(
-    root: Path,
-    ensemble: Manifest | StoredEnsemble,
-    tokenizer: bytes,
-    member: NewMember,
-    verify: Verify,
+def place_new(
+    root: Path, ensemble: Manifest, tokenizer: bytes, member: NewMember, verify: Verify
 ) -> Path:
-    """Write a member, and its ensemble where that is new; returns the manifest's path.
+    """Write an ensemble of that one member; returns the manifest's path.
 
-    ensemble: a new one's manifest, the member included; or one that is there
-    All is put together and tried out beside the repository first. Files come before the manifest
-    that names them, so that whoever reads meanwhile sees the old ensemble or the new one.
-    Raises ModelRefused, and leaves everything as it was, where it would not load.
+    All is put together and tried out beside the repository first. Raises ModelRefused, and leaves
+    everything as it was, where it would not load.
     """
-    joined = isinstance(ensemble, StoredEnsemble)
-    name = ensemble.manifest.name if isinstance(ensemble, StoredEnsemble) else ensemble.name
-    folder = root / name
-    with _beside(root) as staging:
-        trial = staging / name
-        if isinstance(ensemble, StoredEnsemble):
-            shutil.copytree(folder, trial, copy_function=_linked)
-            # Added at the end, so that what somebody wrote there, comments included, stays.
-            before = (trial / MANIFEST).read_text(encoding="utf-8").rstrip()
-            manifest = f"{before}\n\n{member_toml(member.section)}"
-            (trial / MANIFEST).unlink()  # a link: what is written next must not reach the original
-        else:
-            trial.mkdir()
-            (trial / "tokenizer.json").write_bytes(tokenizer)
-            manifest = manifest_toml(ensemble)
-        for place_in, content in member.files.items():
-            path = trial / place_in
-            if path.exists():
-                raise ModelRefused(
-                    f"{folder / place_in} is there already; name another --member or --version"
-                )
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-        read_manifest(manifest.encode(), str(folder / MANIFEST))
-        (trial / MANIFEST).write_text(manifest, encoding="utf-8")
-        verify(staging, name)
-        if joined:
-            for place_in in member.files:
-                (folder / place_in).parent.mkdir(parents=True, exist_ok=True)
-                (trial / place_in).replace(folder / place_in)
-            (trial / MANIFEST).replace(folder / MANIFEST)
-        else:
-            trial.replace(folder)
+    folder = root / ensemble.name
+    with beside(root) as staging:
+        trial = staging / ensemble.name
+        trial.mkdir()
+        (trial / "tokenizer.json").write_bytes(tokenizer)
+        _write(trial, member)
+        try_manifest(trial, manifest_toml(ensemble), verify)
+        trial.replace(folder)
     return folder / MANIFEST
 
 
-@contextmanager
-def _beside(root: Path) -> Iterator[Path]:
-    """A folder on the repository's disk, which no worker takes for an ensemble."""
-    there = root.is_dir()
-    root.mkdir(parents=True, exist_ok=True)
-    try:
-        with tempfile.TemporaryDirectory(prefix=".import-", dir=root) as folder:
-            yield Path(folder)
-    finally:
-        if not there and not any(root.iterdir()):
-            root.rmdir()
+def place_beside(
+    stored: StoredEnsemble, member: NewMember, verify: Verify, *, use: bool = True
+) -> Path:
+    """Let a member join an ensemble, or another version of it lie beside the one there is.
+
+    use: whether the manifest is to name this version; only one that there is can be left in use
+    returns: the manifest's path
+    All is put together and tried out beside the repository first. The version's folder is there
+    before the manifest names it, so that whoever reads meanwhile sees the old ensemble or the new
+    one. Raises ModelRefused, and leaves everything as it was, where it would not load.
+    """
+    text = manifest_text(stored)
+    before = [one for one in stored.manifest.members if one.name == member.name]
+    if before:
+        changed = with_member(text, member.name, member.section)
+    else:
+        # Added at the end, so that what somebody wrote there, comments included, stays.
+        changed = f"{text.rstrip()}\n\n{member_toml(member.section)}"
+    with trial_copy(stored) as trial:
+        _write(trial, member)
+        try_manifest(trial, changed, verify)
+        require_unchanged(stored)
+        version = Path(member.name, member.version)
+        if (stored.folder / version).exists():
+            raise ModelRefused(
+                f"{stored.folder / version} is there already; name another --member or --version"
+            )
+        (stored.folder / version).parent.mkdir(exist_ok=True)
+        (trial / version).replace(stored.folder / version)
+    if use:
+        for replaced in before:
+            keep_version(stored.folder, replaced)
+        replace_manifest(stored, changed)
+    return stored.folder / MANIFEST
 
 
-def _linked(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
+def _write(folder: Path, member: NewMember) -> None:
+    for place_in, content in member.files.items():
+        path = folder / place_in
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            path.unlink()  # a link: what is written next must not reach the original
+        path.write_bytes(content)
+    keep_version(folder, member.section)
 
 
 def _decoder(place_in: str, content: bytes) -> DecoderFile:

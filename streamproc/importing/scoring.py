@@ -133,7 +133,9 @@ def _form(model: Any, wanted: Signature, subject: Subject) -> Form:
             "answer each"
         )
     token = padding_token(subject.tokenizer, wishes.pad_token)
-    form = Form(inputs, outputs, {}, Padding(token, length, wishes.pad_side))
+    # Who names the token knows that the model looks for it.
+    padding = Padding(token, length, wishes.pad_side, by_id=wishes.pad_token is not None)
+    form = Form(inputs, outputs, {}, padding)
     # Where there are no labels, scores are compared over tokens, and taken as they are.
     return _read(form, model, wishes.scores) if wanted.labels is not None else form
 
@@ -165,10 +167,16 @@ def _fixed_length(ids: Value, asked: int | None) -> int | None:
 def _labels(form: Form, task: ScoringTask, subject: Subject) -> tuple[str, ...]:
     wishes, stored = subject.wishes, subject.stored
     if not task.labelled:
-        if wishes.labels:
-            raise SettingsError(f"--label: {task.name} has no labels")
         return ()
     (role,) = form.outputs
+    if form.readings[role] == "one logit" and wishes.scores is None:
+        raise ModelRefused(
+            f"the model has one output, {form.outputs[role]}, and does not tell whether that is a "
+            "number, which is not served yet, or a score that tells two labels apart: of such a "
+            "score say --scores logits"
+        )
+    if subject.labels is not None:
+        return subject.labels
     outputs = 2 if form.readings[role] in TWO_OF_ONE else form.outputs[role].sizes[-1]
     known = stored.manifest.labels if stored else ()
     return label_outputs(outputs, subject.configuration, wishes.labels, known, subject.questions)
@@ -201,7 +209,7 @@ def _content(path: Path, model: Any, form: Form) -> bytes:
 
 def _require_invariance(attempt: _Attempt) -> None:
     difference, form = attempt.found.batch_difference, attempt.form
-    if difference <= LARGEST_DIFFERENCE:
+    if difference <= LARGEST_DIFFERENCE * max(1.0, attempt.found.largest_score):
         return
     why = "Dynamic quantisation does that: quantise statically, or take fp32."
     if form.padding.length is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +10,11 @@ from streamproc.errors import ModelRefused
 
 Form = Literal["onnx", "hugging-face", "keras", "saved-model"]
 
+CONFIG = "config.json"
 ENCODER, DECODER, MODEL = "encoder_model.onnx", "decoder_model_merged.onnx", "model.onnx"
+
+# Where the Hub keeps ONNX beside the weights it was made of.
+HUB_FOLDER = "onnx"
 
 _PICKLED = {".pt", ".pth", ".pt2", ".bin", ".ckpt", ".pkl", ".pickle", ".joblib", ".mar"}
 _KERAS = {".keras", ".h5", ".hdf5"}
@@ -46,7 +50,9 @@ class Source:
         """What a member made of it is called unless somebody says otherwise."""
         named = self.path.resolve()
         if self.path.is_file():
-            named = named.parent if named.name == MODEL else named.with_suffix("")
+            named = named.parent if named.name in {MODEL, ENCODER} else named.with_suffix("")
+        if named.name == HUB_FOLDER:
+            named = named.parent
         kept = (c if c.isascii() and c.isalnum() else "-" for c in named.name.lower())
         return "".join(kept).strip("-") or "model"
 
@@ -59,8 +65,10 @@ def find_source(path: Path) -> Source:
         raise ModelRefused(f"{path}: there is no such file or folder")
     kind = path.suffix.lower()
     if kind == ".onnx":
-        beside = path.parent if (path.parent / "config.json").is_file() else None
-        return Source(path, model=path, folder=beside)
+        about = _about(path.parent)
+        if path.name == ENCODER and (path.parent / DECODER).is_file():
+            return Source(path, model=path, decoder=path.parent / DECODER, folder=about)
+        return Source(path, model=path, folder=about)
     if kind in _KERAS:
         return Source(path, form="keras")
     if kind in _PICKLED:
@@ -78,27 +86,62 @@ def find_source(path: Path) -> Source:
 
 
 def _folder(path: Path) -> Source:
-    if (path / MODEL).is_file():
-        return Source(path, model=path / MODEL, folder=path)
-    if (path / ENCODER).is_file() and (path / DECODER).is_file():
-        return Source(path, model=path / ENCODER, decoder=path / DECODER, folder=path)
+    if found := _exported(path):
+        return found
     if (path / "saved_model.pb").is_file():
         return Source(path, form="saved-model")
+    weights = any(path.glob("*.safetensors"))
     graphs = sorted(file.name for file in path.glob("*.onnx"))
     if len(graphs) == 1:
-        return Source(path, model=path / graphs[0], folder=path)
+        return Source(path, model=path / graphs[0], folder=_about(path) or path)
     if graphs:
         raise ModelRefused(
             f"{path} holds {', '.join(graphs)}: name the file to import; of an encoder-decoder "
             f"the folder must have {ENCODER} and {DECODER}"
         )
-    if not (path / "config.json").is_file():
+    if weights and (path / CONFIG).is_file():
+        return Source(path, form="hugging-face", folder=path)
+    if (path / HUB_FOLDER).is_dir():
+        if found := _exported(path / HUB_FOLDER):
+            return replace(found, path=path)
+        graphs = sorted(file.name for file in (path / HUB_FOLDER).glob("*.onnx"))
+        if graphs:
+            raise ModelRefused(
+                f"{path / HUB_FOLDER} holds {', '.join(graphs)}: name the file to import; of an "
+                f"encoder-decoder there must be {ENCODER} and {DECODER}"
+            )
+    if not (path / CONFIG).is_file():
         raise ModelRefused(
             f"{path}: no .onnx file, config.json or saved_model.pb in it; what is to be imported?"
         )
-    if not any(path.glob("*.safetensors")):
+    pickled = sorted(file.name for file in path.iterdir() if file.suffix in _PICKLED)
+    if pickled:
         raise ModelRefused(
-            f"{path} has a config.json and no *.safetensors; weights that are pickled are not "
-            "opened: load the model where it is trusted, and save_pretrained it anew"
+            f"{path} has its weights in {pickled[0]}, and no *.safetensors; a pickle runs what it "
+            "holds as it is read, and is not opened: load the model where it is trusted, and "
+            "save_pretrained it anew"
         )
-    return Source(path, form="hugging-face", folder=path)
+    raise ModelRefused(
+        f"{path} has a config.json, and no weights beside it: neither *.safetensors nor "
+        f"{MODEL}, {HUB_FOLDER}/{MODEL}, or {ENCODER} and {DECODER}; was it downloaded whole?"
+    )
+
+
+def _exported(path: Path) -> Source | None:
+    """What optimum wrote into a folder, by its names for it."""
+    if (path / MODEL).is_file():
+        return Source(path, model=path / MODEL, folder=_about(path) or path)
+    if (path / ENCODER).is_file() and (path / DECODER).is_file():
+        about = _about(path) or path
+        return Source(path, model=path / ENCODER, decoder=path / DECODER, folder=about)
+    return None
+
+
+def _about(path: Path) -> Path | None:
+    """Where config.json and the tokenizer lie: beside a graph, or one folder up, as on the Hub."""
+    for folder in (path, path.absolute().parent):
+        if (folder / CONFIG).is_file():
+            return folder
+        if path.name != HUB_FOLDER:
+            break
+    return None

@@ -20,6 +20,7 @@ class Subject:
 
     source:    as ONNX
     tokenizer: a tokenizer.json's bytes
+    labels:    the ensemble's label for each output, where that was settled before the export
     stored:    the ensemble it joins; None where one is made for it
     member:    its name
     """
@@ -31,6 +32,7 @@ class Subject:
     tokenizer: bytes
     stored: StoredEnsemble | None
     questions: Questions
+    labels: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from streamproc.inference.providers import CPU, Provider
 from streamproc.inference.session import OnnxSession, new_call
 from streamproc.inference.signature import Signature
 
-# Far above what the order of additions does, far below what padding does.
+# Of the largest score, or of 1: far above what the order of additions does in float32, far below
+# what padding does.
 LARGEST_DIFFERENCE = 1e-4
 # So many texts of lengths from one to the window, and one of each short length: whether a length
 # is odd, or a multiple of four, may decide how sums are added up.
@@ -25,11 +26,13 @@ _TEXTS, _EACH_LENGTH = 16, 16
 @dataclass(frozen=True, slots=True)
 class Found:
     """batch_difference: the largest between a text's scores alone and in a batch
+    largest_score: whatever its sign
     like_probabilities: whether the scores of every text look like probabilities
     answers_nothing: whether a text without tokens has scores
     """
 
     batch_difference: float
+    largest_score: float
     like_probabilities: bool
     answers_nothing: bool
 
@@ -71,7 +74,9 @@ def try_model(
     pairs = zip(alone, together, strict=True)
     difference = max(float(np.abs(one - other).max()) for one, other in pairs)
     probable = all(map(_like_probabilities, alone))
-    return Found(difference, probable, _answers(session, _framed(tokenizer, np.empty(0, np.int64))))
+    largest = max(float(np.abs(one).max()) for one in alone)
+    answers = _answers(session, _framed(tokenizer, np.empty(0, np.int64)))
+    return Found(difference, largest, probable, answers)
 
 
 def _texts(tokenizer: TextTokenizer, longest: int, padding_token: int) -> Sequence[_Text]:

@@ -18,6 +18,7 @@ class Wishes:
     out:       the model repository
     tokenizer: a tokenizer.json, the one the model's token ids are of
     labels:    a name for each output, or SPELLING=NAME
+    use: whether the manifest is to name this version of a member that is there already
     inputs, outputs: WORKER'S=MODEL'S names
     scores:    what the outputs are
     padded_to: the length, in tokens, that texts were padded to as the model was trained
@@ -34,6 +35,7 @@ class Wishes:
     labels: Sequence[str] = ()
     member: str | None = None
     version: str = "1"
+    use: bool = True
     inputs: Sequence[str] = ()
     outputs: Sequence[str] = ()
     scores: Scale | None = None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from streamproc.errors import ModelRefused, SettingsError
+from streamproc.importing.configuration import Configuration
 from streamproc.importing.graph import precision_of, producer_of, read_graph, serialised
 from streamproc.importing.subject import Prepared, Subject
+from streamproc.importing.wishes import Wishes
 from streamproc.repository.decoding_section import DecodingSection
 from streamproc.repository.repository import StoredEnsemble
 from streamproc.tasks.decoding_task import DecodingTask
@@ -24,13 +26,9 @@ def prepare_writing(subject: Subject, task: DecodingTask) -> Prepared:
             else "one file with a cache, as optimum exports text-generation-with-past"
         )
         raise ModelRefused(f"{source.path}: {task.name} takes {wanted}")
-    if wishes.labels or wishes.inputs or wishes.outputs or wishes.scores or wishes.padded_to:
-        raise SettingsError(
-            f"--label, --input, --output, --scores and --padded-to mean nothing for {task.name}"
-        )
     model = read_graph(source.model)
     decoder = read_graph(source.decoder) if source.decoder else None
-    decoding = _decoding(subject, encoder_decoder=both)
+    decoding = decoding_of(wishes, subject.configuration, subject.stored, encoder_decoder=both)
     return Prepared(
         model=serialised(model, source.model),
         decoder=serialised(decoder, source.path) if decoder else None,
@@ -43,12 +41,20 @@ def prepare_writing(subject: Subject, task: DecodingTask) -> Prepared:
     )
 
 
-def _decoding(subject: Subject, *, encoder_decoder: bool) -> DecodingSection:
-    """How the model writes, and what whoever imports it wishes; raises ModelRefused."""
-    wishes, stored = subject.wishes, subject.stored
-    if stored and stored.manifest.decoding and not subject.configuration.is_there:
+def decoding_of(
+    wishes: Wishes,
+    configuration: Configuration,
+    stored: StoredEnsemble | None,
+    *,
+    encoder_decoder: bool,
+) -> DecodingSection:
+    """How the model writes, and what whoever imports it wishes.
+
+    Raises ModelRefused, SettingsError.
+    """
+    if stored and stored.manifest.decoding and not configuration.is_there:
         return stored.manifest.decoding
-    found = subject.configuration.decoding(encoder_decoder=encoder_decoder, task=wishes.task)
+    found = configuration.decoding(encoder_decoder=encoder_decoder, task=wishes.task)
     wanted = {
         "prefix": wishes.prefix,
         "source_language": wishes.source_language,

@@ -69,6 +69,14 @@ class StoredEnsemble:
         shared = self.folder.parent / PREFIXES
         return verified(shared, f"{section.sha256}.onnx", section.sha256)
 
+    def changed(self) -> bool:
+        """Whether the manifest on disk is no longer the one that was read."""
+        try:
+            content = (self.folder / MANIFEST).read_bytes()
+        except OSError:
+            return True
+        return hashlib.sha256(content).hexdigest() != self.digest
+
     def _verified(self, name: str, sha256: str) -> bytes:
         return verified(self.folder, name, sha256)
 

@@ -20,6 +20,8 @@ from torch.jit import TracerWarning
 from transformers import PreTrainedModel
 
 from streamproc.errors import TrainingError
+from streamproc.training.parity import require_parity
+from streamproc.training.positions import configs_with_positions
 from streamproc.training.scoring import RunBatch
 from streamproc.training.windows import Batch, pad
 
@@ -27,8 +29,6 @@ from streamproc.training.windows import Batch, pad
 # reads: an ensemble outlives the versions it was made with.
 OPSET = 17
 MAX_IR_VERSION = 10
-
-LARGEST_EXPORT_DIFFERENCE = 1e-4
 
 # What frozen layers give, and what members behind them take.
 HIDDEN_STATES = "hidden_states"
@@ -153,7 +153,14 @@ def export(model: PreTrainedModel, task: str, folder: Path) -> None:
     """What optimum writes for the model, into a folder; unchecked."""
     with _without_forebodings():
         # Its own validation is off: ours runs on real texts.
-        onnx_export_from_model(model, folder, task=task, opset=OPSET, do_validation=False)
+        onnx_export_from_model(
+            model,
+            folder,
+            task=task,
+            opset=OPSET,
+            do_validation=False,
+            custom_onnx_configs=configs_with_positions(model, task),
+        )
 
 
 @contextmanager
@@ -216,13 +223,12 @@ def checked_difference(
     what: is compared, for the message
     Raises TrainingError when it is too large.
     """
-    difference = largest_difference(torch_run, onnx_run, batches)
-    if difference > LARGEST_EXPORT_DIFFERENCE:
-        raise TrainingError(
-            f"{what} differ from torch's by {difference:.2g}, more than "
-            f"{LARGEST_EXPORT_DIFFERENCE:.0e}. Is the exporter's version the pinned one?"
-        )
-    return difference
+    differences = [0.0]
+    for batch in batches:
+        said = torch_run(batch)
+        differences.append(_difference(said, onnx_run(batch), batch))
+        require_parity(what, differences[-1], said)
+    return max(differences)
 
 
 def largest_difference(one: RunBatch, other: RunBatch, batches: Iterable[Batch]) -> float:

@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from transformers import (
     AutoConfig,
@@ -18,11 +17,10 @@ from transformers import (
     PreTrainedModel,
 )
 
-from streamproc.errors import TrainingError
-from streamproc.training.decoder import Ids, OnnxDecoder, check_decoder
-from streamproc.training.encoder_decoder import OnnxEncoderDecoder, check_encoder_decoder
-from streamproc.training.exporting import LARGEST_EXPORT_DIFFERENCE, export, open_session
-from streamproc.training.pair_batches import PairBatch
+from streamproc.errors import OperatorError, TrainingError
+from streamproc.training.export_checks import check_for
+from streamproc.training.exporting import export
+from streamproc.training.pooling import pool_by_mask
 
 # The model's class and what optimum calls the task.
 _KINDS: dict[str, tuple[Any, str]] = {
@@ -32,7 +30,6 @@ _KINDS: dict[str, tuple[Any, str]] = {
     "text-generation": (AutoModelForCausalLM, "text-generation-with-past"),
     "translation": (AutoModelForSeq2SeqLM, "text2text-generation-with-past"),
 }
-_TOKENS = 24
 
 
 def export_folder(source: Path, task: str, target: Path) -> None:
@@ -40,9 +37,34 @@ def export_folder(source: Path, task: str, target: Path) -> None:
 
     source: with config.json and *.safetensors; nothing in it is run, pickles are not opened
     target: gets model.onnx, or encoder_model.onnx and decoder_model_merged.onnx
-    Raises TrainingError where it can't be loaded for that task, or where ONNX and torch disagree.
+    Raises TrainingError where it can't be loaded or exported for that task, or where ONNX and
+    torch disagree.
     """
-    kind, optimum_task = _KINDS[task]
+    model = _loaded(source, task)
+    try:
+        # What torch says comes first: the export leaves a model changed.
+        check = check_for(model, task)
+        if task == "text-classification":
+            pool_by_mask(model)
+        export(model, _KINDS[task][1], target)
+        check.run(target)
+    except OperatorError:
+        raise
+    except Exception as error:
+        # Of torch, optimum and ONNX Runtime, whose errors share no base and speak of their code.
+        raise TrainingError(
+            f"{source}: a {model.config.model_type} can't be exported for {task} here: "
+            f"{type(error).__name__}: {_first_line(error)}. Export it elsewhere (optimum-cli "
+            "export onnx, or torch.onnx.export with input_ids and attention_mask) and import the "
+            "ONNX file"
+        ) from error
+    for file in ("config.json", "generation_config.json", "tokenizer.json"):
+        if (source / file).is_file():
+            shutil.copyfile(source / file, target / file)
+
+
+def _loaded(source: Path, task: str) -> PreTrainedModel:
+    kind, _ = _KINDS[task]
     try:
         config = AutoConfig.from_pretrained(source, local_files_only=True)
         model, loading = kind.from_pretrained(
@@ -53,93 +75,16 @@ def export_folder(source: Path, task: str, target: Path) -> None:
             dtype=torch.float32,
             output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError) as error:
-        raise TrainingError(f"{source}: not a model for {task}: {error}") from None
+    except Exception as error:  # transformers, safetensors and torch share no base
+        raise TrainingError(f"{source}: not a model for {task}: {_first_line(error)}") from error
     if loading["missing_keys"]:
         raise TrainingError(
             f"{source}: has no weights for {', '.join(sorted(loading['missing_keys'])[:4])}: is "
             f"it a model for {task}, and trained for it?"
         )
-    model.eval()
-    # What torch says comes first: the export leaves a model changed.
-    check = _CHECKS.get(task, _EncoderCheck)(model)
-    export(model, optimum_task, target)
-    check.run(target)
-    for file in ("config.json", "generation_config.json", "tokenizer.json"):
-        if (source / file).is_file():
-            shutil.copyfile(source / file, target / file)
+    return model.eval()
 
 
-class _EncoderCheck:
-    """Holds what torch says of made-up texts, and compares what ONNX does; so do the others."""
-
-    def __init__(self, model: PreTrainedModel) -> None:
-        ids = _made_up(model)
-        mask = np.ones_like(ids)
-        mask[0, _TOKENS // 2 :] = 0
-        # Token types are all 0, as models have it that are handed none.
-        self._feeds = {"input_ids": ids, "attention_mask": mask}
-        with torch.inference_mode():
-            said = model(**{name: torch.from_numpy(value) for name, value in self._feeds.items()})
-        self._said = {name: value.numpy() for name, value in said.items()}
-        self._feeds["token_type_ids"] = np.zeros_like(ids)
-
-    def run(self, folder: Path) -> None:
-        """Raises TrainingError where the graphs in the folder say something else."""
-        session = open_session(folder / "model.onnx")
-        names = [given.name for given in session.get_inputs()]
-        if strange := sorted(set(names) - self._feeds.keys()):
-            raise TrainingError(f"The export takes {', '.join(strange)}, which no worker gives it.")
-        feeds = {name: self._feeds[name] for name in names}
-        outputs = [given.name for given in session.get_outputs()]
-        mask = self._feeds["attention_mask"]
-        for name, found in zip(outputs, session.run(outputs, feeds), strict=True):
-            apart = np.abs(found - self._said[name])
-            if apart.shape[1:2] == (_TOKENS,):
-                # What stands at padding is nobody's answer.
-                apart = apart * mask.reshape(*mask.shape, *[1] * (apart.ndim - 2))
-            if (difference := float(apart.max())) > LARGEST_EXPORT_DIFFERENCE:
-                raise TrainingError(
-                    f"{name} of the exported model differ from torch's by {difference:.2g}, more "
-                    f"than {LARGEST_EXPORT_DIFFERENCE:.0e}. Is the exporter's version the pinned "
-                    "one?"
-                )
-
-
-class _DecoderCheck:
-    def __init__(self, model: PreTrainedModel) -> None:
-        self._ids = _made_up(model)
-        with torch.inference_mode():
-            self._said = model(input_ids=torch.from_numpy(self._ids)).logits.numpy()
-
-    def run(self, folder: Path) -> None:
-        check_decoder(OnnxDecoder(folder / "model.onnx"), self._ids, self._said)
-
-
-class _EncoderDecoderCheck:
-    def __init__(self, model: PreTrainedModel) -> None:
-        source, written = _made_up(model), _made_up(model, seed=1)
-        mask = np.ones_like(source)
-        self._batch = PairBatch(source, mask, written, written)
-        with torch.inference_mode():
-            self._said = model(
-                input_ids=torch.from_numpy(source),
-                attention_mask=torch.from_numpy(mask),
-                decoder_input_ids=torch.from_numpy(written),
-            ).logits.numpy()
-
-    def run(self, folder: Path) -> None:
-        graphs = (folder / "encoder_model.onnx", folder / "decoder_model_merged.onnx")
-        check_encoder_decoder(OnnxEncoderDecoder(*graphs), self._batch, self._said)
-
-
-_CHECKS: dict[str, type[_EncoderCheck | _DecoderCheck | _EncoderDecoderCheck]] = {
-    "text-generation": _DecoderCheck,
-    "translation": _EncoderDecoderCheck,
-}
-
-
-def _made_up(model: PreTrainedModel, seed: int = 0) -> Ids:
-    """(3, tokens) ids of the model's vocabulary."""
-    vocabulary = model.config.get_text_config().vocab_size
-    return np.random.default_rng(seed).integers(0, vocabulary, size=(3, _TOKENS))
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else "no reason given"

@@ -8,6 +8,7 @@ from pathlib import Path
 from streamproc.corpus.rows import described
 from streamproc.digests import sha256
 from streamproc.errors import TrainingError
+from streamproc.repository.atomic import write_whole
 from streamproc.repository.decoding_section import DecodingSection
 from streamproc.repository.manifest import (
     Manifest,
@@ -82,7 +83,7 @@ def export_ensemble(plan: Plan, tell: Tell) -> None:
         members=_members(plan, folder, shipped),
     )
     path = folder / MANIFEST
-    path.write_text(manifest_toml(manifest), encoding="utf-8")
+    write_whole(path, manifest_toml(manifest))
     tell(EnsembleWritten(path))
 
 

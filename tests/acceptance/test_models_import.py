@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -132,3 +133,44 @@ def test_without_a_terminal_what_is_not_known_is_an_error_that_names_the_flag(
 
 def test_help_of_models_names_import() -> None:
     assert " import " in streamproc("models", "--help").stdout
+
+
+def test_versions_are_imported_used_listed_and_removed_by_commands(
+    models: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "models"
+    shutil.copytree(models, own)
+    text = [{"text": said_of("torch-attending")[0]["text"]}]
+
+    def command(*parts: str, code: int = 0) -> str:
+        done = streamproc("models", *parts, "--models-dir", own)
+        assert done.returncode == code, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return done.stdout + done.stderr
+
+    before = answers(own, text, tmp_path)
+    renamed = ("--member", "keras-averaging", "--version", "2", "--label", "positive")
+    source = FIXTURES / "keras-convolution.onnx"
+    found = streamproc(
+        *("models", "import", source, "--ensemble", "tone", "--out", own, "--label", "negative"),
+        *renamed,
+    )
+    assert found.returncode == 0, found.stderr
+    assert "took the place of 1" in found.stdout
+    assert "models use tone keras-averaging 1" in found.stdout
+    after = answers(own, text, tmp_path)
+    assert after[0]["result"] != before[0]["result"]
+    assert after[0]["members"][0]["version"] == "2"
+
+    listed = json.loads(command("list", "--json"))
+    versions = {"in_use": "2", "versions": ["1", "2"]}
+    assert listed[0]["members"]["keras-averaging"] == versions
+    assert "2" in command("remove", "tone", "keras-averaging/2", "--yes", code=2)
+    command("use", "tone", "keras-averaging", "1")
+    back = answers(own, text, tmp_path)
+    assert (back[0]["result"], back[0]["manifest"]) == (before[0]["result"], before[0]["manifest"])
+    assert "say --yes" in command("remove", "tone", "keras-averaging/2", code=2)
+    command("remove", "tone", "keras-averaging/2", "--yes")
+    command("remove", "tone", "keras-convolution", "--yes")
+    command("remove", "tone", "-y")
+    assert json.loads(command("list", "--json")) == []

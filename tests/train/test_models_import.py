@@ -21,6 +21,7 @@ from ..acceptance.command import streamproc  # noqa: TID252  # the tests are one
 pytestmark = pytest.mark.train
 pytest.importorskip("optimum")
 
+FIXTURES = Path(__file__).parent.parent / "fixtures"
 TEXTS = ("the good film", "bad film, the bad film!", "a film the film the good.")
 CONTEXT = "the good film, the bad film. a bad end."
 app = typer.Typer()
@@ -68,7 +69,7 @@ def pipeline(task: str, folder: Path, **options: Any) -> Any:
 @pytest.fixture(autouse=True)
 def _logs_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command, run in this process, would send all later logs to the runner's closed stream."""
-    monkeypatch.setattr("streamproc.cli.importing.configure_logging", lambda _: None)
+    monkeypatch.setattr("streamproc.logs.configure_logging", lambda _: None)
 
 
 def imported(source: Path, models: Path, *more: str) -> None:
@@ -202,7 +203,9 @@ def test_a_folder_of_weights_without_a_head_is_refused(tmp_path: Path) -> None:
     source = bert(tmp_path / "base", "BertModel")
 
     with pytest.raises(TrainingError, match=r"no weights for classifier"):
-        imported(source, tmp_path / "models", "--task=text-classification", "--label=a")
+        imported(
+            source, tmp_path / "models", "--task=text-classification", "--label=a", "--label=b"
+        )
     assert not (tmp_path / "models").exists()
 
 
@@ -214,3 +217,54 @@ def test_another_tokenizer_than_the_ensembles_is_refused(tmp_path: Path) -> None
 
     with pytest.raises(ModelRefused, match="another tokenizer"):
         imported(source, tmp_path / "models", "--member=second")
+
+
+def test_a_marian_without_a_tokenizer_json_translates_as_transformers_does(tmp_path: Path) -> None:
+    import torch
+    from tokenizers import Tokenizer
+
+    from .seq2seq_models import build_seq2seq
+
+    for name in ("source.spm", "target.spm", "vocab.json"):
+        folder = tmp_path / "opus-mt"
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_bytes((FIXTURES / "marian" / name).read_bytes())
+    vocabulary = json.loads((folder / "vocab.json").read_text("utf-8"))
+    padding, end = vocabulary["<pad>"], vocabulary["</s>"]
+    model = build_seq2seq("marian", vocabulary=len(vocabulary), end=end, padding=padding)
+    model.save_pretrained(folder)
+
+    imported(folder, tmp_path / "models")
+
+    params = {"max_new_tokens": 12, "num_beams": 1}
+    text = "Tom is not at home."
+    (found,) = answers(tmp_path / "models", "translation", [{"text": text, "params": params}])
+    said = json.loads((FIXTURES / "marian" / "said.json").read_text("utf-8"))["encoded"]
+    ids = torch.tensor([next(one["ids"] for one in said if one["text"] == text)])
+    written = model.generate(
+        ids, attention_mask=torch.ones_like(ids), max_new_tokens=12, num_beams=1, do_sample=False
+    )
+    tokenizer = Tokenizer.from_file(str(tmp_path / "models" / "mine" / "tokenizer.json"))
+    assert found["translation_text"] == tokenizer.decode(written[0].tolist()) != ""
+
+
+def test_a_tokenizer_in_transformers_older_files_is_made_into_one(tmp_path: Path) -> None:
+    from tokenizers import Tokenizer
+
+    source = bert(tmp_path / "tone", "BertForSequenceClassification", id2label={0: "x", 1: "y"})
+    (source / "tokenizer.json").unlink()
+    vocabulary = Tokenizer.from_buffer(tokenizer_json()).get_vocab()
+    pieces = sorted(vocabulary, key=vocabulary.__getitem__)
+    # BERT's own tokenizer has a token that ours has not; it takes the place of one never used.
+    pieces[vocabulary["##-"]] = "[MASK]"
+    (source / "vocab.txt").write_text("\n".join(pieces), "utf-8")
+
+    imported(source, tmp_path / "models")
+
+    made = Tokenizer.from_file(str(tmp_path / "models" / "mine" / "tokenizer.json"))
+    own = Tokenizer.from_buffer(tokenizer_json())
+    assert [made.encode(text).ids for text in TEXTS] == [own.encode(text).ids for text in TEXTS]
+
+    (source / "vocab.txt").rename(source / "spiece.model")
+    with pytest.raises(OperatorError, match=r"no tokenizer\.json.*It has spiece\.model: make one"):
+        imported(source, tmp_path / "others")

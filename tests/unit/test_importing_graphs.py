@@ -99,9 +99,8 @@ def test_padding_has_the_id_that_the_model_knows_it_by(tmp_path: Path) -> None:
 def test_one_score_stands_for_two_labels(tmp_path: Path, ending: Ending) -> None:
     source = foreign(tmp_path / "m.onnx", ending=ending, labels=1, ignored_id=0)
 
-    imported, model = bring(
-        source, tmp_path / "models", labels=("no", "yes"), scores=_scale(ending)
-    )
+    scale = "logits" if ending == "logits" else _scale(ending)
+    imported, model = bring(source, tmp_path / "models", labels=("no", "yes"), scores=scale)
 
     own = np.stack([own_probabilities(source, row, np.float32) for row in ROWS])
     if ending == "logits":
@@ -109,6 +108,15 @@ def test_one_score_stands_for_two_labels(tmp_path: Path, ending: Ending) -> None
         own = np.stack((1 - yes, yes), axis=1)
     assert probabilities(model, ROWS, 2) == pytest.approx(own, abs=1e-6)
     assert imported.labels == ("no", "yes")
+
+
+def test_one_output_that_may_be_a_number_is_refused_though_labels_were_given(
+    tmp_path: Path,
+) -> None:
+    source = foreign(tmp_path / "m.onnx", ending="logits", labels=1, ignored_id=0)
+    with pytest.raises(ModelRefused, match=r"one output.*--scores logits"):
+        bring(source, tmp_path / "models", labels=("no", "yes"))
+    assert not (tmp_path / "models").exists()
 
 
 def test_scores_that_look_like_probabilities_are_asked_about(tmp_path: Path) -> None:
@@ -154,7 +162,9 @@ def test_weights_that_lie_beside_the_file_are_in_the_member(tmp_path: Path) -> N
 
     assert probabilities(model, ROWS, 3) == pytest.approx(np.stack(own), abs=1e-6)
     (apart.parent / "m.data").unlink()
-    with pytest.raises(ModelRefused, match=r"m\.onnx"):
+    with pytest.raises(
+        ModelRefused, match=r"m\.onnx keeps its weights in m\.data, and there is no"
+    ):
         bring(apart, tmp_path / "others")
 
 
@@ -195,8 +205,31 @@ def test_inputs_that_have_no_known_name_are_asked_for_or_said(tmp_path: Path) ->
         "token_type_ids is y",
     ]
     with pytest.raises(SettingsError, match="has no input 'z'"):
-        bring(source, tmp_path / "models", inputs=("input_ids=z",))
+        bring(source, tmp_path / "others", inputs=("input_ids=z",))
 
 
 def _scale(ending: Ending) -> str | None:
     return "probabilities" if ending.endswith("hidden") else None
+
+
+def test_a_model_with_a_mask_gets_the_padding_that_it_looks_for_where_it_is_named(
+    tmp_path: Path,
+) -> None:
+    source = tmp_path / "m.onnx"
+    foreign(source, ignored_id=9, kind=TensorProto.INT64, input_name="input_ids")
+    model = onnx.load(str(source))
+    model.graph.input.append(
+        onnx.helper.make_tensor_value_info("attention_mask", TensorProto.INT64, ["batch", "length"])
+    )
+    onnx.save(model, str(source))
+    with pytest.raises(ModelRefused, match=r"padding behind a text \(of id 0\).*--pad-token ID"):
+        bring(source, tmp_path / "models")
+
+    imported, made = bring(source, tmp_path / "models", pad_token="9")  # noqa: S106
+
+    assert "padded with id 9" in imported.changes
+    rows = ([4, 11, 30, 2], [7])
+    own = [
+        own_probabilities(foreign(tmp_path / "o.onnx", ignored_id=9), r, np.float32) for r in rows
+    ]
+    assert probabilities(made, rows, 3) == pytest.approx(np.stack(own), abs=1e-6)

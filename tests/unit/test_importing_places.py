@@ -46,7 +46,7 @@ def test_a_member_joins_and_everything_else_stays_as_it_was(tmp_path: Path, mode
     imported, _ = bring(foreign(tmp_path / "new.onnx", ignored_id=0), models, version="2")
 
     after = contents(models)
-    assert after.keys() - before.keys() == {"tone/new/2/model.onnx"}
+    assert after.keys() - before.keys() == {"tone/new/2/model.onnx", "tone/new/2/member.toml"}
     changed = {place for place in before if before[place] != after[place]}
     assert changed == {"tone/manifest.toml"}
     assert (models / "tone" / "manifest.toml").read_text("utf-8").startswith(manifest.rstrip())
@@ -59,7 +59,10 @@ def test_a_member_joins_and_everything_else_stays_as_it_was(tmp_path: Path, mode
 @pytest.mark.parametrize(
     ("wishes", "said"),
     [
-        ({"member": "m0", "version": "3"}, "names of their own"),
+        ({"member": "m0"}, r"has m0 in version 1 already.*--version 2"),
+        ({"use": False}, "has no member new yet"),
+        ({"overlap": 3}, "has its own"),
+        ({"pad_token": "nothing"}, "neither an id nor a token"),
         ({"labels": ("a", "b", "d")}, "d is no label of the ensemble"),
         ({"labels": ("a", "a", "b")}, "each once"),
         ({"labels": ("a", "", "")}, "two labels or more"),
@@ -85,7 +88,7 @@ def test_a_version_that_is_there_is_not_written_over(tmp_path: Path, models: Pat
     source = foreign(tmp_path / "new.onnx", ignored_id=0)
     bring(source, models)
     before = contents(models)
-    with pytest.raises(ModelRefused, match="there already"):
+    with pytest.raises(ModelRefused, match="in version 1 already"):
         bring(source, models)
     assert contents(models) == before
 

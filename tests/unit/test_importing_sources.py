@@ -13,6 +13,7 @@ import pytest
 
 from streamproc.errors import ModelRefused
 from streamproc.importing.configuration import Configuration
+from streamproc.importing.heads import require_classes
 from streamproc.importing.keras import convert
 from streamproc.importing.sources import find_source
 
@@ -52,7 +53,8 @@ def test_the_export_that_is_shown_for_torch_is_python(tmp_path: Path) -> None:
     ("files", "config", "said"),
     [
         ((), None, "what is to be imported"),
-        (("pytorch_model.bin",), {}, "no \\*.safetensors"),
+        (("pytorch_model.bin",), {}, "pytorch_model.bin, and no \\*.safetensors"),
+        ((), {}, "no weights beside it.*downloaded whole"),
         (("a.onnx", "b.onnx"), {}, "a.onnx, b.onnx"),
     ],
 )
@@ -81,6 +83,32 @@ def test_folders_are_told_apart_by_their_files(tmp_path: Path) -> None:
     exported = find_source(folder(tmp_path / "My_Tone 2", "model.onnx", config={}))
     assert (exported.form, exported.name) == ("onnx", "my-tone-2")
     assert find_source(tmp_path / "My_Tone 2" / "model.onnx").name == "my-tone-2"
+
+
+def test_onnx_files_in_a_folder_of_the_hub_are_found_with_what_lies_one_folder_up(
+    tmp_path: Path,
+) -> None:
+    hub = folder(tmp_path / "Tone", "tokenizer.json", config={})
+    graph = folder(hub / "onnx", "model.onnx", "model_quantized.onnx") / "model.onnx"
+    for named in (hub, graph, hub / "onnx"):
+        found = find_source(named)
+        assert (found.form, found.model, found.folder) == ("onnx", graph, hub)
+        assert found.name == "tone"
+    assert find_source(hub / "onnx" / "model_quantized.onnx").folder == hub
+
+    both = folder(tmp_path / "Opus", config={})
+    parts = ("encoder_model.onnx", "decoder_model_merged.onnx", "decoder_model.onnx")
+    inside = folder(both / "onnx", *parts)
+    for named in (both, inside, inside / parts[0]):
+        found = find_source(named)
+        assert (found.model, found.decoder) == (inside / parts[0], inside / parts[1])
+        assert (found.folder, found.name) == (both, "opus")
+
+
+def test_weights_of_torch_are_preferred_to_graphs_that_the_hub_made_of_them(tmp_path: Path) -> None:
+    hub = folder(tmp_path / "hub", "model.safetensors", config={})
+    folder(hub / "onnx", "model.onnx")
+    assert find_source(hub).form == "hugging-face"
 
 
 @pytest.mark.parametrize("name", ["tone.keras", "saved"])
@@ -129,9 +157,37 @@ def test_labels_come_in_the_order_of_outputs_and_are_named_unless_nobody_did(
     assert there.labels_are_named
     nameless = {"id2label": {"0": "LABEL_0", "1": "LABEL_1"}}
     assert not Configuration(folder(tmp_path / "b", config=nameless)).labels_are_named
-    several = {**nameless, "problem_type": "multi_label_classification"}
-    with pytest.raises(ModelRefused, match="multi_label"):
-        _ = Configuration(folder(tmp_path / "c", config=several)).labels
+
+
+NUMBERS = {"id2label": {"0": "valence", "1": "arousal", "2": "dominance"}}
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({**NUMBERS, "problem_type": "regression"}, "regression: the head gives numbers"),
+        ({**NUMBERS, "problem_type": "multi_label_classification"}, "do not exclude each other"),
+        ({**NUMBERS, "problem_type": "ranking"}, "'ranking'"),
+        ({**NUMBERS, "function_to_apply": "sigmoid"}, "function_to_apply sigmoid"),
+        ({"id2label": {"0": "LABEL_0"}}, "one output, which transformers trains as a regression"),
+    ],
+)
+def test_heads_whose_scores_are_no_softmax_are_refused(
+    tmp_path: Path, config: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ModelRefused, match=said):
+        require_classes(Configuration(folder(tmp_path / "f", config=config)), None)
+
+
+@pytest.mark.parametrize("kind", [None, "single_label_classification"])
+def test_heads_of_classes_are_not_refused(tmp_path: Path, kind: str | None) -> None:
+    said = {**NUMBERS, "problem_type": kind, "model_type": "bert"}
+    require_classes(Configuration(folder(tmp_path / "f", config=said)), None)
+
+
+def test_one_output_is_taken_for_two_labels_only_where_somebody_says_so(tmp_path: Path) -> None:
+    one = Configuration(folder(tmp_path / "f", config={"id2label": {"0": "LABEL_0"}}))
+    require_classes(one, "logits")
 
 
 def test_positions_licence_and_ways_of_writing_are_read(tmp_path: Path) -> None:
