@@ -20,12 +20,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, NoReturn, Self
 
-import orjson
-
 from streamproc.cli.answer_counts import AnswerCounts
 from streamproc.cli.answer_output import AnswerOutput
 from streamproc.cli.rows import RequestRow
 from streamproc.errors import OperatorError, SettingsError
+from streamproc.messages.decoding import parse
 
 _LINE = re.compile(rb'\{"row":(\d+),"of":"([0-9a-f]{16})","answer":(\{.*\})\}\n', re.DOTALL)
 
@@ -150,7 +149,7 @@ class AnswerPart(AnswerOutput):
                 )
             row, digest = int(found[1]), int(found[2], 16)
             self._make_room(row)
-            status = orjson.loads(found[3])["status"]
+            status = parse(found[3])["status"]
             # An error is asked again: it may have been the models', or Kafka's.
             self._places[row - 1] = -1 if status == "error" else self._size
             self._digests[row - 1] = digest

@@ -10,6 +10,7 @@ from streamproc.cli.interruption import interruptible
 from streamproc.cli.rows import RequestRow
 from streamproc.errors import TooLarge
 from streamproc.kafka.client import RequestClient
+from streamproc.messages.decoding import parse
 from streamproc.messages.json_spans import on_one_line, with_members
 
 
@@ -22,7 +23,7 @@ async def answer_by_workers(
         if row.value is None:
             return _own(row, refused(row))
         value = row.value
-        if ensemble is not None and orjson.loads(value).get("ensemble") is None:
+        if ensemble is not None and parse(value).get("ensemble") is None:
             value = with_members(value, {"ensemble": orjson.dumps(ensemble)})
         try:
             response, written = await client.ask_json(value)

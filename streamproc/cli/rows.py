@@ -12,7 +12,7 @@ import orjson
 from streamproc.datafiles.file import DataFile
 from streamproc.datafiles.row import DataRow
 from streamproc.errors import SettingsError
-from streamproc.messages.decoding import Unreadable, decode_object
+from streamproc.messages.decoding import Unreadable, decode_object, parse
 from streamproc.messages.json_spans import with_members
 from streamproc.messages.request import RequestFields
 from streamproc.messages.response import ErrorType
@@ -119,7 +119,7 @@ def _of_cells(number: int, row: DataRow, task: Task) -> RequestRow:
         if cells.get(name):
             written = cells[name].encode()
             try:
-                orjson.loads(written)
+                parse(written, ((),) if name == "metadata" else ())
             except orjson.JSONDecodeError as error:
                 fault = f"line {row.line}: {name} is not JSON: {error.msg}; a text stands in quotes"
                 return RequestRow(number, own or str(row.number), None, fault, "invalid")

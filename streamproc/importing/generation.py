@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from streamproc.errors import ModelRefused
+from streamproc.messages.validation import in_json_words
 from streamproc.repository.decoding_section import DecodingSection
 
 # What transformers takes where nothing is said; written so, it says nothing either.
@@ -172,6 +173,6 @@ def _told(error: ValidationError) -> str:
     ours = {name: theirs for theirs, name in _AS_IT_IS.items()}
     return "; ".join(
         f"{ours.get(str(fault['loc'][0]), fault['loc'][0]) if fault['loc'] else 'decoding'}: "
-        f"{fault['msg']}"
+        f"{in_json_words(fault)}"
         for fault in error.errors(include_url=False)
     )

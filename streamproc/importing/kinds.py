@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from streamproc.errors import ModelRefused
+from streamproc.messages.validation import in_json_words
 
 Token = int | None
 Tokens = int | list[int] | None
@@ -43,7 +44,7 @@ def require_kinds(said: Mapping[str, Any], where: str) -> None:
         _Config.model_validate(said)
     except ValidationError as error:
         faults = {
-            ".".join(str(part) for part in fault["loc"][:1]): fault["msg"]
+            ".".join(str(part) for part in fault["loc"][:1]): in_json_words(fault)
             for fault in error.errors(include_url=False)
         }
         told = "; ".join(f"{name}: {message}" for name, message in faults.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import orjson
@@ -10,8 +11,7 @@ from streamproc.errors import Invalid
 from streamproc.messages.json_spans import with_plain_numbers
 
 MAX_DEPTH: Final = 64
-# Handed on as the bytes they are, so a number in it need not fit into 64 bits; the second is that
-# of a structured CloudEvent.
+# Metadata, of a plain request and of a structured CloudEvent.
 _OPAQUE: Final = (("metadata",), ("data", "metadata"))
 _JSON_NAMES: Final = {
     list: "array", str: "string", int: "number", float: "number", bool: "boolean",
@@ -23,17 +23,19 @@ class Unreadable(Invalid):
     """The bytes are no JSON object; `request_id` holds the id where one could be told."""
 
 
-def parse(text: bytes) -> Any:
+def parse(text: bytes, opaque: Sequence[Sequence[str]] = _OPAQUE) -> Any:
     """A JSON text's value; a number in the metadata of a request may be larger than any that fits.
 
     orjson is strict: no NaN, no wrong UTF-8, no lone surrogates.
+
+    opaque: paths to what is handed on as the bytes that it is; an empty one is the whole value
     Raises JSONDecodeError.
     """
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
         try:
-            return orjson.loads(with_plain_numbers(text, _OPAQUE))
+            return orjson.loads(with_plain_numbers(text, opaque))
         except orjson.JSONDecodeError:
             raise error from None
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from streamproc.errors import ModelRefused
+from streamproc.messages.validation import in_json_words
 from streamproc.repository.atomic import write_whole
 from streamproc.repository.manifest import MemberSection
 from streamproc.repository.repository import StoredEnsemble
@@ -64,7 +65,7 @@ def read_version(stored: StoredEnsemble, name: str, version: str) -> MemberSecti
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         raise ModelRefused(f"{path}: not a member's description: {error}") from None
     except ValidationError as error:
-        faults = "; ".join(fault["msg"] for fault in error.errors(include_url=False))
+        faults = "; ".join(in_json_words(fault) for fault in error.errors(include_url=False))
         raise ModelRefused(f"{path}: {faults}") from None
     if (section.name, section.version) != (name, version):
         raise ModelRefused(f"{path} describes {section.name}/{section.version}")

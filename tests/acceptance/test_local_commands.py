@@ -92,6 +92,24 @@ def test_a_misspelt_ensemble_or_task_of_run_is_told_with_those_there_are(tmp_pat
     assert "nlp." not in ensemble.stderr + task.stderr
 
 
+def test_run_hands_metadata_back_byte_for_byte_and_in_one_line(tmp_path: Path) -> None:
+    lines, array = tmp_path / "requests.jsonl", tmp_path / "requests.json"
+    lines.write_text(
+        '{"text": "fine", "metadata": {"price": 1.10, "big": 1e400}}\n'
+        '{"text": "fine", "metadata": null}\n{"text": "fine"}\n'
+    )
+    array.write_text('[{"text": "fine",\n"metadata": {\n"price": 1.10}}]')
+
+    answered = streamproc("run", lines).stdout.splitlines()
+    laid_out = streamproc("run", array).stdout
+
+    assert answered[0].endswith('"metadata":{"price": 1.10, "big": 1e400}}')
+    assert answered[1].endswith('"metadata":null}')
+    assert "metadata" not in answered[2]
+    assert laid_out.endswith('"metadata":{ "price": 1.10}}\n')
+    assert laid_out.count("\n") == 1
+
+
 def test_an_unknown_task_says_which_there_are() -> None:
     shown = streamproc("worker", settings={"TASKS": "mind-reading"})
     assert shown.returncode == 2

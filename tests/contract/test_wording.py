@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+import streamproc
 from streamproc.errors import Invalid, closest
 from streamproc.messages.request import Refused, RequestFields, read_request
 from streamproc.messages.validation import describe
@@ -76,3 +78,15 @@ def test_a_name_is_taken_for_another_only_where_it_is_nearly_the_same(
     name: str, meant: str | None
 ) -> None:
     assert closest(name, RequestFields.model_fields) == meant
+
+
+def test_what_pydantic_found_is_put_into_words_in_one_place() -> None:
+    # Settings are texts, and their errors speak of texts.
+    package = Path(streamproc.__file__).parent
+    wording = {
+        str(path.relative_to(package))
+        for path in package.rglob("*.py")
+        if re.search(r"""\[["']msg["']\]""", path.read_text("utf-8"))
+    }
+
+    assert wording == {"messages/validation.py", "settings.py"}

@@ -78,6 +78,16 @@ def test_what_was_answered_before_an_interruption_is_not_asked_again(tmp_path: P
     assert output.read_bytes() == b"".join(answer(n) + b"\n" for n in (1, 2, 3, 4))
 
 
+def test_an_answer_whose_metadata_no_parser_takes_is_kept_too(tmp_path: Path) -> None:
+    output, asked = tmp_path / "answers.jsonl", [row(1), row(2)]
+    with suppress(Stopped), part(output) as made:
+        made.write(next(made.left(asked)), b'{"id":"1","status":"ok","metadata":[1e400]}')
+        raise Stopped
+
+    with part(output) as again:
+        assert [one.number for one in again.left(asked)] == [2]
+
+
 def test_a_line_that_was_cut_off_is_dropped(tmp_path: Path) -> None:
     output = tmp_path / "answers.jsonl"
     interrupted(output, [1, 2], of=2)

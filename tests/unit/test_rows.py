@@ -149,6 +149,16 @@ def test_a_number_that_nothing_holds_is_no_fault_where_it_is_only_handed_on(tmp_
     assert (other.value, other.fault_type) == (None, "unreadable")
 
 
+def test_a_cell_of_metadata_may_hold_any_number_and_nothing_beside_it(tmp_path: Path) -> None:
+    content = 'text,metadata,params\na,-1e400,\nb,"1e400,""x"":1",\nc,,1e400\n'
+
+    any_number, more, params = rows_of(tmp_path, content, name="asked.csv")
+
+    assert any_number.value == b'{"text":"a","metadata":-1e400}'
+    assert "line 3: metadata is not JSON" in more.fault
+    assert "line 4: params is not JSON" in params.fault
+
+
 def test_null_is_no_id_and_an_integer_is_one(tmp_path: Path) -> None:
     content = '{"id":null,"text":"a"}\n{"id": 7, "text":"b"}\n{"id":["x"],"text":"c"}\n{"text":"d"}'
 
