@@ -90,6 +90,8 @@ class Intake:
         self.generation: int | None = None
         self.is_open = True
         self.trouble: str | None = None
+        self._assignments = 0
+        self._is_revoked = False
 
     @property
     def assigned(self) -> frozenset[TopicPartition]:
@@ -101,9 +103,11 @@ class Intake:
         message: Any = event.message
         if not self.is_open or message.generation_id != self._consumer.generation:
             return
+        if self._is_revoked and message.generation_id == self.generation:
+            return
         self.follow_assignment()
         tp = TopicPartition(message.topic, message.partition)
-        ticket = self._tracker.deliver(tp, message.offset, message.generation_id)
+        ticket = self._tracker.deliver(tp, message.offset, self._assignments)
         if ticket is None:
             _log.info("came again", topic_partition=str(tp), offset=message.offset)
             return
@@ -134,12 +138,16 @@ class Intake:
 
     async def commit(self) -> None:
         """Commit what has been finished, if anything has been assigned yet."""
-        if self.generation is not None:
-            await self.committer.commit()
-            idle_s = self._clock.monotonic_s() - self._moved_at_s
-            if self._gate.is_exclusive and idle_s > ALONE_S:
-                self._gate.lapse()
-            self._go_on()
+        if self.generation is None:
+            return
+        for tp, read in self._consumer.progress().items():
+            if read.position > read.begun_at:
+                self._tracker.pass_over(tp, read.last_handed, read.position)
+        await self.committer.commit()
+        idle_s = self._clock.monotonic_s() - self._moved_at_s
+        if self._gate.is_exclusive and idle_s > ALONE_S:
+            self._gate.lapse()
+        self._go_on()
 
     async def commit_in_time(self) -> None:
         """The same, giving up after five seconds: the broker may be away."""
@@ -149,14 +157,20 @@ class Intake:
             _log.warning("the last commit did not come through; some answers will come twice")
 
     def follow_assignment(self) -> None:
-        """Begin anew when the group has a new assignment; an event may be first to tell of it."""
+        """Begin anew when the group has a new assignment; an event may be first to tell of it.
+
+        The group's generation may stay the same: a member that joins again by itself is given it
+        once more, and begins at the committed offsets all the same.
+        """
         generation = self._consumer.generation
-        if generation == self.generation:
+        if generation == self.generation and not self._is_revoked:
             return
         self.generation = generation
+        self._is_revoked = False
+        self._assignments += 1
         assignment = self._consumer.assignment()
         self.committer.forget()
-        self._tracker.assign(assignment, generation)
+        self._tracker.assign(assignment, self._assignments)
         self._drop(self._gate.assign(assignment))
         if self._loading is not None:
             self._loading.cancel()
@@ -176,6 +190,7 @@ class Intake:
         await self.commit_in_time()
         self._tracker.revoke(leaving)
         self._drop(self._gate.forget(leaving))
+        self._is_revoked = True
         given_up = await self.requests.give_up(among=leaving)
         _log.info("revoked", topic_partitions=len(leaving), given_up=given_up)
 
