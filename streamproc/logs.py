@@ -8,6 +8,7 @@ import sys
 import structlog
 
 from streamproc.log_redaction import RedactingHandler, tell_exception, without_values
+from streamproc.log_repeats import RepeatsFilter
 from streamproc.printable import printable
 from streamproc.settings import Settings
 
@@ -39,6 +40,7 @@ def configure_logging(settings: Settings) -> None:
         cache_logger_on_first_use=True,
     )
     handler = RedactingHandler(sys.stderr)
+    handler.addFilter(RepeatsFilter())
     handler.setFormatter(
         _RedactingFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],

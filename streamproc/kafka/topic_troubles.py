@@ -29,8 +29,8 @@ class TopicTroubles:
     def __init__(self) -> None:
         self._topics: defaultdict[str, _Topic] = defaultdict(_Topic)
 
-    def __contains__(self, topic: str) -> bool:
-        return self.reason(topic) is not None
+    def __contains__(self, topic: object) -> bool:
+        return isinstance(topic, str) and self.reason(topic) is not None
 
     def reasons(self) -> Mapping[str, str]:
         """What is wrong, by topic."""

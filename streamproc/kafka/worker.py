@@ -201,6 +201,8 @@ class KafkaWorker:
     async def _look_around(self) -> None:
         """Raises OperatorError when the group refuses for good."""
         await self._producer.probe()
+        if self._intake is not None:
+            self._intake.hold(self._producer.troubles)
         state = self._consumer_state
         if state.final and state.refusal is not None:
             raise OperatorError(f"the consumer group refuses the worker: {state.refusal}")
