@@ -81,11 +81,16 @@ class Producer:
         try:
             stored = topic not in self.troubles and await self._tried(record, sender)
             while not stored:
-                # One tries at a time: all of them would make a producer each after every try.
-                async with self.troubles.turn(topic):
-                    stored = await self._tried(record, sender)
+                stored = await self._tried_in_turn(record, sender)
         finally:
             self.troubles.gone(topic, sender)
+
+    async def _tried_in_turn(self, record: Outgoing, sender: object) -> bool:
+        async with self.troubles.turn(record.topic):
+            # One tries at a time: all of them would make a producer each after every try.
+            if not self.troubles.takes_records(record.topic):
+                return await self._tried(record, sender)
+        return await self._tried(record, sender)
 
     async def _tried(self, record: Outgoing, sender: object) -> bool:
         """Whether the record is stored now; waits before it returns False."""

@@ -64,6 +64,11 @@ class TopicTroubles:
         if topic in self._topics:
             self._topics[topic].waits = None
 
+    def takes_records(self, topic: str) -> bool:
+        """The last record was taken."""
+        known = self._topics.get(topic)
+        return known is None or known.waits is None
+
     def gone(self, topic: str, sender: object) -> None:
         """A sender's record was taken, or it gave up."""
         if topic in self._topics:

@@ -96,6 +96,9 @@ class Place:
         return Counter([r.key or b"" async for r in read_topic(self.settings, self.responses)])
 
     async def committed(self) -> dict[tuple[str, int], int]:
+        return await self.committed_of(self.requests, self.bulk)
+
+    async def committed_of(self, *topics: str) -> dict[tuple[str, int], int]:
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self.settings.kafka_bootstrap_servers,
             group_id=self.settings.group_id,
@@ -103,7 +106,7 @@ class Place:
         )
         await consumer.start()
         found = {}
-        for topic in (self.requests, self.bulk):
+        for topic in topics:
             for number in range(self.topic_partitions):
                 offset = await consumer.committed(ClientTopicPartition(topic, number))
                 if offset is not None:

@@ -113,3 +113,22 @@ async def test_a_topic_that_takes_less_than_an_error_record_is_named_and_waited_
     await until(worker.ready, running)
     stop.set()
     await running
+
+
+async def test_a_topic_of_requests_that_is_deleted_leaves_the_others_answered_and_committed(
+    place: Place, admin: AIOKafkaAdminClient
+) -> None:
+    other = f"{place.responses}.other"
+    await admin.create_topics([NewTopic(other, 1, 1)])
+    worker, stop = build_worker(place, other), asyncio.Event()
+    running = asyncio.create_task(worker.run(stop))
+    await until(worker.ready, running)
+    await place.send(10)
+    await admin.delete_topics([place.requests])
+    await place.send(20, place.bulk)
+    async with asyncio.timeout(60):
+        while sum((await place.committed_of(place.bulk)).values()) != 20:  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
+    await until(lambda: any(place.requests in why for why in worker.not_ready()), running)
+    stop.set()
+    await asyncio.wait_for(running, 40)

@@ -35,6 +35,7 @@ from streamproc.kafka import __path__ as folder
         (FaustConsumer, "_wait_next_records"),
         (FaustConsumer, "on_buffer_drop"),
         (FaustConsumer, "on_buffer_full"),
+        (FaustConsumer, "wait_first"),
         (App, "on_first_start"),
         (fetcher, "MemoryRecords"),
         (fetcher.Fetcher, "_proc_fetch_request"),
