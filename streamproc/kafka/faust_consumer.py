@@ -31,7 +31,7 @@ from streamproc.kafka.remade_logs import RemadeLogs
 
 FETCH_MAX_WAIT_MS = 50
 POLL_TIMEOUT_S = 0.05
-COMMIT_TIMEOUT_S = 10.0
+COMMIT_TIMEOUT_S = 3.0
 # A flood of interactive requests leaves the bulk lane this part of every poll.
 BULK_SHARE = 0.25
 

@@ -23,6 +23,7 @@ from streamproc.log_redaction import told_error
 _log = structlog.get_logger(__name__)
 
 LOOK_INTERVAL_S: Final = 2.0
+LOOK_TIMEOUT_S: Final = 10.0
 T = TypeVar("T")
 
 
@@ -81,25 +82,32 @@ class RemadeLogs:
             self._found.clear()
             if not self._consumer.assignment():
                 continue
+            # aiokafka tells of each of them once, and of others meanwhile.
+            refused, self._out_of_range = self._out_of_range, {}
             try:
-                await self._look()
-            except KafkaError as error:
+                # aiokafka would ask for ever of a topic that is gone again.
+                async with asyncio.timeout(LOOK_TIMEOUT_S):
+                    await self._look(refused)
+            except (KafkaError, TimeoutError) as error:
+                self._out_of_range = {**refused, **self._out_of_range}
                 _log.warning("can't begin anew yet", error=told_error(error))
 
-    async def _look(self) -> None:
-        """Raises KafkaError when nothing can be changed now; to be tried again."""
+    async def _look(self, refused: Mapping[Any, int]) -> None:
+        """Begin anew where that is due. Raises KafkaError when nothing can be changed now.
+
+        refused: offsets that the broker had no records at
+        """
         ours = self._consumer.assignment()
         ids = await topic_ids(self._consumer._client, {tp.topic for tp in ours})  # noqa: SLF001
         remade = {name for name, known in self._ids.items() if ids.get(name, known) != known}
         for topic in sorted(remade):
             _log.error("the topic was made anew: beginning at its beginning", topic=topic)
-        beyond = await self._beyond_the_end({tp for tp in ours if tp.topic not in remade})
+        asked = {tp: at for tp, at in refused.items() if tp in ours and tp.topic not in remade}
+        beyond = await self._beyond_the_end(asked)
         await self._begin_at_beginning(beyond.union(tp for tp in ours if tp.topic in remade))
-        self._out_of_range.clear()
         self._ids |= ids
 
-    async def _beyond_the_end(self, ours: Set[Any]) -> set[Any]:
-        asked = {tp: at for tp, at in self._out_of_range.items() if tp in ours}
+    async def _beyond_the_end(self, asked: Mapping[Any, int]) -> set[Any]:
         firsts = await self._consumer.beginning_offsets(asked) if asked else {}
         for tp, first in firsts.items():
             _log.error(

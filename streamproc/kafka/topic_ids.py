@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from io import BytesIO
 from typing import Any, Final
 
-from aiokafka.errors import IncompatibleBrokerVersion, KafkaError
+import structlog
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import (
     AbstractType,
@@ -22,6 +22,8 @@ from aiokafka.protocol.types import (
     Schema,
     TaggedFields,
 )
+
+_log = structlog.get_logger(__name__)
 
 _METADATA: Final = 3
 _VERSION: Final = 12
@@ -116,6 +118,7 @@ async def topic_ids(client: Any, topics: Iterable[str]) -> dict[str, bytes]:
         return {}
     try:
         response = await client.send(node_id, _TopicIds(topics))
-    except (IncompatibleBrokerVersion, NotImplementedError, KafkaError):
+        return {topic: found for error, topic, found, *_ in response.topics if not error}
+    except Exception as error:  # noqa: BLE001 - a help, and not to be stumbled over
+        _log.debug("no ids of topics", error=type(error).__name__)
         return {}
-    return {topic: found for error, topic, found, *_ in response.topics if not error}
