@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import Final
 
 import structlog
 
 from streamproc.log_redaction import RedactingHandler, tell_exception, without_values
+from streamproc.log_repeats import RepeatsFilter
 from streamproc.printable import printable
 from streamproc.settings import Settings
+
+_NOT_YET: Final = "GroupCoordinatorNotAvailableError"
 
 
 def configure_logging(settings: Settings) -> None:
@@ -39,6 +43,8 @@ def configure_logging(settings: Settings) -> None:
         cache_logger_on_first_use=True,
     )
     handler = RedactingHandler(sys.stderr)
+    handler.addFilter(_is_news)
+    handler.addFilter(RepeatsFilter())
     handler.setFormatter(
         _RedactingFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
@@ -90,3 +96,15 @@ def _escape(_: object, __: str, event: structlog.typing.EventDict) -> structlog.
 class _RedactingFormatter(structlog.stdlib.ProcessorFormatter):
     def format(self, record: logging.LogRecord) -> str:
         return super().format(without_values(record))
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """False for what aiokafka logs as an error at every first start on a new Kafka.
+
+    The broker makes the topic of the groups' offsets then, which takes it a moment. Where it takes
+    longer, `ready` says that nothing has been assigned yet.
+    """
+    return not (
+        record.name == "aiokafka.consumer.group_coordinator"
+        and any(type(part).__name__ == _NOT_YET for part in record.args or ())
+    )

@@ -127,7 +127,8 @@ class Outcomes:
             if record.kept_bytes + envelope.size_bytes > MAX_KEPT_BYTES:
                 record = replace(record, key=None, headers=())
                 envelope = Envelope(envelope.form)
-            await self._publish(self._answer(record, answer, envelope, topic))
+            bare = self._answer(record, answer, envelope, topic)
+            await self._publish(replace(bare, is_last_resort=True))
 
     def _answer(
         self, record: Record, response: Response, envelope: Envelope, topic: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 import structlog
@@ -16,10 +17,16 @@ settings.load_profile("streamproc")
 
 
 @pytest.fixture
-def logging_as_it_was() -> Iterator[None]:
+def logging_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """For a test that configures logging: without it the tests that follow would use the same."""
     handlers, level = logging.root.handlers[:], logging.root.level
+    # A logger that is kept at its first use would go on writing to what captures this test.
+    uncached = partial(structlog.configure, cache_logger_on_first_use=False)
+    monkeypatch.setattr(
+        structlog, "configure", lambda cache_logger_on_first_use, **options: uncached(**options)
+    )
     yield
+    monkeypatch.undo()
     logging.root.handlers[:] = handlers
     logging.root.setLevel(level)
     structlog.reset_defaults()

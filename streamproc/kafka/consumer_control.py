@@ -9,14 +9,16 @@ import faust
 from faust.types import TP
 
 from streamproc.kafka.commits import Position
+from streamproc.kafka.consumer_state import ConsumerState, ReadingProgress
 from streamproc.messages.record import TopicPartition
 
 
 class ConsumerControl:
     """Faust's consumer in our own words."""
 
-    def __init__(self, app: faust.App) -> None:
+    def __init__(self, app: faust.App, state: ConsumerState) -> None:
         self._app = app
+        self._state = state
 
     @property
     def generation(self) -> int:
@@ -26,6 +28,10 @@ class ConsumerControl:
     def assignment(self) -> frozenset[TopicPartition]:
         """The topic-partitions assigned to this worker."""
         return frozenset(map(ours, self._app.consumer.assignment()))
+
+    def progress(self) -> Mapping[TopicPartition, ReadingProgress]:
+        """How far topic-partitions have been read."""
+        return self._state.progress
 
     def pause(self, topic_partitions: Iterable[TopicPartition]) -> None:
         """Fetch no more from these; what has been fetched already still arrives.

@@ -8,7 +8,8 @@ from typing import Any
 import faust
 from faust.types import EventT, StreamT
 
-from streamproc.kafka.faust_consumer import fetch_often
+from streamproc.kafka.consumer_state import ConsumerState
+from streamproc.kafka.faust_consumer import adapt_consumer
 from streamproc.kafka.security import bootstrap_servers, faust_credentials
 from streamproc.messages.record import Record
 from streamproc.settings import Settings
@@ -26,10 +27,14 @@ class _App(faust.App):  # type: ignore[misc]
 
 
 def build_app(
-    settings: Settings, accept: Mapping[str, Accept], interactive_topics: Collection[str] = ()
+    settings: Settings,
+    accept: Mapping[str, Accept],
+    state: ConsumerState,
+    interactive_topics: Collection[str] = (),
 ) -> faust.App:
     """An app that hands every event of a topic to `accept[topic]`, at once and on the loop.
 
+    state: kept up to date by its consumer
     interactive_topics: whose events come before those of the others that wait
 
     Offsets are not acknowledged to Faust, whose bookkeeping commits past unfinished events
@@ -62,7 +67,7 @@ def build_app(
         key_serializer="raw",
         value_serializer="raw",
     )
-    fetch_often(app, interactive_topics)
+    adapt_consumer(app, state, interactive_topics)
     for name, accept_event in accept.items():
         topic = app.topic(
             name, key_serializer="raw", value_serializer="raw", acks=False, allow_empty=True

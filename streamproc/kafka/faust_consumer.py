@@ -1,8 +1,15 @@
-"""Faust's consumer, made to bring records sooner, and interactive ones first."""
+"""Faust's consumer, made to go on where it, or aiokafka below it, would stop or wait.
+
+Whatever is private of the two and needed is used here, in `patience.py`, and in `worker.py` and
+`consumer_control.py` for what they ask of Faust; `tests/unit/test_kafka_private_names.py` names
+each, and fails when a version no longer has it.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Coroutine, Generator, Mapping
+from functools import partial
 from inspect import iscoroutine
 from types import coroutine
 from typing import Any
@@ -15,48 +22,95 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP
 
 from streamproc.kafka.commits import Position
+from streamproc.kafka.consumer_state import ConsumerState
+from streamproc.kafka.group_membership import keep_joining
 from streamproc.kafka.patience import wait_after_failed_updates
+from streamproc.kafka.progress import ProgressNotes
 from streamproc.kafka.record_batches import read_every_record
+from streamproc.kafka.remade_logs import RemadeLogs
 
 FETCH_MAX_WAIT_MS = 50
 POLL_TIMEOUT_S = 0.05
+COMMIT_TIMEOUT_S = 3.0
 # A flood of interactive requests leaves the bulk lane this part of every poll.
 BULK_SHARE = 0.25
 
 
-def fetch_often(app: faust.App, interactive_topics: Collection[str]) -> None:
-    """Make an app that has not started yet consume without Faust's long waits.
+def adapt_consumer(
+    app: faust.App, state: ConsumerState, interactive_topics: Collection[str] = ()
+) -> None:
+    """Make an app that has not started yet consume as it is done here.
 
-    aiokafka has one fetch under way per broker, and a topic-partition that it does not cover waits
-    until it returns: in Faust after 1.5 s without news, which is how long every other record of a
-    quiet topic, or an interactive one beside a backlog, then takes. And a topic-partition that is
-    resumed waits for the poll that goes on without it, up to a second.
+    - Without Faust's long waits: aiokafka has one fetch under way per broker, and a
+      topic-partition that it does not cover waits until it returns, in Faust after 1.5 s without
+      news. And a topic-partition that is resumed waits for the poll that goes on without it.
+    - Committed records only, and every one of them, readable or not.
+    - In the group again and again, when it refuses: `state` has the reason.
+    - From the beginning of a log that is not the one the committed offset is of.
 
     interactive_topics: whose records a poll takes first. aiokafka hands records out in the order
         in which their topic-partitions were fetched, so that an interactive one waits until all
         that was fetched of a bulk backlog has been handed out.
     """
-    first = frozenset(interactive_topics)
-
-    class LaneConsumer(_Consumer):
-        def _new_consumer_thread(self) -> Any:
-            thread = _Thread(self, loop=self.loop, beacon=self.beacon)
-            thread.interactive_topics = first
-            return thread
-
-    app.transport.Consumer = LaneConsumer
+    app.transport.Consumer = partial(
+        _Consumer, state=state, interactive_topics=frozenset(interactive_topics)
+    )
 
 
 class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
-    interactive_topics: frozenset[str] = frozenset()
+    def __init__(
+        self,
+        consumer: Any,
+        state: ConsumerState,
+        interactive_topics: frozenset[str],
+        **options: Any,
+    ) -> None:
+        super().__init__(consumer, **options)
+        self._state = state
+        self._interactive_topics = interactive_topics
+        self._progress = ProgressNotes(state)
+        self._remade: RemadeLogs | None = None
+        self._crashing: asyncio.Future[Any] | None = None
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         read_every_record()
         consumer = super()._create_worker_consumer(transport)
-        # Faust has no setting for it.
+        # Faust has no settings for these.
         consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS  # noqa: SLF001
+        consumer._isolation_level = "read_committed"  # noqa: SLF001
         wait_after_failed_updates(consumer._client)  # noqa: SLF001
         return consumer
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        consumer = self._consumer
+        keep_joining(consumer._coordinator, self._state)  # noqa: SLF001
+        self._remade = RemadeLogs(consumer)
+        # Faust takes records from the fetcher by itself, and does not see that one has failed.
+        watched = (
+            consumer._coordinator._coordination_task,  # noqa: SLF001
+            consumer._fetcher._fetch_task,  # noqa: SLF001
+            self._remade.watching,
+        )
+        for task in watched:
+            task.add_done_callback(self._crash_of)
+
+    async def on_thread_stop(self) -> None:
+        if self._remade is not None:
+            self._remade.watching.cancel()
+        await super().on_thread_stop()
+
+    async def on_partitions_assigned(self, assigned: Any, generation_id: int = 0) -> None:
+        self._state.refusal = None
+        self._progress.begin()
+        if self._remade is not None:
+            self._remade.begin()
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    async def seek_to_committed(self) -> Any:
+        committed = await super().seek_to_committed()
+        self._progress.begin(committed)
+        return committed
 
     async def _fetch_records(
         self,
@@ -67,7 +121,7 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
     ) -> dict[TP, list[Any]]:
         """The next records: interactive ones as far as there are any, then bulk ones."""
         everything = active_partitions or set()
-        interactive = {tp for tp in everything if tp.topic in self.interactive_topics}
+        interactive = {tp for tp in everything if tp.topic in self._interactive_topics}
         bulk = everything - interactive
         # aiokafka takes an empty set of topic-partitions for all of them.
         if not interactive or not bulk:
@@ -82,13 +136,27 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
 
     async def _fetched(self, *arguments: Any) -> dict[TP, list[Any]]:
         consumer, topic_partitions, timeout, max_records = arguments
+        was_flowing = self.consumer.flow_active
         fetched: dict[TP, list[Any]] = await super()._fetch_records(
             consumer, topic_partitions, timeout=timeout, max_records=max_records
         )
+        if self._remade is not None:
+            fetched = self._remade.without(fetched)
+        # While the flow rests, positions may be those of another assignment.
+        if was_flowing and self.consumer.flow_active:
+            self._progress.note(consumer, fetched)
         return fetched
 
     async def _commit(self, offsets: Mapping[Any, Position]) -> bool:
-        return await self._store(offsets)
+        if self._remade is not None:
+            offsets = self._remade.without(offsets)
+        if not offsets:
+            return True
+        try:
+            # aiokafka tries for ever where the topic is gone, and takes commits one by one.
+            return bool(await asyncio.wait_for(self._store(offsets), COMMIT_TIMEOUT_S))
+        except TimeoutError:
+            return False
 
     async def _store(self, positions: Mapping[Any, Position]) -> bool:
         """As Faust commits, which keeps nothing beside an offset."""
@@ -109,8 +177,28 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]
             return False
         return True
 
+    def _crash_of(self, task: asyncio.Task[Any]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._crashing = asyncio.ensure_future(self.crash(error))
+
 
 class _Consumer(Consumer):  # type: ignore[misc]
+    def __init__(
+        self,
+        *arguments: Any,
+        state: ConsumerState,
+        interactive_topics: frozenset[str],
+        **options: Any,
+    ) -> None:
+        self._state = state
+        self._interactive_topics = interactive_topics
+        super().__init__(*arguments, **options)
+
+    def _new_consumer_thread(self) -> Any:
+        shared = (self._state, self._interactive_topics)
+        return _Thread(self, *shared, loop=self.loop, beacon=self.beacon)
+
     async def _wait_next_records(self, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's
         return await super()._wait_next_records(min(timeout, POLL_TIMEOUT_S))
 

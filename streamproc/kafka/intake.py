@@ -6,7 +6,7 @@ All of it runs on the event loop's thread, and nothing here waits for a handler 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -44,12 +44,14 @@ class Route:
     """Where the requests of one topic go.
 
     refuse: what is done with one that can't be handled; None: the worker ends
+    publishes_to: the topics without which its requests can't be finished
     """
 
     topic: str
     lane: Lane
     handler: Handler
     refuse: Refuse | None = None
+    publishes_to: frozenset[str] = frozenset()
 
 
 class Intake:
@@ -90,6 +92,10 @@ class Intake:
         self.generation: int | None = None
         self.is_open = True
         self.trouble: str | None = None
+        self._held: frozenset[str] = frozenset()
+        self._uncounted: set[Ticket] = set()
+        self._assignments = 0
+        self._is_revoked = False
 
     @property
     def assigned(self) -> frozenset[TopicPartition]:
@@ -101,9 +107,11 @@ class Intake:
         message: Any = event.message
         if not self.is_open or message.generation_id != self._consumer.generation:
             return
+        if self._is_revoked and message.generation_id == self.generation:
+            return
         self.follow_assignment()
         tp = TopicPartition(message.topic, message.partition)
-        ticket = self._tracker.deliver(tp, message.offset, message.generation_id)
+        ticket = self._tracker.deliver(tp, message.offset, self._assignments)
         if ticket is None:
             _log.info("came again", topic_partition=str(tp), offset=message.offset)
             return
@@ -117,6 +125,26 @@ class Intake:
             self._go_on()
         if self.budgets[route.lane].take(record.size_bytes):
             self._consumer.pause(self._of_lane(route.lane))
+
+    def hold(self, topics: Container[str]) -> None:
+        """Fetch nothing from request topics that publish to one of these; again from all others.
+
+        Those in flight don't count for their lane meanwhile, which others would find full.
+        """
+        held = frozenset(r.topic for r in self._routes.values() if _overlap(r, topics))
+        released, self._held = self._held - held, held
+        if not self.is_open or not held | released:
+            return
+        # All of them each time: those assigned since, and those that Faust went on with.
+        self._consumer.pause(tp for tp in self.assigned if tp.topic in held)
+        for lane in Lane:
+            if not self.budgets[lane].is_full:
+                chosen = self._of_lane(lane)
+                self._consumer.resume(tp for tp in chosen if tp.topic in released)
+        for ticket, record in self.requests.in_flight_of(held):
+            if ticket not in self._uncounted:
+                self._uncounted.add(ticket)
+                self._give_back(ticket, record)
 
     def close(self) -> None:
         """Take no more events; what is in flight goes on."""
@@ -134,12 +162,16 @@ class Intake:
 
     async def commit(self) -> None:
         """Commit what has been finished, if anything has been assigned yet."""
-        if self.generation is not None:
-            await self.committer.commit()
-            idle_s = self._clock.monotonic_s() - self._moved_at_s
-            if self._gate.is_exclusive and idle_s > ALONE_S:
-                self._gate.lapse()
-            self._go_on()
+        if self.generation is None:
+            return
+        for tp, read in self._consumer.progress().items():
+            if read.position > read.begun_at:
+                self._tracker.pass_over(tp, read.last_handed, read.position)
+        await self.committer.commit()
+        idle_s = self._clock.monotonic_s() - self._moved_at_s
+        if self._gate.is_exclusive and idle_s > ALONE_S:
+            self._gate.lapse()
+        self._go_on()
 
     async def commit_in_time(self) -> None:
         """The same, giving up after five seconds: the broker may be away."""
@@ -149,14 +181,20 @@ class Intake:
             _log.warning("the last commit did not come through; some answers will come twice")
 
     def follow_assignment(self) -> None:
-        """Begin anew when the group has a new assignment; an event may be first to tell of it."""
+        """Begin anew when the group has a new assignment; an event may be first to tell of it.
+
+        The group's generation may stay the same: a member that joins again by itself is given it
+        once more, and begins at the committed offsets all the same.
+        """
         generation = self._consumer.generation
-        if generation == self.generation:
+        if generation == self.generation and not self._is_revoked:
             return
         self.generation = generation
+        self._is_revoked = False
+        self._assignments += 1
         assignment = self._consumer.assignment()
         self.committer.forget()
-        self._tracker.assign(assignment, generation)
+        self._tracker.assign(assignment, self._assignments)
         self._drop(self._gate.assign(assignment))
         if self._loading is not None:
             self._loading.cancel()
@@ -176,6 +214,7 @@ class Intake:
         await self.commit_in_time()
         self._tracker.revoke(leaving)
         self._drop(self._gate.forget(leaving))
+        self._is_revoked = True
         given_up = await self.requests.give_up(among=leaving)
         _log.info("revoked", topic_partitions=len(leaving), given_up=given_up)
 
@@ -239,6 +278,12 @@ class Intake:
         self._go_on()
 
     def _ended(self, ticket: Ticket, record: Record) -> None:
+        if ticket in self._uncounted:
+            self._uncounted.discard(ticket)
+        else:
+            self._give_back(ticket, record)
+
+    def _give_back(self, ticket: Ticket, record: Record) -> None:
         lane = self._routes[ticket.topic_partition.topic].lane
         if self.budgets[lane].give_back(record.size_bytes) and self.is_open:
             self._consumer.resume(self._of_lane(lane))
@@ -257,7 +302,15 @@ class Intake:
         )
 
     def _of_lane(self, lane: Lane) -> list[TopicPartition]:
-        return [tp for tp in self.assigned if self._routes[tp.topic].lane is lane]
+        return [
+            tp
+            for tp in self.assigned
+            if self._routes[tp.topic].lane is lane and tp.topic not in self._held
+        ]
+
+
+def _overlap(route: Route, topics: Container[str]) -> bool:
+    return any(topic in topics for topic in route.publishes_to)
 
 
 async def _refuse_lethal(refuse: Refuse, deaths: int, record: Record) -> None:

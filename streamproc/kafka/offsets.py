@@ -86,6 +86,20 @@ class OffsetTracker:
             assignment.low_watermark = passed + 1
         return True
 
+    def pass_over(self, tp: TopicPartition, last_handed: int, position: int) -> None:
+        """Move the low watermark to a position that has nothing to be finished before it.
+
+        What follows the last record may be the end of a transaction, or records of an aborted one:
+        never delivered, and counted as lag until an offset behind them is committed.
+        last_handed: the last record before `position` that is on its way here; -1: none is
+        """
+        assignment = self._assigned.get(tp)
+        if assignment is None or assignment.unfinished:
+            return
+        low_watermark = assignment.low_watermark or 0
+        if last_handed < low_watermark < position:
+            assignment.low_watermark = position
+
     def committable(self) -> dict[TopicPartition, int]:
         """The low watermark, where it has moved since the assignment: the next offset to read."""
         return {

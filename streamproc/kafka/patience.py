@@ -1,9 +1,9 @@
-"""Kafka's clients, told to wait while no broker answers."""
+"""Kafka's clients, told to wait while no broker answers, or a topic is missing."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
 WAIT_S: Final = 0.5
@@ -14,15 +14,16 @@ def wait_after_failed_updates(
 ) -> None:
     """Make an `AIOKafkaClient` wait between attempts to learn where its topics are.
 
-    Several of aiokafka's loops ask for metadata again as soon as it could not be had. While a
-    broker is away its port refuses at once, and they take a core for themselves and log thousands
-    of lines a second. There is no setting for it.
+    Several of aiokafka's loops ask for metadata again as soon as it could not be had, or does not
+    have a topic with records to be sent. While a broker or a topic is away they take a core for
+    themselves and log thousands of lines a second. There is no setting for it.
     """
     update = client._metadata_update  # noqa: SLF001
 
-    async def update_patiently(*arguments: Any) -> bool:
-        updated = bool(await update(*arguments))
-        if not updated:
+    async def update_patiently(cluster: Any, topics: Iterable[str] | None) -> bool:
+        updated = bool(await update(cluster, topics))
+        there = updated and all(cluster.partitions_for_topic(name) for name in topics or ())
+        if not there:
             await sleep(WAIT_S)
         return updated
 

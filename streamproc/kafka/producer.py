@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 import structlog
@@ -13,10 +13,10 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooL
 
 from streamproc.clock import Clock
 from streamproc.errors import BrokerUnavailable, TooLarge
-from streamproc.kafka.backoff import backoff_s
 from streamproc.kafka.patience import wait_after_failed_updates
 from streamproc.kafka.security import connection_options
 from streamproc.kafka.sizes import topic_max_bytes
+from streamproc.kafka.topic_troubles import TopicTroubles
 from streamproc.messages.record import Outgoing
 from streamproc.settings import Settings
 
@@ -31,6 +31,8 @@ class Producer:
     """Sends records, each until it is stored: by all replicas, or with `fast` by the leader.
 
     limits: the most bytes a record may have, by topic; others are held to the largest limit
+    trouble: what is wrong with the brokers; None: one answered when last spoken to
+    troubles: what is wrong with single topics
     """
 
     def __init__(
@@ -44,12 +46,13 @@ class Producer:
         self._client: AIOKafkaProducer | None = None
         self._retired: set[asyncio.Task[None]] = set()
         self._replacing = asyncio.Lock()
+        self._watched: frozenset[str] = frozenset()
         self.trouble: str | None = "not connected yet"
+        self.troubles = TopicTroubles()
 
-    @property
-    def is_reachable(self) -> bool:
-        """The broker answered when last spoken to; `trouble` says what was wrong otherwise."""
-        return self.trouble is None
+    def watch(self, topics: Collection[str]) -> None:
+        """Look after topics with every probe; before `start`."""
+        self._watched = frozenset(topics)
 
     async def start(self) -> None:
         """Connect. Raises BrokerUnavailable when no broker answers; it may be called again."""
@@ -67,36 +70,54 @@ class Producer:
             task.cancel()
 
     async def send(self, record: Outgoing) -> None:
-        """Store a record; returns when the broker has it, however long the broker is away.
+        """Store a record; returns when the broker has it, however long it or the topic is away.
 
-        Raises TooLarge when the topic does not take a record of that size.
+        Raises TooLarge when the topic does not take a record of that size, unless it is a last
+        resort: that is tried until it does.
         """
-        self._refuse_size(record)
-        for wait_s in backoff_s():
-            client = self._client
-            if client is None:
-                raise BrokerUnavailable("the producer is not started")
-            try:
-                # A cancelled sender must not take the record out of a batch shared with others.
-                await asyncio.shield(await self._handed_over(client, record))
-            except _TOO_LARGE as error:
-                await self._replace(client)
+        if not record.is_last_resort:
+            self._refuse_size(record)
+        topic, sender = record.topic, object()
+        try:
+            stored = topic not in self.troubles and await self._tried(record, sender)
+            while not stored:
+                stored = await self._tried_in_turn(record, sender)
+        finally:
+            self.troubles.gone(topic, sender)
+
+    async def _tried_in_turn(self, record: Outgoing, sender: object) -> bool:
+        async with self.troubles.turn(record.topic):
+            # One tries at a time: all of them would make a producer each after every try.
+            if not self.troubles.takes_records(record.topic):
+                return await self._tried(record, sender)
+        return await self._tried(record, sender)
+
+    async def _tried(self, record: Outgoing, sender: object) -> bool:
+        """Whether the record is stored now; waits before it returns False."""
+        client = self._client
+        if client is None:
+            raise BrokerUnavailable("the producer is not started")
+        try:
+            handed_over = await self._handed_over(client, record)
+            # A cancelled sender must not take the record out of a batch shared with others.
+            await asyncio.shield(handed_over)
+        except _TOO_LARGE as error:
+            await self._replace(client)
+            if not record.is_last_resort:
                 raise TooLarge("record too large", f"{record.topic} refused it: {error}") from None
-            except KafkaError as error:
-                self._trouble(f"{type(error).__name__} from {record.topic}")
-                _log.warning(
-                    "sending failed, trying again",
-                    topic=record.topic,
-                    error=type(error).__name__,
-                    wait_s=wait_s,
-                )
-                # A batch that failed leaves a hole in the sequence numbers of an idempotent
-                # producer, and the broker refuses all that follows: go on with a new one.
-                await self._replace(client)
-                await self._clock.sleep(wait_s)
-            else:
-                self.trouble = None
-                return
+            size = self._size(record)
+            reason = f"it refuses an error record of {size} bytes: raise its max.message.bytes"
+        except KafkaError as error:
+            reason = f"sending to it fails: {type(error).__name__}"
+            # A batch that failed leaves a hole in the sequence numbers of an idempotent
+            # producer, and the broker refuses all that follows: go on with a new one.
+            await self._replace(client)
+        else:
+            self.trouble = None
+            self.troubles.stored(record.topic)
+            return True
+        await self._clock.sleep(self.troubles.failed(record.topic, sender, reason))
+        return False
 
     async def probe(self) -> bool:
         """Ask the brokers for metadata; whether one answered within two seconds."""
@@ -107,11 +128,23 @@ class Producer:
             )
         except (TimeoutError, OSError, KafkaError):
             answered = False
-        if answered:
+        if client is not None and answered:
             self.trouble = None
+            self._look_up(client)
         else:
             self._trouble("no broker answers")
         return bool(answered)
+
+    def _look_up(self, client: AIOKafkaProducer) -> None:
+        cluster, missing = client.client.cluster, {}
+        for topic in self._watched:
+            if topic in cluster.unauthorized_topics:
+                missing[topic] = "this user may not use it: an ACL is missing"
+            elif cluster.partitions_for_topic(topic) is None:
+                missing[topic] = (
+                    "it does not exist; `streamproc topics apply` makes those described"
+                )
+        self.troubles.looked_up(self._watched, missing)
 
     async def _handed_over(
         self, client: AIOKafkaProducer, record: Outgoing
@@ -134,13 +167,16 @@ class Producer:
         )
 
     def _refuse_size(self, record: Outgoing) -> None:
-        limit = self._limits.get(record.topic, self._default_limit)
+        limit, size = self._limits.get(record.topic, self._default_limit), self._size(record)
+        if size > limit:
+            raise TooLarge("record too large", f"{size} bytes; {record.topic} takes {limit}")
+
+    @staticmethod
+    def _size(record: Outgoing) -> int:
         in_headers = sum(
             len(name.encode()) + len(value or b"") + 8 for name, value in record.headers
         )
-        size = len(record.key or b"") + len(record.value or b"") + in_headers + 128
-        if size > limit:
-            raise TooLarge("record too large", f"{size} bytes; {record.topic} takes {limit}")
+        return len(record.key or b"") + len(record.value or b"") + in_headers + 128
 
     async def _connected(self) -> AIOKafkaProducer:
         fast = self._settings.delivery == "fast"
@@ -161,6 +197,7 @@ class Producer:
             raise BrokerUnavailable(
                 f"no Kafka at {self._settings.kafka_bootstrap_servers}: {error}"
             ) from None
+        client.client.set_topics(self._watched)
         self.trouble = None
         return client
 

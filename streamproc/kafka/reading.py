@@ -25,6 +25,7 @@ async def reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
         **connection_options(settings),
         enable_auto_commit=False,
         auto_offset_reset="earliest",
+        isolation_level="read_committed",
         fetch_max_wait_ms=100,
     )
     try:

@@ -56,6 +56,7 @@ class RequestsInFlight:
         self._ended = ended
         self._failed = failed
         self._tasks: dict[Ticket, asyncio.Task[None]] = {}
+        self._records: dict[Ticket, Record] = {}
         self.handler_errors = 0
 
     def __len__(self) -> int:
@@ -70,13 +71,22 @@ class RequestsInFlight:
         """
         task = asyncio.create_task(self._handle(ticket, record, handler, refuse))
         self._tasks[ticket] = task
+        self._records[ticket] = record
 
         # Also when the task was cancelled before its first step, which no `finally` would see.
         def end(_: asyncio.Task[None]) -> None:
-            del self._tasks[ticket]
+            del self._tasks[ticket], self._records[ticket]
             self._ended(ticket, record)
 
         task.add_done_callback(end)
+
+    def in_flight_of(self, topics: Container[str]) -> list[tuple[Ticket, Record]]:
+        """The requests in flight that came by some topics."""
+        return [
+            (ticket, record)
+            for ticket, record in self._records.items()
+            if ticket.topic_partition.topic in topics
+        ]
 
     async def drain(self, within_s: float, among: Container[TopicPartition] | None = None) -> bool:
         """Wait for requests to finish; False when time ran out before all had."""

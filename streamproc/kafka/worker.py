@@ -12,9 +12,10 @@ import structlog
 from faust.types import EventT
 
 from streamproc.clock import Clock
-from streamproc.errors import BrokerUnavailable, TopicsError, WorkerFault
+from streamproc.errors import BrokerUnavailable, OperatorError, TopicsError, WorkerFault
 from streamproc.kafka.backoff import backoff_s
 from streamproc.kafka.consumer_control import ConsumerControl
+from streamproc.kafka.consumer_state import ConsumerState
 from streamproc.kafka.faust_app import build_app
 from streamproc.kafka.intake import Intake, Route
 from streamproc.kafka.ledger import read_ledger
@@ -57,6 +58,8 @@ class KafkaWorker:
         self._producer = producer
         self._needed_topics = frozenset(needed_topics)
         self._must_end = must_end
+        producer.watch(self._needed_topics)
+        self._consumer_state = ConsumerState()
         self._intake: Intake | None = None
         self._stopping = False
 
@@ -97,12 +100,16 @@ class KafkaWorker:
         found = []
         if self._stopping:
             found.append("the worker is stopping")
-        if self._intake is None or self._intake.generation is None:
+        if self._consumer_state.refusal is not None:
+            found.append(f"the consumer group: {self._consumer_state.refusal}")
+        elif self._intake is None or self._intake.generation is None:
             found.append("no topic-partitions have been assigned yet")
         elif self._intake.trouble is not None:
             found.append(self._intake.trouble)
         if self._producer.trouble is not None:
             found.append(f"Kafka: {self._producer.trouble}")
+        troubles = self._producer.troubles.reasons()
+        found.extend(f"topic {topic}: {reason}" for topic, reason in troubles.items())
         if self.uncommitted_s > self._settings.ready_lag_s:
             found.append(f"finished requests uncommitted for {self.uncommitted_s:.0f} s")
         return found
@@ -110,9 +117,9 @@ class KafkaWorker:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`, then drain within `drain_timeout_s`, commit, and leave the group.
 
-        Raises TopicsError when a topic is missing at the start, BrokerUnavailable when Kafka's
-        client gives up, WorkerFault when a handler does: nothing unfinished is committed then, and
-        another worker or the next start goes on.
+        Raises TopicsError when a topic is missing at the start, OperatorError when the group
+        refuses for good, BrokerUnavailable when Kafka's client gives up, WorkerFault when a handler
+        does: nothing unfinished is committed then, and another worker or the next start goes on.
         """
         stopping = asyncio.create_task(stop.wait())
         try:
@@ -155,11 +162,12 @@ class KafkaWorker:
         app = build_app(
             self._settings,
             dict.fromkeys((route.topic for route in self._routes), self._accept),
+            self._consumer_state,
             [route.topic for route in self._routes if route.lane is Lane.INTERACTIVE],
         )
         intake = self._intake = Intake(
             self._routes,
-            ConsumerControl(app),
+            ConsumerControl(app, self._consumer_state),
             clock=self._clock,
             max_in_flight_bytes=self._settings.max_in_flight_bytes,
             revoke_grace_s=min(REVOKE_GRACE_S, self._settings.session_timeout_s / 3),
@@ -171,7 +179,7 @@ class KafkaWorker:
         crashed = asyncio.create_task(app._crashed.wait())  # noqa: SLF001 - mode has no other way
         keeping = [
             asyncio.create_task(self._every(COMMIT_INTERVAL_S, intake.commit)),
-            asyncio.create_task(self._every(PROBE_INTERVAL_S, self._producer.probe)),
+            asyncio.create_task(self._every(PROBE_INTERVAL_S, self._look_around)),
             asyncio.create_task(self._every(LOOK_INTERVAL_S, self._end_if_it_must)),
         ]
         try:
@@ -189,6 +197,15 @@ class KafkaWorker:
                 task.cancel()
             await asyncio.wait({crashed, *keeping})
             await _stop_faust(app, starting)
+
+    async def _look_around(self) -> None:
+        """Raises OperatorError when the group refuses for good."""
+        await self._producer.probe()
+        if self._intake is not None:
+            self._intake.hold(self._producer.troubles)
+        state = self._consumer_state
+        if state.final and state.refusal is not None:
+            raise OperatorError(f"the consumer group refuses the worker: {state.refusal}")
 
     async def _drain(self, intake: Intake) -> None:
         self._stopping = True
@@ -219,6 +236,8 @@ class KafkaWorker:
 def _raise_what_failed(reason: BaseException | None, tasks: Sequence[asyncio.Task[Any]]) -> None:
     ended = (task for task in tasks if task.done() and not task.cancelled())
     reason = reason or next(filter(None, (task.exception() for task in ended)), None)
+    if isinstance(reason, OperatorError):
+        raise reason
     if reason is not None:
         raise BrokerUnavailable(f"the Kafka consumer stopped: {told_error(reason)}") from reason
 

@@ -90,7 +90,7 @@ def without_original(letter: Outgoing) -> Outgoing:
     """A dead letter that says only what went wrong and where the original lies."""
     ours = (ERROR_PREFIX, "streamproc-request-")
     own = tuple((name, value) for name, value in letter.headers if name.startswith(ours))
-    return Outgoing(letter.topic, None, None, (*own, (LEFT_OUT, b"true")))
+    return Outgoing(letter.topic, None, None, (*own, (LEFT_OUT, b"true")), is_last_resort=True)
 
 
 def as_json(response: Response) -> dict[str, Any]:

@@ -85,9 +85,13 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A record to be sent."""
+    """A record to be sent.
+
+    is_last_resort: nothing smaller could be sent instead, and it must not be lost
+    """
 
     topic: str
     key: bytes | None
     value: bytes | None
     headers: Headers = field(default=())
+    is_last_resort: bool = False

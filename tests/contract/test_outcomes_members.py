@@ -136,6 +136,8 @@ async def test_an_answer_larger_than_the_topic_takes_becomes_an_error_without_wh
     assert response["error"]["type"] == "too-large"
     assert "metadata" not in response
     assert "dlq" not in broker.topics
+    # There is nothing smaller: the producer holds it until the topic takes it.
+    assert broker.topics["responses"][0].is_last_resort
 
 
 async def test_missing_members_with_the_quorum_met_make_a_partial_answer_that_names_them(

@@ -56,10 +56,23 @@ class Place:
         )
         await admin.close()
 
-    async def send(self, count: int, topic: str | None = None, size_bytes: int = 0) -> set[bytes]:
+    async def make_again(self, admin: AIOKafkaAdminClient) -> None:
+        """The topic of requests, after it was deleted: at once, so that clients may not notice."""
+        async with asyncio.timeout(20):
+            while True:
+                answer = await admin.create_topics(
+                    [NewTopic(self.requests, self.topic_partitions, 1)]
+                )
+                if not answer.topic_errors[0][1]:
+                    return
+                await asyncio.sleep(0.05)
+
+    async def send(
+        self, count: int, topic: str | None = None, size_bytes: int = 0, name: str | None = None
+    ) -> set[bytes]:
         producer = Producer(self.settings, CLOCK)
         await producer.start()
-        keys = [f"{topic or 'i'}-{number}".encode() for number in range(count)]
+        keys = [f"{name or topic or 'i'}-{number}".encode() for number in range(count)]
         value = b"x" * size_bytes
         await asyncio.gather(
             *(producer.send(Outgoing(topic or self.requests, k, value)) for k in keys)
@@ -83,6 +96,9 @@ class Place:
         return Counter([r.key or b"" async for r in read_topic(self.settings, self.responses)])
 
     async def committed(self) -> dict[tuple[str, int], int]:
+        return await self.committed_of(self.requests, self.bulk)
+
+    async def committed_of(self, *topics: str) -> dict[tuple[str, int], int]:
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self.settings.kafka_bootstrap_servers,
             group_id=self.settings.group_id,
@@ -90,7 +106,7 @@ class Place:
         )
         await consumer.start()
         found = {}
-        for topic in (self.requests, self.bulk):
+        for topic in topics:
             for number in range(self.topic_partitions):
                 offset = await consumer.committed(ClientTopicPartition(topic, number))
                 if offset is not None:

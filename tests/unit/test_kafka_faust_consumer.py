@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import faust
@@ -47,7 +48,9 @@ async def poll(
         faust.transport.drivers.aiokafka.AIOKafkaConsumerThread, "_fetch_records", fetch
     )
     thread = object.__new__(_Thread)
-    thread.interactive_topics = frozenset({"interactive"})
+    thread._interactive_topics = frozenset({"interactive"})
+    thread._remade = None
+    thread.consumer = SimpleNamespace(flow_active=False)
     return await thread._fetch_records(None, active, timeout=0.05, max_records=max_records)
 
 

@@ -4,28 +4,37 @@ from streamproc.kafka.patience import WAIT_S, wait_after_failed_updates
 
 
 class Client:
-    """Fails to learn of its topics until a broker answers, which it does at the third attempt."""
+    """Learns of its topics from the third attempt on, and of the second topic at the fourth."""
 
     def __init__(self) -> None:
-        self.attempts: list[tuple[object, ...]] = []
+        self.attempts = 0
 
-    async def _metadata_update(self, *arguments: object) -> bool:
-        self.attempts.append(arguments)
-        return len(self.attempts) == 3
+    async def _metadata_update(self, cluster: dict[str, set[int]], topics: list[str]) -> bool:
+        self.attempts += 1
+        if self.attempts >= 3:
+            cluster["a"] = {0}
+        if self.attempts >= 4:
+            cluster["b"] = {0}
+        return self.attempts >= 3
 
 
-async def test_a_client_waits_after_each_attempt_that_failed_and_after_no_other() -> None:
-    client, waited = Client(), list[float]()
+class Cluster(dict[str, set[int]]):
+    def partitions_for_topic(self, topic: str) -> set[int] | None:
+        return self.get(topic)
+
+
+async def test_a_client_waits_after_each_attempt_that_left_a_topic_unknown_and_after_no_other() -> (
+    None
+):
+    client, cluster, waited = Client(), Cluster(), list[float]()
 
     async def sleep(seconds: float) -> None:
         waited.append(seconds)
 
     wait_after_failed_updates(client, sleep)
+    topics = ["a", "b"]
 
-    assert [await client._metadata_update("cluster", number) for number in range(3)] == [
-        False,
-        False,
-        True,
-    ]
-    assert client.attempts == [("cluster", 0), ("cluster", 1), ("cluster", 2)]
-    assert waited == [WAIT_S, WAIT_S]
+    updates = [await client._metadata_update(cluster, topics) for _ in range(5)]
+
+    assert updates == [False, False, True, True, True]
+    assert waited == [WAIT_S] * 3

@@ -9,7 +9,11 @@ from typing import Any
 
 import pytest
 import structlog
-from aiokafka.errors import CorruptRecordException, KafkaConnectionError
+from aiokafka.errors import (
+    CorruptRecordException,
+    GroupCoordinatorNotAvailableError,
+    KafkaConnectionError,
+)
 
 from streamproc.logs import configure_logging
 from streamproc.settings import Settings
@@ -99,3 +103,14 @@ def test_the_message_of_an_error_about_a_broker_is_kept(
     error = KafkaConnectionError("no route to broker-1:9092")
     logging.getLogger("aiokafka").error("failed: %s", error)
     assert "no route to broker-1:9092" in capsys.readouterr().err
+
+
+def test_a_group_that_a_new_kafka_is_still_making_room_for_is_no_error(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure_logging(Settings(log_format="json"))
+    logger = logging.getLogger("aiokafka.consumer.group_coordinator")
+    logger.error("Group Coordinator Request failed: %s", GroupCoordinatorNotAvailableError())
+    logger.error("Group Coordinator Request failed: %s", KafkaConnectionError("refused"))
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "refused" in line

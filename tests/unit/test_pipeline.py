@@ -211,6 +211,7 @@ async def test_a_dead_letter_that_its_topic_does_not_take_is_answered_all_the_sa
     headers = dict(letter.headers)
     assert (letter.key, letter.value) == (None, None)
     assert headers["streamproc-error-original-left-out"] == b"true"
+    assert letter.is_last_resort
     assert headers["streamproc-error-type"] == b"invalid"
     assert headers["streamproc-request-offset"] == b"7"
 

@@ -1,0 +1,70 @@
+"""Staying in the consumer group: what refuses a worker is asked again, and told meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any, Final
+
+import structlog
+from aiokafka.errors import (
+    GroupAuthorizationFailedError,
+    InconsistentGroupProtocolError,
+    InvalidGroupIdError,
+    InvalidSessionTimeoutError,
+    TopicAuthorizationFailedError,
+)
+
+from streamproc.kafka.backoff import backoff_s
+from streamproc.kafka.consumer_state import ConsumerState
+from streamproc.log_redaction import told_error
+
+_log = structlog.get_logger(__name__)
+
+FIRST_WAIT_S: Final = 1.0
+LONGEST_WAIT_S: Final = 15.0
+# Nothing but another setting ends these.
+_FINAL: Final = {
+    InvalidSessionTimeoutError: (
+        "STREAMPROC_SESSION_TIMEOUT_S is outside of what the broker allows "
+        "(group.min.session.timeout.ms to group.max.session.timeout.ms)"
+    ),
+    InvalidGroupIdError: "STREAMPROC_GROUP_ID is no name that the broker takes for a group",
+}
+_WAITED_OUT: Final = {
+    InconsistentGroupProtocolError: (
+        "other consumers of the group work by another protocol: give them, or this worker, a "
+        "STREAMPROC_GROUP_ID of their own"
+    ),
+    GroupAuthorizationFailedError: "this user may not read with the group: an ACL is missing",
+    TopicAuthorizationFailedError: "this user may not read a topic of the group: an ACL is missing",
+}
+
+
+def keep_joining(coordinator: Any, state: ConsumerState) -> None:
+    """Make an aiokafka coordinator join again where it would wait for somebody to ask for errors.
+
+    It hands an error that it takes for fatal to whoever polls its consumer next, and does nothing
+    until then. Faust takes records from the fetcher without that, and so nothing would go on.
+    """
+    waits: Iterator[float] = backoff_s(FIRST_WAIT_S, LONGEST_WAIT_S)
+
+    async def wait_and_join_again(error: BaseException) -> None:
+        nonlocal waits
+        refusal = told_refusal(error)
+        if state.refusal is None:
+            waits = backoff_s(FIRST_WAIT_S, LONGEST_WAIT_S)
+        if state.refusal != refusal:
+            _log.error("the consumer group refuses the worker", reason=refusal)
+        state.final = type(error) in _FINAL
+        state.refusal = refusal
+        coordinator.request_rejoin()
+        await asyncio.wait({coordinator._closing}, timeout=next(waits))  # noqa: SLF001
+
+    coordinator._push_error_to_user = wait_and_join_again  # noqa: SLF001
+
+
+def told_refusal(error: BaseException) -> str:
+    """Why a group refuses, in a clause that says what to do where that is known."""
+    known = {**_FINAL, **_WAITED_OUT}.get(type(error))
+    return f"{known} ({type(error).__name__})" if known else told_error(error)

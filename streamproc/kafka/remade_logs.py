@@ -1,0 +1,130 @@
+"""Offsets that are of another log than the one which is there now.
+
+A topic that is deleted and made again, a cluster that was restored or mirrored, a log cut short by
+an unclean election: the group's committed offset says nothing about what lies there. Consuming
+goes on at the beginning then, as `auto.offset.reset` is `earliest`: the beginning is committed and
+the group joined again, so that everything that counts offsets begins anew by the usual way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Set
+from contextlib import suppress
+from typing import Any, Final, TypeVar
+
+import structlog
+from aiokafka.errors import KafkaError
+from aiokafka.structs import OffsetAndMetadata
+
+from streamproc.kafka.topic_ids import topic_ids
+from streamproc.log_redaction import told_error
+
+_log = structlog.get_logger(__name__)
+
+LOOK_INTERVAL_S: Final = 2.0
+LOOK_TIMEOUT_S: Final = 10.0
+T = TypeVar("T")
+
+
+class RemadeLogs:
+    """Watches the topics of an aiokafka consumer that has started, in its loop.
+
+    watching: the task that looks; to be cancelled by the owner
+    """
+
+    def __init__(self, consumer: Any) -> None:
+        self._consumer = consumer
+        self._ids: dict[str, bytes] = {}
+        self._out_of_range: dict[Any, int] = {}
+        self._begin_again: set[Any] = set()
+        self._found = asyncio.Event()
+        self._notice_resets(consumer._fetcher)  # noqa: SLF001
+        self.watching = asyncio.create_task(self._watch())
+
+    def begin(self) -> None:
+        """Another assignment begins, at what is committed."""
+        self._begin_again.clear()
+        # At once: an id that is not known yet can't be seen to change.
+        self._found.set()
+
+    def without(self, by_topic_partition: Mapping[Any, T]) -> dict[Any, T]:
+        """The same without what is of a log that is no more, or not begun at its beginning yet."""
+        if not self._begin_again:
+            return dict(by_topic_partition)
+        return {
+            tp: value for tp, value in by_topic_partition.items() if tp not in self._begin_again
+        }
+
+    def _notice_resets(self, fetcher: Any) -> None:
+        """aiokafka resets a position that is out of range by itself, and tells nobody."""
+        fetch = fetcher._proc_fetch_request  # noqa: SLF001
+
+        async def fetch_and_look(assignment: Any, node_id: Any, request: Any) -> Any:
+            fetched = await fetch(assignment, node_id, request)
+            asked = {
+                (topic, number): offset
+                for topic, topic_partitions in request.topics
+                for number, offset, *_ in topic_partitions
+            }
+            for tp in assignment.tps if assignment.active else ():
+                if tp in asked and assignment.state_value(tp).awaiting_reset:
+                    self._out_of_range[tp] = asked[tp]
+                    self._found.set()
+            return fetched
+
+        fetcher._proc_fetch_request = fetch_and_look  # noqa: SLF001
+
+    async def _watch(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._found.wait(), LOOK_INTERVAL_S)
+            self._found.clear()
+            if not self._consumer.assignment():
+                continue
+            # aiokafka tells of each of them once, and of others meanwhile.
+            refused, self._out_of_range = self._out_of_range, {}
+            try:
+                # aiokafka would ask for ever of a topic that is gone again.
+                async with asyncio.timeout(LOOK_TIMEOUT_S):
+                    await self._look(refused)
+            except (KafkaError, TimeoutError) as error:
+                self._out_of_range = {**refused, **self._out_of_range}
+                _log.warning("can't begin anew yet", error=told_error(error))
+
+    async def _look(self, refused: Mapping[Any, int]) -> None:
+        """Begin anew where that is due. Raises KafkaError when nothing can be changed now.
+
+        refused: offsets that the broker had no records at
+        """
+        ours = self._consumer.assignment()
+        ids = await topic_ids(self._consumer._client, {tp.topic for tp in ours})  # noqa: SLF001
+        remade = {name for name, known in self._ids.items() if ids.get(name, known) != known}
+        for topic in sorted(remade):
+            _log.error("the topic was made anew: beginning at its beginning", topic=topic)
+        asked = {tp: at for tp, at in refused.items() if tp in ours and tp.topic not in remade}
+        beyond = await self._beyond_the_end(asked)
+        await self._begin_at_beginning(beyond.union(tp for tp in ours if tp.topic in remade))
+        self._ids |= ids
+
+    async def _beyond_the_end(self, asked: Mapping[Any, int]) -> set[Any]:
+        firsts = await self._consumer.beginning_offsets(asked) if asked else {}
+        for tp, first in firsts.items():
+            _log.error(
+                "requests were deleted by Kafka's retention before they were answered"
+                if asked[tp] < first
+                else "the offset lies beyond the end of the topic: beginning at its beginning",
+                topic_partition=f"{tp.topic}:{tp.partition}",
+                offset=asked[tp],
+                begins_at=first,
+            )
+        return {tp for tp, first in firsts.items() if asked[tp] >= first}
+
+    async def _begin_at_beginning(self, chosen: Set[Any]) -> None:
+        if not chosen:
+            return
+        self._begin_again |= chosen
+        firsts = await self._consumer.beginning_offsets(chosen)
+        begun = {tp: OffsetAndMetadata(first, "") for tp, first in firsts.items()}
+        await self._consumer.commit(begun)
+        self._consumer._coordinator.request_rejoin()  # noqa: SLF001

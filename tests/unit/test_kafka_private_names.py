@@ -1,0 +1,81 @@
+"""Private names of Faust, mode and aiokafka that are used: a version that lacks one fails here."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.client import AIOKafkaClient
+from aiokafka.consumer import fetcher
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from faust import App
+from faust.transport.consumer import Consumer as FaustConsumer
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
+from mode import Service
+
+from streamproc.kafka import __path__ as folder
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (AIOKafkaConsumerThread, "_commit"),
+        (AIOKafkaConsumerThread, "_create_worker_consumer"),
+        (AIOKafkaConsumerThread, "_fetch_records"),
+        (AIOKafkaConsumerThread, "on_partitions_assigned"),
+        (AIOKafkaConsumerThread, "on_start"),
+        (AIOKafkaConsumerThread, "on_thread_stop"),
+        (AIOKafkaConsumerThread, "seek_to_committed"),
+        (Consumer, "_commit"),
+        (Consumer, "_new_consumer_thread"),
+        (FaustConsumer, "_wait_next_records"),
+        (FaustConsumer, "on_buffer_drop"),
+        (FaustConsumer, "on_buffer_full"),
+        (FaustConsumer, "wait_first"),
+        (App, "on_first_start"),
+        (fetcher, "MemoryRecords"),
+        (fetcher.Fetcher, "_proc_fetch_request"),
+        (GroupCoordinator, "_push_error_to_user"),
+        (GroupCoordinator, "request_rejoin"),
+        (AIOKafkaClient, "_metadata_update"),
+        (AIOKafkaClient, "force_metadata_update"),
+        (AIOKafkaClient, "get_random_node"),
+    ],
+)
+def test_a_method_that_is_called_or_replaced_is_there(owner: Any, name: str) -> None:
+    assert callable(getattr(owner, name))
+
+
+@pytest.mark.parametrize(
+    ("owner", "names"),
+    [
+        (AIOKafkaConsumer, ["_client", "_fetch_max_wait_ms", "_isolation_level", "_subscription"]),
+        (AIOKafkaConsumer, ["_coordinator", "_fetcher"]),
+        (AIOKafkaProducer, ["client"]),
+        (GroupCoordinator, ["_closing", "_coordination_task"]),
+        (fetcher.Fetcher, ["_fetch_task"]),
+        (Service, ["_crashed"]),
+        (AIOKafkaConsumerThread, ["_consumer"]),
+    ],
+)
+def test_an_attribute_that_is_read_or_set_is_its_owners(owner: Any, names: list[str]) -> None:
+    source = "".join(inspect.getsource(each) for each in owner.__mro__ if each is not object)
+    for name in names:
+        assert f"self.{name} = " in source or f"{name}: " in source or f"def {name}(" in source
+
+
+def test_every_private_name_in_use_is_listed_here() -> None:
+    private = re.compile(r"(?<!self)(?<!cls)\.(_[a-z]\w+)")
+    used = {
+        name
+        for file in Path(folder[0]).glob("*.py")
+        for line in file.read_text().splitlines()
+        if "SLF001" in line
+        for name in private.findall(line)
+    }
+    listed = Path(__file__).read_text()
+    assert [name for name in sorted(used) if f'"{name}"' not in listed] == []
