@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -109,4 +110,5 @@ def _print_block(console: Console, headings: Sequence[str], row: Sequence[Text])
     console.print(Text.assemble((first.plain, "bold")), overflow="fold")
     for heading, text in zip(headings[1:], rest, strict=True):
         if text.plain:
-            console.print(Text.assemble((f"  {heading}: ", "dim"), text), overflow="fold")
+            shown = Text.assemble((f"{heading}: ", "dim"), text, overflow="fold")
+            console.print(Padding(shown, (0, 0, 0, 2)))

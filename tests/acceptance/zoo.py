@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 DEEP = 1_500
-SUFFIXES = (".csv", ".jsonl.gz", ".parquet", ".txt", ".onnx", ".json")
+SUFFIXES = (".csv", ".jsonl.gz", ".parquet", ".txt", ".onnx")
 HUGE_CHARACTERS = 1 << 18
 GOOD_ROW = {"id": "a", "text": "good", "label": "positive"}
 
@@ -53,7 +53,7 @@ CONTENTS: dict[str, bytes] = {
 }
 """What is in a file, whatever it is called."""
 
-ANY_SUFFIX = ("empty", "bom", "binary", "not-gzip", "cut-gzip", "deep", "ragged", "surrogate")
+ANY_SUFFIX = ("empty", "binary", "not-gzip", "cut-gzip", "deep")
 """Contents that are tried under every suffix; the others under .jsonl alone."""
 
 INSIDE = ("manifest.toml", "partition.toml", "run.toml", "config.json", "tokenizer.json")
