@@ -1,7 +1,7 @@
 """Cutting a text into sentences, so that they and what stands between them are the text exactly.
 
-By rules of punctuation, for any language that writes with them: no dictionary, no model. Where the
-rules are in doubt they do not cut: two sentences together still translate, half of one does not.
+By rules of punctuation, for any language that writes with it, and lists of what is shortened: no
+model. In doubt they do not cut: two sentences together still translate, half of one does not.
 """
 
 from __future__ import annotations
@@ -10,31 +10,33 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from streamproc.chunking.abbreviations import goes_on
+from streamproc.chunking.quotations import is_quoted, is_reported
+
 # A line this long, in characters, was broken for want of room; a shorter one ends on purpose.
 _FULL_LINE = 50
 
 _BREAK = re.compile(r"\r\n|[\n\r\x0b\x0c\x85\u2028\u2029]")
 # What introduces an item of a list, a heading or a quotation.
 _BULLET = re.compile(r"(?:[-*+•‣◦▪●·–—]|#{1,6}|>|\(?(?:\d{1,3}|[a-z])[.)]|\(?[A-Z]\))[ \t\u00a0]+")
-_CLOSERS = r"[\"'”’»›)\]}」』）】〉》*_]*+"
-# Western full stops need a space after them, those of CJK do not. A run of marks is looked at once,
-# from its beginning and without going back: a million full stops take no longer than other text.
-_END = re.compile(rf"(?<![.!?…‽؟۔।])[.!?…‽؟۔।]++{_CLOSERS}(?=\s)|[。！？｡]++{_CLOSERS}")
+_CLOSERS = r"[\"'”“’‘»«›)\]}」』）】〉》*_]*+(?:[ \u00a0\u202f][»›])?"
+# Western full stops need a space after them, those of CJK do not. A run of marks, spaced ones
+# included, is looked at once, from its beginning and without going back: a million full stops take
+# no longer than other text.
+_END = re.compile(
+    rf"(?<![.!?…‽؟۔।])[.!?…‽؟۔।]++(?:[ \u00a0]\.++(?=\s))*+{_CLOSERS}(?=\s)|[。！？｡]++{_CLOSERS}"
+)
 _LAST_WORD = re.compile(r"[^\s\"'“‘«(\[]*$")
-_LETTERS_WITH_STOPS = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]?", re.UNICODE)
-_OPENERS = "\"'“‘«‹(['¿¡„「『（【*_ \t\u00a0\r\n"
+_ELLIPSIS = re.compile(r"…|\.[ \u00a0]?\.")
+# Always a capital: no sign that a sentence begins.
+_ALWAYS_A_CAPITAL = re.compile(r"I\b")
+_OPENERS = "\"'“‘«‹(['¿¡„「『（【*_–—- \t\u00a0\u202f\r\n"
 _LONGEST_WORD = 24
-
-# Without their full stop; each is hardly ever a sentence's last word.
-_ABBREVIATIONS = re.compile(
-    "mr|mrs|ms|messrs|mme|mlle|dr|prof|rev|hon|st|gen|col|maj|capt|lt|sgt|cpl|gov|sen|rep|pres|"
-    "jr|sr|vs|viz|cf|ca|approx|figs?|eq|vols?|ch|sec|pp|eds?|repr|transl|"
-    "hr|fr|dipl|ing|bzw|evtl|ggf|inkl|vgl|sog|usf|mm?|sra|srta|dña",
-    re.IGNORECASE,
-)
-_BEFORE_NUMBERS = re.compile(
-    "no|nr|p|art|abs|bd|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec", re.IGNORECASE
-)
+_PARENTHESIS = re.compile(r"[()（）\[\]]")
+_CLOSED_BY = {"(": ")", "（": "）", "[": "]"}
+# What is in parentheses for longer is no part of a sentence any more.
+_LONGEST_PARENTHESIS = 400
+_LOOKED_AHEAD = 24
 
 
 class Sentence(NamedTuple):
@@ -53,11 +55,42 @@ def sentences(text: str) -> Iterator[Sentence]:
     """
     for start, end in _blocks(text):
         begin = start
+        parenthesis = _Parenthesis(text, start, end)
         for found in _END.finditer(text, start, end):
-            if found.start() >= begin and _ends_here(text, begin, found.start(), found.end(), end):
-                yield from _trimmed(text, begin, found.end())
-                begin = found.end()
+            mark, after = found.span()
+            if mark < begin or parenthesis.holds(begin, mark, after):
+                continue
+            if _ends_here(text, begin, mark, after, end):
+                yield from _trimmed(text, begin, after)
+                begin = after
         yield from _trimmed(text, begin, end)
+
+
+class _Parenthesis:
+    """What is in parentheses, of a block that is read once from its beginning to its end."""
+
+    def __init__(self, text: str, start: int, end: int) -> None:
+        self._text = text
+        self._end = end
+        self._read = start
+        self._opened, self._closed = start, start
+
+    def holds(self, begin: int, mark: int, after: int) -> bool:
+        """Whether the marks from `mark` to `after` are in parentheses, inside their sentence.
+
+        begin: of the sentence; one that is in parentheses as a whole may end with them
+        """
+        for found in _PARENTHESIS.finditer(self._text, self._read, mark):
+            opened = found.start()
+            if found.group() in _CLOSED_BY and opened >= self._closed:
+                furthest = min(self._end, opened + _LONGEST_PARENTHESIS)
+                closed = self._text.find(_CLOSED_BY[found.group()], opened, furthest)
+                if closed >= 0:
+                    self._opened, self._closed = opened, closed + 1
+        self._read = max(self._read, mark)
+        if mark >= self._closed or self._closed > after:
+            return mark < self._closed
+        return bool(self._text[begin : self._opened].strip())
 
 
 def _blocks(text: str) -> Iterator[tuple[int, int]]:
@@ -93,29 +126,21 @@ def _first_not_blank(text: str, start: int) -> int | None:
 
 def _ends_here(text: str, begin: int, mark: int, after: int, end: int) -> bool:
     """Whether the marks from `mark` to `after` end the sentence that begins at `begin`."""
-    if text[mark] in "。！？｡":
-        return True
     following = after
     while following < end and text[following] in _OPENERS:
         following += 1
-    if following < end and text[following].islower():
+    behind = text[following : min(end, following + _LOOKED_AHEAD)]
+    marks = text[mark:after]
+    if is_quoted(marks) and is_reported(text, following):
         return False
+    if text[mark] in "。！？｡":
+        return True
+    if behind[:1].islower():
+        return False
+    if _ELLIPSIS.match(marks):
+        return not _ALWAYS_A_CAPITAL.match(behind)
     word = _LAST_WORD.search(text[max(begin, mark - _LONGEST_WORD) : mark])
-    if text[mark] != "." or text[mark:after].startswith("..") or word is None:
-        return True
-    return not _is_abbreviation(word.group(), text[following : min(end, following + 1)])
-
-
-def _is_abbreviation(word: str, following: str) -> bool:
-    """Whether a full stop after `word` is part of it; following: the next character but quotes."""
-    # In German an ordinal, in a list its number.
-    if word.isdigit() and len(word) <= 2:
-        return following != ""
-    if following.isdigit() and _BEFORE_NUMBERS.fullmatch(word):
-        return True
-    if word == "I":
-        return False
-    return bool(_ABBREVIATIONS.fullmatch(word) or _LETTERS_WITH_STOPS.fullmatch(word + "."))
+    return text[mark] != "." or word is None or not goes_on(word.group(), behind)
 
 
 def _trimmed(text: str, start: int, end: int) -> Iterator[Sentence]:
