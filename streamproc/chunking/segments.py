@@ -1,29 +1,11 @@
-"""Cutting a text into pieces that are tokenized one at a time, so that a novel is made lazily."""
+"""Where a text that is too long may be cut when nothing better is known of it."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
 
-SEGMENT_CHARACTERS = 32_768
 _LOOK_BACK = 4_096
 _JOINING_CATEGORIES = frozenset({"Mn", "Mc", "Me", "Cf", "Sk"})
-
-
-def segments(text: str, size: int = SEGMENT_CHARACTERS) -> Iterator[tuple[int, int]]:
-    """Spans of `text`, in characters, that together are all of it.
-
-    A segment ends before whitespace where there is any near its end: a pre-tokenizer cuts there
-    too, so tokens are what they would be if the whole text were tokenized at once. In text without
-    spaces it ends where no combining mark, joiner or modifier would be parted from its base.
-    """
-    start = 0
-    while len(text) - start > size:
-        end = cut_before(text, start, start + size)
-        yield start, end
-        start = end
-    if start < len(text):
-        yield start, len(text)
 
 
 def cut_before(text: str, start: int, end: int) -> int:

@@ -13,8 +13,8 @@ import orjson
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
+from streamproc.chunking.joining import Piece, joined_pieces
 from streamproc.chunking.pair_frame import PairFrame
-from streamproc.chunking.segments import segments
 from streamproc.errors import ModelRefused
 
 Int64Array = NDArray[np.int64]
@@ -131,15 +131,15 @@ class TextTokenizer:
         return PairFrame.of(self._tokenizer.encode("a", "a"))
 
     def stream(self, text: str) -> Iterator[Tokens]:
-        """The tokens of `text` in order, a segment at a time."""
-        for start, encoding in self._encodings(text):
-            yield Tokens(_ids(encoding), _offsets(encoding) + start)
+        """The tokens of `text` in order, a segment at a time; those it has when encoded at once."""
+        for piece, kept in self._pieces(text):
+            yield Tokens(piece.ids[kept], piece.offsets[kept])
 
     def word_stream(self, text: str) -> Iterator[WordTokens]:
         """The same, each token with its word."""
-        for start, encoding in self._encodings(text):
-            offsets = _offsets(encoding) + start
-            yield WordTokens(_ids(encoding), offsets, _words(encoding, offsets))
+        for piece, kept in self._pieces(text):
+            words = _words(piece.encoding, piece.offsets)
+            yield WordTokens(piece.ids[kept], piece.offsets[kept], words[kept])
 
     def encode(self, text: str) -> Tokens:
         """The tokens of a short text, all at once."""
@@ -150,9 +150,12 @@ class TextTokenizer:
         """The text of tokens, special ones left out; ids that it does not know make no text."""
         return str(self._tokenizer.decode(np.asarray(ids).tolist(), skip_special_tokens=True))
 
-    def _encodings(self, text: str) -> Iterator[tuple[int, Encoding]]:
-        for start, end in segments(text):
-            yield start, self._tokenizer.encode(text[start:end], add_special_tokens=False)
+    def _pieces(self, text: str) -> Iterator[tuple[Piece, slice]]:
+        if not text:
+            return
+        yield from joined_pieces(
+            lambda part: self._tokenizer.encode(part, add_special_tokens=False), text
+        )
 
 
 def _ids(encoding: Encoding) -> Int64Array:

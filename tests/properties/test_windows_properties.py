@@ -9,12 +9,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from streamproc.chunking.segments import segments
+from streamproc.chunking.segments import cut_before
 from streamproc.chunking.tokens import TextTokenizer, Tokens
 from streamproc.chunking.windows import Chunk, Window, windows
 from streamproc.testing import tokenizer_json
 
-from .awkward_texts import AWKWARD, TEXTS, WINDOWS
+from .awkward_texts import TEXTS, WINDOWS
 
 DEFINITION = tokenizer_json(("good", "film", "the", "中", "文", "##文", "e", "##e"))
 LIBRARY = Tokenizer.from_buffer(DEFINITION)
@@ -87,52 +87,6 @@ def test_offsets_point_at_the_characters_a_token_was_made_of(text: str, window: 
                 assert piece in LIBRARY.normalizer.normalize_str(text[start:end])
 
 
-@given(TEXTS, st.integers(1, 12))
-def test_segments_together_are_the_text(text: str, size: int) -> None:
-    spans = list(segments(text, size))
-
-    assert "".join(text[start:end] for start, end in spans) == text
-    assert all(0 < end - start <= size for start, end in spans)
-    assert all(before[1] == after[0] for before, after in pairwise(spans))
-
-
-@given(st.lists(AWKWARD, max_size=40), st.integers(1, 40))
-def test_tokens_by_segment_are_those_of_the_whole_text_where_it_is_cut_at_whitespace(
-    pieces: list[str], size: int
-) -> None:
-    text = " ".join(pieces)
-    spans = list(segments(text, size))
-    if any(text[start] != " " for start, _ in spans[1:]):
-        spans = [(0, len(text))] if text else []
-
-    by_segment = [
-        (token, (begin + start, end + start))
-        for start, stop in spans
-        for token, (begin, end) in _encoded(text[start:stop])
-    ]
-
-    assert by_segment == _encoded(text)
-
-
-@given(st.lists(st.sampled_from(["good", "x\x0cy", "a\x1cb", "é"]), max_size=40))
-def test_text_is_never_cut_where_a_tokenizer_would_join_what_is_parted(pieces: list[str]) -> None:
-    text = " ".join(pieces)
-    longest = max((len(word) for word in text.split(" ")), default=0)
-
-    by_segment = [
-        token
-        for start, stop in segments(text, longest + 1)
-        for token, _ in _encoded(text[start:stop])
-    ]
-
-    assert by_segment == [token for token, _ in _encoded(text)]
-
-
-def _encoded(text: str) -> list[tuple[int, tuple[int, int]]]:
-    encoding = LIBRARY.encode(text, add_special_tokens=False)
-    return list(zip(encoding.ids, encoding.offsets, strict=True))
-
-
 CLUSTERS = [
     "e\u0301",
     "👍🏽",
@@ -151,4 +105,5 @@ def test_text_without_spaces_is_not_cut_inside_what_is_read_as_one_character(
     text = "".join(clusters)
     beginnings = {len("".join(clusters[:count])) for count in range(len(clusters))}
 
-    assert {start for start, _ in segments(text, size)} <= beginnings
+    if len(text) > size:
+        assert cut_before(text, 0, size) in beginnings

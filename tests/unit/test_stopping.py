@@ -99,8 +99,7 @@ def test_a_text_is_cut_before_the_first_stop_string_in_it() -> None:
 
 
 def of_llama(text: str) -> list[int]:
-    ids: list[int] = family("Llama-2: byte fallback, prepend").encode(text).ids.tolist()
-    return ids
+    return [int(token) for token in family("Llama-2: byte fallback, prepend").encode(text).ids]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from tokenizers import Tokenizer
 from tokenizers.normalizers import Replace
 
-from streamproc.chunking.segments import SEGMENT_CHARACTERS
+from streamproc.chunking.joining import SEGMENT_CHARACTERS
 from streamproc.chunking.tokens import TextTokenizer
 from streamproc.errors import ModelRefused
 from streamproc.testing import build_tokenizer, tokenizer_json

@@ -70,7 +70,9 @@ def byte_fallback(pre_tokenizer: Any, normalizer: Any = None) -> Tokenizer:
 
 
 def word_piece() -> Tokenizer:
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))  # noqa: S106 - no password
+    # Longer words are unknown as a whole; BERT's limit is 100.
+    model = models.WordPiece(unk_token="[UNK]", max_input_chars_per_word=20)  # noqa: S106 - no password
+    tokenizer = Tokenizer(model)
     _fit(tokenizer, pre_tokenizers.BertPreTokenizer(), normalizers.BertNormalizer())
     tokenizer.train_from_iterator(
         LINES, trainers.WordPieceTrainer(vocab_size=300, special_tokens=["[UNK]"])
