@@ -10,68 +10,31 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
-from pydantic import Field, StringConstraints
 
 from streamproc.chunking.clauses import pieces
 from streamproc.chunking.sentences import Sentence, sentences
-from streamproc.decoding.beams import BeamOptions, BeamSearch, EarlyStopping
-from streamproc.decoding.choosing import Choice, Sampling
-from streamproc.decoding.continuation import Continuation
-from streamproc.decoding.logits_processors import LogitsProcessors
 from streamproc.decoding.model import Int64Array
 from streamproc.decoding.prompt import Outcome, Prompt
-from streamproc.decoding.search import Decoded, Search
-from streamproc.ensembling.steps import StepStrategy
-from streamproc.errors import AnswerTooLarge, Invalid, ModelRefused
+from streamproc.decoding.search import Decoded
+from streamproc.errors import AnswerTooLarge, Invalid
 from streamproc.messages.response import Coverage, MemberReport, MemberStatus
-from streamproc.tasks.decoding_task import (
-    Architecture,
-    DecodingTask,
-    chosen,
-    combining,
-    logits_rules,
-    odds,
-)
-from streamproc.tasks.languages import first_token, source_frame
+from streamproc.tasks.decoding_task import Architecture, DecodingTask, combining
 from streamproc.tasks.profile import EnsembleProfile
 from streamproc.tasks.task import Answer, Inputs, Job, Params, validated
 from streamproc.tasks.translated_text import TranslatedText
+from streamproc.tasks.translation_search import (
+    SentenceSearch,
+    TranslationInputs,
+    TranslationParams,
+)
 
 # No topic takes more; beyond this an answer is not put together any further.
 MAX_WRITTEN_CHARACTERS = 64 * 1024 * 1024
 
 _LINE_END = re.compile(r"\s*[\n\r\x0b\x0c\x85\u2028\u2029]\s*")
-
-
-class TranslationInputs(Inputs):
-    """text: what is translated; it may be empty."""
-
-    text: str
-
-
-class TranslationParams(Params):
-    """What is to be other than the manifest has it; names and formulas are transformers'.
-
-    max_new_tokens, min_new_tokens: of a sentence
-    prefix: put before every sentence, as T5 wants it; it is no part of the text
-    source_language, target_language: codes as the tokenizer has them, as de_DE, deu_Latn or de
-    combine: how members are combined at every step
-    """
-
-    num_beams: Annotated[int, Field(ge=1, le=64)] | None = None
-    length_penalty: Annotated[float, Field(ge=-10, le=10, allow_inf_nan=False)] | None = None
-    early_stopping: EarlyStopping | None = None
-    repetition_penalty: Annotated[float, Field(ge=0.01, le=100, allow_inf_nan=False)] | None = None
-    no_repeat_ngram_size: Annotated[int, Field(ge=0, le=100)] | None = None
-    max_new_tokens: Annotated[int, Field(ge=1, le=1_048_576)] | None = None
-    min_new_tokens: Annotated[int, Field(ge=0, le=1_048_576)] | None = None
-    prefix: Annotated[str, StringConstraints(max_length=1024)] | None = None
-    source_language: Annotated[str, StringConstraints(max_length=64)] | None = None
-    target_language: Annotated[str, StringConstraints(max_length=64)] | None = None
-    combine: StepStrategy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,40 +55,7 @@ class TranslationJob(Job[SentencePrompt, Outcome]):
         self.characters = len(text)
         self._text = text
         self._profile = profile
-        decoding = profile.decodes
-        longest = params.max_new_tokens or min(decoding.max_new_tokens, decoding.max_tokens)
-        if longest > decoding.max_tokens:
-            raise Invalid(
-                "invalid request",
-                f"params.max_new_tokens: {longest}; {profile.name} writes {decoding.max_tokens} "
-                "tokens a sentence at most",
-            )
-        beams = params.num_beams or decoding.beams
-        if decoding.do_sample and beams > 1:
-            raise Invalid(
-                "invalid request",
-                f"params.num_beams: {beams}; {profile.name} draws by lot, with one beam",
-            )
-        self._options = BeamOptions(
-            beams=beams,
-            max_new_tokens=longest,
-            end_tokens=decoding.end_tokens,
-            length_penalty=chosen(params.length_penalty, decoding.length_penalty),
-            early_stopping=chosen(params.early_stopping, decoding.early_stopping),
-        )
-        self._rules = logits_rules(
-            decoding,
-            repetition_penalty=params.repetition_penalty,
-            no_repeat_ngram_size=params.no_repeat_ngram_size,
-            min_new_tokens=params.min_new_tokens,
-            forced_begin_token=first_token(profile, params.target_language),
-        )
-        source = params.source_language or decoding.source_language
-        self._frame = source_frame(profile, source, "params.source_language")
-        self._prefix = chosen(params.prefix, decoding.prefix)
-        if decoding.start_token is None:
-            raise ModelRefused(f"ensemble {profile.name}: decoding.start_token is needed")
-        self._begun = np.array([decoding.start_token], np.int64)
+        self._search = SentenceSearch(params, profile)
         self._asked = params.combine
         profile.chosen_step_strategy(params.combine)
         self._alone = range(len(profile.members)) if params.return_members else range(0)
@@ -136,7 +66,8 @@ class TranslationJob(Job[SentencePrompt, Outcome]):
         self._steps, self._entropy, self._agreement = 0, 0.0, 0.0
 
     def chunks(self) -> Iterator[SentencePrompt]:
-        tokenizer, frame, prefix = self._profile.tokenizer, self._frame, self._prefix
+        tokenizer = self._profile.tokenizer
+        frame, prefix = self._search.frame, self._search.prefix
         room = self._profile.window.max_tokens - frame.tokens - len(tokenizer.encode(prefix))
         if room < 1:
             raise Invalid(
@@ -207,42 +138,23 @@ class TranslationJob(Job[SentencePrompt, Outcome]):
 
     def _ids(self, piece: str) -> Int64Array:
         """Tokens of the prefix and a piece, its line ends read as spaces."""
-        tokenizer = self._profile.tokenizer
-        ids = tokenizer.encode(self._prefix + _LINE_END.sub(" ", piece)).ids
+        tokenizer, prefix = self._profile.tokenizer, self._search.prefix
+        ids = tokenizer.encode(prefix + _LINE_END.sub(" ", piece)).ids
         # Text without the line ends may, rarely, have more tokens than the text they were found in.
-        fits = len(ids) + self._frame.tokens <= self._profile.window.max_tokens
-        return ids if fits else tokenizer.encode(self._prefix + piece).ids
+        fits = len(ids) + self._search.frame.tokens <= self._profile.window.max_tokens
+        return ids if fits else tokenizer.encode(prefix + piece).ids
 
     def _prompt(self, ids: Int64Array, sentence: Sentence, alone: int | None) -> SentencePrompt:
         return SentencePrompt(
             ids=ids,
-            new_search=partial(self._search, ids),
+            new_search=partial(self._search.begin, ids),
             combine=combining(self._profile, self._asked, ids, goes_on=False),
-            max_new_tokens=self._options.max_new_tokens,
+            max_new_tokens=self._search.options.max_new_tokens,
             members=tuple(range(len(self._profile.members))) if alone is None else (alone,),
             needed_members=self._profile.needed_members if alone is None else 0,
-            beams=self._options.beams,
+            beams=self._search.options.beams,
             sentence=sentence,
             alone=alone,
-        )
-
-    def _search(self, ids: Int64Array) -> Search:
-        """ids: (tokens,) the source"""
-        options, decoding = self._options, self._profile.decodes
-        processors = LogitsProcessors(
-            self._rules,
-            prompt_tokens=len(self._begun),
-            end_tokens=options.end_tokens,
-            source=ids,
-        )
-        if options.beams > 1:
-            return BeamSearch(options, self._begun, processors)
-        sampling = Sampling.of_prompt(ids, odds(decoding)) if decoding.do_sample else None
-        return Continuation(
-            self._begun,
-            Choice(sampling, processors),
-            max_new_tokens=options.max_new_tokens,
-            end_tokens=options.end_tokens,
         )
 
     def _count(self, decoded: Decoded) -> None:

@@ -271,3 +271,51 @@ def framing_tokenizer() -> TextTokenizer:
         single="<end> $A", special_tokens=[("<end>", END)]
     )
     return TextTokenizer(tokenizer.to_str().encode())
+
+
+def saying(**decoding: Any) -> Engine:
+    """An engine whose manifest says how it writes."""
+    profile = build_decoding_profile()
+    section = profile.decodes.model_copy(update=decoding)
+    return build_decoding_engine(replace(profile, decoding=section))
+
+
+async def test_lots_are_drawn_where_the_manifest_says_so_and_no_request_otherwise() -> None:
+    drawing, plain = saying(do_sample=True, temperature=3.0), saying()
+
+    drawn = await answered(drawing, "p", seed=1)
+    likeliest = await answered(plain, "p")
+
+    asked = await answered(plain, "p", do_sample=True, temperature=3.0, seed=1)
+    assert drawn.result == asked.result != likeliest.result
+    assert (await answered(drawing, "p", do_sample=False)).result == likeliest.result
+
+
+@pytest.mark.parametrize("asked", [{}, {"do_sample": False}])
+async def test_how_lots_are_drawn_means_nothing_where_none_are(asked: dict[str, Any]) -> None:
+    with pytest.raises(Invalid, match="temperature has a meaning only with do_sample: true"):
+        await answered(saying(), "p", temperature=0.5, **asked)
+
+
+async def test_rules_of_the_manifest_hold_unless_a_request_says_otherwise() -> None:
+    text = "abababababab"
+    profile = build_decoding_profile(["a"], max_new_tokens=40)
+    section = profile.decodes.model_copy(update={"no_repeat_ngram_size": 2})
+    engine = build_decoding_engine(replace(profile, decoding=section), [Writer("a", text)])
+
+    bound = await answered(engine, "p", max_new_tokens=12)
+    free = await answered(engine, "p", max_new_tokens=12, no_repeat_ngram_size=0)
+
+    assert bound.result["generated_text"] != free.result["generated_text"] == text
+
+
+async def test_a_length_of_prompt_and_text_together_is_kept() -> None:
+    engine = writing("all of it and more", prompt="prompt")
+    profile = replace(
+        engine.profile, decoding=engine.profile.decodes.model_copy(update={"max_length": 10})
+    )
+    engine = build_decoding_engine(profile, [Writer("a", "all of it and more", "prompt")])
+
+    assert (await answered(engine, "prompt")).result["generated_text"] == "all "
+    longer = await answered(engine, "prompt", max_new_tokens=9)
+    assert longer.result["generated_text"] == "all of it"
