@@ -118,7 +118,10 @@ class Configuration:
 
     @property
     def _tasks(self) -> dict[str, dict[str, Any]]:
-        return self._config.get("task_specific_params") or {}
+        found = self._config.get("task_specific_params") or {}
+        if not isinstance(found, dict) or not all(isinstance(own, dict) for own in found.values()):
+            raise ModelRefused("config.json: task_specific_params are not settings by task")
+        return found
 
     def _of_task(self, task: str | None) -> dict[str, Any] | None:
         """The settings for a way of translating; raises ModelRefused where one must be chosen."""

@@ -82,30 +82,39 @@ def decoding_section(
     Raises ModelRefused naming the settings that can't be had, or are out of range.
     """
     said = {name: value for name, value in said.items() if value is not None}
-    _refuse(said, encoder_decoder=encoder_decoder, prefix=prefix)
-    ends = _several(said.get("eos_token_id", ()))
-    banned = [word for word in said.get("bad_words_ids", ()) if word]
+    try:
+        _refuse(said, encoder_decoder=encoder_decoder, prefix=prefix)
+        values = _values(said, encoder_decoder=encoder_decoder, positions=positions)
+        return DecodingSection.model_validate({**values, "prefix": prefix})
+    except ValidationError as error:
+        raise ModelRefused(f"config.json and generation_config.json: {_told(error)}") from None
+    except TypeError as error:
+        raise ModelRefused(
+            f"config.json and generation_config.json: a setting is of another kind: {error}"
+        ) from None
+
+
+def _values(
+    said: Mapping[str, Any], *, encoder_decoder: bool, positions: int | None
+) -> dict[str, Any]:
     values = {ours: said[theirs] for theirs, ours in _AS_IT_IS.items() if theirs in said}
     if not values.get("do_sample"):
         # At their limits, such as a temperature of 0, they would be refused for nothing.
         values = {name: value for name, value in values.items() if name not in _OF_LOTS}
-    values |= {
-        "end_tokens": ends,
-        "banned_tokens": [word[0] for word in banned if len(word) == 1],
-        "banned_sequences": [word for word in banned if len(word) > 1],
-        "prefix": prefix,
-        **_lengths(said, encoder_decoder=encoder_decoder, positions=positions),
-    }
+    banned = [word for word in said.get("bad_words_ids", ()) if word]
     forced_end = _several(said.get("forced_eos_token_id", ()))
-    values["forced_end_token"] = forced_end[0] if forced_end else None
     if encoder_decoder:
         values["start_token"] = said.get("decoder_start_token_id")
         if values["start_token"] is None:
             raise ModelRefused("config.json has no decoder_start_token_id")
-    try:
-        return DecodingSection.model_validate(values)
-    except ValidationError as error:
-        raise ModelRefused(f"config.json and generation_config.json: {_told(error)}") from None
+    return {
+        **values,
+        "end_tokens": _several(said.get("eos_token_id", ())),
+        "banned_tokens": [word[0] for word in banned if len(word) == 1],
+        "banned_sequences": [word for word in banned if len(word) > 1],
+        "forced_end_token": forced_end[0] if forced_end else None,
+        **_lengths(said, encoder_decoder=encoder_decoder, positions=positions),
+    }
 
 
 def _refuse(said: Mapping[str, Any], *, encoder_decoder: bool, prefix: str) -> None:

@@ -60,6 +60,25 @@ def test_what_can_not_be_had_is_refused_by_name(name: str, value: Any) -> None:
         section({name: value, "do_sample": True})
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"bad_words_ids": [5]},
+        {"bad_words_ids": 5},
+        {"max_length": "20x"},
+        {"eos_token_id": "</s>"},
+        {"eos_token_id": 1.5},
+        {"suppress_tokens": "none"},
+        {"exponential_decay_length_penalty": [1]},
+        {"min_length": []},
+        {"forced_eos_token_id": {}, "max_new_tokens": None, "num_beams": "four"},
+    ],
+)
+def test_a_setting_of_another_kind_is_refused_without_a_traceback(said: dict[str, Any]) -> None:
+    with pytest.raises(ModelRefused, match="generation_config"):
+        section(said)
+
+
 def test_several_beams_are_refused_where_lots_are_drawn_and_where_a_prompt_is_continued() -> None:
     with pytest.raises(ModelRefused, match="num_beams: 4"):
         section({"num_beams": 4, "do_sample": True})
