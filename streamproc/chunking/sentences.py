@@ -24,7 +24,7 @@ _CLOSERS = r"[\"'”“’‘»«›)\]}」』）】〉》*_]*+(?:[ \u00a0\u202f
 # included, is looked at once, from its beginning and without going back: a million full stops take
 # no longer than other text.
 _END = re.compile(
-    rf"(?<![.!?…‽؟۔।])[.!?…‽؟۔।]++(?:[ \u00a0]\.++(?=\s))*+{_CLOSERS}(?=\s)|[。！？｡]++{_CLOSERS}"
+    rf"(?<![.!?…‽؟۔।])[.!?…‽؟۔।]++(?:[ \u00a0]\.++(?=\s|\Z))*+{_CLOSERS}(?=\s)|[。！？｡]++{_CLOSERS}"
 )
 _LAST_WORD = re.compile(r"[^\s\"'“‘«(\[]*$")
 _ELLIPSIS = re.compile(r"…|\.[ \u00a0]?\.")

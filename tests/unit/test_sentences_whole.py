@@ -35,6 +35,7 @@ WHOLE = [
     # ellipses
     "I waited ... then I saw . . . well, what I saw was . . . nothing at all.",
     "Well... I do not know.",
+    "He shared the city with himself. . . .",
     "Ja… aber nein.",
     # quotations, and who said them
     '"这是对的。"他说。',
