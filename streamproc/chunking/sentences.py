@@ -23,9 +23,8 @@ _CLOSERS = r"[\"'”“’‘»«›)\]}」』）】〉》*_]*+(?:[ \u00a0\u202f
 # Western full stops need a space after them, those of CJK do not. A run of marks, spaced ones
 # included, is looked at once, from its beginning and without going back: a million full stops take
 # no longer than other text.
-_END = re.compile(
-    rf"(?<![.!?…‽؟۔।])[.!?…‽؟۔।]++(?:[ \u00a0]\.++(?=\s|\Z))*+{_CLOSERS}(?=\s)|[。！？｡]++{_CLOSERS}"
-)
+_SPACED = r"(?:[ \u00a0]\.++(?=\s|\Z))*+"
+_END = re.compile(rf"(?<![.!?…‽؟۔।])[.!?…‽؟۔।]++{_SPACED}{_CLOSERS}(?=\s)|[。！？｡]++{_CLOSERS}")
 _LAST_WORD = re.compile(r"[^\s\"'“‘«(\[]*$")
 _ELLIPSIS = re.compile(r"…|\.[ \u00a0]?\.")
 # Always a capital: no sign that a sentence begins.

@@ -36,13 +36,18 @@ def whole_characters(decode: Decode, tokens: Sequence[int]) -> str:
 def continuation(decode: Decode, before: Sequence[int], tokens: Sequence[int]) -> str:
     """The text of tokens where they stand: a tokenizer writes the first of a text otherwise.
 
-    A character that is not whole at the end is one "�".
+    As the decoder has it, but for a run of bytes that it would write as nothing but "�" because the
+    last character is not whole: there only that one is. A character that `before` has begun belongs
+    to the tokens that end it.
     """
     everything = [*before, *tokens]
-    text = whole_characters(decode, everything)
-    if decode(everything).endswith(INCOMPLETE):
-        text += INCOMPLETE
-    return text[len(whole_characters(decode, before)) :]
+    text, whole = decode(everything), whole_characters(decode, everything)
+    if len(whole) > len(text.rstrip(INCOMPLETE)):
+        text = whole + INCOMPLETE
+    begun = decode(before)
+    if not text.startswith(begun):
+        begun = whole_characters(decode, before)
+    return text[len(begun) :]
 
 
 class Detokenizer:

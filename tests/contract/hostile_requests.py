@@ -121,7 +121,14 @@ _OF_TASK: dict[str, tuple[HostileRequest, ...]] = {
         _param("early_stopping", "another string", "often"),
         _param("combine", "a vote", "vote"),
         _param("truncate", "unknown", True),
-        # A pair of languages is an ensemble's, not a request's, to choose.
+        _param("repetition_penalty", "none", 0),
+        _param("min_new_tokens", "negative", -1),
+        _param("prefix", "900 kB", "x" * 900_000),
+        _param("prefix", "a list", ["to German: "]),
+        _param("prefix", "longer than a model reads", "to German " * 100),
+        _param("target_language", "of a model of one", "deu_Latn"),
+        _param("source_language", "a token that is none", "</s>"),
+        # As others call it.
         _param("tgt_lang", "wrong language", "fr"),
         _param("src_lang", "wrong language", "tlh"),
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +26,15 @@ SPECIAL = ["</s>", "<pad>", "eng_Latn", "deu_Latn", "fra_Latn"]
 TEXTS = ["w9 w17 w30", "w77 w78 w79 w80 w81", "w50"]
 
 
-def words(frame: str) -> bytes:
+def words(frame: str, special: Sequence[str] = SPECIAL[:2]) -> bytes:
     """Token 9 is the word w9; the first are special."""
-    pieces = [*SPECIAL, *(f"w{token}" for token in range(len(SPECIAL), VOCABULARY))]
+    pieces = [*special, *(f"w{token}" for token in range(len(special), VOCABULARY))]
     vocabulary = {piece: token for token, piece in enumerate(pieces)}
     tokenizer = Tokenizer(WordLevel(vocabulary, pieces[PADDING]))
-    tokenizer.add_special_tokens(SPECIAL)
+    tokenizer.add_special_tokens([*special])
     tokenizer.pre_tokenizer = WhitespaceSplit()
     tokenizer.post_processor = TemplateProcessing(
-        single=frame, special_tokens=[(piece, token) for token, piece in enumerate(SPECIAL)]
+        single=frame, special_tokens=[(piece, token) for token, piece in enumerate(special)]
     )
     return bytes(tokenizer.to_str().encode())
 
@@ -77,7 +78,7 @@ def test_a_model_of_many_languages_writes_the_one_that_is_asked_for(tmp_path: Pa
     )
     model = M2M100ForConditionalGeneration(config).eval()
     model.generation_config.update(max_length=16, num_beams=2, no_repeat_ngram_size=2)
-    tokenizer = words("eng_Latn $A </s>")
+    tokenizer = words("eng_Latn $A </s>", SPECIAL)
     source = saved(tmp_path / "many", model, tokenizer)
 
     imported(source, tmp_path / "models", "--target-language=deu_Latn")
@@ -85,7 +86,7 @@ def test_a_model_of_many_languages_writes_the_one_that_is_asked_for(tmp_path: Pa
     for params, target, of in (
         ({}, GERMAN, tokenizer),
         ({"target_language": "fra_Latn"}, FRENCH, tokenizer),
-        ({"source_language": "fra_Latn"}, GERMAN, words("fra_Latn $A </s>")),
+        ({"source_language": "fra_Latn"}, GERMAN, words("fra_Latn $A </s>", SPECIAL)),
     ):
         found = asked(tmp_path / "models", "translation", **params)
         expected = [generated(model, of, text, forced_bos_token_id=target) for text in TEXTS]

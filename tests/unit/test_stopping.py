@@ -134,3 +134,11 @@ def test_a_text_that_ends_inside_a_character_keeps_those_before_it() -> None:
     assert continuation(decode, before, tokens) == "吗再\ufffd"
     # A prompt that was cut inside a character leaves it to what is written.
     assert continuation(decode, before[:-1], [before[-1], *tokens[:3]]) == "好吗"
+
+
+def test_what_is_no_character_is_written_as_the_decoder_has_it() -> None:
+    lone = ids("é")[:1]
+    spoilt = ids("a\ufffd")
+
+    assert continuation(TOKENIZER.decode, ids("b"), [*ids("a"), *lone * 3]) == "a" + "\ufffd" * 3
+    assert continuation(TOKENIZER.decode, spoilt, ids("c")) == "c"
