@@ -80,7 +80,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
                 metrics=metrics,
                 give_up=stop_never,
             )
-            routes.append(KafkaRoute(topic.name, topic.lane, pipeline, pipeline.refuse))
+            routes.append(KafkaRoute(topic.name, topic.lane, pipeline, refuse=pipeline.refuse))
         needed = {name for topic in topics for name in (topic.name, topic.responses, topic.dlq)}
         worker = KafkaWorker(
             settings,
