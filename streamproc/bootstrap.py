@@ -80,15 +80,19 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
                 metrics=metrics,
                 give_up=stop_never,
             )
+<<<<<<< HEAD
             routes.append(
                 KafkaRoute(
                     topic.name,
                     topic.lane,
                     pipeline,
-                    pipeline.refuse,
+                    refuse=pipeline.refuse,
                     publishes_to=frozenset({topic.responses, topic.dlq}),
                 )
             )
+=======
+            routes.append(KafkaRoute(topic.name, topic.lane, pipeline, refuse=pipeline.refuse))
+>>>>>>> w/faults
         needed = {name for topic in topics for name in (topic.name, topic.responses, topic.dlq)}
         worker = KafkaWorker(
             settings,

@@ -65,7 +65,7 @@ class MemberHealth:
     def passed(self, member: str, results: int = 1) -> None:
         """A member gave results for so many inputs of requests."""
         found = self._named(member)
-        if found.in_a_row > BURST:
+        if found.down is not None or found.in_a_row > BURST:
             self.recoveries += 1
         found.recent.extend(repeat(True, min(results, WINDOW)))
         found.in_a_row = 0

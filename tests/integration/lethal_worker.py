@@ -51,7 +51,7 @@ async def main(bootstrap_servers: str, name: str) -> None:
         metrics=Metrics(),
         give_up=stop_never,
     )
-    kafka_route = Route(place.requests, Lane.INTERACTIVE, pipeline, pipeline.refuse)
+    kafka_route = Route(place.requests, Lane.INTERACTIVE, pipeline, refuse=pipeline.refuse)
     worker = KafkaWorker(place.settings, [kafka_route], clock=clock, producer=producer)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)

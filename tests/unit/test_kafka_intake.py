@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 from streamproc.clock import SystemClock
 from streamproc.kafka.attempts import Mark
@@ -52,7 +52,7 @@ class Scene:
     """An intake whose handlers wait until they are let go on, by offset."""
 
     def __init__(self, *ledgers: Found | Exception) -> None:
-        self.consumer: Any = Consumer()
+        self.consumer = cast("Any", Consumer())
         self.started: list[int] = []
         self.refused: list[tuple[int, str]] = []
         self.go_on = asyncio.Event()
