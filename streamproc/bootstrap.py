@@ -80,7 +80,6 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
                 metrics=metrics,
                 give_up=stop_never,
             )
-<<<<<<< HEAD
             routes.append(
                 KafkaRoute(
                     topic.name,
@@ -90,9 +89,6 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
                     publishes_to=frozenset({topic.responses, topic.dlq}),
                 )
             )
-=======
-            routes.append(KafkaRoute(topic.name, topic.lane, pipeline, refuse=pipeline.refuse))
->>>>>>> w/faults
         needed = {name for topic in topics for name in (topic.name, topic.responses, topic.dlq)}
         worker = KafkaWorker(
             settings,
