@@ -122,7 +122,8 @@ def test_shipped_ensembles_are_listed_shown_and_good() -> None:
     shown = streamproc("models", "show", "sentiment", "--json")
     verified = streamproc("models", "verify")
     assert [listed.returncode, shown.returncode, verified.returncode] == [0, 0, 0]
-    assert {"name": "sentiment", "task": "text-classification"} in json.loads(listed.stdout)
+    tasks = {one["name"]: one["task"] for one in json.loads(listed.stdout)}
+    assert tasks["sentiment"] == "text-classification"
     assert len(json.loads(shown.stdout)["members"]) == 3
     assert "good sentiment" in verified.stdout
 
@@ -245,7 +246,7 @@ def test_run_finds_entities_with_an_ensemble_named_for_it(tmp_path: Path) -> Non
     assert sum(len(row["result"]["entities"]) for row in rows) > 5
     unnamed = streamproc(*command)
     assert unnamed.returncode == 2
-    assert "there are: places" in unnamed.stderr
+    assert "There are: places" in unnamed.stderr
 
 
 def test_run_says_which_file_it_can_not_read(tmp_path: Path) -> None:
