@@ -202,6 +202,8 @@ class AttemptGate(Generic[Item]):
             lane = self._lanes.get(tp)
             if lane is not None and lane.mark is not None:
                 lane.mark = replace(lane.mark, running=False)
+                # What a dead predecessor left is not to be counted by everybody after us.
+                lane.touched = lane.touched or lane.mark.deaths > 0
 
     def forget(self, topic_partitions: Iterable[TopicPartition]) -> list[Item]:
         """These are no longer ours; returns what came after `stop`."""
