@@ -35,6 +35,7 @@ class _Lane(Generic[Item]):
     mark:   as it is to be stored; None: not known yet
     stored: as it is stored; None: by an earlier owner
     next:   offset behind the last suspect that was started
+    touched: a record has come in this assignment
     quick:  records are started as they arrive
     """
 
@@ -43,6 +44,7 @@ class _Lane(Generic[Item]):
     stored: Mark | None = None
     next: int = 0
     open: bool = True
+    touched: bool = False
     quick: bool = False
     waiting: deque[tuple[int, Item]] = field(default_factory=deque)
     running: set[int] = field(default_factory=set)
@@ -110,6 +112,7 @@ class AttemptGate(Generic[Item]):
     def arrive(self, tp: TopicPartition, offset: int, item: Item) -> bool:
         """A record came; whether it may be started at once, else it waits for `startable`."""
         lane = self._lanes[tp]
+        lane.touched = True
         if self._exclusive or not lane.quick or lane.mark is None:
             lane.waiting.append((offset, item))
             return False
@@ -199,6 +202,8 @@ class AttemptGate(Generic[Item]):
             lane = self._lanes.get(tp)
             if lane is not None and lane.mark is not None:
                 lane.mark = replace(lane.mark, running=False)
+                # What a dead predecessor left is not to be counted by everybody after us.
+                lane.touched = lane.touched or lane.mark.deaths > 0
 
     def forget(self, topic_partitions: Iterable[TopicPartition]) -> list[Item]:
         """These are no longer ours; returns what came after `stop`."""
@@ -207,10 +212,17 @@ class AttemptGate(Generic[Item]):
         self._lanes = {tp: lane for tp, lane in self._lanes.items() if tp not in left}
         return dropped
 
-    def metadata(self, tp: TopicPartition) -> str | None:
-        """What to commit beside the offset; None: nothing is to be committed yet."""
+    def metadata(self, tp: TopicPartition, *, moved: bool = False) -> str | None:
+        """What to commit beside the offset; None: nothing is to be committed yet.
+
+        moved: the low watermark has, as it also does over what is no record
+        Before a record has come there is nothing to say, and whether the offset is right that was
+        committed is not known: it may be of a topic that has been made anew since.
+        """
         lane = self._lanes.get(tp)
-        return None if lane is None or lane.mark is None else lane.mark.encode()
+        if lane is None or lane.mark is None or not (lane.touched or moved):
+            return None
+        return lane.mark.encode()
 
     def committed(self, tp: TopicPartition) -> int | None:
         """The offset that was committed when the assignment began."""

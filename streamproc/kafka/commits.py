@@ -24,8 +24,11 @@ Commit = Callable[[Mapping[TopicPartition, Position]], Awaitable[bool]]
 class Marks(Protocol):
     """What is kept beside offsets."""
 
-    def metadata(self, tp: TopicPartition) -> str | None:
-        """What to commit beside the offset; None: nothing is to be committed yet."""
+    def metadata(self, tp: TopicPartition, *, moved: bool = False) -> str | None:
+        """What to commit beside the offset; None: nothing is to be committed yet.
+
+        moved: the low watermark has
+        """
         ...
 
     def committed(self, tp: TopicPartition) -> int | None:
@@ -40,7 +43,7 @@ class Marks(Protocol):
 class NoMarks:
     """Offsets without anything beside them."""
 
-    def metadata(self, tp: TopicPartition) -> str | None:
+    def metadata(self, tp: TopicPartition, *, moved: bool = False) -> str | None:
         return ""
 
     def committed(self, tp: TopicPartition) -> int | None:
@@ -101,7 +104,7 @@ class Committer:
         found = {}
         passed = self._tracker.committable()
         for tp in self._tracker.assigned() if self._keeps_marks else passed:
-            metadata = self._marks.metadata(tp)
+            metadata = self._marks.metadata(tp, moved=tp in passed)
             offset = passed.get(tp, self._untouched(tp))
             if metadata is not None and offset is not None:
                 position = Position(offset, metadata)

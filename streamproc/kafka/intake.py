@@ -231,7 +231,9 @@ class Intake:
                 await self._clock.sleep(wait_s)
         self.trouble = None
         found = {tp: (at, inherit(mark, at or 0)) for tp, (at, mark) in left.items()}
-        suspected = {tp: mark for tp, (_, mark) in found.items() if mark.end}
+        suspected = {
+            tp: mark for tp, (_, mark) in found.items() if mark.deaths > left[tp][1].deaths
+        }
         if suspected:
             _log.warning(
                 "an earlier worker ended without a word; what it had is run with care",
