@@ -131,7 +131,7 @@ def refuse_same_file(source: Path, output: Path) -> None:
 def _identity(path: Path) -> Any:
     """What tells a file from any other, by whatever name; None of what is no file."""
     try:
-        about = os.fstat(sys.stdin.fileno()) if path == STDIN else path.stat()
+        about = os.fstat(0) if path == STDIN else path.stat()
     except (OSError, ValueError):
         return None
     return (about.st_dev, about.st_ino) if stat.S_ISREG(about.st_mode) else None

@@ -26,10 +26,14 @@ def interruptible() -> Iterator[None]:
     """Raise Interrupted in this task on the first signal; a second one ends the process at once."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     received: list[int] = []
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
 
     def stop(number: int) -> None:
         received.append(number)
         _let_go(loop)
+        # Not to what raises KeyboardInterrupt, wherever that may be by then.
+        for each in _SIGNALS:
+            signal.signal(each, signal.SIG_DFL)
         if task is not None:
             task.cancel()
 
@@ -44,11 +48,12 @@ def interruptible() -> Iterator[None]:
         raise Interrupted(received[0]) from None
     finally:
         _let_go(loop)
+        for number, handler in before.items():
+            if not received:
+                signal.signal(number, handler)
 
 
 def _let_go(loop: asyncio.AbstractEventLoop) -> None:
     for number in _SIGNALS:
         with suppress(NotImplementedError):
             loop.remove_signal_handler(number)
-    # As it was before Python set it to raise KeyboardInterrupt: the end, without a word.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -56,9 +56,9 @@ def request_rows(file: DataFile, task: Task, tell: Callable[[str], None]) -> Ite
     Raises SettingsError when the file has no place for the task's fields, DataFileError.
     """
     if file.format == "text":
-        _require_text_alone(task)
+        _require_text_alone(file.name, task)
     if file.columns is not None:
-        _check_columns(file.columns, task, tell)
+        _check_columns(file.name, file.columns, task, tell)
     return _requests(file, task)
 
 
@@ -140,21 +140,24 @@ def _whole(cell: str) -> int | str:
         return cell
 
 
-def _check_columns(columns: tuple[str, ...], task: Task, tell: Callable[[str], None]) -> None:
+def _check_columns(
+    file: str, columns: tuple[str, ...], task: Task, tell: Callable[[str], None]
+) -> None:
     lacking = [name for name in required_fields(task) if name not in columns]
     if lacking:
         called = f"{'columns' if len(lacking) > 1 else 'a column'} called {' and '.join(lacking)}"
-        raise SettingsError(f"the CSV needs {called} for {task.name}; it has {list(columns)}")
+        raise SettingsError(f"{file} needs {called} for {task.name}; it has {list(columns)}")
     used = [*task.inputs.model_fields, *RequestFields.model_fields]
     unused = [name for name in columns if name not in used]
     if unused:
         tell(f"columns that are not used: {', '.join(unused)} (used are: {', '.join(used)})")
 
 
-def _require_text_alone(task: Task) -> None:
+def _require_text_alone(file: str, task: Task) -> None:
     required = required_fields(task)
     if required != ["text"]:
         raise SettingsError(
-            f"a line of text does not say what {task.name} needs: {' and '.join(required)}; "
-            "use JSON Lines, or a CSV with these columns (--format, or the file's name, tells)"
+            f"{file}: a line of text does not say what {task.name} needs: "
+            f"{' and '.join(required)}; use JSON Lines, or a CSV with these columns (--format, or "
+            "the file's name, tells)"
         )

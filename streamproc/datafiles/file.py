@@ -12,6 +12,7 @@ from streamproc.datafiles.json_lines import json_line_rows
 from streamproc.datafiles.json_values import json_rows
 from streamproc.datafiles.row import DataRow
 from streamproc.datafiles.source import Source, reading
+from streamproc.datafiles.streams import shown
 from streamproc.datafiles.text_lines import text_rows
 
 
@@ -30,6 +31,11 @@ class DataFile:
         if self.format in {"csv", "tsv"}:
             self._table = Delimited(source, delimiter_of(source.first_line(), self.format))
         self.columns = self._table.columns if self._table else None
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages."""
+        return shown(self._source.path)
 
     @property
     def share_read(self) -> float | None:

@@ -117,7 +117,7 @@ def _require_encoding(encoding: str) -> None:
     try:
         # Not of nothing: for that no codec is looked up.
         b" ".decode(encoding)
-    except UnicodeError:
+    except UnicodeDecodeError:
         pass
     except (LookupError, ValueError):
         raise SettingsError(

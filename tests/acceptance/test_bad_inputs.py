@@ -53,6 +53,7 @@ CALLED = {
         "device",
         "web_host",
         "params",
+        "encoding",
         "label",
         "partition_by",
         "by",
