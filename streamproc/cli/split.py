@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -82,7 +83,7 @@ def split(
         return
     stored = Repository(settings.models_dir).open(what)
     root = out or settings.models_dir
-    same = root.resolve() == settings.models_dir.resolve()
+    same = os.path.realpath(root) == os.path.realpath(settings.models_dir)
     called = name or (f"{what}-staged" if same else what)
     done: list[SplitMember] = []
     with activity(f"cutting {what} into {stages} stages") as say:

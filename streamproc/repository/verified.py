@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 from streamproc.digests import sha256 as sha256_of
@@ -33,8 +34,9 @@ def verify_in_place(folder: Path, name: str, sha256: str) -> Path:
 
 def inside(folder: Path, name: str) -> Path:
     """Where a file lies, links followed; raises ModelRefused where that is outside the folder."""
-    path = (folder / name).resolve()
-    if not path.is_relative_to(folder.resolve()):
+    # Unlike Path.resolve, this raises nothing of a link to itself; opening it will.
+    path = Path(os.path.realpath(folder / name))
+    if not path.is_relative_to(os.path.realpath(folder)):
         raise ModelRefused(f"{folder / name} leads out of its folder")
     return path
 

@@ -63,6 +63,7 @@ WORDS = {
     *("text_field", "label_field", "description", "licence", "group_id", "reply_topics", "ids"),
     *("types", "arguments", "layers", "model_input", "model_output", "pad_token"),
     *("kafka_sasl_username", "kafka_sasl_password", "lane"),
+    *("prefix", "source_language", "target_language"),
 }
 """Parameters that are words: none of them names a file, a folder, an address or a thing."""
 CLOSED = "127.0.0.1:1"
@@ -115,6 +116,8 @@ BASES: dict[str, Base | None] = {
             "label": "bad",
         },
     ),
+    "models use": Base({**TINY, "member": "m0", "version": "2"}),
+    "models remove": Base({**TINY, "what": "m0/2"}, {"yes": ""}),
     "models split": Base({"what": "tiny"}, {"stages": "2", "out": "NEW"}),
     "corpus partition": Base(options={"train": "GOOD", "by": "hash:2", "out": "NEW"}),
 }
@@ -275,7 +278,7 @@ def test_a_bad_file_or_folder_is_named_and_left_as_it_is(
     name: str, parameter: str, place: Place
 ) -> None:
     before = tree_digest(place.root)
-    found = []
+    found: list[str] = []
     for animal, path in animals_for(name, parameter, place):
         value = f"m0={path}" if parameter == "part" else str(path)
         ended = tried_with(name, parameter, value, place)
@@ -286,7 +289,7 @@ def test_a_bad_file_or_folder_is_named_and_left_as_it_is(
 
 @pytest.mark.parametrize(("name", "parameter"), tried(PLACES))
 def test_a_bad_address_is_named(name: str, parameter: str, place: Place) -> None:
-    found = []
+    found: list[str] = []
     for value in ADDRESSES:
         ended = tried_with(name, parameter, value, place)
         found += faults(name, parameter, value, ended, never=True)
@@ -296,7 +299,7 @@ def test_a_bad_address_is_named(name: str, parameter: str, place: Place) -> None
 @pytest.mark.parametrize(("name", "parameter"), tried(CALLED))
 def test_a_bad_name_is_told_and_leads_nowhere(name: str, parameter: str, place: Place) -> None:
     before = tree_digest(place.root)
-    found = []
+    found: list[str] = []
     for value in NAMES:
         ended = tried_with(name, parameter, value, place)
         found += faults(name, parameter, value, ended, never=False)
@@ -309,7 +312,7 @@ def test_a_place_that_can_not_be_written_is_named_and_what_lies_there_stays(
     name: str, parameter: str, place: Place
 ) -> None:
     kept = place.root / "kept"
-    found = []
+    found: list[str] = []
     for animal in ("a file", "a folder", *NEVER[1:], "a full disk", "no name"):
         (kept / "folder").mkdir(parents=True)
         (kept / "file").write_text("of yesterday", "utf-8")
