@@ -123,7 +123,7 @@ def read_partitions(folder: Path) -> Partitions:
         raise TrainingError(
             f"{path}: not there; make the folder with `streamproc corpus partition`."
         ) from None
-    except (tomllib.TOMLDecodeError, KeyError, AttributeError, TypeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise TrainingError(f"{path}: not what was written there: {error!r}.") from error
 
 

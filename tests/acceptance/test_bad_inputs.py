@@ -41,6 +41,8 @@ ONCE = {
     "kafka_ssl_keyfile": "topics check",
 }
 """Settings that every command reads in the same way, and the one they are tried with."""
+WHOLE = ("run", "evaluate", "corpus partition", "topics check")
+"""Commands that are tried with the whole zoo before others are, as they read it to the end."""
 OUTPUTS = {
     *("output", "json", "markdown", "html", "plots", "out", "work", "data_dir", "cache_dir"),
 }
@@ -250,6 +252,7 @@ def faults(name: str, parameter: str, value: str, ended: Ended, *, never: bool) 
     base = BASES[name]
     names |= set(base.arguments.values()) | set(base.options.values()) if base else set()
     names |= {parameter.replace("_", "-"), PREFIX + parameter.upper(), CLOSED, "MODELS_DIR"}
+    names |= {"No space left on device"} if value == str(FULL) else set()
     # Of a row that can't be answered the answer says so, under the row's id.
     answered = '"status":"error"' in ended.said
     if ended.code != 0 and not answered and not any(one and one in ended.said for one in names):
@@ -293,7 +296,8 @@ def test_a_bad_address_is_named(name: str, parameter: str, place: Place) -> None
     found: list[str] = []
     for value in ADDRESSES:
         ended = tried_with(name, parameter, value, place)
-        found += faults(name, parameter, value, ended, never=True)
+        # Kafka's own tools are handed an address as it is, and say themselves what is wrong.
+        found += faults(name, parameter, value, ended, never=name != "broker tools")
     assert found == []
 
 
@@ -324,9 +328,9 @@ def test_a_place_that_can_not_be_written_is_named_and_what_lies_there_stays(
         ended = tried_with(name, parameter, value, place)
         found += faults(name, parameter, value, ended, never=False)
         if ended.code != 0:
-            found += [
-                f"{name}, {parameter}: {animal}: {one}" for one in harmed(before, place, name)
-            ]
+            # A folder of its own, made before it failed, is no harm.
+            lost = [one for one in harmed(before, place, name) if one in before]
+            found += [f"{name}, {parameter}: {animal}: {one}" for one in lost]
         shutil.rmtree(kept)
     assert found == []
 
@@ -336,7 +340,8 @@ def animals_for(name: str, parameter: str, place: Place) -> Iterator[tuple[str, 
 
     What commands read under one name they read by the same code, or nearly.
     """
-    first = next(one for one, own in TEXTS if own == parameter and BASES[one])
+    takers = [one for one, own in TEXTS if own == parameter and BASES[one]]
+    first = next((one for one in WHOLE if one in takers), takers[0])
     for number, (animal, path) in enumerate(place.zoo.items()):
         if animal.startswith("folder-") and parameter not in FOLDERS:
             continue

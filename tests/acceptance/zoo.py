@@ -46,7 +46,7 @@ CONTENTS: dict[str, bytes] = {
     "duplicate-keys": b'{"text": "good", "text": 1, "label": "positive"}\n',
     "yaml-bomb": b"a: &a [x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\nc: [*b,*b,*b,*b]\n",
     "yaml-tag": b"!!python/object/apply:os.system ['true']\n",
-    "yaml-deep": b"[" * 3000,
+    "yaml-deep": b"[" * 1200,
     "toml-types": b'format = "2"\nname = 3\nmembers = 7\nrun = 1\n[arguments]\nensemble = []\n',
     "toml-broken": b'name = "tiny\n[[',
     "parquet": b"PAR1" + b"\x00" * 64 + b"PAR1",
