@@ -7,10 +7,14 @@ UV := $(BIN)/uv pip
 # One job at a time: parallel installs into one environment would step on each other.
 .NOTPARALLEL:
 
-.PHONY: install install-train demo test test-nightly lint format bench bench-full-size bench-gpu lock clean
+.PHONY: help install install-dev install-train demo test test-fast test-nightly lint docs format bench bench-full-size bench-gpu lock clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
 
 install: $(VENV)/.run  ## .venv with the streamproc command: what runs, and the embedded Kafka
-install-train: $(VENV)/.all  ## the same, and what trains, tests and checks
+install-dev: $(VENV)/.dev  ## the same, and what tests and checks; no torch
+install-train: $(VENV)/.all  ## the same, and what trains (torch)
 
 $(VENV)/.uv: requirements/uv.txt
 	$(PYTHON) -m venv $(VENV)
@@ -22,6 +26,10 @@ $(VENV)/.run: $(VENV)/.uv requirements/run.txt pyproject.toml
 	$(UV) install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
+$(VENV)/.dev: $(VENV)/.run requirements/dev.txt
+	$(UV) install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@touch $@
+
 $(VENV)/.all: $(VENV)/.run requirements/all.txt
 	$(UV) install --quiet --python $(BIN)/python --require-hashes -r requirements/all.txt
 	@touch $@
@@ -29,12 +37,18 @@ $(VENV)/.all: $(VENV)/.run requirements/all.txt
 demo: install  ## an embedded Kafka, a worker, real reviews, answers on the screen
 	$(BIN)/streamproc demo
 
-lint: install-train  ## format, style, types, layers, compose file
+lint: install-train docs  ## format, style, types, import contracts, compose file, docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
+
+docs: install-dev  ## the documentation site, strictly, in build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+test-fast: install-dev  ## unit, property and contract tests: no Kafka, no torch, about a minute
+	$(BIN)/python -m pytest -q tests/unit tests/properties tests/contract
 
 test: lint  ## everything above, then all tests: unit, properties, contract, integration, acceptance
 	$(BIN)/python -m pytest
@@ -63,6 +77,7 @@ COMPILE = $(UV) compile --quiet --universal --python-version 3.11 --generate-has
 lock: $(VENV)/.uv
 	$(COMPILE) --extra broker --extra train --extra evaluate --extra dev -o requirements/all.txt pyproject.toml
 	$(COMPILE) --extra broker -c requirements/all.txt -o requirements/run.txt pyproject.toml
+	$(COMPILE) --extra broker --extra evaluate --extra dev -c requirements/all.txt -o requirements/dev.txt pyproject.toml
 	echo "uv" | $(COMPILE) -o requirements/uv.txt -
 
 clean:
