@@ -65,7 +65,7 @@ class Board:
 
     def take(self, told: Progress, now: float) -> Iterator[str]:
         """Note what is told; yields the lines that are to stay."""
-        from streamproc.training import progress  # torch is an extra
+        from streamproc.training import progress
 
         match told:
             case progress.Of(part=part, told=own):
