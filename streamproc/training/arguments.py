@@ -167,6 +167,12 @@ def _material(arguments: Arguments) -> _Material:
     found: Sequence[str] = ()
     if arguments.task in LABELLED and not arguments.label:
         found = labels_in(train, Columns(arguments.text_field, arguments.label_field))
+        if len(found) == 1 and arguments.task == "text-classification":
+            raise TrainingError(
+                f"{', '.join(str(source.path) for source in train)}: {found[0]!r} is the label of "
+                "every text, and there is nothing to tell apart: add texts of another label, or "
+                "say with --label-field which field has it."
+            )
     return _Material(
         train,
         [source_from(written) for written in valid],

@@ -61,6 +61,7 @@ CALLED = {
         "by",
         "precision",
     ),
+    "encoding",
 }
 WORDS = {
     *("text_field", "label_field", "description", "licence", "group_id", "reply_topics", "ids"),
