@@ -21,7 +21,7 @@ from ..acceptance.command import streamproc  # noqa: TID252  # the tests are one
 pytestmark = pytest.mark.train
 pytest.importorskip("optimum")
 
-FIXTURES = Path(__file__).parent.parent / "fixtures"
+FIXTURES = Path(__file__).parents[1] / "fixtures"
 TEXTS = ("the good film", "bad film, the bad film!", "a film the film the good.")
 CONTEXT = "the good film, the bad film. a bad end."
 app = typer.Typer()

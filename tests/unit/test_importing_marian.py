@@ -14,7 +14,7 @@ from streamproc.chunking.tokens import TextTokenizer
 from streamproc.errors import ModelRefused
 from streamproc.importing.marian import has_marian_tokenizer, marian_tokenizer
 
-FIXTURE = Path(__file__).parent.parent / "fixtures" / "marian"
+FIXTURE = Path(__file__).parents[1] / "fixtures" / "marian"
 SAID: dict[str, list[dict[str, Any]]] = json.loads((FIXTURE / "said.json").read_text("utf-8"))
 
 

@@ -10,7 +10,7 @@ import pytest
 from streamproc.errors import ModelRefused
 from streamproc.importing.families import FAMILIES, families_table, require_served
 
-DOCS = Path(__file__).parent.parent.parent / "docs" / "bring-your-own.md"
+DOCS = Path(__file__).parents[2] / "docs" / "bring-your-own.md"
 
 
 def test_the_table_in_the_docs_is_the_list() -> None:
