@@ -29,13 +29,13 @@ from benchmarks.stage import set_up
 from benchmarks.texts import read_texts, requested
 from benchmarks.traffic import TASK
 from benchmarks.workload import DeviceUnusable, Workload, build_workload, load_members
-from streamproc.bootstrap import local_pipeline
 from streamproc.clock import SystemClock
 from streamproc.errors import EmbeddedBrokerError, OperatorError
 from streamproc.kafka.topics import load_topics
 from streamproc.messages.lane import Lane
 from streamproc.repository.repository import Repository
 from streamproc.settings import Settings, read_settings
+from streamproc.worker import local_pipeline
 
 # What conformance allows; CUDA kernels add up in another order for every shape of a batch.
 TOLERANCE: Final = {"cpu": 1e-4, "cuda": 1e-2}

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streamproc.chunking.windows import Chunk
-from streamproc.ensembling.combine import calibrated, combine
-from streamproc.inference.outputs import FloatArray
-from streamproc.tasks.profile import EnsembleProfile
+from streamproc.serving.chunking.windows import Chunk
+from streamproc.serving.ensembling.combine import calibrated, combine
+from streamproc.serving.inference.outputs import FloatArray
+from streamproc.serving.tasks.profile import EnsembleProfile
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from streamproc.chunking.windows import Chunk
+from streamproc.serving.chunking.windows import Chunk
 
 
 def by_length(chunks: Sequence[Chunk], budget_tokens: int) -> list[list[int]]:

@@ -16,10 +16,10 @@ from benchmarks.stage import Stage
 from benchmarks.traffic import INTERACTIVE_TOPIC
 from benchmarks.worker_counters import Counters
 from benchmarks.workload import Workload
-from streamproc.inference.outputs import FloatArray
 from streamproc.messages.record import Record
 from streamproc.messages.request import read_request
 from streamproc.pipeline import Pipeline
+from streamproc.serving.inference.outputs import FloatArray
 
 THROUGH_KAFKA = "streamproc, Kafka"
 PIPELINE = "streamproc, no Kafka"

@@ -12,11 +12,11 @@ from typing import Annotated, Final
 
 import typer
 
+from streamproc.offline.training.base import find_base
+from streamproc.offline.training.exporting import export_encoder
+from streamproc.offline.training.shape import Shape, cut_model
 from streamproc.repository.manifest import Manifest, WindowSection
 from streamproc.repository.writing import manifest_toml, member_section, tokenizer_section
-from streamproc.training.base import find_base
-from streamproc.training.exporting import export_encoder
-from streamproc.training.shape import Shape, cut_model
 
 LABELS: Final = ("negative", "positive")
 MEMBERS: Final = 3

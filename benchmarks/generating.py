@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks.latencies import Latencies
-from streamproc.decoding.prompt import Prompt
-from streamproc.decoding.search import Advance, Decoded, Search, StepScores
-from streamproc.engine import Engine
 from streamproc.messages.lane import Lane
+from streamproc.serving.decoding.prompt import Prompt
+from streamproc.serving.decoding.search import Advance, Decoded, Search, StepScores
+from streamproc.serving.engine import Engine
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,19 +18,19 @@ from benchmarks.generating import Load, Writing, beside, under_load
 from benchmarks.latencies import Latencies
 from benchmarks.random_generators import random_ensemble
 from benchmarks.texts import read_texts, requested
-from streamproc.batching.batcher import Limits
 from streamproc.clock import SystemClock
-from streamproc.engine import Engine
 from streamproc.errors import ModelRefused, OperatorError
-from streamproc.inference.executor import ModelExecutor
-from streamproc.inference.providers import choose_provider
-from streamproc.loading import load_engine
 from streamproc.messages.lane import Lane
 from streamproc.metrics import Metrics
 from streamproc.repository.repository import Repository
+from streamproc.serving.batching.batcher import Limits
+from streamproc.serving.context import Surroundings
+from streamproc.serving.engine import Engine
+from streamproc.serving.inference.executor import ModelExecutor
+from streamproc.serving.inference.providers import choose_provider
+from streamproc.serving.loading import load_engine
+from streamproc.serving.tasks.catalogue import task_named
 from streamproc.settings import read_settings
-from streamproc.surroundings import Surroundings
-from streamproc.tasks.catalogue import task_named
 
 AT_ONCE = (1, 8, 32)
 LONG_TOKENS, SHORT_TOKENS, LONG_REQUESTS = 256, 8, 8

@@ -12,10 +12,10 @@ from benchmarks.answers import stitched
 from benchmarks.batches import as_they_come, by_length, padding_factor
 from benchmarks.measure import Round, timed
 from benchmarks.workload import Workload, cut
-from streamproc.chunking.windows import Chunk
-from streamproc.inference.members import Members
-from streamproc.inference.outputs import Batch, FloatArray
-from streamproc.inference.session import new_call
+from streamproc.serving.chunking.windows import Chunk
+from streamproc.serving.inference.members import Members
+from streamproc.serving.inference.outputs import Batch, FloatArray
+from streamproc.serving.inference.session import new_call
 
 CEILING = "ceiling"
 CONTROL = "one at a time"

@@ -30,7 +30,7 @@ def large_ensemble(root: Path, size: Size) -> str:
         import torch  # noqa: PLC0415  # an extra
         from transformers import BertConfig, BertForSequenceClassification  # noqa: PLC0415
 
-        from streamproc.training.exporting import export_encoder  # noqa: PLC0415
+        from streamproc.offline.training.exporting import export_encoder  # noqa: PLC0415
     except ModuleNotFoundError as missing:
         raise OperatorError(
             f"a model of random weights needs {missing.name}: install streamproc[train]"

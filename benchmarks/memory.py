@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from streamproc.inference.outputs import Batch
-from streamproc.inference.providers import choose_provider
-from streamproc.inference.residency import MIB, Residency
-from streamproc.inference.session import new_call
-from streamproc.loading import load_sessions
 from streamproc.repository.repository import Repository
-from streamproc.tasks.catalogue import scoring_task_named
+from streamproc.serving.inference.outputs import Batch
+from streamproc.serving.inference.providers import choose_provider
+from streamproc.serving.inference.residency import MIB, Residency
+from streamproc.serving.inference.session import new_call
+from streamproc.serving.loading import load_sessions
+from streamproc.serving.tasks.catalogue import scoring_task_named
 
 _STATUS = Path("/proc/self/status")
 

@@ -18,11 +18,11 @@ import numpy as np
 from benchmarks.texts import read_texts
 from benchmarks.turns import Turns, batches_of
 from benchmarks.workload import load_members, run_rows
-from streamproc.chunking.windows import Chunk
 from streamproc.errors import OperatorError
-from streamproc.inference.members import Members
-from streamproc.inference.outputs import FloatArray
 from streamproc.repository.repository import Repository
+from streamproc.serving.chunking.windows import Chunk
+from streamproc.serving.inference.members import Members
+from streamproc.serving.inference.outputs import FloatArray
 from streamproc.settings import read_settings
 
 Logits = list[FloatArray]

@@ -17,12 +17,12 @@ import numpy as np
 from benchmarks.texts import read_texts
 from benchmarks.turns import Turns, batches_of
 from benchmarks.workload import load_members, run_rows
-from streamproc.chunking.windows import Chunk
 from streamproc.errors import OperatorError
-from streamproc.inference.members import Members
-from streamproc.inference.outputs import Batch, FloatArray
-from streamproc.inference.session import new_call
 from streamproc.repository.repository import Repository, StoredEnsemble
+from streamproc.serving.chunking.windows import Chunk
+from streamproc.serving.inference.members import Members
+from streamproc.serving.inference.outputs import Batch, FloatArray
+from streamproc.serving.inference.session import new_call
 from streamproc.settings import read_settings
 
 Logits = list[list[FloatArray]]

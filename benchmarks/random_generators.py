@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from streamproc.errors import OperatorError
-from streamproc.testing_decoding import byte_tokenizer_json
+from streamproc.testing.generative import byte_tokenizer_json
 
 NAME = "random-generation"
 POSITIONS = 1024

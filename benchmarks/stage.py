@@ -15,7 +15,7 @@ from benchmarks.measure import BenchmarkFailed
 from benchmarks.processes import descendants
 from benchmarks.traffic import Traffic, open_traffic
 from benchmarks.worker import Worker, environment, running_worker
-from streamproc.broker import EmbeddedBroker
+from streamproc.kafka.embedded import EmbeddedBroker
 
 
 @dataclass(frozen=True, slots=True)

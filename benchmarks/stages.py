@@ -20,9 +20,9 @@ import numpy as np
 from benchmarks.large_models import Size, large_ensemble
 from benchmarks.measure import BenchmarkFailed
 from streamproc.errors import OperatorError
+from streamproc.offline.splitting.ensemble import SplitMember, split_ensemble
 from streamproc.repository.repository import Repository
-from streamproc.sizes import MIB
-from streamproc.splitting.ensemble import SplitMember, split_ensemble
+from streamproc.settings.sizes import MIB
 
 STAGED = "large-staged"
 LARGEST_DIFFERENCE = 1e-5

@@ -10,8 +10,8 @@ from typing import Generic, TypeVar
 from benchmarks.batches import by_length
 from benchmarks.texts import requested
 from benchmarks.workload import cut
-from streamproc.chunking.windows import Chunk
-from streamproc.tasks.profile import EnsembleProfile
+from streamproc.serving.chunking.windows import Chunk
+from streamproc.serving.tasks.profile import EnsembleProfile
 
 ResultT = TypeVar("ResultT")
 

@@ -6,16 +6,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from streamproc.chunking.windows import Chunk, windows
 from streamproc.errors import ModelRefused, SettingsError
-from streamproc.inference.members import Members
-from streamproc.inference.outputs import Batch, FloatArray
-from streamproc.inference.providers import Provider, choose_provider
-from streamproc.inference.session import new_call
-from streamproc.loading import load_profile, load_sessions, try_out
 from streamproc.repository.repository import StoredEnsemble
-from streamproc.tasks.catalogue import scoring_task_named
-from streamproc.tasks.profile import EnsembleProfile
+from streamproc.serving.chunking.windows import Chunk, windows
+from streamproc.serving.inference.members import Members
+from streamproc.serving.inference.outputs import Batch, FloatArray
+from streamproc.serving.inference.providers import Provider, choose_provider
+from streamproc.serving.inference.session import new_call
+from streamproc.serving.loading import load_profile, load_sessions, try_out
+from streamproc.serving.tasks.catalogue import scoring_task_named
+from streamproc.serving.tasks.profile import EnsembleProfile
 
 
 class DeviceUnusable(Exception):

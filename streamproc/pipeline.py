@@ -20,18 +20,18 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exp
 from tenacity.stop import stop_base
 
 from streamproc.clock import Clock
-from streamproc.engine import Engine, Engines
 from streamproc.errors import DeadlineExceeded, Invalid, QuorumNotMet, WorkerFault
 from streamproc.messages.cloudevents import Envelope, Form
 from streamproc.messages.faults import fault_of
+from streamproc.messages.publishing import Outcomes, Publish, Route
 from streamproc.messages.record import Record
 from streamproc.messages.request import Refused, Request, read_request
 from streamproc.messages.response import Fault, Response, Timing
 from streamproc.messages.unknown_fields import warnings_about
 from streamproc.metrics import Metrics
-from streamproc.publishing import Outcomes, Publish, Route
-from streamproc.retrying import Tries
-from streamproc.turns import Turns
+from streamproc.serving.engine import Engine, Engines
+from streamproc.serving.fairness import Turns
+from streamproc.serving.retrying import Tries
 
 TELL_FAULTS_EVERY_S: Final = 10.0
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from streamproc.datafiles.formats import Format
+from streamproc.offline.documents.formats import Format
 
 File = Annotated[
     Path,

@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import IO, Any, NoReturn, Self
 
 from streamproc.cli.rows import RequestRow
-from streamproc.datafiles.streams import STDIN
 from streamproc.errors import OperatorError, SettingsError
+from streamproc.offline.documents.streams import STDIN
 
 
 class AnswerOutput(ABC):

@@ -20,9 +20,9 @@ from streamproc.cli.interruption import Interrupted
 from streamproc.cli.rows import RequestRow, request_rows, required_fields
 from streamproc.cli.terminal import TerminalConsole, stderr_console
 from streamproc.clock import Clock
-from streamproc.datafiles.file import DataFile, open_data_file
-from streamproc.datafiles.formats import Format
-from streamproc.tasks.task import Task
+from streamproc.offline.documents.file import DataFile, open_data_file
+from streamproc.offline.documents.formats import Format
+from streamproc.serving.tasks.task import Task
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import orjson
 
-from streamproc.bootstrap import local_pipeline
 from streamproc.cli.answered_file import AnsweredFile, AnswerLine
 from streamproc.cli.answering import asking
 from streamproc.cli.interruption import interruptible
@@ -17,6 +16,7 @@ from streamproc.errors import OperatorError, WorkerFault
 from streamproc.messages.json_spans import on_one_line
 from streamproc.repository.repository import MANIFEST
 from streamproc.settings import Settings
+from streamproc.worker import local_pipeline
 
 # Documents take turns: of a thousand large ones none would be answered for minutes. These make
 # enough chunks to group by length.

@@ -134,7 +134,7 @@ def _end(message: str, code: int) -> NoReturn:
     from rich.text import Text
 
     from streamproc.cli.terminal import stderr_console
-    from streamproc.printable import printable
+    from streamproc.logs.printable import printable
 
     stderr_console().print(Text.assemble(("error: ", "bold red"), printable(message, lines=True)))
     sys.exit(code)

@@ -18,7 +18,7 @@ from streamproc.cli.terminal import stderr_console, stdout_console
 from streamproc.settings import Settings, read_settings
 
 if TYPE_CHECKING:
-    from streamproc.broker import Progress as Report
+    from streamproc.kafka.embedded import Progress as Report
 
 LEAST_MEMORY_MB = 128
 
@@ -39,7 +39,7 @@ def fetch_progress(console: Console) -> Iterator[Report]:
 
     Where there is no terminal it is a single line.
     """
-    from streamproc.broker import KAFKA_VERSION
+    from streamproc.kafka.embedded import KAFKA_VERSION
 
     if not console.is_terminal:
         yield _Once(console)
@@ -74,7 +74,7 @@ class _Once:
         self._said = False
 
     def __call__(self, done_bytes: int, total_bytes: int) -> None:
-        from streamproc.broker import KAFKA_VERSION
+        from streamproc.kafka.embedded import KAFKA_VERSION
 
         if not self._said:
             self._said = True
@@ -103,7 +103,7 @@ def broker(
     """Run a real Kafka of one node on this machine, until Ctrl-C or SIGTERM."""
     if context.invoked_subcommand is not None:
         return
-    from streamproc.broker import KAFKA_VERSION, EmbeddedBroker
+    from streamproc.kafka.embedded import KAFKA_VERSION, EmbeddedBroker
 
     # Both ask for the same thing, whenever they come: stop in order and exit 0.
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -148,7 +148,7 @@ def tools(
     They come with the embedded Kafka; nothing needs to be installed. For example
     `streamproc broker tools kafka-consumer-groups --describe --group streamproc`.
     """
-    from streamproc.broker.tools import run_tool, tool_command
+    from streamproc.kafka.embedded.tools import run_tool, tool_command
 
     with fetch_progress(stderr_console()) as report:
         command = tool_command(

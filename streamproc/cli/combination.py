@@ -15,27 +15,27 @@ from streamproc.cli.judging import answering_judge, foreseeing_judge
 from streamproc.cli.progress import activity
 from streamproc.cli.tables import Cell, print_table
 from streamproc.cli.terminal import TerminalConsole, stdout_console
-from streamproc.corpus.description import read_partitions
-from streamproc.corpus.passages import read_passages
-from streamproc.corpus.rows import Source, source_from
-from streamproc.ensembling.combine import Strategy
-from streamproc.ensembling.gate import evidence
-from streamproc.ensembling.steps import STEP_STRATEGIES
 from streamproc.errors import SettingsError
-from streamproc.evaluation.exam import spread
-from streamproc.evaluation.exams import Data, exam_of
-from streamproc.evaluation.measures import FloatArray
-from streamproc.evaluation.next_token import blocks
-from streamproc.evaluation.token_counts import token_counts
-from streamproc.evaluation.tuning import Candidate, Judge, tune
-from streamproc.loading import load_profile
+from streamproc.offline.corpus.description import read_partitions
+from streamproc.offline.corpus.passages import read_passages
+from streamproc.offline.corpus.rows import Source, source_from
+from streamproc.offline.evaluation.exam import spread
+from streamproc.offline.evaluation.exams import Data, exam_of
+from streamproc.offline.evaluation.measures import FloatArray
+from streamproc.offline.evaluation.next_token import blocks
+from streamproc.offline.evaluation.token_counts import token_counts
+from streamproc.offline.evaluation.tuning import Candidate, Judge, tune
 from streamproc.repository.atomic import write_whole
 from streamproc.repository.manifest import GateSection
 from streamproc.repository.repository import MANIFEST, StoredEnsemble
 from streamproc.repository.writing import manifest_toml
+from streamproc.serving.ensembling.combine import Strategy
+from streamproc.serving.ensembling.gate import evidence
+from streamproc.serving.ensembling.steps import STEP_STRATEGIES
+from streamproc.serving.loading import load_profile
+from streamproc.serving.tasks.catalogue import task_named
+from streamproc.serving.tasks.decoding_task import DecodingTask
 from streamproc.settings import Settings
-from streamproc.tasks.catalogue import task_named
-from streamproc.tasks.decoding_task import DecodingTask
 
 
 def choose_combination(

@@ -14,9 +14,9 @@ from streamproc.cli.terminal import TerminalConsole, stdout_console
 from streamproc.errors import OperatorError, SettingsError
 
 if TYPE_CHECKING:
-    from streamproc.corpus.clusters import Features
-    from streamproc.corpus.partitioner import CorpusPartitioned
-    from streamproc.corpus.portraits import Portrait
+    from streamproc.offline.corpus.clusters import Features
+    from streamproc.offline.corpus.partitioner import CorpusPartitioned
+    from streamproc.offline.corpus.portraits import Portrait
 
 app = command_group("Corpora, before anything is learned from them.")
 
@@ -68,10 +68,10 @@ def partition(
     All splits are cut the same way; clusters are fitted on train alone. Rows are read as a stream:
     a corpus may be larger than memory. OUT/partition.toml says how it was made and what is in it.
     """
-    from streamproc.corpus import partitioner
-    from streamproc.corpus.plan import Plan
-    from streamproc.corpus.records import Columns
-    from streamproc.corpus.rows import source_from
+    from streamproc.offline.corpus import partitioner
+    from streamproc.offline.corpus.plan import Plan
+    from streamproc.offline.corpus.records import Columns
+    from streamproc.offline.corpus.rows import source_from
 
     if base and not by.startswith("cluster:"):
         raise SettingsError("--base tells topics apart, for --by cluster:N and nothing else")
@@ -102,8 +102,8 @@ def _embeddings(base: Path | None) -> Features:
     try:
         import sklearn  # noqa: F401
 
-        from streamproc.training.base import find_base
-        from streamproc.training.sentences import SentenceEmbeddings
+        from streamproc.offline.training.base import find_base
+        from streamproc.offline.training.sentences import SentenceEmbeddings
     except ModuleNotFoundError as missing:  # of the train extra
         raise OperatorError(
             f"Clusters need {missing.name}, which is not installed: install streamproc[train]."
@@ -112,8 +112,8 @@ def _embeddings(base: Path | None) -> Features:
 
 
 def _show(done: CorpusPartitioned, splits: list[str], console: TerminalConsole) -> None:
-    from streamproc.corpus.clusters import ByCluster
-    from streamproc.corpus.description import DESCRIPTION
+    from streamproc.offline.corpus.clusters import ByCluster
+    from streamproc.offline.corpus.description import DESCRIPTION
 
     console.print(done.by.description)
     text = "nearest to the centre" if isinstance(done.by, ByCluster) else "a text"

@@ -15,8 +15,8 @@ from streamproc.cli.options import KAFKA, with_settings
 from streamproc.cli.tables import print_table
 from streamproc.cli.terminal import TerminalConsole, print_json, stdout_console
 from streamproc.errors import OperatorError
+from streamproc.logs.printable import printable
 from streamproc.messages.response import DeadLetterType
-from streamproc.printable import printable
 from streamproc.settings import Settings
 
 if TYPE_CHECKING:

@@ -65,21 +65,21 @@ def evaluate(
     from streamproc.cli.sitting import answered, foreseen
     from streamproc.cli.terminal import stdout_console
     from streamproc.clock import SystemClock
-    from streamproc.corpus.passages import read_passages
-    from streamproc.corpus.records import Columns
-    from streamproc.corpus.rows import described, source_from
-    from streamproc.digests import sha256
-    from streamproc.evaluation.comparison import compare
-    from streamproc.evaluation.contenders import contenders
-    from streamproc.evaluation.exam import spread
-    from streamproc.evaluation.exams import Data, exam_of, require_labels
-    from streamproc.evaluation.groups import grouped
-    from streamproc.evaluation.made import Made
-    from streamproc.evaluation.next_token import JUDGED, MEASURES, blocks
-    from streamproc.inference.providers import choose_provider
     from streamproc.logs import configure_logging
+    from streamproc.offline.corpus.passages import read_passages
+    from streamproc.offline.corpus.records import Columns
+    from streamproc.offline.corpus.rows import described, source_from
+    from streamproc.offline.evaluation.comparison import compare
+    from streamproc.offline.evaluation.contenders import contenders
+    from streamproc.offline.evaluation.exam import spread
+    from streamproc.offline.evaluation.exams import Data, exam_of, require_labels
+    from streamproc.offline.evaluation.groups import grouped
+    from streamproc.offline.evaluation.made import Made
+    from streamproc.offline.evaluation.next_token import JUDGED, MEASURES, blocks
+    from streamproc.repository.digests import sha256
     from streamproc.repository.repository import Repository
-    from streamproc.tasks.catalogue import task_named
+    from streamproc.serving.inference.providers import choose_provider
+    from streamproc.serving.tasks.catalogue import task_named
 
     configure_logging(settings)
     files = Files(json, markdown, html, plots)

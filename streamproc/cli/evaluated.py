@@ -15,12 +15,12 @@ from streamproc.cli.tables import Cell, print_table
 from streamproc.cli.terminal import TerminalConsole
 from streamproc.clock import Clock
 from streamproc.errors import OperatorError, SettingsError
-from streamproc.evaluation.findings import Findings
-from streamproc.evaluation.made import Made
-from streamproc.evaluation.plot import Plot
-from streamproc.evaluation.report import as_json, as_markdown
-from streamproc.evaluation.tables import notes, tables_of
-from streamproc.printable import printable
+from streamproc.logs.printable import printable
+from streamproc.offline.evaluation.findings import Findings
+from streamproc.offline.evaluation.made import Made
+from streamproc.offline.evaluation.plot import Plot
+from streamproc.offline.evaluation.report import as_json, as_markdown
+from streamproc.offline.evaluation.tables import notes, tables_of
 
 
 def show_findings(findings: Findings, made: Made, console: TerminalConsole) -> None:
@@ -62,7 +62,7 @@ class Files:
         """Raises SettingsError when one can't be written."""
         plots: Sequence[Plot] = ()
         if self.plots or self.html:
-            from streamproc.evaluation.plots import plots_of
+            from streamproc.offline.evaluation.plots import plots_of
 
             plots = list(plots_of(findings, made))
         links = {}
@@ -77,7 +77,7 @@ class Files:
         if self.markdown:
             _write(self.markdown, as_markdown(findings, made, links).encode())
         if self.html:
-            from streamproc.evaluation.page import as_html
+            from streamproc.offline.evaluation.page import as_html
 
             today = datetime.fromtimestamp(clock.now_ms() / 1000, UTC).date()
             _write(self.html, as_html(findings, made, plots, today).encode())

@@ -23,9 +23,9 @@ def export(
 ) -> None:
     """Export what `streamproc train` has trained: ONNX, checked against torch, quantised."""
     try:
-        from streamproc.training.arguments import Arguments
-        from streamproc.training.publishing import export_ensemble
-        from streamproc.training.run_folder import RunFolder
+        from streamproc.offline.training.arguments import Arguments
+        from streamproc.offline.training.publishing import export_ensemble
+        from streamproc.offline.training.run_folder import RunFolder
     except ModuleNotFoundError as missing:  # torch is an extra
         raise OperatorError(
             f"Exporting needs {missing.name}, which is not installed: install streamproc[train]."

@@ -47,9 +47,9 @@ def fit_ensemble(
     most, and a temperature for what they say together. Never show it test data.
     """
     from streamproc.cli.combination import choose_combination, material
-    from streamproc.corpus.records import Columns
-    from streamproc.evaluation.exams import Data
     from streamproc.logs import configure_logging
+    from streamproc.offline.corpus.records import Columns
+    from streamproc.offline.evaluation.exams import Data
     from streamproc.repository.repository import Repository
 
     configure_logging(settings)

@@ -17,7 +17,7 @@ from streamproc.errors import OperatorError, SettingsError
 from streamproc.settings import read_settings
 
 if TYPE_CHECKING:
-    from streamproc.importing.imports import Imported
+    from streamproc.offline.importing.imports import Imported
 
 
 def import_model(
@@ -103,8 +103,8 @@ def import_model(
     What the model does not tell is asked for at a terminal; elsewhere an error names the flag.
     """
     try:
-        from streamproc.importing import imports
-        from streamproc.importing.wishes import Wishes
+        from streamproc.offline.importing import imports
+        from streamproc.offline.importing.wishes import Wishes
     except ModuleNotFoundError as missing:
         raise OperatorError(
             f"Importing needs {missing.name}, which is not installed: install streamproc[import]."
@@ -163,7 +163,7 @@ class _Nobody:
 
 def _tokenizer_of(folder: Path) -> bytes:
     try:
-        from streamproc.training.fast_tokenizer import fast_tokenizer
+        from streamproc.offline.training.fast_tokenizer import fast_tokenizer
     except ModuleNotFoundError as missing:
         raise OperatorError(
             f"{folder} has no tokenizer.json; one is made with {missing.name}, which is not "
@@ -174,7 +174,7 @@ def _tokenizer_of(folder: Path) -> bytes:
 
 def _export(source: Path, task: str, target: Path) -> None:
     try:
-        from streamproc.training.hugging_face import export_folder
+        from streamproc.offline.training.hugging_face import export_folder
     except ModuleNotFoundError as missing:
         raise OperatorError(
             f"A Hugging Face folder is exported with {missing.name}, which is not installed: "

@@ -6,20 +6,20 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, aclosing, contextmanager
 
-from streamproc.bootstrap import Combined, combining_pipelines
 from streamproc.cli.answering import Response, ask_each, asking
 from streamproc.cli.rows import RequestRow
 from streamproc.clock import SystemClock
 from streamproc.errors import MemberError, OperatorError, WorkerFault
-from streamproc.evaluation.contenders import Contender
-from streamproc.evaluation.exam import Exam
-from streamproc.evaluation.measures import CALIBRATION, FloatArray, Measure
-from streamproc.evaluation.next_token import MEASURES, foresee
-from streamproc.evaluation.tuning import Judge, Score
-from streamproc.inference.outputs import Int64Array
-from streamproc.inference.providers import choose_provider
+from streamproc.offline.evaluation.contenders import Contender
+from streamproc.offline.evaluation.exam import Exam
+from streamproc.offline.evaluation.measures import CALIBRATION, FloatArray, Measure
+from streamproc.offline.evaluation.next_token import MEASURES, foresee
+from streamproc.offline.evaluation.tuning import Judge, Score
 from streamproc.repository.repository import StoredEnsemble
+from streamproc.serving.inference.outputs import Int64Array
+from streamproc.serving.inference.providers import choose_provider
 from streamproc.settings import Settings
+from streamproc.worker import Combined, combining_pipelines
 
 
 @contextmanager

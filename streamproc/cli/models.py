@@ -15,7 +15,7 @@ from streamproc.cli.tables import print_table
 from streamproc.cli.terminal import print_json, stdout_console
 from streamproc.cli.versions import remove, use
 from streamproc.errors import ModelRefused
-from streamproc.printable import printable
+from streamproc.logs.printable import printable
 from streamproc.settings import Settings
 
 if TYPE_CHECKING:
@@ -114,9 +114,9 @@ def show(settings: Settings, name: str, json: Json = False) -> None:
 @with_settings(MODELS)
 def verify(settings: Settings, names: Names = None) -> None:
     """Check digests, load every member and try it out; exit with 1 when one is refused."""
-    from streamproc.bootstrap import verify_ensemble
     from streamproc.logs import configure_logging
     from streamproc.repository.repository import Repository
+    from streamproc.worker import verify_ensemble
 
     configure_logging(settings)
     repository, console = Repository(settings.models_dir), stdout_console()

@@ -16,7 +16,7 @@ from streamproc.settings import (
     shown_value,
     variables_that_are_no_settings,
 )
-from streamproc.sizes import parse_mebibytes
+from streamproc.settings.sizes import parse_mebibytes
 
 KAFKA = tuple(name for name in Settings.model_fields if name.startswith("kafka_"))
 LOCAL_MODELS = (

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from streamproc.cli.terminal import TerminalConsole, stderr_console
 from streamproc.clock import Clock, SystemClock
-from streamproc.printable import printable
+from streamproc.logs.printable import printable
 
 # A log that is read hours later should neither be silent nor be nothing else.
 SECONDS_BETWEEN_LINES = 10.0

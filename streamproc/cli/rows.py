@@ -9,14 +9,14 @@ from typing import Any
 
 import orjson
 
-from streamproc.datafiles.file import DataFile
-from streamproc.datafiles.row import DataRow
 from streamproc.errors import SettingsError
 from streamproc.messages.decoding import Unreadable, decode_object, parse
 from streamproc.messages.json_spans import with_members
 from streamproc.messages.request import RequestFields
 from streamproc.messages.response import ErrorType
-from streamproc.tasks.task import Task
+from streamproc.offline.documents.file import DataFile
+from streamproc.offline.documents.row import DataRow
+from streamproc.serving.tasks.task import Task
 
 # Cells of these hold JSON; a text alone is not.
 _JSON_COLUMNS = ("params", "metadata")

@@ -36,7 +36,7 @@ def run(
     from streamproc.cli.answered_here import answer_here, digest_of_manifests
     from streamproc.clock import SystemClock
     from streamproc.logs import configure_logging
-    from streamproc.tasks.catalogue import task_named
+    from streamproc.serving.tasks.catalogue import task_named
 
     configure_logging(settings)
     with open_answered_file(

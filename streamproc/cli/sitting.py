@@ -7,21 +7,21 @@ from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from streamproc.bootstrap import ensemble_pipeline
 from streamproc.cli.answering import Response, ask_each, asking
 from streamproc.cli.progress import Count, counting
 from streamproc.cli.rows import RequestRow
 from streamproc.clock import SystemClock
 from streamproc.errors import EvaluationError, MemberError, OperatorError, WorkerFault
-from streamproc.evaluation.contenders import Contender
-from streamproc.evaluation.exam import Exam
-from streamproc.evaluation.findings import Agreement, Marks
-from streamproc.evaluation.next_token import foresee
-from streamproc.evaluation.wording import titled
-from streamproc.inference.outputs import Int64Array
-from streamproc.inference.providers import choose_provider
-from streamproc.inference.residency import Residency
+from streamproc.offline.evaluation.contenders import Contender
+from streamproc.offline.evaluation.exam import Exam
+from streamproc.offline.evaluation.findings import Agreement, Marks
+from streamproc.offline.evaluation.next_token import foresee
+from streamproc.offline.evaluation.wording import titled
+from streamproc.serving.inference.outputs import Int64Array
+from streamproc.serving.inference.providers import choose_provider
+from streamproc.serving.inference.residency import Residency
 from streamproc.settings import Settings
+from streamproc.worker import ensemble_pipeline
 
 
 def answered(

@@ -18,11 +18,11 @@ from streamproc.cli.tables import print_table
 from streamproc.cli.terminal import TerminalConsole, stderr_console, stdout_console
 from streamproc.errors import ModelRefused
 from streamproc.settings import Settings
-from streamproc.sizes import MIB
+from streamproc.settings.sizes import MIB
 
 if TYPE_CHECKING:
+    from streamproc.offline.splitting.ensemble import SplitMember
     from streamproc.repository.repository import StoredEnsemble
-    from streamproc.splitting.ensemble import SplitMember
 
 # How far scores may be from the whole's, the difference between two kernels at most.
 LARGEST_DIFFERENCE = 1e-5
@@ -68,7 +68,7 @@ def split(
     what the old one says.
     """
     try:
-        from streamproc.splitting.ensemble import split_ensemble
+        from streamproc.offline.splitting.ensemble import split_ensemble
     except ModuleNotFoundError as missing:
         if missing.name != "onnx":
             raise
@@ -102,8 +102,8 @@ def split(
 def _compare(
     settings: Settings, whole: StoredEnsemble, cut: StoredEnsemble, console: TerminalConsole
 ) -> None:
-    from streamproc.inference.providers import choose_provider
-    from streamproc.sameness import largest_difference
+    from streamproc.serving.inference.providers import choose_provider
+    from streamproc.serving.parity import largest_difference
 
     with activity("comparing the stages with the whole"):
         apart = largest_difference(whole, cut, choose_provider(settings.device))
@@ -117,9 +117,9 @@ def _compare(
 
 
 def _split_file(path: Path, stages: int, out: Path | None) -> None:
-    from streamproc.splitting.ensemble import SplitMember
-    from streamproc.splitting.model import split_model
-    from streamproc.toml import section
+    from streamproc.offline.splitting.ensemble import SplitMember
+    from streamproc.offline.splitting.model import split_model
+    from streamproc.repository.toml import section
 
     if out is None:
         raise ModelRefused(f"name the folder for the stages of {path} by --out")

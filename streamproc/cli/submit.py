@@ -49,7 +49,7 @@ def submit(
     from streamproc.kafka.topics import load_topics
     from streamproc.logs import configure_logging
     from streamproc.messages.lane import Lane
-    from streamproc.tasks.catalogue import task_named
+    from streamproc.serving.tasks.catalogue import task_named
 
     configure_logging(settings)
     catalogue = load_topics(settings.topics_dir)

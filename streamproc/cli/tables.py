@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from streamproc.printable import printable
+from streamproc.logs.printable import printable
 
 # What the narrowest column of prose takes to be read, and what lines and spaces take a column.
 _PROSE = 16

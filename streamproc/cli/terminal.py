@@ -1,6 +1,6 @@
 """What commands print on: one console for standard output, one for standard error.
 
-Whatever is printed on them is escaped (`streamproc.printable`), so that no text out of a record,
+Whatever is printed on them is escaped (`streamproc.logs.printable`), so that no text out of a record,
 a file or a manifest can set a title, clear the screen, or forge a line of ours.
 """
 
@@ -15,7 +15,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-from streamproc.printable import printable
+from streamproc.logs.printable import printable
 
 
 class TerminalConsole(Console):

@@ -135,11 +135,11 @@ def train(
     A run that was stopped goes on when the same command is given again.
     """
     try:
-        from streamproc.training.arguments import Arguments
-        from streamproc.training.devices import process, processes
-        from streamproc.training.ensemble import fit_ensemble, train_here
-        from streamproc.training.jobs import Jobs
-        from streamproc.training.publishing import export_ensemble
+        from streamproc.offline.training.arguments import Arguments
+        from streamproc.offline.training.devices import process, processes
+        from streamproc.offline.training.ensemble import fit_ensemble, train_here
+        from streamproc.offline.training.jobs import Jobs
+        from streamproc.offline.training.publishing import export_ensemble
     except ModuleNotFoundError as missing:  # torch is an extra
         raise OperatorError(
             f"Training needs {missing.name}, which is not installed: install streamproc[train]."

@@ -13,11 +13,11 @@ from rich.table import Table
 
 from streamproc.cli.progress import PlainLines
 from streamproc.cli.terminal import stderr_console, stdout_console
-from streamproc.printable import printable
+from streamproc.logs.printable import printable
 
 if TYPE_CHECKING:
-    from streamproc.training.course import Judgement
-    from streamproc.training.progress import Epoch, Progress, Step, Tell
+    from streamproc.offline.training.course import Judgement
+    from streamproc.offline.training.progress import Epoch, Progress, Step, Tell
 
 
 @contextmanager
@@ -65,7 +65,7 @@ class Board:
 
     def take(self, told: Progress, now: float) -> Iterator[str]:
         """Note what is told; yields the lines that are to stay."""
-        from streamproc.training import progress
+        from streamproc.offline.training import progress
 
         match told:
             case progress.Of(part=part, told=own):
@@ -129,7 +129,7 @@ class Board:
 
 def _step(told: Progress) -> str:
     """A line about a step; empty where nothing of the kind is told."""
-    from streamproc.training import progress
+    from streamproc.offline.training import progress
 
     match told:
         case progress.Of(part=part, told=progress.Step() as step):

@@ -82,7 +82,7 @@ def remove(
 
 def verify_on_cpu(models: Path, ensemble: str) -> None:
     """Load an ensemble where a text's scores must not hang on what it is batched with."""
-    from streamproc.bootstrap import verify_ensemble
+    from streamproc.worker import verify_ensemble
 
     with activity(f"trying {ensemble} out"):
         verify_ensemble(read_settings(models_dir=str(models), device="cpu"), ensemble)

@@ -43,7 +43,7 @@ def worker(
 
 
 async def _until_told_to_stop(settings: Settings) -> None:
-    from streamproc.bootstrap import run_worker
+    from streamproc.worker import run_worker
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -17,7 +17,7 @@ from aiokafka.errors import (
 
 from streamproc.kafka.backoff import backoff_s
 from streamproc.kafka.consumer_state import ConsumerState
-from streamproc.log_redaction import told_error
+from streamproc.logs.redaction import told_error
 
 _log = structlog.get_logger(__name__)
 

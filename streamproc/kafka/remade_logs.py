@@ -18,7 +18,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from streamproc.kafka.topic_ids import topic_ids
-from streamproc.log_redaction import told_error
+from streamproc.logs.redaction import told_error
 
 _log = structlog.get_logger(__name__)
 

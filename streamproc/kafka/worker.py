@@ -21,7 +21,7 @@ from streamproc.kafka.intake import Intake, Route
 from streamproc.kafka.ledger import read_ledger
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.topic_admin import TopicAdmin
-from streamproc.log_redaction import told_error
+from streamproc.logs.redaction import told_error
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import TopicPartition
 from streamproc.settings import Settings

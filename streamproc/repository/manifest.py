@@ -14,12 +14,12 @@ from pydantic import (
     model_validator,
 )
 
-from streamproc.ensembling.combine import Strategy
 from streamproc.errors import ModelRefused
 from streamproc.messages.request import ENSEMBLE_NAME
 from streamproc.messages.validation import in_json_words
 from streamproc.repository.decoding_section import DecodingSection
 from streamproc.repository.section import Section
+from streamproc.serving.ensembling.combine import Strategy
 
 MEMBER_VERSION = r"^[A-Za-z0-9._-]{1,64}$"
 

@@ -6,8 +6,8 @@ import hashlib
 import os
 from pathlib import Path
 
-from streamproc.digests import sha256 as sha256_of
 from streamproc.errors import ModelRefused
+from streamproc.repository.digests import sha256 as sha256_of
 
 
 def verified(folder: Path, name: str, sha256: str) -> bytes:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from streamproc.digests import sha256
+from streamproc.repository.digests import sha256
 from streamproc.repository.manifest import DecoderFile, Manifest, MemberSection, TokenizerFile
-from streamproc.toml import TomlValue, section
+from streamproc.repository.toml import TomlValue, section
 
 
 def tokenizer_section(folder: Path, file: Path) -> TokenizerFile:

@@ -47,7 +47,7 @@ def bert(place: Path, max_tokens: int = 384, overlap_tokens: int = 128) -> Answe
     import torch
     from transformers import AutoTokenizer, BertForQuestionAnswering
 
-    from streamproc.training.base import find_base
+    from streamproc.offline.training.base import find_base
 
     torch.manual_seed(4)
     base = find_base().folder

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from streamproc.broker import EmbeddedBroker
+from streamproc.kafka.embedded import EmbeddedBroker
 from streamproc.settings import read_settings
 
 from .command import streamproc

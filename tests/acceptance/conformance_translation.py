@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from streamproc.chunking.sentences import sentences
+from streamproc.serving.chunking.sentences import sentences
 from tests.train.seq2seq_models import KINDS
 
 from .answers_of_run import answers_of_run

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from streamproc.broker import EmbeddedBroker
+from streamproc.kafka.embedded import EmbeddedBroker
 from streamproc.settings import read_settings
 
 from .cluster import apply_topics

@@ -48,7 +48,7 @@ def word_piece_classifier(
     """MiniLM's first two layers and its tokenizer, which marks continuations by "##"."""
     from transformers import AutoTokenizer, BertForTokenClassification
 
-    from streamproc.training.base import find_base
+    from streamproc.offline.training.base import find_base
 
     base = find_base().folder
     tokenizer = AutoTokenizer.from_pretrained(base, model_max_length=max_tokens)

@@ -12,7 +12,7 @@ import numpy as np
 import orjson
 
 from streamproc.repository.repository import MANIFEST
-from streamproc.testing_decoding import byte_tokenizer_json
+from streamproc.testing.generative import byte_tokenizer_json
 from tests.train.causal_models import POSITIONS, VOCABULARY, build_causal, export_causal
 
 from .alone import copy_with_one_member

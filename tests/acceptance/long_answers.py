@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from streamproc.evaluation.squad import best_of, exact_match, f1
+from streamproc.offline.evaluation.squad import best_of, exact_match, f1
 from streamproc.settings import read_settings
 
 from .conformance_answers import our_answers

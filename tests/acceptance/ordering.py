@@ -15,10 +15,10 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from streamproc.bootstrap import served_tasks
 from streamproc.kafka.topics import load_topics
 from streamproc.repository.repository import Repository
 from streamproc.settings import read_settings
+from streamproc.worker import served_tasks
 
 from .cluster import cluster, group
 from .command import streamproc

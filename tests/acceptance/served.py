@@ -10,11 +10,11 @@ from tempfile import TemporaryDirectory
 
 import typer
 
-from streamproc.bootstrap import served_tasks
 from streamproc.kafka.topics import load_topics
 from streamproc.repository.repository import MANIFEST, Repository
+from streamproc.serving.tasks.catalogue import TASKS
 from streamproc.settings import read_settings
-from streamproc.tasks.catalogue import TASKS
+from streamproc.worker import served_tasks
 
 from .small_ensembles import SMALL, write_small_ensembles
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from streamproc.testing import build_tokenizer
-from streamproc.testing_decoding import build_byte_tokenizer, byte_tokenizer_json
+from streamproc.testing.generative import build_byte_tokenizer, byte_tokenizer_json
 from tests.unit.causal_graphs import causal
 from tests.unit.onnx_answerers import answerer
 from tests.unit.onnx_models import classifier, write_ensemble

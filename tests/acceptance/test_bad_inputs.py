@@ -16,10 +16,10 @@ from typing import Any, NoReturn
 import pytest
 from typer.main import get_command
 
-from streamproc.broker import EmbeddedBroker
 from streamproc.cli.app import INTERNAL_ERROR, app
 from streamproc.errors import BrokerUnavailable, EmbeddedBrokerError
-from streamproc.printable import printable
+from streamproc.kafka.embedded import EmbeddedBroker
+from streamproc.logs.printable import printable
 from streamproc.settings import PREFIX, Settings
 from tests.unit.onnx_models import classifier, write_ensemble
 
@@ -197,9 +197,9 @@ def nothing_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
         raise BrokerUnavailable(f"nobody waits for {CLOSED} here")
 
     monkeypatch.setattr("streamproc.kafka.worker.backoff_s", no_patience)
-    monkeypatch.setattr("streamproc.broker.embedded.EmbeddedBroker._launch", no_start)
-    monkeypatch.setattr("streamproc.broker.jars._fetch", no_download)
-    monkeypatch.setattr("streamproc.broker.tools.run_tool", lambda _: 0)
+    monkeypatch.setattr("streamproc.kafka.embedded.embedded.EmbeddedBroker._launch", no_start)
+    monkeypatch.setattr("streamproc.kafka.embedded.jars._fetch", no_download)
+    monkeypatch.setattr("streamproc.kafka.embedded.tools.run_tool", lambda _: 0)
     for name in ("KAFKA_BOOTSTRAP_SERVERS", "MODELS_DIR", "TOPICS_DIR", "LOG_LEVEL"):
         monkeypatch.delenv(PREFIX + name, raising=False)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from streamproc.repository.repository import PREFIXES
+from streamproc.serving.tasks.catalogue import TASKS
 from streamproc.settings import read_settings
-from streamproc.tasks.catalogue import TASKS
 
 from .command import streamproc
 from .small_ensembles import write_small_ensembles

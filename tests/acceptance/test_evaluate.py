@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from streamproc.testing_decoding import build_byte_tokenizer, byte_tokenizer_json
+from streamproc.testing.generative import build_byte_tokenizer, byte_tokenizer_json
 from tests.unit.onnx_models import classifier, write_ensemble
 
 from .command import streamproc

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from streamproc import bootstrap
+from streamproc import worker as bootstrap
 from streamproc.errors import SettingsError, TooLarge
 from streamproc.kafka.topics import load_topics
 from streamproc.messages.record import Headers, Outgoing

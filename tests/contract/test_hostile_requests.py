@@ -10,8 +10,8 @@ from functools import cache
 import pytest
 from jsonschema import Draft202012Validator
 
-from streamproc.engine import Engine
 from streamproc.kafka.topics import load_topics
+from streamproc.serving.engine import Engine
 from streamproc.settings import Settings
 from streamproc.testing import (
     MemoryBroker,
@@ -21,7 +21,7 @@ from streamproc.testing import (
     build_record,
     build_route,
 )
-from streamproc.testing_decoding import build_decoding_engine, build_decoding_profile
+from streamproc.testing.generative import build_decoding_engine, build_decoding_profile
 from tests.unit.translators import build_translating_engine
 
 from .answers import HEADERS, assert_refused, only

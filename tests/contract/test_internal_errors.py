@@ -10,15 +10,15 @@ from typing import Any
 import orjson
 import pytest
 
-from streamproc.batching.batcher import Batcher, Limits
 from streamproc.clock import SystemClock
-from streamproc.engine import Engine
-from streamproc.inference.executor import ModelExecutor
 from streamproc.kafka.offsets import Ticket
 from streamproc.kafka.requests_in_flight import ATTEMPTS, RequestsInFlight
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import Record, TopicPartition
 from streamproc.pipeline import Pipeline
+from streamproc.serving.batching.batcher import Batcher, Limits
+from streamproc.serving.engine import Engine
+from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.testing import (
     ManualClock,
     MemoryBroker,

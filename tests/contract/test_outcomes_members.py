@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from streamproc.engine import Engine
 from streamproc.errors import BrokerUnavailable, MemberFailed, OutOfMemory, TooLarge, WorkerFault
-from streamproc.inference.executor import ModelExecutor
-from streamproc.inference.outputs import Batch
 from streamproc.messages.record import Outgoing
+from streamproc.serving.engine import Engine
+from streamproc.serving.inference.executor import ModelExecutor
+from streamproc.serving.inference.outputs import Batch
 from streamproc.testing import (
     ManualClock,
     MemoryBroker,

@@ -15,7 +15,7 @@ from streamproc.kafka.topics import load_topics
 from streamproc.pipeline import Pipeline
 from streamproc.settings import Settings
 from streamproc.testing import MemoryBroker, build_pipeline, build_record, build_route
-from streamproc.testing_decoding import build_decoding_engine, build_decoding_profile
+from streamproc.testing.generative import build_decoding_engine, build_decoding_profile
 
 from .answers import assert_refused, only
 

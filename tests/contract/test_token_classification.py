@@ -10,9 +10,9 @@ import orjson
 import pytest
 from jsonschema import Draft202012Validator
 
-from streamproc.engine import Engine
 from streamproc.kafka.topics import load_topics
 from streamproc.pipeline import Pipeline
+from streamproc.serving.engine import Engine
 from streamproc.settings import Settings
 from streamproc.testing import (
     MemoryBroker,

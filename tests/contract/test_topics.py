@@ -32,9 +32,9 @@ from streamproc.messages.response import (
     Status,
     Timing,
 )
+from streamproc.serving.tasks.catalogue import task_named
+from streamproc.serving.tasks.task import validated
 from streamproc.settings import Settings
-from streamproc.tasks.catalogue import task_named
-from streamproc.tasks.task import validated
 
 from .values import ANY, fields_near
 

@@ -13,8 +13,8 @@ import streamproc
 from streamproc.errors import Invalid, closest
 from streamproc.messages.request import Refused, RequestFields, read_request
 from streamproc.messages.validation import describe
-from streamproc.tasks.catalogue import TASKS, task_named
-from streamproc.tasks.task import validated
+from streamproc.serving.tasks.catalogue import TASKS, task_named
+from streamproc.serving.tasks.task import validated
 from streamproc.testing import build_record
 
 OF_EVERY_KIND: tuple[Any, ...] = (

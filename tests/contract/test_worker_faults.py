@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from streamproc.engine import Engine
 from streamproc.errors import MemberFailed
-from streamproc.inference.executor import ModelExecutor
-from streamproc.inference.outputs import Batch
-from streamproc.member_health import BURST
+from streamproc.serving.engine import Engine
+from streamproc.serving.inference.executor import ModelExecutor
+from streamproc.serving.inference.outputs import Batch
+from streamproc.serving.member_health import BURST
 from streamproc.testing import (
     ManualClock,
     MemoryBroker,
@@ -25,7 +25,7 @@ from streamproc.testing import (
     build_surroundings,
     build_tokenizer,
 )
-from streamproc.testing_decoding import (
+from streamproc.testing.generative import (
     Histories,
     ScriptedStepModel,
     build_decoding_engine,

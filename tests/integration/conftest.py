@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from streamproc.broker import EmbeddedBroker
+from streamproc.kafka.embedded import EmbeddedBroker
 from streamproc.settings import read_settings
 
 

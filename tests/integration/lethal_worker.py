@@ -10,14 +10,14 @@ import sys
 from tenacity import stop_never
 
 from streamproc.clock import SystemClock
-from streamproc.engine import Engines
-from streamproc.inference.outputs import Batch
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.worker import KafkaWorker, Route
 from streamproc.messages.lane import Lane
+from streamproc.messages.publishing import Route as ReplyRoute
 from streamproc.metrics import Metrics
 from streamproc.pipeline import Pipeline
-from streamproc.publishing import Route as ReplyRoute
+from streamproc.serving.engine import Engines
+from streamproc.serving.inference.outputs import Batch
 from streamproc.testing import ScriptedSession, build_engine, build_profile, build_tokenizer
 from tests.integration.kafka_place import Place
 

@@ -15,9 +15,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from streamproc.broker import EmbeddedBroker
-from streamproc.broker.ports import free_port
 from streamproc.errors import EmbeddedBrokerError
+from streamproc.kafka.embedded import EmbeddedBroker
+from streamproc.kafka.embedded.ports import free_port
 from streamproc.settings import read_settings
 
 pytestmark = pytest.mark.kafka
@@ -120,7 +120,7 @@ def test_broker_that_dies_early_shows_its_last_words_and_log(tmp_path: Path) -> 
 HOLDER = """
 import sys
 from pathlib import Path
-from streamproc.broker import EmbeddedBroker
+from streamproc.kafka.embedded import EmbeddedBroker
 from streamproc.settings import read_settings
 broker = EmbeddedBroker(Path(sys.argv[1]), memory_mb=256, cache_dir=read_settings().cache_dir)
 broker.start()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from streamproc.broker import EmbeddedBroker
 from streamproc.clock import SystemClock
+from streamproc.kafka.embedded import EmbeddedBroker
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.worker import KafkaWorker, Route
 from streamproc.messages.lane import Lane

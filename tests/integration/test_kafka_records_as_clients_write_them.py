@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from streamproc.broker import EmbeddedBroker
 from streamproc.kafka.client import RequestClient
+from streamproc.kafka.embedded import EmbeddedBroker
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.reading import read_topic
 from streamproc.messages.record import Record

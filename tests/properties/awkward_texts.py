@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from streamproc.chunking.windows import Window
+from streamproc.serving.chunking.windows import Window
 
 AWKWARD = st.sampled_from(
     [

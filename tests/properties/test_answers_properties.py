@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamproc.chunking.pairs import PairChunk
-from streamproc.inference.outputs import FloatArray, MemberOutput
-from streamproc.tasks.catalogue import task_named
-from streamproc.tasks.task import Answer
+from streamproc.serving.chunking.pairs import PairChunk
+from streamproc.serving.inference.outputs import FloatArray, MemberOutput
+from streamproc.serving.tasks.catalogue import task_named
+from streamproc.serving.tasks.task import Answer
 from streamproc.testing import build_profile
 
 from .awkward_texts import AWKWARD

@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from streamproc.batching.budget import Budget
+from streamproc.serving.batching.budget import Budget
 
 LIMIT = 10
 

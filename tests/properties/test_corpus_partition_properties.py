@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamproc.corpus.plan import Plan
+from streamproc.offline.corpus.plan import Plan
 from tests.unit.corpora import contents, cut, lines, plan
 
 ROW = st.fixed_dictionaries(

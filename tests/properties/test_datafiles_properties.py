@@ -17,10 +17,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamproc.datafiles import json_values
-from streamproc.datafiles.file import open_data_file
-from streamproc.datafiles.row import DataRow
 from streamproc.errors import DataFileError
+from streamproc.offline.documents import json_values
+from streamproc.offline.documents.file import open_data_file
+from streamproc.offline.documents.row import DataRow
 
 _TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
 _JSON = st.recursive(

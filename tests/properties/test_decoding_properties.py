@@ -10,11 +10,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamproc.decoding.room import RoomLimits
-from streamproc.engine import Engine
 from streamproc.messages.lane import Lane
+from streamproc.serving.decoding.room import RoomLimits
+from streamproc.serving.engine import Engine
 from streamproc.testing import build_surroundings
-from streamproc.testing_decoding import (
+from streamproc.testing.generative import (
     ScriptedStepModel,
     build_byte_tokenizer,
     build_decoding_engine,

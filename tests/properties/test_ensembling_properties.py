@@ -9,9 +9,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from streamproc.ensembling.combine import STRATEGIES, Strategy, combine, softmax
-from streamproc.ensembling.labels import FloatArray
-from streamproc.ensembling.measures import agreement, entropy
+from streamproc.serving.ensembling.combine import STRATEGIES, Strategy, combine, softmax
+from streamproc.serving.ensembling.labels import FloatArray
+from streamproc.serving.ensembling.measures import agreement, entropy
 
 ways = st.sampled_from(STRATEGIES)
 LOGITS = st.floats(-40, 40, width=32).map(float)

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from streamproc.evaluation.intervals import Estimate, Resamples
-from streamproc.evaluation.measures import (
+from streamproc.offline.evaluation.intervals import Estimate, Resamples
+from streamproc.offline.evaluation.measures import (
     FloatArray,
     Measure,
     calibration_error,
@@ -17,7 +17,7 @@ from streamproc.evaluation.measures import (
     perplexity,
     ratio,
 )
-from streamproc.evaluation.translation import Sentence, Sentences
+from streamproc.offline.evaluation.translation import Sentence, Sentences
 
 MEASURES = {
     "ratio": (Measure("ratio", ratio), 2),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from streamproc.ensembling.gate import Gate, evidence
+from streamproc.serving.ensembling.gate import Gate, evidence
 
 VOCABULARY = 6
 Ids = NDArray[np.int64]

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from streamproc.chunking.joining import Piece, joined_pieces
+from streamproc.serving.chunking.joining import Piece, joined_pieces
 from tests.unit.tokenizer_families import FAMILIES
 
 from .awkward_texts import AWKWARD

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 from tokenizers.processors import RobertaProcessing
 
-from streamproc.chunking.pairs import PairChunk, pair_windows
-from streamproc.chunking.tokens import TextTokenizer
-from streamproc.chunking.windows import Window
+from streamproc.serving.chunking.pairs import PairChunk, pair_windows
+from streamproc.serving.chunking.tokens import TextTokenizer
+from streamproc.serving.chunking.windows import Window
 from streamproc.testing import tokenizer_json
 
 from .awkward_texts import TEXTS

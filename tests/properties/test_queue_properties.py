@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from streamproc.batching.queue import Entry, TokenQueue
+from streamproc.serving.batching.queue import Entry, TokenQueue
 
 
 class Waiting(RuleBasedStateMachine):

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamproc.chunking.clauses import pieces
-from streamproc.chunking.sentences import Sentence, sentences
+from streamproc.serving.chunking.clauses import pieces
+from streamproc.serving.chunking.sentences import Sentence, sentences
 from tests.unit.translators import TOKENIZER, build_translating_engine, translated
 
 AWKWARD = st.sampled_from(

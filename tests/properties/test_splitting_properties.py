@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamproc.splitting.cuts import choose_cuts
+from streamproc.offline.splitting.cuts import choose_cuts
 from tests.unit.layered_graphs import VOCABULARY, Layered
 from tests.unit.staged_models import batch, cut, scores, staged, whole
 

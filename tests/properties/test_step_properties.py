@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from streamproc.ensembling.combine import combine
-from streamproc.ensembling.labels import FloatArray
-from streamproc.ensembling.measures import agreement, entropy
-from streamproc.ensembling.steps import (
+from streamproc.serving.ensembling.combine import combine
+from streamproc.serving.ensembling.labels import FloatArray
+from streamproc.serving.ensembling.measures import agreement, entropy
+from streamproc.serving.ensembling.steps import (
     STEP_STRATEGIES,
     StepStrategy,
     combine_step,

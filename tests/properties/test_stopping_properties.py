@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from streamproc.decoding.detokenizing import INCOMPLETE, continuation
-from streamproc.decoding.stopping import StopStrings, cut_before
+from streamproc.serving.decoding.detokenizing import INCOMPLETE, continuation
+from streamproc.serving.decoding.stopping import StopStrings, cut_before
 from tests.unit.tokenizer_families import family
 
 WRITERS = (

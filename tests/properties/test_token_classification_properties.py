@@ -10,11 +10,11 @@ import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from streamproc.chunking.windows import Chunk, Window
-from streamproc.inference.outputs import Batch, MemberOutput
-from streamproc.tasks.catalogue import task_named
-from streamproc.tasks.profile import EnsembleProfile
-from streamproc.tasks.task import Answer
+from streamproc.serving.chunking.windows import Chunk, Window
+from streamproc.serving.inference.outputs import Batch, MemberOutput
+from streamproc.serving.tasks.catalogue import task_named
+from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.serving.tasks.task import Answer
 from streamproc.testing import ScriptedSession, build_profile
 
 from .awkward_texts import TEXTS, WINDOWS

@@ -9,9 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from streamproc.chunking.segments import cut_before
-from streamproc.chunking.tokens import TextTokenizer, Tokens
-from streamproc.chunking.windows import Chunk, Window, windows
+from streamproc.serving.chunking.segments import cut_before
+from streamproc.serving.chunking.tokens import TextTokenizer, Tokens
+from streamproc.serving.chunking.windows import Chunk, Window, windows
 from streamproc.testing import tokenizer_json
 
 from .awkward_texts import TEXTS, WINDOWS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from streamproc.testing_decoding import build_byte_tokenizer
+from streamproc.testing.generative import build_byte_tokenizer
 
 VOCABULARY = build_byte_tokenizer().vocabulary_size
 POSITIONS = 512

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from streamproc.testing import tokenizer_json
-from streamproc.testing_decoding import byte_tokenizer_json
+from streamproc.testing.generative import byte_tokenizer_json
 
 LABELS = {0: "calm", 1: "angry", 2: "spam"}
 TAGS = {0: "O", 1: "B-PER", 2: "I-PER"}

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from streamproc.training.log import read_log
+from streamproc.offline.training.log import read_log
 
 REPOSITORY = Path(__file__).parents[2]
 

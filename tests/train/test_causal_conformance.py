@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamproc.decoders import try_out_steps
-from streamproc.engine import Engine
 from streamproc.errors import ModelRefused
-from streamproc.inference.causal import PIECE_TOKENS, CausalModel
-from streamproc.inference.providers import CPU, Provider
-from streamproc.inference.session import new_call
-from streamproc.tasks.catalogue import decoding_task_named
-from streamproc.tasks.profile import EnsembleProfile
-from streamproc.testing_decoding import build_decoding_engine, build_decoding_profile
+from streamproc.serving.engine import Engine
+from streamproc.serving.inference.causal import PIECE_TOKENS, CausalModel
+from streamproc.serving.inference.providers import CPU, Provider
+from streamproc.serving.inference.session import new_call
+from streamproc.serving.loading_generative import try_out_steps
+from streamproc.serving.tasks.catalogue import decoding_task_named
+from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.testing.generative import build_decoding_engine, build_decoding_profile
 from tests.unit.asking import answered
 
 from .causal_models import KINDS, POSITIONS, VOCABULARY, build_causal, export_causal

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamproc.decoding.choosing import Choice, Sampling
-from streamproc.decoding.logits_processors import LogitsProcessors
-from streamproc.decoding.model import FloatArray, Int64Array
-from streamproc.decoding.warping import probabilities
-from streamproc.importing.generation import decoding_section
-from streamproc.tasks.decoding_task import logits_rules, odds
+from streamproc.offline.importing.generation import decoding_section
+from streamproc.serving.decoding.choosing import Choice, Sampling
+from streamproc.serving.decoding.logits_processors import LogitsProcessors
+from streamproc.serving.decoding.model import FloatArray, Int64Array
+from streamproc.serving.decoding.warping import probabilities
+from streamproc.serving.tasks.decoding_task import logits_rules, odds
 
 pytestmark = pytest.mark.train
 torch = pytest.importorskip("torch")

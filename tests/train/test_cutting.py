@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("torch")
 
-from streamproc.training.windows import Cut, Ids, Window, cut, draw, pieces
+from streamproc.offline.training.windows import Cut, Ids, Window, cut, draw, pieces
 
 pytestmark = pytest.mark.train
 

@@ -15,21 +15,25 @@ import onnxruntime
 from tokenizers import Tokenizer
 from transformers import AutoModelForSequenceClassification, pipeline
 
-from streamproc.corpus.partitioning import ByField, ByHash
-from streamproc.corpus.records import Columns, read_records
-from streamproc.corpus.rows import Source
 from streamproc.errors import TrainingError
-from streamproc.training.base import find_base
-from streamproc.training.encoder import Learning
-from streamproc.training.exporting import largest_difference, onnx_runner, rows_change_in_company
-from streamproc.training.member import Member
-from streamproc.training.plan import Plan
-from streamproc.training.progress import MemberShipped, Progress
-from streamproc.training.schedule import Schedule
-from streamproc.training.scoring import WindowSize
-from streamproc.training.shape import Shape
-from streamproc.training.text_classification import LabelledTexts, TextClassification
-from streamproc.training.windows import pad
+from streamproc.offline.corpus.partitioning import ByField, ByHash
+from streamproc.offline.corpus.records import Columns, read_records
+from streamproc.offline.corpus.rows import Source
+from streamproc.offline.training.base import find_base
+from streamproc.offline.training.encoder import Learning
+from streamproc.offline.training.exporting import (
+    largest_difference,
+    onnx_runner,
+    rows_change_in_company,
+)
+from streamproc.offline.training.member import Member
+from streamproc.offline.training.plan import Plan
+from streamproc.offline.training.progress import MemberShipped, Progress
+from streamproc.offline.training.schedule import Schedule
+from streamproc.offline.training.scoring import WindowSize
+from streamproc.offline.training.shape import Shape
+from streamproc.offline.training.text_classification import LabelledTexts, TextClassification
+from streamproc.offline.training.windows import pad
 
 from .trainings import epochs, told_by
 

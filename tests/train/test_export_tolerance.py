@@ -11,7 +11,7 @@ import pytest
 from onnx import numpy_helper
 
 from streamproc.errors import TrainingError
-from streamproc.training.parity import allowed_difference, require_parity
+from streamproc.offline.training.parity import allowed_difference, require_parity
 
 from .model_families import save_model
 
@@ -34,7 +34,7 @@ def test_a_model_of_large_logits_is_exported_and_one_wrong_weight_is_refused(
     task: str,
     loud: dict[str, Any],
 ) -> None:
-    from streamproc.training import exporting, hugging_face
+    from streamproc.offline.training import exporting, hugging_face
 
     source = save_model(model_type, task, tmp_path / "source", **loud)
     (tmp_path / "right").mkdir()

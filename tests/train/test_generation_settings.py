@@ -119,7 +119,7 @@ def test_a_model_is_told_what_to_do_before_every_sentence(tmp_path: Path) -> Non
 @pytest.fixture(scope="module")
 def decoder(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     """A GPT-2, and the folder that optimum made of it."""
-    from streamproc.training.hugging_face import export_folder
+    from streamproc.offline.training.hugging_face import export_folder
 
     from .causal_models import build_causal
 

@@ -9,11 +9,11 @@ import pytest
 pytest.importorskip("optimum")
 
 from streamproc.errors import TrainingError
-from streamproc.training.ensemble import fit_ensemble
-from streamproc.training.jobs import Jobs
-from streamproc.training.plan import Plan
-from streamproc.training.progress import Of, PartFinished, Progress, Step
-from streamproc.training.schedule import Schedule
+from streamproc.offline.training.ensemble import fit_ensemble
+from streamproc.offline.training.jobs import Jobs
+from streamproc.offline.training.plan import Plan
+from streamproc.offline.training.progress import Of, PartFinished, Progress, Step
+from streamproc.offline.training.schedule import Schedule
 
 from .test_ensemble_training import plan as reviews
 

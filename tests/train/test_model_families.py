@@ -11,15 +11,15 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from streamproc.bootstrap import local_pipeline
 from streamproc.cli.importing import import_model
 from streamproc.clock import SystemClock
 from streamproc.errors import TrainingError
-from streamproc.importing.families import FAMILIES
 from streamproc.messages.record import Record
 from streamproc.messages.request import read_request
+from streamproc.offline.importing.families import FAMILIES
 from streamproc.settings import read_settings
 from streamproc.testing import build_record
+from streamproc.worker import local_pipeline
 
 from .model_families import ask_pipeline, has_head, save_model
 
@@ -128,7 +128,7 @@ def test_every_head_of_a_listed_family_is_served_or_refused() -> None:
 def test_what_is_refused_can_not_be_exported_still(
     model_type: str, task: str, tmp_path: Path
 ) -> None:
-    from streamproc.training.hugging_face import export_folder
+    from streamproc.offline.training.hugging_face import export_folder
 
     source = save_model(model_type, task, tmp_path / "source")
     (tmp_path / "exported").mkdir()

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from streamproc.cli.importing import import_model
 from streamproc.errors import ModelRefused, OperatorError, TrainingError
 from streamproc.testing import tokenizer_json
-from streamproc.testing_decoding import byte_tokenizer_json
+from streamproc.testing.generative import byte_tokenizer_json
 
 from ..acceptance.command import streamproc  # noqa: TID252  # the tests are one package
 
@@ -182,12 +182,12 @@ def test_a_bart_translates_as_transformers_does(tmp_path: Path) -> None:
 def test_a_folder_that_optimum_exported_is_taken_without_torch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from streamproc.training.hugging_face import export_folder
+    from streamproc.offline.training.hugging_face import export_folder
 
     source = bert(tmp_path / "tone", "BertForSequenceClassification", id2label={0: "x", 1: "y"})
     (tmp_path / "exported").mkdir()
     export_folder(source, "text-classification", tmp_path / "exported")
-    for name in [name for name in sys.modules if name.startswith("streamproc.training")]:
+    for name in [name for name in sys.modules if name.startswith("streamproc.offline.training")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "torch", None)
 

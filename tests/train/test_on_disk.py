@@ -10,9 +10,9 @@ import pytest
 
 pytest.importorskip("optimum")
 
-from streamproc.corpus.records import Record
-from streamproc.training.on_disk import Records, TokenRows
-from streamproc.training.windows import Window, batches
+from streamproc.offline.corpus.records import Record
+from streamproc.offline.training.on_disk import Records, TokenRows
+from streamproc.offline.training.windows import Window, batches
 
 from .test_ensemble_training import course
 

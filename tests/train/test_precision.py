@@ -8,8 +8,8 @@ import pytest
 pytest.importorskip("optimum")
 
 from streamproc.errors import SettingsError, TrainingError
-from streamproc.training.course import Judgement
-from streamproc.training.precision import choose, precision_from
+from streamproc.offline.training.course import Judgement
+from streamproc.offline.training.precision import choose, precision_from
 
 pytestmark = pytest.mark.train
 

@@ -11,25 +11,25 @@ pytest.importorskip("optimum")
 
 from tokenizers import Tokenizer
 
-from streamproc.bootstrap import verify_ensemble
-from streamproc.corpus.partitioning import ByHash
-from streamproc.corpus.records import read_records
-from streamproc.corpus.rows import Source
 from streamproc.errors import TrainingError
+from streamproc.offline.corpus.partitioning import ByHash
+from streamproc.offline.corpus.records import read_records
+from streamproc.offline.corpus.rows import Source
+from streamproc.offline.training.base import find_base
+from streamproc.offline.training.course import Course
+from streamproc.offline.training.encoder import Learning
+from streamproc.offline.training.exporting import onnx_runner, rows_change_in_company
+from streamproc.offline.training.plan import Plan
+from streamproc.offline.training.prefix import Prefix
+from streamproc.offline.training.progress import MemberShipped
+from streamproc.offline.training.schedule import Schedule
+from streamproc.offline.training.scoring import WindowSize
+from streamproc.offline.training.shape import Shape
+from streamproc.offline.training.text_classification import LabelledTexts, TextClassification
+from streamproc.offline.training.token_classification import TokenClassification
+from streamproc.offline.training.windows import mixed
 from streamproc.settings import read_settings
-from streamproc.training.base import find_base
-from streamproc.training.course import Course
-from streamproc.training.encoder import Learning
-from streamproc.training.exporting import onnx_runner, rows_change_in_company
-from streamproc.training.plan import Plan
-from streamproc.training.prefix import Prefix
-from streamproc.training.progress import MemberShipped
-from streamproc.training.schedule import Schedule
-from streamproc.training.scoring import WindowSize
-from streamproc.training.shape import Shape
-from streamproc.training.text_classification import LabelledTexts, TextClassification
-from streamproc.training.token_classification import TokenClassification
-from streamproc.training.windows import mixed
+from streamproc.worker import verify_ensemble
 
 from .test_token_classification_training import sentences
 from .trainings import told_by

@@ -11,23 +11,23 @@ pytest.importorskip("optimum")
 
 import onnxruntime
 
-from streamproc.corpus.partitioning import ByHash
-from streamproc.corpus.questions import Question
-from streamproc.corpus.rows import Source
-from streamproc.training.base import find_base
-from streamproc.training.encoder import Learning
-from streamproc.training.plan import Plan
-from streamproc.training.progress import MemberShipped
-from streamproc.training.question_answering import (
+from streamproc.offline.corpus.partitioning import ByHash
+from streamproc.offline.corpus.questions import Question
+from streamproc.offline.corpus.rows import Source
+from streamproc.offline.training.base import find_base
+from streamproc.offline.training.encoder import Learning
+from streamproc.offline.training.plan import Plan
+from streamproc.offline.training.progress import MemberShipped
+from streamproc.offline.training.question_answering import (
     QuestionAnswering,
     Questions,
     mismatched,
 )
-from streamproc.training.schedule import Schedule
-from streamproc.training.scoring import WindowSize
-from streamproc.training.shape import Shape
-from streamproc.training.vocabulary import trim_vocabulary
-from streamproc.training.windows import Batch
+from streamproc.offline.training.schedule import Schedule
+from streamproc.offline.training.scoring import WindowSize
+from streamproc.offline.training.shape import Shape
+from streamproc.offline.training.vocabulary import trim_vocabulary
+from streamproc.offline.training.windows import Batch
 from tests.train.conftest import GOOD, NEUTRAL
 
 from .trainings import told_by

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("optimum")
 
-from streamproc.training.log import read_log
+from streamproc.offline.training.log import read_log
 
 from . import resumption
 from .resumption import command, digests, finish, kill, start

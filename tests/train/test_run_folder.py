@@ -12,14 +12,14 @@ import pytest
 pytest.importorskip("optimum")
 
 from streamproc.errors import TrainingError
-from streamproc.training.ensemble import fit_ensemble
-from streamproc.training.log import read_log
-from streamproc.training.plan import Plan
-from streamproc.training.progress import Epoch, Of, PartFinished, Progress, Step
-from streamproc.training.run_folder import RunFolder
-from streamproc.training.schedule import Schedule
-from streamproc.training.shape import Shape
-from streamproc.training.space import Range, Search
+from streamproc.offline.training.ensemble import fit_ensemble
+from streamproc.offline.training.log import read_log
+from streamproc.offline.training.plan import Plan
+from streamproc.offline.training.progress import Epoch, Of, PartFinished, Progress, Step
+from streamproc.offline.training.run_folder import RunFolder
+from streamproc.offline.training.schedule import Schedule
+from streamproc.offline.training.shape import Shape
+from streamproc.offline.training.space import Range, Search
 
 from .test_ensemble_training import course
 from .test_ensemble_training import plan as reviews

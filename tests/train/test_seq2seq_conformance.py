@@ -13,15 +13,15 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 
-from streamproc.chunking.tokens import TextTokenizer
-from streamproc.decoding.model import FloatArray, Int64Array
-from streamproc.decoding.search import Search, StepScores
-from streamproc.importing.generation import decoding_section
-from streamproc.inference.providers import CPU, Provider
-from streamproc.inference.seq2seq import Seq2SeqModel
-from streamproc.inference.session import new_call
-from streamproc.tasks.profile import EnsembleProfile
-from streamproc.tasks.translation import Translation
+from streamproc.offline.importing.generation import decoding_section
+from streamproc.serving.chunking.tokens import TextTokenizer
+from streamproc.serving.decoding.model import FloatArray, Int64Array
+from streamproc.serving.decoding.search import Search, StepScores
+from streamproc.serving.inference.providers import CPU, Provider
+from streamproc.serving.inference.seq2seq import Seq2SeqModel
+from streamproc.serving.inference.session import new_call
+from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.serving.tasks.translation import Translation
 from tests.unit.translators import build_translators
 
 from .seq2seq_models import KINDS, VOCABULARY, build_seq2seq, export_seq2seq

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamproc.inference.causal import CausalModel
-from streamproc.inference.model import Staged
-from streamproc.inference.providers import CPU, Provider
-from streamproc.inference.residency import Residency
-from streamproc.inference.session import new_call
-from streamproc.splitting.model import split_model
+from streamproc.offline.splitting.model import split_model
+from streamproc.serving.inference.causal import CausalModel
+from streamproc.serving.inference.model import Staged
+from streamproc.serving.inference.providers import CPU, Provider
+from streamproc.serving.inference.residency import Residency
+from streamproc.serving.inference.session import new_call
 from tests.unit.staged_models import Written, batch, staged, whole
 
 pytestmark = pytest.mark.train
@@ -26,7 +26,7 @@ def exported(kind: str, task: str, folder: Path, **sizes: Any) -> Path:
     import torch
     import transformers
 
-    from streamproc.training.exporting import export
+    from streamproc.offline.training.exporting import export
 
     torch.manual_seed(1)
     config = getattr(transformers, kind).config_class

@@ -8,8 +8,8 @@ import pytest
 
 pytest.importorskip("torch")
 
-from streamproc.training.course import Judgement
-from streamproc.training.standing import Standing
+from streamproc.offline.training.course import Judgement
+from streamproc.offline.training.standing import Standing
 
 pytestmark = pytest.mark.train
 

@@ -13,17 +13,17 @@ pytest.importorskip("optimum")
 
 from tokenizers import Tokenizer
 
-from streamproc.corpus.partitioning import ByField
-from streamproc.corpus.passages import Passage
-from streamproc.corpus.rows import Source
 from streamproc.errors import TrainingError
+from streamproc.offline.corpus.partitioning import ByField
+from streamproc.offline.corpus.passages import Passage
+from streamproc.offline.corpus.rows import Source
+from streamproc.offline.training.byte_level import byte_level_bpe
+from streamproc.offline.training.decoder import OnnxDecoder
+from streamproc.offline.training.plan import Plan
+from streamproc.offline.training.progress import MemberShipped, Of, Progress, TrunkStarted
+from streamproc.offline.training.schedule import Schedule
+from streamproc.offline.training.text_generation import END_OF_TEXT, UNKNOWN, TextGeneration, blocks
 from streamproc.repository.manifest import read_manifest
-from streamproc.training.byte_level import byte_level_bpe
-from streamproc.training.decoder import OnnxDecoder
-from streamproc.training.plan import Plan
-from streamproc.training.progress import MemberShipped, Of, Progress, TrunkStarted
-from streamproc.training.schedule import Schedule
-from streamproc.training.text_generation import END_OF_TEXT, UNKNOWN, TextGeneration, blocks
 
 from .trainings import told_by
 

@@ -10,25 +10,25 @@ import pytest
 
 pytest.importorskip("optimum")
 
-from streamproc.corpus.partitioning import ByField
-from streamproc.corpus.rows import Source
-from streamproc.corpus.tagged import TaggedText
 from streamproc.errors import TrainingError
-from streamproc.training.base import find_base
-from streamproc.training.encoder import Learning
-from streamproc.training.plan import Plan
-from streamproc.training.progress import MemberShipped
-from streamproc.training.schedule import Schedule
-from streamproc.training.scoring import WindowSize
-from streamproc.training.shape import Shape
-from streamproc.training.token_classification import (
+from streamproc.offline.corpus.partitioning import ByField
+from streamproc.offline.corpus.rows import Source
+from streamproc.offline.corpus.tagged import TaggedText
+from streamproc.offline.training.base import find_base
+from streamproc.offline.training.encoder import Learning
+from streamproc.offline.training.plan import Plan
+from streamproc.offline.training.progress import MemberShipped
+from streamproc.offline.training.schedule import Schedule
+from streamproc.offline.training.scoring import WindowSize
+from streamproc.offline.training.shape import Shape
+from streamproc.offline.training.token_classification import (
     TaggedTexts,
     TokenClassification,
     entity_f1,
     spans,
 )
-from streamproc.training.vocabulary import trim_vocabulary
-from streamproc.training.windows import Batch
+from streamproc.offline.training.vocabulary import trim_vocabulary
+from streamproc.offline.training.windows import Batch
 from tests.train.conftest import BAD, GOOD, NEUTRAL
 
 from .trainings import told_by

@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 
 from streamproc.cli.export import export
 from streamproc.cli.train import train
-from streamproc.corpus.partitioner import CorpusPartitioned, partition_corpus
-from streamproc.corpus.plan import Plan
-from streamproc.corpus.rows import Source
 from streamproc.errors import OperatorError, SettingsError, TrainingError
+from streamproc.offline.corpus.partitioner import CorpusPartitioned, partition_corpus
+from streamproc.offline.corpus.plan import Plan
+from streamproc.offline.corpus.rows import Source
 from streamproc.repository.manifest import read_manifest
 
 pytestmark = pytest.mark.train
@@ -39,7 +39,7 @@ def arguments(corpus: Path, base: Path, out: Path) -> list[str]:
 def test_the_missing_extra_is_named_before_anything_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in [name for name in sys.modules if name.startswith("streamproc.training")]:
+    for name in [name for name in sys.modules if name.startswith("streamproc.offline.training")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "torch", None)
 

@@ -10,8 +10,8 @@ pytest.importorskip("optimum")
 from rich.console import Console
 
 from streamproc.cli.training_shown import Board
-from streamproc.training.course import Judgement
-from streamproc.training.progress import (
+from streamproc.offline.training.course import Judgement
+from streamproc.offline.training.progress import (
     EnsembleWritten,
     Epoch,
     Of,

@@ -11,15 +11,15 @@ pytest.importorskip("optimum")
 
 from tokenizers import Tokenizer
 
-from streamproc.corpus.partitioning import ByHash
-from streamproc.corpus.rows import Source
+from streamproc.offline.corpus.partitioning import ByHash
+from streamproc.offline.corpus.rows import Source
+from streamproc.offline.training.encoder_decoder import OnnxEncoderDecoder
+from streamproc.offline.training.plan import Plan
+from streamproc.offline.training.progress import MemberShipped, Progress
+from streamproc.offline.training.schedule import Schedule
+from streamproc.offline.training.translation import Translation
 from streamproc.repository.manifest import read_manifest
 from streamproc.repository.repository import Repository
-from streamproc.training.encoder_decoder import OnnxEncoderDecoder
-from streamproc.training.plan import Plan
-from streamproc.training.progress import MemberShipped, Progress
-from streamproc.training.schedule import Schedule
-from streamproc.training.translation import Translation
 
 from .trainings import told_by
 

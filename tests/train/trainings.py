@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from streamproc.training.ensemble import train_ensemble
-from streamproc.training.plan import Plan
-from streamproc.training.progress import Epoch, MemberShipped, Of, Progress
+from streamproc.offline.training.ensemble import train_ensemble
+from streamproc.offline.training.plan import Plan
+from streamproc.offline.training.progress import Epoch, MemberShipped, Of, Progress
 
 
 def told_by(plan: Plan) -> list[Progress]:

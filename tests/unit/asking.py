@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from streamproc.engine import Engine
 from streamproc.messages.lane import Lane
-from streamproc.tasks.task import Answer
+from streamproc.serving.engine import Engine
+from streamproc.serving.tasks.task import Answer
 
 
 async def answered(

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from streamproc.batching.batcher import Batcher, Limits
 from streamproc.clock import SystemClock, Timed
 from streamproc.messages.lane import Lane
+from streamproc.serving.batching.batcher import Batcher, Limits
 
 
 class Runner:

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamproc.corpus.partitioner import CorpusPartitioned, partition_corpus
-from streamproc.corpus.plan import Plan
-from streamproc.corpus.rows import Source
+from streamproc.offline.corpus.partitioner import CorpusPartitioned, partition_corpus
+from streamproc.offline.corpus.plan import Plan
+from streamproc.offline.corpus.rows import Source
 
 
 def source(path: Path, rows: Iterable[Mapping[str, Any]], name: str = "mine") -> Source:

@@ -11,23 +11,23 @@ from typing import Any
 import numpy as np
 
 from streamproc.clock import Clock, SystemClock, Timed
-from streamproc.decoding.choosing import Choice
-from streamproc.decoding.continuation import Continuation
-from streamproc.decoding.figures import Figures
-from streamproc.decoding.loop import DecodingLoop
-from streamproc.decoding.member import Member
-from streamproc.decoding.model import FloatArray, Int64Array
-from streamproc.decoding.prompt import Outcome, Prompt
-from streamproc.decoding.room import RoomLimits
-from streamproc.decoding.search import StepScores
-from streamproc.ensembling.steps import combine_step
-from streamproc.inference.executor import ModelExecutor
-from streamproc.inference.session import new_call
-from streamproc.member_health import MemberHealth
-from streamproc.member_losses import counting_losses
 from streamproc.messages.lane import Lane
 from streamproc.metrics import Metrics
-from streamproc.testing_decoding import Histories, ScriptedStepModel
+from streamproc.serving.decoding.choosing import Choice
+from streamproc.serving.decoding.continuation import Continuation
+from streamproc.serving.decoding.figures import Figures
+from streamproc.serving.decoding.loop import DecodingLoop
+from streamproc.serving.decoding.member import Member
+from streamproc.serving.decoding.model import FloatArray, Int64Array
+from streamproc.serving.decoding.prompt import Outcome, Prompt
+from streamproc.serving.decoding.room import RoomLimits
+from streamproc.serving.decoding.search import StepScores
+from streamproc.serving.ensembling.steps import combine_step
+from streamproc.serving.inference.executor import ModelExecutor
+from streamproc.serving.inference.session import new_call
+from streamproc.serving.member_failures import counting_losses
+from streamproc.serving.member_health import MemberHealth
+from streamproc.testing.generative import Histories, ScriptedStepModel
 
 ENSEMBLE = "tiny"
 VOCABULARY = 50

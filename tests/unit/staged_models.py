@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamproc.inference.opening import open_session
-from streamproc.inference.providers import CPU, Provider
-from streamproc.inference.residency import Residency
-from streamproc.inference.session import new_call
-from streamproc.inference.staged import StagedSession
-from streamproc.splitting.model import WrittenStage, split_model
+from streamproc.offline.splitting.model import WrittenStage, split_model
+from streamproc.serving.inference.opening import open_session
+from streamproc.serving.inference.providers import CPU, Provider
+from streamproc.serving.inference.residency import Residency
+from streamproc.serving.inference.session import new_call
+from streamproc.serving.inference.staged import StagedSession
 
 
 class Written:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from streamproc.tasks import answers as module
-from streamproc.tasks.answers import Answers, AnswerSpan
+from streamproc.serving.tasks import answers as module
+from streamproc.serving.tasks.answers import Answers, AnswerSpan
 
 TEXT = "Good film, good FILM, bad book"
 

@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from streamproc.decoding.bans import BannedSequences
-from streamproc.decoding.beams import BeamOptions, BeamSearch
-from streamproc.decoding.logits_processors import LogitsProcessors, LogitsRules
-from streamproc.decoding.model import FloatArray
-from streamproc.decoding.search import Decoded, StepScores
+from streamproc.serving.decoding.bans import BannedSequences
+from streamproc.serving.decoding.beams import BeamOptions, BeamSearch
+from streamproc.serving.decoding.logits_processors import LogitsProcessors, LogitsRules
+from streamproc.serving.decoding.model import FloatArray
+from streamproc.serving.decoding.search import Decoded, StepScores
 
 END, A, B, C = range(4)
 Odds = Callable[[Sequence[int]], Sequence[float]]

@@ -11,8 +11,8 @@ from benchmarks.end_to_end import InPipeline
 from benchmarks.in_process import ArrivalBatches, Ceiling, OneAtATime
 from benchmarks.measure import Contender, Round, in_turns, median_cpu_s_per_1000, shares
 from benchmarks.workload import DeviceUnusable, Workload, build_workload, load_members
-from streamproc.inference.members import Members
 from streamproc.repository.repository import Repository
+from streamproc.serving.inference.members import Members
 from streamproc.settings import read_settings
 from streamproc.testing import MemoryBroker, ScriptedSession, build_pipeline, build_profile
 

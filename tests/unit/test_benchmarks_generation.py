@@ -4,10 +4,10 @@ import pytest
 
 from benchmarks.generating import Load, Writing, beside, under_load
 from benchmarks.latencies import Latencies
-from streamproc.engine import Engine
 from streamproc.errors import Invalid
 from streamproc.messages.lane import Lane
-from streamproc.testing_decoding import (
+from streamproc.serving.engine import Engine
+from streamproc.testing.generative import (
     Histories,
     ScriptedStepModel,
     build_byte_tokenizer,

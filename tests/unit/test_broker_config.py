@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from streamproc.broker.config import Layout, jvm_arguments, server_properties, write_config
+from streamproc.kafka.embedded.config import Layout, jvm_arguments, server_properties, write_config
 from streamproc.settings import LARGEST_MESSAGE_BYTES
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from streamproc.broker import EmbeddedBroker
-from streamproc.broker import java as java_module
-from streamproc.broker.java import find_java, parse_version
-from streamproc.broker.locks import take
-from streamproc.broker.process import last_words
 from streamproc.errors import EmbeddedBrokerError
+from streamproc.kafka.embedded import EmbeddedBroker
+from streamproc.kafka.embedded import java as java_module
+from streamproc.kafka.embedded.java import find_java, parse_version
+from streamproc.kafka.embedded.locks import take
+from streamproc.kafka.embedded.process import last_words
 
 Usage = namedtuple("Usage", "total used free")
 

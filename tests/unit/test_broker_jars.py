@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from streamproc.broker.jars import KAFKA_VERSION, Pin, kafka_jars, read_pins
 from streamproc.errors import EmbeddedBrokerError
+from streamproc.kafka.embedded.jars import KAFKA_VERSION, Pin, kafka_jars, read_pins
 
 Usage = namedtuple("Usage", "total used free")
 PIN = Pin(

@@ -3,7 +3,7 @@ from __future__ import annotations
 import socket
 import threading
 
-from streamproc.broker.ports import comes_free, free_port, is_free
+from streamproc.kafka.embedded.ports import comes_free, free_port, is_free
 
 
 def listening(port: int) -> socket.socket:

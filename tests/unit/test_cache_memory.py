@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from streamproc.inference.cache_rows import Memory
+from streamproc.serving.inference.cache_rows import Memory
 
 
 def test_memory_is_used_again_from_step_to_step() -> None:

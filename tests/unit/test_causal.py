@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from streamproc.errors import MemberFailed, ModelRefused
-from streamproc.inference.causal import PIECE_TOKENS, CausalModel
-from streamproc.inference.providers import CPU, Provider
-from streamproc.inference.session import new_call
+from streamproc.serving.inference.causal import PIECE_TOKENS, CausalModel
+from streamproc.serving.inference.providers import CPU, Provider
+from streamproc.serving.inference.session import new_call
 
 from .causal_graphs import causal
 

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamproc.decoding.bans import BannedSequences
-from streamproc.decoding.choosing import Choice, Odds, Sampling
-from streamproc.decoding.logits_processors import LogitsProcessors, LogitsRules
-from streamproc.decoding.model import FloatArray, Int64Array
-from streamproc.decoding.warping import probabilities, top_k, top_p
+from streamproc.serving.decoding.bans import BannedSequences
+from streamproc.serving.decoding.choosing import Choice, Odds, Sampling
+from streamproc.serving.decoding.logits_processors import LogitsProcessors, LogitsRules
+from streamproc.serving.decoding.model import FloatArray, Int64Array
+from streamproc.serving.decoding.warping import probabilities, top_k, top_p
 
 LOGITS = np.log([0.1, 0.4, 0.3, 0.2])
 NOTHING = np.empty(0, np.int64)

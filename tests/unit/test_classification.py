@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamproc.chunking.windows import Chunk
 from streamproc.errors import Invalid, MemberFailed, MemberLate, QuorumNotMet
-from streamproc.inference.outputs import FloatArray, MemberOutput
-from streamproc.tasks.catalogue import task_named
-from streamproc.tasks.profile import EnsembleProfile
-from streamproc.tasks.task import Answer
+from streamproc.serving.chunking.windows import Chunk
+from streamproc.serving.inference.outputs import FloatArray, MemberOutput
+from streamproc.serving.tasks.catalogue import task_named
+from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.serving.tasks.task import Answer
 from streamproc.testing import build_profile
 
 TASK = task_named("text-classification")

@@ -15,7 +15,7 @@ from streamproc.cli import app as application
 from streamproc.cli.app import COMMANDS, app, main
 from streamproc.cli.lazy import LazyCommand, line_of
 from streamproc.errors import BrokerUnavailable, SettingsError
-from streamproc.evaluation.intervals import DRAWS
+from streamproc.offline.evaluation.intervals import DRAWS
 
 # What takes long to import, or is only for some commands.
 HEAVY = ("onnxruntime", "faust", "aiokafka", "numpy", "torch", "tokenizers", "streamproc.settings")

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from streamproc.ensembling.combine import STRATEGIES, Strategy, combine, softmax
-from streamproc.ensembling.labels import FloatArray
+from streamproc.serving.ensembling.combine import STRATEGIES, Strategy, combine, softmax
+from streamproc.serving.ensembling.labels import FloatArray
 
 NAN = float("nan")
 

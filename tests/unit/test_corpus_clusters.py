@@ -11,10 +11,10 @@ import pytest
 
 pytest.importorskip("sklearn")
 
-from streamproc.corpus.clusters import fit_clusters
-from streamproc.corpus.plan import Plan
-from streamproc.corpus.records import Record
 from streamproc.errors import TrainingError
+from streamproc.offline.corpus.clusters import fit_clusters
+from streamproc.offline.corpus.plan import Plan
+from streamproc.offline.corpus.records import Record
 from tests.unit.corpora import FirstWords, contents, cut, lines, plan
 
 pytestmark = pytest.mark.train

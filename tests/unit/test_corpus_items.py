@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from streamproc.corpus.items import batched, labels_in, read_items
-from streamproc.corpus.records import Columns
-from streamproc.corpus.rows import Source
 from streamproc.errors import TrainingError
+from streamproc.offline.corpus.items import batched, labels_in, read_items
+from streamproc.offline.corpus.records import Columns
+from streamproc.offline.corpus.rows import Source
 
 
 def source(path: Path, *rows: object) -> Source:

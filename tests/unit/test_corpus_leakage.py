@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamproc.corpus.items import RowItem
-from streamproc.corpus.leakage import Leakage, normalised
-from streamproc.corpus.rows import Row
+from streamproc.offline.corpus.items import RowItem
+from streamproc.offline.corpus.leakage import Leakage, normalised
+from streamproc.offline.corpus.rows import Row
 
 
 def items(*texts: str) -> list[RowItem]:

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from streamproc.corpus.description import read_partitions
-from streamproc.corpus.part_files import MAX_PARTS
-from streamproc.corpus.records import Columns
-from streamproc.corpus.rows import Source
 from streamproc.errors import TrainingError
+from streamproc.offline.corpus.description import read_partitions
+from streamproc.offline.corpus.part_files import MAX_PARTS
+from streamproc.offline.corpus.records import Columns
+from streamproc.offline.corpus.rows import Source
 from tests.unit.corpora import contents, cut, lines, plan, source
 
 TRAIN: list[dict[str, Any]] = [

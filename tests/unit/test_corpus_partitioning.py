@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamproc.corpus.partitioning import ByField, ByHash, partition, partitioning_from
-from streamproc.corpus.records import Record
 from streamproc.errors import TrainingError
+from streamproc.offline.corpus.partitioning import ByField, ByHash, partition, partitioning_from
+from streamproc.offline.corpus.records import Record
 
 
 def record(text: str, **fields: str) -> Record:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from streamproc.corpus.records import Columns, Record, read_records
 from streamproc.errors import TrainingError
+from streamproc.offline.corpus.records import Columns, Record, read_records
 
 
 def test_json_lines_keep_text_label_and_other_fields_in_order(tmp_path: Path) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from streamproc.corpus.pairs import Pair, read_pairs
-from streamproc.corpus.partitioning import ByField, ByHash, Item, partition
-from streamproc.corpus.passages import Passage, read_passages
-from streamproc.corpus.questions import Question, read_questions
-from streamproc.corpus.rows import Source, described, source_from
-from streamproc.corpus.tagged import TaggedText, read_tagged
 from streamproc.errors import TrainingError
+from streamproc.offline.corpus.pairs import Pair, read_pairs
+from streamproc.offline.corpus.partitioning import ByField, ByHash, Item, partition
+from streamproc.offline.corpus.passages import Passage, read_passages
+from streamproc.offline.corpus.questions import Question, read_questions
+from streamproc.offline.corpus.rows import Source, described, source_from
+from streamproc.offline.corpus.tagged import TaggedText, read_tagged
 
 
 def written(path: Path, *rows: dict[str, Any]) -> Source:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from streamproc.datafiles import json_values, source
-from streamproc.datafiles.file import open_data_file
-from streamproc.datafiles.row import DataRow
 from streamproc.errors import DataFileError, SettingsError
+from streamproc.offline.documents import json_values, source
+from streamproc.offline.documents.file import open_data_file
+from streamproc.offline.documents.row import DataRow
 
 
 def read(path: Path, encoding: str | None = None) -> list[DataRow]:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from streamproc.decoding.room import RoomLimits
 from streamproc.errors import MemberFailed
-from streamproc.testing_decoding import Histories, ScriptedStepModel
+from streamproc.serving.decoding.room import RoomLimits
+from streamproc.testing.generative import Histories, ScriptedStepModel
 
 from .decoding_scenes import POISON, VOCABULARY, Gate, decoding, prompt, submitted, written
 

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamproc.decoding.choosing import Choice
-from streamproc.decoding.continuation import Continuation
-from streamproc.decoding.room import RoomLimits
-from streamproc.decoding.search import Decoded
 from streamproc.messages.lane import Lane
-from streamproc.testing_decoding import ScriptedStepModel
+from streamproc.serving.decoding.choosing import Choice
+from streamproc.serving.decoding.continuation import Continuation
+from streamproc.serving.decoding.room import RoomLimits
+from streamproc.serving.decoding.search import Decoded
+from streamproc.testing.generative import ScriptedStepModel
 
 from .decoding_scenes import (
     VOCABULARY,

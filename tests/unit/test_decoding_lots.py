@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from streamproc.testing_decoding import ScriptedStepModel
+from streamproc.testing.generative import ScriptedStepModel
 
 from .decoding_scenes import VOCABULARY, Gate, Recorder, decoding, prompt, submitted, written
 

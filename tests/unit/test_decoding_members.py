@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from streamproc.errors import MemberDown, MemberFailed, OutOfMemory, QuorumNotMet, WorkerFault
-from streamproc.testing_decoding import Histories, ScriptedStepModel
+from streamproc.testing.generative import Histories, ScriptedStepModel
 
 from .decoding_scenes import (
     CANARY,

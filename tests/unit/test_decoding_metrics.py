@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamproc.decoding.beams import BeamOptions, BeamSearch
-from streamproc.decoding.prompt import Prompt
-from streamproc.decoding.room import RoomLimits
 from streamproc.errors import MemberFailed
 from streamproc.messages.lane import Lane
 from streamproc.metrics import Metrics
+from streamproc.serving.decoding.beams import BeamOptions, BeamSearch
+from streamproc.serving.decoding.prompt import Prompt
+from streamproc.serving.decoding.room import RoomLimits
 from streamproc.testing import ManualClock, build_surroundings
-from streamproc.testing_decoding import (
+from streamproc.testing.generative import (
     Histories,
     ScriptedStepModel,
     build_decoding_engine,

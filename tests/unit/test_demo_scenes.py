@@ -16,7 +16,7 @@ from streamproc.cli.demo.kill import same
 from streamproc.cli.demo.sentiment import review_table
 from streamproc.cli.demo.texts import address, letter, reviews
 from streamproc.cli.demo.translation import letter_table
-from streamproc.tasks.catalogue import TASKS
+from streamproc.serving.tasks.catalogue import TASKS
 
 TEXT = "Ada met Bo in Berlin; Ada left.\n"
 

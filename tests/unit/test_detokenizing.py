@@ -8,7 +8,7 @@ from tokenizers import Tokenizer, decoders, normalizers, pre_tokenizers
 from tokenizers.models import Unigram
 from tokenizers.processors import TemplateProcessing
 
-from streamproc.chunking.tokens import TextTokenizer
+from streamproc.serving.chunking.tokens import TextTokenizer
 
 from .translators import TOKENIZER as BYTES
 

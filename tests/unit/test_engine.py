@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from streamproc.clock import Timed
-from streamproc.engine import Engine, Engines
 from streamproc.errors import Invalid, OutOfMemory
-from streamproc.inference.executor import ModelExecutor
 from streamproc.messages.lane import Lane
+from streamproc.serving.engine import Engine, Engines
+from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.testing import ScriptedSession, build_engine, build_profile
 
 LONG = "the good film " * 200

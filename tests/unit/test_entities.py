@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamproc.tasks.entities import Aggregation, Entity, EntityBuilder, Tagging, TokenRun
+from streamproc.serving.tasks.entities import Aggregation, Entity, EntityBuilder, Tagging, TokenRun
 
 BIO = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
 Token = tuple[str, bool, dict[str, float]]

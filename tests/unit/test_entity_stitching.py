@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamproc.tasks.entities import EntityBuilder, Tagging, TokenRun
-from streamproc.tasks.entity_stitching import Longest, without_overlaps
+from streamproc.serving.tasks.entities import EntityBuilder, Tagging, TokenRun
+from streamproc.serving.tasks.entity_stitching import Longest, without_overlaps
 
 
 def entity(start: int, end: int, group: str = "LOC", score: float = 0.9) -> dict[str, Any]:

@@ -10,19 +10,19 @@ from seqeval.metrics import f1_score
 from seqeval.scheme import IOB2
 from sklearn.metrics import f1_score as label_f1
 
-from streamproc.corpus.pairs import Pair
-from streamproc.corpus.questions import Question
-from streamproc.corpus.records import Columns, Record
-from streamproc.corpus.rows import Source
-from streamproc.corpus.tagged import TaggedText
 from streamproc.errors import EvaluationError, TrainingError
-from streamproc.evaluation.contenders import Contender
-from streamproc.evaluation.exam import Exam, spread
-from streamproc.evaluation.exams import Data, exam_of, require_labels
-from streamproc.evaluation.question_answering import Questions
-from streamproc.evaluation.text_classification import LabelledTexts, read_labelled
-from streamproc.evaluation.token_classification import TaggedTexts, word_tags
-from streamproc.evaluation.translation import Sentence, Sentences, by_source
+from streamproc.offline.corpus.pairs import Pair
+from streamproc.offline.corpus.questions import Question
+from streamproc.offline.corpus.records import Columns, Record
+from streamproc.offline.corpus.rows import Source
+from streamproc.offline.corpus.tagged import TaggedText
+from streamproc.offline.evaluation.contenders import Contender
+from streamproc.offline.evaluation.exam import Exam, spread
+from streamproc.offline.evaluation.exams import Data, exam_of, require_labels
+from streamproc.offline.evaluation.question_answering import Questions
+from streamproc.offline.evaluation.text_classification import LabelledTexts, read_labelled
+from streamproc.offline.evaluation.token_classification import TaggedTexts, word_tags
+from streamproc.offline.evaluation.translation import Sentence, Sentences, by_source
 from streamproc.repository.manifest import read_manifest
 from streamproc.repository.repository import Repository
 from tests.unit.onnx_models import classifier, write_ensemble

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from streamproc.corpus.rows import Source
 from streamproc.errors import OperatorError
-from streamproc.evaluation.exams import Data, exam_of
+from streamproc.offline.corpus.rows import Source
+from streamproc.offline.evaluation.exams import Data, exam_of
 from streamproc.repository.manifest import read_manifest
 from tests.unit.onnx_models import classifier, write_ensemble
 
@@ -23,7 +23,7 @@ def test_the_missing_extra_is_named_before_anything_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str, library: str, module: str
 ) -> None:
     manifest = write_ensemble(tmp_path / "tiny", [classifier()], task=task)
-    monkeypatch.delitem(sys.modules, f"streamproc.evaluation.{module}", raising=False)
+    monkeypatch.delitem(sys.modules, f"streamproc.offline.evaluation.{module}", raising=False)
     for name in [one for one in sys.modules if one.split(".")[0] == library]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, library, None)

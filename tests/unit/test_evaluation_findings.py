@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 
 from streamproc.errors import EvaluationError
-from streamproc.evaluation.comparison import compare
-from streamproc.evaluation.contenders import Contender, alone, contenders
-from streamproc.evaluation.findings import Agreement, AgreementGroup, Marks
-from streamproc.evaluation.groups import Grouping
-from streamproc.evaluation.made import Made
-from streamproc.evaluation.measures import FloatArray, Measure, ratio
-from streamproc.evaluation.report import as_json, as_markdown
+from streamproc.offline.evaluation.comparison import compare
+from streamproc.offline.evaluation.contenders import Contender, alone, contenders
+from streamproc.offline.evaluation.findings import Agreement, AgreementGroup, Marks
+from streamproc.offline.evaluation.groups import Grouping
+from streamproc.offline.evaluation.made import Made
+from streamproc.offline.evaluation.measures import FloatArray, Measure, ratio
+from streamproc.offline.evaluation.report import as_json, as_markdown
 from streamproc.repository.repository import Repository, StoredEnsemble
-from streamproc.tasks.catalogue import task_named
+from streamproc.serving.tasks.catalogue import task_named
 from tests.unit.onnx_models import classifier, write_ensemble
 
 ACCURACY = Measure("accuracy", ratio)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from streamproc.errors import EvaluationError
-from streamproc.evaluation.groups import RARE, grouped
+from streamproc.offline.evaluation.groups import RARE, grouped
 
 
 def fields(**counts: int) -> list[dict[str, str]]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from streamproc.evaluation.measures import (
+from streamproc.offline.evaluation.measures import (
     Measure,
     calibration_error,
     calibration_statistics,

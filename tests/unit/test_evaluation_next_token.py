@@ -7,19 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamproc.corpus.passages import Passage
 from streamproc.errors import EvaluationError
-from streamproc.evaluation.contenders import contenders
-from streamproc.evaluation.measures import CALIBRATION, calibration_statistics
-from streamproc.evaluation.next_token import MEASURES, blocks, foresee
-from streamproc.inference.causal import CausalModel
-from streamproc.inference.providers import CPU, Provider
-from streamproc.inference.session import new_call
-from streamproc.repository.gate_table import read_gate
+from streamproc.offline.corpus.passages import Passage
+from streamproc.offline.evaluation.contenders import contenders
+from streamproc.offline.evaluation.measures import CALIBRATION, calibration_statistics
+from streamproc.offline.evaluation.next_token import MEASURES, blocks, foresee
 from streamproc.repository.repository import Repository, StoredEnsemble
-from streamproc.tasks.catalogue import task_named
+from streamproc.serving.gate_table import read_gate
+from streamproc.serving.inference.causal import CausalModel
+from streamproc.serving.inference.providers import CPU, Provider
+from streamproc.serving.inference.session import new_call
+from streamproc.serving.tasks.catalogue import task_named
 from streamproc.testing import tokenizer_json
-from streamproc.testing_decoding import build_byte_tokenizer, byte_tokenizer_json
+from streamproc.testing.generative import build_byte_tokenizer, byte_tokenizer_json
 from tests.unit.causal_graphs import causal
 from tests.unit.onnx_models import write_ensemble
 

@@ -12,17 +12,22 @@ from PIL import Image
 
 from streamproc.cli.evaluated import Files
 from streamproc.errors import OperatorError
-from streamproc.evaluation.comparison import compare
-from streamproc.evaluation.contenders import contenders
-from streamproc.evaluation.findings import Agreement, Findings, Marks
-from streamproc.evaluation.groups import Grouping
-from streamproc.evaluation.made import Made
-from streamproc.evaluation.measures import CALIBRATION, Measure, calibration_statistics, ratio
-from streamproc.evaluation.page import as_html
-from streamproc.evaluation.plots import plots_of
-from streamproc.evaluation.reliability import Reliability
+from streamproc.offline.evaluation.comparison import compare
+from streamproc.offline.evaluation.contenders import contenders
+from streamproc.offline.evaluation.findings import Agreement, Findings, Marks
+from streamproc.offline.evaluation.groups import Grouping
+from streamproc.offline.evaluation.made import Made
+from streamproc.offline.evaluation.measures import (
+    CALIBRATION,
+    Measure,
+    calibration_statistics,
+    ratio,
+)
+from streamproc.offline.evaluation.page import as_html
+from streamproc.offline.evaluation.plots import plots_of
+from streamproc.offline.evaluation.reliability import Reliability
 from streamproc.repository.repository import Repository
-from streamproc.tasks.catalogue import task_named
+from streamproc.serving.tasks.catalogue import task_named
 from tests.unit.onnx_models import classifier, write_ensemble
 
 RECORDS = 60

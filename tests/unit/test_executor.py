@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from streamproc.errors import WorkerFault
-from streamproc.inference.executor import ModelExecutor
+from streamproc.serving.inference.executor import ModelExecutor
 
 LONG_S = 30.0
 SHORT_S = 0.02

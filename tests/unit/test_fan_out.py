@@ -10,11 +10,11 @@ import pytest
 
 from streamproc.clock import SystemClock
 from streamproc.errors import MemberFailed, OutOfMemory, WorkerFault
-from streamproc.inference.executor import ModelExecutor
-from streamproc.inference.fan_out import FanOut
-from streamproc.inference.members import Members
-from streamproc.inference.outputs import Batch, FloatArray, Int64Array, MemberOutput
-from streamproc.member_health import MemberHealth
+from streamproc.serving.inference.executor import ModelExecutor
+from streamproc.serving.inference.fan_out import FanOut
+from streamproc.serving.inference.members import Members
+from streamproc.serving.inference.outputs import Batch, FloatArray, Int64Array, MemberOutput
+from streamproc.serving.member_health import MemberHealth
 from streamproc.testing import ScriptedSession
 
 CANARY, POISON = 1, 99

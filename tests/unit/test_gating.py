@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamproc.ensembling.gate import Gate
-from streamproc.ensembling.labels import FloatArray
 from streamproc.errors import Invalid, ModelRefused
-from streamproc.inference.outputs import MemberOutput
-from streamproc.loading import load_profile
 from streamproc.repository.repository import Repository, StoredEnsemble
-from streamproc.tasks.catalogue import task_named
-from streamproc.tasks.profile import EnsembleProfile
+from streamproc.serving.ensembling.gate import Gate
+from streamproc.serving.ensembling.labels import FloatArray
+from streamproc.serving.inference.outputs import MemberOutput
+from streamproc.serving.loading import load_profile
+from streamproc.serving.tasks.catalogue import task_named
+from streamproc.serving.tasks.profile import EnsembleProfile
 from streamproc.testing import build_profile, build_tokenizer
 
 from .onnx_models import classifier, write_ensemble

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from streamproc.errors import ModelRefused, OperatorError, SettingsError
-from streamproc.importing import checks
+from streamproc.offline.importing import checks
 from streamproc.testing import tokenizer_json
 
 from .foreign_models import VOCABULARY, bring

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from streamproc.errors import ModelRefused
-from streamproc.importing.configuration import Configuration
-from streamproc.importing.generation import decoding_section
+from streamproc.offline.importing.configuration import Configuration
+from streamproc.offline.importing.generation import decoding_section
 from streamproc.repository.decoding_section import DecodingSection
 
 T5_TASKS = {

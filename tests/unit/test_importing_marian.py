@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer
 
-from streamproc.chunking.tokens import TextTokenizer
 from streamproc.errors import ModelRefused
-from streamproc.importing.marian import has_marian_tokenizer, marian_tokenizer
+from streamproc.offline.importing.marian import has_marian_tokenizer, marian_tokenizer
+from streamproc.serving.chunking.tokens import TextTokenizer
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "marian"
 SAID: dict[str, list[dict[str, Any]]] = json.loads((FIXTURE / "said.json").read_text("utf-8"))

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from streamproc.errors import ModelRefused
-from streamproc.importing.configuration import Configuration
-from streamproc.importing.heads import require_classes
-from streamproc.importing.keras import convert
-from streamproc.importing.sources import find_source
+from streamproc.offline.importing.configuration import Configuration
+from streamproc.offline.importing.heads import require_classes
+from streamproc.offline.importing.keras import convert
+from streamproc.offline.importing.sources import find_source
 
 
 def folder(path: Path, *files: str, config: dict[str, Any] | None = None) -> Path:
@@ -115,7 +115,7 @@ def test_weights_of_torch_are_preferred_to_graphs_that_the_hub_made_of_them(tmp_
 def test_where_tensorflow_is_not_installed_the_commands_are_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr("streamproc.importing.keras.find_spec", lambda package: None)
+    monkeypatch.setattr("streamproc.offline.importing.keras.find_spec", lambda package: None)
     path = tmp_path / name
     if name == "saved":
         folder(path, "saved_model.pb")

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from streamproc.ensembling.labels import LabelMap
 from streamproc.errors import ModelRefused
+from streamproc.serving.ensembling.labels import LabelMap
 
 LABELS = ("negative", "neutral", "positive")
 

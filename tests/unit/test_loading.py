@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from streamproc.engine import Engine
 from streamproc.errors import ModelRefused
-from streamproc.inference.executor import ModelExecutor
-from streamproc.inference.providers import CPU, Provider
-from streamproc.loading import load_engine, load_profile, load_sessions, try_out
 from streamproc.repository.repository import Repository
-from streamproc.tasks.catalogue import scoring_task_named
+from streamproc.serving.engine import Engine
+from streamproc.serving.inference.executor import ModelExecutor
+from streamproc.serving.inference.providers import CPU, Provider
+from streamproc.serving.loading import load_engine, load_profile, load_sessions, try_out
+from streamproc.serving.tasks.catalogue import scoring_task_named
 from streamproc.testing import MemoryBroker, build_pipeline, build_record, build_surroundings
 
 from .onnx_models import classifier, write_ensemble

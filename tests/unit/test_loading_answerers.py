@@ -11,13 +11,13 @@ import pytest
 from tokenizers import Tokenizer
 from tokenizers.processors import RobertaProcessing
 
-from streamproc.engine import Engine
 from streamproc.errors import ModelRefused
-from streamproc.inference.executor import ModelExecutor
-from streamproc.inference.providers import CPU, Provider
-from streamproc.loading import load_engine
 from streamproc.repository.repository import Repository
-from streamproc.tasks.catalogue import task_named
+from streamproc.serving.engine import Engine
+from streamproc.serving.inference.executor import ModelExecutor
+from streamproc.serving.inference.providers import CPU, Provider
+from streamproc.serving.loading import load_engine
+from streamproc.serving.tasks.catalogue import task_named
 from streamproc.testing import (
     MemoryBroker,
     build_pipeline,

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from streamproc.engine import Engine
 from streamproc.errors import ModelRefused
-from streamproc.inference.executor import ModelExecutor
-from streamproc.inference.providers import CPU, Provider
-from streamproc.loading import load_engine
 from streamproc.repository.repository import Repository
-from streamproc.tasks.catalogue import task_named
+from streamproc.serving.engine import Engine
+from streamproc.serving.inference.executor import ModelExecutor
+from streamproc.serving.inference.providers import CPU, Provider
+from streamproc.serving.loading import load_engine
+from streamproc.serving.tasks.catalogue import task_named
 from streamproc.testing import build_surroundings
-from streamproc.testing_decoding import build_byte_tokenizer, byte_tokenizer_json
+from streamproc.testing.generative import build_byte_tokenizer, byte_tokenizer_json
 
 from .asking import answered
 from .causal_graphs import causal

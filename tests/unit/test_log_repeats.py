@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import logging
 
-from streamproc.log_repeats import WHILE_S, RepeatsFilter
+from streamproc.logs.repeats import WHILE_S, RepeatsFilter
 
 
 def record(created: float, *arguments: object, name: str = "aiokafka") -> logging.LogRecord:

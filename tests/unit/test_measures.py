@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from streamproc.ensembling.measures import agreement, entropy
+from streamproc.serving.ensembling.measures import agreement, entropy
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ import pytest
 
 from streamproc.clock import SystemClock
 from streamproc.errors import MemberDown
-from streamproc.inference.executor import ModelExecutor
-from streamproc.member_calls import MemberCalls
-from streamproc.member_health import MemberHealth
+from streamproc.serving.guarded_calls import MemberCalls
+from streamproc.serving.inference.executor import ModelExecutor
+from streamproc.serving.member_health import MemberHealth
 
 
 @pytest.fixture

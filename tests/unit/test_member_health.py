@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from streamproc.member_health import BURST, WINDOW, MemberHealth
-from streamproc.readiness import START_S, Readiness
+from streamproc.serving.member_health import BURST, WINDOW, MemberHealth
 from streamproc.testing import ManualClock
+from streamproc.web.readiness import START_S, Readiness
 
 
 def health_of(*members: str, needed: int | None = None) -> tuple[MemberHealth, ManualClock]:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from streamproc.bootstrap import verify_ensemble
 from streamproc.errors import ModelRefused
 from streamproc.repository import atomic, changes
 from streamproc.repository.changes import (
@@ -19,6 +18,7 @@ from streamproc.repository.changes import (
 from streamproc.repository.repository import Repository, StoredEnsemble
 from streamproc.repository.versions import next_version, read_version, version_names
 from streamproc.settings import read_settings
+from streamproc.worker import verify_ensemble
 
 from .foreign_models import VOCABULARY, bring, foreign
 from .onnx_models import classifier, write_ensemble

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from streamproc.errors import ModelRefused
-from streamproc.importing.families import FAMILIES, families_table, require_served
+from streamproc.offline.importing.families import FAMILIES, families_table, require_served
 
 DOCS = Path(__file__).parents[2] / "docs" / "bring-your-own.md"
 

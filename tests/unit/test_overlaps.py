@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from streamproc.chunking.overlaps import content, deepest, tokens_before
-from streamproc.chunking.windows import Window, windows
+from streamproc.serving.chunking.overlaps import content, deepest, tokens_before
+from streamproc.serving.chunking.windows import Window, windows
 from streamproc.testing import build_tokenizer
 
 TOKENIZER = build_tokenizer()

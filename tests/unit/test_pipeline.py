@@ -11,14 +11,14 @@ import pytest
 from tenacity import stop_after_attempt
 
 from streamproc import __version__
-from streamproc.engine import Engine, Engines
 from streamproc.errors import OutOfMemory, TooLarge, WorkerFault
-from streamproc.inference.executor import ModelExecutor
-from streamproc.inference.outputs import Batch
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import Outgoing
 from streamproc.metrics import Metrics
 from streamproc.pipeline import Pipeline
+from streamproc.serving.engine import Engine, Engines
+from streamproc.serving.inference.executor import ModelExecutor
+from streamproc.serving.inference.outputs import Batch
 from streamproc.testing import (
     ManualClock,
     MemoryBroker,

@@ -9,17 +9,17 @@ import pytest
 
 from streamproc.clock import SystemClock
 from streamproc.errors import MemberFailed, ModelRefused, OutOfMemory, WorkerFault
-from streamproc.inference.executor import ModelExecutor
-from streamproc.inference.fan_out import FanOut
-from streamproc.inference.members import Members
-from streamproc.inference.outputs import Batch, HiddenArray, ModelInput
-from streamproc.inference.providers import CPU, Provider
-from streamproc.inference.session import OnnxSession, PrefixSession
-from streamproc.inference.signature import Signature
-from streamproc.loading import load_engine
-from streamproc.member_health import MemberHealth
 from streamproc.repository.repository import Repository
-from streamproc.tasks.catalogue import scoring_task_named
+from streamproc.serving.inference.executor import ModelExecutor
+from streamproc.serving.inference.fan_out import FanOut
+from streamproc.serving.inference.members import Members
+from streamproc.serving.inference.outputs import Batch, HiddenArray, ModelInput
+from streamproc.serving.inference.providers import CPU, Provider
+from streamproc.serving.inference.session import OnnxSession, PrefixSession
+from streamproc.serving.inference.signature import Signature
+from streamproc.serving.loading import load_engine
+from streamproc.serving.member_health import MemberHealth
+from streamproc.serving.tasks.catalogue import scoring_task_named
 from streamproc.testing import MemoryBroker, build_pipeline, build_record, build_surroundings
 
 from .onnx_models import classifier, write_ensemble

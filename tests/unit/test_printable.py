@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamproc.printable import printable
+from streamproc.logs.printable import printable
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from streamproc.errors import ModelRefused
-from streamproc.inference.residency import MIB, Residency
+from streamproc.serving.inference.residency import MIB, Residency
 
 
 class Part:

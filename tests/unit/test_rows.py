@@ -8,10 +8,10 @@ import orjson
 import pytest
 
 from streamproc.cli.rows import RequestRow, request_rows, required_fields
-from streamproc.datafiles.file import open_data_file
-from streamproc.datafiles.formats import Format
 from streamproc.errors import DataFileError, SettingsError
-from streamproc.tasks.catalogue import task_named
+from streamproc.offline.documents.file import open_data_file
+from streamproc.offline.documents.formats import Format
+from streamproc.serving.tasks.catalogue import task_named
 
 CLASSIFY, ASK = "text-classification", "question-answering"
 

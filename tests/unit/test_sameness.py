@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from streamproc.inference.providers import CPU, Provider
 from streamproc.repository.repository import Repository
-from streamproc.sameness import largest_difference
-from streamproc.testing_decoding import build_byte_tokenizer, byte_tokenizer_json
+from streamproc.serving.inference.providers import CPU, Provider
+from streamproc.serving.parity import largest_difference
+from streamproc.testing.generative import build_byte_tokenizer, byte_tokenizer_json
 
 from .causal_graphs import causal
 from .layered_graphs import Layered

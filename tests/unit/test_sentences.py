@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from streamproc.chunking.clauses import pieces
-from streamproc.chunking.sentences import Sentence, sentences
+from streamproc.serving.chunking.clauses import pieces
+from streamproc.serving.chunking.sentences import Sentence, sentences
 
 FULL_LINE = "a line of more than fifty characters is broken for want of room"
 

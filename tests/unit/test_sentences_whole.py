@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streamproc.chunking.sentences import sentences
+from streamproc.serving.chunking.sentences import sentences
 
 
 def cut(text: str) -> list[str]:

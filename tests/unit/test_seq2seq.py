@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from streamproc.errors import MemberFailed, ModelRefused
-from streamproc.inference.providers import CPU, Provider
-from streamproc.inference.seq2seq import Seq2SeqModel
-from streamproc.inference.session import new_call
+from streamproc.serving.inference.providers import CPU, Provider
+from streamproc.serving.inference.seq2seq import Seq2SeqModel
+from streamproc.serving.inference.session import new_call
 
 from .seq2seq_graphs import decoder, encoder
 

@@ -7,11 +7,17 @@ import pytest
 from onnx import TensorProto
 
 from streamproc.errors import MemberFailed, ModelRefused, OutOfMemory, SettingsError
-from streamproc.inference import providers
-from streamproc.inference.outputs import Batch
-from streamproc.inference.providers import CPU, CUDA, Provider, choose_provider, refuse_fallback
-from streamproc.inference.session import OnnxSession, new_call
-from streamproc.inference.signature import Signature
+from streamproc.serving.inference import providers
+from streamproc.serving.inference.outputs import Batch
+from streamproc.serving.inference.providers import (
+    CPU,
+    CUDA,
+    Provider,
+    choose_provider,
+    refuse_fallback,
+)
+from streamproc.serving.inference.session import OnnxSession, new_call
+from streamproc.serving.inference.signature import Signature
 
 from .onnx_models import classifier
 

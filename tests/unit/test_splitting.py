@@ -9,8 +9,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from streamproc.errors import ModelRefused
-from streamproc.splitting.cuts import choose_cuts
-from streamproc.splitting.model import WrittenStage, split_model
+from streamproc.offline.splitting.cuts import choose_cuts
+from streamproc.offline.splitting.model import WrittenStage, split_model
 
 from .causal_graphs import causal
 from .layered_graphs import VOCABULARY, Layered

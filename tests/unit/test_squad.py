@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from streamproc.evaluation.squad import best_of, exact_match, f1
+from streamproc.offline.evaluation.squad import best_of, exact_match, f1
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from streamproc.errors import MemberFailed, ModelRefused
-from streamproc.inference.causal import CausalModel
-from streamproc.inference.model import Staged
-from streamproc.inference.outputs import Batch
-from streamproc.inference.providers import CPU, CUDA, Provider
-from streamproc.inference.residency import MIB, Residency
-from streamproc.inference.session import OnnxSession, new_call
-from streamproc.inference.signature import Signature
+from streamproc.serving.inference.causal import CausalModel
+from streamproc.serving.inference.model import Staged
+from streamproc.serving.inference.outputs import Batch
+from streamproc.serving.inference.providers import CPU, CUDA, Provider
+from streamproc.serving.inference.residency import MIB, Residency
+from streamproc.serving.inference.session import OnnxSession, new_call
+from streamproc.serving.inference.signature import Signature
 
 from .causal_graphs import causal
 from .layered_graphs import VOCABULARY, Layered

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from streamproc.decoding.detokenizing import continuation
-from streamproc.decoding.stopping import StopStrings, cut_before
-from streamproc.testing_decoding import build_byte_tokenizer
+from streamproc.serving.decoding.detokenizing import continuation
+from streamproc.serving.decoding.stopping import StopStrings, cut_before
+from streamproc.testing.generative import build_byte_tokenizer
 
 from .tokenizer_families import family
 

@@ -7,12 +7,12 @@ import onnx
 import pytest
 
 from streamproc.errors import ModelRefused
-from streamproc.inference.providers import CPU, Provider
-from streamproc.loading import load_sessions
+from streamproc.offline.splitting.ensemble import split_ensemble
 from streamproc.repository.repository import Repository
 from streamproc.repository.stages import StoredStage
-from streamproc.splitting.ensemble import split_ensemble
-from streamproc.tasks.catalogue import scoring_task_named
+from streamproc.serving.inference.providers import CPU, Provider
+from streamproc.serving.loading import load_sessions
+from streamproc.serving.tasks.catalogue import scoring_task_named
 
 from .layered_graphs import Layered
 from .onnx_models import write_ensemble

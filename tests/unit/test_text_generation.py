@@ -8,11 +8,11 @@ import pytest
 from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
 
-from streamproc.chunking.tokens import TextTokenizer
-from streamproc.engine import Engine
 from streamproc.errors import Invalid, MemberFailed
-from streamproc.tasks.profile import EnsembleProfile
-from streamproc.testing_decoding import (
+from streamproc.serving.chunking.tokens import TextTokenizer
+from streamproc.serving.engine import Engine
+from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.testing.generative import (
     Histories,
     ScriptedStepModel,
     build_byte_tokenizer,

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamproc.chunking.windows import Chunk
 from streamproc.errors import AnswerTooLarge, Invalid, MemberFailed, MemberLate, QuorumNotMet
-from streamproc.inference.outputs import FloatArray, MemberOutput
 from streamproc.messages.faults import fault_of
-from streamproc.tasks.catalogue import task_named
-from streamproc.tasks.profile import EnsembleProfile
-from streamproc.tasks.task import Answer
+from streamproc.serving.chunking.windows import Chunk
+from streamproc.serving.inference.outputs import FloatArray, MemberOutput
+from streamproc.serving.tasks.catalogue import task_named
+from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.serving.tasks.task import Answer
 from streamproc.testing import build_profile, build_tokenizer
 
 TASK = task_named("token-classification")
@@ -280,7 +280,7 @@ def test_fewer_members_than_the_quorum_is_an_error_that_names_them() -> None:
 def test_more_entities_than_an_answer_may_hold_are_refused_before_they_are_all_made(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("streamproc.tasks.token_classification.MAX_ENTITIES", 40)
+    monkeypatch.setattr("streamproc.serving.tasks.token_classification.MAX_ENTITIES", 40)
 
     answer, _ = answered("good " * 40)
     assert len(answer.result["entities"]) == 40

@@ -5,9 +5,9 @@ import pytest
 from tokenizers import Tokenizer
 from tokenizers.normalizers import Replace
 
-from streamproc.chunking.joining import SEGMENT_CHARACTERS
-from streamproc.chunking.tokens import TextTokenizer
 from streamproc.errors import ModelRefused
+from streamproc.serving.chunking.joining import SEGMENT_CHARACTERS
+from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.testing import build_tokenizer, tokenizer_json
 
 

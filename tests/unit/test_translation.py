@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from streamproc.errors import AnswerTooLarge, Invalid, QuorumNotMet
-from streamproc.tasks.catalogue import task_named
-from streamproc.tasks.task import Answer
+from streamproc.serving.tasks.catalogue import task_named
+from streamproc.serving.tasks.task import Answer
 
 from .translators import TOKENIZER, Copying, build_translating_engine, build_translators, translated
 
@@ -139,7 +139,7 @@ async def test_fewer_members_than_the_quorum_is_an_error() -> None:
 async def test_an_answer_that_no_topic_would_take_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("streamproc.tasks.translation.MAX_WRITTEN_CHARACTERS", 12)
+    monkeypatch.setattr("streamproc.serving.tasks.translation.MAX_WRITTEN_CHARACTERS", 12)
     engine = build_translating_engine()
 
     assert (await translated(engine, "One. Two.")).coverage.chunks == 2

@@ -11,11 +11,11 @@ import pytest
 from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
 
-from streamproc.chunking.tokens import TextTokenizer
-from streamproc.decoding.search import StepScores
 from streamproc.errors import Invalid
-from streamproc.tasks.profile import EnsembleProfile
-from streamproc.tasks.translation import SentencePrompt, Translation
+from streamproc.serving.chunking.tokens import TextTokenizer
+from streamproc.serving.decoding.search import StepScores
+from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.serving.tasks.translation import SentencePrompt, Translation
 
 from .translators import (
     TOKENIZER,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from streamproc.evaluation.tuning import SHARPNESS, Candidate, Score, tune
+from streamproc.offline.evaluation.tuning import SHARPNESS, Candidate, Score, tune
 from streamproc.repository.manifest import GateSection, Manifest
 from streamproc.repository.repository import Repository, StoredEnsemble
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from streamproc.chunking.tokens import Tokens
-from streamproc.chunking.windows import Window, windows
 from streamproc.errors import ModelRefused
+from streamproc.serving.chunking.tokens import Tokens
+from streamproc.serving.chunking.windows import Window, windows
 from streamproc.testing import build_tokenizer
 
 FRAME = build_tokenizer().frame

@@ -6,8 +6,8 @@ from tokenizers import Tokenizer
 from tokenizers.models import BPE, Unigram
 from tokenizers.pre_tokenizers import ByteLevel
 
-from streamproc.chunking.tokens import TextTokenizer, Tokens
-from streamproc.chunking.words import continuations
+from streamproc.serving.chunking.tokens import TextTokenizer, Tokens
+from streamproc.serving.chunking.words import continuations
 from streamproc.testing import build_tokenizer
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-from streamproc.chunking.tokens import TextTokenizer
+from streamproc.serving.chunking.tokens import TextTokenizer
 
 UNKNOWN = "<unk>"
 LINES = (

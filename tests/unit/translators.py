@@ -11,19 +11,19 @@ from tokenizers import Tokenizer, decoders, pre_tokenizers
 from tokenizers.models import BPE
 from tokenizers.processors import TemplateProcessing
 
-from streamproc.chunking.tokens import TextTokenizer
-from streamproc.chunking.windows import Window
-from streamproc.decoders import assemble_decoding_engine
-from streamproc.decoding.model import FloatArray, Int64Array, StepModel
-from streamproc.engine import Engine
-from streamproc.ensembling.combine import Strategy
-from streamproc.ensembling.labels import LabelMap
 from streamproc.errors import MemberFailed
 from streamproc.messages.lane import Lane
 from streamproc.repository.decoding_section import DecodingSection
-from streamproc.tasks.profile import EnsembleProfile, MemberProfile
-from streamproc.tasks.task import Answer
-from streamproc.tasks.translation import Translation
+from streamproc.serving.chunking.tokens import TextTokenizer
+from streamproc.serving.chunking.windows import Window
+from streamproc.serving.decoding.model import FloatArray, Int64Array, StepModel
+from streamproc.serving.engine import Engine
+from streamproc.serving.ensembling.combine import Strategy
+from streamproc.serving.ensembling.labels import LabelMap
+from streamproc.serving.loading_generative import assemble_decoding_engine
+from streamproc.serving.tasks.profile import EnsembleProfile, MemberProfile
+from streamproc.serving.tasks.task import Answer
+from streamproc.serving.tasks.translation import Translation
 from streamproc.testing import build_surroundings
 
 END, PAD = 0, 1

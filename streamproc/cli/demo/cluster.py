@@ -11,20 +11,20 @@ from pathlib import Path
 
 from rich.console import Console
 
-from streamproc.bootstrap import served_tasks
-from streamproc.broker import EmbeddedBroker
 from streamproc.cli.broker import fetch_progress
 from streamproc.cli.demo.exchange import Body, Exchange
 from streamproc.cli.demo.worker import PATIENCE_S, WorkerProcess
 from streamproc.clock import Clock, SystemClock
 from streamproc.errors import OperatorError
 from streamproc.kafka.client import RequestClient
+from streamproc.kafka.embedded import EmbeddedBroker
 from streamproc.kafka.topic_admin import TopicAdmin
 from streamproc.kafka.topics import RequestTopic, TopicCatalogue, load_topics
 from streamproc.messages.lane import Lane
 from streamproc.repository.manifest import Manifest
 from streamproc.repository.repository import Repository
 from streamproc.settings import Settings, read_settings
+from streamproc.worker import served_tasks
 
 
 @dataclass(frozen=True, slots=True)

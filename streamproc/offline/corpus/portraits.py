@@ -1,0 +1,37 @@
+"""What a partition looks like: how large it is, which labels it has, a few of its texts."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+from streamproc.offline.corpus.items import RowItem
+from streamproc.offline.corpus.sample import Smallest
+
+_TEXTS = 5
+
+
+@dataclass(slots=True)
+class Portrait:
+    """A partition, as its rows pass by.
+
+    rows:   by split
+    labels: by split, how often each occurs
+    texts:  of "train", those nearest to the cluster's centre, or a random sample
+    """
+
+    rows: Counter[str] = field(default_factory=Counter)
+    labels: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    texts: Smallest = field(default_factory=lambda: Smallest(_TEXTS))
+
+    def note(self, split: str, item: RowItem, key: float) -> None:
+        """Take a row in. key: how far it is from the centre, or its lot; the smallest are shown.
+
+        Raises TrainingError when there is no end of labels.
+        """
+        self.rows[split] += 1
+        counts = self.labels[split]
+        counts.update(item.labels)
+        item.expect_end_of(counts)
+        if split == "train":
+            self.texts.offer(key, item.text)

@@ -1,0 +1,52 @@
+"""What a corpus says, whatever it is for: to choose words by, and to measure frozen layers with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from heapq import heappop, heappush
+
+from streamproc.offline.corpus.rows import Source, read_rows
+from streamproc.offline.corpus.sample import lot
+
+# A text, and the second one of a pair: a question and its paragraph.
+Wording = tuple[str, str | None]
+
+
+def read_wordings(source: Source) -> Iterator[Wording]:
+    """The texts of a file with `question` and `context`, or `tokens`, or `text`.
+
+    Raises TrainingError with file and line when a row has none of them.
+    """
+    for row in read_rows(source.path):
+        if "question" in row.values:
+            yield row.text("question"), row.text("context")
+        elif "tokens" in row.values:
+            yield " ".join(row.texts("tokens")), None
+        else:
+            yield row.text("text"), None
+
+
+# Of a corpus, for choosing words by: several times what the ensembles of models/ learn from.
+_SAMPLED_CHARACTERS = 64 << 20
+
+
+def sampled(
+    wordings: Iterable[Wording], seed: int, most_characters: int = _SAMPLED_CHARACTERS
+) -> Sequence[Wording]:
+    """All wordings in their order; of more than fit the memory, as many of them as do.
+
+    seed: which ones, the same for the same wordings
+    """
+    heap: list[tuple[int, int, Wording]] = []
+    characters = 0
+    for place, wording in enumerate(wordings):
+        key = lot("\0".join(part for part in wording if part), seed)
+        heappush(heap, (-key, place, wording))
+        characters += _characters(wording)
+        while characters > most_characters and len(heap) > 1:
+            characters -= _characters(heappop(heap)[2])
+    return [wording for _, _, wording in sorted(heap, key=lambda one: one[1])]
+
+
+def _characters(wording: Wording) -> int:
+    return sum(len(part) for part in wording if part)

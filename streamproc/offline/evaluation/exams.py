@@ -1,0 +1,120 @@
+"""Which exam an ensemble sits, and the data that it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from streamproc.errors import EvaluationError, OperatorError
+from streamproc.offline.corpus.names import names_from
+from streamproc.offline.corpus.pairs import read_pairs
+from streamproc.offline.corpus.questions import read_questions
+from streamproc.offline.corpus.records import Columns
+from streamproc.offline.corpus.rows import Source
+from streamproc.offline.corpus.tagged import OUTSIDE, read_named
+from streamproc.offline.evaluation.contenders import Contender
+from streamproc.offline.evaluation.exam import Exam, spread
+from streamproc.offline.evaluation.question_answering import Questions
+from streamproc.offline.evaluation.text_classification import LabelledTexts, read_labelled
+from streamproc.repository.manifest import Manifest
+
+T = TypeVar("T")
+Sitting = tuple[Sequence[Any], Callable[[Sequence[Any]], Exam]]
+"""All records, and what makes an exam of some of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """Labelled files, and how they are to be read.
+
+    names: SPELLING=NAME, as `streamproc train` takes them
+    """
+
+    sources: Sequence[Source]
+    names: Sequence[str] = ()
+    columns: Columns = field(default_factory=Columns)
+
+    def records(self, read: Callable[[Source], Iterable[T]]) -> Sequence[T]:
+        """Those of all files; raises EvaluationError when there are none."""
+        found = [record for source in self.sources for record in read(source)]
+        if not found:
+            files = ", ".join(str(source.path) for source in self.sources)
+            raise EvaluationError(f"{files}: no records to measure by.")
+        return found
+
+
+def exam_of(manifest: Manifest, data: Data, limit: int | None = None) -> tuple[Exam, int]:
+    """The exam of at most `limit` records, spread over all of them; and how many there are.
+
+    Raises EvaluationError for a task without one, OperatorError naming an extra that lacks.
+    """
+    if manifest.task not in _EXAMS:
+        raise EvaluationError(
+            f"no exam for {manifest.task}; there are: {', '.join(_EXAMS)}, text-generation."
+        )
+    try:
+        records, sit = _EXAMS[manifest.task](manifest, data)
+    except ModuleNotFoundError as missing:
+        raise OperatorError(
+            f"Evaluating {manifest.task} needs {missing.name}, which is not installed: install "
+            "streamproc[evaluate]."
+        ) from missing
+    return sit(spread(records, limit)), len(records)
+
+
+def require_labels(exam: Exam, contenders: Iterable[Contender]) -> None:
+    """Raise EvaluationError when another ensemble does not know a label of the records.
+
+    It could never be right there, most likely because it calls the same thing by another name.
+    """
+    for one in contenders:
+        manifest = one.stored.manifest
+        known = set(manifest.labels)
+        if manifest.task == "token-classification":
+            known = {label.removeprefix("B-").removeprefix("I-") for label in known}
+        if one.role == "other" and (unknown := sorted(exam.labels - known)):
+            raise EvaluationError(
+                f"{one.name} knows no label {', '.join(unknown)}, which the data has; its own are "
+                f"{', '.join(sorted(known))}. Ensembles are measured beside each other by the same "
+                "labels; measure this one alone, with its own --label SPELLING=NAME."
+            )
+
+
+def _text_classification(manifest: Manifest, data: Data) -> Sitting:
+    names = names_from(data.names)
+    records = data.records(
+        lambda source: read_labelled(source, data.columns, names, manifest.labels)
+    )
+    return records, lambda some: LabelledTexts(some, manifest.labels)
+
+
+def _token_classification(manifest: Manifest, data: Data) -> Sitting:
+    from streamproc.offline.evaluation.token_classification import TaggedTexts  # noqa: PLC0415
+
+    kinds = {label[2:]: label[2:] for label in manifest.labels if label[:2] in {"B-", "I-"}}
+    names = kinds | names_from(data.names)
+    if unknown := sorted(set(names.values()) - {OUTSIDE, *kinds}):
+        raise EvaluationError(
+            f"--label: {', '.join(unknown)} is no entity of {manifest.name}, whose entities are "
+            f"{', '.join(kinds)}; call {OUTSIDE} what is to be none."
+        )
+    return data.records(lambda source: read_named(source, names)), TaggedTexts
+
+
+def _question_answering(_: Manifest, data: Data) -> Sitting:
+    return data.records(read_questions), Questions
+
+
+def _translation(_: Manifest, data: Data) -> Sitting:
+    from streamproc.offline.evaluation.translation import Sentences, by_source  # noqa: PLC0415
+
+    return by_source(data.records(read_pairs)), Sentences
+
+
+_EXAMS: Mapping[str, Callable[[Manifest, Data], Sitting]] = {
+    "text-classification": _text_classification,
+    "token-classification": _token_classification,
+    "question-answering": _question_answering,
+    "translation": _translation,
+}

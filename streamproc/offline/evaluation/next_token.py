@@ -1,0 +1,214 @@
+"""Text generation: how well the next token is foreseen, given the right ones before it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from streamproc.errors import EvaluationError
+from streamproc.offline.corpus.passages import Passage
+from streamproc.offline.evaluation.contenders import Contender
+from streamproc.offline.evaluation.findings import Agreement, Marks
+from streamproc.offline.evaluation.measures import (
+    CALIBRATION,
+    CALIBRATION_BINS,
+    FloatArray,
+    Measure,
+    calibration_statistics,
+    perplexity,
+    ratio,
+)
+from streamproc.repository.repository import StoredEnsemble
+from streamproc.serving.chunking.tokens import TextTokenizer
+from streamproc.serving.ensembling.steps import STEP_STRATEGIES, StepStrategy, combine_step
+from streamproc.serving.gate_table import read_gate
+from streamproc.serving.inference.causal import CausalModel
+from streamproc.serving.inference.outputs import Int64Array
+from streamproc.serving.inference.providers import Provider
+from streamproc.serving.inference.residency import Residency
+from streamproc.serving.inference.session import new_call
+from streamproc.serving.member_files import model_of
+
+ACCURACY = Measure("next-token accuracy", ratio)
+MEASURES: Sequence[Measure] = (
+    Measure("perplexity", perplexity, higher_is_better=False, per_cent=False, unit=""),
+    ACCURACY,
+    CALIBRATION,
+)
+JUDGED = "next tokens"
+"""What a confidence is of."""
+# Tokens that are read, and of these that are combined, at a time.
+_READ_TOKENS = 2048
+_COMBINED_TOKENS = 256
+
+_Say = Callable[[Int64Array], FloatArray]
+"""(members, tokens) each member's say on what follows each of the tokens (tokens,)."""
+
+Told = Callable[[int], None]
+"""Called with how many blocks are done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """Texts cut into pieces as long as a model reads.
+
+    ids:    (blocks, context)
+    fields: of each block, those of the passage that it begins in
+    """
+
+    ids: Int64Array
+    fields: Sequence[Mapping[str, str]]
+
+
+def blocks(passages: Sequence[Passage], stored: StoredEnsemble) -> Blocks:
+    """The passages one after another, an end of text before each, as members were trained on them;
+    what is left over at the end and fills no block is left out.
+
+    Raises EvaluationError when nothing fills one.
+    """
+    decoding = stored.manifest.decoding
+    if decoding is None:
+        raise EvaluationError(f"ensemble {stored.manifest.name} has no section [decoding].")
+    tokenizer = TextTokenizer(stored.tokenizer())
+    end = np.array(decoding.end_tokens[:1], np.int64)
+    texts = [
+        np.concatenate([end, *(tokens.ids for tokens in tokenizer.stream(passage.text))])
+        for passage in passages
+    ]
+    joined = np.concatenate(texts) if texts else np.empty(0, np.int64)
+    context = decoding.max_tokens
+    count = len(joined) // context
+    if not count:
+        raise EvaluationError(f"{len(joined)} tokens do not fill a context of {context}.")
+    ends = np.cumsum([len(text) for text in texts])
+    begun_in = np.searchsorted(ends, context * np.arange(count), side="right")
+    fields = [passages[place].fields for place in begun_in]
+    return Blocks(joined[: count * context].reshape(count, context), fields)
+
+
+def foresee(
+    contenders: Sequence[Contender],
+    ids: Int64Array,
+    provider: Provider,
+    told: Told,
+    now_s: Callable[[], float] = time.perf_counter,
+    residency: Residency | None = None,
+) -> list[Marks]:
+    """The marks of each contender; a block of `ids`, (blocks, context), counts as a record.
+
+    What a member says of a block is worked out once, whoever it is combined with; a contender's
+    time is that of its members, one after another, and of combining them.
+    residency: which stages are loaded, of members in stages; None: all
+    Raises EvaluationError when contenders do not share a tokenizer.
+    """
+    _require_one_tokenizer(contenders)
+    residency = residency or Residency()
+    models = {
+        member.digests: CausalModel(
+            member.name, model_of(contender.stored, member, residency), provider
+        )
+        for contender in contenders
+        for member in contender.stored.manifest.members
+    }
+    says = [_say(contender) for contender in contenders]
+    found: list[list[_Judged]] = [[] for _ in contenders]
+    seconds = [0.0] * len(contenders)
+    at_once = max(1, _READ_TOKENS // ids.shape[1])
+    for first in range(0, len(ids), at_once):
+        rows = ids[first : first + at_once]
+        logits, took = {}, {}
+        for digests, model in models.items():
+            began_s = now_s()
+            logits[digests] = model.read(rows, new_call())
+            took[digests] = now_s() - began_s
+        for place, contender in enumerate(contenders):
+            members = contender.stored.manifest.members
+            said = [logits[member.digests] for member in members]
+            began_s = now_s()
+            found[place].append(_judged(rows, said, says[place], _step_strategy(contender)))
+            seconds[place] += now_s() - began_s + sum(took[member.digests] for member in members)
+        told(first + len(rows))
+    marks = []
+    for contender, own, spent_s in zip(contenders, found, seconds, strict=True):
+        *statistics, agreed, right = (np.concatenate(parts) for parts in zip(*own, strict=True))
+        agreement = Agreement(
+            JUDGED,
+            ACCURACY,
+            agreed.ravel(),
+            np.stack((right.ravel(), np.ones(right.size)), axis=1),
+            np.repeat(np.arange(len(right)), right.shape[1]),
+        )
+        marks.append(Marks(contender, statistics, spent_s, len(ids), agreement=agreement))
+    return marks
+
+
+_Judged = tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]
+
+
+def _judged(
+    rows: Int64Array, logits: Sequence[FloatArray], say: _Say, strategy: StepStrategy
+) -> _Judged:
+    """Statistics of each block for each of MEASURES; agreement and rightness, (rows, tokens - 1).
+
+    Of all tokens but the first, before which there is nothing to foresee them by.
+    logits: of each member, (rows, tokens, vocabulary)
+    """
+    asked = rows.shape[1] - 1
+    losses = np.zeros(len(rows))
+    agreed, hits = np.zeros((2, len(rows), asked))
+    calibration = np.zeros((len(rows), 3 * CALIBRATION_BINS))
+    for number, row in enumerate(rows):
+        weights = say(row[:-1])
+        for part in _parts(asked):
+            targets = row[1:][part]
+            said = np.stack([own[number, :-1][part] for own in logits]).astype(np.float64)
+            combined = combine_step(strategy, said, weights[:, part])
+            log_probabilities = combined.log_probabilities
+            losses[number] -= log_probabilities[np.arange(len(targets)), targets].sum()
+            right = log_probabilities.argmax(axis=-1) == targets
+            hits[number, part] = right
+            agreed[number, part] = combined.agreement
+            likeliest = np.exp(log_probabilities.max(axis=-1))
+            calibration[number] += calibration_statistics(likeliest, right).sum(axis=0)
+    count = np.full(len(rows), float(asked))
+    loss, hit = (np.stack((sums, count), axis=1) for sums in (losses, hits.sum(axis=1)))
+    return loss, hit, calibration, agreed, hits
+
+
+def _say(contender: Contender) -> _Say:
+    """The same say as in serving: a gate goes by the tokens that were read so far, no others."""
+    vocabulary = TextTokenizer(contender.stored.tokenizer()).vocabulary_size
+    gate = read_gate(contender.stored, vocabulary)
+    weights = np.array([[member.weight] for member in contender.stored.manifest.members])
+
+    def say(ids: Int64Array) -> FloatArray:
+        if contender.strategy == "gated" and gate is not None:
+            return weights * gate.weights_along(ids).T
+        return np.broadcast_to(weights, (len(weights), len(ids)))
+
+    return say
+
+
+def _parts(tokens: int) -> Iterator[slice]:
+    for first in range(0, tokens, _COMBINED_TOKENS):
+        yield slice(first, min(tokens, first + _COMBINED_TOKENS))
+
+
+def _step_strategy(contender: Contender) -> StepStrategy:
+    for strategy in STEP_STRATEGIES:
+        if strategy == contender.strategy:
+            return strategy
+    raise EvaluationError(f"{contender.name}: {contender.strategy} can't combine next tokens.")
+
+
+def _require_one_tokenizer(contenders: Sequence[Contender]) -> None:
+    manifests = [one.stored.manifest for one in contenders]
+    if len({manifest.tokenizer.sha256 for manifest in manifests}) > 1:
+        names = dict.fromkeys(manifest.name for manifest in manifests)
+        raise EvaluationError(
+            f"{' and '.join(names)} cut texts into other tokens, so that what they "
+            "foresee per token can't be compared; train them with one tokenizer."
+        )

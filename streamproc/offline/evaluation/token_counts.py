@@ -1,0 +1,22 @@
+"""How often each token stands in each member's part of a corpus, as its chunks show it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from streamproc.offline.evaluation.exam import Request
+from streamproc.offline.evaluation.measures import FloatArray
+from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.serving.tasks.task import Task
+
+
+def token_counts(requests: Iterable[Request], task: Task, profile: EnsembleProfile) -> FloatArray:
+    """(vocabulary,) over all chunks that the requests are cut into: what a gate will look at."""
+    counts = np.zeros(profile.tokenizer.vocabulary_size)
+    for request in requests:
+        inputs = {name: value for name, value in request.items() if name != "params"}
+        for chunk in task.begin(inputs, {}, profile).chunks():
+            counts += np.bincount(chunk.ids, minlength=len(counts))
+    return counts

@@ -1,0 +1,77 @@
+"""How a graph differs from what a worker runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from onnx import TensorProto
+
+from streamproc.offline.importing.graph import Value
+from streamproc.offline.importing.matching import MASK
+from streamproc.offline.importing.padding import Padding
+from streamproc.offline.importing.scores import Reading
+
+FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a graph differs from what a worker runs.
+
+    inputs:   the graph's inputs by the worker's names
+    outputs:  its outputs by the worker's names
+    readings: what each output's scores are, where they are no logits
+    accompanied: whether a text that is alone is run beside itself
+    """
+
+    inputs: Mapping[str, Value]
+    outputs: Mapping[str, Value]
+    readings: Mapping[str, Reading]
+    padding: Padding
+    accompanied: bool = False
+
+    @property
+    def differences(self) -> list[str]:
+        """What has to be changed, a line each; none where the graph can be run as it is."""
+        found = [
+            f"{role} is {value.name}, {value.type_name}"
+            for role, value in self.inputs.items()
+            if value.name != role or value.kind != TensorProto.INT64
+        ]
+        padding = self.padding
+        if padding.length is not None:
+            found.append(
+                f"padded to {padding.length} tokens with id {padding.token}, on the {padding.side}"
+            )
+        elif self.fills_padding:
+            found.append(f"padded with id {padding.token}")
+        if MASK not in self.inputs:
+            found.append("takes no attention_mask")
+        if padding.length is None and padding.multiple > 1:
+            found.append(f"padded to a multiple of {padding.multiple} tokens")
+        if self.accompanied:
+            found.append("a text alone is run beside itself")
+        for role, value in self.outputs.items():
+            said = _SAID.get(self.reading(role), "")
+            if value.name != role or value.kind not in FLOATS or said:
+                found.append(f"{role} from {value.name}, {value.type_name}{said and ': '}{said}")
+        return found
+
+    @property
+    def fills_padding(self) -> bool:
+        """Whether the padding token is to stand behind a text, in the place of any id."""
+        return bool(self.padding.token) and (self.padding.by_id or MASK not in self.inputs)
+
+    def reading(self, role: str) -> Reading:
+        """What the scores of an output are; logits where nothing was said."""
+        return self.readings.get(role, "logits")
+
+
+_SAID: dict[Reading, str] = {
+    "one logit": "one score, of the second label",
+    "softmax": "what goes into its softmax",
+    "sigmoid": "what goes into its sigmoid, of the second label",
+    "probabilities": "the logarithm of probabilities",
+    "one probability": "the logarithm of one probability, of the second label",
+}

@@ -1,0 +1,149 @@
+"""Reading an ONNX graph: what it takes and gives, and what it says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+from onnx import TensorProto
+from onnx.external_data_helper import (
+    ExternalDataInfo,
+    load_external_data_for_model,
+    uses_external_data,
+)
+
+from streamproc.errors import ModelRefused
+from streamproc.offline.importing.weights import GIT_POINTER, is_git_pointer
+from streamproc.repository.manifest import Precision
+
+# From here on, nodes that are put before and behind a model have one form.
+OLDEST_OPSET = 13
+
+_HALF = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
+_EIGHT_BITS = (TensorProto.INT8, TensorProto.UINT8)
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """An input or output. kind: its type as ONNX numbers them; sizes: None where they may vary."""
+
+    name: str
+    kind: int
+    sizes: tuple[int | None, ...]
+
+    def __str__(self) -> str:
+        sizes = ", ".join("any" if size is None else str(size) for size in self.sizes)
+        return f"{self.name} ({self.type_name} of {sizes or 'no dimensions'})"
+
+    @property
+    def type_name(self) -> str:
+        return TensorProto.DataType.Name(self.kind).lower()  # type: ignore[no-any-return]
+
+
+def read_graph(path: Path) -> Any:
+    """The model in an ONNX file, weights that lie beside it included; raises ModelRefused."""
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+    except Exception as error:  # noqa: BLE001  # protobuf's and onnx's own share no base
+        raise ModelRefused(f"{path}: {_pointer(path) or f'not an ONNX model: {error}'}") from None
+    if not model.graph.node:
+        reason = _pointer(path) or "not an ONNX model, or one without nodes"
+        raise ModelRefused(f"{path}: {reason}")
+    missing = [name for name in _weight_files(model) if not (path.parent / name).is_file()]
+    if missing:
+        raise ModelRefused(
+            f"{path} keeps its weights in {', '.join(missing)}, and there is no such file beside "
+            "it: put it there under that very name"
+        )
+    try:
+        load_external_data_for_model(model, str(path.parent))
+    except Exception as error:  # noqa: BLE001  # of ONNX's checker, the system, and protobuf
+        raise ModelRefused(f"{path}: its weights beside it can't be read: {error}") from None
+    return model
+
+
+def _weight_files(model: Any) -> list[str]:
+    """The files beside a graph that its weights lie in, by the names it has for them."""
+    tensors = [*model.graph.initializer, *_of_nodes(model.graph)]
+    apart = [ExternalDataInfo(tensor) for tensor in tensors if uses_external_data(tensor)]
+    return sorted({info.location for info in apart})
+
+
+def _of_nodes(graph: Any) -> Iterator[Any]:
+    """Tensors that nodes carry, those of the graphs inside them too."""
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors
+            for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+                yield from inner.initializer
+                yield from _of_nodes(inner)
+
+
+def _pointer(path: Path) -> str | None:
+    """What is wrong where a file is what Git keeps in a large file's place."""
+    return GIT_POINTER if is_git_pointer(path) else None
+
+
+def serialised(model: Any, where: Path) -> bytes:
+    """The model in one piece; raises ModelRefused where it is larger than ONNX allows."""
+    try:
+        return bytes(model.SerializeToString())
+    except Exception as error:  # noqa: BLE001  # protobuf's own
+        raise ModelRefused(
+            f"{where}: a member is one file of at most 2 GiB, which this is not ({error}); export "
+            "it in half precision, or quantise it statically"
+        ) from None
+
+
+def inputs_of(model: Any) -> list[Value]:
+    """What the graph takes, weights left out."""
+    weights = {weight.name for weight in model.graph.initializer}
+    return [_value(given) for given in model.graph.input if given.name not in weights]
+
+
+def outputs_of(model: Any) -> list[Value]:
+    """What the graph gives."""
+    return [_value(given) for given in model.graph.output]
+
+
+def opset_of(model: Any) -> int:
+    """The version of ONNX's own operators that the graph is written in."""
+    return next((o.version for o in model.opset_import if o.domain in {"", "ai.onnx"}), 1)
+
+
+def producer_of(model: Any) -> str:
+    """What wrote the file, by its own account."""
+    version = model.producer_version.split(" ")[0]
+    return f"{model.producer_name or 'unknown'} {version}".strip()
+
+
+def precision_of(model: Any) -> Precision:
+    """What most of the weights are kept in."""
+    counts = {"fp32": 0, "fp16": 0, "int8": 0}
+    for weight in model.graph.initializer:
+        size = 1
+        for extent in weight.dims:
+            size *= extent
+        if weight.data_type in _HALF:
+            counts["fp16"] += size
+        elif weight.data_type in _EIGHT_BITS:
+            counts["int8"] += size
+        elif weight.data_type == TensorProto.FLOAT:
+            counts["fp32"] += size
+    if counts["int8"] > max(counts["fp16"], counts["fp32"]):
+        return "int8"
+    return "fp16" if counts["fp16"] > counts["fp32"] else "fp32"
+
+
+def _value(given: Any) -> Value:
+    tensor = given.type.tensor_type
+    sizes = tuple(
+        size.dim_value if size.HasField("dim_value") and size.dim_value > 0 else None
+        for size in tensor.shape.dim
+    )
+    return Value(given.name, tensor.elem_type, sizes)

@@ -1,0 +1,78 @@
+"""What a model's outputs are called, and what the ensemble calls them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from streamproc.errors import SettingsError
+from streamproc.offline.importing.configuration import Configuration
+from streamproc.offline.importing.questions import Questions
+
+
+def label_outputs(
+    outputs: int | None,
+    configuration: Configuration,
+    said: Sequence[str],
+    ensemble: Sequence[str],
+    questions: Questions,
+) -> tuple[str, ...]:
+    """The ensemble's label for each output, in order; "" for one to leave out.
+
+    outputs: how many there are; None where the graph does not tell
+    said: as --label has them: a name for each output in order, or SPELLING=NAME of some that
+        config.json names
+    ensemble: the labels of an ensemble that is already there
+    Raises SettingsError.
+    """
+    own = configuration.labels
+    if own and outputs is not None and len(own) != outputs:
+        own = ()
+    if said and any("=" in pair for pair in said):
+        names = _renamed(own, said)
+    elif said:
+        names = list(said)
+    elif own and configuration.labels_are_named:
+        names = list(own)
+    else:
+        names = _asked(outputs, ensemble, questions)
+    if outputs is not None and len(names) != outputs:
+        raise SettingsError(
+            f"--label: the model has {outputs} outputs, and {len(names)} labels were named: "
+            f"{', '.join(names)}; name one for each output in order, '' for one to leave out"
+        )
+    strange = [name for name in names if name and ensemble and name not in ensemble]
+    if strange:
+        raise SettingsError(
+            f"--label: {', '.join(strange)} is no label of the ensemble, whose labels are "
+            f"{', '.join(ensemble)}; name the model's outputs by these: --label SPELLING=NAME, or "
+            "--label SPELLING= for one to leave out"
+        )
+    used = [name for name in names if name]
+    if len(used) < 2 or len(set(used)) != len(used):
+        raise SettingsError(f"--label: expected two labels or more, each once; found {names}")
+    return tuple(names)
+
+
+def _renamed(own: Sequence[str], said: Sequence[str]) -> list[str]:
+    names = dict.fromkeys(own)
+    given: dict[str, str] = {}
+    for pair in said:
+        spelling, equals, name = pair.partition("=")
+        if not equals or spelling not in names:
+            raise SettingsError(
+                f"--label {pair}: expected SPELLING=NAME of "
+                f"{', '.join(own) or 'labels in a config.json, and there is none'}"
+            )
+        given[spelling] = name
+    return [given.get(spelling, spelling) for spelling in own]
+
+
+def _asked(outputs: int | None, ensemble: Sequence[str], questions: Questions) -> list[str]:
+    many = f"{outputs} outputs" if outputs else "outputs"
+    of = f" ({', '.join(ensemble)} in the model's order)" if ensemble else ""
+    one = "; of a single score the label of 0 comes first" if outputs == 2 else ""
+    answer = questions.ask(
+        f"What are the labels of the model's {many}{of}, in order, separated by commas{one}?",
+        "--label NAME once for each output",
+    )
+    return [name.strip() for name in answer.split(",")]

@@ -1,0 +1,81 @@
+"""What a model's scores are, and as a worker wants them: logits, one for each label."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+
+from streamproc.errors import ModelRefused
+from streamproc.offline.importing.graph import Value
+from streamproc.offline.importing.nodes import Nodes
+
+Scale = Literal["logits", "probabilities"]
+Reading = Literal["logits", "one logit", "softmax", "sigmoid", "probabilities", "one probability"]
+
+# One score stands for two labels.
+TWO_OF_ONE: tuple[Reading, ...] = ("one logit", "sigmoid", "one probability")
+
+# The smallest normal float32: a probability of zero has a logarithm that is no number.
+_TINY = np.array([1.2e-38], np.float32)
+
+
+def reading_of(model: Any, value: Value, said: Scale | None) -> Reading:
+    """What the scores are: as the flag says, or as the graph's last node does.
+
+    Raises ModelRefused where labels do not exclude each other.
+    """
+    one = len(value.sizes) == 1 or value.sizes[-1] == 1
+    last = _maker(model, value.name)
+    operator = last.op_type if last is not None else ""
+    if said is None and operator == "Softmax" and not one and _over_labels(last, value):
+        return "softmax"
+    if said is None and operator == "Sigmoid":
+        if one:
+            return "sigmoid"
+        raise ModelRefused(
+            f"the model ends in a sigmoid for each label: {value}; its labels do not exclude each "
+            "other, and a text has one label here. Where they do, say --scores probabilities"
+        )
+    if said == "probabilities":
+        return "one probability" if one else "probabilities"
+    return "one logit" if one else "logits"
+
+
+def as_logits(nodes: Nodes, model: Any, value: Value, name: str, reading: Reading) -> str:
+    """Add the nodes that make logits of the output `value`, by now called `name`.
+
+    Returns the logits' name: (rows, labels), or as many dimensions as the output has. Of one score
+    they are two: nothing for the first label, and the score for the second.
+    """
+    found = name
+    if reading in {"softmax", "sigmoid"}:
+        # What goes into the last node are logits; to take their logarithm would lose digits.
+        last = _maker(model, name)
+        found = last.input[0]
+    if len(value.sizes) == 1:
+        found = nodes.add("Reshape", [found, nodes.constant(np.array([-1, 1]))])
+    if reading in {"probabilities", "one probability"}:
+        single = nodes.add("Cast", [found], to=1)
+        if reading == "one probability":
+            rest = nodes.add("Sub", [nodes.constant(np.ones(1, np.float32)), single])
+            single = nodes.add("Concat", [rest, single], axis=-1)
+        return nodes.add("Log", [nodes.add("Max", [single, nodes.constant(_TINY)])])
+    if reading in {"one logit", "sigmoid"}:
+        nothing = nodes.add("Sub", [found, found])
+        return nodes.add("Concat", [nothing, found], axis=-1)
+    return found
+
+
+def _maker(model: Any, name: str) -> Any:
+    """The node that makes a value, seen through nodes that hand it on; None where none does."""
+    makers = {output: node for node in model.graph.node for output in node.output}
+    node = makers.get(name)
+    while node is not None and node.op_type == "Identity":
+        node = makers.get(node.input[0])
+    return node
+
+
+def _over_labels(softmax: Any, value: Value) -> bool:
+    axes = [attribute.i for attribute in softmax.attribute if attribute.name == "axis"]
+    return (axes or [-1])[0] in {-1, len(value.sizes) - 1}

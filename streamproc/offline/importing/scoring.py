@@ -1,0 +1,225 @@
+"""A model that scores texts, as a worker runs it: adapted, labelled, tried out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from streamproc.errors import ModelRefused, SettingsError
+from streamproc.offline.importing.adapting import adapted
+from streamproc.offline.importing.form import Form
+from streamproc.offline.importing.graph import (
+    Value,
+    inputs_of,
+    outputs_of,
+    precision_of,
+    producer_of,
+    read_graph,
+    serialised,
+)
+from streamproc.offline.importing.labels import label_outputs
+from streamproc.offline.importing.matching import IDS, MASK, match_inputs, match_outputs, pairs_from
+from streamproc.offline.importing.padding import Padding
+from streamproc.offline.importing.scores import TWO_OF_ONE, Scale, reading_of
+from streamproc.offline.importing.subject import Prepared, Subject
+from streamproc.offline.importing.tokenizers import padding_token
+from streamproc.offline.importing.trial import LARGEST_DIFFERENCE, Found, try_model
+from streamproc.serving.chunking.tokens import TextTokenizer
+from streamproc.serving.inference.signature import Signature
+from streamproc.serving.tasks.task import ScoringTask
+
+_WINDOW_TOKENS = 256
+# Tokens: what a vector of any CPU holds of float32 is a part of it.
+_ROUND = 16
+
+
+def prepare_scoring(subject: Subject, task: ScoringTask) -> Prepared:
+    """The graph as a member of that task; asks for what it does not tell.
+
+    Raises ModelRefused, SettingsError.
+    """
+    path, wishes = subject.source.model, subject.wishes
+    assert path is not None  # noqa: S101  # what was no ONNX has been exported
+    model = read_graph(path)
+    form = _form(model, task.signature(0), subject)
+    labels = _labels(form, task, subject)
+    window = _window(form.padding, subject)
+
+    def tried(form: Form) -> _Attempt:
+        content = _content(path, model, form)
+        found = try_model(
+            subject.member,
+            content,
+            task.signature(len(labels)),
+            TextTokenizer(subject.tokenizer),
+            window_tokens=window,
+            padding_token=form.padding.token,
+        )
+        return _Attempt(form, content, found)
+
+    attempt = tried(form)
+    if task.labelled and attempt.found.like_probabilities and wishes.scores is None:
+        attempt = tried(_asked_again(form, model, subject))
+    _require_invariance(attempt)
+    warnings = []
+    if attempt.found.batch_difference:
+        attempt, said = _to_the_bit(attempt, tried, window)
+        warnings += said
+    if not attempt.found.answers_nothing:
+        warnings.append("a text without a single token gets an error: the model has no scores")
+    return Prepared(
+        model=attempt.content,
+        producer=producer_of(model),
+        precision=precision_of(model),
+        window_tokens=window,
+        overlap_tokens=window // 8 if wishes.overlap is None else wishes.overlap,
+        labels=labels,
+        changes=attempt.form.differences,
+        warnings=warnings,
+        batch_difference=attempt.found.batch_difference,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    form: Form
+    content: bytes
+    found: Found
+
+
+def _to_the_bit(
+    attempt: _Attempt, tried: Callable[[Form], _Attempt], window: int
+) -> tuple[_Attempt, list[str]]:
+    """What gives a text the same scores to the bit in every batch, if that costs little.
+
+    Measured with ONNX Runtime: products of a single row are added up in another order than those
+    of several, and the end of a sum that no vector is filled by in another than its beginning.
+    """
+    padding = attempt.form.padding
+    round_lengths = replace(padding, multiple=1 if padding.length else _ROUND)
+    same = replace(attempt.form, accompanied=True, padding=round_lengths)
+    if exact := _exact(same, tried):
+        return exact, []
+    said = (
+        "a text's scores are not equal to the bit in every batch, but within "
+        f"{attempt.found.batch_difference:.1g}"
+    )
+    at_length = replace(same, padding=replace(padding, length=window))
+    if padding.length is None and _exact(at_length, tried):
+        said += f"; with --padded-to {window} they are, and every text costs as much as a long one"
+    return attempt, [said]
+
+
+def _exact(form: Form, tried: Callable[[Form], _Attempt]) -> _Attempt | None:
+    try:
+        attempt = tried(form)
+    except ModelRefused:  # as where lengths that are rounded up have no positions
+        return None
+    return None if attempt.found.batch_difference else attempt
+
+
+def _form(model: Any, wanted: Signature, subject: Subject) -> Form:
+    wishes, questions = subject.wishes, subject.questions
+    said = pairs_from(wishes.inputs, "--input", (*wanted.required, *wanted.optional))
+    inputs = match_inputs(inputs_of(model), said, questions)
+    said = pairs_from(wishes.outputs, "--output", wanted.outputs)
+    outputs = match_outputs(outputs_of(model), wanted.outputs, said, questions)
+    length = _fixed_length(inputs[IDS], wishes.padded_to)
+    if wishes.pad_side == "left" and (length is None or wanted.per_token):
+        raise SettingsError(
+            "--pad-side left: for texts that are padded to a length (--padded-to), and get one "
+            "answer each"
+        )
+    token = padding_token(subject.tokenizer, wishes.pad_token)
+    # Who names the token knows that the model looks for it.
+    padding = Padding(token, length, wishes.pad_side, by_id=wishes.pad_token is not None)
+    form = Form(inputs, outputs, {}, padding)
+    # Where there are no labels, scores are compared over tokens, and taken as they are.
+    return _read(form, model, wishes.scores) if wanted.labels is not None else form
+
+
+def _read(form: Form, model: Any, scale: Scale | None) -> Form:
+    readings = {role: reading_of(model, value, scale) for role, value in form.outputs.items()}
+    return replace(form, readings=readings)
+
+
+def _asked_again(form: Form, model: Any, subject: Subject) -> Form:
+    scale = subject.questions.ask(
+        "The model's scores lie between 0 and 1: are they logits or probabilities?",
+        "--scores logits or --scores probabilities",
+    )
+    if scale == "logits":
+        return _read(form, model, "logits")
+    if scale == "probabilities":
+        return _read(form, model, "probabilities")
+    raise SettingsError(f"--scores {scale!r}: expected logits or probabilities")
+
+
+def _fixed_length(ids: Value, asked: int | None) -> int | None:
+    fixed = ids.sizes[1]
+    if fixed is not None and asked not in {None, fixed}:
+        raise SettingsError(f"--padded-to {asked}: the model takes exactly {fixed} tokens: {ids}")
+    return asked if fixed is None else fixed
+
+
+def _labels(form: Form, task: ScoringTask, subject: Subject) -> tuple[str, ...]:
+    wishes, stored = subject.wishes, subject.stored
+    if not task.labelled:
+        return ()
+    (role,) = form.outputs
+    if form.readings[role] == "one logit" and wishes.scores is None:
+        raise ModelRefused(
+            f"the model has one output, {form.outputs[role]}, and does not tell whether that is a "
+            "number, which is not served yet, or a score that tells two labels apart: of such a "
+            "score say --scores logits"
+        )
+    if subject.labels is not None:
+        return subject.labels
+    outputs = 2 if form.readings[role] in TWO_OF_ONE else form.outputs[role].sizes[-1]
+    known = stored.manifest.labels if stored else ()
+    return label_outputs(outputs, subject.configuration, wishes.labels, known, subject.questions)
+
+
+def _window(padding: Padding, subject: Subject) -> int:
+    """How long the texts are that the model is tried out with, and given later."""
+    stored, asked = subject.stored, subject.wishes.window
+    most = padding.length or subject.configuration.positions
+    if stored:
+        window = stored.manifest.window.max_tokens
+        if most and window > most:
+            raise ModelRefused(
+                f"the windows of {stored.manifest.name} are {window} tokens, and the model takes "
+                f"{most} at most: make an ensemble of shorter windows (--ensemble, --window)"
+            )
+        return window
+    if asked and most and asked > most:
+        raise SettingsError(f"--window {asked}: the model takes {most} tokens at most")
+    return asked or padding.length or min(most or _WINDOW_TOKENS, _WINDOW_TOKENS)
+
+
+def _content(path: Path, model: Any, form: Form) -> bytes:
+    if form.differences:
+        return serialised(adapted(model, form), path)
+    # To the bit as it was, but for weights that lay beside the file, and belong into it.
+    content = path.read_bytes()
+    return content if len(content) >= model.ByteSize() else serialised(model, path)
+
+
+def _require_invariance(attempt: _Attempt) -> None:
+    difference, form = attempt.found.batch_difference, attempt.form
+    if difference <= LARGEST_DIFFERENCE * max(1.0, attempt.found.largest_score):
+        return
+    why = "Dynamic quantisation does that: quantise statically, or take fp32."
+    if form.padding.length is None:
+        maskless = "" if MASK in form.inputs else "; it takes no attention_mask"
+        why = (
+            f"Its answer hangs on the padding behind a text (of id {form.padding.token}{maskless})"
+            ". If all texts were padded to one length as it was trained, say --padded-to LENGTH; "
+            "if its padding has another id, --pad-token ID; else export it with a mask (Keras: "
+            f"Embedding(mask_zero=True), torch: attention_mask). {why}"
+        )
+    raise ModelRefused(
+        f"the model gives the same text other scores in another batch, by {difference:.2g}. {why}"
+    )

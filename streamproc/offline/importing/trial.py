@@ -1,0 +1,116 @@
+"""Running a model on made-up texts, before anybody relies on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamproc.errors import MemberError, ModelRefused, WorkerFault
+from streamproc.serving.chunking.tokens import TextTokenizer
+from streamproc.serving.inference.outputs import Batch, Int64Array
+from streamproc.serving.inference.providers import CPU, Provider
+from streamproc.serving.inference.session import OnnxSession, new_call
+from streamproc.serving.inference.signature import Signature
+
+# Of the largest score, or of 1: far above what the order of additions does in float32, far below
+# what padding does.
+LARGEST_DIFFERENCE = 1e-4
+# So many texts of lengths from one to the window, and one of each short length: whether a length
+# is odd, or a multiple of four, may decide how sums are added up.
+_TEXTS, _EACH_LENGTH = 16, 16
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """batch_difference: the largest between a text's scores alone and in a batch
+    largest_score: whatever its sign
+    like_probabilities: whether the scores of every text look like probabilities
+    answers_nothing: whether a text without tokens has scores
+    """
+
+    batch_difference: float
+    largest_score: float
+    like_probabilities: bool
+    answers_nothing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    ids: Int64Array
+
+    @property
+    def type_ids(self) -> Int64Array:
+        return np.zeros_like(self.ids)
+
+
+def try_model(
+    member: str,
+    model: bytes,
+    signature: Signature,
+    tokenizer: TextTokenizer,
+    *,
+    window_tokens: int,
+    padding_token: int,
+) -> Found:
+    """Score texts of random tokens alone, and all in one batch; raises ModelRefused if it fails.
+
+    window_tokens: of the longest text
+    padding_token: what no text holds
+    """
+    session = OnnxSession(member, model, signature, Provider(CPU))
+    texts = _texts(tokenizer, window_tokens, padding_token)
+    try:
+        alone = [session.run(Batch.pad([text]), new_call())[0] for text in texts]
+        together = session.run(Batch.pad(texts), new_call())
+    except (MemberError, WorkerFault) as error:
+        raise ModelRefused(
+            f"{member} fails on texts of up to {window_tokens} tokens with ids up to "
+            f"{tokenizer.vocabulary_size - 1}, the tokenizer's last. Is the tokenizer the model's, "
+            f"and the window within its positions? {error}"
+        ) from None
+    pairs = zip(alone, together, strict=True)
+    difference = max(float(np.abs(one - other).max()) for one, other in pairs)
+    probable = all(map(_like_probabilities, alone))
+    largest = max(float(np.abs(one).max()) for one in alone)
+    answers = _answers(session, _framed(tokenizer, np.empty(0, np.int64)))
+    return Found(difference, largest, probable, answers)
+
+
+def _texts(tokenizer: TextTokenizer, longest: int, padding_token: int) -> Sequence[_Text]:
+    """Of all lengths, the last id of the vocabulary first in each."""
+    last = tokenizer.vocabulary_size - 1
+    draw = np.random.default_rng(0)
+    room = max(1, longest - tokenizer.frame.tokens)
+    texts = []
+    lengths = {*range(1, _EACH_LENGTH + 1), *np.geomspace(1, room, _TEXTS).astype(int)}
+    for length in sorted(length for length in lengths if length <= room):
+        ids = draw.integers(0, last + 1, size=length)
+        ids[0] = last
+        ids[ids == padding_token] = last
+        texts.append(_framed(tokenizer, ids))
+    return texts
+
+
+def _framed(tokenizer: TextTokenizer, ids: Int64Array) -> _Text:
+    frame = tokenizer.frame
+    return _Text(np.concatenate((frame.before, ids, frame.after)))
+
+
+def _answers(session: OnnxSession, text: _Text) -> bool:
+    call = new_call()
+    call.log_severity_level = 4  # that it fails is an answer, and nothing to be told of
+    try:
+        session.run(Batch.pad([text]), call)
+    except (MemberError, WorkerFault):
+        return False
+    return True
+
+
+def _like_probabilities(scores: NDArray[np.float64]) -> bool:
+    """scores: (outputs,) or (tokens, outputs); of one score the first output is 0."""
+    within = bool(((scores >= 0) & (scores <= 1)).all())
+    sums = scores.sum(axis=-1)
+    return within and bool((np.abs(sums - 1) < 1e-3).all() or (scores[..., 0] == 0).all())

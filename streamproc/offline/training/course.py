@@ -1,0 +1,160 @@
+"""What differs between tasks when a corpus becomes an ensemble: the protocol each task fills in."""
+
+from __future__ import annotations
+
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+import torch
+from tokenizers import Tokenizer
+from torch import nn
+
+from streamproc.offline.corpus.partitioning import Item
+from streamproc.offline.corpus.rows import Source
+from streamproc.offline.training.groundwork import Groundwork
+from streamproc.offline.training.prefix import Prefix
+from streamproc.offline.training.scoring import WindowSize
+from streamproc.repository.toml import TomlValue
+
+RecordT = TypeVar("RecordT", bound=Item)
+BatchT = TypeVar("BatchT")
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """How well a model does on validation records.
+
+    loss:            mean negative log-likelihood of what is right, in nats
+    metrics:         by name; of the first, more is better
+    decided_by_loss: whether two epochs are compared by loss, and not by the first metric
+    """
+
+    loss: float
+    metrics: Mapping[str, float]
+    decided_by_loss: bool = False
+
+    @property
+    def deciding(self) -> tuple[float, float]:
+        """What two epochs are compared by: more is better."""
+        if self.decided_by_loss:
+            return -self.loss, 0.0
+        return next(iter(self.metrics.values())), -self.loss
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """A member in the repository, and what its checks found.
+
+    path:              the ONNX file that the manifest names; of an encoder-decoder the encoder
+    decoder:           the other file of an encoder-decoder
+    precision:         as the manifest says it
+    export_difference: largest difference of scores between torch and fp32 ONNX
+    fp32, shipped:     on all validation records, both by ONNX Runtime
+    labels:            the ensemble's label for each output; none where the task has no labels
+    why:               what spoke against smaller forms
+    """
+
+    path: Path
+    decoder: Path | None
+    precision: str
+    export_difference: float
+    fp32: Judgement
+    shipped: Judgement
+    labels: Sequence[str] = ()
+    why: Sequence[str] = ()
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all its files together."""
+        return sum(file.stat().st_size for file in (self.path, self.decoder) if file)
+
+
+class Lesson(ABC, Generic[BatchT]):
+    """One member: its model, what that learns from, how it is judged, how it is shipped.
+
+    steps: batches an epoch
+    """
+
+    model: nn.Module
+    steps: int
+
+    @abstractmethod
+    def batches(self, order: random.Random) -> Iterator[BatchT]:
+        """An epoch's batches, in the order drawn."""
+
+    @abstractmethod
+    def loss(self, batch: BatchT) -> torch.Tensor:
+        """The mean loss of a batch, to be minimised."""
+
+    @abstractmethod
+    def judge(self) -> Judgement:
+        """How the model, as it is now, does on the validation records."""
+
+    @abstractmethod
+    def ship(self, work: Path, target: Path, precision: str) -> Shipped:
+        """Export the member into the folder `target`; its other forms stay in the folder `work`.
+
+        precision: as `precision.choose` takes it
+
+        Raises TrainingError when ONNX and torch disagree, or when an answer depends on what it is
+        batched with. Nothing is written into `target` before.
+        """
+
+
+class Classroom(ABC, Generic[RecordT]):
+    """What the members of one ensemble share: tokenizer, labels, how they are run.
+
+    labels: of the ensemble; none where the task has no labels
+    window: the manifest's `[window]`
+    decoding: the manifest's `[decoding]`; none where members score a text in one call
+    prefix: frozen layers that run before all members; none where members take tokens
+    """
+
+    tokenizer: Tokenizer
+    labels: Sequence[str] = ()
+    window: WindowSize
+    decoding: Mapping[str, TomlValue] | None = None
+    prefix: Prefix | None = None
+
+    @abstractmethod
+    def lesson(
+        self, train: Sequence[RecordT], valid: Sequence[RecordT], batch_size: int, seed: int
+    ) -> Lesson[Any]:
+        """A member as it starts out. seed: of all that is drawn for it, but for its weights."""
+
+
+class Course(ABC, Generic[RecordT]):
+    """A task as something to be learned; a frozen dataclass of all that decides how.
+
+    base: of a manifest's provenance: what members start from
+    """
+
+    task: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def base(self) -> str: ...
+
+    @abstractmethod
+    def read(self, source: Source) -> Iterator[RecordT]:
+        """The records of a file; raises TrainingError saying where it can't be learned from."""
+
+    @abstractmethod
+    def prepare(self, train: Iterable[RecordT], seed: int) -> Groundwork:
+        """What members share, made of the whole corpus, which is read once.
+
+        seed: of what is drawn from a corpus too large to be looked at whole
+        Raises TrainingError.
+        """
+
+    @abstractmethod
+    def classroom(self, groundwork: Groundwork, seed: int) -> Classroom[RecordT]:
+        """Where members are made. seed: of the weights that all members start from."""
+
+    def open(self, train: Iterable[RecordT], seed: int) -> Classroom[RecordT]:
+        """The classroom for a corpus; raises TrainingError."""
+        return self.classroom(self.prepare(train, seed), seed)

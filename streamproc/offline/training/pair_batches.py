@@ -1,0 +1,46 @@
+"""Sentences and their translations as batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamproc.offline.training.windows import NO_TARGET
+
+Ids = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class PairBatch:
+    """Sentences and their translations, padded.
+
+    source, source_mask: (pairs, tokens) int64, each source with its end
+    written: (pairs, tokens) int64, what the decoder has before each token it is to say
+    targets: (pairs, tokens) int64, what it is to say, its end included; NO_TARGET beyond
+    """
+
+    source: Ids
+    source_mask: Ids
+    written: Ids
+    targets: Ids
+
+
+def pad_pairs(pairs: Sequence[tuple[Ids, Ids]], start: int) -> PairBatch:
+    """Source and translation of each pair, their ends included, as one batch.
+
+    start: what a translation begins with, and what padding is
+    """
+    longest = [max(len(pair[side]) for pair in pairs) for side in (0, 1)]
+    source = np.full((len(pairs), longest[0]), start, dtype=np.int64)
+    mask = np.zeros_like(source)
+    written = np.full((len(pairs), longest[1]), start, dtype=np.int64)
+    targets = np.full_like(written, NO_TARGET)
+    for row, (said, meant) in enumerate(pairs):
+        source[row, : len(said)] = said
+        mask[row, : len(said)] = 1
+        written[row, 1 : len(meant)] = meant[:-1]
+        targets[row, : len(meant)] = meant
+    return PairBatch(source, mask, written, targets)

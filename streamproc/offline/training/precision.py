@@ -1,0 +1,96 @@
+"""In which numbers a member is shipped: the smallest that its validation metric allows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+from onnxruntime.transformers.float16 import convert_float_to_float16
+
+from streamproc.errors import SettingsError, TrainingError
+from streamproc.offline.training.course import Judgement
+from streamproc.offline.training.exporting import save
+
+AUTO = "auto"
+# From the smallest; of two of about one size first the one that computes faster.
+PRECISIONS = ("int8", "int8-weights", "fp16", "fp32")
+# Of the first metric, in hundredths, between the fp32 graph and what is shipped.
+LARGEST_LOSS_POINTS = 0.5
+
+# Writes a graph in other numbers: from a file, to a file.
+Write = Callable[[Path, Path], None]
+
+
+def precision_from(written: str) -> str:
+    """A precision that a user wrote; raises SettingsError."""
+    if written in {AUTO, *PRECISIONS}:
+        return written
+    if "dynamic" in written:
+        raise SettingsError(
+            f"--precision {written}: int8 with ranges taken from each batch gives a text another "
+            "answer in other company; int8 takes them from the member's own texts."
+        )
+    raise SettingsError(f"--precision {written!r}: expected {AUTO}, {', '.join(PRECISIONS)}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A member in some numbers, on disk, checked. why: what spoke against the smaller ones."""
+
+    precision: str
+    files: Sequence[Path]
+    judgement: Judgement
+    why: Sequence[str] = ()
+
+
+def choose(
+    asked: str,
+    fp32: Sequence[Path],
+    writers: Mapping[str, Write],
+    judge: Callable[[Sequence[Path]], Judgement],
+) -> tuple[Judgement, Form]:
+    """The fp32 graphs' judgement, and the form to ship.
+
+    asked:   a precision, or AUTO: the smallest that loses at most LARGEST_LOSS_POINTS
+    fp32:    the member's graphs; its other forms are written beside them
+    writers: for this kind of member, by precision
+    judge:   checks a form and judges it; raises TrainingError when its answers depend on company
+    Raises TrainingError when the precision asked for is none of this kind of member, or fails.
+    """
+    possible = [name for name in PRECISIONS if name in {*writers, "fp32"}]
+    if asked not in {AUTO, *possible}:
+        raise TrainingError(
+            f"--precision {asked}: not for this task; it can be {AUTO}, {', '.join(possible)}."
+        )
+    whole = judge(fp32)
+    why: list[str] = []
+    for precision in possible if asked == AUTO else [asked]:
+        if precision == "fp32":
+            break
+        files = [path.with_stem(f"{path.stem}-{precision}") for path in fp32]
+        for source, target in zip(fp32, files, strict=True):
+            writers[precision](source, target)
+        try:
+            found = judge(files)
+        except TrainingError as failed:
+            if asked != AUTO:
+                raise
+            why.append(f"not {precision}: {failed}")
+            continue
+        lost = 100 * (_first(whole) - _first(found))
+        if asked != AUTO or lost <= LARGEST_LOSS_POINTS:
+            return whole, Form(precision, files, found, why)
+        why.append(f"not {precision}: it loses {lost:.2f} points")
+    return whole, Form("fp32", fp32, whole, why)
+
+
+def _first(judgement: Judgement) -> float:
+    return next(iter(judgement.metrics.values()))
+
+
+def store_in_half(source: Path, target: Path) -> None:
+    """Write a copy of an fp32 graph that computes in fp16, its inputs and outputs in fp32."""
+    graph = onnx.load(str(source))
+    save(convert_float_to_float16(graph, keep_io_types=True), target)

@@ -1,0 +1,73 @@
+"""How far the fitting of a member has come, beside what transformers' Trainer keeps of it."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from streamproc.offline.training.course import Judgement
+from streamproc.offline.training.progress import Epoch
+
+_FILE = "standing.json"
+
+
+@dataclass(slots=True)
+class Standing:
+    """best:       the best epoch so far
+    since_best:    epochs since then
+    converged:     epochs have brought nothing better for as long as patience lasts
+    ended:         no further epoch follows, as it has converged or there are no more
+    loss_sum:      of the batches of the epoch under way, in nats
+    batches:       how many these are
+    """
+
+    best: Epoch | None = None
+    since_best: int = 0
+    converged: bool = False
+    ended: bool = False
+    loss_sum: float = 0.0
+    batches: int = 0
+
+    def add_loss(self, loss: float) -> None:
+        """Count a batch's loss in."""
+        self.loss_sum += loss
+        self.batches += 1
+
+    def close_epoch(self, number: int, judgement: Judgement, patience: int, last: int) -> Epoch:
+        """The epoch that has passed, compared with the best so far; the next one begins.
+
+        patience: epochs without a better judgement after which it has converged
+        last:     the number of the last epoch there is to be
+        """
+        best = self.best.judgement.deciding if self.best else (-math.inf, -math.inf)
+        # Weights that have become no numbers may still hit a label now and then.
+        improved = math.isfinite(judgement.loss) and judgement.deciding > best
+        self.since_best = 0 if improved else self.since_best + 1
+        self.converged = self.since_best >= patience
+        self.ended = self.converged or number == last
+        loss = self.loss_sum / self.batches if self.batches else math.nan
+        epoch = Epoch(number, loss, judgement, improved, self.converged)
+        if improved:
+            self.best = epoch
+        self.loss_sum, self.batches = 0.0, 0
+        return epoch
+
+    def save(self, checkpoint: Path) -> None:
+        """Into a checkpoint's folder; numbers come back to the bit."""
+        (checkpoint / _FILE).write_text(json.dumps(asdict(self)), encoding="utf-8")
+
+    @classmethod
+    def load(cls, checkpoint: Path) -> Self:
+        """As it was saved into a checkpoint's folder."""
+        saved = json.loads((checkpoint / _FILE).read_text(encoding="utf-8"))
+        # 0.1.0 had one word for both.
+        saved.setdefault("ended", saved["converged"])
+        return cls(**{**saved, "best": saved["best"] and epoch_from(saved["best"])})
+
+
+def epoch_from(written: dict[str, Any]) -> Epoch:
+    """An epoch that was written as JSON."""
+    return Epoch(**{**written, "judgement": Judgement(**written["judgement"])})

@@ -1,0 +1,1 @@
+"""All that turns a text into an answer."""

@@ -1,0 +1,172 @@
+"""From single items to batches and back: callers await one result, a model sees many at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from streamproc.clock import Clock, Timed
+from streamproc.errors import StreamprocError
+from streamproc.messages.lane import Lane
+from streamproc.serving.batching.budget import Budget
+from streamproc.serving.batching.queue import TokenQueue
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+RunBatch = Callable[[Sequence[Item], Lane], Awaitable[Sequence[Result]]]
+
+# One batch in so many goes to the bulk lane though interactive chunks wait: it yields, it is not
+# starved.
+BULK_TURN = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """budget_tokens: padded tokens in a batch; slots: batches under way at once;
+    max_wait_ms: how long a batch that is not full waits for more;
+    max_queued_tokens: tokens that may wait per lane, beyond which callers wait to put."""
+
+    budget_tokens: int
+    slots: int
+    max_wait_ms: int
+    max_queued_tokens: int
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting(Generic[Item, Result]):
+    item: Item
+    reply: asyncio.Future[Timed[Result]]
+    since_s: float
+
+
+class Batcher(Generic[Item, Result]):
+    """Runs batches of the items submitted; interactive ones first, with a slot kept for them.
+
+    When nothing runs, what was submitted in one turn of the event loop goes at once. When all
+    slots are taken, items gather, and so batches fill by themselves under load.
+    """
+
+    def __init__(self, run: RunBatch[Item, Result], limits: Limits, clock: Clock) -> None:
+        self._run = run
+        self._limits = limits
+        self._clock = clock
+        self._queues: dict[Lane, TokenQueue[_Waiting[Item, Result]]] = {
+            lane: TokenQueue() for lane in Lane
+        }
+        self._room = {lane: Budget(limits.max_queued_tokens) for lane in Lane}
+        self._running: set[asyncio.Task[None]] = set()
+        # Interactive batches since bulk's last one, while bulk chunks waited.
+        self._passed_over = 0
+        self._scheduled = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def submit(self, item: Item, tokens: int, lane: Lane) -> Timed[Result]:
+        """The result for one item; waits while the lane's queue is full.
+
+        Raises whatever running the item's batch raised; where that is no error of ours, running the
+        item alone. Cancelling takes the item out.
+        """
+        room = self._room[lane]
+        await room.acquire(tokens)
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(item, loop.create_future(), self._clock.monotonic_s())
+        queue = self._queues[lane]
+        entry = queue.put(waiting, tokens)
+        waiting.reply.add_done_callback(lambda _: queue.discard(entry))
+        try:
+            self._schedule()
+            return await waiting.reply
+        finally:
+            room.release(tokens)
+
+    @property
+    def queued_tokens(self) -> int:
+        """Tokens that wait for a batch, both lanes."""
+        return sum(queue.tokens for queue in self._queues.values())
+
+    async def close(self) -> None:
+        """Wait for the batches under way; nothing may be submitted any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        while self._running:
+            await asyncio.gather(*self._running, return_exceptions=True)
+
+    def _schedule(self) -> None:
+        # Not at once: the chunks that other callers submit in this turn of the loop come along.
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._dispatch)
+
+    def _dispatch(self) -> None:
+        self._scheduled = False
+        while (lane := self._next_lane()) is not None:
+            batch = self._queues[lane].take(self._limits.budget_tokens)
+            task = asyncio.get_running_loop().create_task(self._serve(batch, lane))
+            self._running.add(task)
+            task.add_done_callback(self._served)
+
+    def _next_lane(self) -> Lane | None:
+        free = self._limits.slots - len(self._running)
+        if free < 0:
+            return None
+        interactive, bulk = self._ripe(Lane.INTERACTIVE), self._ripe(Lane.BULK)
+        # Under interactive load only the kept slot ever comes free: bulk's turn must take that one.
+        bulk_turn = self._passed_over >= BULK_TURN - 1 if interactive else free > 0
+        if bulk and bulk_turn:
+            self._passed_over = 0
+            return Lane.BULK
+        if not interactive:
+            return None
+        self._passed_over += bulk
+        return Lane.INTERACTIVE
+
+    def _ripe(self, lane: Lane) -> bool:
+        queue = self._queues[lane]
+        oldest = queue.oldest()
+        if oldest is None:
+            return False
+        if not self._limits.max_wait_ms or queue.tokens >= self._limits.budget_tokens:
+            return True
+        waited_ms = (self._clock.monotonic_s() - oldest.item.since_s) * 1000
+        if waited_ms >= self._limits.max_wait_ms:
+            return True
+        if self._timer is None:
+            delay_s = (self._limits.max_wait_ms - waited_ms) / 1000
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._rang)
+        return False
+
+    def _rang(self) -> None:
+        self._timer = None
+        self._dispatch()
+
+    def _served(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._dispatch()
+
+    async def _serve(self, batch: list[_Waiting[Item, Result]], lane: Lane) -> None:
+        started_s = self._clock.monotonic_s()
+        try:
+            results = await self._run([waiting.item for waiting in batch], lane)
+            answered = list(zip(batch, results, strict=True))
+        except BaseException as error:
+            foreseen = isinstance(error, StreamprocError) or not isinstance(error, Exception)
+            if len(batch) > 1 and not foreseen:
+                # A bug: whoever met it meets it again alone, and the others have their results.
+                for waiting in batch:
+                    if not waiting.reply.done():
+                        await self._serve([waiting], lane)
+                return
+            for waiting in batch:
+                if not waiting.reply.done():
+                    waiting.reply.set_exception(error)
+            if not isinstance(error, Exception):
+                raise
+            return
+        run_ms = (self._clock.monotonic_s() - started_s) * 1000
+        for waiting, result in answered:
+            if not waiting.reply.done():
+                queue_ms = (started_s - waiting.since_s) * 1000
+                waiting.reply.set_result(Timed(result, queue_ms, run_ms))

@@ -1,0 +1,186 @@
+"""Text to tokens whose offsets are characters of the text, a segment at a time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+from tokenizers import Encoding, Tokenizer
+
+from streamproc.errors import ModelRefused
+from streamproc.serving.chunking.joining import Piece, joined_pieces
+from streamproc.serving.chunking.pair_frame import PairFrame
+
+Int64Array = NDArray[np.int64]
+
+_LANGUAGE = re.compile(r"[a-z]{2,3}_(?:[A-Z]{2}|[A-Z][a-z]{3})|__([a-z]{2,3})__")
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """A run of tokens without special ones.
+
+    ids:     (tokens,) int64
+    offsets: (tokens, 2) int64, first and one past the last character of the whole text
+    """
+
+    ids: Int64Array
+    offsets: Int64Array
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def part(self, place: slice) -> Self:
+        """Some of the tokens."""
+        return replace(self, ids=self.ids[place], offsets=self.offsets[place])
+
+    def joined(self, after: Self) -> Self:
+        """These tokens and those `after` them."""
+        ids, offsets = (self.ids, after.ids), (self.offsets, after.offsets)
+        return replace(self, ids=np.concatenate(ids), offsets=np.concatenate(offsets))
+
+
+@dataclass(frozen=True, slots=True)
+class WordTokens(Tokens):
+    """Tokens that know the word they are of: what the tokenizer's pre-tokenizer cuts a text into.
+
+    words: (tokens, 2) int64, first and one past the last character of each token's whole word
+    """
+
+    words: Int64Array
+
+    def part(self, place: slice) -> Self:
+        ids, offsets, words = self.ids[place], self.offsets[place], self.words[place]
+        return replace(self, ids=ids, offsets=offsets, words=words)
+
+    def joined(self, after: Self) -> Self:
+        ids, offsets = (self.ids, after.ids), (self.offsets, after.offsets)
+        return replace(
+            self,
+            ids=np.concatenate(ids),
+            offsets=np.concatenate(offsets),
+            words=np.concatenate((self.words, after.words)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The special tokens that a model expects around a single text.
+
+    before, after: token ids, int64
+    type_id: the token type of every token of a single text
+    """
+
+    before: Int64Array
+    after: Int64Array
+    type_id: int
+
+    @property
+    def tokens(self) -> int:
+        """How many special tokens there are."""
+        return len(self.before) + len(self.after)
+
+
+class TextTokenizer:
+    """A tokenizer of the tokenizers library, without the truncation and padding it may bring.
+
+    marks_continuations: whether tokens that continue a word are spelt with a prefix, as "##ing"
+    unknown_id: the token that stands for what the vocabulary lacks; None where there is none
+    """
+
+    def __init__(self, definition: bytes) -> None:
+        """Read a `tokenizer.json`; raises ModelRefused when it is none."""
+        try:
+            # from_buffer and from_str raise plain Exception for whatever is wrong with the file.
+            self._tokenizer = Tokenizer.from_buffer(definition)
+        except Exception as error:  # noqa: BLE001
+            raise ModelRefused(f"not a tokenizer.json: {error}") from None
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self.vocabulary_size: int = self._tokenizer.get_vocab_size(with_added_tokens=True)
+        self.frame = _frame(self._tokenizer.encode("a"))
+        model = orjson.loads(definition)["model"]
+        self.marks_continuations = bool(model.get("continuing_subword_prefix"))
+        self.unknown_id: int | None = model.get("unk_id")
+        if model.get("unk_token"):
+            self.unknown_id = self._tokenizer.token_to_id(model["unk_token"])
+
+    def spelling(self, token: int) -> str:
+        """A token as the vocabulary writes it; empty where there is none of that id."""
+        return self._tokenizer.id_to_token(token) or ""
+
+    @cached_property
+    def languages(self) -> dict[str, int]:
+        """Tokens that stand for a language, by its code: de_DE (mBART), deu_Latn (NLLB), de, which
+        M2M100 spells __de__; none in the tokenizer of a model that has no such tokens."""
+        return {
+            found[1] or found[0]: token
+            for token, added in self._tokenizer.get_added_tokens_decoder().items()
+            if (found := _LANGUAGE.fullmatch(added.content))
+        }
+
+    @cached_property
+    def pair_frame(self) -> PairFrame:
+        """What stands around a pair of texts; raises ModelRefused where pairs are not encoded."""
+        return PairFrame.of(self._tokenizer.encode("a", "a"))
+
+    def stream(self, text: str) -> Iterator[Tokens]:
+        """The tokens of `text` in order, a segment at a time; those it has when encoded at once."""
+        for piece, kept in self._pieces(text):
+            yield Tokens(piece.ids[kept], piece.offsets[kept])
+
+    def word_stream(self, text: str) -> Iterator[WordTokens]:
+        """The same, each token with its word."""
+        for piece, kept in self._pieces(text):
+            words = _words(piece.encoding, piece.offsets)
+            yield WordTokens(piece.ids[kept], piece.offsets[kept], words[kept])
+
+    def encode(self, text: str) -> Tokens:
+        """The tokens of a short text, all at once."""
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        return Tokens(_ids(encoding), _offsets(encoding))
+
+    def decode(self, ids: Int64Array | Sequence[int]) -> str:
+        """The text of tokens, special ones left out; ids that it does not know make no text."""
+        return str(self._tokenizer.decode(np.asarray(ids).tolist(), skip_special_tokens=True))
+
+    def _pieces(self, text: str) -> Iterator[tuple[Piece, slice]]:
+        if not text:
+            return
+        yield from joined_pieces(
+            lambda part: self._tokenizer.encode(part, add_special_tokens=False), text
+        )
+
+
+def _ids(encoding: Encoding) -> Int64Array:
+    return np.array(encoding.ids, dtype=np.int64)
+
+
+def _offsets(encoding: Encoding) -> Int64Array:
+    return np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
+
+
+def _words(encoding: Encoding, offsets: Int64Array) -> Int64Array:
+    numbers = encoding.word_ids
+    if not numbers or None in numbers:
+        # A token of no word stands for itself.
+        return offsets
+    begins = np.flatnonzero(np.diff(np.array(numbers, np.int64), prepend=-1))
+    lengths = np.diff(begins, append=len(numbers))
+    spans = np.stack((offsets[begins, 0], offsets[begins + lengths - 1, 1]), axis=-1)
+    return np.repeat(spans, lengths, axis=0)
+
+
+def _frame(encoding: Encoding) -> Frame:
+    special = encoding.special_tokens_mask
+    ids = _ids(encoding)
+    text = [index for index, mask in enumerate(special) if not mask]
+    if not text:
+        raise ModelRefused("the tokenizer makes nothing but special tokens of the text 'a'")
+    return Frame(ids[: text[0]], ids[text[-1] + 1 :], int(encoding.type_ids[text[0]]))

@@ -1,0 +1,123 @@
+"""Overlapping windows over a stream of tokens, made only as they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from streamproc.errors import ModelRefused
+from streamproc.serving.chunking.tokens import Frame, Int64Array, Tokens
+
+Run = TypeVar("Run", bound=Tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """How long a window is, and how much of it the next one sees again; both in tokens."""
+
+    max_tokens: int
+    overlap_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A window of a text, ready for a model.
+
+    ids:      (tokens,) int64, special tokens included
+    type_ids: (tokens,) int64
+    offsets:  (tokens, 2) int64 characters of the text; (0, 0) at special tokens
+    start, end: the characters it passes over; one chunk's follow the last one's without a gap
+    content_tokens: how many tokens are not special
+    is_last: whether the text ends with it
+    """
+
+    index: int
+    ids: Int64Array
+    type_ids: Int64Array
+    offsets: Int64Array
+    start: int
+    end: int
+    content_tokens: int
+    is_last: bool
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Cut(Generic[Run]):
+    """One window's run of tokens.
+
+    start, end: the characters it passes over; one cut's follow the last one's without a gap
+    """
+
+    index: int
+    tokens: Run
+    start: int
+    end: int
+    is_last: bool
+
+
+def windows(
+    stream: Iterable[Tokens], frame: Frame, window: Window, characters: int
+) -> Iterator[Chunk]:
+    """Every window of the stream; at least one, so that an empty text has an answer too.
+
+    characters: length of the text; what follows the last token belongs to the last chunk
+    Raises ModelRefused when the window leaves no room between special tokens and overlap.
+    """
+    room = window.max_tokens - frame.tokens
+    if room <= window.overlap_tokens:
+        raise ModelRefused(
+            f"a window of {window.max_tokens} tokens has no room beside {frame.tokens} special "
+            f"tokens and an overlap of {window.overlap_tokens}"
+        )
+    nothing = Tokens(np.empty(0, np.int64), np.empty((0, 2), np.int64))
+    for cut in cuts(stream, nothing, room, window.overlap_tokens, characters):
+        yield _framed(cut, frame)
+
+
+def cuts(
+    stream: Iterable[Run], nothing: Run, room: int, overlap: int, characters: int
+) -> Iterator[Cut[Run]]:
+    """Runs of at most `room` tokens, of which each sees the last `overlap` of the one before.
+
+    nothing: no tokens
+    overlap: less than `room`, wherever a second cut is asked for
+    """
+    index, covered, held = 0, 0, nothing
+    for tokens in stream:
+        held = held.joined(tokens) if len(held) else tokens
+        first = 0
+        # A window that the stream just fills waits: it may be the last, which takes the rest.
+        while len(held) - first > room:
+            run = held.part(slice(first, first + room))
+            end = int(run.offsets[-1, 1])
+            yield Cut(index, run, _start(run, covered), end, is_last=False)
+            index, covered, first = index + 1, end, first + room - overlap
+        held = held.part(slice(first, None))
+    yield Cut(index, held, _start(held, covered), characters, is_last=True)
+
+
+def _start(run: Tokens, covered: int) -> int:
+    # Whitespace and dropped characters before the first new token belong to this cut.
+    return min(int(run.offsets[0, 0]), covered) if len(run) else covered
+
+
+def _framed(cut: Cut[Tokens], frame: Frame) -> Chunk:
+    framed = np.concatenate((frame.before, cut.tokens.ids, frame.after))
+    offsets = np.zeros((len(framed), 2), np.int64)
+    offsets[len(frame.before) : len(frame.before) + len(cut.tokens)] = cut.tokens.offsets
+    return Chunk(
+        index=cut.index,
+        ids=framed,
+        type_ids=np.full(len(framed), frame.type_id, np.int64),
+        offsets=offsets,
+        start=cut.start,
+        end=cut.end,
+        content_tokens=len(cut.tokens),
+        is_last=cut.is_last,
+    )

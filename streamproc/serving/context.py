@@ -1,0 +1,30 @@
+"""What all engines of a worker share, and are bounded by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from streamproc.clock import Clock
+from streamproc.metrics import Metrics
+from streamproc.serving.batching.batcher import Limits
+from streamproc.serving.decoding.room import RoomLimits
+from streamproc.serving.inference.executor import ModelExecutor
+from streamproc.serving.inference.residency import Residency
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """call_timeout_s: one member's time for a batch, or for a step
+    max_document_chunks: chunks of one document in the works at a time
+    room: sequences that are decoded at a time, per ensemble and lane
+    residency: which stages are loaded, of models in stages
+    """
+
+    executor: ModelExecutor
+    limits: Limits
+    call_timeout_s: float
+    max_document_chunks: int
+    clock: Clock
+    metrics: Metrics
+    room: RoomLimits = field(default_factory=RoomLimits)
+    residency: Residency = field(default_factory=Residency)

@@ -1,0 +1,57 @@
+"""One sequence to decode, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from streamproc.messages.response import MemberStatus
+from streamproc.serving.bisection import Lost, how_lost
+from streamproc.serving.decoding.model import FloatArray, Int64Array
+from streamproc.serving.decoding.search import Decoded, Search, StepScores
+
+Combine = Callable[[FloatArray, Sequence[int], Int64Array], StepScores]
+"""Given what the members that are left say, (members, rows, vocabulary) logits, which these are,
+and what each row has written, (rows, tokens)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What a sequence starts from, and how it goes on.
+
+    ids:            (tokens,) the prompt of a decoder, or the source of an encoder-decoder
+    new_search:     makes its search; called once a submission
+    combine:        called at every step, from a thread
+    max_new_tokens: how many it may come to; what its cache is admitted by
+    beams:          rows it has at most
+    members:        indices of the members that are asked
+    needed_members: with fewer left it fails; 0: it then comes to nothing, and does not fail
+    """
+
+    ids: Int64Array
+    new_search: Callable[[], Search]
+    combine: Combine
+    max_new_tokens: int
+    members: tuple[int, ...]
+    needed_members: int
+    beams: int = 1
+
+    def __len__(self) -> int:
+        """Tokens its cache may come to hold."""
+        return self.beams * (len(self.ids) + self.max_new_tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was decoded, and what became of each member that was asked.
+
+    decoded: None where no member was left, and none was needed
+    lost:    why members took no part to the end, by index
+    """
+
+    decoded: Decoded | None
+    lost: dict[int, Lost]
+
+    def status(self, member: int) -> MemberStatus:
+        """ok, late or failed."""
+        return how_lost(self.lost[member]) if member in self.lost else "ok"

@@ -1,0 +1,107 @@
+"""A sequence under way: its search, its place with each member, and who waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence as Sequences
+from typing import Any
+
+import numpy as np
+
+from streamproc.serving.bisection import Lost, shortage
+from streamproc.serving.decoding.member import Place, Stepped, Strand
+from streamproc.serving.decoding.model import FloatArray
+from streamproc.serving.decoding.prompt import Outcome, Prompt
+from streamproc.serving.decoding.search import Advance, Decoded
+
+
+class Sequence:
+    """One submission of a prompt.
+
+    gone: nobody waits for it any more; it leaves at the next step
+    """
+
+    def __init__(
+        self, prompt: Prompt, reply: asyncio.Future[Outcome], names: Sequences[str]
+    ) -> None:
+        """names: of all members, by number"""
+        self.prompt = prompt
+        self._names = names
+        self.reply = reply
+        self.gone = False
+        self._search = prompt.new_search()
+        self._decoded: Decoded | None = None
+        self._places: dict[int, Place[Any]] = {}
+        self._logits: dict[int, FloatArray] = {}
+        self._lost: dict[int, Lost] = {}
+        self._advance = Advance(np.zeros(1, np.int64), np.zeros(1, np.int64))
+        self._written = np.empty((1, 0), np.int64)
+
+    def has(self, member: int) -> bool:
+        """Whether a member still takes part."""
+        return member in self._places
+
+    def strand(self, member: int) -> Strand[Any]:
+        """What a member has to step, as the last advance says."""
+        return Strand(self._places[member], self._advance.parents, self._advance.tokens)
+
+    def take(self, member: int, stepped: Stepped[Any] | Lost) -> None:
+        """What a member said; once it is lost it takes no further part."""
+        if isinstance(stepped, Stepped):
+            self._places[member] = stepped.place
+            self._logits[member] = stepped.logits
+        else:
+            self._places.pop(member, None)
+            self._logits.pop(member, None)
+            self._lost[member] = stepped
+
+    @property
+    def rows(self) -> int:
+        """Rows of its next step."""
+        return len(self._advance.tokens)
+
+    def advance(self) -> None:
+        """Go on by what the members said; called from a thread, one at a time."""
+        answered = sorted(self._logits)
+        scores = self.prompt.combine(
+            np.stack([self._logits[member] for member in answered]), answered, self._written
+        )
+        self._advance = self._search.advance(scores)
+        self._written = np.concatenate(
+            (self._written[self._advance.parents], self._advance.tokens[:, None]), axis=1
+        )
+        if self._advance.is_done:
+            self._decoded = self._search.result()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether its search has ended."""
+        return self._advance.is_done
+
+    def settle_shortage(self) -> bool:
+        """Whether too few members are left; whoever waits is then told so."""
+        left = len(self._logits)
+        if left >= max(1, self.prompt.needed_members):
+            return False
+        needed = self.prompt.needed_members
+        if not needed:
+            self._settle(None)
+        else:
+            lost = {self._names[member]: reason for member, reason in self._lost.items()}
+            self.fail(shortage(left, len(self.prompt.members), needed, lost))
+        return True
+
+    def settle(self) -> None:
+        """Hand out what its search found."""
+        self._settle(self._decoded)
+
+    def fail(self, error: BaseException) -> None:
+        """Tell whoever waits."""
+        self.gone = True
+        if not self.reply.done():
+            self.reply.set_exception(error)
+
+    def _settle(self, decoded: Decoded | None) -> None:
+        self.gone = True
+        if not self.reply.done():
+            self.reply.set_result(Outcome(decoded, dict(self._lost)))

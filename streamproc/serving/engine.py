@@ -1,0 +1,103 @@
+"""An ensemble ready to answer: its task, its profile, and what scores chunks with its members."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from streamproc.clock import Timed
+from streamproc.errors import Invalid
+from streamproc.messages.lane import Lane
+from streamproc.serving.fairness import Turns
+from streamproc.serving.member_health import MemberHealth
+from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.serving.tasks.task import Job, Task
+
+Scored = tuple[Any, Timed[Any]]
+"""A chunk of a job, and what came of it, as the job's task defines both."""
+
+# Below this, making a chunk takes less time than handing it to a thread would.
+_INLINE_CHARACTERS = 8_192
+
+
+class Scorer(Protocol):
+    """What chunks of many requests are handed to: a batcher, or a loop that decodes."""
+
+    async def submit(self, item: Any, tokens: int, lane: Lane, /) -> Timed[Any]:
+        """The members' outputs for one chunk; waits while the lane's queue is full."""
+        ...
+
+    @property
+    def queued_tokens(self) -> int:
+        """Tokens of chunks that wait."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """max_document_chunks: chunks of one document in the works at a time, so that documents take
+    turns and a long one costs no more memory than a short one.
+    health: how the members do
+    alone_tokens: what a chunk says it is long, so that it runs beside no other
+    """
+
+    task: Task
+    profile: EnsembleProfile
+    scorer: Scorer
+    max_document_chunks: int
+    health: MemberHealth
+    alone_tokens: int
+    turns: Turns = field(default_factory=Turns)
+
+    async def scored_chunks(
+        self, job: Job[Any, Any], lane: Lane, *, alone: bool = False
+    ) -> AsyncGenerator[Scored, None]:
+        """Every chunk of a job with what the members said of it, in the order of the text.
+
+        alone: each runs by itself, so that no neighbour's trouble is this job's
+        Raises whatever a chunk's batch raised; the document's other chunks are then taken back.
+        """
+        chunks = job.chunks()
+        under_way: deque[tuple[Any, asyncio.Task[Timed[Any]]]] = deque()
+        try:
+            done = False
+            while True:
+                while not done and len(under_way) < self.max_document_chunks:
+                    if job.characters <= _INLINE_CHARACTERS:
+                        async with self.turns.turn(lane):
+                            chunk = next(chunks, None)
+                    else:
+                        chunk = await asyncio.to_thread(next, chunks, None)
+                    if chunk is None:
+                        done = True
+                        break
+                    tokens = self.alone_tokens if alone else len(chunk)
+                    scoring = self.scorer.submit(chunk, max(tokens, len(chunk)), lane)
+                    under_way.append((chunk, asyncio.create_task(scoring)))
+                if not under_way:
+                    return
+                chunk, task = under_way.popleft()
+                yield chunk, await task
+        finally:
+            for _, task in under_way:
+                task.cancel()
+            await asyncio.gather(*(task for _, task in under_way), return_exceptions=True)
+
+
+class Engines:
+    """The engines of one task, by the name of their ensemble."""
+
+    def __init__(self, engines: Mapping[str, Engine]) -> None:
+        self._engines = dict(engines)
+
+    def named(self, name: str) -> Engine:
+        """Raises Invalid when there is none, naming those there are."""
+        if name not in self._engines:
+            there = ", ".join(sorted(self._engines)) or "none"
+            raise Invalid(
+                "unknown ensemble", f"no ensemble {name!r} for this task; there are: {there}"
+            )
+        return self._engines[name]

@@ -1,0 +1,61 @@
+"""Gating: how much say each member has on a chunk, by how close that is to what it was trained on.
+
+A chunk is close to a member's part of the corpus when its tokens are frequent there, compared with
+the other parts: the evidence of one part against another in naive Bayes. Tokens are there in every
+task, looking at them costs nothing, and a chunk's do not depend on what it is batched with.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamproc.serving.ensembling.labels import FloatArray
+from streamproc.serving.ensembling.steps import sorted_sum
+
+Int64Array = NDArray[np.int64]
+
+# A member that is closest to nothing of a chunk keeps a say too small to matter, but not none: it
+# may be the only one that is left, or that knows a label.
+_LEAST_SHARE = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """evidence: (vocabulary, members) what a token tells for each member's part, in nats
+    sharpness: of the softmax over members; 0 gives all the same say
+    """
+
+    evidence: FloatArray
+    sharpness: float
+
+    def weights(self, ids: Int64Array) -> FloatArray:
+        """(members,) positive, summing to 1; ids: (tokens,) of a chunk."""
+        closeness = self.evidence[ids].sum(axis=0, keepdims=True) / max(1, len(ids))
+        return np.asarray(self._shares(closeness)[0])
+
+    def weights_along(self, ids: Int64Array) -> FloatArray:
+        """(tokens, members) the weights after each token, by the tokens up to it."""
+        count = np.arange(1, len(ids) + 1)[:, None]
+        return self._shares(np.cumsum(self.evidence[ids], axis=0) / count)
+
+    def _shares(self, closeness: FloatArray) -> FloatArray:
+        """(rows, members) of mean evidence, (rows, members)."""
+        scaled = self.sharpness * closeness
+        shares = np.exp(scaled - scaled.max(axis=-1, keepdims=True)) + _LEAST_SHARE
+        # In order of magnitude, so that the members' order makes no difference.
+        return np.asarray(shares / sorted_sum(list(shares.T))[:, None])
+
+
+def evidence(counts: FloatArray) -> FloatArray:
+    """What each token tells for each part, as `Gate` takes it.
+
+    counts: (vocabulary, members) how often a token stands in each member's part of the corpus
+    One is added to each, so that a token which a part lacks does not rule it out. A token that
+    stands in no part tells nothing.
+    """
+    smoothed = np.log((counts + 1) / (counts + 1).sum(axis=0))
+    told = smoothed - smoothed.mean(axis=-1, keepdims=True)
+    return np.where(counts.sum(axis=-1, keepdims=True) > 0, told, 0.0)

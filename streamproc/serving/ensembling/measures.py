@@ -1,0 +1,43 @@
+"""How sure an ensemble is of its answer."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamproc.serving.ensembling.labels import FloatArray
+
+
+def entropies(probabilities: FloatArray) -> FloatArray:
+    """Shannon entropy of (..., labels) probabilities, in nats; 0 when certain, log(labels) at most.
+
+    returns: (...)
+    """
+    logarithms = np.log(np.where(probabilities > 0, probabilities, 1.0))
+    return np.asarray(np.maximum(0.0, -(probabilities * logarithms).sum(axis=-1)))
+
+
+def entropy(probabilities: FloatArray) -> float:
+    """The same for (labels,)."""
+    return float(entropies(probabilities))
+
+
+def agreements(
+    probabilities: FloatArray, weights: FloatArray, labels: NDArray[np.intp]
+) -> FloatArray:
+    """Share of the members' weight, 0 to 1, whose own likeliest label is the one in `labels`.
+
+    probabilities: (members, ..., labels), NaN at unknown labels; weights: (members,), positive;
+    labels: (...)
+    returns: (...)
+    """
+    choice = np.argmax(np.where(np.isnan(probabilities), -1.0, probabilities), axis=-1)
+    spread = weights.reshape(-1, *(1,) * (choice.ndim - 1))
+    # In order of magnitude, so that the members' order makes no difference.
+    agreeing = np.sort(spread * (choice == labels), axis=0).sum(axis=0)
+    return np.asarray(agreeing / np.sort(weights).sum())
+
+
+def agreement(probabilities: FloatArray, weights: FloatArray, label: int) -> float:
+    """The same for (members, labels)."""
+    return float(agreements(probabilities, weights, np.asarray(label, np.intp)))

@@ -1,0 +1,38 @@
+"""The sessions of one ensemble."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from streamproc.serving.inference.outputs import (
+    Batch,
+    FloatArray,
+    HiddenArray,
+    ModelInput,
+    Prefixed,
+)
+from streamproc.serving.inference.session import Session, new_call
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """sessions: one a member, in the manifest's order
+    prefix: the layers that run before all of them; none where members take tokens
+    """
+
+    sessions: Sequence[Session[FloatArray]]
+    prefix: Session[HiddenArray] | None = None
+
+    def read(self, sequences: Sequence[ModelInput]) -> Sequence[ModelInput]:
+        """The sequences as members take them, run through the prefix in one batch, here and now.
+
+        Raises MemberFailed, OutOfMemory.
+        """
+        if self.prefix is None:
+            return sequences
+        hidden = self.prefix.run(Batch.pad(sequences), new_call())
+        return [
+            Prefixed(sequence.ids, sequence.type_ids, own)
+            for sequence, own in zip(sequences, hidden, strict=True)
+        ]

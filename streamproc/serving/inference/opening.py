@@ -1,0 +1,40 @@
+"""ONNX Runtime's sessions, all opened alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import onnxruntime as ort
+
+from streamproc.errors import ModelRefused
+from streamproc.serving.inference.providers import Provider, refuse_fallback
+
+
+def open_session(
+    name: str, model: bytes, provider: Provider, weights_folder: Path | None = None
+) -> Any:
+    """An ONNX Runtime session of one thread a call, where it was asked for; raises ModelRefused.
+
+    weights_folder: where the graph finds the files that it refers to; none where it is complete
+    """
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    # Several pools that spin wait for each other's cores: two to three times slower.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    if weights_folder is not None:
+        # Each session of a model in stages would keep what its largest batch took.
+        options.enable_cpu_mem_arena = False
+        options.add_session_config_entry(
+            "session.model_external_initializers_file_folder_path", str(weights_folder)
+        )
+    try:
+        session = ort.InferenceSession(
+            model, options, providers=[(provider.name, provider.options)]
+        )
+    except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions share no base
+        raise ModelRefused(f"member {name}: not a model ONNX Runtime can load: {error}") from None
+    refuse_fallback(session, provider, name)
+    return session

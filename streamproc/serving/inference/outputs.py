@@ -1,0 +1,102 @@
+"""What goes into a member, and what comes out of it or became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamproc.messages.response import MemberStatus
+from streamproc.serving.bisection import Lost, how_lost
+
+Int64Array = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+HiddenArray = NDArray[np.float32]
+
+
+class ModelInput(Protocol):
+    """One sequence: ids and type_ids, each (tokens,) int64."""
+
+    @property
+    def ids(self) -> Int64Array: ...
+    @property
+    def type_ids(self) -> Int64Array: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Prefixed:
+    """A sequence that an ensemble's prefix has run on.
+
+    ids, type_ids: (tokens,) int64; hidden: (tokens, width), what members behind it take
+    """
+
+    ids: Int64Array
+    type_ids: Int64Array
+    hidden: HiddenArray
+
+
+@dataclass(frozen=True, slots=True)
+class MemberOutput:
+    """One member's output for one sequence; `scores` is None unless it answered.
+
+    scores: (outputs,), or (tokens, outputs) where there are scores for each token
+    """
+
+    member: str
+    scores: FloatArray | None
+    error: Lost | None = None
+
+    @property
+    def status(self) -> MemberStatus:
+        """ok, late or failed."""
+        return "ok" if self.error is None else how_lost(self.error)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Padded sequences, one a row.
+
+    ids, mask, type_ids: (rows, longest) int64; mask is 1 at tokens and 0 at padding
+    hidden: (rows, longest, width) where a prefix has run; none where none has
+    """
+
+    ids: Int64Array
+    mask: Int64Array
+    type_ids: Int64Array
+    hidden: HiddenArray | None = None
+
+    @classmethod
+    def pad(cls, sequences: Sequence[ModelInput]) -> Batch:
+        """Pad at the end to the longest sequence."""
+        shape = (len(sequences), max(len(sequence.ids) for sequence in sequences))
+        # Padding is masked out, so which id stands there makes no difference.
+        ids, mask, type_ids = (np.zeros(shape, np.int64) for _ in range(3))
+        for row, sequence in enumerate(sequences):
+            length = len(sequence.ids)
+            ids[row, :length] = sequence.ids
+            mask[row, :length] = 1
+            type_ids[row, :length] = sequence.type_ids
+        return cls(ids, mask, type_ids, _padded_hidden(sequences, shape))
+
+    @property
+    def lengths(self) -> list[int]:
+        """How many tokens each row has."""
+        return [int(length) for length in self.mask.sum(axis=1)]
+
+    @property
+    def padded_tokens(self) -> int:
+        """What the batch costs a model."""
+        return int(self.ids.size)
+
+
+def _padded_hidden(sequences: Sequence[ModelInput], shape: tuple[int, int]) -> HiddenArray | None:
+    prefixed = [sequence.hidden for sequence in sequences if isinstance(sequence, Prefixed)]
+    if not prefixed:
+        return None
+    hidden = np.zeros((*shape, prefixed[0].shape[1]), np.float32)
+    for row, own in zip(hidden, prefixed, strict=True):
+        row[: len(own)] = own
+    return hidden

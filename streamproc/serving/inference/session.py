@@ -1,0 +1,159 @@
+"""One member's ONNX Runtime session, checked against its task when it is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import onnxruntime as ort
+
+from streamproc.errors import MemberFailed, ModelRefused, OutOfMemory, StreamprocError
+from streamproc.serving.inference.model import Model, open_model
+from streamproc.serving.inference.opening import open_session
+from streamproc.serving.inference.outputs import Batch, FloatArray, HiddenArray
+from streamproc.serving.inference.providers import CUDA, Provider
+from streamproc.serving.inference.signature import (
+    HALF,
+    HIDDEN_STATES,
+    Signature,
+    check_output,
+    checked_inputs,
+)
+
+_OUT_OF_MEMORY = ("failed to allocate memory", "out of memory", "bad_alloc", "cublas_status_alloc")
+
+Array_co = TypeVar("Array_co", covariant=True)
+
+
+class Call(Protocol):
+    """A call that may be told to end early."""
+
+    terminate: bool
+
+
+class Session(Protocol[Array_co]):
+    """A model that runs on batches; what fan-out needs to know of it."""
+
+    name: str
+
+    def run(self, batch: Batch, call: Any) -> Sequence[Array_co]:
+        """For each row, of a member its scores, float64: (outputs,), or (tokens, outputs) without
+        padding; of a prefix its hidden states, float32: (tokens, width) without padding.
+
+        Raises MemberFailed, OutOfMemory. Called from model threads.
+        """
+        ...
+
+
+class OnnxSession:
+    """A member's session: one thread a call, several threads may call at once."""
+
+    def __init__(self, name: str, model: Model, signature: Signature, provider: Provider) -> None:
+        """Load and check; raises ModelRefused with what was expected and what was found."""
+        session = open_model(name, model, provider)
+        self.name = name
+        self._per_token = signature.per_token
+        inputs = checked_inputs(name, session, signature)
+        for output in signature.outputs:
+            check_output(name, session, signature, output)
+        self._runner = Runner(name, session, inputs, signature.outputs, provider)
+
+    def run(self, batch: Batch, call: Any) -> Sequence[FloatArray]:
+        found = self._runner.run(batch, call)
+        scores = np.asarray(found[0] if len(found) == 1 else np.stack(found, -1), np.float64)
+        rows = [row[:length] for row, length in zip(scores, batch.lengths, strict=True)]
+        if not self._per_token:
+            rows = list(scores)
+        if not all(np.isfinite(row).all() for row in rows):
+            raise MemberFailed(self.name, "its scores are not finite numbers")
+        return rows
+
+
+class PrefixSession:
+    """The layers before all members: batches of tokens to hidden states, float32."""
+
+    name = "prefix"
+
+    def __init__(self, model: bytes, provider: Provider) -> None:
+        """Load and check; raises ModelRefused with what was expected and what was found."""
+        session = open_session(self.name, model, provider)
+        inputs = checked_inputs(self.name, session, _PREFIX)
+        check_output(self.name, session, _PREFIX, HIDDEN_STATES)
+        self.width: int = session.get_outputs()[0].shape[-1]
+        if not isinstance(self.width, int):
+            raise ModelRefused(
+                f"prefix: expected {HIDDEN_STATES} of a fixed width; found {self.width!r}"
+            )
+        self._runner = Runner(self.name, session, inputs, _PREFIX.outputs, provider)
+
+    def run(self, batch: Batch, call: Any) -> Sequence[HiddenArray]:
+        """For each row its hidden states, (tokens, width), without padding."""
+        (hidden,) = self._runner.run(batch, call)
+        lengths = batch.lengths
+        return [np.asarray(row[:n], np.float32) for row, n in zip(hidden, lengths, strict=True)]
+
+
+class Runner:
+    """Feeds batches to an ONNX Runtime session, and takes its outputs."""
+
+    def __init__(
+        self,
+        name: str,
+        session: Any,
+        inputs: Mapping[str, str],
+        outputs: Sequence[str],
+        provider: Provider,
+    ) -> None:
+        """inputs: ONNX's types by name, as `Batch` has what goes into them"""
+        self._name, self._session = name, session
+        self._inputs, self._outputs = inputs, list(outputs)
+        # Stages bind nothing: what goes from one to the next passes through host memory.
+        self._binds = provider.name == CUDA and hasattr(session, "io_binding")
+
+    def run(self, batch: Batch, call: Any) -> list[Any]:
+        """The outputs in order, padding included; raises MemberFailed, OutOfMemory."""
+        known = {
+            "input_ids": batch.ids,
+            "attention_mask": batch.mask,
+            "token_type_ids": batch.type_ids,
+            HIDDEN_STATES: batch.hidden,
+        }
+        feeds = {
+            name: np.asarray(known[name], np.float16 if kind == HALF else None)
+            for name, kind in self._inputs.items()
+        }
+        try:
+            return self._bound(feeds, call) if self._binds else self._plain(feeds, call)
+        except Exception as error:  # noqa: BLE001
+            raise failure_of(self._name, error) from None
+
+    def _plain(self, feeds: dict[str, Any], call: Any) -> list[Any]:
+        return list(self._session.run(self._outputs, feeds, call))
+
+    def _bound(self, feeds: dict[str, Any], call: Any) -> list[Any]:
+        """Inputs and outputs bound: one copy each way, without a pass through pageable memory."""
+        binding = self._session.io_binding()
+        for name, value in feeds.items():
+            binding.bind_cpu_input(name, value)
+        for name in self._outputs:
+            binding.bind_output(name, "cpu")
+        self._session.run_with_iobinding(binding, call)
+        return list(binding.copy_outputs_to_cpu())
+
+
+# Any width will do.
+_PREFIX = Signature((HIDDEN_STATES,), labels=0, per_token=True)
+
+
+def failure_of(name: str, error: Exception) -> StreamprocError:
+    """What an error that ONNX Runtime raised in a run means: OutOfMemory, or MemberFailed."""
+    text = str(error)
+    if any(sign in text.lower() for sign in _OUT_OF_MEMORY) or isinstance(error, MemoryError):
+        return OutOfMemory(f"member {name}: {text}")
+    return MemberFailed(name, text)
+
+
+def new_call() -> Any:
+    """What `Session.run` takes: setting `terminate` ends the run at its next node."""
+    return ort.RunOptions()

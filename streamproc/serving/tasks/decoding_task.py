@@ -1,0 +1,114 @@
+"""Tasks whose members write text together, a token at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal, TypeVar
+
+import numpy as np
+
+from streamproc.repository.decoding_section import DecodingSection
+from streamproc.serving.decoding.bans import BannedSequences
+from streamproc.serving.decoding.choosing import Odds
+from streamproc.serving.decoding.logits_processors import LogitsRules
+from streamproc.serving.decoding.model import FloatArray, Int64Array
+from streamproc.serving.decoding.prompt import Combine, Outcome, Prompt
+from streamproc.serving.decoding.search import StepScores
+from streamproc.serving.ensembling.steps import StepStrategy, combine_step
+from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.serving.tasks.task import Job, Task
+
+Architecture = Literal["decoder", "encoder-decoder"]
+
+DecodingJob = Job[Prompt, Outcome]
+
+
+class DecodingTask(Task):
+    """One whose chunks are sequences to decode, many requests' in one running batch."""
+
+    architecture: ClassVar[Architecture]
+
+
+def combining(
+    profile: EnsembleProfile,
+    asked: StepStrategy | None,
+    ids: Int64Array,
+    *,
+    goes_on: bool,
+) -> Combine:
+    """How an ensemble's members are combined at every step; by default as the manifest says.
+
+    ids: (tokens,) the prompt, or the source
+    goes_on: whether what is written is more of the same, and tells a gate as much
+    Raises Invalid.
+    """
+    chosen = profile.chosen_step_strategy(asked)
+    fixed = profile.weights(chosen, ids)[:, None]
+    moves = goes_on and chosen == "gated"
+
+    def combine(logits: FloatArray, answered: Sequence[int], written: Int64Array) -> StepScores:
+        weights = fixed
+        if moves:
+            weights = np.stack(
+                [profile.weights(chosen, np.concatenate((ids, row))) for row in written], axis=1
+            )
+        step = combine_step(chosen, logits, weights[list(answered)])
+        return StepScores(step.log_probabilities, step.entropy, step.agreement, step.log_normaliser)
+
+    return combine
+
+
+T = TypeVar("T")
+
+
+def chosen(asked: T | None, otherwise: T) -> T:
+    """What a request asks for, else what the manifest says."""
+    return otherwise if asked is None else asked
+
+
+def logits_rules(
+    decoding: DecodingSection,
+    *,
+    repetition_penalty: float | None,
+    no_repeat_ngram_size: int | None,
+    min_new_tokens: int | None,
+    forced_begin_token: int | None,
+) -> LogitsRules:
+    """The manifest's rules, and what a request asks for instead of them."""
+    return LogitsRules(
+        repetition_penalty=chosen(repetition_penalty, decoding.repetition_penalty),
+        encoder_repetition_penalty=decoding.encoder_repetition_penalty,
+        no_repeat_ngram_size=chosen(no_repeat_ngram_size, decoding.no_repeat_ngram_size),
+        encoder_no_repeat_ngram_size=decoding.encoder_no_repeat_ngram_size,
+        banned=BannedSequences(
+            (*((token,) for token in decoding.banned_tokens), *decoding.banned_sequences)
+        ),
+        # As in transformers, a least number of new tokens takes precedence over that of all tokens.
+        min_length=decoding.min_length if min_new_tokens is None else 0,
+        min_new_tokens=chosen(min_new_tokens, decoding.min_new_tokens),
+        forced_begin_token=forced_begin_token,
+        forced_end_token=decoding.forced_end_token,
+        length_decay=decoding.length_decay,
+        suppressed_tokens=decoding.suppressed_tokens,
+        begin_suppressed_tokens=decoding.begin_suppressed_tokens,
+        renormalise=decoding.renormalise,
+    )
+
+
+def odds(
+    decoding: DecodingSection,
+    *,
+    temperature: float | None = None,
+    top_k: int | None = None,
+    top_p: float | None = None,
+) -> Odds:
+    """What lots are drawn by: as the manifest says, and what a request asks for instead."""
+    return Odds(
+        temperature=chosen(temperature, decoding.temperature),
+        top_k=chosen(top_k, decoding.top_k),
+        top_p=chosen(top_p, decoding.top_p),
+        min_p=decoding.min_p,
+        typical_p=decoding.typical_p,
+        epsilon_cutoff=decoding.epsilon_cutoff,
+        eta_cutoff=decoding.eta_cutoff,
+    )

@@ -1,0 +1,90 @@
+"""What a task knows of the ensemble that serves it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from streamproc.errors import Invalid, ModelRefused
+from streamproc.repository.decoding_section import DecodingSection
+from streamproc.serving.chunking.tokens import Int64Array, TextTokenizer
+from streamproc.serving.chunking.windows import Window
+from streamproc.serving.ensembling.combine import Strategy
+from streamproc.serving.ensembling.gate import Gate
+from streamproc.serving.ensembling.labels import FloatArray, LabelMap
+from streamproc.serving.ensembling.steps import STEP_STRATEGIES, StepStrategy
+
+
+@dataclass(frozen=True, slots=True)
+class MemberProfile:
+    """One member: its say under the strategy `weighted`, and where its outputs go."""
+
+    name: str
+    version: str
+    weight: float
+    labels: LabelMap
+
+
+@dataclass(frozen=True, slots=True)
+class EnsembleProfile:
+    """An ensemble as its task sees it; digest is the manifest's, decoding its section.
+
+    gate: what the strategy `gated` goes by; none: it can't be asked for
+    temperature: calibrates what members say together under the manifest's strategy
+    """
+
+    name: str
+    digest: str
+    labels: tuple[str, ...]
+    members: tuple[MemberProfile, ...]
+    strategy: Strategy
+    needed_members: int
+    tokenizer: TextTokenizer
+    window: Window
+    decoding: DecodingSection | None = None
+    gate: Gate | None = None
+    temperature: float = 1.0
+
+    def chosen_strategy(self, asked: Strategy | None) -> Strategy:
+        """How members are combined where a request asks so; raises Invalid.
+
+        None: as the manifest says
+        """
+        if asked == "gated" and self.gate is None:
+            raise Invalid(
+                "invalid request", f"params.combine: gated, but ensemble {self.name} has no gate"
+            )
+        return asked or self.strategy
+
+    def weights(self, strategy: Strategy, ids: Int64Array) -> FloatArray:
+        """(members,) each one's say on a chunk under a strategy; ids: (tokens,) the chunk's."""
+        if strategy not in {"weighted", "gated"}:
+            return np.ones(len(self.members))
+        weights = np.array([member.weight for member in self.members])
+        if strategy == "gated" and self.gate is not None:
+            weights *= self.gate.weights(ids)
+        return weights
+
+    @property
+    def decodes(self) -> DecodingSection:
+        """How it decodes; raises ModelRefused where the manifest does not say."""
+        if self.decoding is None:
+            raise ModelRefused(f"ensemble {self.name}: the manifest needs a section [decoding]")
+        return self.decoding
+
+    def chosen_step_strategy(self, asked: StepStrategy | None) -> StepStrategy:
+        """The same where members write text; raises Invalid."""
+        self.chosen_strategy(asked)
+        return asked or self.step_strategy
+
+    @property
+    def step_strategy(self) -> StepStrategy:
+        """How members are combined at every step; raises ModelRefused where that makes no sense."""
+        for strategy in STEP_STRATEGIES:
+            if strategy == self.strategy:
+                return strategy
+        raise ModelRefused(
+            f"ensemble {self.name}: combine.strategy is {self.strategy}; where members write text "
+            f"together it is one of {', '.join(STEP_STRATEGIES)}"
+        )

@@ -1,0 +1,80 @@
+"""How far a request has come: which members answered for its chunks, and what these covered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from streamproc.messages.response import Coverage, MemberReport, MemberStatus
+from streamproc.serving.bisection import shortage
+from streamproc.serving.inference.outputs import FloatArray, MemberOutput
+from streamproc.serving.tasks.profile import EnsembleProfile
+
+
+class Progress:
+    """What a job has been told of its chunks so far.
+
+    characters: of the text that is cut into chunks
+    """
+
+    def __init__(self, profile: EnsembleProfile, characters: int) -> None:
+        self._profile = profile
+        self._characters = characters
+        self._status: list[MemberStatus] = ["ok"] * len(profile.members)
+        self._answered: set[int] = set()
+        self._chunks = 0
+        self._covered_to = 0
+
+    def take(self, outputs: Sequence[MemberOutput], covered_to: int) -> dict[int, FloatArray]:
+        """Count a chunk in; returns what members said of it, by the number of each that did.
+
+        covered_to: the characters that are covered with it
+        Raises QuorumNotMet, and WorkerFault where that is no fault of the chunk's.
+        """
+        _require_quorum(outputs, self._profile.needed_members)
+        said = {}
+        for index, output in enumerate(outputs):
+            if output.scores is None:
+                self._status[index] = output.status
+            else:
+                said[index] = output.scores
+        self._answered.update(said)
+        self._chunks += 1
+        self._covered_to = covered_to
+        return said
+
+    @property
+    def answered(self) -> list[int]:
+        """The members that answered for any chunk, by number."""
+        return sorted(self._answered)
+
+    def members(
+        self, result: Callable[[int], dict[str, Any]] | None = None
+    ) -> tuple[MemberReport, ...]:
+        """What became of each member; result: each one's own, where that was asked for."""
+        return tuple(
+            MemberReport(
+                member.name,
+                member.version,
+                self._status[index],
+                result(index) if result is not None and index in self._answered else None,
+            )
+            for index, member in enumerate(self._profile.members)
+        )
+
+    def coverage(self) -> Coverage:
+        """How much of the text the chunks so far cover."""
+        return Coverage(
+            chunks=self._chunks,
+            characters=self._characters,
+            characters_covered=self._covered_to,
+            truncated=self._covered_to < self._characters,
+        )
+
+
+def _require_quorum(outputs: Sequence[MemberOutput], needed: int) -> None:
+    """Raise what too few answers come to, saying what became of each missing member."""
+    lost = {output.member: output.error for output in outputs if output.error is not None}
+    answered = len(outputs) - len(lost)
+    if answered < needed:
+        raise shortage(answered, len(outputs), needed, lost)

@@ -1,0 +1,206 @@
+"""question-answering: the words of a context, of any length, that answer a question.
+
+As the pipeline of that name in transformers 4.57.6, whose answers one member gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from streamproc.serving.chunking.pairs import PairChunk, pair_windows
+from streamproc.serving.ensembling.combine import Strategy, softmax
+from streamproc.serving.ensembling.labels import FloatArray
+from streamproc.serving.ensembling.measures import entropy
+from streamproc.serving.inference.outputs import MemberOutput
+from streamproc.serving.inference.signature import Signature
+from streamproc.serving.tasks.answers import Answers
+from streamproc.serving.tasks.combining import Combining
+from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.serving.tasks.progress import Progress
+from streamproc.serving.tasks.spans import best_spans
+from streamproc.serving.tasks.task import (
+    Answer,
+    Inputs,
+    Job,
+    Params,
+    ScoringTask,
+    validated,
+)
+
+NonEmpty = Annotated[str, Field(min_length=1)]
+
+
+class QuestionInputs(Inputs):
+    """question, context: neither may be empty, as transformers has it."""
+
+    question: NonEmpty
+    context: NonEmpty
+
+
+class QuestionAnsweringParams(Params):
+    """How an answer is chosen.
+
+    top_k: how many answers `answers` lists, where there are so many
+    max_answer_tokens: the longest answer, before it is extended to whole words
+    handle_impossible_answer: list no answer, "", among the answers, by its score
+    no_answer_threshold: the same, but "" stands before those answers only whose score its own
+        exceeds by more than this
+    align_to_words: extend an answer to the whole words, as the tokenizer cuts words
+    combine: how members are combined, instead of the manifest's way
+    truncate: only the context's first window
+    """
+
+    top_k: Annotated[int, Field(ge=1, le=100)] = 1
+    max_answer_tokens: Annotated[int, Field(ge=1, le=256)] = 15
+    handle_impossible_answer: bool = False
+    no_answer_threshold: Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)] | None = None
+    align_to_words: bool = True
+    combine: Literal["mean", "logit_mean", "weighted", "gated"] | None = None
+    truncate: bool = False
+
+    @property
+    def spans_per_window(self) -> int:
+        """transformers' number: extended to words, several spans may be the same answer."""
+        return self.top_k * 2 + 10 if self.align_to_words else self.top_k
+
+    @property
+    def null_threshold(self) -> float | None:
+        """By how much no answer must be likelier than an answer; None: it is not considered."""
+        if self.no_answer_threshold is not None:
+            return self.no_answer_threshold
+        return 0.0 if self.handle_impossible_answer else None
+
+
+class QuestionAnsweringJob(Job[PairChunk, Sequence[MemberOutput]]):
+    """A context being read for the answer to a question.
+
+    In every window members' probabilities that a token starts or ends the answer, each over the
+    context's tokens and the first special token, which stands for no answer, are combined; only
+    then spans are looked for, and the best few kept.
+    """
+
+    def __init__(
+        self, inputs: QuestionInputs, params: QuestionAnsweringParams, profile: EnsembleProfile
+    ) -> None:
+        self.characters = len(inputs.context) + len(inputs.question)
+        self._inputs = inputs
+        self._params = params
+        self._profile = profile
+        self._combining = Combining(profile, params.combine)
+        self._has_null = len(profile.tokenizer.pair_frame.before) > 0
+        self._combined = Answers(inputs.context)
+        self._by_member = [Answers(inputs.context) for _ in profile.members]
+        self._progress = Progress(profile, len(inputs.context))
+
+    def chunks(self) -> Iterator[PairChunk]:
+        made = pair_windows(
+            self._profile.tokenizer,
+            self._inputs.question,
+            self._inputs.context,
+            self._profile.window,
+        )
+        return islice(made, 1) if self._params.truncate else made
+
+    def add(self, chunk: PairChunk, outputs: Sequence[MemberOutput]) -> None:
+        said = self._progress.take(outputs, chunk.end)
+        answered = list(said)
+        logits = [self._answer_logits(chunk, scores) for scores in said.values()]
+        members = softmax(np.stack(logits))
+        weights = self._combining.weights(chunk.ids, answered)
+        combined = self._combining.combine(members, weights)
+        self._find(self._combined, chunk, combined)
+        for index, probabilities in zip(answered, members, strict=True):
+            self._find(self._by_member[index], chunk, probabilities)
+
+    def answer(self) -> Answer:
+        result = self._result(self._combined)
+        by_member = {
+            index: self._result(self._by_member[index]) for index in self._progress.answered
+        }
+        scores = np.array(self._combined.scores(with_null=self._params.null_threshold is not None))
+        return Answer(
+            result=result,
+            members=self._progress.members(
+                by_member.__getitem__ if self._params.return_members else None
+            ),
+            agreement=self._agreement(result, by_member),
+            entropy=entropy(scores / scores.sum()) if scores.any() else 0.0,
+            coverage=self._progress.coverage(),
+        )
+
+    def _answer_logits(self, chunk: PairChunk, scores: FloatArray) -> FloatArray:
+        """(2, answer places): of the places that stand for no answer and for each context token.
+
+        scores: (tokens, 2), of starting and of ending the answer
+        """
+        context = scores[chunk.content_from : chunk.content_from + chunk.content_tokens]
+        if self._has_null:
+            null = scores[:1]
+        elif not len(context):
+            # Nothing to choose from: what is certain is no answer.
+            null = np.zeros((1, 2))
+        else:
+            null = np.full((1, 2), -np.inf)
+        return np.concatenate((null, context)).T
+
+    def _find(self, answers: Answers, chunk: PairChunk, probabilities: FloatArray) -> None:
+        """probabilities: (2, answer places)"""
+        starts, ends = probabilities
+        answers.add_null(float(starts[0] * ends[0]))
+        params = self._params
+        spans = best_spans(starts[1:], ends[1:], params.max_answer_tokens, params.spans_per_window)
+        offsets = chunk.words if params.align_to_words else chunk.content_offsets
+        found = offsets[spans.first, 0], offsets[spans.last, 1], spans.scores
+        for start, end, score in zip(*(values.tolist() for values in found), strict=True):
+            answers.add(start, end, score)
+
+    def _result(self, answers: Answers) -> dict[str, Any]:
+        """transformers' keys for the best answer, and beside them the best `top_k`."""
+        best = [
+            {
+                "answer": self._inputs.context[answer.start : answer.end],
+                "score": answer.score,
+                "start": answer.start,
+                "end": answer.end,
+            }
+            for answer in answers.best(self._params.top_k, self._params.null_threshold)
+        ]
+        return {**best[0], "answers": best}
+
+    def _agreement(self, result: Mapping[str, Any], members: Mapping[int, Any]) -> float:
+        """Share of the members' weight whose own best answer says what `result` says."""
+        says = result["answer"].lower()
+        agree = np.array([own["answer"].lower() == says for own in members.values()])
+        weights = self._combining.say(list(members))
+        return float(np.sort(weights * agree).sum() / np.sort(weights).sum())
+
+
+class QuestionAnswering(ScoringTask):
+    """Every window of the context is read; only the context is ever cut, never the question."""
+
+    name: ClassVar[str] = "question-answering"
+    inputs: ClassVar[type[Inputs]] = QuestionInputs
+    params: ClassVar[type[Params]] = QuestionAnsweringParams
+    # Votes would not do: every window would have one certain answer, and none of a long context's
+    # windows could be told to be better than another.
+    strategies: ClassVar[tuple[Strategy, ...]] = ("mean", "logit_mean", "weighted", "gated")
+
+    def signature(self, labels: int) -> Signature:
+        return Signature(outputs=("start_logits", "end_logits"), labels=None, per_token=True)
+
+    def sample(self, words: int) -> dict[str, Any]:
+        return {"question": "ok", "context": "ok " * words}
+
+    def begin(
+        self, inputs: Mapping[str, Any], params: Mapping[str, Any], profile: EnsembleProfile
+    ) -> QuestionAnsweringJob:
+        return QuestionAnsweringJob(
+            validated(QuestionInputs, inputs),
+            validated(QuestionAnsweringParams, params, "params"),
+            profile,
+        )

@@ -1,0 +1,126 @@
+"""The protocol of a task: what differs from one task to the next, and nothing else."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence, Sized
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, ClassVar, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from streamproc.errors import Invalid
+from streamproc.messages.response import Coverage, MemberReport
+from streamproc.messages.validation import describe
+from streamproc.serving.chunking.windows import Chunk, windows
+from streamproc.serving.ensembling.combine import STRATEGIES, Strategy
+from streamproc.serving.inference.outputs import MemberOutput
+from streamproc.serving.inference.signature import Signature
+from streamproc.serving.tasks.profile import EnsembleProfile
+
+
+class Inputs(BaseModel):
+    """A request's own fields, as a task validates them; what it does not know is ignored."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+
+
+class Params(BaseModel):
+    """A request's params; an unknown one is a mistake worth telling."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    return_members: bool = False
+
+
+Model = TypeVar("Model", bound=BaseModel)
+ChunkT = TypeVar("ChunkT", bound=Sized)
+OutputsT = TypeVar("OutputsT")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What all of a request's chunks came to."""
+
+    result: dict[str, Any]
+    members: tuple[MemberReport, ...]
+    agreement: float
+    entropy: float
+    coverage: Coverage
+
+
+class Job(ABC, Generic[ChunkT, OutputsT]):
+    """One request under way: it makes chunks, takes what members said of each, and answers.
+
+    A chunk's length is what it costs a model, in tokens.
+
+    characters: of all text that its chunks are made from
+    """
+
+    characters: int
+
+    @abstractmethod
+    def chunks(self) -> Iterator[ChunkT]:
+        """The chunks in order, each made only when it is asked for."""
+
+    @abstractmethod
+    def add(self, chunk: ChunkT, outputs: OutputsT) -> None:
+        """Take one chunk's outputs, combine and stitch them; called in the order of chunks.
+
+        Raises QuorumNotMet, and WorkerFault where that is no fault of the chunk's.
+        """
+
+    @abstractmethod
+    def answer(self) -> Answer:
+        """The answer, once every chunk was added."""
+
+
+ScoringJob = Job[Chunk, Sequence[MemberOutput]]
+
+
+class Task(ABC):
+    """A kind of question; without state, so one instance serves all requests.
+
+    labelled: whether an ensemble for it has labels
+    strategies: the ways of combining members that mean something for it
+    """
+
+    name: ClassVar[str]
+    inputs: ClassVar[type[Inputs]]
+    params: ClassVar[type[Params]]
+    labelled: ClassVar[bool] = False
+    strategies: ClassVar[tuple[Strategy, ...]] = STRATEGIES
+
+    @abstractmethod
+    def begin(
+        self, inputs: Mapping[str, Any], params: Mapping[str, Any], profile: EnsembleProfile
+    ) -> Job[Any, Any]:
+        """A job for one request; raises Invalid naming the field or parameter that is wrong."""
+
+
+class ScoringTask(Task):
+    """One whose members score a chunk in a single call, chunks of many requests in a batch."""
+
+    @abstractmethod
+    def signature(self, labels: int) -> Signature:
+        """What a member's model must look like; labels: how many its manifest lists."""
+
+    def sample(self, words: int) -> dict[str, Any]:
+        """A request's own fields, to try a member out with: a text of so many short words."""
+        return {"text": "ok " * words}
+
+
+def text_windows(text: str, profile: EnsembleProfile, *, truncate: bool) -> Iterator[Chunk]:
+    """A text's windows, made as they are asked for; truncate: only the first."""
+    tokenizer = profile.tokenizer
+    made = windows(tokenizer.stream(text), tokenizer.frame, profile.window, len(text))
+    return islice(made, 1) if truncate else made
+
+
+def validated(model: type[Model], values: Mapping[str, Any], within: str = "") -> Model:
+    """`values` as `model`; raises Invalid naming each field that is wrong."""
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        raise Invalid("invalid request", describe(error, within, model.model_fields)) from None

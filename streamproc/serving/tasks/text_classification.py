@@ -1,0 +1,160 @@
+"""text-classification: one label for a text of any length; sentiment is one such."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from streamproc.serving.chunking.windows import Chunk
+from streamproc.serving.ensembling.combine import Strategy, softmax
+from streamproc.serving.ensembling.labels import FloatArray
+from streamproc.serving.ensembling.measures import agreement, entropy
+from streamproc.serving.inference.outputs import MemberOutput
+from streamproc.serving.inference.signature import Signature
+from streamproc.serving.tasks.combining import Combining
+from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.serving.tasks.progress import Progress
+from streamproc.serving.tasks.task import (
+    Answer,
+    Inputs,
+    Params,
+    ScoringJob,
+    ScoringTask,
+    text_windows,
+    validated,
+)
+
+Aggregation = Literal["mean", "max", "vote"]
+
+
+class TextInputs(Inputs):
+    """text: what is classified; it may be empty."""
+
+    text: str
+
+
+class TextClassificationParams(Params):
+    """aggregation: how chunks become one answer; combine: how members do, instead of the
+    manifest's way; top_k: how many labels `scores` lists; truncate: only the first window."""
+
+    aggregation: Aggregation = "mean"
+    combine: Strategy | None = None
+    top_k: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    truncate: bool = False
+
+
+class _Tally:
+    """Probabilities of chunks becoming those of the text, for each of several opinions at once."""
+
+    def __init__(self, aggregation: Aggregation, opinions: int, labels: int) -> None:
+        self._aggregation = aggregation
+        self._sum = np.zeros((opinions, labels))
+        self._tie_break = np.zeros((opinions, labels))
+
+    def add(self, rows: list[int], probabilities: FloatArray, tokens: int) -> None:
+        """Take what the opinions `rows` hold of one chunk: (rows, labels), NaN where unknown."""
+        known = np.where(np.isnan(probabilities), 0.0, probabilities)
+        if self._aggregation == "mean":
+            self._sum[rows] += known * tokens
+        elif self._aggregation == "max":
+            self._sum[rows] = np.maximum(self._sum[rows], known)
+        else:
+            self._sum[rows, np.argmax(known, axis=-1)] += 1.0
+            self._tie_break[rows] += known * 1e-6
+
+    def probabilities(self, rows: list[int]) -> FloatArray:
+        """(rows, labels), each row summing to 1."""
+        total = self._sum[rows] + self._tie_break[rows]
+        return np.asarray(total / total.sum(axis=-1, keepdims=True))
+
+
+class TextClassificationJob(ScoringJob):
+    """A text being classified: its windows' probabilities, weighted by their tokens."""
+
+    def __init__(
+        self, text: str, params: TextClassificationParams, profile: EnsembleProfile
+    ) -> None:
+        self.characters = len(text)
+        self._text = text
+        self._params = params
+        self._profile = profile
+        self._combining = Combining(profile, params.combine)
+        # Each member's opinion, and last the combined one.
+        self._together = len(profile.members)
+        self._tally = _Tally(params.aggregation, self._together + 1, len(profile.labels))
+        self._progress = Progress(profile, self.characters)
+
+    def chunks(self) -> Iterator[Chunk]:
+        return text_windows(self._text, self._profile, truncate=self._params.truncate)
+
+    def add(self, chunk: Chunk, outputs: Sequence[MemberOutput]) -> None:
+        said = self._progress.take(outputs, chunk.end)
+        answered = list(said)
+        placed = [
+            self._profile.members[index].labels.place(scores) for index, scores in said.items()
+        ]
+        members = softmax(np.stack(placed))
+        weights = self._combining.weights(chunk.ids, answered)
+        combined = self._combining.combine(members, weights)
+        self._tally.add(
+            [*answered, self._together],
+            np.concatenate((members, combined[None])),
+            max(1, chunk.content_tokens),
+        )
+
+    def answer(self) -> Answer:
+        answered = self._progress.answered
+        *members, probabilities = self._tally.probabilities([*answered, self._together])
+        by_member = dict(zip(answered, members, strict=True))
+        result = self._result(probabilities)
+        return Answer(
+            result=result,
+            members=self._progress.members(
+                (lambda index: self._result(by_member[index]))
+                if self._params.return_members
+                else None
+            ),
+            agreement=agreement(
+                np.stack(members),
+                self._combining.say(answered),
+                self._profile.labels.index(result["label"]),
+            ),
+            entropy=entropy(probabilities),
+            coverage=self._progress.coverage(),
+        )
+
+    def _result(self, probabilities: FloatArray) -> dict[str, Any]:
+        """transformers' keys, and beside them every label's probability, likeliest first."""
+        order = np.argsort(-probabilities, kind="stable")
+        labels = self._profile.labels
+        return {
+            "label": labels[order[0]],
+            "score": float(probabilities[order[0]]),
+            "scores": {
+                labels[index]: float(probabilities[index]) for index in order[: self._params.top_k]
+            },
+        }
+
+
+class TextClassification(ScoringTask):
+    """Every window of the text is scored; nothing is cut off unless `truncate` asks for it."""
+
+    name: ClassVar[str] = "text-classification"
+    inputs: ClassVar[type[Inputs]] = TextInputs
+    params: ClassVar[type[Params]] = TextClassificationParams
+    labelled: ClassVar[bool] = True
+
+    def signature(self, labels: int) -> Signature:
+        return Signature(outputs=("logits",), labels=labels)
+
+    def begin(
+        self, inputs: Mapping[str, Any], params: Mapping[str, Any], profile: EnsembleProfile
+    ) -> TextClassificationJob:
+        return TextClassificationJob(
+            validated(TextInputs, inputs).text,
+            validated(TextClassificationParams, params, "params"),
+            profile,
+        )

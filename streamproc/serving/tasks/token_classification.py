@@ -1,0 +1,183 @@
+"""token-classification: a label for every token of a text of any length; named entities mostly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from streamproc.errors import AnswerTooLarge
+from streamproc.serving.chunking.overlaps import content, content_place, deepest, tokens_before
+from streamproc.serving.chunking.windows import Chunk
+from streamproc.serving.chunking.words import continuations
+from streamproc.serving.ensembling.combine import Strategy, softmax
+from streamproc.serving.ensembling.labels import FloatArray
+from streamproc.serving.ensembling.token_measures import TokenMeasures
+from streamproc.serving.inference.outputs import MemberOutput
+from streamproc.serving.inference.signature import Signature
+from streamproc.serving.tasks.combining import Combining
+from streamproc.serving.tasks.entities import (
+    WORD_AGGREGATIONS,
+    Aggregation,
+    EntityBuilder,
+    Tagging,
+    TokenRun,
+)
+from streamproc.serving.tasks.entity_stitching import Deepest, EntityStitching, Longest
+from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.serving.tasks.progress import Progress
+from streamproc.serving.tasks.task import (
+    Answer,
+    Inputs,
+    Params,
+    ScoringJob,
+    ScoringTask,
+    text_windows,
+    validated,
+)
+
+# The members' own included. Each takes some 300 bytes until the answer is written, so that a text
+# of single letters, every token of which is asked for, would take hundreds of times its own size.
+MAX_ENTITIES = 500_000
+
+LabelName = Annotated[str, StringConstraints(max_length=256)]
+
+
+class TokenInputs(Inputs):
+    """text: what is looked through; it may be empty."""
+
+    text: str
+
+
+class TokenClassificationParams(Params):
+    """aggregation: how tokens become entities, in transformers' words; none: they do not
+    combine: how members are combined, instead of the manifest's way
+    stitch: deepest: a token that two windows see counts where it sits deeper; longest: of entities
+        of two windows that overlap the longer stays, as transformers' `stride` has it
+    ignore_labels: labels, or entity groups, that are left out of the answer
+    truncate: only the first window
+    """
+
+    aggregation: Aggregation = "simple"
+    combine: Strategy | None = None
+    stitch: Literal["deepest", "longest"] = "deepest"
+    ignore_labels: list[LabelName] = Field(default_factory=lambda: ["O"], max_length=1000)
+    truncate: bool = False
+
+    @field_validator("stitch")
+    @classmethod
+    def _has_entities_to_compare(cls, stitch: str, known: ValidationInfo) -> str:
+        if stitch == "longest" and known.data.get("aggregation") == "none":
+            raise PydanticCustomError(
+                "stitch", "'longest' compares entities, and aggregation 'none' makes none"
+            )
+        return stitch
+
+
+class TokenClassificationJob(ScoringJob):
+    """A text being looked through: its windows' tokens, combined and then made entities."""
+
+    def __init__(
+        self, text: str, params: TokenClassificationParams, profile: EnsembleProfile
+    ) -> None:
+        self.characters = len(text)
+        self._text = text
+        self._params = params
+        self._profile = profile
+        self._combining = Combining(profile, params.combine)
+        tagging = Tagging(profile.labels, params.ignore_labels)
+        new_builder = partial(EntityBuilder, text, tagging, params.aggregation)
+        stitching = Deepest if params.stitch == "deepest" else Longest
+        self._combined: EntityStitching = stitching(new_builder)
+        self._by_member: list[EntityStitching] = [
+            stitching(new_builder) for _ in profile.members if params.return_members
+        ]
+        self._measures = TokenMeasures(~tagging.ignored(params.aggregation))
+        self._progress = Progress(profile, self.characters)
+
+    def chunks(self) -> Iterator[Chunk]:
+        return text_windows(self._text, self._profile, truncate=self._params.truncate)
+
+    def add(self, chunk: Chunk, outputs: Sequence[MemberOutput]) -> None:
+        said = self._progress.take(outputs, chunk.end)
+        answered = list(said)
+        place = content_place(chunk, self._profile.tokenizer.frame)
+        placed = [
+            self._profile.members[index].labels.place(scores[place])
+            for index, scores in said.items()
+        ]
+        members = softmax(np.stack(placed))
+        weights = self._combining.weights(chunk.ids, answered)
+        combined = self._combining.combine(members, weights)
+        counted = deepest(
+            chunk, self._profile.window, is_final=chunk.is_last or self._params.truncate
+        )
+        self._measures.add(members[:, counted], combined[counted], weights)
+        self._stitch(chunk, counted, combined, dict(zip(answered, members, strict=True)))
+
+    def _stitch(
+        self, chunk: Chunk, counted: slice, combined: FloatArray, by_member: dict[int, FloatArray]
+    ) -> None:
+        """Hand each opinion on the chunk's tokens, (tokens, labels), to its own stitching.
+
+        Raises AnswerTooLarge.
+        """
+        tokenizer, window = self._profile.tokenizer, self._profile.window
+        tokens = content(chunk, tokenizer.frame)
+        by_word = self._params.aggregation in WORD_AGGREGATIONS
+        continues = continuations(tokenizer, self._text, tokens) if by_word else ()
+        index = len(tokenizer.frame.before) + tokens_before(chunk, tokenizer.frame, window)
+
+        def run(probabilities: FloatArray) -> TokenRun:
+            return TokenRun(probabilities, tokens.offsets, continues, index)
+
+        self._combined.add(run(combined), counted)
+        for member, stitching in enumerate(self._by_member):
+            if member in by_member:
+                stitching.add(run(by_member[member]), counted)
+            else:
+                stitching.skip()
+        if len(self._combined) + sum(map(len, self._by_member)) > MAX_ENTITIES:
+            raise AnswerTooLarge(
+                "answer too large",
+                f"more than {MAX_ENTITIES:,} entities; ignore_labels leaves out labels, and "
+                "a text may be sent in parts",
+            )
+
+    def answer(self) -> Answer:
+        return Answer(
+            result={"entities": self._combined.entities()},
+            members=self._progress.members(
+                (lambda index: {"entities": self._by_member[index].entities()})
+                if self._params.return_members
+                else None
+            ),
+            agreement=self._measures.agreement(),
+            entropy=self._measures.entropy(),
+            coverage=self._progress.coverage(),
+        )
+
+
+class TokenClassification(ScoringTask):
+    """Every token of the text is scored; nothing is cut off unless `truncate` asks for it."""
+
+    name: ClassVar[str] = "token-classification"
+    inputs: ClassVar[type[Inputs]] = TokenInputs
+    params: ClassVar[type[Params]] = TokenClassificationParams
+    labelled: ClassVar[bool] = True
+
+    def signature(self, labels: int) -> Signature:
+        return Signature(outputs=("logits",), labels=labels, per_token=True)
+
+    def begin(
+        self, inputs: Mapping[str, Any], params: Mapping[str, Any], profile: EnsembleProfile
+    ) -> TokenClassificationJob:
+        return TokenClassificationJob(
+            validated(TokenInputs, inputs).text,
+            validated(TokenClassificationParams, params, "params"),
+            profile,
+        )

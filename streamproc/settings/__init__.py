@@ -1,0 +1,195 @@
+"""Settings, read once from `STREAMPROC_*` and flags; nothing else reads the environment."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from streamproc.errors import SettingsError
+from streamproc.settings.addresses import checked_brokers, checked_host
+from streamproc.settings.environment import UnknownVariable, is_service_link, unknown_variables
+from streamproc.settings.sizes import KIB, MIB, Mebibytes, bytes_between, shown_bytes
+
+PREFIX = "STREAMPROC_"
+WEB_PORT = 8080
+LARGEST_MESSAGE_BYTES = 64 * MIB
+
+# Set in a wheel, which carries topics and models inside the package; a checkout has them beside it.
+_PACKAGE = Path(__file__).parents[1]
+
+
+def _shipped(name: str) -> Path:
+    inside = _PACKAGE / f"_{name}"
+    return inside if inside.is_dir() else _PACKAGE.parent / name
+
+
+def _device(value: str) -> str:
+    if not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?", value):
+        raise ValueError("must be auto, cpu, cuda or cuda:N")
+    return value
+
+
+def _listed(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _port(value: Any) -> Any:
+    # A Service called streamproc-web makes Kubernetes set STREAMPROC_WEB_PORT to its own address.
+    return WEB_PORT if is_service_link(value) else value
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
+
+
+class Settings(BaseSettings):
+    """Every setting, with its default; the environment overrides a default, a flag both."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, extra="ignore", frozen=True, validate_default=True
+    )
+
+    kafka_bootstrap_servers: Annotated[str, AfterValidator(checked_brokers)] = Field(
+        "127.0.0.1:9092", description="Kafka brokers, host:port, comma-separated"
+    )
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="how the brokers are spoken to"
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "PLAIN", description="SASL mechanism, with SASL_PLAINTEXT and SASL_SSL"
+    )
+    kafka_sasl_username: str | None = Field(None, description="SASL user")
+    kafka_sasl_password: SecretStr | None = Field(None, description="SASL password")
+    kafka_ssl_cafile: Path | None = Field(None, description="PEM file of the certificate authority")
+    kafka_ssl_certfile: Path | None = Field(None, description="PEM file of the client certificate")
+    kafka_ssl_keyfile: Path | None = Field(None, description="PEM file of the client's key")
+
+    group_id: str = Field(
+        "streamproc", min_length=1, max_length=200, description="consumer group of the workers"
+    )
+    models_dir: Path = Field(_shipped("models"), description="model repository")
+    topics_dir: Path = Field(_shipped("topics"), description="descriptions of the topics")
+    tasks: Names = Field(
+        (),
+        description="tasks this worker serves, comma-separated; none: all that have an ensemble",
+    )
+    device: Annotated[str, AfterValidator(_device)] = Field(
+        "auto", description="auto, cpu, cuda or cuda:N"
+    )
+    threads: int = Field(0, ge=0, le=1024, description="threads that run models; 0: one per core")
+    delivery: Literal["at_least_once", "fast"] = Field(
+        "at_least_once", description="when a response counts as stored"
+    )
+    reply_topics: Names = Field(
+        (), description="topics a request may name in its reply-topic header, comma-separated"
+    )
+    copy_headers: Names = Field(
+        (), description="headers of a request that its response gets too, comma-separated; *: all"
+    )
+
+    max_message_bytes: Annotated[int, bytes_between(1 * KIB, LARGEST_MESSAGE_BYTES)] = Field(
+        1 * MIB, description="largest request that is answered"
+    )
+    max_in_flight_bytes: Annotated[int, bytes_between(1 * MIB)] = Field(
+        64 * MIB, description="requests in flight per lane; beyond, fetching pauses"
+    )
+    max_queued_tokens: int = Field(
+        262_144, ge=1024, description="tokens waiting for a batch, per ensemble and lane"
+    )
+    max_document_chunks: int = Field(
+        16, ge=1, le=4096, description="chunks of one document in the works at a time"
+    )
+    max_decoding_rows: int = Field(
+        32, ge=1, le=4096, description="sequences decoded at a time, per ensemble and lane"
+    )
+    max_decoding_tokens: int = Field(
+        65_536, ge=1024, description="tokens that their caches may come to hold together"
+    )
+    batch_budget_tokens: int = Field(
+        0,
+        ge=0,
+        le=4_194_304,
+        description="padded tokens a batch may hold; 0: 512 on a CPU, 16384 on a GPU",
+    )
+    max_resident_mb: Mebibytes = Field(
+        0,
+        ge=0,
+        description="MiB that stages of cut models may take while loaded; 0: all stay loaded",
+    )
+    batch_max_wait_ms: int = Field(
+        0, ge=0, le=10_000, description="how long a batch that is not full waits for more"
+    )
+    call_timeout_s: float = Field(30.0, gt=0, le=3600, description="one member's time for a batch")
+    drain_timeout_s: float = Field(
+        30.0, ge=0, le=3600, description="time to finish requests in flight after SIGTERM"
+    )
+    session_timeout_s: float = Field(
+        30.0, ge=6, le=300, description="silence after which Kafka takes topic-partitions away"
+    )
+    ready_lag_s: float = Field(
+        30.0, gt=0, description="a finished request left uncommitted for longer: not ready"
+    )
+
+    web_host: Annotated[str, AfterValidator(checked_host)] = Field(
+        "127.0.0.1", description="address of health and metrics"
+    )
+    web_port: Annotated[int, BeforeValidator(_port)] = Field(
+        WEB_PORT, ge=0, le=65535, description="their port; 0: any free one"
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="auto: console on a terminal, JSON elsewhere"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="log level")
+    data: Path | None = Field(None, description="data sets for training and tests")
+    cache_dir: Path | None = Field(None, description="where the embedded Kafka's jars are kept")
+
+    @property
+    def max_resident_bytes(self) -> int | None:
+        """What loaded stages may take; None: anything."""
+        return self.max_resident_mb * MIB or None
+
+    def shown(self) -> dict[str, str]:
+        """Every setting as text by the name of its variable, secrets hidden."""
+        return {PREFIX + name.upper(): shown_value(name, value) for name, value in self}
+
+
+def shown_value(name: str, value: Any) -> str:
+    """A setting's value as it may be written, and is read best."""
+    if name.endswith("_bytes"):
+        return shown_bytes(value)
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return "" if value is None else str(value)
+
+
+def _harmless(value: object) -> object:
+    """What was given, unless it looks as if a password were in it."""
+    return "***" if "@" in str(value) else value
+
+
+def variables_that_are_no_settings() -> tuple[UnknownVariable, ...]:
+    """Of this process's environment, to be told to whoever started it."""
+    return unknown_variables(os.environ, PREFIX, [name.upper() for name in Settings.model_fields])
+
+
+def read_settings(**flags: Any) -> Settings:
+    """The settings of this process; a flag that is None was not given.
+
+    Raises SettingsError naming every variable that is wrong, and what it would take.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        lines = [
+            f"{PREFIX}{str(fault['loc'][0]).upper()}={_harmless(fault['input'])!r}: "
+            f"{fault['msg'].removeprefix('Value error, ')}"
+            for fault in error.errors()
+        ]
+        raise SettingsError("wrong settings:\n  " + "\n  ".join(lines)) from None
