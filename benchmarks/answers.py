@@ -12,8 +12,8 @@ import numpy as np
 
 from streamproc.serving.chunking.windows import Chunk
 from streamproc.serving.ensembling.combine import calibrated, combine
-from streamproc.serving.inference.outputs import FloatArray
 from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.types import FloatArray
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from benchmarks.workload import Workload
 from streamproc.messages.record import Record
 from streamproc.messages.request import read_request
 from streamproc.pipeline import Pipeline
-from streamproc.serving.inference.outputs import FloatArray
+from streamproc.types import FloatArray
 
 THROUGH_KAFKA = "streamproc, Kafka"
 PIPELINE = "streamproc, no Kafka"

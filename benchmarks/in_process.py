@@ -14,8 +14,9 @@ from benchmarks.measure import Round, timed
 from benchmarks.workload import Workload, cut
 from streamproc.serving.chunking.windows import Chunk
 from streamproc.serving.inference.members import Members
-from streamproc.serving.inference.outputs import Batch, FloatArray
+from streamproc.serving.inference.outputs import Batch
 from streamproc.serving.inference.session import new_call
+from streamproc.types import FloatArray
 
 CEILING = "ceiling"
 CONTROL = "one at a time"

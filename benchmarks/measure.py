@@ -10,7 +10,7 @@ from statistics import median
 from typing import Protocol
 
 from streamproc.errors import OperatorError
-from streamproc.serving.inference.outputs import FloatArray
+from streamproc.types import FloatArray
 
 
 class BenchmarkFailed(OperatorError):

@@ -22,8 +22,8 @@ from streamproc.errors import OperatorError
 from streamproc.repository.repository import Repository
 from streamproc.serving.chunking.windows import Chunk
 from streamproc.serving.inference.members import Members
-from streamproc.serving.inference.outputs import FloatArray
 from streamproc.settings import read_settings
+from streamproc.types import FloatArray
 
 Logits = list[FloatArray]
 """Of each row, of all members and batches."""

@@ -21,9 +21,10 @@ from streamproc.errors import OperatorError
 from streamproc.repository.repository import Repository, StoredEnsemble
 from streamproc.serving.chunking.windows import Chunk
 from streamproc.serving.inference.members import Members
-from streamproc.serving.inference.outputs import Batch, FloatArray
+from streamproc.serving.inference.outputs import Batch
 from streamproc.serving.inference.session import new_call
 from streamproc.settings import read_settings
+from streamproc.types import FloatArray
 
 Logits = list[list[FloatArray]]
 """Of each batch, of each member and row in turn."""

@@ -21,7 +21,6 @@ from streamproc.offline.corpus.passages import read_passages
 from streamproc.offline.corpus.rows import Source, source_from
 from streamproc.offline.evaluation.exam import spread
 from streamproc.offline.evaluation.exams import Data, exam_of
-from streamproc.offline.evaluation.measures import FloatArray
 from streamproc.offline.evaluation.next_token import blocks
 from streamproc.offline.evaluation.token_counts import token_counts
 from streamproc.offline.evaluation.tuning import Candidate, Judge, tune
@@ -29,13 +28,13 @@ from streamproc.repository.atomic import write_whole
 from streamproc.repository.manifest import GateSection
 from streamproc.repository.repository import MANIFEST, StoredEnsemble
 from streamproc.repository.writing import manifest_toml
-from streamproc.serving.ensembling.combine import Strategy
 from streamproc.serving.ensembling.gate import evidence
 from streamproc.serving.ensembling.steps import STEP_STRATEGIES
 from streamproc.serving.loading import load_profile
 from streamproc.serving.tasks.catalogue import task_named
 from streamproc.serving.tasks.decoding_task import DecodingTask
 from streamproc.settings import Settings
+from streamproc.types import FloatArray, Strategy
 
 
 def choose_combination(

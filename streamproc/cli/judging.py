@@ -12,13 +12,13 @@ from streamproc.clock import SystemClock
 from streamproc.errors import MemberError, OperatorError, WorkerFault
 from streamproc.offline.evaluation.contenders import Contender
 from streamproc.offline.evaluation.exam import Exam
-from streamproc.offline.evaluation.measures import CALIBRATION, FloatArray, Measure
+from streamproc.offline.evaluation.measures import CALIBRATION, Measure
 from streamproc.offline.evaluation.next_token import MEASURES, foresee
 from streamproc.offline.evaluation.tuning import Judge, Score
 from streamproc.repository.repository import StoredEnsemble
-from streamproc.serving.inference.outputs import Int64Array
 from streamproc.serving.inference.providers import choose_provider
 from streamproc.settings import Settings
+from streamproc.types import FloatArray, Int64Array
 from streamproc.worker import Combined, combining_pipelines
 
 

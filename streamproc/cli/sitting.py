@@ -17,10 +17,10 @@ from streamproc.offline.evaluation.exam import Exam
 from streamproc.offline.evaluation.findings import Agreement, Marks
 from streamproc.offline.evaluation.next_token import foresee
 from streamproc.offline.evaluation.wording import titled
-from streamproc.serving.inference.outputs import Int64Array
 from streamproc.serving.inference.providers import choose_provider
 from streamproc.serving.inference.residency import Residency
 from streamproc.settings import Settings
+from streamproc.types import Int64Array
 from streamproc.worker import ensemble_pipeline
 
 

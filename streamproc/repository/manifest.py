@@ -19,7 +19,7 @@ from streamproc.messages.request import ENSEMBLE_NAME
 from streamproc.messages.validation import in_json_words
 from streamproc.repository.decoding_section import DecodingSection
 from streamproc.repository.section import Section
-from streamproc.serving.ensembling.combine import Strategy
+from streamproc.types import Strategy
 
 MEMBER_VERSION = r"^[A-Za-z0-9._-]{1,64}$"
 

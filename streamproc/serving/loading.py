@@ -20,7 +20,7 @@ from streamproc.serving.ensembling.labels import LabelMap
 from streamproc.serving.gate_table import read_gate
 from streamproc.serving.inference.fan_out import FanOut
 from streamproc.serving.inference.members import Members
-from streamproc.serving.inference.outputs import Batch, Int64Array, MemberOutput, ModelInput
+from streamproc.serving.inference.outputs import Batch, MemberOutput, ModelInput
 from streamproc.serving.inference.providers import CPU, Provider
 from streamproc.serving.inference.residency import Residency
 from streamproc.serving.inference.session import OnnxSession, PrefixSession, new_call
@@ -31,6 +31,7 @@ from streamproc.serving.member_health import MemberHealth
 from streamproc.serving.tasks.decoding_task import DecodingTask
 from streamproc.serving.tasks.profile import EnsembleProfile, MemberProfile
 from streamproc.serving.tasks.task import ScoringTask, Task
+from streamproc.types import Int64Array
 
 # Of the largest score, or of 1: far above what differs between kernels in float32, far below what
 # dynamic quantisation does (0.01).

@@ -14,7 +14,7 @@ from streamproc.serving.context import Surroundings
 from streamproc.serving.decoding.figures import Figures
 from streamproc.serving.decoding.loop import DecodingLoop
 from streamproc.serving.decoding.member import Member
-from streamproc.serving.decoding.model import FloatArray, Int64Array, StepModel
+from streamproc.serving.decoding.model import StepModel
 from streamproc.serving.engine import Engine
 from streamproc.serving.inference.causal import CausalModel
 from streamproc.serving.inference.providers import CPU, Provider
@@ -27,6 +27,7 @@ from streamproc.serving.member_health import MemberHealth
 from streamproc.serving.tasks.decoding_task import DecodingTask
 from streamproc.serving.tasks.languages import language_token, source_frame
 from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.types import FloatArray, Int64Array
 
 # Beyond this a trial would take longer than what it might find is worth.
 _LONGEST_TRIAL_TOKENS = 512

@@ -31,15 +31,15 @@ from streamproc.serving.chunking.windows import Window
 from streamproc.serving.context import Surroundings
 from streamproc.serving.decoding.room import RoomLimits
 from streamproc.serving.engine import Engine, Engines
-from streamproc.serving.ensembling.combine import Strategy
 from streamproc.serving.ensembling.labels import LabelMap
 from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.serving.inference.members import Members
-from streamproc.serving.inference.outputs import Batch, FloatArray
+from streamproc.serving.inference.outputs import Batch
 from streamproc.serving.inference.session import Session
 from streamproc.serving.loading import assemble_engine
 from streamproc.serving.tasks.catalogue import scoring_task_named
 from streamproc.serving.tasks.profile import EnsembleProfile, MemberProfile
+from streamproc.types import FloatArray, Strategy
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,!?'-"
 

@@ -22,13 +22,12 @@ from streamproc.serving.chunking.windows import Window
 from streamproc.serving.context import Surroundings
 from streamproc.serving.decoding.model import StepModel
 from streamproc.serving.engine import Engine
-from streamproc.serving.ensembling.combine import Strategy
 from streamproc.serving.ensembling.labels import LabelMap
-from streamproc.serving.inference.outputs import FloatArray
 from streamproc.serving.loading_generative import assemble_decoding_engine
 from streamproc.serving.tasks.catalogue import decoding_task_named
 from streamproc.serving.tasks.profile import EnsembleProfile, MemberProfile
 from streamproc.testing import build_surroundings
+from streamproc.types import FloatArray, Strategy
 
 Histories = tuple[tuple[int, ...], ...]
 """The tokens of each row, which is all that a scripted member remembers."""

@@ -14,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamproc.serving.chunking.pairs import PairChunk
-from streamproc.serving.inference.outputs import FloatArray, MemberOutput
+from streamproc.serving.inference.outputs import MemberOutput
 from streamproc.serving.tasks.catalogue import task_named
 from streamproc.serving.tasks.task import Answer
 from streamproc.testing import build_profile
+from streamproc.types import FloatArray
 
 from .awkward_texts import AWKWARD
 

@@ -9,9 +9,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from streamproc.serving.ensembling.combine import STRATEGIES, Strategy, combine, softmax
-from streamproc.serving.ensembling.labels import FloatArray
+from streamproc.serving.ensembling.combine import STRATEGIES, combine, softmax
 from streamproc.serving.ensembling.measures import agreement, entropy
+from streamproc.types import FloatArray, Strategy
 
 ways = st.sampled_from(STRATEGIES)
 LOGITS = st.floats(-40, 40, width=32).map(float)

@@ -8,7 +8,6 @@ from hypothesis.extra.numpy import arrays
 
 from streamproc.offline.evaluation.intervals import Estimate, Resamples
 from streamproc.offline.evaluation.measures import (
-    FloatArray,
     Measure,
     calibration_error,
     calibration_statistics,
@@ -18,6 +17,7 @@ from streamproc.offline.evaluation.measures import (
     ratio,
 )
 from streamproc.offline.evaluation.translation import Sentence, Sentences
+from streamproc.types import FloatArray
 
 MEASURES = {
     "ratio": (Measure("ratio", ratio), 2),

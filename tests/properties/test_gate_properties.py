@@ -8,12 +8,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from numpy.typing import NDArray
 
 from streamproc.serving.ensembling.gate import Gate, evidence
+from streamproc.types import Int64Array
 
 VOCABULARY = 6
-Ids = NDArray[np.int64]
 
 
 @st.composite
@@ -27,7 +26,7 @@ texts = arrays.arrays(np.int64, st.integers(1, 12), elements=st.integers(0, VOCA
 
 
 @given(gates(), texts)
-def test_every_member_has_a_say_and_all_of_them_sum_to_one(gate: Gate, ids: Ids) -> None:
+def test_every_member_has_a_say_and_all_of_them_sum_to_one(gate: Gate, ids: Int64Array) -> None:
     weights = gate.weights(ids)
 
     assert (weights > 0).all()
@@ -35,7 +34,7 @@ def test_every_member_has_a_say_and_all_of_them_sum_to_one(gate: Gate, ids: Ids)
 
 
 @given(gates(), texts, st.randoms(use_true_random=False))
-def test_the_order_of_members_changes_no_bit(gate: Gate, ids: Ids, random: Any) -> None:
+def test_the_order_of_members_changes_no_bit(gate: Gate, ids: Int64Array, random: Any) -> None:
     order = list(range(gate.evidence.shape[1]))
     random.shuffle(order)
     shuffled = Gate(gate.evidence[:, order], gate.sharpness)
@@ -44,7 +43,7 @@ def test_the_order_of_members_changes_no_bit(gate: Gate, ids: Ids, random: Any) 
 
 
 @given(gates(), texts)
-def test_weights_along_a_text_are_those_of_its_beginnings(gate: Gate, ids: Ids) -> None:
+def test_weights_along_a_text_are_those_of_its_beginnings(gate: Gate, ids: Int64Array) -> None:
     along = gate.weights_along(ids)
 
     for token in range(len(ids)):
@@ -52,7 +51,7 @@ def test_weights_along_a_text_are_those_of_its_beginnings(gate: Gate, ids: Ids) 
 
 
 @given(texts, st.integers(1, 4))
-def test_without_evidence_all_have_the_same_say(ids: Ids, members: int) -> None:
+def test_without_evidence_all_have_the_same_say(ids: Int64Array, members: int) -> None:
     gate = Gate(np.zeros((VOCABULARY, members)), 8.0)
 
     np.testing.assert_allclose(gate.weights(ids), 1 / members)

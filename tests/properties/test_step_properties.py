@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from streamproc.serving.ensembling.combine import combine
-from streamproc.serving.ensembling.labels import FloatArray
 from streamproc.serving.ensembling.measures import agreement, entropy
 from streamproc.serving.ensembling.steps import (
     STEP_STRATEGIES,
@@ -18,6 +17,7 @@ from streamproc.serving.ensembling.steps import (
     combine_step,
     sorted_sum,
 )
+from streamproc.types import FloatArray
 
 ways = st.sampled_from(STEP_STRATEGIES)
 # Eighths: floats nearer to each other than that may be one number once a normaliser is taken off.

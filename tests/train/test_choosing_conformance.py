@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from streamproc.offline.importing.generation import decoding_section
 from streamproc.serving.decoding.choosing import Choice, Sampling
 from streamproc.serving.decoding.logits_processors import LogitsProcessors
-from streamproc.serving.decoding.model import FloatArray, Int64Array
 from streamproc.serving.decoding.warping import probabilities
 from streamproc.serving.tasks.decoding_task import logits_rules, odds
+from streamproc.types import FloatArray, Int64Array
 
 pytestmark = pytest.mark.train
 torch = pytest.importorskip("torch")

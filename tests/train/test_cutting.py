@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamproc.types import Int64Array
+
 pytest.importorskip("torch")
 
-from streamproc.offline.training.windows import Cut, Ids, Window, cut, draw, pieces
+from streamproc.offline.training.windows import Cut, Window, cut, draw, pieces
 
 pytestmark = pytest.mark.train
 
@@ -22,7 +24,7 @@ def made(tokens: list[int], max_tokens: int, overlap: int) -> Cut:
     """Windows that hold nothing but where they are."""
 
     def window(example: int, first: int, length: int) -> Window:
-        nothing: Ids = np.zeros(length, dtype=np.int64)
+        nothing: Int64Array = np.zeros(length, dtype=np.int64)
         return Window(nothing, nothing, nothing, example, first)
 
     return cut(np.array(tokens), max_tokens, overlap, 2, window)

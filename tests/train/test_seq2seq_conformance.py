@@ -15,13 +15,13 @@ from tokenizers.pre_tokenizers import WhitespaceSplit
 
 from streamproc.offline.importing.generation import decoding_section
 from streamproc.serving.chunking.tokens import TextTokenizer
-from streamproc.serving.decoding.model import FloatArray, Int64Array
 from streamproc.serving.decoding.search import Search, StepScores
 from streamproc.serving.inference.providers import CPU, Provider
 from streamproc.serving.inference.seq2seq import Seq2SeqModel
 from streamproc.serving.inference.session import new_call
 from streamproc.serving.tasks.profile import EnsembleProfile
 from streamproc.serving.tasks.translation import Translation
+from streamproc.types import FloatArray, Int64Array
 from tests.unit.translators import build_translators
 
 from .seq2seq_models import KINDS, VOCABULARY, build_seq2seq, export_seq2seq

@@ -18,7 +18,6 @@ from streamproc.serving.decoding.continuation import Continuation
 from streamproc.serving.decoding.figures import Figures
 from streamproc.serving.decoding.loop import DecodingLoop
 from streamproc.serving.decoding.member import Member
-from streamproc.serving.decoding.model import FloatArray, Int64Array
 from streamproc.serving.decoding.prompt import Outcome, Prompt
 from streamproc.serving.decoding.room import RoomLimits
 from streamproc.serving.decoding.search import StepScores
@@ -28,6 +27,7 @@ from streamproc.serving.inference.session import new_call
 from streamproc.serving.member_failures import counting_losses
 from streamproc.serving.member_health import MemberHealth
 from streamproc.testing.generative import Histories, ScriptedStepModel
+from streamproc.types import FloatArray, Int64Array
 
 ENSEMBLE = "tiny"
 VOCABULARY = 50

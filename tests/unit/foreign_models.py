@@ -14,12 +14,13 @@ from onnx import TensorProto, helper, numpy_helper
 from streamproc.errors import SettingsError
 from streamproc.offline.importing.imports import Imported, import_model
 from streamproc.offline.importing.wishes import Wishes
-from streamproc.serving.inference.outputs import Batch, FloatArray, Int64Array
+from streamproc.serving.inference.outputs import Batch
 from streamproc.serving.inference.providers import CPU, Provider
 from streamproc.serving.inference.session import OnnxSession, new_call
 from streamproc.serving.inference.signature import Signature
 from streamproc.settings import read_settings
 from streamproc.testing import build_tokenizer, tokenizer_json
+from streamproc.types import FloatArray, Int64Array
 from streamproc.worker import verify_ensemble
 
 from .onnx_models import IR_VERSION, random_table

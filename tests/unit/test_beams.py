@@ -8,8 +8,8 @@ import pytest
 from streamproc.serving.decoding.bans import BannedSequences
 from streamproc.serving.decoding.beams import BeamOptions, BeamSearch
 from streamproc.serving.decoding.logits_processors import LogitsProcessors, LogitsRules
-from streamproc.serving.decoding.model import FloatArray
 from streamproc.serving.decoding.search import Decoded, StepScores
+from streamproc.types import FloatArray
 
 END, A, B, C = range(4)
 Odds = Callable[[Sequence[int]], Sequence[float]]

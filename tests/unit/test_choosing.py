@@ -9,8 +9,8 @@ import pytest
 from streamproc.serving.decoding.bans import BannedSequences
 from streamproc.serving.decoding.choosing import Choice, Odds, Sampling
 from streamproc.serving.decoding.logits_processors import LogitsProcessors, LogitsRules
-from streamproc.serving.decoding.model import FloatArray, Int64Array
 from streamproc.serving.decoding.warping import probabilities, top_k, top_p
+from streamproc.types import FloatArray, Int64Array
 
 LOGITS = np.log([0.1, 0.4, 0.3, 0.2])
 NOTHING = np.empty(0, np.int64)

@@ -8,11 +8,12 @@ import pytest
 
 from streamproc.errors import Invalid, MemberFailed, MemberLate, QuorumNotMet
 from streamproc.serving.chunking.windows import Chunk
-from streamproc.serving.inference.outputs import FloatArray, MemberOutput
+from streamproc.serving.inference.outputs import MemberOutput
 from streamproc.serving.tasks.catalogue import task_named
 from streamproc.serving.tasks.profile import EnsembleProfile
 from streamproc.serving.tasks.task import Answer
 from streamproc.testing import build_profile
+from streamproc.types import FloatArray
 
 TASK = task_named("text-classification")
 LONG = "good film the bad " * 10

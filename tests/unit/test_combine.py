@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from streamproc.serving.ensembling.combine import STRATEGIES, Strategy, combine, softmax
-from streamproc.serving.ensembling.labels import FloatArray
+from streamproc.serving.ensembling.combine import STRATEGIES, combine, softmax
+from streamproc.types import FloatArray, Strategy
 
 NAN = float("nan")
 

@@ -12,10 +12,11 @@ from streamproc.offline.evaluation.contenders import Contender, alone, contender
 from streamproc.offline.evaluation.findings import Agreement, AgreementGroup, Marks
 from streamproc.offline.evaluation.groups import Grouping
 from streamproc.offline.evaluation.made import Made
-from streamproc.offline.evaluation.measures import FloatArray, Measure, ratio
+from streamproc.offline.evaluation.measures import Measure, ratio
 from streamproc.offline.evaluation.report import as_json, as_markdown
 from streamproc.repository.repository import Repository, StoredEnsemble
 from streamproc.serving.tasks.catalogue import task_named
+from streamproc.types import FloatArray
 from tests.unit.onnx_models import classifier, write_ensemble
 
 ACCURACY = Measure("accuracy", ratio)

@@ -13,7 +13,7 @@ from streamproc.repository.repository import Repository
 from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.serving.inference.fan_out import FanOut
 from streamproc.serving.inference.members import Members
-from streamproc.serving.inference.outputs import Batch, HiddenArray, ModelInput
+from streamproc.serving.inference.outputs import Batch, ModelInput
 from streamproc.serving.inference.providers import CPU, Provider
 from streamproc.serving.inference.session import OnnxSession, PrefixSession
 from streamproc.serving.inference.signature import Signature
@@ -21,6 +21,7 @@ from streamproc.serving.loading import load_engine
 from streamproc.serving.member_health import MemberHealth
 from streamproc.serving.tasks.catalogue import scoring_task_named
 from streamproc.testing import MemoryBroker, build_pipeline, build_record, build_surroundings
+from streamproc.types import Float32Array
 
 from .onnx_models import classifier, write_ensemble
 from .onnx_prefixes import behind_prefix, prefix, write_prefixed_ensemble
@@ -46,7 +47,7 @@ class Watched:
         self._before = before
         self._session = PrefixSession(prefix(seed=3), Provider(CPU))
 
-    def run(self, batch: Batch, call: Any) -> list[HiddenArray]:
+    def run(self, batch: Batch, call: Any) -> list[Float32Array]:
         self._before(batch)
         self.rows.append(len(batch.ids))
         return list(self._session.run(batch, call))

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from streamproc.serving.ensembling.labels import FloatArray
 from streamproc.serving.tasks.spans import best_spans
+from streamproc.types import FloatArray
 
 
 def by_trying_all(

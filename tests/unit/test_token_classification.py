@@ -10,11 +10,12 @@ import pytest
 from streamproc.errors import AnswerTooLarge, Invalid, MemberFailed, MemberLate, QuorumNotMet
 from streamproc.messages.faults import fault_of
 from streamproc.serving.chunking.windows import Chunk
-from streamproc.serving.inference.outputs import FloatArray, MemberOutput
+from streamproc.serving.inference.outputs import MemberOutput
 from streamproc.serving.tasks.catalogue import task_named
 from streamproc.serving.tasks.profile import EnsembleProfile
 from streamproc.serving.tasks.task import Answer
 from streamproc.testing import build_profile, build_tokenizer
+from streamproc.types import FloatArray
 
 TASK = task_named("token-classification")
 LABELS = ("O", "B-PER", "I-PER")

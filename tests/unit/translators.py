@@ -16,15 +16,15 @@ from streamproc.messages.lane import Lane
 from streamproc.repository.decoding_section import DecodingSection
 from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.serving.chunking.windows import Window
-from streamproc.serving.decoding.model import FloatArray, Int64Array, StepModel
+from streamproc.serving.decoding.model import StepModel
 from streamproc.serving.engine import Engine
-from streamproc.serving.ensembling.combine import Strategy
 from streamproc.serving.ensembling.labels import LabelMap
 from streamproc.serving.loading_generative import assemble_decoding_engine
 from streamproc.serving.tasks.profile import EnsembleProfile, MemberProfile
 from streamproc.serving.tasks.task import Answer
 from streamproc.serving.tasks.translation import Translation
 from streamproc.testing import build_surroundings
+from streamproc.types import FloatArray, Int64Array, Strategy
 
 END, PAD = 0, 1
 Row = tuple[tuple[int, ...], int]

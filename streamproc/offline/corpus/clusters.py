@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from streamproc.errors import TrainingError
 from streamproc.offline.corpus.partitioning import Item
 from streamproc.offline.corpus.sample import SAMPLED_CHARACTERS
-
-FloatArray = NDArray[np.float64]
+from streamproc.types import FloatArray
 
 
 class Features(Protocol):

@@ -21,13 +21,9 @@ from streamproc.offline.evaluation.findings import (
 )
 from streamproc.offline.evaluation.groups import Grouping
 from streamproc.offline.evaluation.intervals import DRAWS, Estimate, Resamples
-from streamproc.offline.evaluation.measures import (
-    CALIBRATION,
-    FloatArray,
-    Measure,
-    summed_by_record,
-)
+from streamproc.offline.evaluation.measures import CALIBRATION, Measure, summed_by_record
 from streamproc.offline.evaluation.reliability import Reliability
+from streamproc.types import FloatArray
 
 # Beyond so many different values, agreement is shown in steps, full agreement apart.
 _MOST_VALUES = 8

@@ -9,10 +9,10 @@ from typing import Any, Literal
 from streamproc.errors import EvaluationError
 from streamproc.repository.manifest import CombineSection
 from streamproc.repository.repository import StoredEnsemble
-from streamproc.serving.ensembling.combine import Strategy
 from streamproc.serving.ensembling.steps import STEP_STRATEGIES
 from streamproc.serving.tasks.decoding_task import DecodingTask
 from streamproc.serving.tasks.task import Task
+from streamproc.types import Strategy
 
 Role = Literal["ensemble", "member", "way", "other"]
 

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from streamproc.offline.evaluation.measures import FloatArray, Measure
+from streamproc.offline.evaluation.measures import Measure
+from streamproc.types import FloatArray
 
 Request = Mapping[str, Any]
 Response = Mapping[str, Any]

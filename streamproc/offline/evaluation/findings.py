@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from streamproc.offline.evaluation.contenders import Contender
 from streamproc.offline.evaluation.intervals import Estimate
-from streamproc.offline.evaluation.measures import FloatArray, Measure
+from streamproc.offline.evaluation.measures import Measure
 from streamproc.offline.evaluation.reliability import Reliability
+from streamproc.types import FloatArray
 
 
 @dataclass(frozen=True, slots=True)

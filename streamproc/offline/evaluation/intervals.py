@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from streamproc.offline.evaluation.measures import FloatArray
+from streamproc.types import FloatArray
 
 DRAWS = 1000
 CONFIDENCE = 0.95

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from streamproc.types import FloatArray
+
 OfSums = Callable[[FloatArray], FloatArray]
 """(..., statistics) sums over records to (...) values."""
 

@@ -15,7 +15,6 @@ from streamproc.offline.evaluation.findings import Agreement, Marks
 from streamproc.offline.evaluation.measures import (
     CALIBRATION,
     CALIBRATION_BINS,
-    FloatArray,
     Measure,
     calibration_statistics,
     perplexity,
@@ -26,11 +25,11 @@ from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.serving.ensembling.steps import STEP_STRATEGIES, StepStrategy, combine_step
 from streamproc.serving.gate_table import read_gate
 from streamproc.serving.inference.causal import CausalModel
-from streamproc.serving.inference.outputs import Int64Array
 from streamproc.serving.inference.providers import Provider
 from streamproc.serving.inference.residency import Residency
 from streamproc.serving.inference.session import new_call
 from streamproc.serving.member_files import model_of
+from streamproc.types import FloatArray, Int64Array
 
 ACCURACY = Measure("next-token accuracy", ratio)
 MEASURES: Sequence[Measure] = (

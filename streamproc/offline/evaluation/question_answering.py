@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamproc.offline.corpus.questions import Question
 from streamproc.offline.evaluation.exam import Exam, Request, Response, result_of
 from streamproc.offline.evaluation.measures import (
     CALIBRATION,
-    FloatArray,
     Measure,
     calibration_statistics,
     ratio,
 )
 from streamproc.offline.evaluation.squad import best_of, exact_match, f1
+from streamproc.types import BoolArray, FloatArray
 
-BoolArray = NDArray[np.bool_]
 Compare = Callable[[str, str], float]
 
 _WHETHER = {"handle_impossible_answer": True}

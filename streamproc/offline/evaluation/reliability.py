@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from streamproc.offline.evaluation.measures import CALIBRATION_BINS, FloatArray
+from streamproc.offline.evaluation.measures import CALIBRATION_BINS
+from streamproc.types import FloatArray
 
 
 @dataclass(frozen=True, slots=True)

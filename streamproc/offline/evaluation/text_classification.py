@@ -12,12 +12,12 @@ from streamproc.offline.corpus.rows import Source
 from streamproc.offline.evaluation.exam import Exam, Response, result_of
 from streamproc.offline.evaluation.measures import (
     CALIBRATION,
-    FloatArray,
     Measure,
     calibration_statistics,
     macro_f1,
     ratio,
 )
+from streamproc.types import FloatArray
 
 
 class LabelledTexts(Exam):

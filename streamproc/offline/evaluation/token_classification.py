@@ -14,13 +14,13 @@ from streamproc.offline.corpus.tagged import OUTSIDE, TaggedText
 from streamproc.offline.evaluation.exam import Exam, Response, result_of
 from streamproc.offline.evaluation.measures import (
     CALIBRATION,
-    FloatArray,
     Measure,
     calibration_statistics,
     f1,
     ratio,
     summed_by_record,
 )
+from streamproc.types import FloatArray
 
 EntitySpan = tuple[int, int, str]
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 import numpy as np
 
 from streamproc.offline.evaluation.exam import Request
-from streamproc.offline.evaluation.measures import FloatArray
 from streamproc.serving.tasks.profile import EnsembleProfile
 from streamproc.serving.tasks.task import Task
+from streamproc.types import FloatArray
 
 
 def token_counts(requests: Iterable[Request], task: Task, profile: EnsembleProfile) -> FloatArray:

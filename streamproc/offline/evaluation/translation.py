@@ -13,7 +13,8 @@ from sacrebleu.metrics.chrf import CHRF
 
 from streamproc.offline.corpus.pairs import Pair
 from streamproc.offline.evaluation.exam import Exam, Response, result_of
-from streamproc.offline.evaluation.measures import FloatArray, Measure
+from streamproc.offline.evaluation.measures import Measure
+from streamproc.types import FloatArray
 
 
 def _score(metric: Any, sums: FloatArray) -> FloatArray:

@@ -14,8 +14,7 @@ import numpy as np
 
 from streamproc.repository.manifest import CombineSection, GateSection
 from streamproc.repository.repository import StoredEnsemble
-from streamproc.serving.ensembling.combine import Strategy
-from streamproc.serving.ensembling.labels import FloatArray
+from streamproc.types import FloatArray, Strategy
 
 # Of the gate's softmax: each twice the one before, from nearly the same say to nearly one member's.
 SHARPNESS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from streamproc.errors import MemberError, ModelRefused, WorkerFault
 from streamproc.serving.chunking.tokens import TextTokenizer
-from streamproc.serving.inference.outputs import Batch, Int64Array
+from streamproc.serving.inference.outputs import Batch
 from streamproc.serving.inference.providers import CPU, Provider
 from streamproc.serving.inference.session import OnnxSession, new_call
 from streamproc.serving.inference.signature import Signature
+from streamproc.types import Int64Array
 
 # Of the largest score, or of 1: far above what the order of additions does in float32, far below
 # what padding does.

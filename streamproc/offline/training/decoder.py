@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from streamproc.errors import TrainingError
 from streamproc.offline.training.exporting import open_session
 from streamproc.offline.training.parity import FloatingArray, require_parity
+from streamproc.types import Int64Array
 
-Ids = NDArray[np.int64]
 Logits = NDArray[np.float32]
 Past = dict[str, NDArray[np.float32]]
 
@@ -26,7 +26,7 @@ class OnnxDecoder:
         self._pasts = [i for i in self._session.get_inputs() if i.name.startswith("past")]
         self._outputs = [output.name for output in self._session.get_outputs()]
 
-    def read(self, ids: Ids) -> Logits:
+    def read(self, ids: Int64Array) -> Logits:
         """(rows, tokens, vocabulary) logits of whole texts, read in one go."""
         return self.step(ids, self.nothing(len(ids)))[0]
 
@@ -37,7 +37,7 @@ class OnnxDecoder:
             for past in self._pasts
         }
 
-    def step(self, ids: Ids, past: Past) -> tuple[Logits, Past]:
+    def step(self, ids: Int64Array, past: Past) -> tuple[Logits, Past]:
         """Read on. ids: (rows, tokens); returns their logits, and the past with them."""
         before = next(iter(past.values())).shape[2]
         rows, tokens = ids.shape
@@ -57,7 +57,7 @@ class OnnxDecoder:
 
 def check_decoder(
     decoder: OnnxDecoder,
-    ids: Ids,
+    ids: Int64Array,
     expected: FloatingArray | None = None,
     own_error: float | None = None,
 ) -> float:

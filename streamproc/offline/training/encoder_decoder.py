@@ -5,15 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamproc.errors import TrainingError
 from streamproc.offline.training.decoder import Logits, Past
 from streamproc.offline.training.exporting import open_session
 from streamproc.offline.training.pair_batches import PairBatch
 from streamproc.offline.training.parity import FloatingArray, require_parity
-
-Ids = NDArray[np.int64]
+from streamproc.types import Int64Array
 
 
 class OnnxEncoderDecoder:
@@ -29,7 +27,9 @@ class OnnxEncoderDecoder:
         """(pairs, tokens, vocabulary) logits after each token of whole translations."""
         return self.begin(batch.source, batch.source_mask, batch.written)[0]
 
-    def begin(self, source: Ids, mask: Ids, written: Ids) -> tuple[Logits, Past]:
+    def begin(
+        self, source: Int64Array, mask: Int64Array, written: Int64Array
+    ) -> tuple[Logits, Past]:
         """Read sources and the beginnings of their translations; returns logits and the past."""
         (states,) = self._encoder.run(None, {"input_ids": source, "attention_mask": mask})
         nothing = {
@@ -38,7 +38,7 @@ class OnnxEncoderDecoder:
         }
         return self._run(written, states, mask, nothing, cached=False)
 
-    def step(self, written: Ids, mask: Ids, past: Past) -> tuple[Logits, Past]:
+    def step(self, written: Int64Array, mask: Int64Array, past: Past) -> tuple[Logits, Past]:
         """Write on. written: (pairs, 1)."""
         # Only the first step reads the states; the graph wants an input of the right shape.
         width = self._encoder.get_outputs()[0].shape[-1]
@@ -48,7 +48,7 @@ class OnnxEncoderDecoder:
         return logits, present | {name: past[name] for name in past if ".encoder." in name}
 
     def _run(
-        self, written: Ids, states: Logits, mask: Ids, past: Past, *, cached: bool
+        self, written: Int64Array, states: Logits, mask: Int64Array, past: Past, *, cached: bool
     ) -> tuple[Logits, Past]:
         logits, *present = self._decoder.run(
             None,

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
 from streamproc.errors import TrainingError
-from streamproc.offline.training.decoder import Ids, OnnxDecoder, check_decoder
+from streamproc.offline.training.decoder import OnnxDecoder, check_decoder
 from streamproc.offline.training.encoder_decoder import OnnxEncoderDecoder, check_encoder_decoder
 from streamproc.offline.training.exporting import open_session
 from streamproc.offline.training.pair_batches import PairBatch
 from streamproc.offline.training.parity import require_parity
+from streamproc.types import Int64Array
 
 Floats = NDArray[np.floating[Any]]
 _LENGTHS = (24, 13, 7)
@@ -115,7 +116,7 @@ class _Said:
     own_error: float | None
 
 
-def _said(model: PreTrainedModel, **feeds: Ids) -> Mapping[str, _Said]:
+def _said(model: PreTrainedModel, **feeds: Int64Array) -> Mapping[str, _Said]:
     in_float32 = _scores(model, feeds)
     try:
         # There and back changes no weight: every float32 is a float64.
@@ -130,13 +131,13 @@ def _said(model: PreTrainedModel, **feeds: Ids) -> Mapping[str, _Said]:
     }
 
 
-def _scores(model: PreTrainedModel, feeds: Mapping[str, Ids]) -> dict[str, Floats]:
+def _scores(model: PreTrainedModel, feeds: Mapping[str, Int64Array]) -> dict[str, Floats]:
     with torch.inference_mode():
         said = model(**{name: torch.from_numpy(ids) for name, ids in feeds.items()})
     return {name: said[name].numpy() for name in _SCORES if name in said}
 
 
-def _made_up(model: PreTrainedModel, seed: int = 0) -> Ids:
+def _made_up(model: PreTrainedModel, seed: int = 0) -> Int64Array:
     """(3, tokens) ids of the model's vocabulary, no padding among them."""
     drawn = np.random.default_rng(seed).integers(
         0, _vocabulary(model), size=(len(_LENGTHS), max(_LENGTHS))

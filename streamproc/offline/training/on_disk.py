@@ -15,8 +15,9 @@ from typing import Any, Generic, TypeVar, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from streamproc.types import Int64Array
+
 RecordT = TypeVar("RecordT")
-Ids = NDArray[np.int64]
 
 
 class ByteRows:
@@ -94,20 +95,20 @@ class TokenRows:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __iter__(self) -> Iterator[Ids]:
+    def __iter__(self) -> Iterator[Int64Array]:
         return (self[index] for index in range(len(self)))
 
-    def __getitem__(self, index: int) -> Ids:
+    def __getitem__(self, index: int) -> Int64Array:
         return self.piece(index, 0, None)
 
     def append(self, row: Sequence[int] | NDArray[Any]) -> None:
         self._rows.append(np.asarray(row, dtype=np.int32).tobytes())
 
-    def piece(self, index: int, first: int, last: int | None) -> Ids:
+    def piece(self, index: int, first: int, last: int | None) -> Int64Array:
         """A row's numbers from `first` up to `last`."""
         read = self._rows.read(index, 4 * first, None if last is None else 4 * last)
         return np.frombuffer(read, dtype=np.int32).astype(np.int64)
 
-    def lengths(self) -> Ids:
+    def lengths(self) -> Int64Array:
         """(rows,) how many numbers each has."""
         return self._rows.sizes() // 4

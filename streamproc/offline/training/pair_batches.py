@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamproc.offline.training.windows import NO_TARGET
-
-Ids = NDArray[np.int64]
+from streamproc.types import Int64Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +20,13 @@ class PairBatch:
     targets: (pairs, tokens) int64, what it is to say, its end included; NO_TARGET beyond
     """
 
-    source: Ids
-    source_mask: Ids
-    written: Ids
-    targets: Ids
+    source: Int64Array
+    source_mask: Int64Array
+    written: Int64Array
+    targets: Int64Array
 
 
-def pad_pairs(pairs: Sequence[tuple[Ids, Ids]], start: int) -> PairBatch:
+def pad_pairs(pairs: Sequence[tuple[Int64Array, Int64Array]], start: int) -> PairBatch:
     """Source and translation of each pair, their ends included, as one batch.
 
     start: what a translation begins with, and what padding is

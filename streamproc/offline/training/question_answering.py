@@ -20,7 +20,8 @@ from streamproc.offline.training.encoder import EncoderCourse, Exercise
 from streamproc.offline.training.encoding import encoded
 from streamproc.offline.training.on_disk import Records, TokenRows
 from streamproc.offline.training.scoring import RunBatch, Scores, WindowSize, log_loss, softmax
-from streamproc.offline.training.windows import Batch, Cut, Ids, Window, batches
+from streamproc.offline.training.windows import Batch, Cut, Window, batches
+from streamproc.types import Int64Array
 
 # As transformers' pipeline has it.
 LONGEST_ANSWER = 15
@@ -148,7 +149,7 @@ class Questions(Exercise):
         inside = np.flatnonzero((starts < start + len(text)) & (ends > start))
         return (int(inside[0]), int(inside[-1])) if len(inside) else None
 
-    def _offsets_of(self, index: int) -> Ids:
+    def _offsets_of(self, index: int) -> Int64Array:
         """(tokens, 2) where the tokens of a question's paragraph stand in it."""
         return self._offsets[self._context_of[index]].reshape(-1, 2)
 

@@ -18,7 +18,8 @@ from streamproc.offline.training.encoder import EncoderCourse, Exercise
 from streamproc.offline.training.encoding import encoded
 from streamproc.offline.training.on_disk import TokenRows
 from streamproc.offline.training.scoring import RunBatch, Scores, WindowSize, log_loss, softmax
-from streamproc.offline.training.windows import Cut, Ids, Window, batches, cut
+from streamproc.offline.training.windows import Cut, Window, batches, cut
+from streamproc.types import Int64Array
 
 # Labels that have no name, of which an error tells.
 _NAMED_UNKNOWN = 20
@@ -71,7 +72,7 @@ class LabelledTexts(Exercise):
         for record, encoding in zip(own, said, strict=True):
             self.ids.append(encoding.ids)
             right.append(labels[record.label])
-        self.right: Ids = np.array(right, dtype=np.int64)
+        self.right: Int64Array = np.array(right, dtype=np.int64)
         self._start, self._end = (tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]"))
         self._padding = tokenizer.token_to_id("[PAD]")
 

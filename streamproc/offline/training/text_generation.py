@@ -30,15 +30,15 @@ from streamproc.offline.training.on_disk import TokenRows
 from streamproc.offline.training.precision import choose
 from streamproc.offline.training.scoring import WindowSize
 from streamproc.repository.toml import TomlValue
+from streamproc.types import Int64Array
 
 # Between texts, before a text, and at the end of one that is written.
 END_OF_TEXT = "<|endoftext|>"
 # What corpora have in the place of rare words; never written.
 UNKNOWN = "<unk>"
 
-Ids = NDArray[np.int64]
 # (rows, tokens) of token ids to (rows, tokens, vocabulary) logits of what comes after each.
-RunBlocks = Callable[[Ids], NDArray[np.float32]]
+RunBlocks = Callable[[Int64Array], NDArray[np.float32]]
 _SCORED_AT_ONCE = 16
 
 
@@ -93,7 +93,7 @@ class _Classroom(Classroom[Passage]):
 
     def lesson(
         self, train: Sequence[Passage], valid: Sequence[Passage], batch_size: int, seed: int
-    ) -> Lesson[Ids]:
+    ) -> Lesson[Int64Array]:
         course = self._course
         end = self.tokenizer.token_to_id(END_OF_TEXT)
         torch.manual_seed(self._seed)
@@ -136,7 +136,7 @@ def blocks(passages: Iterable[Passage], tokenizer: Tokenizer, context: int) -> T
     return found
 
 
-class WritingLesson(Lesson[Ids]):
+class WritingLesson(Lesson[Int64Array]):
     """Blocks of text, drawn in another order each epoch."""
 
     def __init__(
@@ -146,13 +146,13 @@ class WritingLesson(Lesson[Ids]):
         self._train, self._valid, self._batch_size = train, valid, batch_size
         self.steps = -(-len(train) // batch_size)
 
-    def batches(self, order: random.Random) -> Iterator[Ids]:
+    def batches(self, order: random.Random) -> Iterator[Int64Array]:
         rows = list(range(len(self._train)))
         order.shuffle(rows)
         for first in range(0, len(rows), self._batch_size):
             yield _rows(self._train, rows[first : first + self._batch_size])
 
-    def loss(self, batch: Ids) -> torch.Tensor:
+    def loss(self, batch: Int64Array) -> torch.Tensor:
         ids = tensor(batch, self.model)
         logits = self.model(input_ids=ids).logits[:, :-1]
         return nn.functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
@@ -179,7 +179,7 @@ class WritingLesson(Lesson[Ids]):
         found = (whole, form.judgement)
         return Shipped(path, None, form.precision, difference, *found, why=form.why)
 
-    def _run(self, ids: Ids) -> NDArray[np.float32]:
+    def _run(self, ids: Int64Array) -> NDArray[np.float32]:
         self.model.eval()
         with torch.inference_mode():
             return array(self.model(input_ids=tensor(ids, self.model)).logits)
@@ -193,6 +193,6 @@ def judge_blocks(run: RunBlocks, blocks: TokenRows) -> Judgement:
     return judge_next_tokens((run(rows)[:, :-1], rows[:, 1:]) for rows in some)
 
 
-def _rows(blocks: TokenRows, places: Iterable[int]) -> Ids:
+def _rows(blocks: TokenRows, places: Iterable[int]) -> Int64Array:
     """(rows, context) some of the blocks."""
     return np.stack([blocks[place] for place in places])

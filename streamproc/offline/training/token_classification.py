@@ -17,7 +17,8 @@ from streamproc.offline.training.encoder import EncoderCourse, Exercise
 from streamproc.offline.training.encoding import encoded
 from streamproc.offline.training.on_disk import TokenRows
 from streamproc.offline.training.scoring import RunBatch, Scores, WindowSize, log_loss, softmax
-from streamproc.offline.training.windows import NO_TARGET, Cut, Ids, Window, batches, cut
+from streamproc.offline.training.windows import NO_TARGET, Cut, Window, batches, cut
+from streamproc.types import Int64Array
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class TaggedTexts(Exercise):
         self._start, self._end = (tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]"))
         self._padding = tokenizer.token_to_id("[PAD]")
 
-    def _targets(self, text: TaggedText, word_of: Ids) -> Ids:
+    def _targets(self, text: TaggedText, word_of: Int64Array) -> Int64Array:
         index = {label: number for number, label in enumerate(self.labels)}
         targets = np.full(len(word_of), NO_TARGET, dtype=np.int64)
         for token, word in enumerate(word_of):
@@ -155,7 +156,7 @@ class TaggedTexts(Exercise):
         return said
 
 
-def _words(text: TaggedText, offsets: Sequence[tuple[int, int]]) -> Ids:
+def _words(text: TaggedText, offsets: Sequence[tuple[int, int]]) -> Int64Array:
     """(tokens,) the word that each token begins in."""
     starts: list[int] = []
     place = 0

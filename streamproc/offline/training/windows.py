@@ -10,7 +10,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-Ids = NDArray[np.int64]
+from streamproc.types import Int64Array
 
 # A target that teaches nothing: torch's own default of what cross-entropy leaves out.
 NO_TARGET = -100
@@ -26,9 +26,9 @@ class Window:
     first:         index, among the example's tokens, of its first token that is not special
     """
 
-    ids: Ids
-    type_ids: Ids
-    target: Ids
+    ids: Int64Array
+    type_ids: Int64Array
+    target: Int64Array
     example: int
     first: int = 0
 
@@ -43,15 +43,15 @@ class Batch:
     hidden:  (windows, tokens, width) what frozen layers made of them; none where there are none
     """
 
-    input_ids: Ids
-    attention_mask: Ids
-    token_type_ids: Ids
-    targets: Ids
+    input_ids: Int64Array
+    attention_mask: Int64Array
+    token_type_ids: Int64Array
+    targets: Int64Array
     windows: Sequence[Window]
     hidden: NDArray[np.float32] | None = None
 
     @property
-    def lengths(self) -> Ids:
+    def lengths(self) -> Int64Array:
         """(windows,) how many tokens each one has."""
         return np.array([len(window.ids) for window in self.windows])
 
@@ -79,12 +79,12 @@ class Cut(Sequence[Window]):
 
     def __init__(
         self,
-        tokens: Ids,
-        frames: Ids,
+        tokens: Int64Array,
+        frames: Int64Array,
         max_tokens: int,
-        overlaps: Ids,
+        overlaps: Int64Array,
         make: MakeWindow,
-        places: Ids | None = None,
+        places: Int64Array | None = None,
     ) -> None:
         self._tokens, self._frames, self._make = tokens, frames, make
         self._max_tokens, self._overlaps, self._places = max_tokens, overlaps, places
@@ -106,12 +106,12 @@ class Cut(Sequence[Window]):
             return self.some(np.array(found, dtype=np.int64))
         return self.some(np.array([found]))[0]
 
-    def some(self, found: Ids) -> list[Window]:
+    def some(self, found: Int64Array) -> list[Window]:
         """Windows by their indices, in any order."""
         where = zip(*(own.tolist() for own in self._where(found)), strict=True)
         return [self._make(*own) for own in where]
 
-    def chosen(self, found: Ids) -> Cut:
+    def chosen(self, found: Int64Array) -> Cut:
         """Some of the windows. found: (any,) their indices in this cut, rising."""
         return Cut(
             self._tokens,
@@ -127,14 +127,14 @@ class Cut(Sequence[Window]):
         """(windows,) tokens of each, with the special ones."""
         return self._where(np.arange(len(self)))[2].astype(np.int32)
 
-    def runs(self) -> tuple[Ids, Ids, Ids]:
+    def runs(self) -> tuple[Int64Array, Int64Array, Int64Array]:
         """(examples,) each: which have windows here, where these begin, how many they are."""
         if self._places is None:
             return np.arange(len(self._tokens)), self._starts[:-1], np.diff(self._starts)
         examples = self._where(np.arange(len(self)))[0]
         return np.unique(examples, return_index=True, return_counts=True)
 
-    def _where(self, found: Ids) -> tuple[Ids, Ids, Ids]:
+    def _where(self, found: Int64Array) -> tuple[Int64Array, Int64Array, Int64Array]:
         """(any,) each: example, first token, length."""
         places = found if self._places is None else self._places[found]
         examples = np.searchsorted(self._starts, places, side="right") - 1
@@ -144,7 +144,7 @@ class Cut(Sequence[Window]):
         return examples, firsts, ends - firsts + frames
 
 
-def cut(tokens: Ids, max_tokens: int, overlap: int, frame: int, make: MakeWindow) -> Cut:
+def cut(tokens: Int64Array, max_tokens: int, overlap: int, frame: int, make: MakeWindow) -> Cut:
     """Examples of so many tokens as windows of at most `max_tokens`, `frame` of them special."""
     frames, overlaps = np.full_like(tokens, frame), np.full_like(tokens, overlap)
     return Cut(tokens, frames, max_tokens, overlaps, make)
@@ -170,7 +170,7 @@ def pad(windows: Sequence[Window], padding_id: int) -> Batch:
     longest = max(len(window.ids) for window in windows)
     per_token = windows[0].target.shape == windows[0].ids.shape
 
-    def padded(rows: Sequence[Ids], filler: int) -> Ids:
+    def padded(rows: Sequence[Int64Array], filler: int) -> Int64Array:
         filled = np.full((len(rows), longest), filler, dtype=np.int64)
         for row, values in zip(filled, rows, strict=True):
             row[: len(values)] = values

@@ -9,8 +9,9 @@ import numpy as np
 
 from streamproc.errors import Invalid
 from streamproc.serving.chunking.pair_frame import PairFrame
-from streamproc.serving.chunking.tokens import Int64Array, TextTokenizer, WordTokens
+from streamproc.serving.chunking.tokens import TextTokenizer, WordTokens
 from streamproc.serving.chunking.windows import Chunk, Cut, Window, cuts
+from streamproc.types import Int64Array
 
 
 @dataclass(frozen=True, slots=True)

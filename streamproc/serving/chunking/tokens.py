@@ -10,14 +10,12 @@ from typing import Self
 
 import numpy as np
 import orjson
-from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
 from streamproc.errors import ModelRefused
 from streamproc.serving.chunking.joining import Piece, joined_pieces
 from streamproc.serving.chunking.pair_frame import PairFrame
-
-Int64Array = NDArray[np.int64]
+from streamproc.types import Int64Array
 
 _LANGUAGE = re.compile(r"[a-z]{2,3}_(?:[A-Z]{2}|[A-Z][a-z]{3})|__([a-z]{2,3})__")
 

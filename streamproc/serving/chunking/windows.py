@@ -9,7 +9,8 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from streamproc.errors import ModelRefused
-from streamproc.serving.chunking.tokens import Frame, Int64Array, Tokens
+from streamproc.serving.chunking.tokens import Frame, Tokens
+from streamproc.types import Int64Array
 
 Run = TypeVar("Run", bound=Tokens)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from streamproc.serving.decoding.model import Int64Array
+from streamproc.types import Int64Array
 
 _NOTHING = np.empty(0, np.int64)
 

@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 
 from streamproc.serving.decoding.logits_processors import LogitsProcessors
-from streamproc.serving.decoding.model import FloatArray, Int64Array
 from streamproc.serving.decoding.search import Advance, Decoded, FinishReason, StepScores
+from streamproc.types import FloatArray, Int64Array
 
 EarlyStopping = Literal[True, False, "never"]
 

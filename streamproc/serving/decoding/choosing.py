@@ -9,7 +9,6 @@ from typing import Self
 import numpy as np
 
 from streamproc.serving.decoding.logits_processors import LogitsProcessors
-from streamproc.serving.decoding.model import FloatArray, Int64Array
 from streamproc.serving.decoding.warping import (
     epsilon_cutoff,
     eta_cutoff,
@@ -19,6 +18,7 @@ from streamproc.serving.decoding.warping import (
     top_p,
     typical_p,
 )
+from streamproc.types import FloatArray, Int64Array
 
 
 @dataclass(frozen=True, slots=True)

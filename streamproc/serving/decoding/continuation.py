@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from streamproc.serving.decoding.choosing import Choice
-from streamproc.serving.decoding.model import FloatArray, Int64Array
 from streamproc.serving.decoding.search import Advance, Decoded, FinishReason, StepScores
 from streamproc.serving.decoding.stopping import StopStrings
+from streamproc.types import FloatArray, Int64Array
 
 
 class Continuation:

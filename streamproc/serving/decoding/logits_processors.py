@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from streamproc.serving.decoding.bans import BannedSequences, repeating
-from streamproc.serving.decoding.model import FloatArray, Int64Array
+from streamproc.types import FloatArray, Int64Array
 
 _NOTHING = np.empty(0, np.int64)
 

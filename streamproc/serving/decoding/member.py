@@ -12,9 +12,10 @@ import numpy as np
 
 from streamproc.errors import MemberFailed
 from streamproc.serving.bisection import Canary, Lost, MemberBatches
-from streamproc.serving.decoding.model import FloatArray, Int64Array, RowsT, StepModel
+from streamproc.serving.decoding.model import RowsT, StepModel
 from streamproc.serving.guarded_calls import MemberCalls, Run
 from streamproc.serving.member_health import MemberHealth
+from streamproc.types import FloatArray, Int64Array
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-FloatArray = NDArray[np.float64]
-Int64Array = NDArray[np.int64]
+from streamproc.types import FloatArray, Int64Array
 
 
 class Rows(Protocol):

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from streamproc.messages.response import MemberStatus
 from streamproc.serving.bisection import Lost, how_lost
-from streamproc.serving.decoding.model import FloatArray, Int64Array
 from streamproc.serving.decoding.search import Decoded, Search, StepScores
+from streamproc.types import FloatArray, Int64Array
 
 Combine = Callable[[FloatArray, Sequence[int], Int64Array], StepScores]
 """Given what the members that are left say, (members, rows, vocabulary) logits, which these are,

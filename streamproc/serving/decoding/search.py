@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from streamproc.serving.decoding.model import FloatArray, Int64Array
+from streamproc.types import FloatArray, Int64Array
 
 FinishReason = Literal["stop", "length"]
 

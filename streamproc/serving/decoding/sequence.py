@@ -10,9 +10,9 @@ import numpy as np
 
 from streamproc.serving.bisection import Lost, shortage
 from streamproc.serving.decoding.member import Place, Stepped, Strand
-from streamproc.serving.decoding.model import FloatArray
 from streamproc.serving.decoding.prompt import Outcome, Prompt
 from streamproc.serving.decoding.search import Advance, Decoded
+from streamproc.types import FloatArray
 
 
 class Sequence:

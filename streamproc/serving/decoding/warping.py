@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from streamproc.serving.decoding.model import FloatArray
+from streamproc.types import FloatArray
 
 
 def top_k(logits: FloatArray, k: int) -> FloatArray:

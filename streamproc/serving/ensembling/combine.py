@@ -11,13 +11,12 @@ functions cost ten times what the arithmetic does there, hence the plain ones.
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 
-from streamproc.serving.ensembling.labels import FloatArray
+from streamproc.types import FloatArray, Strategy
 
-Strategy = Literal["mean", "logit_mean", "weighted", "gated", "vote"]
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 
 

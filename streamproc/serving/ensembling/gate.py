@@ -10,12 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from streamproc.serving.ensembling.labels import FloatArray
 from streamproc.serving.ensembling.steps import sorted_sum
-
-Int64Array = NDArray[np.int64]
+from streamproc.types import FloatArray, Int64Array
 
 # A member that is closest to nothing of a chunk keeps a say too small to matter, but not none: it
 # may be the only one that is left, or that knows a label.

@@ -9,9 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamproc.errors import ModelRefused
-
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
+from streamproc.types import BoolArray, FloatArray
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from streamproc.serving.ensembling.labels import FloatArray
+from streamproc.types import FloatArray
 
 
 def entropies(probabilities: FloatArray) -> FloatArray:

@@ -13,7 +13,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from streamproc.serving.ensembling.labels import FloatArray
+from streamproc.types import FloatArray
 
 StepStrategy = Literal["mean", "logit_mean", "weighted", "gated"]
 STEP_STRATEGIES: tuple[StepStrategy, ...] = get_args(StepStrategy)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from streamproc.serving.ensembling.labels import BoolArray, FloatArray
 from streamproc.serving.ensembling.measures import agreements, entropies
+from streamproc.types import BoolArray, FloatArray
 
 
 class TokenMeasures:

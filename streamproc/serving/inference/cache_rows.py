@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Int64Array = NDArray[np.int64]
+from streamproc.types import Int64Array
 
 BLOCK = 32
 # How much larger than needed memory may be that is kept.

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamproc.errors import MemberFailed, ModelRefused, StreamprocError
-from streamproc.serving.inference.cache_rows import Cache, CacheRows, Int64Array, Memory
+from streamproc.serving.inference.cache_rows import Cache, CacheRows, Memory
 from streamproc.serving.inference.model import Model, open_model, weight_bytes
-from streamproc.serving.inference.outputs import FloatArray
 from streamproc.serving.inference.providers import Provider
 from streamproc.serving.inference.row_lots import row_lots
 from streamproc.serving.inference.session import failure_of, new_call
+from streamproc.types import FloatArray, Int64Array
 
 # A prompt is read in pieces: logits of all its tokens over a large vocabulary would take gigabytes.
 PIECE_TOKENS = 256

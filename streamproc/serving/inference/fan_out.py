@@ -12,19 +12,13 @@ from streamproc.serving.bisection import Canary, Lost, MemberBatches
 from streamproc.serving.guarded_calls import MemberCalls
 from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.serving.inference.members import Members
-from streamproc.serving.inference.outputs import (
-    Batch,
-    FloatArray,
-    HiddenArray,
-    MemberOutput,
-    ModelInput,
-    Prefixed,
-)
+from streamproc.serving.inference.outputs import Batch, MemberOutput, ModelInput, Prefixed
 from streamproc.serving.inference.session import Session, new_call
 from streamproc.serving.member_health import MemberHealth
+from streamproc.types import Float32Array, FloatArray
 
 Row = tuple[MemberOutput, ...]
-Array = TypeVar("Array", FloatArray, HiddenArray)
+Array = TypeVar("Array", FloatArray, Float32Array)
 
 
 class FanOut:

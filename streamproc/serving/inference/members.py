@@ -5,14 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from streamproc.serving.inference.outputs import (
-    Batch,
-    FloatArray,
-    HiddenArray,
-    ModelInput,
-    Prefixed,
-)
+from streamproc.serving.inference.outputs import Batch, ModelInput, Prefixed
 from streamproc.serving.inference.session import Session, new_call
+from streamproc.types import Float32Array, FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +17,7 @@ class Members:
     """
 
     sessions: Sequence[Session[FloatArray]]
-    prefix: Session[HiddenArray] | None = None
+    prefix: Session[Float32Array] | None = None
 
     def read(self, sequences: Sequence[ModelInput]) -> Sequence[ModelInput]:
         """The sequences as members take them, run through the prefix in one batch, here and now.

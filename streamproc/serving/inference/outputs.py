@@ -7,14 +7,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamproc.messages.response import MemberStatus
 from streamproc.serving.bisection import Lost, how_lost
-
-Int64Array = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
-HiddenArray = NDArray[np.float32]
+from streamproc.types import Float32Array, FloatArray, Int64Array
 
 
 class ModelInput(Protocol):
@@ -35,7 +31,7 @@ class Prefixed:
 
     ids: Int64Array
     type_ids: Int64Array
-    hidden: HiddenArray
+    hidden: Float32Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +62,7 @@ class Batch:
     ids: Int64Array
     mask: Int64Array
     type_ids: Int64Array
-    hidden: HiddenArray | None = None
+    hidden: Float32Array | None = None
 
     @classmethod
     def pad(cls, sequences: Sequence[ModelInput]) -> Batch:
@@ -92,7 +88,7 @@ class Batch:
         return int(self.ids.size)
 
 
-def _padded_hidden(sequences: Sequence[ModelInput], shape: tuple[int, int]) -> HiddenArray | None:
+def _padded_hidden(sequences: Sequence[ModelInput], shape: tuple[int, int]) -> Float32Array | None:
     prefixed = [sequence.hidden for sequence in sequences if isinstance(sequence, Prefixed)]
     if not prefixed:
         return None

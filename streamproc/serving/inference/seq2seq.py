@@ -13,7 +13,6 @@ import numpy as np
 
 from streamproc.errors import MemberFailed, ModelRefused, StreamprocError
 from streamproc.serving.inference.opening import open_session
-from streamproc.serving.inference.outputs import FloatArray, Int64Array
 from streamproc.serving.inference.providers import Provider
 from streamproc.serving.inference.seq2seq_rows import (
     SOURCE_BLOCK,
@@ -24,6 +23,7 @@ from streamproc.serving.inference.seq2seq_rows import (
 )
 from streamproc.serving.inference.seq2seq_signature import HIDDEN_STATES, Seq2SeqSignature, present
 from streamproc.serving.inference.session import failure_of, new_call
+from streamproc.types import FloatArray, Int64Array
 
 
 class Seq2SeqModel:

@@ -11,7 +11,7 @@ import onnxruntime as ort
 from streamproc.errors import MemberFailed, ModelRefused, OutOfMemory, StreamprocError
 from streamproc.serving.inference.model import Model, open_model
 from streamproc.serving.inference.opening import open_session
-from streamproc.serving.inference.outputs import Batch, FloatArray, HiddenArray
+from streamproc.serving.inference.outputs import Batch
 from streamproc.serving.inference.providers import CUDA, Provider
 from streamproc.serving.inference.signature import (
     HALF,
@@ -20,6 +20,7 @@ from streamproc.serving.inference.signature import (
     check_output,
     checked_inputs,
 )
+from streamproc.types import Float32Array, FloatArray
 
 _OUT_OF_MEMORY = ("failed to allocate memory", "out of memory", "bad_alloc", "cublas_status_alloc")
 
@@ -87,7 +88,7 @@ class PrefixSession:
             )
         self._runner = Runner(self.name, session, inputs, _PREFIX.outputs, provider)
 
-    def run(self, batch: Batch, call: Any) -> Sequence[HiddenArray]:
+    def run(self, batch: Batch, call: Any) -> Sequence[Float32Array]:
         """For each row its hidden states, (tokens, width), without padding."""
         (hidden,) = self._runner.run(batch, call)
         lengths = batch.lengths

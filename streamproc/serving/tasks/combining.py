@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from streamproc.serving.chunking.tokens import Int64Array
-from streamproc.serving.ensembling.combine import Strategy, calibrated, combine_probabilities
-from streamproc.serving.ensembling.labels import FloatArray
+from streamproc.serving.ensembling.combine import calibrated, combine_probabilities
 from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.types import FloatArray, Int64Array, Strategy
 
 
 class Combining:

@@ -11,12 +11,12 @@ from streamproc.repository.decoding_section import DecodingSection
 from streamproc.serving.decoding.bans import BannedSequences
 from streamproc.serving.decoding.choosing import Odds
 from streamproc.serving.decoding.logits_processors import LogitsRules
-from streamproc.serving.decoding.model import FloatArray, Int64Array
 from streamproc.serving.decoding.prompt import Combine, Outcome, Prompt
 from streamproc.serving.decoding.search import StepScores
 from streamproc.serving.ensembling.steps import StepStrategy, combine_step
 from streamproc.serving.tasks.profile import EnsembleProfile
 from streamproc.serving.tasks.task import Job, Task
+from streamproc.types import FloatArray, Int64Array
 
 Architecture = Literal["decoder", "encoder-decoder"]
 

@@ -13,8 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from streamproc.serving.chunking.tokens import Int64Array
-from streamproc.serving.ensembling.labels import BoolArray, FloatArray
+from streamproc.types import BoolArray, FloatArray, Int64Array
 
 Aggregation = Literal["none", "simple", "first", "average", "max"]
 WORD_AGGREGATIONS: frozenset[Aggregation] = frozenset(("first", "average", "max"))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from streamproc.errors import Invalid
-from streamproc.serving.chunking.tokens import Frame, Int64Array, TextTokenizer
+from streamproc.serving.chunking.tokens import Frame, TextTokenizer
 from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.types import Int64Array
 
 
 def language_token(profile: EnsembleProfile, code: str, field: str) -> int:

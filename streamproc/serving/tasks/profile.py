@@ -8,12 +8,12 @@ import numpy as np
 
 from streamproc.errors import Invalid, ModelRefused
 from streamproc.repository.decoding_section import DecodingSection
-from streamproc.serving.chunking.tokens import Int64Array, TextTokenizer
+from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.serving.chunking.windows import Window
-from streamproc.serving.ensembling.combine import Strategy
 from streamproc.serving.ensembling.gate import Gate
-from streamproc.serving.ensembling.labels import FloatArray, LabelMap
+from streamproc.serving.ensembling.labels import LabelMap
 from streamproc.serving.ensembling.steps import STEP_STRATEGIES, StepStrategy
+from streamproc.types import FloatArray, Int64Array, Strategy
 
 
 @dataclass(frozen=True, slots=True)

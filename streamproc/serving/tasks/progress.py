@@ -7,8 +7,9 @@ from typing import Any
 
 from streamproc.messages.response import Coverage, MemberReport, MemberStatus
 from streamproc.serving.bisection import shortage
-from streamproc.serving.inference.outputs import FloatArray, MemberOutput
+from streamproc.serving.inference.outputs import MemberOutput
 from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.types import FloatArray
 
 
 class Progress:

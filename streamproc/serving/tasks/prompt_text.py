@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 
 from streamproc.errors import Invalid
-from streamproc.serving.chunking.tokens import Int64Array
 from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.types import Int64Array
 
 Truncate = Literal["start", "end"]
 

@@ -13,8 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from streamproc.serving.chunking.pairs import PairChunk, pair_windows
-from streamproc.serving.ensembling.combine import Strategy, softmax
-from streamproc.serving.ensembling.labels import FloatArray
+from streamproc.serving.ensembling.combine import softmax
 from streamproc.serving.ensembling.measures import entropy
 from streamproc.serving.inference.outputs import MemberOutput
 from streamproc.serving.inference.signature import Signature
@@ -31,6 +30,7 @@ from streamproc.serving.tasks.task import (
     ScoringTask,
     validated,
 )
+from streamproc.types import FloatArray, Strategy
 
 NonEmpty = Annotated[str, Field(min_length=1)]
 

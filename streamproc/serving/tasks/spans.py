@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from streamproc.serving.ensembling.labels import FloatArray
+from streamproc.types import FloatArray
 
 
 @dataclass(frozen=True, slots=True)

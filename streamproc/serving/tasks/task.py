@@ -14,10 +14,11 @@ from streamproc.errors import Invalid
 from streamproc.messages.response import Coverage, MemberReport
 from streamproc.messages.validation import describe
 from streamproc.serving.chunking.windows import Chunk, windows
-from streamproc.serving.ensembling.combine import STRATEGIES, Strategy
+from streamproc.serving.ensembling.combine import STRATEGIES
 from streamproc.serving.inference.outputs import MemberOutput
 from streamproc.serving.inference.signature import Signature
 from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.types import Strategy
 
 
 class Inputs(BaseModel):

@@ -9,8 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from streamproc.serving.chunking.windows import Chunk
-from streamproc.serving.ensembling.combine import Strategy, softmax
-from streamproc.serving.ensembling.labels import FloatArray
+from streamproc.serving.ensembling.combine import softmax
 from streamproc.serving.ensembling.measures import agreement, entropy
 from streamproc.serving.inference.outputs import MemberOutput
 from streamproc.serving.inference.signature import Signature
@@ -26,6 +25,7 @@ from streamproc.serving.tasks.task import (
     text_windows,
     validated,
 )
+from streamproc.types import FloatArray, Strategy
 
 Aggregation = Literal["mean", "max", "vote"]
 

@@ -10,7 +10,6 @@ from pydantic import Field, StringConstraints, model_validator
 
 from streamproc.errors import Invalid
 from streamproc.messages.response import Coverage, MemberReport, MemberStatus
-from streamproc.serving.chunking.tokens import Int64Array
 from streamproc.serving.decoding.choosing import Choice, Sampling
 from streamproc.serving.decoding.continuation import Continuation
 from streamproc.serving.decoding.detokenizing import CONTEXT_TOKENS, continuation
@@ -31,6 +30,7 @@ from streamproc.serving.tasks.decoding_task import (
 from streamproc.serving.tasks.profile import EnsembleProfile
 from streamproc.serving.tasks.prompt_text import PromptText, Truncate
 from streamproc.serving.tasks.task import Answer, Inputs, Params, validated
+from streamproc.types import Int64Array
 
 StopString = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 

@@ -14,8 +14,7 @@ from streamproc.errors import AnswerTooLarge
 from streamproc.serving.chunking.overlaps import content, content_place, deepest, tokens_before
 from streamproc.serving.chunking.windows import Chunk
 from streamproc.serving.chunking.words import continuations
-from streamproc.serving.ensembling.combine import Strategy, softmax
-from streamproc.serving.ensembling.labels import FloatArray
+from streamproc.serving.ensembling.combine import softmax
 from streamproc.serving.ensembling.token_measures import TokenMeasures
 from streamproc.serving.inference.outputs import MemberOutput
 from streamproc.serving.inference.signature import Signature
@@ -39,6 +38,7 @@ from streamproc.serving.tasks.task import (
     text_windows,
     validated,
 )
+from streamproc.types import FloatArray, Strategy
 
 # The members' own included. Each takes some 300 bytes until the answer is written, so that a text
 # of single letters, every token of which is asked for, would take hundreds of times its own size.

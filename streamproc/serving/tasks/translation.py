@@ -18,7 +18,6 @@ from streamproc.errors import AnswerTooLarge, Invalid
 from streamproc.messages.response import Coverage, MemberReport, MemberStatus
 from streamproc.serving.chunking.clauses import pieces
 from streamproc.serving.chunking.sentences import Sentence, sentences
-from streamproc.serving.decoding.model import Int64Array
 from streamproc.serving.decoding.prompt import Outcome, Prompt
 from streamproc.serving.decoding.search import Decoded
 from streamproc.serving.tasks.decoding_task import Architecture, DecodingTask, combining
@@ -30,6 +29,7 @@ from streamproc.serving.tasks.translation_search import (
     TranslationInputs,
     TranslationParams,
 )
+from streamproc.types import Int64Array
 
 # No topic takes more; beyond this an answer is not put together any further.
 MAX_WRITTEN_CHARACTERS = 64 * 1024 * 1024

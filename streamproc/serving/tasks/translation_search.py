@@ -12,13 +12,13 @@ from streamproc.serving.decoding.beams import BeamOptions, BeamSearch, EarlyStop
 from streamproc.serving.decoding.choosing import Choice, Sampling
 from streamproc.serving.decoding.continuation import Continuation
 from streamproc.serving.decoding.logits_processors import LogitsProcessors
-from streamproc.serving.decoding.model import Int64Array
 from streamproc.serving.decoding.search import Search
 from streamproc.serving.ensembling.steps import StepStrategy
 from streamproc.serving.tasks.decoding_task import chosen, logits_rules, odds
 from streamproc.serving.tasks.languages import first_token, source_frame
 from streamproc.serving.tasks.profile import EnsembleProfile
 from streamproc.serving.tasks.task import Inputs, Params
+from streamproc.types import Int64Array
 
 
 class TranslationInputs(Inputs):

@@ -1,0 +1,16 @@
+"""Types that every room shares: arrays by what they hold, and the ways of combining members."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+BoolArray = NDArray[np.bool_]
+Int64Array = NDArray[np.int64]
+Float32Array = NDArray[np.float32]
+FloatArray = NDArray[np.float64]
+
+Strategy = Literal["mean", "logit_mean", "weighted", "gated", "vote"]
+"""How the scores of an ensemble's members become one."""
