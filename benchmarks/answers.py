@@ -12,7 +12,7 @@ import numpy as np
 
 from streamproc.serving.chunking.windows import Chunk
 from streamproc.serving.ensembling.combine import calibrated, combine
-from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.serving.tasks.profile import EnsembleSpec
 from streamproc.types import FloatArray
 
 
@@ -29,7 +29,7 @@ class Difference:
 
 
 def stitched(
-    profile: EnsembleProfile, chunks: Sequence[Sequence[Chunk]], logits: Sequence[FloatArray]
+    profile: EnsembleSpec, chunks: Sequence[Sequence[Chunk]], logits: Sequence[FloatArray]
 ) -> FloatArray:
     """Probabilities (requests, labels): members combined, chunks weighted by their tokens.
 

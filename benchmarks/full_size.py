@@ -14,7 +14,7 @@ import typer
 
 from streamproc.offline.training.base import find_base
 from streamproc.offline.training.exporting import export_encoder
-from streamproc.offline.training.shape import Shape, cut_model
+from streamproc.offline.training.shape import PruneConfig, prune_model
 from streamproc.repository.manifest import Manifest, WindowSection
 from streamproc.repository.writing import manifest_toml, member_section, tokenizer_section
 
@@ -33,14 +33,14 @@ def main(
         return
     base = find_base()
     config = json.loads((base.folder / "config.json").read_text("utf-8"))
-    shape = Shape(range(config["num_hidden_layers"]), config["intermediate_size"])
+    shape = PruneConfig(range(config["num_hidden_layers"]), config["intermediate_size"])
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "tokenizer.json").write_bytes((base.folder / "tokenizer.json").read_bytes())
     members = []
     for seed in range(MEMBERS):
         file = folder / f"untrained-{seed}.onnx"
         kept = range(config["vocab_size"])
-        model = cut_model(base.folder, shape, kept, LABELS, seed, "BertForSequenceClassification")
+        model = prune_model(base.folder, shape, kept, LABELS, seed, "BertForSequenceClassification")
         export_encoder(model, "text-classification", file)
         provenance = {"base": base.description, "corpus": "none: the head is untrained"}
         members.append(

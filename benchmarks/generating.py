@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.latencies import Latencies
 from streamproc.messages.lane import Lane
 from streamproc.serving.decoding.prompt import Prompt
-from streamproc.serving.decoding.search import Advance, Decoded, Search, StepScores
+from streamproc.serving.decoding.search import Decoded, SearchStep, SearchStrategy, StepScores
 from streamproc.serving.engine import Engine
 
 
@@ -36,11 +36,11 @@ class Written:
 class _Watched:
     """A search that tells when it chooses its first token."""
 
-    def __init__(self, search: Search, chosen: Callable[[], None]) -> None:
+    def __init__(self, search: SearchStrategy, chosen: Callable[[], None]) -> None:
         self._search = search
         self._chosen = chosen
 
-    def advance(self, scores: StepScores) -> Advance:
+    def advance(self, scores: StepScores) -> SearchStep:
         advance = self._search.advance(scores)
         self._chosen()
         return advance

@@ -24,7 +24,7 @@ from streamproc.messages.lane import Lane
 from streamproc.metrics import Metrics
 from streamproc.repository.repository import Repository
 from streamproc.serving.batching.batcher import Limits
-from streamproc.serving.context import Surroundings
+from streamproc.serving.context import EngineContext
 from streamproc.serving.engine import Engine
 from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.serving.inference.providers import choose_provider
@@ -101,7 +101,7 @@ def _engine(root: Path, name: str, device: str, executor: ModelExecutor) -> Engi
         stored,
         task_named(stored.manifest.task),
         choose_provider(device),
-        Surroundings(
+        EngineContext(
             executor,
             Limits(budget_tokens=512, slots=executor.threads, max_wait_ms=0, max_queued_tokens=1),
             call_timeout_s=60,

@@ -11,7 +11,7 @@ from benchmarks.batches import by_length
 from benchmarks.texts import requested
 from benchmarks.workload import cut
 from streamproc.serving.chunking.windows import Chunk
-from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.serving.tasks.profile import EnsembleSpec
 
 ResultT = TypeVar("ResultT")
 
@@ -39,7 +39,7 @@ class Turns(Generic[ResultT]):
 
 
 def batches_of(
-    profile: EnsembleProfile, texts: Sequence[str], count: int, budget_tokens: int
+    profile: EnsembleSpec, texts: Sequence[str], count: int, budget_tokens: int
 ) -> list[list[Chunk]]:
     """The first `count` chunks of texts of mixed lengths, in batches by length."""
     chunks = [chunk for text in requested(texts, count) for chunk in cut(profile, text)][:count]

@@ -15,7 +15,7 @@ from streamproc.serving.inference.providers import Provider, choose_provider
 from streamproc.serving.inference.session import new_call
 from streamproc.serving.loading import load_profile, load_sessions, try_out
 from streamproc.serving.tasks.catalogue import scoring_task_named
-from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.serving.tasks.profile import EnsembleSpec
 from streamproc.types import FloatArray
 
 
@@ -32,7 +32,7 @@ class Workload:
 
     texts: tuple[str, ...]
     chunks: tuple[tuple[Chunk, ...], ...]
-    profile: EnsembleProfile
+    profile: EnsembleSpec
     members: Members
     tokenize_s: float
 
@@ -48,13 +48,13 @@ class Workload:
         )
 
 
-def cut(profile: EnsembleProfile, text: str) -> tuple[Chunk, ...]:
+def cut(profile: EnsembleSpec, text: str) -> tuple[Chunk, ...]:
     """All windows of a text."""
     tokenizer = profile.tokenizer
     return tuple(windows(tokenizer.stream(text), tokenizer.frame, profile.window, len(text)))
 
 
-def build_workload(texts: Sequence[str], profile: EnsembleProfile, members: Members) -> Workload:
+def build_workload(texts: Sequence[str], profile: EnsembleSpec, members: Members) -> Workload:
     """Cut every text, and time it."""
     started_s = time.perf_counter()
     chunks = tuple(cut(profile, text) for text in texts)
@@ -68,7 +68,7 @@ def run_rows(members: Members, chunks: Sequence[Chunk]) -> list[FloatArray]:
     return [row for session in members.sessions for row in session.run(batch, new_call())]
 
 
-def load_members(stored: StoredEnsemble, device: str) -> tuple[EnsembleProfile, Members, Provider]:
+def load_members(stored: StoredEnsemble, device: str) -> tuple[EnsembleSpec, Members, Provider]:
     """An ensemble's profile, and its members on the device asked for.
 
     Raises ModelRefused when the ensemble is at fault, DeviceUnusable when the device is.

@@ -22,15 +22,15 @@ from tenacity.stop import stop_base
 from streamproc.clock import Clock
 from streamproc.errors import DeadlineExceeded, Invalid, QuorumNotMet, WorkerFault
 from streamproc.messages.cloudevents import Envelope, Form
-from streamproc.messages.faults import fault_of
-from streamproc.messages.publishing import Outcomes, Publish, Route
+from streamproc.messages.faults import to_problem
+from streamproc.messages.publishing import Publish, ResponsePublisher, Route
 from streamproc.messages.record import Record
-from streamproc.messages.request import Refused, Request, read_request
-from streamproc.messages.response import Fault, Response, Timing
+from streamproc.messages.request import InvalidRequest, Request, read_request
+from streamproc.messages.response import Problem, Response, Timing
 from streamproc.messages.unknown_fields import warnings_about
 from streamproc.metrics import Metrics
 from streamproc.serving.engine import Engine, Engines
-from streamproc.serving.fairness import Turns
+from streamproc.serving.fairness import FairTurns
 from streamproc.serving.retrying import Tries
 
 TELL_FAULTS_EVERY_S: Final = 10.0
@@ -54,11 +54,11 @@ class Pipeline:
         """give_up: when to stop trying what the worker itself is at fault for."""
         self.route = route
         self._engines = engines
-        self._outcomes = Outcomes(route, publish, clock)
+        self._outcomes = ResponsePublisher(route, publish, clock)
         self._clock = clock
         self._metrics = metrics
         self._give_up = give_up
-        self._turns = Turns()
+        self._turns = FairTurns()
         self._tell_fault_at_s, self._faults_untold = 0.0, 0
         # Looked up once: finding a metric by its labels costs more than counting.
         lane = route.lane.name.lower()
@@ -93,26 +93,26 @@ class Pipeline:
             request = read_request(record, self.route.max_message_bytes)
         except Exception:  # noqa: BLE001 - reading it may be what can't be done
             unread = Invalid(title, detail)
-            request = Refused(unread, None, None, Envelope(Form.PLAIN))
-        fault, response = Fault("failed", title, detail), None
-        request_id = request.request_id if isinstance(request, Refused) else request.id
+            request = InvalidRequest(unread, None, None, Envelope(Form.PLAIN))
+        fault, response = Problem("failed", title, detail), None
+        request_id = request.request_id if isinstance(request, InvalidRequest) else request.id
         if request_id is not None:
             response = self._error(request_id, fault, request.metadata)
         await self._outcomes.refuse(record, request, fault, response)
         self._count(response, fault, started_s)
 
     async def answer(
-        self, record: Record, request: Request | Refused, age_ms: float | None = None
+        self, record: Record, request: Request | InvalidRequest, age_ms: float | None = None
     ) -> Response | None:
         """The response to a request; None when nobody can be told, as no id could be read.
 
         age_ms: how long its record lay in Kafka, where it came from there
         Raises WorkerFault once `give_up` says so.
         """
-        if isinstance(request, Refused):
+        if isinstance(request, InvalidRequest):
             if request.request_id is None:
                 return None
-            return self._error(request.request_id, fault_of(request.reason), request.metadata)
+            return self._error(request.request_id, to_problem(request.reason), request.metadata)
         warnings: tuple[str, ...] = ()
         try:
             self.route.responses_topic(record)
@@ -126,9 +126,9 @@ class Pipeline:
                 response = replace(response, timing=timing)
         except TimeoutError:
             late = DeadlineExceeded("deadline passed", "no answer was ready in time")
-            response = self._error(request.id, fault_of(late), request.metadata)
+            response = self._error(request.id, to_problem(late), request.metadata)
         except (Invalid, QuorumNotMet) as reason:
-            response = self._error(request.id, fault_of(reason), request.metadata)
+            response = self._error(request.id, to_problem(reason), request.metadata)
         return replace(response, warnings=warnings) if warnings else response
 
     async def _score_until_able(self, engine: Engine, request: Request) -> Response:
@@ -205,10 +205,10 @@ class Pipeline:
             log.error("worker fault", reason=str(reason), times=self._faults_untold)
             self._tell_fault_at_s, self._faults_untold = now_s + TELL_FAULTS_EVERY_S, 0
 
-    def _error(self, request_id: str, fault: Fault, metadata: bytes | None) -> Response:
+    def _error(self, request_id: str, fault: Problem, metadata: bytes | None) -> Response:
         return Response(request_id, self.route.task, "error", error=fault, metadata=metadata)
 
-    def _count(self, response: Response | None, fault: Fault | None, started_s: float) -> None:
+    def _count(self, response: Response | None, fault: Problem | None, started_s: float) -> None:
         if fault is not None:
             self._metrics.dead_letters.labels(self.route.task, fault.type).inc()
         lane = self.route.lane.name.lower()

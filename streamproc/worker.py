@@ -22,14 +22,14 @@ from streamproc.kafka.worker import Route as KafkaRoute
 from streamproc.messages.lane import Lane
 from streamproc.messages.outgoing import is_own_header
 from streamproc.messages.publishing import Route
-from streamproc.messages.record import Outgoing
+from streamproc.messages.record import ProducerRecord
 from streamproc.metrics import Metrics
 from streamproc.pipeline import Pipeline
 from streamproc.repository.repository import Repository, StoredEnsemble
 from streamproc.serving.batching.batcher import Limits
-from streamproc.serving.caching_scorer import Remembering
-from streamproc.serving.context import Surroundings
-from streamproc.serving.decoding.room import RoomLimits
+from streamproc.serving.caching_scorer import CachingScorer
+from streamproc.serving.context import EngineContext
+from streamproc.serving.decoding.room import KVCacheLimits
 from streamproc.serving.engine import Engine, Engines
 from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.serving.inference.providers import CPU, CUDA, Provider, choose_provider
@@ -190,7 +190,7 @@ async def combining_pipelines(
     async with _local(settings, manifest.task, manifest.name, clock) as (models, build):
         engine = models.load(stored)
         if isinstance(engine.task, ScoringTask):
-            engine = replace(engine, scorer=Remembering(engine.scorer))
+            engine = replace(engine, scorer=CachingScorer(engine.scorer))
 
         def combined(way: StoredEnsemble) -> Pipeline:
             profile = load_profile(way, engine.task)
@@ -271,7 +271,7 @@ class _Models:
         self._repository = Repository(settings.models_dir)
         self.provider = choose_provider(settings.device)
         self.executor = ModelExecutor(settings.threads or _cores())
-        self._surroundings = Surroundings(
+        self._surroundings = EngineContext(
             self.executor,
             Limits(
                 budget_tokens=settings.batch_budget_tokens or _BUDGET_TOKENS[self.provider.name],
@@ -283,7 +283,7 @@ class _Models:
             max_document_chunks=settings.max_document_chunks,
             clock=clock,
             metrics=metrics,
-            room=RoomLimits(settings.max_decoding_rows, settings.max_decoding_tokens),
+            room=KVCacheLimits(settings.max_decoding_rows, settings.max_decoding_tokens),
             residency=Residency(settings.max_resident_bytes),
         )
 
@@ -359,5 +359,5 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-async def _refuse_to_publish(record: Outgoing) -> None:
+async def _refuse_to_publish(record: ProducerRecord) -> None:
     raise AssertionError(f"a local pipeline has nowhere to publish to, not even {record.topic}")

@@ -19,7 +19,7 @@ from streamproc.errors import SettingsError
 from streamproc.offline.corpus.description import read_partitions
 from streamproc.offline.corpus.passages import read_passages
 from streamproc.offline.corpus.rows import Source, source_from
-from streamproc.offline.evaluation.exam import spread
+from streamproc.offline.evaluation.exam import subsample_evenly
 from streamproc.offline.evaluation.exams import Data, exam_of
 from streamproc.offline.evaluation.next_token import blocks
 from streamproc.offline.evaluation.token_counts import token_counts
@@ -138,7 +138,7 @@ def _judge(
     """Who judges, and the name of what it judges by."""
     if stored.manifest.task == "text-generation":
         ids = _blocks(stored, data)
-        chosen = ids[np.array(spread(range(len(ids)), limit))]
+        chosen = ids[np.array(subsample_evenly(range(len(ids)), limit))]
         with foreseeing_judge(settings, chosen) as judge:
             yield judge, "perplexity"
         return

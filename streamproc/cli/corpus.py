@@ -16,7 +16,7 @@ from streamproc.errors import OperatorError, SettingsError
 if TYPE_CHECKING:
     from streamproc.offline.corpus.clusters import Features
     from streamproc.offline.corpus.partitioner import CorpusPartitioned
-    from streamproc.offline.corpus.portraits import Portrait
+    from streamproc.offline.corpus.portraits import PartitionStats
 
 app = command_group("Corpora, before anything is learned from them.")
 
@@ -135,12 +135,12 @@ def _show(done: CorpusPartitioned, splits: list[str], console: TerminalConsole) 
     console.print(f"written: {done.out / DESCRIPTION}", soft_wrap=True)
 
 
-def _sample(portrait: Portrait) -> str:
+def _sample(portrait: PartitionStats) -> str:
     text = " ".join(" ".join(portrait.texts.texts()[:1]).split())
     return text if len(text) <= 60 else text[:59] + "…"
 
 
-def _balance(portrait: Portrait) -> str:
+def _balance(portrait: PartitionStats) -> str:
     """The three most frequent labels of train with their shares, and how many others there are."""
     counts = portrait.labels["train"]
     total = sum(counts.values())

@@ -71,10 +71,10 @@ def evaluate(
     from streamproc.offline.corpus.rows import described, source_from
     from streamproc.offline.evaluation.comparison import compare
     from streamproc.offline.evaluation.contenders import contenders
-    from streamproc.offline.evaluation.exam import spread
+    from streamproc.offline.evaluation.exam import subsample_evenly
     from streamproc.offline.evaluation.exams import Data, exam_of, require_labels
     from streamproc.offline.evaluation.groups import grouped
-    from streamproc.offline.evaluation.made import Made
+    from streamproc.offline.evaluation.made import Provenance
     from streamproc.offline.evaluation.next_token import JUDGED, MEASURES, blocks
     from streamproc.repository.digests import sha256
     from streamproc.repository.repository import Repository
@@ -96,7 +96,7 @@ def evaluate(
         every = blocks([p for one in sources for p in read_passages(one, text_field)], stored)
         there, measures, judged = len(every.ids), MEASURES, JUDGED
         unit = timed = f"blocks of {every.ids.shape[1]} tokens"
-        chosen = spread(range(there), limit)
+        chosen = subsample_evenly(range(there), limit)
         grouping = grouped([every.fields[number] for number in chosen], by) if by else None
         marks = foreseen(settings, competing, every.ids[np.array(chosen)])
     else:
@@ -107,7 +107,7 @@ def evaluate(
         grouping = grouped(exam.fields, by) if by else None
         marks = answered(settings, competing, exam, asked, outstanding)
     findings = compare(measures, marks, grouping, draws=draws, seed=seed)
-    made = Made(
+    made = Provenance(
         data=tuple(described([source]) for source in sources),
         digests=tuple(sha256(one.path) for one in sources),
         of=there,

@@ -16,14 +16,14 @@ from streamproc.cli.terminal import TerminalConsole
 from streamproc.clock import Clock
 from streamproc.errors import OperatorError, SettingsError
 from streamproc.logs.printable import printable
-from streamproc.offline.evaluation.findings import Findings
-from streamproc.offline.evaluation.made import Made
+from streamproc.offline.evaluation.findings import EvalResult
+from streamproc.offline.evaluation.made import Provenance
 from streamproc.offline.evaluation.plot import Plot
 from streamproc.offline.evaluation.report import as_json, as_markdown
 from streamproc.offline.evaluation.tables import notes, tables_of
 
 
-def show_findings(findings: Findings, made: Made, console: TerminalConsole) -> None:
+def show_findings(findings: EvalResult, made: Provenance, console: TerminalConsole) -> None:
     """All tables; bold: the ensemble itself, and differences that are not by chance."""
     for number, table in enumerate(tables_of(findings, made)):
         if number:
@@ -58,7 +58,7 @@ class Files:
                     "streamproc[evaluate]."
                 )
 
-    def write(self, findings: Findings, made: Made, clock: Clock) -> None:
+    def write(self, findings: EvalResult, made: Provenance, clock: Clock) -> None:
         """Raises SettingsError when one can't be written."""
         plots: Sequence[Plot] = ()
         if self.plots or self.html:

@@ -104,12 +104,12 @@ def import_model(
     """
     try:
         from streamproc.offline.importing import imports
-        from streamproc.offline.importing.wishes import Wishes
+        from streamproc.offline.importing.wishes import ImportOptions
     except ModuleNotFoundError as missing:
         raise OperatorError(
             f"Importing needs {missing.name}, which is not installed: install streamproc[import]."
         ) from missing
-    wishes = Wishes(
+    wishes = ImportOptions(
         source,
         ensemble,
         out,

@@ -10,10 +10,10 @@ from streamproc.cli.answering import Response, ask_each, asking
 from streamproc.cli.rows import RequestRow
 from streamproc.clock import SystemClock
 from streamproc.errors import MemberError, OperatorError, WorkerFault
-from streamproc.offline.evaluation.contenders import Contender
-from streamproc.offline.evaluation.exam import Exam
+from streamproc.offline.evaluation.contenders import Candidate
+from streamproc.offline.evaluation.exam import EvalTask
 from streamproc.offline.evaluation.measures import CALIBRATION, Measure
-from streamproc.offline.evaluation.next_token import MEASURES, foresee
+from streamproc.offline.evaluation.next_token import MEASURES, score_next_tokens
 from streamproc.offline.evaluation.tuning import Judge, Score
 from streamproc.repository.repository import StoredEnsemble
 from streamproc.serving.inference.providers import choose_provider
@@ -24,7 +24,7 @@ from streamproc.worker import Combined, combining_pipelines
 
 @contextmanager
 def answering_judge(
-    settings: Settings, stored: StoredEnsemble, exam: Exam, outstanding: int
+    settings: Settings, stored: StoredEnsemble, exam: EvalTask, outstanding: int
 ) -> Iterator[Judge]:
     """Judges by answers to an exam, as they would be served; raises OperatorError."""
     with asyncio.Runner() as runner:
@@ -53,9 +53,9 @@ def foreseeing_judge(settings: Settings, ids: Int64Array) -> Iterator[Judge]:
     provider = choose_provider(settings.device)
 
     def judge(candidates: Sequence[StoredEnsemble]) -> list[Score]:
-        contenders = [Contender(str(n), "way", one, {}) for n, one in enumerate(candidates)]
+        contenders = [Candidate(str(n), "way", one, {}) for n, one in enumerate(candidates)]
         try:
-            marks = foresee(contenders, ids, provider, lambda _: None)
+            marks = score_next_tokens(contenders, ids, provider, lambda _: None)
         except (MemberError, WorkerFault) as fault:
             raise OperatorError(f"the models can't run: {fault}") from None
         return [Score(_merit(MEASURES[0], one.statistics[0])) for one in marks]
@@ -64,7 +64,7 @@ def foreseeing_judge(settings: Settings, ids: Int64Array) -> Iterator[Judge]:
 
 
 async def _answers(
-    settings: Settings, combined: Combined, way: StoredEnsemble, exam: Exam, outstanding: int
+    settings: Settings, combined: Combined, way: StoredEnsemble, exam: EvalTask, outstanding: int
 ) -> list[Response]:
     rows = [RequestRow.of(number, request) for number, request in enumerate(exam.requests, 1)]
     ask = asking(combined(way), settings, SystemClock(), "validation")
@@ -72,7 +72,7 @@ async def _answers(
         return [response async for response in answers]
 
 
-def _score(exam: Exam, responses: Sequence[Response]) -> Score:
+def _score(exam: EvalTask, responses: Sequence[Response]) -> Score:
     statistics = exam.statistics(responses)
     merits = {
         measure.name: _merit(measure, own)

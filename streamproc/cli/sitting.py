@@ -12,10 +12,10 @@ from streamproc.cli.progress import Count, counting
 from streamproc.cli.rows import RequestRow
 from streamproc.clock import SystemClock
 from streamproc.errors import EvaluationError, MemberError, OperatorError, WorkerFault
-from streamproc.offline.evaluation.contenders import Contender
-from streamproc.offline.evaluation.exam import Exam
-from streamproc.offline.evaluation.findings import Agreement, Marks
-from streamproc.offline.evaluation.next_token import foresee
+from streamproc.offline.evaluation.contenders import Candidate
+from streamproc.offline.evaluation.exam import EvalTask
+from streamproc.offline.evaluation.findings import Agreement, EvalRun
+from streamproc.offline.evaluation.next_token import score_next_tokens
 from streamproc.offline.evaluation.wording import titled
 from streamproc.serving.inference.providers import choose_provider
 from streamproc.serving.inference.residency import Residency
@@ -26,11 +26,11 @@ from streamproc.worker import ensemble_pipeline
 
 def answered(
     settings: Settings,
-    contenders: Sequence[Contender],
-    exam: Exam,
+    contenders: Sequence[Candidate],
+    exam: EvalTask,
     params: Mapping[str, Any],
     outstanding: int,
-) -> list[Marks]:
+) -> list[EvalRun]:
     """Each contender's marks, by the answers of a pipeline as `streamproc run` has it.
 
     params: of every request, beside what the exam and the contender say
@@ -44,12 +44,12 @@ def answered(
     return marks
 
 
-def foreseen(settings: Settings, contenders: Sequence[Contender], ids: Int64Array) -> list[Marks]:
+def foreseen(settings: Settings, contenders: Sequence[Candidate], ids: Int64Array) -> list[EvalRun]:
     """Each contender's marks for the blocks of tokens `ids`, (blocks, context)."""
     with counting("blocks read", len(ids)) as count:
         provider = choose_provider(settings.device)
         try:
-            return foresee(
+            return score_next_tokens(
                 contenders,
                 ids,
                 provider,
@@ -63,12 +63,12 @@ def foreseen(settings: Settings, contenders: Sequence[Contender], ids: Int64Arra
 
 async def _answered(
     settings: Settings,
-    contender: Contender,
-    exam: Exam,
+    contender: Candidate,
+    exam: EvalTask,
     params: Mapping[str, Any],
     outstanding: int,
     count: Count,
-) -> Marks:
+) -> EvalRun:
     clock = SystemClock()
     rows = [
         RequestRow.of(
@@ -97,7 +97,7 @@ async def _answered(
         )
     statistics = exam.statistics(responses)
     agreement = exam.agreement(responses)
-    return Marks(
+    return EvalRun(
         contender,
         statistics,
         seconds,

@@ -16,12 +16,12 @@ from streamproc.cli.terminal import stderr_console, stdout_console
 from streamproc.logs.printable import printable
 
 if TYPE_CHECKING:
-    from streamproc.offline.training.course import Judgement
-    from streamproc.offline.training.progress import Epoch, Progress, Step, Tell
+    from streamproc.offline.training.course import Metrics
+    from streamproc.offline.training.progress import Epoch, OnEvent, Progress, Step
 
 
 @contextmanager
-def shown(*, quiet: bool = False) -> Iterator[Tell]:
+def shown(*, quiet: bool = False) -> Iterator[OnEvent]:
     """Shows what it is told. On a terminal a table stands below the lines; elsewhere only these,
     and now and then a step on standard error.
 
@@ -68,7 +68,7 @@ class Board:
         from streamproc.offline.training import progress
 
         match told:
-            case progress.Of(part=part, told=own):
+            case progress.MemberEvent(part=part, told=own):
                 row = self.rows.setdefault(part, Row())
                 match own:
                     case progress.TrunkStarted():
@@ -132,7 +132,7 @@ def _step(told: Progress) -> str:
     from streamproc.offline.training import progress
 
     match told:
-        case progress.Of(part=part, told=progress.Step() as step):
+        case progress.MemberEvent(part=part, told=progress.Step() as step):
             return f"{part}: step {step.step:,} of {step.steps:,}, loss {step.loss:.3f}"
     return ""
 
@@ -150,6 +150,6 @@ def _after(step: int) -> str:
     return f", goes on after step {step}" if step else ""
 
 
-def _words(judgement: Judgement, most: int | None = None) -> str:
+def _words(judgement: Metrics, most: int | None = None) -> str:
     named = list(judgement.metrics.items())[:most]
     return ", ".join(f"{name} {value:.4f}" for name, value in named)

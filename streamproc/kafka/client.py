@@ -18,7 +18,7 @@ from streamproc.kafka.producer import Producer
 from streamproc.kafka.reading import reader, topic_partitions_of
 from streamproc.messages.decoding import parse
 from streamproc.messages.json_spans import with_members
-from streamproc.messages.record import Headers, Outgoing
+from streamproc.messages.record import Headers, ProducerRecord
 from streamproc.settings import Settings
 
 Response = dict[str, Any]
@@ -107,7 +107,7 @@ class RequestClient:
         answer: asyncio.Future[tuple[Response, bytes]] = asyncio.get_running_loop().create_future()
         self._waiting[request_id] = answer
         value = with_members(body, {"id": orjson.dumps(request_id)})
-        record = Outgoing(self._requests_topic, key or request_id.encode(), value, headers)
+        record = ProducerRecord(self._requests_topic, key or request_id.encode(), value, headers)
         sending = asyncio.create_task(self._producer.send(record))
         try:
             # With the broker away, sending goes on for ever, and the answer is what gives up.

@@ -14,7 +14,7 @@ from streamproc.kafka.producer import Producer
 from streamproc.kafka.reading import read_topic
 from streamproc.kafka.topics import TopicCatalogue
 from streamproc.messages.outgoing import ERROR_PREFIX, LEFT_OUT, ORIGINAL_ID
-from streamproc.messages.record import Outgoing, Record
+from streamproc.messages.record import ProducerRecord, Record
 from streamproc.settings import Settings
 
 _ORIGIN_PREFIX = "streamproc-request-"
@@ -68,7 +68,7 @@ class DeadLetter:
         """Whether it holds the original; not where that was too large for the topic, or damaged."""
         return self.record.header(LEFT_OUT) is None and self.record.unreadable is None
 
-    def original(self, request_topics: Collection[str]) -> Outgoing:
+    def original(self, request_topics: Collection[str]) -> ProducerRecord:
         """The original bytes, key and headers, to be asked again under the same id.
 
         Raises OperatorError when it came by no described topic of requests.
@@ -85,7 +85,7 @@ class DeadLetter:
             if not name.startswith(ours) and name != ORIGINAL_ID
         )
         original_id = (ORIGINAL_ID, self.request_id.encode())
-        return Outgoing(
+        return ProducerRecord(
             self.request_topic, self.record.key, self.record.value, (*kept, original_id)
         )
 

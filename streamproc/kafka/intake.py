@@ -24,7 +24,7 @@ from streamproc.kafka.commits import Committer
 from streamproc.kafka.consumer_control import ConsumerControl, ours
 from streamproc.kafka.faust_app import to_record
 from streamproc.kafka.ledger import Found
-from streamproc.kafka.offsets import OffsetTracker, Ticket
+from streamproc.kafka.offsets import Delivery, OffsetTracker
 from streamproc.kafka.requests_in_flight import Handler, Refuse, RequestsInFlight
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import Record, TopicPartition
@@ -35,7 +35,7 @@ COMMIT_TIMEOUT_S: Final = 5.0
 ALONE_S: Final = 30.0
 """The longest that all else waits for one record that is run alone, or does not come."""
 
-Arrived = tuple[Ticket, Record]
+Arrived = tuple[Delivery, Record]
 ReadLedger = Callable[[frozenset[TopicPartition]], Awaitable[Found]]
 
 
@@ -54,7 +54,7 @@ class Route:
     publishes_to: frozenset[str] = frozenset()
 
 
-class Intake:
+class Dispatcher:
     """Takes events of the assignment in force, until closed.
 
     revoke_grace_s: the longest that requests may finish in when their topic-partition leaves
@@ -93,7 +93,7 @@ class Intake:
         self.is_open = True
         self.trouble: str | None = None
         self._held: frozenset[str] = frozenset()
-        self._uncounted: set[Ticket] = set()
+        self._uncounted: set[Delivery] = set()
         self._assignments = 0
         self._is_revoked = False
 
@@ -272,20 +272,20 @@ class Intake:
         for ticket, record in dropped:
             self._ended(ticket, record)
 
-    def _finished(self, ticket: Ticket) -> None:
+    def _finished(self, ticket: Delivery) -> None:
         # One of an earlier assignment may end after its record was started again in this one.
         if self._tracker.finish(ticket):
             self._gate.finished(ticket.topic_partition, ticket.offset)
             self.committer.note()
         self._go_on()
 
-    def _ended(self, ticket: Ticket, record: Record) -> None:
+    def _ended(self, ticket: Delivery, record: Record) -> None:
         if ticket in self._uncounted:
             self._uncounted.discard(ticket)
         else:
             self._give_back(ticket, record)
 
-    def _give_back(self, ticket: Ticket, record: Record) -> None:
+    def _give_back(self, ticket: Delivery, record: Record) -> None:
         lane = self._routes[ticket.topic_partition.topic].lane
         if self.budgets[lane].give_back(record.size_bytes) and self.is_open:
             self._consumer.resume(self._of_lane(lane))

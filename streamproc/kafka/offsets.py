@@ -11,7 +11,7 @@ from streamproc.messages.record import TopicPartition
 
 
 @dataclass(frozen=True, slots=True)
-class Ticket:
+class Delivery:
     """One delivery of one record; what `finish` is told."""
 
     topic_partition: TopicPartition
@@ -53,7 +53,7 @@ class OffsetTracker:
         for tp in topic_partitions:
             self._assigned.pop(tp, None)
 
-    def deliver(self, tp: TopicPartition, offset: int, generation: int) -> Ticket | None:
+    def deliver(self, tp: TopicPartition, offset: int, generation: int) -> Delivery | None:
         """A ticket for a record that arrived; None: not ours, in hand already, or passed.
 
         Offsets have gaps: compaction and transactions leave some out. They come in rising order;
@@ -69,9 +69,9 @@ class OffsetTracker:
             return None
         else:
             assignment.unfinished.insert(bisect_left(assignment.unfinished, offset), offset)
-        return Ticket(tp, offset, generation)
+        return Delivery(tp, offset, generation)
 
-    def finish(self, ticket: Ticket) -> bool:
+    def finish(self, ticket: Delivery) -> bool:
         """The record's response is stored; False: the ticket is stale, or was finished before."""
         assignment = self._assigned.get(ticket.topic_partition)
         if assignment is None or assignment.generation != ticket.generation:

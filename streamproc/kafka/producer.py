@@ -17,7 +17,7 @@ from streamproc.kafka.patience import wait_after_failed_updates
 from streamproc.kafka.security import connection_options
 from streamproc.kafka.sizes import topic_max_bytes
 from streamproc.kafka.topic_troubles import TopicTroubles
-from streamproc.messages.record import Outgoing
+from streamproc.messages.record import ProducerRecord
 from streamproc.settings import Settings
 
 _log = structlog.get_logger(__name__)
@@ -69,7 +69,7 @@ class Producer:
         for task in self._retired:
             task.cancel()
 
-    async def send(self, record: Outgoing) -> None:
+    async def send(self, record: ProducerRecord) -> None:
         """Store a record; returns when the broker has it, however long it or the topic is away.
 
         Raises TooLarge when the topic does not take a record of that size, unless it is a last
@@ -85,14 +85,14 @@ class Producer:
         finally:
             self.troubles.gone(topic, sender)
 
-    async def _tried_in_turn(self, record: Outgoing, sender: object) -> bool:
+    async def _tried_in_turn(self, record: ProducerRecord, sender: object) -> bool:
         async with self.troubles.turn(record.topic):
             # One tries at a time: all of them would make a producer each after every try.
             if not self.troubles.takes_records(record.topic):
                 return await self._tried(record, sender)
         return await self._tried(record, sender)
 
-    async def _tried(self, record: Outgoing, sender: object) -> bool:
+    async def _tried(self, record: ProducerRecord, sender: object) -> bool:
         """Whether the record is stored now; waits before it returns False."""
         client = self._client
         if client is None:
@@ -147,7 +147,7 @@ class Producer:
         self.troubles.looked_up(self._watched, missing)
 
     async def _handed_over(
-        self, client: AIOKafkaProducer, record: Outgoing
+        self, client: AIOKafkaProducer, record: ProducerRecord
     ) -> asyncio.Future[object]:
         headers = list(record.headers)
         if record.key is not None or record.value is not None:
@@ -166,13 +166,13 @@ class Producer:
             partition=random.choice(choices),  # noqa: S311 - spreads load
         )
 
-    def _refuse_size(self, record: Outgoing) -> None:
+    def _refuse_size(self, record: ProducerRecord) -> None:
         limit, size = self._limits.get(record.topic, self._default_limit), self._size(record)
         if size > limit:
             raise TooLarge("record too large", f"{size} bytes; {record.topic} takes {limit}")
 
     @staticmethod
-    def _size(record: Outgoing) -> int:
+    def _size(record: ProducerRecord) -> int:
         in_headers = sum(
             len(name.encode()) + len(value or b"") + 8 for name, value in record.headers
         )

@@ -11,7 +11,7 @@ import structlog
 from streamproc.clock import Clock
 from streamproc.errors import WorkerFault
 from streamproc.kafka.backoff import backoff_s
-from streamproc.kafka.offsets import Ticket
+from streamproc.kafka.offsets import Delivery
 from streamproc.messages.record import Record, TopicPartition
 
 _log = structlog.get_logger(__name__)
@@ -47,23 +47,23 @@ class RequestsInFlight:
         self,
         clock: Clock,
         *,
-        finished: Callable[[Ticket], object],
-        ended: Callable[[Ticket, Record], object],
+        finished: Callable[[Delivery], object],
+        ended: Callable[[Delivery, Record], object],
         failed: Callable[[Record, Exception], object],
     ) -> None:
         self._clock = clock
         self._finished = finished
         self._ended = ended
         self._failed = failed
-        self._tasks: dict[Ticket, asyncio.Task[None]] = {}
-        self._records: dict[Ticket, Record] = {}
+        self._tasks: dict[Delivery, asyncio.Task[None]] = {}
+        self._records: dict[Delivery, Record] = {}
         self.handler_errors = 0
 
     def __len__(self) -> int:
         return len(self._tasks)
 
     def start(
-        self, ticket: Ticket, record: Record, handler: Handler, refuse: Refuse | None = None
+        self, ticket: Delivery, record: Record, handler: Handler, refuse: Refuse | None = None
     ) -> None:
         """Begin with a request, without waiting for it.
 
@@ -80,7 +80,7 @@ class RequestsInFlight:
 
         task.add_done_callback(end)
 
-    def in_flight_of(self, topics: Container[str]) -> list[tuple[Ticket, Record]]:
+    def in_flight_of(self, topics: Container[str]) -> list[tuple[Delivery, Record]]:
         """The requests in flight that came by some topics."""
         return [
             (ticket, record)
@@ -112,7 +112,7 @@ class RequestsInFlight:
         ]
 
     async def _handle(
-        self, ticket: Ticket, record: Record, handler: Handler, refuse: Refuse | None
+        self, ticket: Delivery, record: Record, handler: Handler, refuse: Refuse | None
     ) -> None:
         for attempt, wait_s in enumerate(backoff_s(), start=1):
             try:
@@ -140,7 +140,7 @@ class RequestsInFlight:
                 return
 
     async def _give_up_on(
-        self, ticket: Ticket, record: Record, refuse: Refuse | None, error: Exception
+        self, ticket: Delivery, record: Record, refuse: Refuse | None, error: Exception
     ) -> None:
         if refuse is None:
             self._failed(record, error)

@@ -17,7 +17,7 @@ from streamproc.kafka.backoff import backoff_s
 from streamproc.kafka.consumer_control import ConsumerControl
 from streamproc.kafka.consumer_state import ConsumerState
 from streamproc.kafka.faust_app import build_app
-from streamproc.kafka.intake import Intake, Route
+from streamproc.kafka.intake import Dispatcher, Route
 from streamproc.kafka.ledger import read_ledger
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.topic_admin import TopicAdmin
@@ -60,7 +60,7 @@ class KafkaWorker:
         self._must_end = must_end
         producer.watch(self._needed_topics)
         self._consumer_state = ConsumerState()
-        self._intake: Intake | None = None
+        self._intake: Dispatcher | None = None
         self._stopping = False
 
     @property
@@ -165,7 +165,7 @@ class KafkaWorker:
             self._consumer_state,
             [route.topic for route in self._routes if route.lane is Lane.INTERACTIVE],
         )
-        intake = self._intake = Intake(
+        intake = self._intake = Dispatcher(
             self._routes,
             ConsumerControl(app, self._consumer_state),
             clock=self._clock,
@@ -207,7 +207,7 @@ class KafkaWorker:
         if state.final and state.refusal is not None:
             raise OperatorError(f"the consumer group refuses the worker: {state.refusal}")
 
-    async def _drain(self, intake: Intake) -> None:
+    async def _drain(self, intake: Dispatcher) -> None:
         self._stopping = True
         intake.close()
         _log.info("draining", in_flight=self.in_flight)

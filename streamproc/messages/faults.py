@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from streamproc.errors import AnswerTooLarge, DeadlineExceeded, Invalid, QuorumNotMet
 from streamproc.messages.decoding import Unreadable
-from streamproc.messages.response import Fault
+from streamproc.messages.response import Problem
 
 
-def fault_of(reason: Invalid | QuorumNotMet) -> Fault:
+def to_problem(reason: Invalid | QuorumNotMet) -> Problem:
     """The fault to answer with for an error."""
     if isinstance(reason, QuorumNotMet):
-        return Fault("failed", "too few members answered", str(reason))
+        return Problem("failed", "too few members answered", str(reason))
     if isinstance(reason, DeadlineExceeded):
-        return Fault("deadline", reason.title, reason.detail)
+        return Problem("deadline", reason.title, reason.detail)
     if isinstance(reason, AnswerTooLarge):
-        return Fault("too-large", reason.title, reason.detail)
+        return Problem("too-large", reason.title, reason.detail)
     if isinstance(reason, Unreadable):
-        return Fault("unreadable", reason.title, reason.detail)
-    return Fault("invalid", reason.title, reason.detail)
+        return Problem("unreadable", reason.title, reason.detail)
+    return Problem("invalid", reason.title, reason.detail)

@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 
 from streamproc.messages.cloudevents import BINARY_PREFIX, CONTENT_TYPE, Envelope, wrap
-from streamproc.messages.record import Headers, Outgoing, Record
-from streamproc.messages.response import Coverage, Fault, MemberReport, Response, Timing
+from streamproc.messages.record import Headers, ProducerRecord, Record
+from streamproc.messages.response import Coverage, MemberReport, Problem, Response, Timing
 
 REPLY_TOPIC = "reply-topic"
 ORIGINAL_ID = "streamproc-original-id"
@@ -34,7 +34,7 @@ def response_record(
     topic: str,
     now_ms: int,
     copied: Collection[str] = (),
-) -> Outgoing:
+) -> ProducerRecord:
     """The response's record: JSON in the form of the request, its key, and where it came from.
 
     copied: names of more headers to hand on; "*" is all
@@ -47,7 +47,7 @@ def response_record(
     handed_on = tuple(
         (name, value) for name, value in record.headers if _is_handed_on(name, copied)
     )
-    return Outgoing(
+    return ProducerRecord(
         topic=topic,
         key=record.key,
         value=orjson.dumps(wrapped),
@@ -65,7 +65,9 @@ def _is_handed_on(name: str, copied: Collection[str]) -> bool:
     return name in _HANDED_ON or (asked and not is_own_header(name))
 
 
-def dead_letter(record: Record, fault: Fault, request_id: str | None, topic: str) -> Outgoing:
+def dead_letter(
+    record: Record, fault: Problem, request_id: str | None, topic: str
+) -> ProducerRecord:
     """The original bytes, key and headers, with why they were given up on in headers beside."""
     said = {
         "type": fault.type,
@@ -82,15 +84,17 @@ def dead_letter(record: Record, fault: Fault, request_id: str | None, topic: str
     errors: Headers = tuple(
         (ERROR_PREFIX + name, value.encode("utf-8", "replace")) for name, value in said.items()
     )
-    letter = Outgoing(topic, record.key, record.value, (*kept, *errors, *_origin(record)))
+    letter = ProducerRecord(topic, record.key, record.value, (*kept, *errors, *_origin(record)))
     return letter if record.unreadable is None else without_original(letter)
 
 
-def without_original(letter: Outgoing) -> Outgoing:
+def without_original(letter: ProducerRecord) -> ProducerRecord:
     """A dead letter that says only what went wrong and where the original lies."""
     ours = (ERROR_PREFIX, "streamproc-request-")
     own = tuple((name, value) for name, value in letter.headers if name.startswith(ours))
-    return Outgoing(letter.topic, None, None, (*own, (LEFT_OUT, b"true")), is_last_resort=True)
+    return ProducerRecord(
+        letter.topic, None, None, (*own, (LEFT_OUT, b"true")), is_last_resort=True
+    )
 
 
 def as_json(response: Response) -> dict[str, Any]:
@@ -112,7 +116,7 @@ def as_json(response: Response) -> dict[str, Any]:
     return told
 
 
-def _told(said: Response | MemberReport | Coverage | Timing | Fault) -> dict[str, Any]:
+def _told(said: Response | MemberReport | Coverage | Timing | Problem) -> dict[str, Any]:
     """The fields that say something; not `asdict`, which copies all that is in them."""
     fields = ((name, getattr(said, name)) for name in said.__dataclass_fields__)
     return {name: value for name, value in fields if value is not None}

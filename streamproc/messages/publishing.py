@@ -11,7 +11,7 @@ import structlog
 from streamproc.clock import Clock
 from streamproc.errors import Invalid, TooLarge
 from streamproc.messages.cloudevents import Envelope
-from streamproc.messages.faults import fault_of
+from streamproc.messages.faults import to_problem
 from streamproc.messages.lane import Lane
 from streamproc.messages.outgoing import (
     MAX_KEPT_BYTES,
@@ -20,11 +20,11 @@ from streamproc.messages.outgoing import (
     response_record,
     without_original,
 )
-from streamproc.messages.record import Outgoing, Record
-from streamproc.messages.request import Refused, Request
-from streamproc.messages.response import DeadLetterType, Fault, Response
+from streamproc.messages.record import ProducerRecord, Record
+from streamproc.messages.request import InvalidRequest, Request
+from streamproc.messages.response import DeadLetterType, Problem, Response
 
-Publish = Callable[[Outgoing], Awaitable[None]]
+Publish = Callable[[ProducerRecord], Awaitable[None]]
 """Returns once the broker has stored the record; raises TooLarge when its topic won't take it."""
 
 log = structlog.get_logger(__name__)
@@ -63,7 +63,7 @@ class Route:
         return topic
 
 
-class Outcomes:
+class ResponsePublisher:
     """Publishes responses and dead letters, whatever their size comes to."""
 
     def __init__(self, route: Route, publish: Publish, clock: Clock) -> None:
@@ -72,13 +72,13 @@ class Outcomes:
         self._clock = clock
 
     async def publish(
-        self, record: Record, request: Request | Refused, response: Response | None
-    ) -> Fault | None:
+        self, record: Record, request: Request | InvalidRequest, response: Response | None
+    ) -> Problem | None:
         """Returns once all is stored: why the record is a dead letter, or None when it is none.
 
         The dead letter goes first, so that a crash between the two can't lose it.
         """
-        fault = fault_of(request.reason) if isinstance(request, Refused) else None
+        fault = to_problem(request.reason) if isinstance(request, InvalidRequest) else None
         if response is not None:
             fault = response.error
         if fault is not None and fault.type not in get_args(DeadLetterType):
@@ -90,7 +90,11 @@ class Outcomes:
         return fault
 
     async def refuse(
-        self, record: Record, request: Request | Refused, fault: Fault, response: Response | None
+        self,
+        record: Record,
+        request: Request | InvalidRequest,
+        fault: Problem,
+        response: Response | None,
     ) -> None:
         """Returns once a record that can't be handled is a dead letter, and its sender told."""
         await self._publish_dead_letter(record, fault, response)
@@ -98,7 +102,7 @@ class Outcomes:
             await self._publish_response(record, request, response)
 
     async def _publish_dead_letter(
-        self, record: Record, fault: Fault, response: Response | None
+        self, record: Record, fault: Problem, response: Response | None
     ) -> None:
         request_id = response.id if response else None
         letter = dead_letter(record, fault, request_id, self._route.dead_letters)
@@ -111,7 +115,7 @@ class Outcomes:
             await self._publish(without_original(letter))
 
     async def _publish_response(
-        self, record: Record, request: Request | Refused, response: Response
+        self, record: Record, request: Request | InvalidRequest, response: Response
     ) -> None:
         try:
             topic = self._route.responses_topic(record)
@@ -122,7 +126,7 @@ class Outcomes:
             await self._publish(self._answer(record, response, envelope, topic))
         except TooLarge as reason:
             # Metadata is dropped too: it may be what does not fit.
-            fault = Fault("too-large", "answer too large", reason.detail)
+            fault = Problem("too-large", "answer too large", reason.detail)
             answer = Response(response.id, response.task, "error", error=fault)
             if record.kept_bytes + envelope.size_bytes > MAX_KEPT_BYTES:
                 record = replace(record, key=None, headers=())
@@ -132,6 +136,6 @@ class Outcomes:
 
     def _answer(
         self, record: Record, response: Response, envelope: Envelope, topic: str
-    ) -> Outgoing:
+    ) -> ProducerRecord:
         copied, now_ms = self._route.copied_headers, self._clock.now_ms()
         return response_record(record, response, envelope, topic, now_ms, copied)

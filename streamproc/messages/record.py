@@ -84,7 +84,7 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class ProducerRecord:
     """A record to be sent.
 
     is_last_resort: nothing smaller could be sent instead, and it must not be lost

@@ -58,7 +58,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class InvalidRequest:
     """A record that is no valid request, with what could still be told about it.
 
     request_id: None where no id could be read, and so nobody can be answered
@@ -70,7 +70,7 @@ class Refused:
     envelope: Envelope
 
 
-def read_request(record: Record, max_bytes: int) -> Request | Refused:
+def read_request(record: Record, max_bytes: int) -> Request | InvalidRequest:
     """The request in a record, or why there is none; never raises for what a record holds."""
     unopened = _damaged(record) or _too_large(record, max_bytes)
     if unopened is not None:
@@ -95,12 +95,12 @@ def read_request(record: Record, max_bytes: int) -> Request | Refused:
     )
 
 
-def _refused(record: Record, opened: Opened, reason: Invalid) -> Refused:
+def _refused(record: Record, opened: Opened, reason: Invalid) -> InvalidRequest:
     # Under the id that the answer would have had, wherever that can be told.
     request_id = _original_id(record) or _salvaged_id(opened.fields) or opened.envelope.event_id
     if request_id is None and not isinstance(reason, Unreadable):
         request_id = record.position
-    return Refused(reason, request_id, opened.metadata, opened.envelope)
+    return InvalidRequest(reason, request_id, opened.metadata, opened.envelope)
 
 
 def _too_large(record: Record, max_bytes: int) -> TooLarge | None:
@@ -143,7 +143,7 @@ __all__ = [
     "ENSEMBLE_NAME",
     "MAX_ID_CHARACTERS",
     "Form",
-    "Refused",
+    "InvalidRequest",
     "Request",
     "read_request",
 ]

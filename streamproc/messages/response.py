@@ -13,7 +13,7 @@ ErrorType = Literal[DeadLetterType, "deadline", "too-large"]
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class Problem:
     """Why a request got no answer, with the members of RFC 9457 that apply to a record.
 
     type: one of five, to branch on; title: the kind, the same each time; detail: this time
@@ -79,6 +79,6 @@ class Response:
     entropy: float | None = None
     coverage: Coverage | None = None
     timing: Timing | None = None
-    error: Fault | None = None
+    error: Problem | None = None
     warnings: tuple[str, ...] = ()
     metadata: bytes | None = None

@@ -21,19 +21,19 @@ from streamproc.errors import (
     QuorumNotMet,
     WorkerFault,
 )
-from streamproc.serving.guarded_calls import MemberCalls
+from streamproc.serving.guarded_calls import GuardedCalls
 from streamproc.serving.member_health import MemberHealth
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-Lost = MemberError | WorkerFault
+MemberFailure = MemberError | WorkerFault
 """Why a member has no result for an item."""
 
 HowLost = Literal["late", "failed"]
 
 
-def how_lost(lost: Lost) -> HowLost:
+def failure_of(lost: MemberFailure) -> HowLost:
     """As responses and metrics put it."""
     hangs = isinstance(lost, MemberDown) and lost.hangs
     return "late" if hangs or isinstance(lost, MemberLate) else "failed"
@@ -51,7 +51,9 @@ class Canary(Generic[Item]):
         self.item, self.proven = item, True
 
 
-def shortage(answered: int, members: int, needed: int, lost: Mapping[str, Lost]) -> Exception:
+def shortage(
+    answered: int, members: int, needed: int, lost: Mapping[str, MemberFailure]
+) -> Exception:
     """What too few answers for one item come to, whoever is at fault.
 
     lost: why members have no result, by their names
@@ -67,18 +69,18 @@ def shortage(answered: int, members: int, needed: int, lost: Mapping[str, Lost])
     return (MembersLate if late else QuorumNotMet)(said, lost.keys())
 
 
-class MemberBatches(Generic[Item, Result]):
+class BisectingRunner(Generic[Item, Result]):
     """One kind of batch that a member runs."""
 
     def __init__(
         self,
-        calls: MemberCalls,
+        calls: GuardedCalls,
         call: Callable[[Sequence[Item], Any], Sequence[Result]],
         *,
         size: Callable[[Sequence[Item]], int],
         canary: Canary[Any],
         try_canary: Callable[[Any], object],
-        lost: Callable[[Lost], None],
+        lost: Callable[[MemberFailure], None],
         health: MemberHealth,
     ) -> None:
         """call, try_canary: one result an item; both are handed what ends them early
@@ -96,26 +98,26 @@ class MemberBatches(Generic[Item, Result]):
         self._health = health
         self._max_size: int | None = None
 
-    async def run(self, items: Sequence[Item], priority: int) -> list[Result | Lost]:
+    async def run(self, items: Sequence[Item], priority: int) -> list[Result | MemberFailure]:
         """For each item its result, or why there is none.
 
         That is MemberDown for all of them where the member can't run at all, and OutOfMemory for
         one that there is no memory for even alone.
         """
-        results: list[Result | Lost]
+        results: list[Result | MemberFailure]
         try:
             results = await self._halving(items, priority)
         except WorkerFault as fault:
             results = [fault] * len(items)
         for result in results:
-            if isinstance(result, Lost):
+            if isinstance(result, MemberFailure):
                 _let_go(result)
                 self._lost(result)
         self._tell(results)
         return results
 
-    def _tell(self, results: Sequence[Result | Lost]) -> None:
-        lost = [result for result in results if isinstance(result, Lost)]
+    def _tell(self, results: Sequence[Result | MemberFailure]) -> None:
+        lost = [result for result in results if isinstance(result, MemberFailure)]
         if len(lost) < len(results):
             self._health.passed(self._calls.member, len(results) - len(lost))
             return
@@ -123,7 +125,7 @@ class MemberBatches(Generic[Item, Result]):
         if down is not None and not (isinstance(down, MemberDown) and down.hangs):
             self._health.down(self._calls.member, str(down))
 
-    async def _halving(self, items: Sequence[Item], priority: int) -> list[Result | Lost]:
+    async def _halving(self, items: Sequence[Item], priority: int) -> list[Result | MemberFailure]:
         if len(items) > 1 and self._max_size is not None and self._size(items) > self._max_size:
             return await self._halves(items, priority)
         try:
@@ -139,7 +141,7 @@ class MemberBatches(Generic[Item, Result]):
                 await self._try_canary(failure, priority)
             return [failure]
 
-    async def _halves(self, items: Sequence[Item], priority: int) -> list[Result | Lost]:
+    async def _halves(self, items: Sequence[Item], priority: int) -> list[Result | MemberFailure]:
         middle = len(items) // 2
         first = await self._halving(items[:middle], priority)
         return first + await self._halving(items[middle:], priority)
@@ -153,7 +155,7 @@ class MemberBatches(Generic[Item, Result]):
             self._health.passed(self._calls.member)
 
 
-def _let_go(lost: Lost) -> None:
+def _let_go(lost: MemberFailure) -> None:
     """Drop what leads from an error to the calls it came of, and so to all that they held.
 
     A sequence may remember for a long time why it lost a member; not that member's whole batch.

@@ -9,7 +9,7 @@ from streamproc.messages.lane import Lane
 from streamproc.serving.engine import Scorer
 
 
-class Remembering:
+class CachingScorer:
     """A scorer that asks another for each chunk once; for comparing ways to combine its answers.
 
     It holds every answer: a few numbers a chunk, or a token.

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from streamproc.clock import Clock
 from streamproc.metrics import Metrics
 from streamproc.serving.batching.batcher import Limits
-from streamproc.serving.decoding.room import RoomLimits
+from streamproc.serving.decoding.room import KVCacheLimits
 from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.serving.inference.residency import Residency
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class EngineContext:
     """call_timeout_s: one member's time for a batch, or for a step
     max_document_chunks: chunks of one document in the works at a time
     room: sequences that are decoded at a time, per ensemble and lane
@@ -26,5 +26,5 @@ class Surroundings:
     max_document_chunks: int
     clock: Clock
     metrics: Metrics
-    room: RoomLimits = field(default_factory=RoomLimits)
+    room: KVCacheLimits = field(default_factory=KVCacheLimits)
     residency: Residency = field(default_factory=Residency)

@@ -11,9 +11,9 @@ from typing import Any, Protocol
 from streamproc.clock import Timed
 from streamproc.errors import Invalid
 from streamproc.messages.lane import Lane
-from streamproc.serving.fairness import Turns
+from streamproc.serving.fairness import FairTurns
 from streamproc.serving.member_health import MemberHealth
-from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.serving.tasks.profile import EnsembleSpec
 from streamproc.serving.tasks.task import Job, Task
 
 Scored = tuple[Any, Timed[Any]]
@@ -45,12 +45,12 @@ class Engine:
     """
 
     task: Task
-    profile: EnsembleProfile
+    profile: EnsembleSpec
     scorer: Scorer
     max_document_chunks: int
     health: MemberHealth
     alone_tokens: int
-    turns: Turns = field(default_factory=Turns)
+    turns: FairTurns = field(default_factory=FairTurns)
 
     async def scored_chunks(
         self, job: Job[Any, Any], lane: Lane, *, alone: bool = False

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from streamproc.messages.lane import Lane
 
 
-class Turns:
+class FairTurns:
     """Work of a millisecond that a thousand bulk requests have to do at once, one at a time.
 
     All that is ready runs before the event loop looks for news: without turns, an interactive

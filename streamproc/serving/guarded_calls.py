@@ -29,7 +29,7 @@ class _Flight:
     returned: bool = False
 
 
-class MemberCalls:
+class GuardedCalls:
     """The calls of one member; one that never came back keeps others from losing threads too."""
 
     def __init__(

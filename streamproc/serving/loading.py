@@ -14,7 +14,7 @@ from streamproc.repository.repository import StoredEnsemble
 from streamproc.serving.batching.batcher import Batcher
 from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.serving.chunking.windows import Chunk, Window
-from streamproc.serving.context import Surroundings
+from streamproc.serving.context import EngineContext
 from streamproc.serving.engine import Engine
 from streamproc.serving.ensembling.labels import LabelMap
 from streamproc.serving.gate_table import read_gate
@@ -29,7 +29,7 @@ from streamproc.serving.member_failures import counting_losses
 from streamproc.serving.member_files import model_of
 from streamproc.serving.member_health import MemberHealth
 from streamproc.serving.tasks.decoding_task import DecodingTask
-from streamproc.serving.tasks.profile import EnsembleProfile, MemberProfile
+from streamproc.serving.tasks.profile import EnsembleSpec, MemberProfile
 from streamproc.serving.tasks.task import ScoringTask, Task
 from streamproc.types import Int64Array
 
@@ -48,7 +48,7 @@ class _Probe:
     type_ids: Int64Array
 
 
-def load_profile(stored: StoredEnsemble, task: Task) -> EnsembleProfile:
+def load_profile(stored: StoredEnsemble, task: Task) -> EnsembleSpec:
     """What the manifest says, its tokenizer read; raises ModelRefused."""
     manifest = stored.manifest
     if manifest.task != task.name:
@@ -64,7 +64,7 @@ def load_profile(stored: StoredEnsemble, task: Task) -> EnsembleProfile:
             f"{', '.join(task.strategies)}; found {manifest.combine.strategy}"
         )
     tokenizer = TextTokenizer(stored.tokenizer())
-    return EnsembleProfile(
+    return EnsembleSpec(
         name=manifest.name,
         digest=stored.digest,
         labels=manifest.labels,
@@ -113,7 +113,7 @@ def load_sessions(
 
 
 def load_engine(
-    stored: StoredEnsemble, task: Task, provider: Provider, surroundings: Surroundings
+    stored: StoredEnsemble, task: Task, provider: Provider, surroundings: EngineContext
 ) -> Engine:
     """The ensemble, loaded and tried out; raises ModelRefused saying what does not fit."""
     profile = load_profile(stored, task)
@@ -127,7 +127,7 @@ def load_engine(
 
 
 def assemble_engine(
-    task: ScoringTask, profile: EnsembleProfile, members: Members, surroundings: Surroundings
+    task: ScoringTask, profile: EnsembleSpec, members: Members, surroundings: EngineContext
 ) -> Engine:
     """An engine of a profile and the sessions of its members, in the profile's order."""
     (canary,) = members.read([_sample_chunk(task, profile, words=1)])
@@ -165,9 +165,7 @@ def assemble_engine(
     )
 
 
-def try_out(
-    members: Members, task: ScoringTask, profile: EnsembleProfile, *, invariant: bool
-) -> None:
+def try_out(members: Members, task: ScoringTask, profile: EnsembleSpec, *, invariant: bool) -> None:
     """Run members on the longest window, and on the highest token id, alone and in a batch.
 
     invariant: also refuse a model whose scores for a text depend on its neighbours in the batch
@@ -197,7 +195,7 @@ def try_out(
         ) from None
 
 
-def probe(task: ScoringTask, profile: EnsembleProfile, words: int) -> ModelInput:
+def probe(task: ScoringTask, profile: EnsembleSpec, words: int) -> ModelInput:
     """A window of so many short words at most, its tokens spread over the whole vocabulary."""
     chunk = _sample_chunk(task, profile, words)
     # The text's tokens spread over the whole vocabulary, its last id included; the task's special
@@ -207,7 +205,7 @@ def probe(task: ScoringTask, profile: EnsembleProfile, words: int) -> ModelInput
     return _Probe(ids, chunk.type_ids)
 
 
-def _sample_chunk(task: ScoringTask, profile: EnsembleProfile, words: int) -> Chunk:
+def _sample_chunk(task: ScoringTask, profile: EnsembleSpec, words: int) -> Chunk:
     """The first window of a text of so many short words, as the task itself makes it."""
     try:
         chunk: Chunk = next(task.begin(task.sample(words), {}, profile).chunks())

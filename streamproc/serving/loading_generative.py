@@ -10,8 +10,8 @@ import structlog
 
 from streamproc.errors import Invalid, ModelRefused, StreamprocError
 from streamproc.repository.repository import StoredEnsemble
-from streamproc.serving.context import Surroundings
-from streamproc.serving.decoding.figures import Figures
+from streamproc.serving.context import EngineContext
+from streamproc.serving.decoding.figures import DecodingMetrics
 from streamproc.serving.decoding.loop import DecodingLoop
 from streamproc.serving.decoding.member import Member
 from streamproc.serving.decoding.model import StepModel
@@ -26,7 +26,7 @@ from streamproc.serving.member_files import model_of
 from streamproc.serving.member_health import MemberHealth
 from streamproc.serving.tasks.decoding_task import DecodingTask
 from streamproc.serving.tasks.languages import language_token, source_frame
-from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.serving.tasks.profile import EnsembleSpec
 from streamproc.types import FloatArray, Int64Array
 
 # Beyond this a trial would take longer than what it might find is worth.
@@ -42,9 +42,9 @@ log = structlog.get_logger(__name__)
 def load_decoding_engine(
     stored: StoredEnsemble,
     task: DecodingTask,
-    profile: EnsembleProfile,
+    profile: EnsembleSpec,
     provider: Provider,
-    surroundings: Surroundings,
+    surroundings: EngineContext,
 ) -> Engine:
     """The ensemble, loaded and tried out; raises ModelRefused saying what does not fit."""
     models = load_step_models(stored, task, provider, surroundings.residency)
@@ -89,9 +89,9 @@ def load_step_models(
 
 def assemble_decoding_engine(
     task: DecodingTask,
-    profile: EnsembleProfile,
+    profile: EnsembleSpec,
     models: Sequence[StepModel[Any]],
-    surroundings: Surroundings,
+    surroundings: EngineContext,
 ) -> Engine:
     """An engine of a profile and the models of its members, in the profile's order."""
     _ = profile.step_strategy, profile.decodes
@@ -115,7 +115,7 @@ def assemble_decoding_engine(
         members,
         surroundings.room,
         surroundings.clock,
-        Figures(metrics, profile.name),
+        DecodingMetrics(metrics, profile.name),
         join_every=1 if task.architecture == "decoder" else _JOIN_EVERY,
     )
     waiting = metrics.queued_tokens.labels(profile.name)
@@ -130,7 +130,7 @@ def assemble_decoding_engine(
     )
 
 
-def _refuse_unknown_tokens(profile: EnsembleProfile, vocabulary: int) -> None:
+def _refuse_unknown_tokens(profile: EnsembleSpec, vocabulary: int) -> None:
     unknown = sorted(token for token in profile.decodes.named_tokens if token >= vocabulary)
     if unknown:
         raise ModelRefused(
@@ -139,7 +139,7 @@ def _refuse_unknown_tokens(profile: EnsembleProfile, vocabulary: int) -> None:
         )
 
 
-def _refuse_unknown_languages(profile: EnsembleProfile) -> None:
+def _refuse_unknown_languages(profile: EnsembleSpec) -> None:
     decoding = profile.decodes
     try:
         source_frame(profile, decoding.source_language, "decoding.source_language")
@@ -150,7 +150,7 @@ def _refuse_unknown_languages(profile: EnsembleProfile) -> None:
 
 
 def try_out_steps(
-    model: StepModel[Any], task: DecodingTask, profile: EnsembleProfile, *, invariant: bool
+    model: StepModel[Any], task: DecodingTask, profile: EnsembleSpec, *, invariant: bool
 ) -> int:
     """Start and step a member, alone and beside another sequence; returns its vocabulary's size.
 
@@ -198,7 +198,7 @@ def trial_steps(
     return logits, np.stack(alone), np.stack(together)
 
 
-def trial_inputs(task: DecodingTask, profile: EnsembleProfile) -> tuple[Int64Array, Int64Array]:
+def trial_inputs(task: DecodingTask, profile: EnsembleSpec) -> tuple[Int64Array, Int64Array]:
     """A long input, the longest there may be unless that takes long, and a short one."""
     longest = profile.window.max_tokens
     if task.architecture == "decoder":
@@ -206,7 +206,7 @@ def trial_inputs(task: DecodingTask, profile: EnsembleProfile) -> tuple[Int64Arr
     return _probe(profile, min(longest, _LONGEST_TRIAL_TOKENS)), _probe(profile, 5)
 
 
-def _probe(profile: EnsembleProfile, tokens: int) -> Int64Array:
+def _probe(profile: EnsembleSpec, tokens: int) -> Int64Array:
     """An input of so many tokens, spread over the whole vocabulary, its last id included."""
     frame = profile.tokenizer.frame
     room = max(1, tokens - frame.tokens)

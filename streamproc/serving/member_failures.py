@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import get_args
 
 from streamproc.metrics import Metrics
-from streamproc.serving.bisection import HowLost, Lost, how_lost
+from streamproc.serving.bisection import HowLost, MemberFailure, failure_of
 
 
 def counting_losses(
     metrics: Metrics, ensemble: str, members: Sequence[str]
-) -> Callable[[str, Lost], None]:
+) -> Callable[[str, MemberFailure], None]:
     """What is called with a member and why it has no result for a chunk.
 
     Every member's counts are there from the start, so that a rate has something to start from.
@@ -22,7 +22,7 @@ def counting_losses(
         for how in get_args(HowLost)
     }
 
-    def count(member: str, lost: Lost) -> None:
-        counters[member, how_lost(lost)].inc()
+    def count(member: str, lost: MemberFailure) -> None:
+        counters[member, failure_of(lost)].inc()
 
     return count

@@ -22,14 +22,14 @@ from tokenizers.processors import TemplateProcessing
 from streamproc.clock import Clock, SystemClock
 from streamproc.messages.lane import Lane
 from streamproc.messages.publishing import Route
-from streamproc.messages.record import Headers, Outgoing, Record
+from streamproc.messages.record import Headers, ProducerRecord, Record
 from streamproc.metrics import Metrics
 from streamproc.pipeline import Pipeline
 from streamproc.serving.batching.batcher import Limits
 from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.serving.chunking.windows import Window
-from streamproc.serving.context import Surroundings
-from streamproc.serving.decoding.room import RoomLimits
+from streamproc.serving.context import EngineContext
+from streamproc.serving.decoding.room import KVCacheLimits
 from streamproc.serving.engine import Engine, Engines
 from streamproc.serving.ensembling.labels import LabelMap
 from streamproc.serving.inference.executor import ModelExecutor
@@ -38,7 +38,7 @@ from streamproc.serving.inference.outputs import Batch
 from streamproc.serving.inference.session import Session
 from streamproc.serving.loading import assemble_engine
 from streamproc.serving.tasks.catalogue import scoring_task_named
-from streamproc.serving.tasks.profile import EnsembleProfile, MemberProfile
+from streamproc.serving.tasks.profile import EnsembleSpec, MemberProfile
 from streamproc.types import FloatArray, Strategy
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,!?'-"
@@ -136,10 +136,10 @@ def build_profile(
     quorum: int | None = None,
     max_tokens: int = 16,
     overlap_tokens: int = 4,
-) -> EnsembleProfile:
+) -> EnsembleSpec:
     """An ensemble called "tiny"; labels: none for a task without."""
     known = member_labels or {}
-    return EnsembleProfile(
+    return EnsembleSpec(
         name="tiny",
         digest="0" * 64,
         labels=tuple(labels),
@@ -168,22 +168,22 @@ def build_surroundings(
     call_timeout_s: float = 30.0,
     max_document_chunks: int = 4,
     clock: Clock | None = None,
-    room: RoomLimits | None = None,
-) -> Surroundings:
+    room: KVCacheLimits | None = None,
+) -> EngineContext:
     """What engines share, with bounds that tests reach."""
-    return Surroundings(
+    return EngineContext(
         executor or ModelExecutor(2),
         Limits(budget_tokens, slots=2, max_wait_ms=0, max_queued_tokens=4096),
         call_timeout_s=call_timeout_s,
         max_document_chunks=max_document_chunks,
         clock=clock or SystemClock(),
         metrics=Metrics(),
-        room=room or RoomLimits(),
+        room=room or KVCacheLimits(),
     )
 
 
 def build_engine(
-    profile: EnsembleProfile | None = None,
+    profile: EnsembleSpec | None = None,
     sessions: Sequence[Session[FloatArray]] | None = None,
     *,
     task: str = "text-classification",
@@ -226,11 +226,11 @@ class MemoryBroker:
     refuse: raises what the broker would, or returns
     """
 
-    def __init__(self, refuse: Callable[[Outgoing], None] | None = None) -> None:
-        self.topics: dict[str, list[Outgoing]] = {}
+    def __init__(self, refuse: Callable[[ProducerRecord], None] | None = None) -> None:
+        self.topics: dict[str, list[ProducerRecord]] = {}
         self._refuse = refuse
 
-    async def publish(self, record: Outgoing) -> None:
+    async def publish(self, record: ProducerRecord) -> None:
         if self._refuse is not None:
             self._refuse(record)
         self.topics.setdefault(record.topic, []).append(record)

@@ -19,13 +19,13 @@ from tokenizers.pre_tokenizers import ByteLevel
 from streamproc.repository.decoding_section import DecodingSection
 from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.serving.chunking.windows import Window
-from streamproc.serving.context import Surroundings
+from streamproc.serving.context import EngineContext
 from streamproc.serving.decoding.model import StepModel
 from streamproc.serving.engine import Engine
 from streamproc.serving.ensembling.labels import LabelMap
 from streamproc.serving.loading_generative import assemble_decoding_engine
 from streamproc.serving.tasks.catalogue import decoding_task_named
-from streamproc.serving.tasks.profile import EnsembleProfile, MemberProfile
+from streamproc.serving.tasks.profile import EnsembleSpec, MemberProfile
 from streamproc.testing import build_surroundings
 from streamproc.types import FloatArray, Strategy
 
@@ -102,10 +102,10 @@ def build_decoding_profile(
     quorum: int | None = None,
     max_tokens: int = 64,
     max_new_tokens: int = 8,
-) -> EnsembleProfile:
+) -> EnsembleSpec:
     """An ensemble called "tiny" whose members write; the tokenizer's last token ends a text."""
     tokenizer = tokenizer or build_byte_tokenizer()
-    return EnsembleProfile(
+    return EnsembleSpec(
         name="tiny",
         digest="0" * 64,
         labels=(),
@@ -126,11 +126,11 @@ def build_decoding_profile(
 
 
 def build_decoding_engine(
-    profile: EnsembleProfile | None = None,
+    profile: EnsembleSpec | None = None,
     models: Sequence[StepModel[Any]] | None = None,
     *,
     task: str = "text-generation",
-    surroundings: Surroundings | None = None,
+    surroundings: EngineContext | None = None,
 ) -> Engine:
     """An engine of scripted members that decode, unless others are given."""
     profile = profile or build_decoding_profile()

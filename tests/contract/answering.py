@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from streamproc.messages.record import Headers, Outgoing
+from streamproc.messages.record import Headers, ProducerRecord
 from streamproc.testing import MemoryBroker, build_pipeline, build_record
 
 CE_BINARY: Headers = (
@@ -20,13 +20,13 @@ STRUCTURED: Headers = (("content-type", b"application/cloudevents+json"),)
 EVENT: dict[str, Any] = {"specversion": "1.0", "id": "event", "source": "/shop", "type": "review"}
 
 
-async def answer_to(value: Any, headers: Headers = (), **how: Any) -> Outgoing:
+async def answer_to(value: Any, headers: Headers = (), **how: Any) -> ProducerRecord:
     broker = MemoryBroker()
     await build_pipeline(broker)(build_record(value, headers=headers, **how))
     (answer,) = broker.topics["responses"]
     return answer
 
 
-def body_of(answer: Outgoing) -> dict[str, Any]:
+def body_of(answer: ProducerRecord) -> dict[str, Any]:
     body: dict[str, Any] = orjson.loads(answer.value or b"")
     return body

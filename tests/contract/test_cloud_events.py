@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from streamproc.errors import TooLarge
-from streamproc.messages.record import Headers, Outgoing
+from streamproc.messages.record import Headers, ProducerRecord
 from streamproc.testing import MemoryBroker, build_pipeline, build_record
 
 from .answering import CE_BINARY, EVENT, STRUCTURED, answer_to, body_of
@@ -230,7 +230,7 @@ async def test_an_event_in_another_format_is_told_which_one_is_taken(
 
 
 async def test_an_answer_that_endless_attributes_make_too_large_is_sent_without_them() -> None:
-    def refuse(record: Outgoing) -> None:
+    def refuse(record: ProducerRecord) -> None:
         if len(record.value or b"") > 20_000:
             raise TooLarge("record too large", "by its value")
 

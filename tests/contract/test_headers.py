@@ -10,7 +10,7 @@ import pytest
 from streamproc import worker as bootstrap
 from streamproc.errors import SettingsError, TooLarge
 from streamproc.kafka.topics import load_topics
-from streamproc.messages.record import Headers, Outgoing
+from streamproc.messages.record import Headers, ProducerRecord
 from streamproc.settings import read_settings
 from streamproc.testing import MemoryBroker, build_pipeline, build_record, build_route
 
@@ -65,7 +65,7 @@ async def test_of_all_headers_those_are_not_copied_that_say_something_else_in_an
         assert ("a" in names) == ("*" in copied)
 
 
-async def answer_with(copied: list[str], headers: Headers) -> Outgoing:
+async def answer_with(copied: list[str], headers: Headers) -> ProducerRecord:
     broker = MemoryBroker()
     route = replace(build_route(), copied_headers=frozenset(copied))
     await build_pipeline(broker, route=route)(build_record({"text": "x"}, headers=headers))
@@ -136,7 +136,7 @@ async def test_headers_that_can_not_be_copied_are_refused_before_a_worker_starts
 
 
 async def test_an_answer_to_a_request_with_endless_headers_is_sent_without_them() -> None:
-    def refuse(record: Outgoing) -> None:
+    def refuse(record: ProducerRecord) -> None:
         if sum(len(name) + len(value or b"") for name, value in record.headers) > 20_000:
             raise TooLarge("record too large", "by its headers")
 

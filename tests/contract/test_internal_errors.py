@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from streamproc.clock import SystemClock
-from streamproc.kafka.offsets import Ticket
+from streamproc.kafka.offsets import Delivery
 from streamproc.kafka.requests_in_flight import ATTEMPTS, RequestsInFlight
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import Record, TopicPartition
@@ -66,7 +66,7 @@ async def handle(pipeline: Pipeline, records: Sequence[Record]) -> list[int]:
         failed=lambda _, error: failed.append(error),
     )
     for record in records:
-        ticket = Ticket(TopicPartition(record.topic, 0), record.offset, 1)
+        ticket = Delivery(TopicPartition(record.topic, 0), record.offset, 1)
         requests.start(ticket, record, pipeline, pipeline.refuse)
     assert await requests.drain(30)
     assert failed == []

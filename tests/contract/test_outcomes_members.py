@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from streamproc.errors import BrokerUnavailable, MemberFailed, OutOfMemory, TooLarge, WorkerFault
-from streamproc.messages.record import Outgoing
+from streamproc.messages.record import ProducerRecord
 from streamproc.serving.engine import Engine
 from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.serving.inference.outputs import Batch
@@ -123,7 +123,7 @@ def assert_released(release: threading.Event) -> None:
 async def test_an_answer_larger_than_the_topic_takes_becomes_an_error_without_what_was_large() -> (
     None
 ):
-    def refuse(record: Outgoing) -> None:
+    def refuse(record: ProducerRecord) -> None:
         if len(record.value or b"") > 1_000:
             raise TooLarge("too large", "1000 bytes at most")
 
@@ -229,7 +229,7 @@ async def test_a_worker_that_recovers_answers_what_it_tried_again(executor: Mode
 
 
 async def test_a_broker_that_is_away_leaves_the_request_unfinished() -> None:
-    def refuse(_: Outgoing) -> None:
+    def refuse(_: ProducerRecord) -> None:
         raise BrokerUnavailable("gone")
 
     broker = MemoryBroker(refuse)

@@ -21,13 +21,13 @@ from streamproc.kafka.topics import load_topics
 from streamproc.messages.cloudevents import STRUCTURED
 from streamproc.messages.outgoing import dead_letter, response_record
 from streamproc.messages.record import Record
-from streamproc.messages.request import Refused, Request, RequestFields, read_request
+from streamproc.messages.request import InvalidRequest, Request, RequestFields, read_request
 from streamproc.messages.response import (
     Coverage,
     ErrorType,
-    Fault,
     MemberReport,
     MemberStatus,
+    Problem,
     Response,
     Status,
     Timing,
@@ -72,7 +72,7 @@ def record_of(body: object, *, structured: bool = False) -> Record:
 
 def is_accepted(task: str, body: object, *, structured: bool = False) -> bool:
     request = read_request(record_of(body, structured=structured), 1 << 20)
-    if isinstance(request, Refused):
+    if isinstance(request, InvalidRequest):
         return False
     try:
         validated(task_named(task).inputs, request.inputs)
@@ -118,7 +118,7 @@ def test_an_example_is_what_the_code_takes_or_makes(topic: Any, path: str) -> No
         letter = DeadLetter(Record("d", 0, 0, 0, body["key"].encode(), value, headers))
         position = (letter.request_topic, int(body["headers"]["streamproc-request-partition"]))
         came = Record(*position, 1207, 0, b"shop-1", value, headers[:1])
-        fault = Fault("invalid", letter.title, letter.detail)
+        fault = Problem("invalid", letter.title, letter.detail)
         assert dead_letter(came, fault, letter.request_id, "d").headers == headers
 
 
@@ -129,7 +129,7 @@ def envelope_of_a_plain_request() -> Any:
 
 
 def response_from(body: dict[str, Any]) -> Response:
-    nested: dict[str, Any] = {"coverage": Coverage, "timing": Timing, "error": Fault}
+    nested: dict[str, Any] = {"coverage": Coverage, "timing": Timing, "error": Problem}
     values = {name: nested[name](**v) if name in nested else v for name, v in body.items()}
     if "metadata" in body:
         values["metadata"] = orjson.dumps(body["metadata"])
@@ -152,7 +152,7 @@ def test_the_response_schema_names_the_fields_the_code_writes(task: str) -> None
     described = schema["properties"]
     assert described["task"] == {"const": task}
     assert described.keys() == {field.name for field in fields(Response)}
-    for name, kind in (("coverage", Coverage), ("timing", Timing), ("error", Fault)):
+    for name, kind in (("coverage", Coverage), ("timing", Timing), ("error", Problem)):
         assert described[name]["properties"].keys() == {field.name for field in fields(kind)}
     member = schema["$defs"]["member"]["properties"]
     assert member.keys() == asdict(MemberReport("n", "v", "ok")).keys()

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 import streamproc
 from streamproc.errors import Invalid, closest
-from streamproc.messages.request import Refused, RequestFields, read_request
+from streamproc.messages.request import InvalidRequest, RequestFields, read_request
 from streamproc.messages.validation import describe
 from streamproc.serving.tasks.catalogue import TASKS, task_named
 from streamproc.serving.tasks.task import validated
@@ -50,7 +50,7 @@ def test_no_error_of_any_field_or_parameter_speaks_of_pythons_types(task: str) -
 def test_what_is_no_object_is_called_what_json_calls_it(value: bytes, kind: str) -> None:
     refused = read_request(build_record(value), 1_000)
 
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, InvalidRequest)
     assert refused.reason.detail == f"the record holds a JSON {kind}; send a JSON object"
 
 

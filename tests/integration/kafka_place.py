@@ -17,7 +17,7 @@ from streamproc.kafka.producer import Producer
 from streamproc.kafka.reading import read_topic
 from streamproc.kafka.worker import KafkaWorker, Route
 from streamproc.messages.lane import Lane
-from streamproc.messages.record import Outgoing, Record
+from streamproc.messages.record import ProducerRecord, Record
 from streamproc.settings import Settings
 
 CLOCK = SystemClock()
@@ -75,7 +75,7 @@ class Place:
         keys = [f"{name or topic or 'i'}-{number}".encode() for number in range(count)]
         value = b"x" * size_bytes
         await asyncio.gather(
-            *(producer.send(Outgoing(topic or self.requests, k, value)) for k in keys)
+            *(producer.send(ProducerRecord(topic or self.requests, k, value)) for k in keys)
         )
         await producer.stop()
         return set(keys)
@@ -161,7 +161,7 @@ async def until_answered(place: Place, keys: set[bytes], within_s: float = 60) -
 
 def echo(place: Place) -> Handle:
     async def handle(producer: Producer, record: Record) -> None:
-        await producer.send(Outgoing(place.responses, record.key, record.value))
+        await producer.send(ProducerRecord(place.responses, record.key, record.value))
 
     return handle
 
@@ -169,6 +169,6 @@ def echo(place: Place) -> Handle:
 def slow(place: Place) -> Handle:
     async def handle(producer: Producer, record: Record) -> None:
         await asyncio.sleep(0.05)
-        await producer.send(Outgoing(place.responses, record.key, b""))
+        await producer.send(ProducerRecord(place.responses, record.key, b""))
 
     return handle

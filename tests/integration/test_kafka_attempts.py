@@ -17,7 +17,7 @@ from streamproc.kafka.producer import Producer
 from streamproc.kafka.reading import read_topic
 from streamproc.kafka.worker import KafkaWorker, Route
 from streamproc.messages.lane import Lane
-from streamproc.messages.record import Outgoing, Record
+from streamproc.messages.record import ProducerRecord, Record
 from tests.integration.kafka_place import CLOCK, Place, until
 from tests.integration.lethal_worker import LETHAL_EXIT
 
@@ -53,7 +53,7 @@ async def ask(place: Place) -> None:
     for number in range(REQUESTS):
         text = "bad film" if number == LETHAL else "good film"
         body = orjson.dumps({"id": f"r{number}", "text": text})
-        await producer.send(Outgoing(place.requests, f"r{number}".encode(), body))
+        await producer.send(ProducerRecord(place.requests, f"r{number}".encode(), body))
     await producer.stop()
 
 

@@ -13,7 +13,7 @@ from streamproc.kafka.embedded import EmbeddedBroker
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.worker import KafkaWorker, Route
 from streamproc.messages.lane import Lane
-from streamproc.messages.record import Outgoing, Record
+from streamproc.messages.record import ProducerRecord, Record
 from streamproc.settings import read_settings
 from tests.integration.kafka_place import Place, until, until_answered, working
 
@@ -42,7 +42,7 @@ async def test_a_broker_that_stops_under_load_and_comes_back_costs_no_answer(
     async def handle(producer: Producer, record: Record) -> None:
         # None is answered before the broker has stopped, so that all of them meet its absence.
         await gone.wait()
-        await producer.send(Outgoing(place.responses, record.key, b""))
+        await producer.send(ProducerRecord(place.responses, record.key, b""))
 
     async with working(place, handle) as (worker, stop, running):
         # The lane is full as soon as they arrive; they begin once the group's ledger has been read.

@@ -13,7 +13,7 @@ from streamproc.errors import OperatorError
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.worker import KafkaWorker, Route
 from streamproc.messages.lane import Lane
-from streamproc.messages.record import Outgoing, Record
+from streamproc.messages.record import ProducerRecord, Record
 from tests.integration.kafka_place import CLOCK, Place, until, until_answered
 
 pytestmark = pytest.mark.kafka
@@ -30,7 +30,7 @@ def build_worker(place: Place) -> KafkaWorker:
     producer = Producer(place.settings, CLOCK)
 
     async def handle(record: Record) -> None:
-        await producer.send(Outgoing(place.responses, record.key, record.value))
+        await producer.send(ProducerRecord(place.responses, record.key, record.value))
 
     routes = [Route(place.requests, Lane.INTERACTIVE, handle)]
     return KafkaWorker(place.settings, routes, clock=CLOCK, producer=producer)

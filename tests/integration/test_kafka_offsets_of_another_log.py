@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from streamproc.kafka.producer import Producer
 from streamproc.messages.lane import Lane
-from streamproc.messages.record import Outgoing, Record
+from streamproc.messages.record import ProducerRecord, Record
 from tests.integration.kafka_place import Place, echo, until, until_answered, working
 
 pytestmark = pytest.mark.kafka
@@ -67,7 +67,7 @@ async def test_a_topic_that_is_made_again_under_a_running_worker_is_read_from_it
     async def handle(producer: Producer, record: Record) -> None:
         if (record.key or b"").startswith(b"held"):
             await go_on.wait()
-        await producer.send(Outgoing(place.responses, record.key, record.value))
+        await producer.send(ProducerRecord(place.responses, record.key, record.value))
 
     settings = place.settings.model_copy(update={"max_in_flight_bytes": 1 << 20})
     async with working(place, handle, settings) as (worker, _, running):

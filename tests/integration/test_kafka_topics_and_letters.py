@@ -22,9 +22,9 @@ from streamproc.kafka.reading import read_topic
 from streamproc.kafka.topic_admin import TopicAdmin
 from streamproc.kafka.topics import TopicCatalogue, load_topics
 from streamproc.messages.outgoing import dead_letter
-from streamproc.messages.record import Outgoing, Record
+from streamproc.messages.record import ProducerRecord, Record
 from streamproc.messages.request import Request, read_request
-from streamproc.messages.response import Fault
+from streamproc.messages.response import Problem
 from streamproc.settings import Settings
 from tests.integration.kafka_place import CLOCK, Place, working
 
@@ -100,8 +100,8 @@ async def test_a_record_too_large_for_its_topic_is_refused_and_others_still_go(
     for limits in (catalogue.limits(described), {}):
         producer = Producer(described, CLOCK, limits=limits)
         await producer.start()
-        too_large = Outgoing(topic.name, b"k", b"x" * catalogue.limits(described)[topic.name])
-        small = [Outgoing(topic.name, b"k", b"s") for _ in range(20)]
+        too_large = ProducerRecord(topic.name, b"k", b"x" * catalogue.limits(described)[topic.name])
+        small = [ProducerRecord(topic.name, b"k", b"s") for _ in range(20)]
         outcomes = await asyncio.gather(
             *(producer.send(record) for record in (*small[:10], too_large, *small[10:])),
             return_exceptions=True,
@@ -120,7 +120,7 @@ async def test_a_record_as_large_as_its_topic_takes_is_stored(
     value = b"x" * (limits[topic] - 256)
     producer = Producer(described, CLOCK, limits=limits)
     await producer.start()
-    await producer.send(Outgoing(topic, b"k", value))
+    await producer.send(ProducerRecord(topic, b"k", value))
     await producer.stop()
     assert [record.value async for record in read_topic(described, topic)] == [value]
 
@@ -145,7 +145,7 @@ async def letters_of(described: Settings, catalogue: TopicCatalogue) -> list[Rec
     producer = Producer(described, CLOCK, limits=catalogue.limits(described))
     await producer.start()
     for record, (kind, request_id) in zip(originals, kinds, strict=True):
-        fault = Fault(kind, "title", "detail")  # type: ignore[arg-type] # two of the five
+        fault = Problem(kind, "title", "detail")  # type: ignore[arg-type] # two of the five
         await producer.send(dead_letter(record, fault, request_id, topic.dlq))
     await producer.stop()
     return originals
@@ -225,7 +225,7 @@ async def test_the_client_matches_answers_to_its_own_requests(kafka: str) -> Non
         endless = orjson.Fragment(b"1e400")  # metadata may be what no parser takes
         response = {"id": body["id"], "status": "ok", "result": body["n"], "metadata": endless}
         for _ in range(2):  # an answer may come twice
-            await producer.send(Outgoing(place.responses, record.key, orjson.dumps(response)))
+            await producer.send(ProducerRecord(place.responses, record.key, orjson.dumps(response)))
 
     def client() -> RequestClient:
         return RequestClient(

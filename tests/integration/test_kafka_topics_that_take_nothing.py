@@ -14,7 +14,7 @@ from streamproc.kafka.reading import read_topic
 from streamproc.kafka.worker import KafkaWorker, Route
 from streamproc.logs import configure_logging
 from streamproc.messages.lane import Lane
-from streamproc.messages.record import Outgoing, Record
+from streamproc.messages.record import ProducerRecord, Record
 from tests.integration.kafka_place import CLOCK, Place, until, until_answered
 
 pytestmark = pytest.mark.kafka
@@ -43,7 +43,7 @@ def build_worker(place: Place, other: str) -> KafkaWorker:
 
     def answering(topic: str, name: str) -> Route:
         async def handle(record: Record) -> None:
-            answer = Outgoing(topic, record.key, record.value, is_last_resort=True)
+            answer = ProducerRecord(topic, record.key, record.value, is_last_resort=True)
             await producer.send(answer)
 
         return Route(name, Lane.INTERACTIVE, handle, publishes_to=frozenset({topic}))

@@ -16,7 +16,7 @@ from streamproc.kafka.reading import read_topic
 from streamproc.kafka.worker import KafkaWorker
 from streamproc.logs import configure_logging
 from streamproc.messages.lane import Lane
-from streamproc.messages.record import Headers, Outgoing, Record
+from streamproc.messages.record import Headers, ProducerRecord, Record
 from tests.batches import batch
 from tests.integration.kafka_place import (
     CLOCK,
@@ -54,7 +54,7 @@ async def test_a_tombstone_and_headers_of_any_kind_reach_the_handler_as_they_wer
     headers: Headers = (("h", b"1"), ("null", None), ("empty", b""), ("h", None), ("h", b"2"))
     producer = Producer(place.settings, CLOCK)
     await producer.start()
-    await producer.send(Outgoing(place.requests, None, None, headers))
+    await producer.send(ProducerRecord(place.requests, None, None, headers))
     await producer.stop()
     seen: list[Record] = []
 
@@ -77,7 +77,7 @@ async def test_stopping_commits_exactly_the_finished_prefix(place: Place) -> Non
         seen.setdefault(record.topic_partition, []).append(record.offset)
         if record.offset == 7:
             await asyncio.Event().wait()
-        await producer.send(Outgoing(place.responses, record.key, record.value))
+        await producer.send(ProducerRecord(place.responses, record.key, record.value))
 
     async with working(place, handle) as (worker, stop, running):
         await until(lambda: sum(map(len, seen.values())) == 100, running)
@@ -97,7 +97,7 @@ async def test_what_a_stopped_worker_left_is_answered_by_the_next(place: Place) 
         taken += 1
         if record.offset % 3 == 0:
             await asyncio.Event().wait()
-        await producer.send(Outgoing(place.responses, record.key, record.value))
+        await producer.send(ProducerRecord(place.responses, record.key, record.value))
 
     async with working(place, slow_for_some) as (_, stop, running):
         await until(lambda: taken == 200, running)
@@ -148,7 +148,7 @@ async def test_a_handler_that_keeps_raising_ends_the_worker_and_keeps_the_offset
     async def handle(producer: Producer, record: Record) -> None:
         if record.offset == 3:
             raise RuntimeError("a bug")
-        await producer.send(Outgoing(place.responses, record.key, record.value))
+        await producer.send(ProducerRecord(place.responses, record.key, record.value))
 
     async with working(place, handle) as (worker, _, running):
         with pytest.raises(WorkerFault, match="can't be handled"):

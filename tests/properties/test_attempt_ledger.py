@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from streamproc.kafka.attempt_gate import GROUP, AttemptGate
 from streamproc.kafka.attempts import ALONE_DEATHS, MAX_GIVEN_UP, SLACK, Mark, inherit
-from streamproc.kafka.offsets import OffsetTracker, Ticket
+from streamproc.kafka.offsets import Delivery, OffsetTracker
 from streamproc.messages.record import TopicPartition
 
 
@@ -57,7 +57,7 @@ class Process:
         self.log, self.draw = log, draw
         self.tracker, self.gate = OffsetTracker(), AttemptGate[Place]()
         self.position = {}
-        self.under_way: dict[Place, Ticket] = {}
+        self.under_way: dict[Place, Delivery] = {}
         self.refusing: set[Place] = set()
         self.stored: set[TopicPartition] = set()
         self.tracker.assign(log.sizes, 1)
@@ -77,7 +77,7 @@ class Process:
     def start(self, place: Place, *, lethal: bool = False) -> None:
         if lethal:
             self.refusing.add(place)
-        self.under_way[place] = Ticket(place.tp, place.offset, 1)
+        self.under_way[place] = Delivery(place.tp, place.offset, 1)
 
     def fetch(self) -> None:
         tp = self.draw.choice(list(self.log.sizes))

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamproc.messages.lane import Lane
-from streamproc.serving.decoding.room import RoomLimits
+from streamproc.serving.decoding.room import KVCacheLimits
 from streamproc.serving.engine import Engine
 from streamproc.testing import build_surroundings
 from streamproc.testing.generative import (
@@ -55,7 +55,7 @@ def engine_of(names: Sequence[str], *, copies: bool = False, max_rows: int = 32)
     return build_decoding_engine(
         build_decoding_profile(list(names)),
         [ScriptedStepModel("a" if copies else name, VOCABULARY) for name in names],
-        surroundings=build_surroundings(room=RoomLimits(max_rows)),
+        surroundings=build_surroundings(room=KVCacheLimits(max_rows)),
     )
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from streamproc.errors import OperatorError
 from streamproc.offline.importing.imports import import_model
-from streamproc.offline.importing.wishes import Wishes
+from streamproc.offline.importing.wishes import ImportOptions
 from streamproc.testing import tokenizer_json
 
 from ..unit.foreign_models import Said  # noqa: TID252  # the tests are one package
@@ -57,7 +57,7 @@ def test_no_configuration_ends_in_a_traceback(
 ) -> None:
     source = hub(tmp_path, **config)
     (source / "generation_config.json").write_text(json.dumps(generation), "utf-8")
-    wishes = Wishes(source, "tone", tmp_path / "models", task=task)
+    wishes = ImportOptions(source, "tone", tmp_path / "models", task=task)
     with pytest.raises((OperatorError, Exported)):
         import_model(wishes, Said(), export=export, verify=verify)
 
@@ -70,5 +70,5 @@ def test_no_file_of_a_folder_ends_in_a_traceback(tmp_path: Path, name: str, cont
     (source / name).write_bytes(content)
     with pytest.raises((OperatorError, Exported)):
         import_model(
-            Wishes(source, "tone", tmp_path / "models"), Said(), export=export, verify=verify
+            ImportOptions(source, "tone", tmp_path / "models"), Said(), export=export, verify=verify
         )

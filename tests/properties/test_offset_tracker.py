@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from streamproc.kafka.offsets import OffsetTracker, Ticket
+from streamproc.kafka.offsets import Delivery, OffsetTracker
 from streamproc.messages.record import TopicPartition
 
 PLACES = [TopicPartition("a", 0), TopicPartition("a", 1), TopicPartition("b", 0)]
@@ -23,7 +23,7 @@ class TrackedOffsets(RuleBasedStateMachine):
         self.assigned: set[TopicPartition] = set()
         self.delivered: dict[TopicPartition, dict[int, bool]] = {}
         self.next_offset = dict.fromkeys(PLACES, 0)
-        self.tickets: list[Ticket] = []
+        self.tickets: list[Delivery] = []
         self.seen_watermark: dict[TopicPartition, int] = {}
         self.passed: dict[TopicPartition, int] = {}
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from streamproc.messages.decoding import MAX_DEPTH
 from streamproc.messages.record import Record
-from streamproc.messages.request import MAX_ID_CHARACTERS, Refused, Request, read_request
+from streamproc.messages.request import MAX_ID_CHARACTERS, InvalidRequest, Request, read_request
 
 LIMIT = 1_000_000
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -59,7 +59,7 @@ def test_reading_never_raises_and_always_tells_what_it_found(
 ) -> None:
     found = read_request(record_of(value, headers), LIMIT)
 
-    if isinstance(found, Refused):
+    if isinstance(found, InvalidRequest):
         assert found.reason.title
         assert found.reason.detail
         assert found.request_id is None or found.request_id
@@ -99,7 +99,7 @@ def test_depth_is_refused_beyond_the_limit_and_only_there(depth: int) -> None:
 
     found = read_request(record_of(value, ()), LIMIT)
 
-    assert isinstance(found, Refused) == (depth + 1 > MAX_DEPTH)
+    assert isinstance(found, InvalidRequest) == (depth + 1 > MAX_DEPTH)
 
 
 @given(st.dictionaries(TEXT, JSON, max_size=4), HEADERS, st.integers(0, 60))
@@ -110,5 +110,5 @@ def test_a_record_is_too_large_by_its_key_value_and_headers_together(
 
     found = read_request(record, limit)
 
-    too_large = isinstance(found, Refused) and found.reason.title == "request too large"
+    too_large = isinstance(found, InvalidRequest) and found.reason.title == "request too large"
     assert too_large == (record.size_bytes > limit)

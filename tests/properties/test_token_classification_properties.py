@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from streamproc.serving.chunking.windows import Chunk, Window
 from streamproc.serving.inference.outputs import Batch, MemberOutput
 from streamproc.serving.tasks.catalogue import task_named
-from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.serving.tasks.profile import EnsembleSpec
 from streamproc.serving.tasks.task import Answer
 from streamproc.testing import ScriptedSession, build_profile
 
@@ -25,7 +25,7 @@ AGGREGATIONS = st.sampled_from(["none", "simple", "first", "average", "max"])
 STRATEGIES = st.sampled_from(["mean", "logit_mean", "weighted", "vote"])
 
 
-def profile_of(members: Sequence[str], window: Window) -> EnsembleProfile:
+def profile_of(members: Sequence[str], window: Window) -> EnsembleSpec:
     return build_profile(
         members,
         labels=LABELS,
@@ -34,7 +34,7 @@ def profile_of(members: Sequence[str], window: Window) -> EnsembleProfile:
     )
 
 
-def answered(text: str, profile: EnsembleProfile, **params: Any) -> Answer:
+def answered(text: str, profile: EnsembleSpec, **params: Any) -> Answer:
     job = TASK.begin({"text": text}, params, profile)
     for chunk in job.chunks():
         job.add(chunk, [output(member.name, chunk) for member in profile.members])

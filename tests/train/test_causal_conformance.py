@@ -16,7 +16,7 @@ from streamproc.serving.inference.providers import CPU, Provider
 from streamproc.serving.inference.session import new_call
 from streamproc.serving.loading_generative import try_out_steps
 from streamproc.serving.tasks.catalogue import decoding_task_named
-from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.serving.tasks.profile import EnsembleSpec
 from streamproc.testing.generative import build_decoding_engine, build_decoding_profile
 from tests.unit.asking import answered
 
@@ -44,7 +44,7 @@ def prompts() -> list[str]:
     return ["".join(random.choice(letters, length)) for length in lengths]
 
 
-def profile(members: int = 1) -> EnsembleProfile:
+def profile(members: int = 1) -> EnsembleSpec:
     return build_decoding_profile(
         [f"m{number}" for number in range(members)],
         max_tokens=POSITIONS,

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamproc.offline.importing.generation import decoding_section
-from streamproc.serving.decoding.choosing import Choice, Sampling
+from streamproc.serving.decoding.choosing import Sampling, TokenSampler
 from streamproc.serving.decoding.logits_processors import LogitsProcessors
 from streamproc.serving.decoding.warping import probabilities
 from streamproc.serving.tasks.decoding_task import logits_rules, odds
@@ -146,7 +146,7 @@ def test_odds_are_those_of_transformers(lots: dict[str, Any], seed: int, penalty
     )
     processors = LogitsProcessors(rules, prompt_tokens=4, source=history[:4])
     ours = probabilities(asked.warped(processors(scores[None], [history], is_last=False)[0]))
-    drawn = Choice(Sampling(1, asked), processors).choose(scores, history, is_last=False)
+    drawn = TokenSampler(Sampling(1, asked), processors).choose(scores, history, is_last=False)
 
     expected = theirs(scores, history, 4, history[:4], said)
     expected = probabilities(expected)

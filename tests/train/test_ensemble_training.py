@@ -31,7 +31,7 @@ from streamproc.offline.training.plan import Plan
 from streamproc.offline.training.progress import MemberShipped, Progress
 from streamproc.offline.training.schedule import Schedule
 from streamproc.offline.training.scoring import WindowSize
-from streamproc.offline.training.shape import Shape
+from streamproc.offline.training.shape import PruneConfig
 from streamproc.offline.training.text_classification import LabelledTexts, TextClassification
 from streamproc.offline.training.windows import pad
 
@@ -43,7 +43,7 @@ pytestmark = pytest.mark.train
 def course(base: Path, **other: Any) -> TextClassification:
     parameters = {
         "vocabulary_size": 170,
-        "shape": Shape((0, 2), 32, positions=32),
+        "shape": PruneConfig((0, 2), 32, positions=32),
         "learning": Learning(32),
         "window": WindowSize(32, 8),
         "names": {"0": "negative", "1": "positive"},

@@ -12,7 +12,7 @@ from streamproc.errors import TrainingError
 from streamproc.offline.training.ensemble import fit_ensemble
 from streamproc.offline.training.jobs import Jobs
 from streamproc.offline.training.plan import Plan
-from streamproc.offline.training.progress import Of, PartFinished, Progress, Step
+from streamproc.offline.training.progress import MemberEvent, PartFinished, Progress, Step
 from streamproc.offline.training.schedule import Schedule
 
 from .test_ensemble_training import plan as reviews
@@ -38,11 +38,11 @@ def test_members_trained_side_by_side_are_those_trained_one_after_another(
     for part in ("part-1-of-2", "part-2-of-2"):
         file = f"{part}/model.safetensors"
         assert (together.work / file).read_bytes() == (alone.work / file).read_bytes()
-    finished = [one.part for one in told if isinstance(one, Of) and _is_end(one)]
+    finished = [one.part for one in told if isinstance(one, MemberEvent) and _is_end(one)]
     assert sorted(finished) == ["part-1-of-2", "part-2-of-2"]
 
 
-def _is_end(told: Of) -> bool:
+def _is_end(told: MemberEvent) -> bool:
     return isinstance(told.told, PartFinished)
 
 
@@ -63,7 +63,7 @@ def test_a_process_that_is_killed_is_named_and_its_member_goes_on_later(
     plan = small(reviews(corpus, base, tmp_path), tmp_path / "run")
 
     def kill(told: Progress) -> None:
-        if isinstance(told, Of) and isinstance(told.told, Step) and told.told.epoch == 2:
+        if isinstance(told, MemberEvent) and isinstance(told.told, Step) and told.told.epoch == 2:
             for child in multiprocessing.active_children():
                 child.kill()
 
@@ -72,5 +72,7 @@ def test_a_process_that_is_killed_is_named_and_its_member_goes_on_later(
     told: list[Progress] = []
     fit_ensemble(plan, told.append, train_all=Jobs(1))
 
-    steps = [one.told for one in told if isinstance(one, Of) and isinstance(one.told, Step)]
+    steps = [
+        one.told for one in told if isinstance(one, MemberEvent) and isinstance(one.told, Step)
+    ]
     assert steps[0].epoch == 2

@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("optimum")
 
 from streamproc.errors import SettingsError, TrainingError
-from streamproc.offline.training.course import Judgement
+from streamproc.offline.training.course import Metrics
 from streamproc.offline.training.precision import choose, precision_from
 
 pytestmark = pytest.mark.train
@@ -18,15 +18,15 @@ def write(source: Path, target: Path) -> None:
     target.write_bytes(source.read_bytes())
 
 
-def judge(**reached: float | None) -> Callable[[Sequence[Path]], Judgement]:
+def judge(**reached: float | None) -> Callable[[Sequence[Path]], Metrics]:
     """By precision, what a form reaches; none: its answers depend on company."""
 
-    def judged(files: Sequence[Path]) -> Judgement:
+    def judged(files: Sequence[Path]) -> Metrics:
         _, _, precision = files[0].stem.partition("-")
         found = reached[precision.replace("-", "_") or "fp32"]
         if found is None:
             raise TrainingError("another answer in a batch than alone")
-        return Judgement(0.1, {"accuracy": found})
+        return Metrics(0.1, {"accuracy": found})
 
     return judged
 

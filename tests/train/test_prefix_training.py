@@ -16,7 +16,7 @@ from streamproc.offline.corpus.partitioning import ByHash
 from streamproc.offline.corpus.records import read_records
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.training.base import find_base
-from streamproc.offline.training.course import Course
+from streamproc.offline.training.course import TrainingTask
 from streamproc.offline.training.encoder import Learning
 from streamproc.offline.training.exporting import onnx_runner, rows_change_in_company
 from streamproc.offline.training.plan import Plan
@@ -24,7 +24,7 @@ from streamproc.offline.training.prefix import Prefix
 from streamproc.offline.training.progress import MemberShipped
 from streamproc.offline.training.schedule import Schedule
 from streamproc.offline.training.scoring import WindowSize
-from streamproc.offline.training.shape import Shape
+from streamproc.offline.training.shape import PruneConfig
 from streamproc.offline.training.text_classification import LabelledTexts, TextClassification
 from streamproc.offline.training.token_classification import TokenClassification
 from streamproc.offline.training.windows import mixed
@@ -51,10 +51,10 @@ def repository(
         for name, count in (("train", 90), ("valid", 30))
     ]
     shared = (reviews[0], tagged[0])
-    shape, size = Shape((1, 2), 32, positions=32), WindowSize(32, 8)
+    shape, size = PruneConfig((1, 2), 32, positions=32), WindowSize(32, 8)
     start, learning = find_base(base), Learning(32)
     names = {"person": "PER", "thing": "O"}
-    courses: dict[str, tuple[Course[Any], list[Source]]] = {
+    courses: dict[str, tuple[TrainingTask[Any], list[Source]]] = {
         "moods": (
             TextClassification(start, 170, shape, learning, size, 1, shared, names=LABELS),
             reviews,

@@ -25,7 +25,7 @@ from streamproc.offline.training.question_answering import (
 )
 from streamproc.offline.training.schedule import Schedule
 from streamproc.offline.training.scoring import WindowSize
-from streamproc.offline.training.shape import Shape
+from streamproc.offline.training.shape import PruneConfig
 from streamproc.offline.training.vocabulary import trim_vocabulary
 from streamproc.offline.training.windows import Batch
 from tests.train.conftest import GOOD, NEUTRAL
@@ -54,7 +54,7 @@ def test_members_learn_where_answers_stand(base: Path, tmp_path: Path) -> None:
         course=QuestionAnswering(
             find_base(base),
             170,
-            Shape((0, 2), 32, positions=32),
+            PruneConfig((0, 2), 32, positions=32),
             Learning(32, 1),
             WindowSize(32, 8),
         ),

@@ -15,11 +15,11 @@ from streamproc.errors import TrainingError
 from streamproc.offline.training.ensemble import fit_ensemble
 from streamproc.offline.training.log import read_log
 from streamproc.offline.training.plan import Plan
-from streamproc.offline.training.progress import Epoch, Of, PartFinished, Progress, Step
+from streamproc.offline.training.progress import Epoch, MemberEvent, PartFinished, Progress, Step
 from streamproc.offline.training.run_folder import RunFolder
 from streamproc.offline.training.schedule import Schedule
-from streamproc.offline.training.shape import Shape
-from streamproc.offline.training.space import Range, Search
+from streamproc.offline.training.shape import PruneConfig
+from streamproc.offline.training.space import Range, SearchSpace
 
 from .test_ensemble_training import course
 from .test_ensemble_training import plan as reviews
@@ -37,7 +37,7 @@ def killed_after(steps: int) -> Callable[[Progress], None]:
     left = [steps]
 
     def tell(told: Progress) -> None:
-        left[0] -= isinstance(told, Of) and isinstance(told.told, Step)
+        left[0] -= isinstance(told, MemberEvent) and isinstance(told.told, Step)
         if left[0] < 0:
             raise Killed
 
@@ -46,7 +46,7 @@ def killed_after(steps: int) -> Callable[[Progress], None]:
 
 def finished(told: list[Progress]) -> dict[str, Epoch]:
     """The best epoch of each member that was trained now."""
-    own = [one.told for one in told if isinstance(one, Of)]
+    own = [one.told for one in told if isinstance(one, MemberEvent)]
     return {one.part: one.best for one in own if isinstance(one, PartFinished) and not one.again}
 
 
@@ -148,7 +148,9 @@ def test_a_run_that_has_nothing_to_lose_begins_anew_when_an_option_is_put_right(
     corpus: Path, base: Path, tmp_path: Path
 ) -> None:
     plan = small(reviews(corpus, base, tmp_path), tmp_path / "run")
-    wrong = dataclasses.replace(plan, course=course(base, shape=Shape((0, 9), 32, positions=32)))
+    wrong = dataclasses.replace(
+        plan, course=course(base, shape=PruneConfig((0, 9), 32, positions=32))
+    )
     with pytest.raises(TrainingError, match="3 layers"):
         fit_ensemble(wrong, lambda _: None)
 
@@ -188,7 +190,7 @@ def test_a_search_tries_settings_and_the_best_ones_are_used_for_all_members(
     plan = dataclasses.replace(
         small(reviews(corpus, base, tmp_path), tmp_path / "run"),
         trunk=None,
-        search=Search(3, space),
+        search=SearchSpace(3, space),
     )
     with pytest.raises(Killed):
         fit_ensemble(plan, killed_after(60))  # within the second trial

@@ -15,11 +15,11 @@ from tokenizers.pre_tokenizers import WhitespaceSplit
 
 from streamproc.offline.importing.generation import decoding_section
 from streamproc.serving.chunking.tokens import TextTokenizer
-from streamproc.serving.decoding.search import Search, StepScores
+from streamproc.serving.decoding.search import SearchStrategy, StepScores
 from streamproc.serving.inference.providers import CPU, Provider
 from streamproc.serving.inference.seq2seq import Seq2SeqModel
 from streamproc.serving.inference.session import new_call
-from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.serving.tasks.profile import EnsembleSpec
 from streamproc.serving.tasks.translation import Translation
 from streamproc.types import FloatArray, Int64Array
 from tests.unit.translators import build_translators
@@ -78,7 +78,7 @@ def words() -> TextTokenizer:
     return TextTokenizer(tokenizer.to_str().encode())
 
 
-def search_of(profile: EnsembleProfile, source: Int64Array) -> Search:
+def search_of(profile: EnsembleSpec, source: Int64Array) -> SearchStrategy:
     """The one that a request to translate this source makes."""
     text = " ".join(f"w{token}" for token in source)
     (chunk,) = Translation().begin({"text": text}, {}, profile).chunks()
@@ -86,7 +86,7 @@ def search_of(profile: EnsembleProfile, source: Int64Array) -> Search:
     return chunk.new_search()
 
 
-def written(member: Seq2SeqModel, search: Search, source: Int64Array) -> list[int]:
+def written(member: Seq2SeqModel, search: SearchStrategy, source: Int64Array) -> list[int]:
     """What a search writes over one member, alone."""
     logits, rows = member.start(source, new_call())
     logits = logits[None]

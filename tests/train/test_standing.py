@@ -8,18 +8,18 @@ import pytest
 
 pytest.importorskip("torch")
 
-from streamproc.offline.training.course import Judgement
-from streamproc.offline.training.standing import Standing
+from streamproc.offline.training.course import Metrics
+from streamproc.offline.training.standing import TrainingState
 
 pytestmark = pytest.mark.train
 
 
-def judged(accuracy: float, loss: float = 0.5) -> Judgement:
-    return Judgement(loss, {"accuracy": accuracy})
+def judged(accuracy: float, loss: float = 0.5) -> Metrics:
+    return Metrics(loss, {"accuracy": accuracy})
 
 
 def test_the_best_epoch_is_kept_and_patience_ends_the_training() -> None:
-    standing = Standing()
+    standing = TrainingState()
 
     said = [
         standing.close_epoch(number, judged(accuracy), patience=2, last=9)
@@ -32,14 +32,14 @@ def test_the_best_epoch_is_kept_and_patience_ends_the_training() -> None:
 
 
 def test_of_equal_metrics_the_smaller_loss_is_better() -> None:
-    standing = Standing()
+    standing = TrainingState()
     standing.close_epoch(1, judged(0.5, loss=0.6), patience=2, last=9)
 
     assert standing.close_epoch(2, judged(0.5, loss=0.5), patience=2, last=9).best
 
 
 def test_a_loss_that_is_no_number_is_never_the_best() -> None:
-    standing = Standing()
+    standing = TrainingState()
 
     epoch = standing.close_epoch(1, judged(0.9, loss=math.nan), patience=2, last=1)
 
@@ -48,7 +48,7 @@ def test_a_loss_that_is_no_number_is_never_the_best() -> None:
 
 
 def test_training_that_its_last_epoch_ends_has_not_converged() -> None:
-    standing = Standing()
+    standing = TrainingState()
 
     epoch = standing.close_epoch(2, judged(0.9), patience=2, last=2)
 
@@ -59,15 +59,15 @@ def test_a_checkpoint_of_the_first_release_that_had_ended_has_still_ended(tmp_pa
     saved = {"best": None, "since_best": 0, "converged": True, "loss_sum": 0.0, "batches": 0}
     (tmp_path / "standing.json").write_text(json.dumps(saved), "utf-8")
 
-    assert Standing.load(tmp_path).ended
+    assert TrainingState.load(tmp_path).ended
 
 
 def test_it_comes_back_from_a_checkpoint_to_the_bit(tmp_path: Path) -> None:
-    standing = Standing()
+    standing = TrainingState()
     standing.add_loss(0.1)
     standing.close_epoch(1, judged(1 / 3, loss=0.1 + 0.2), patience=2, last=9)
     standing.add_loss(2 / 3)
 
     standing.save(tmp_path)
 
-    assert Standing.load(tmp_path) == standing
+    assert TrainingState.load(tmp_path) == standing

@@ -20,7 +20,7 @@ from streamproc.offline.corpus.rows import Source
 from streamproc.offline.training.byte_level import byte_level_bpe
 from streamproc.offline.training.decoder import OnnxDecoder
 from streamproc.offline.training.plan import Plan
-from streamproc.offline.training.progress import MemberShipped, Of, Progress, TrunkStarted
+from streamproc.offline.training.progress import MemberEvent, MemberShipped, Progress, TrunkStarted
 from streamproc.offline.training.schedule import Schedule
 from streamproc.offline.training.text_generation import END_OF_TEXT, UNKNOWN, TextGeneration, blocks
 from streamproc.repository.manifest import read_manifest
@@ -125,7 +125,7 @@ def test_members_branch_off_a_model_of_the_whole_corpus(tmp_path: Path) -> None:
 
     told = told_by(learning_nothing_more)
 
-    assert Of("_trunk", TrunkStarted(2)) in told
+    assert MemberEvent("_trunk", TrunkStarted(2)) in told
     first, second = [one.shipped for one in told if isinstance(one, MemberShipped)]
     assert first.path.read_bytes() == second.path.read_bytes()
     assert first.shipped.metrics["next_token_accuracy"] > 0.7

@@ -20,7 +20,7 @@ from streamproc.offline.training.plan import Plan
 from streamproc.offline.training.progress import MemberShipped
 from streamproc.offline.training.schedule import Schedule
 from streamproc.offline.training.scoring import WindowSize
-from streamproc.offline.training.shape import Shape
+from streamproc.offline.training.shape import PruneConfig
 from streamproc.offline.training.token_classification import (
     TaggedTexts,
     TokenClassification,
@@ -58,7 +58,7 @@ def course(base: Path) -> TokenClassification:
     return TokenClassification(
         find_base(base),
         170,
-        Shape((0, 2), 32, 2, 32),
+        PruneConfig((0, 2), 32, 2, 32),
         Learning(32),
         WindowSize(32, 8),
         names=NAMES,

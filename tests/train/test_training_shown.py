@@ -10,11 +10,11 @@ pytest.importorskip("optimum")
 from rich.console import Console
 
 from streamproc.cli.training_shown import Board
-from streamproc.offline.training.course import Judgement
+from streamproc.offline.training.course import Metrics
 from streamproc.offline.training.progress import (
     EnsembleWritten,
     Epoch,
-    Of,
+    MemberEvent,
     PartFinished,
     PartStarted,
     Progress,
@@ -25,7 +25,7 @@ from streamproc.offline.training.progress import (
 
 pytestmark = pytest.mark.train
 
-GOOD = Epoch(2, 0.4, Judgement(0.5, {"f1": 0.8125}), best=True, converged=True)
+GOOD = Epoch(2, 0.4, Metrics(0.5, {"f1": 0.8125}), best=True, converged=True)
 
 
 def said(board: Board, *told: Progress, now: float = 0.0) -> list[str]:
@@ -41,9 +41,9 @@ def table(board: Board) -> list[str]:
 def test_a_row_says_how_far_a_member_is_and_how_long_it_takes_at_most() -> None:
     board = Board()
 
-    said(board, Of("books", PartStarted("books", 1, 2, 300, step=10)))
-    said(board, Of("books", Step(11, 100, 1, 0.7, 1e-3)), now=100.0)
-    said(board, Of("books", Step(21, 100, 2, 0.625, 1e-3)), now=110.0)
+    said(board, MemberEvent("books", PartStarted("books", 1, 2, 300, step=10)))
+    said(board, MemberEvent("books", Step(11, 100, 1, 0.7, 1e-3)), now=100.0)
+    said(board, MemberEvent("books", Step(21, 100, 2, 0.625, 1e-3)), now=110.0)
 
     row = table(board)[-1].split()
     assert row[:5] == ["books", "training", "2", "21/100", "0.625"]
@@ -55,11 +55,11 @@ def test_what_has_happened_is_said_in_lines() -> None:
 
     lines = said(
         board,
-        Of("_trunk", TrunkStarted(600)),
-        Of("books", PartStarted("books", 1, 2, 300, step=10)),
-        Of("books", GOOD),
-        Of("books", PartFinished("books", GOOD)),
-        Of("films", PartFinished("films", GOOD, again=True)),
+        MemberEvent("_trunk", TrunkStarted(600)),
+        MemberEvent("books", PartStarted("books", 1, 2, 300, step=10)),
+        MemberEvent("books", GOOD),
+        MemberEvent("books", PartFinished("books", GOOD)),
+        MemberEvent("films", PartFinished("films", GOOD, again=True)),
         TrialFinished(1, 4, {"learning_rate": 1e-4, "batch": 16}, GOOD),
         EnsembleWritten(Path("models/x/manifest.toml")),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streamproc.offline.training.ensemble import train_ensemble
 from streamproc.offline.training.plan import Plan
-from streamproc.offline.training.progress import Epoch, MemberShipped, Of, Progress
+from streamproc.offline.training.progress import Epoch, MemberEvent, MemberShipped, Progress
 
 
 def told_by(plan: Plan) -> list[Progress]:
@@ -21,5 +21,5 @@ def shipped(told: list[Progress]) -> list[MemberShipped]:
 
 def epochs(told: list[Progress], part: str) -> list[Epoch]:
     """The epochs of a member, in order."""
-    own = [one.told for one in told if isinstance(one, Of) and one.part == part]
+    own = [one.told for one in told if isinstance(one, MemberEvent) and one.part == part]
     return [one for one in own if isinstance(one, Epoch)]

@@ -13,13 +13,13 @@ import numpy as np
 from streamproc.clock import Clock, SystemClock, Timed
 from streamproc.messages.lane import Lane
 from streamproc.metrics import Metrics
-from streamproc.serving.decoding.choosing import Choice
-from streamproc.serving.decoding.continuation import Continuation
-from streamproc.serving.decoding.figures import Figures
+from streamproc.serving.decoding.choosing import TokenSampler
+from streamproc.serving.decoding.continuation import SamplingSearch
+from streamproc.serving.decoding.figures import DecodingMetrics
 from streamproc.serving.decoding.loop import DecodingLoop
 from streamproc.serving.decoding.member import Member
 from streamproc.serving.decoding.prompt import Outcome, Prompt
-from streamproc.serving.decoding.room import RoomLimits
+from streamproc.serving.decoding.room import KVCacheLimits
 from streamproc.serving.decoding.search import StepScores
 from streamproc.serving.ensembling.steps import combine_step
 from streamproc.serving.inference.executor import ModelExecutor
@@ -44,13 +44,13 @@ def prompt(
     new: int = 5,
     members: int = 1,
     needed: int | None = None,
-    choice: Callable[[], Choice] = Choice,
+    choice: Callable[[], TokenSampler] = TokenSampler,
 ) -> Prompt:
     """A prompt that is continued greedily by so many tokens."""
     tokens = np.array(ids, np.int64)
 
-    def search() -> Continuation:
-        return Continuation(
+    def search() -> SamplingSearch:
+        return SamplingSearch(
             tokens,
             choice(),
             max_new_tokens=new,
@@ -97,7 +97,7 @@ class Gate:
 @asynccontextmanager
 async def decoding(
     *models: ScriptedStepModel,
-    limits: RoomLimits | None = None,
+    limits: KVCacheLimits | None = None,
     call_timeout_s: float = 30.0,
     threads: int = 3,
     join_every: int = 1,
@@ -122,9 +122,9 @@ async def decoding(
     ]
     loop = DecodingLoop(
         members,
-        limits or RoomLimits(),
+        limits or KVCacheLimits(),
         clock or SystemClock(),
-        Figures(metrics, ENSEMBLE),
+        DecodingMetrics(metrics, ENSEMBLE),
         join_every=join_every,
     )
     try:

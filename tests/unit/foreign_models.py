@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from streamproc.errors import SettingsError
 from streamproc.offline.importing.imports import Imported, import_model
-from streamproc.offline.importing.wishes import Wishes
+from streamproc.offline.importing.wishes import ImportOptions
 from streamproc.serving.inference.outputs import Batch
 from streamproc.serving.inference.providers import CPU, Provider
 from streamproc.serving.inference.session import OnnxSession, new_call
@@ -149,7 +149,7 @@ def bring(
         **wishes,
     }
     imported = import_model(
-        Wishes(source, "tone", models, **said),
+        ImportOptions(source, "tone", models, **said),
         questions or Said(),
         export=_no_export,
         verify=_verify,

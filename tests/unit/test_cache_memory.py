@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from streamproc.serving.inference.cache_rows import Memory
+from streamproc.serving.inference.cache_rows import KVBuffer
 
 
 def test_memory_is_used_again_from_step_to_step() -> None:
-    memory = Memory()
+    memory = KVBuffer()
     first = memory.tensor(0, 0, (4, 2, 32, 8), np.float32)
     second = memory.tensor(0, 0, (3, 2, 32, 8), np.float32)
 
@@ -14,7 +14,7 @@ def test_memory_is_used_again_from_step_to_step() -> None:
 
 
 def test_a_burst_does_not_keep_its_memory_once_it_is_over() -> None:
-    memory = Memory()
+    memory = KVBuffer()
     memory.tensor(0, 0, (64, 2, 1024, 8), np.float32)
 
     left = memory.tensor(0, 0, (1, 2, 32, 8), np.float32)
@@ -23,7 +23,7 @@ def test_a_burst_does_not_keep_its_memory_once_it_is_over() -> None:
 
 
 def test_lots_that_are_no_more_keep_no_memory() -> None:
-    memory = Memory()
+    memory = KVBuffer()
     first, second = (memory.tensor(lot, 0, (4, 2, 32, 8), np.float32) for lot in (0, 1))
     memory.keep(1)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from streamproc.serving.decoding.bans import BannedSequences
-from streamproc.serving.decoding.choosing import Choice, Odds, Sampling
+from streamproc.serving.decoding.choosing import Odds, Sampling, TokenSampler
 from streamproc.serving.decoding.logits_processors import LogitsProcessors, LogitsRules
 from streamproc.serving.decoding.warping import probabilities, top_k, top_p
 from streamproc.types import FloatArray, Int64Array
@@ -29,16 +29,16 @@ def kept(logits: FloatArray) -> list[int]:
 
 
 def test_the_likeliest_token_is_chosen_without_lots() -> None:
-    assert Choice().choose(LOGITS, NOTHING, is_last=False) == 1
+    assert TokenSampler().choose(LOGITS, NOTHING, is_last=False) == 1
 
 
 def test_of_equally_likely_tokens_the_first_is_chosen() -> None:
-    assert Choice().choose(np.zeros(5), NOTHING, is_last=False) == 0
+    assert TokenSampler().choose(np.zeros(5), NOTHING, is_last=False) == 0
 
 
 def test_the_same_seed_gives_the_same_lots_and_another_gives_others() -> None:
     def drawn(seed: int) -> list[int]:
-        choice = Choice(Sampling(seed))
+        choice = TokenSampler(Sampling(seed))
         return [choice.choose(LOGITS, NOTHING, is_last=False) for _ in range(30)]
 
     assert drawn(7) == drawn(7)
@@ -46,7 +46,7 @@ def test_the_same_seed_gives_the_same_lots_and_another_gives_others() -> None:
 
 
 def test_lots_fall_as_the_probabilities_say() -> None:
-    choice = Choice(Sampling(1))
+    choice = TokenSampler(Sampling(1))
 
     fell = Counter(choice.choose(LOGITS, NOTHING, is_last=False) for _ in range(20_000))
 
@@ -56,7 +56,7 @@ def test_lots_fall_as_the_probabilities_say() -> None:
 
 def test_a_token_without_probability_is_never_drawn() -> None:
     logits = np.array([-np.inf, 0.0, -np.inf, 0.0, -np.inf])
-    choice = Choice(Sampling(1))
+    choice = TokenSampler(Sampling(1))
 
     assert {choice.choose(logits, NOTHING, is_last=False) for _ in range(500)} == {1, 3}
 
@@ -91,7 +91,7 @@ def test_probabilities_sum_to_one_beside_what_is_impossible() -> None:
 
 
 def test_no_end_token_comes_before_the_least_length() -> None:
-    choice = Choice(None, LogitsProcessors(LogitsRules(min_new_tokens=2), end_tokens=(1,)))
+    choice = TokenSampler(None, LogitsProcessors(LogitsRules(min_new_tokens=2), end_tokens=(1,)))
 
     chosen = [choice.choose(LOGITS, tokens(*[0] * n), is_last=False) for n in range(3)]
 
@@ -99,13 +99,13 @@ def test_no_end_token_comes_before_the_least_length() -> None:
 
 
 def test_a_banned_token_is_not_chosen() -> None:
-    choice = Choice(None, processors(banned=BannedSequences([(1,)])))
+    choice = TokenSampler(None, processors(banned=BannedSequences([(1,)])))
 
     assert choice.choose(LOGITS, NOTHING, is_last=False) == 2
 
 
 def test_no_run_of_tokens_is_written_twice() -> None:
-    choice = Choice(None, processors(no_repeat_ngram_size=2))
+    choice = TokenSampler(None, processors(no_repeat_ngram_size=2))
 
     assert choice.choose(LOGITS, tokens(3, 1, 3), is_last=False) == 2
 
@@ -114,5 +114,5 @@ def test_where_everything_is_forbidden_a_token_is_chosen_all_the_same() -> None:
     everything = processors(banned=BannedSequences([(0,), (1,), (2,), (3,)]))
 
     for sampling in (None, Sampling(1), Sampling(1, Odds(0.5, 2, 0.5, 0.1, 0.5, 0.1, 0.1))):
-        chosen = Choice(sampling, everything).choose(LOGITS, NOTHING, is_last=False)
+        chosen = TokenSampler(sampling, everything).choose(LOGITS, NOTHING, is_last=False)
         assert chosen in range(4)

@@ -10,7 +10,7 @@ from streamproc.errors import Invalid, MemberFailed, MemberLate, QuorumNotMet
 from streamproc.serving.chunking.windows import Chunk
 from streamproc.serving.inference.outputs import MemberOutput
 from streamproc.serving.tasks.catalogue import task_named
-from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.serving.tasks.profile import EnsembleSpec
 from streamproc.serving.tasks.task import Answer
 from streamproc.testing import build_profile
 from streamproc.types import FloatArray
@@ -26,7 +26,7 @@ def odds(*probabilities: float) -> FloatArray:
 def answered(
     said: Sequence[Sequence[FloatArray | None]],
     text: str = LONG,
-    profile: EnsembleProfile | None = None,
+    profile: EnsembleSpec | None = None,
     **params: Any,
 ) -> tuple[Answer, list[Chunk]]:
     """The answer when members say said[chunk][member]; the last chunk's say is repeated."""

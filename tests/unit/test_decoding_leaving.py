@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from streamproc.errors import MemberFailed
-from streamproc.serving.decoding.room import RoomLimits
+from streamproc.serving.decoding.room import KVCacheLimits
 from streamproc.testing.generative import Histories, ScriptedStepModel
 
 from .decoding_scenes import POISON, VOCABULARY, Gate, decoding, prompt, submitted, written
@@ -56,7 +56,7 @@ async def test_a_burst_leaves_no_rows_behind(join_every: int) -> None:
             gate(rows)
 
     member = Remembering("a", hold_or_refuse)
-    limits = RoomLimits(max_rows=6)
+    limits = KVCacheLimits(max_rows=6)
     async with decoding(member, limits=limits, join_every=join_every) as loop:
         firsts = (5, 6, 7, POISON, 8, 9, 10, 11)
         tasks = [submitted(loop, prompt(first, new=9)) for first in firsts]

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from streamproc.messages.lane import Lane
-from streamproc.serving.decoding.choosing import Choice
-from streamproc.serving.decoding.continuation import Continuation
-from streamproc.serving.decoding.room import RoomLimits
+from streamproc.serving.decoding.choosing import TokenSampler
+from streamproc.serving.decoding.continuation import SamplingSearch
+from streamproc.serving.decoding.room import KVCacheLimits
 from streamproc.serving.decoding.search import Decoded
 from streamproc.testing.generative import ScriptedStepModel
 
@@ -127,7 +127,7 @@ async def test_a_cancelled_sequence_leaves_at_the_next_step() -> None:
 async def test_what_waits_is_bounded_by_rows_and_let_in_as_others_leave() -> None:
     recorder = Recorder()
 
-    async with decoding(model(before=recorder), limits=RoomLimits(max_rows=2)) as loop:
+    async with decoding(model(before=recorder), limits=KVCacheLimits(max_rows=2)) as loop:
         found = await outcomes(loop, *(prompt(5 + number, new=4) for number in range(7)))
 
     assert max(map(len, recorder.calls)) == 2
@@ -138,7 +138,7 @@ async def test_what_is_decoded_at_once_is_bounded_by_tokens() -> None:
     recorder, gate = Recorder(), Gate()
     recorder.then = gate
 
-    async with decoding(model(before=recorder), limits=RoomLimits(max_tokens=25)) as loop:
+    async with decoding(model(before=recorder), limits=KVCacheLimits(max_tokens=25)) as loop:
         tasks = [submitted(loop, prompt(5 + number, new=9)) for number in range(5)]
         await asyncio.to_thread(gate.reached.wait, 20)
         assert loop.queued_tokens == 30
@@ -152,7 +152,7 @@ async def test_what_is_decoded_at_once_is_bounded_by_tokens() -> None:
 async def test_a_sequence_larger_than_the_room_is_decoded_alone() -> None:
     recorder = Recorder()
 
-    async with decoding(model(before=recorder), limits=RoomLimits(max_tokens=5)) as loop:
+    async with decoding(model(before=recorder), limits=KVCacheLimits(max_tokens=5)) as loop:
         found = await outcomes(loop, prompt(5, new=9), prompt(6, new=2))
 
     assert [len(written(outcome)) for outcome in found] == [9, 2]
@@ -162,7 +162,7 @@ async def test_a_sequence_larger_than_the_room_is_decoded_alone() -> None:
 async def test_one_that_gives_up_waiting_makes_way_for_those_behind_it() -> None:
     gate = Gate()
 
-    async with decoding(model(before=gate), limits=RoomLimits(max_rows=1)) as loop:
+    async with decoding(model(before=gate), limits=KVCacheLimits(max_rows=1)) as loop:
         first, impatient, last = (submitted(loop, prompt(number)) for number in (5, 6, 7))
         await asyncio.to_thread(gate.reached.wait, 20)
         impatient.cancel()
@@ -178,7 +178,7 @@ async def test_bulk_takes_no_rows_from_interactive_sequences() -> None:
         if any(row[0] == 7 for row in rows):
             gate(rows)
 
-    async with decoding(model(before=hold_bulk), limits=RoomLimits(max_rows=2)) as loop:
+    async with decoding(model(before=hold_bulk), limits=KVCacheLimits(max_rows=2)) as loop:
         bulk = [submitted(loop, prompt(7, number), Lane.BULK) for number in range(6)]
         await asyncio.to_thread(gate.reached.wait, 20)
         interactive = await submitted(loop, prompt(5))
@@ -203,7 +203,7 @@ async def test_bulk_is_decoded_though_interactive_sequences_never_end() -> None:
 
 
 async def test_a_search_that_fails_is_its_own_sequences_trouble() -> None:
-    class Broken(Choice):
+    class Broken(TokenSampler):
         def choose(self, *_: Any, **__: Any) -> int:
             raise ZeroDivisionError
 
@@ -219,14 +219,14 @@ async def test_a_search_that_fails_is_its_own_sequences_trouble() -> None:
 
 
 async def test_a_result_that_cannot_be_told_is_its_own_sequences_trouble() -> None:
-    class Untold(Continuation):
+    class Untold(SamplingSearch):
         def result(self) -> Decoded:
             raise ZeroDivisionError
 
     ids = np.array([5], np.int64)
 
     def search() -> Untold:
-        return Untold(ids, Choice(), max_new_tokens=3, end_tokens=())
+        return Untold(ids, TokenSampler(), max_new_tokens=3, end_tokens=())
 
     async with decoding(model()) as loop:
         broken, good = await asyncio.gather(
@@ -242,7 +242,7 @@ async def test_a_result_that_cannot_be_told_is_its_own_sequences_trouble() -> No
 async def test_time_waited_and_time_taken_are_told() -> None:
     gate = Gate()
 
-    async with decoding(model(before=gate), limits=RoomLimits(max_rows=1)) as loop:
+    async with decoding(model(before=gate), limits=KVCacheLimits(max_rows=1)) as loop:
         first, second = submitted(loop, prompt(5)), submitted(loop, prompt(6))
         await asyncio.to_thread(gate.reached.wait, 20)
         await asyncio.sleep(0.05)

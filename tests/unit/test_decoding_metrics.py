@@ -14,7 +14,7 @@ from streamproc.messages.lane import Lane
 from streamproc.metrics import Metrics
 from streamproc.serving.decoding.beams import BeamOptions, BeamSearch
 from streamproc.serving.decoding.prompt import Prompt
-from streamproc.serving.decoding.room import RoomLimits
+from streamproc.serving.decoding.room import KVCacheLimits
 from streamproc.testing import ManualClock, build_surroundings
 from streamproc.testing.generative import (
     Histories,
@@ -125,7 +125,7 @@ async def test_sequences_are_counted_as_they_begin_and_by_how_they_end() -> None
 
 async def test_the_time_to_the_first_token_includes_waiting_for_room() -> None:
     metrics, gate, clock = Metrics(), Gate(), ManualClock()
-    one_row = RoomLimits(max_rows=1)
+    one_row = KVCacheLimits(max_rows=1)
 
     async with decoding(model(before=gate), metrics=metrics, clock=clock, limits=one_row) as loop:
         tasks = [submitted(loop, prompt(5)), submitted(loop, prompt(6))]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from streamproc.serving.tasks.entities import EntityBuilder, Tagging, TokenRun
-from streamproc.serving.tasks.entity_stitching import Longest, without_overlaps
+from streamproc.serving.tasks.entity_stitching import LongestSpanStitcher, without_overlaps
 
 
 def entity(start: int, end: int, group: str = "LOC", score: float = 0.9) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def test_within_one_window_nothing_goes_though_tokens_share_a_character() -> Non
     shared = TokenRun(np.eye(2), np.array([[0, 1], [0, 1]]), (), 1)
     window = slice(0, 2)
     one, two = (
-        Longest(partial(EntityBuilder, "🙂", Tagging(("PER", "LOC"), ()), "simple"))
+        LongestSpanStitcher(partial(EntityBuilder, "🙂", Tagging(("PER", "LOC"), ()), "simple"))
         for _ in range(2)
     )
     one.add(shared, window)

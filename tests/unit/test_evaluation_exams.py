@@ -16,8 +16,8 @@ from streamproc.offline.corpus.questions import Question
 from streamproc.offline.corpus.records import Columns, Record
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.corpus.tagged import TaggedText
-from streamproc.offline.evaluation.contenders import Contender
-from streamproc.offline.evaluation.exam import Exam, spread
+from streamproc.offline.evaluation.contenders import Candidate
+from streamproc.offline.evaluation.exam import EvalTask, subsample_evenly
 from streamproc.offline.evaluation.exams import Data, exam_of, require_labels
 from streamproc.offline.evaluation.question_answering import Questions
 from streamproc.offline.evaluation.text_classification import LabelledTexts, read_labelled
@@ -38,7 +38,7 @@ def ok(**result: Any) -> dict[str, Any]:
     return {"status": "ok", "result": result, "agreement": 1.0}
 
 
-def values(exam: Exam, responses: list[dict[str, Any]]) -> dict[str, float]:
+def values(exam: EvalTask, responses: list[dict[str, Any]]) -> dict[str, float]:
     statistics = exam.statistics(responses)
     return {m.name: m.value(own) for m, own in zip(exam.measures, statistics, strict=True)}
 
@@ -211,9 +211,9 @@ def test_an_untranslated_sentence_is_worth_nothing() -> None:
 
 
 def test_fewer_records_are_spread_over_all() -> None:
-    assert list(spread(range(10), 4)) == [0, 2, 5, 7]
-    assert list(spread(range(3), 9)) == [0, 1, 2]
-    assert list(spread(range(3), None)) == [0, 1, 2]
+    assert list(subsample_evenly(range(10), 4)) == [0, 2, 5, 7]
+    assert list(subsample_evenly(range(3), 9)) == [0, 1, 2]
+    assert list(subsample_evenly(range(3), None)) == [0, 1, 2]
 
 
 @pytest.fixture
@@ -261,11 +261,11 @@ def test_a_name_that_is_no_entity_of_the_ensemble_is_refused(
 def test_another_ensemble_must_know_every_entity_of_the_data(tmp_path: Path) -> None:
     found = TaggedTexts([TaggedText(("Jane", "Rome"), ("B-PER", "B-LOC"), {})])
 
-    def beside(*labels: str) -> list[Contender]:
+    def beside(*labels: str) -> list[Candidate]:
         models = [classifier(labels=len(labels), per_token=True)]
         write_ensemble(tmp_path / "other", models, labels=labels, task="token-classification")
         stored = Repository(tmp_path).open("other")
-        return [Contender("other", "other", stored, {})]
+        return [Candidate("other", "other", stored, {})]
 
     require_labels(found, beside("O", "I-LOC", "B-LOC", "B-PER", "B-MISC"))
     with pytest.raises(EvaluationError, match=r"other knows no label LOC, .* its own are O, PER"):

@@ -8,10 +8,10 @@ import pytest
 
 from streamproc.errors import EvaluationError
 from streamproc.offline.evaluation.comparison import compare
-from streamproc.offline.evaluation.contenders import Contender, alone, contenders
-from streamproc.offline.evaluation.findings import Agreement, AgreementGroup, Marks
+from streamproc.offline.evaluation.contenders import Candidate, alone, contenders
+from streamproc.offline.evaluation.findings import Agreement, AgreementGroup, EvalRun
 from streamproc.offline.evaluation.groups import Grouping
-from streamproc.offline.evaluation.made import Made
+from streamproc.offline.evaluation.made import Provenance
 from streamproc.offline.evaluation.measures import Measure, ratio
 from streamproc.offline.evaluation.report import as_json, as_markdown
 from streamproc.repository.repository import Repository, StoredEnsemble
@@ -76,7 +76,7 @@ def test_the_ensemble_is_told_apart_from_the_best_member_of_each_measure(tmp_pat
     accuracy = shares(1, 1, 1, 0), shares(1, 0, 0, 0), shares(1, 1, 0, 0)
     loss = shares(1, 1, 1, 1), shares(2, 2, 2, 2), shares(4, 4, 4, 4)
     marks = [
-        Marks(one, [own, lost], seconds=0.5, requests=4)
+        EvalRun(one, [own, lost], seconds=0.5, requests=4)
         for one, own, lost in zip([ensemble, *members], accuracy, loss, strict=True)
     ]
     found = compare([ACCURACY, LOSS], marks, draws=200)
@@ -95,7 +95,7 @@ def test_what_draws_share_does_not_widen_a_difference(tmp_path: Path) -> None:
     # Records are worth from 0 to 9; the ensemble has one more on each.
     own = np.arange(10.0)
     marks = [
-        Marks(one, [shares(*(own + plus))], 1.0, 10)
+        EvalRun(one, [shares(*(own + plus))], 1.0, 10)
         for one, plus in zip([ensemble, *members], (1, 0, 0), strict=True)
     ]
     found = compare([LOSS], marks, draws=200)
@@ -106,10 +106,10 @@ def test_what_draws_share_does_not_widen_a_difference(tmp_path: Path) -> None:
 
 
 def grouped_by(
-    ensemble: Contender, agreement: FloatArray, statistics: FloatArray
+    ensemble: Candidate, agreement: FloatArray, statistics: FloatArray
 ) -> tuple[AgreementGroup, ...]:
     own = Agreement.on_records(ACCURACY, agreement, statistics)
-    marks = Marks(ensemble, [statistics], 1.0, len(statistics), agreement=own)
+    marks = EvalRun(ensemble, [statistics], 1.0, len(statistics), agreement=own)
     agreed = compare([ACCURACY], [marks], draws=20).agreement
     assert agreed is not None
     assert agreed.items == "records"
@@ -149,7 +149,7 @@ def test_parts_of_a_record_are_drawn_together(tmp_path: Path) -> None:
     own = Agreement(
         "parts", ACCURACY, np.ones(100), shares(*[1] * 50, *[0] * 50), np.repeat([0, 1], 50)
     )
-    marks = Marks(ensemble, [shares(1, 0)], 1.0, 2, agreement=own)
+    marks = EvalRun(ensemble, [shares(1, 0)], 1.0, 2, agreement=own)
     agreed = compare([ACCURACY], [marks], draws=100).agreement
     assert agreed is not None
     (group,) = agreed.groups
@@ -161,7 +161,7 @@ def test_groups_are_measured_by_themselves(tmp_path: Path) -> None:
     ensemble, *members = contenders(stored(tmp_path, members=2), TASK)[:3]
     grouping = Grouping("kind", ("book", "film"), np.array([0, 1, 0, 1]))
     marks = [
-        Marks(one, [shares(*own)], 1.0, 4)
+        EvalRun(one, [shares(*own)], 1.0, 4)
         for one, own in zip(
             [ensemble, *members], ((1, 0, 1, 1), (1, 1, 0, 0), (0, 1, 0, 1)), strict=True
         )
@@ -187,15 +187,16 @@ def test_the_same_marks_make_the_same_words(tmp_path: Path) -> None:
     grouping = Grouping("kind", ("book", "film"), np.arange(40) % 2)
     texts = {
         as_markdown(
-            compare([ACCURACY], [Marks(one, [own], 1.0, 40) for one in competing], grouping), made()
+            compare([ACCURACY], [EvalRun(one, [own], 1.0, 40) for one in competing], grouping),
+            made(),
         )
         for _ in range(2)
     }
     assert len(texts) == 1
 
 
-def made(**changes: object) -> Made:
-    known = Made(
+def made(**changes: object) -> Provenance:
+    known = Provenance(
         data=("set/test.jsonl",),
         digests=("f" * 64,),
         of=4,
@@ -213,7 +214,7 @@ def made(**changes: object) -> Made:
 
 def test_the_section_says_what_was_measured_and_how(tmp_path: Path) -> None:
     marks = [
-        Marks(one, [shares(1, 1, 0, 0)], 2.0, 4, errors=int(one.role == "member"))
+        EvalRun(one, [shares(1, 1, 0, 0)], 2.0, 4, errors=int(one.role == "member"))
         for one in contenders(stored(tmp_path, members=2), TASK)
     ]
     section = as_markdown(compare([ACCURACY], marks, draws=20), made(of=1000))
@@ -229,7 +230,7 @@ def test_the_section_says_what_was_measured_and_how(tmp_path: Path) -> None:
 
 def test_what_is_undefined_is_null(tmp_path: Path) -> None:
     ensemble = contenders(stored(tmp_path), TASK)[0]
-    findings = compare([ACCURACY], [Marks(ensemble, [np.zeros((4, 2))], 1.0, 4)], draws=20)
+    findings = compare([ACCURACY], [EvalRun(ensemble, [np.zeros((4, 2))], 1.0, 4)], draws=20)
     found = as_json(findings, made())
     assert found["contenders"][0]["measures"] == {
         "accuracy": {"value": None, "low": None, "high": None}

@@ -11,7 +11,7 @@ from streamproc.errors import EvaluationError
 from streamproc.offline.corpus.passages import Passage
 from streamproc.offline.evaluation.contenders import contenders
 from streamproc.offline.evaluation.measures import CALIBRATION, calibration_statistics
-from streamproc.offline.evaluation.next_token import MEASURES, blocks, foresee
+from streamproc.offline.evaluation.next_token import MEASURES, blocks, score_next_tokens
 from streamproc.repository.repository import Repository, StoredEnsemble
 from streamproc.serving.gate_table import read_gate
 from streamproc.serving.inference.causal import CausalModel
@@ -83,7 +83,9 @@ def test_perplexity_and_hits_are_those_of_the_members_mean_probabilities(tmp_pat
     told: list[int] = []
     ticks = count()
     competing = contenders(ensemble, TASK)
-    marks = foresee(competing, ids, Provider(CPU), told.append, lambda: float(next(ticks)))
+    marks = score_next_tokens(
+        competing, ids, Provider(CPU), told.append, lambda: float(next(ticks))
+    )
 
     probabilities = []
     for member in ensemble.manifest.members:
@@ -118,7 +120,7 @@ def test_ensembles_that_cut_texts_otherwise_are_not_compared(tmp_path: Path) -> 
     competing = contenders(stored(tmp_path), TASK, [other])
     ids = np.zeros((1, CONTEXT), np.int64)
     with pytest.raises(EvaluationError, match="writers and others cut texts into other tokens"):
-        foresee(competing, ids, Provider(CPU), lambda _: None)
+        score_next_tokens(competing, ids, Provider(CPU), lambda _: None)
 
 
 def test_a_gate_goes_by_the_tokens_before_and_by_no_others(tmp_path: Path) -> None:
@@ -127,7 +129,7 @@ def test_a_gate_goes_by_the_tokens_before_and_by_no_others(tmp_path: Path) -> No
     other = ids.copy()
     other[0, -1] = (ids[0, -1] + 1) % LETTERS
     (whole, *_), (changed, *_) = (
-        foresee(contenders(ensemble, TASK), rows, Provider(CPU), lambda _: None)
+        score_next_tokens(contenders(ensemble, TASK), rows, Provider(CPU), lambda _: None)
         for rows in (ids, other)
     )
 

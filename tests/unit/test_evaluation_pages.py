@@ -14,9 +14,9 @@ from streamproc.cli.evaluated import Files
 from streamproc.errors import OperatorError
 from streamproc.offline.evaluation.comparison import compare
 from streamproc.offline.evaluation.contenders import contenders
-from streamproc.offline.evaluation.findings import Agreement, Findings, Marks
+from streamproc.offline.evaluation.findings import Agreement, EvalResult, EvalRun
 from streamproc.offline.evaluation.groups import Grouping
-from streamproc.offline.evaluation.made import Made
+from streamproc.offline.evaluation.made import Provenance
 from streamproc.offline.evaluation.measures import (
     CALIBRATION,
     Measure,
@@ -32,7 +32,7 @@ from tests.unit.onnx_models import classifier, write_ensemble
 
 RECORDS = 60
 ACCURACY = Measure("accuracy", ratio)
-MADE = Made(
+MADE = Provenance(
     data=("set/<test>.jsonl",),
     digests=("f" * 64,),
     of=RECORDS,
@@ -47,7 +47,7 @@ MADE = Made(
 )
 
 
-def findings(root: Path, members: int = 3, known: float = 1.0) -> Findings:
+def findings(root: Path, members: int = 3, known: float = 1.0) -> EvalResult:
     """known: 0 makes every figure undefined"""
     write_ensemble(root / "tiny", [classifier(seed=seed) for seed in range(members)])
     random = np.random.default_rng(1)
@@ -59,7 +59,7 @@ def findings(root: Path, members: int = 3, known: float = 1.0) -> Findings:
         calibration = calibration_statistics(confidence, right) * known
         agreement = random.choice([1 / 3, 2 / 3, 1], RECORDS)
         own = Agreement.on_records(ACCURACY, agreement, counted)
-        marks.append(Marks(one, [counted, calibration], 1.0, RECORDS, agreement=own))
+        marks.append(EvalRun(one, [counted, calibration], 1.0, RECORDS, agreement=own))
     grouping = Grouping("kind", ("book", "<film>"), np.arange(RECORDS) % 2)
     return compare([ACCURACY, CALIBRATION], marks, grouping, draws=40)
 

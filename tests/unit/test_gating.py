@@ -16,7 +16,7 @@ from streamproc.serving.ensembling.gate import Gate
 from streamproc.serving.inference.outputs import MemberOutput
 from streamproc.serving.loading import load_profile
 from streamproc.serving.tasks.catalogue import task_named
-from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.serving.tasks.profile import EnsembleSpec
 from streamproc.testing import build_profile, build_tokenizer
 from streamproc.types import FloatArray
 
@@ -35,17 +35,17 @@ def table() -> FloatArray:
     return told
 
 
-def gated(strategy: Any = "gated") -> EnsembleProfile:
+def gated(strategy: Any = "gated") -> EnsembleSpec:
     profile = build_profile(["a", "b"], strategy=strategy)
-    return EnsembleProfile(
+    return EnsembleSpec(
         **{
-            **{name: getattr(profile, name) for name in EnsembleProfile.__slots__},
+            **{name: getattr(profile, name) for name in EnsembleSpec.__slots__},
             "gate": Gate(table(), 10.0),
         }
     )
 
 
-def answered(text: str, profile: EnsembleProfile, **params: Any) -> Any:
+def answered(text: str, profile: EnsembleSpec, **params: Any) -> Any:
     """The first member is sure of `negative` all along, the second of `positive`."""
     job = TASK.begin({"text": text}, params, profile)
     for chunk in job.chunks():
@@ -86,9 +86,9 @@ def test_asking_for_a_gate_that_is_not_there_is_invalid(name: str) -> None:
 
 def test_only_the_manifests_way_is_calibrated() -> None:
     profile = build_profile(["a", "b"])
-    calm = EnsembleProfile(
+    calm = EnsembleSpec(
         **{
-            **{name: getattr(profile, name) for name in EnsembleProfile.__slots__},
+            **{name: getattr(profile, name) for name in EnsembleSpec.__slots__},
             "temperature": 4.0,
         }
     )

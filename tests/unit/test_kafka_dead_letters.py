@@ -9,7 +9,7 @@ from streamproc.kafka.dead_letters import DeadLetter, Selection
 from streamproc.messages.outgoing import dead_letter, without_original
 from streamproc.messages.record import Record
 from streamproc.messages.request import Request, read_request
-from streamproc.messages.response import Fault
+from streamproc.messages.response import Problem
 
 
 def letter(
@@ -17,7 +17,7 @@ def letter(
 ) -> DeadLetter:
     """A dead letter as the pipeline leaves it, consumed from `dlq`."""
     request = Record("rq", 2, 40, 1000, b"key", value, (("traceparent", b"00"),))
-    out = dead_letter(request, Fault("invalid", "title", "detail"), request_id, "dlq")
+    out = dead_letter(request, Problem("invalid", "title", "detail"), request_id, "dlq")
     return DeadLetter(Record("dlq", 1, 7, 2000, out.key, out.value, out.headers))
 
 
@@ -43,7 +43,7 @@ def test_a_replayed_request_without_an_id_keeps_the_one_it_was_given() -> None:
 
 def test_a_letter_whose_original_was_too_large_says_that_it_has_none() -> None:
     request = Record("rq", 2, 40, 1000, b"key", b"x" * 100, ())
-    bare = without_original(dead_letter(request, Fault("invalid", "title", "detail"), "a", "dlq"))
+    bare = without_original(dead_letter(request, Problem("invalid", "title", "detail"), "a", "dlq"))
     found = DeadLetter(Record("dlq", 1, 7, 2000, bare.key, bare.value, bare.headers))
     assert (found.has_original, found.request_id, letter().has_original) == (False, "a", True)
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 from streamproc.clock import SystemClock
 from streamproc.kafka.attempts import Mark
 from streamproc.kafka.commits import Position
-from streamproc.kafka.intake import Intake, Route
+from streamproc.kafka.intake import Dispatcher, Route
 from streamproc.kafka.ledger import Found
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import Record, TopicPartition
@@ -57,7 +57,7 @@ class Scene:
         self.refused: list[tuple[int, str]] = []
         self.go_on = asyncio.Event()
         self._ledgers = list(ledgers)
-        self.intake = Intake(
+        self.intake = Dispatcher(
             [Route("rq", Lane.INTERACTIVE, self._handle, refuse=self._refuse)],
             self.consumer,
             clock=SystemClock(),

@@ -12,7 +12,7 @@ import pytest
 
 from streamproc.clock import SystemClock
 from streamproc.errors import MemberDown
-from streamproc.serving.guarded_calls import MemberCalls
+from streamproc.serving.guarded_calls import GuardedCalls
 from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.serving.member_health import MemberHealth
 
@@ -25,9 +25,9 @@ async def one() -> AsyncIterator[ModelExecutor]:
     executor.close()
 
 
-def calls_of(executor: ModelExecutor, timeout_s: float = 30.0) -> MemberCalls:
+def calls_of(executor: ModelExecutor, timeout_s: float = 30.0) -> GuardedCalls:
     health = MemberHealth("tiny", ["a"], 1, SystemClock())
-    return MemberCalls(
+    return GuardedCalls(
         "a", executor.run, timeout_s, lambda: SimpleNamespace(terminate=False), health
     )
 

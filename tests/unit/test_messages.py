@@ -14,8 +14,8 @@ from streamproc.messages.outgoing import (
     response_record,
 )
 from streamproc.messages.record import Record
-from streamproc.messages.request import MAX_ID_CHARACTERS, Refused, Request, read_request
-from streamproc.messages.response import Coverage, Fault, MemberReport, Response, Timing
+from streamproc.messages.request import MAX_ID_CHARACTERS, InvalidRequest, Request, read_request
+from streamproc.messages.response import Coverage, MemberReport, Problem, Response, Timing
 from streamproc.testing import build_record
 
 LIMIT = 100_000
@@ -28,9 +28,9 @@ def read(value: Any, **how: Any) -> Request:
     return found
 
 
-def refusal(value: Any, **how: Any) -> Refused:
+def refusal(value: Any, **how: Any) -> InvalidRequest:
     found = read_request(build_record(value, **how), LIMIT)
-    assert isinstance(found, Refused)
+    assert isinstance(found, InvalidRequest)
     return found
 
 
@@ -134,7 +134,7 @@ def test_metadata_nested_too_deeply_is_not_handed_back() -> None:
 
 
 def test_a_response_leaves_out_what_it_does_not_say() -> None:
-    response = Response("r", "t", "error", error=Fault("invalid", "title", "detail"))
+    response = Response("r", "t", "error", error=Problem("invalid", "title", "detail"))
 
     sent = response_record(build_record({}), response, PLAIN, "responses", 0)
 
@@ -163,7 +163,7 @@ def test_a_response_says_everything_it_has() -> None:
 
 
 def test_the_headers_of_a_dead_letter_stay_small_and_take_any_text() -> None:
-    fault = Fault("invalid", "title", "ü\ud800" * MAX_ERROR_HEADER_CHARACTERS)
+    fault = Problem("invalid", "title", "ü\ud800" * MAX_ERROR_HEADER_CHARACTERS)
 
     letter = dead_letter(build_record(None), fault, None, "dlq")
 

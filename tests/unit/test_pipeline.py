@@ -13,7 +13,7 @@ from tenacity import stop_after_attempt
 from streamproc import __version__
 from streamproc.errors import OutOfMemory, TooLarge, WorkerFault
 from streamproc.messages.lane import Lane
-from streamproc.messages.record import Outgoing
+from streamproc.messages.record import ProducerRecord
 from streamproc.metrics import Metrics
 from streamproc.pipeline import Pipeline
 from streamproc.serving.engine import Engine, Engines
@@ -196,7 +196,7 @@ async def test_what_users_wrote_is_not_logged(
 async def test_a_dead_letter_that_its_topic_does_not_take_is_answered_all_the_same(
     executor: ModelExecutor,
 ) -> None:
-    def refuse(record: Outgoing) -> None:
+    def refuse(record: ProducerRecord) -> None:
         if record.topic == "dlq" and len(record.value or b"") > 100:
             raise TooLarge("too large", "100 bytes at most")
 
@@ -219,7 +219,7 @@ async def test_a_dead_letter_that_its_topic_does_not_take_is_answered_all_the_sa
 async def test_a_request_whose_key_fits_nowhere_is_answered_without_it(
     executor: ModelExecutor,
 ) -> None:
-    def refuse(record: Outgoing) -> None:
+    def refuse(record: ProducerRecord) -> None:
         if len(record.key or b"") > 10_000:
             raise TooLarge("too large", "10000 bytes at most")
 

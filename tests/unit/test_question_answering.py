@@ -10,7 +10,7 @@ from streamproc.errors import Invalid, MemberFailed, QuorumNotMet
 from streamproc.serving.chunking.pairs import PairChunk
 from streamproc.serving.inference.outputs import MemberOutput
 from streamproc.serving.tasks.catalogue import task_named
-from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.serving.tasks.profile import EnsembleSpec
 from streamproc.serving.tasks.task import Answer
 from streamproc.testing import build_profile
 from streamproc.types import FloatArray
@@ -21,7 +21,7 @@ Says = Callable[[PairChunk], FloatArray | None]
 """What a member makes of a chunk: (tokens, 2), or nothing."""
 
 
-def tiny(members: Sequence[str] = ("a",), **options: Any) -> EnsembleProfile:
+def tiny(members: Sequence[str] = ("a",), **options: Any) -> EnsembleSpec:
     return build_profile(members, labels=(), **options)
 
 
@@ -57,7 +57,7 @@ def answered(
     *members: Says,
     context: str = CONTEXT,
     question: str = "the good",
-    profile: EnsembleProfile | None = None,
+    profile: EnsembleSpec | None = None,
     **params: Any,
 ) -> Answer:
     profile = profile or tiny("abc"[: len(members)], quorum=1)

@@ -11,7 +11,7 @@ from tokenizers.processors import TemplateProcessing
 from streamproc.errors import Invalid, MemberFailed
 from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.serving.engine import Engine
-from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.serving.tasks.profile import EnsembleSpec
 from streamproc.testing.generative import (
     Histories,
     ScriptedStepModel,
@@ -261,7 +261,7 @@ class TestEmptyPrompts:
         assert seen[0] == ((END,),)
 
 
-def with_start(profile: EnsembleProfile, token: int) -> EnsembleProfile:
+def with_start(profile: EnsembleSpec, token: int) -> EnsembleSpec:
     return replace(profile, decoding=profile.decodes.model_copy(update={"start_token": token}))
 
 

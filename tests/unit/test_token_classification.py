@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from streamproc.errors import AnswerTooLarge, Invalid, MemberFailed, MemberLate, QuorumNotMet
-from streamproc.messages.faults import fault_of
+from streamproc.messages.faults import to_problem
 from streamproc.serving.chunking.windows import Chunk
 from streamproc.serving.inference.outputs import MemberOutput
 from streamproc.serving.tasks.catalogue import task_named
-from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.serving.tasks.profile import EnsembleSpec
 from streamproc.serving.tasks.task import Answer
 from streamproc.testing import build_profile, build_tokenizer
 from streamproc.types import FloatArray
@@ -42,7 +42,7 @@ def logits(chunk: Chunk, saying: Saying, labels: Sequence[str] = LABELS) -> Floa
 def answered(
     text: str,
     said: Sequence[Saying | None] = (SURE,),
-    profile: EnsembleProfile | None = None,
+    profile: EnsembleSpec | None = None,
     missing: Mapping[int, int] | None = None,
     **params: Any,
 ) -> tuple[Answer, list[Chunk]]:
@@ -288,7 +288,7 @@ def test_more_entities_than_an_answer_may_hold_are_refused_before_they_are_all_m
     with pytest.raises(AnswerTooLarge, match="more than 40 entities; ignore_labels") as large:
         answered("good " * 20, [SURE, SURE], return_members=True)
 
-    assert fault_of(large.value).type == "too-large"
+    assert to_problem(large.value).type == "too-large"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from tokenizers.processors import TemplateProcessing
 from streamproc.errors import Invalid
 from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.serving.decoding.search import StepScores
-from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.serving.tasks.profile import EnsembleSpec
 from streamproc.serving.tasks.translation import SentencePrompt, Translation
 
 from .translators import (
@@ -29,7 +29,7 @@ from .translators import (
 TEXT = "One is here.  Two is there!"
 
 
-def of_many_languages(spelt: str = "{}", **decoding: Any) -> EnsembleProfile:
+def of_many_languages(spelt: str = "{}", **decoding: Any) -> EnsembleSpec:
     """A translator whose tokenizer has tokens for English and German, and tells of English."""
     english, german = (spelt.format(code) for code in ("eng_Latn", "deu_Latn"))
     if spelt != "{}":
@@ -44,7 +44,7 @@ def of_many_languages(spelt: str = "{}", **decoding: Any) -> EnsembleProfile:
     return replace(profile, tokenizer=TextTokenizer(tokenizer.to_str().encode()))
 
 
-def chunks(text: str, profile: EnsembleProfile, **params: Any) -> list[SentencePrompt]:
+def chunks(text: str, profile: EnsembleSpec, **params: Any) -> list[SentencePrompt]:
     return list(Translation().begin({"text": text}, params, profile).chunks())
 
 

@@ -20,7 +20,7 @@ from streamproc.serving.decoding.model import StepModel
 from streamproc.serving.engine import Engine
 from streamproc.serving.ensembling.labels import LabelMap
 from streamproc.serving.loading_generative import assemble_decoding_engine
-from streamproc.serving.tasks.profile import EnsembleProfile, MemberProfile
+from streamproc.serving.tasks.profile import EnsembleSpec, MemberProfile
 from streamproc.serving.tasks.task import Answer
 from streamproc.serving.tasks.translation import Translation
 from streamproc.testing import build_surroundings
@@ -98,10 +98,10 @@ def build_translators(
     quorum: int | None = None,
     strategy: Strategy = "mean",
     **decoding: Any,
-) -> EnsembleProfile:
+) -> EnsembleSpec:
     """An ensemble called "tiny" that writes at most 80 tokens a sentence."""
     section = {"start_token": PAD, "end_tokens": (END,), "banned_tokens": (PAD,), "max_tokens": 80}
-    return EnsembleProfile(
+    return EnsembleSpec(
         name="tiny",
         digest="0" * 64,
         labels=(),
@@ -115,7 +115,7 @@ def build_translators(
 
 
 def build_translating_engine(
-    profile: EnsembleProfile | None = None,
+    profile: EnsembleSpec | None = None,
     models: Sequence[StepModel[Any]] | None = None,
     *,
     max_document_chunks: int = 4,

@@ -10,7 +10,7 @@ from rich.markup import escape
 from streamproc.cli.demo.cluster import Cluster
 from streamproc.kafka.dead_letters import dead_letters
 from streamproc.kafka.producer import Producer
-from streamproc.messages.record import Outgoing
+from streamproc.messages.record import ProducerRecord
 
 UNREADABLE = b'{"text": "half a rec'
 
@@ -22,7 +22,7 @@ async def show_poison(console: Console, cluster: Cluster) -> None:
     producer = Producer(cluster.settings, cluster.clock)
     await producer.start()
     try:
-        await producer.send(Outgoing(topic.name, b"poison", UNREADABLE))
+        await producer.send(ProducerRecord(topic.name, b"poison", UNREADABLE))
     finally:
         await producer.stop()
     await cluster.ask(first.task, [first.request])

@@ -14,7 +14,7 @@ from streamproc.errors import TrainingError
 from streamproc.offline.corpus.clusters import ByCluster
 from streamproc.offline.corpus.partitioning import Item, Partitioning
 from streamproc.offline.corpus.plan import Plan
-from streamproc.offline.corpus.portraits import Portrait
+from streamproc.offline.corpus.portraits import PartitionStats
 from streamproc.offline.corpus.rows import Source
 from streamproc.repository.digests import sha256
 from streamproc.repository.toml import TomlValue, section
@@ -59,7 +59,7 @@ def write_description(
     out: Path,
     plan: Plan,
     by: Partitioning,
-    portraits: Mapping[str, Portrait],
+    portraits: Mapping[str, PartitionStats],
     rows: Mapping[tuple[str, Path], int],
     leaked: Mapping[tuple[str, str], int],
 ) -> None:
@@ -104,7 +104,7 @@ def write_description(
     (out / DESCRIPTION).write_text(written, encoding="utf-8")
 
 
-def _portrayed(name: str, portrait: Portrait, by: Partitioning) -> dict[str, TomlValue]:
+def _portrayed(name: str, portrait: PartitionStats, by: Partitioning) -> dict[str, TomlValue]:
     texts = [" ".join(text.split())[:_SHOWN_CHARACTERS] for text in portrait.texts.texts()]
     if not isinstance(by, ByCluster):
         return {"name": name, "sample": texts}

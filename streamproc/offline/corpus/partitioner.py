@@ -16,8 +16,8 @@ from streamproc.offline.corpus.leakage import Leakage
 from streamproc.offline.corpus.part_files import PartFiles
 from streamproc.offline.corpus.partitioning import Partitioning, clusters_from, partitioning_from
 from streamproc.offline.corpus.plan import Plan
-from streamproc.offline.corpus.portraits import Portrait
-from streamproc.offline.corpus.sample import Smallest, lot
+from streamproc.offline.corpus.portraits import PartitionStats
+from streamproc.offline.corpus.sample import BottomKSample, lot
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class CorpusPartitioned:
 
     out: Path
     by: Partitioning
-    portraits: Mapping[str, Portrait]
+    portraits: Mapping[str, PartitionStats]
     leaked: Mapping[tuple[str, str], int]
     dropped: bool
 
@@ -67,7 +67,7 @@ def partition_corpus(plan: Plan) -> Iterator[Progress]:
     clusters = clusters_from(plan.by)
     # Before the corpus is read, which may take long: what can be wrong with --by.
     by = None if clusters else partitioning_from(plan.by, plan.seed)
-    checked = _Checked(Smallest(plan.sample_texts) if clusters else None)
+    checked = _Checked(BottomKSample(plan.sample_texts) if clusters else None)
     for split in plan.splits:
         yield from _check(plan, split, checked)
     _refuse_leaks(plan, checked.leakage)
@@ -79,7 +79,7 @@ def partition_corpus(plan: Plan) -> Iterator[Progress]:
     if by is None:
         raise TrainingError(f"{plan.by!r} needs features to make clusters of.")
 
-    portraits: dict[str, Portrait] = defaultdict(Portrait)
+    portraits: dict[str, PartitionStats] = defaultdict(PartitionStats)
     unfinished = plan.out.with_name(f"{plan.out.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
@@ -99,7 +99,7 @@ def partition_corpus(plan: Plan) -> Iterator[Progress]:
 class _Checked:
     """What the first pass finds. sample: of "train", for clusters; rows: by split and file."""
 
-    sample: Smallest | None
+    sample: BottomKSample | None
     leakage: Leakage = field(default_factory=Leakage)
     rows: Counter[tuple[str, Path]] = field(default_factory=Counter)
 
@@ -137,7 +137,7 @@ def _write(
     by: Partitioning,
     leakage: Leakage,
     out: Path,
-    portraits: dict[str, Portrait],
+    portraits: dict[str, PartitionStats],
 ) -> Iterator[RowsRead]:
     rows = 0
     with PartFiles(out, split) as files:

@@ -6,13 +6,13 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from streamproc.offline.corpus.items import RowItem
-from streamproc.offline.corpus.sample import Smallest
+from streamproc.offline.corpus.sample import BottomKSample
 
 _TEXTS = 5
 
 
 @dataclass(slots=True)
-class Portrait:
+class PartitionStats:
     """A partition, as its rows pass by.
 
     rows:   by split
@@ -22,7 +22,7 @@ class Portrait:
 
     rows: Counter[str] = field(default_factory=Counter)
     labels: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    texts: Smallest = field(default_factory=lambda: Smallest(_TEXTS))
+    texts: BottomKSample = field(default_factory=lambda: BottomKSample(_TEXTS))
 
     def note(self, split: str, item: RowItem, key: float) -> None:
         """Take a row in. key: how far it is from the centre, or its lot; the smallest are shown.

@@ -11,7 +11,7 @@ from sortedcontainers import SortedDict
 SAMPLED_CHARACTERS = 2000
 
 
-class Smallest:
+class BottomKSample:
     """The `size` texts with the smallest keys, each key once, whatever order they come in."""
 
     def __init__(self, size: int) -> None:

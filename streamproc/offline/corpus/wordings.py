@@ -9,10 +9,10 @@ from streamproc.offline.corpus.rows import Source, read_rows
 from streamproc.offline.corpus.sample import lot
 
 # A text, and the second one of a pair: a question and its paragraph.
-Wording = tuple[str, str | None]
+TextSample = tuple[str, str | None]
 
 
-def read_wordings(source: Source) -> Iterator[Wording]:
+def read_wordings(source: Source) -> Iterator[TextSample]:
     """The texts of a file with `question` and `context`, or `tokens`, or `text`.
 
     Raises TrainingError with file and line when a row has none of them.
@@ -31,13 +31,13 @@ _SAMPLED_CHARACTERS = 64 << 20
 
 
 def sampled(
-    wordings: Iterable[Wording], seed: int, most_characters: int = _SAMPLED_CHARACTERS
-) -> Sequence[Wording]:
+    wordings: Iterable[TextSample], seed: int, most_characters: int = _SAMPLED_CHARACTERS
+) -> Sequence[TextSample]:
     """All wordings in their order; of more than fit the memory, as many of them as do.
 
     seed: which ones, the same for the same wordings
     """
-    heap: list[tuple[int, int, Wording]] = []
+    heap: list[tuple[int, int, TextSample]] = []
     characters = 0
     for place, wording in enumerate(wordings):
         key = lot("\0".join(part for part in wording if part), seed)
@@ -48,5 +48,5 @@ def sampled(
     return [wording for _, _, wording in sorted(heap, key=lambda one: one[1])]
 
 
-def _characters(wording: Wording) -> int:
+def _characters(wording: TextSample) -> int:
     return sum(len(part) for part in wording if part)

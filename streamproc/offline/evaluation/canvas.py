@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from streamproc.offline.evaluation.contenders import Contender
+from streamproc.offline.evaluation.contenders import Candidate
 from streamproc.offline.evaluation.intervals import Estimate
 from streamproc.offline.evaluation.measures import Measure
 
@@ -47,20 +47,20 @@ _STYLE: dict[str, Any] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class Marker:
     """How a contender is drawn, on every plot the same."""
 
     colour: str
     marker: str
 
 
-def marks_of(contenders: Sequence[Contender]) -> list[Mark]:
+def marks_of(contenders: Sequence[Candidate]) -> list[Marker]:
     """One for each; members are told apart by shape too."""
-    members = cycle([Mark(*pair) for pair in zip(_MEMBERS, _MARKERS, strict=True)])
+    members = cycle([Marker(*pair) for pair in zip(_MEMBERS, _MARKERS, strict=True)])
     by_role = {
-        "ensemble": Mark(_ENSEMBLE, "o"),
-        "way": Mark(_WAY, "o"),
-        "other": Mark(_OTHER, "X"),
+        "ensemble": Marker(_ENSEMBLE, "o"),
+        "way": Marker(_WAY, "o"),
+        "other": Marker(_OTHER, "X"),
     }
     return [by_role.get(one.role) or next(members) for one in contenders]
 
@@ -82,7 +82,7 @@ def png_of(figure: Figure) -> bytes:
 
 
 def draw_estimate(
-    axes: Axes, at: float, estimate: Estimate, scale: float, mark: Mark, *, upright: bool = False
+    axes: Axes, at: float, estimate: Estimate, scale: float, mark: Marker, *, upright: bool = False
 ) -> Any:
     """A dot at its value, a line as long as its interval; returns what a legend is made of.
 

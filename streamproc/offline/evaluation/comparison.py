@@ -8,15 +8,15 @@ from itertools import pairwise
 
 import numpy as np
 
-from streamproc.offline.evaluation.contenders import Contender
+from streamproc.offline.evaluation.contenders import Candidate
 from streamproc.offline.evaluation.findings import (
     Agreed,
     Agreement,
     AgreementGroup,
     Difference,
-    Findings,
+    EvalResult,
+    EvalRun,
     Group,
-    Marks,
     Row,
 )
 from streamproc.offline.evaluation.groups import Grouping
@@ -32,12 +32,12 @@ _STEPS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 def compare(
     measures: Sequence[Measure],
-    marks: Sequence[Marks],
+    marks: Sequence[EvalRun],
     grouping: Grouping | None = None,
     *,
     draws: int = DRAWS,
     seed: int = 0,
-) -> Findings:
+) -> EvalResult:
     """marks: the ensemble's first; grouping: of the same records"""
     records = len(marks[0].statistics[0])
     resamples = Resamples(records, draws, seed)
@@ -54,7 +54,7 @@ def compare(
         )
         for one, estimates in zip(marks, measured.estimates(), strict=True)
     ]
-    return Findings(
+    return EvalResult(
         tuple(measures),
         records,
         tuple(rows),
@@ -92,7 +92,7 @@ def _measured(
 
 
 def _differences(
-    measures: Sequence[Measure], contenders: Sequence[Contender], measured: _Measured
+    measures: Sequence[Measure], contenders: Sequence[Candidate], measured: _Measured
 ) -> tuple[Difference, ...]:
     values, drawn = measured.values, measured.drawn
 
@@ -128,7 +128,7 @@ def _reliability(
 
 
 def _by_group(
-    measure: Measure, marks: Sequence[Marks], grouping: Grouping, draws: int, seed: int
+    measure: Measure, marks: Sequence[EvalRun], grouping: Grouping, draws: int, seed: int
 ) -> Iterator[Group]:
     contenders = [one.contender for one in marks]
     for number, name in enumerate(grouping.names):
@@ -140,7 +140,7 @@ def _by_group(
         yield Group(name, records, estimates, _differences([measure], contenders, measured))
 
 
-def _agreed(marks: Marks, draws: int, seed: int) -> Agreed | None:
+def _agreed(marks: EvalRun, draws: int, seed: int) -> Agreed | None:
     found = marks.agreement
     if found is None or len(marks.contender.stored.manifest.members) < 2:
         return None

@@ -18,7 +18,7 @@ Role = Literal["ensemble", "member", "way", "other"]
 
 
 @dataclass(frozen=True, slots=True)
-class Contender:
+class Candidate:
     """params: of every request that is put to it, beside those that all contenders get"""
 
     name: str
@@ -35,20 +35,20 @@ class Contender:
 
 def contenders(
     stored: StoredEnsemble, task: Task, others: Sequence[StoredEnsemble] = ()
-) -> list[Contender]:
+) -> list[Candidate]:
     """The ensemble first, then its members, its other ways to combine, and the other ensembles.
 
     Raises EvaluationError when another ensemble is for another task.
     """
     manifest = stored.manifest
-    found = [Contender(manifest.name, "ensemble", stored, {})]
+    found = [Candidate(manifest.name, "ensemble", stored, {})]
     if len(manifest.members) > 1:
         found += [
-            Contender(member.name, "member", alone(stored, member.name), {})
+            Candidate(member.name, "member", alone(stored, member.name), {})
             for member in manifest.members
         ]
         found += [
-            Contender(way, "way", stored, {"combine": way}) for way in _other_ways(stored, task)
+            Candidate(way, "way", stored, {"combine": way}) for way in _other_ways(stored, task)
         ]
     for other in others:
         if other.manifest.task != manifest.task:
@@ -56,7 +56,7 @@ def contenders(
                 f"ensemble {other.manifest.name} is for {other.manifest.task}; {manifest.name}, "
                 f"beside which it is to be measured, for {manifest.task}."
             )
-        found.append(Contender(other.manifest.name, "other", other, {}))
+        found.append(Candidate(other.manifest.name, "other", other, {}))
     return found
 
 

@@ -16,7 +16,7 @@ Response = Mapping[str, Any]
 T = TypeVar("T")
 
 
-class Exam(ABC):
+class EvalTask(ABC):
     """What contenders are asked, and how they are measured by what they answer.
 
     records: how many
@@ -57,7 +57,7 @@ def result_of(response: Response) -> Mapping[str, Any]:
     return result
 
 
-def spread(records: Sequence[T], limit: int | None) -> Sequence[T]:
+def subsample_evenly(records: Sequence[T], limit: int | None) -> Sequence[T]:
     """At most `limit` of the records, spread evenly over all of them."""
     if limit is None or limit >= len(records):
         return records

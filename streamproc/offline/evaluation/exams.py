@@ -13,14 +13,14 @@ from streamproc.offline.corpus.questions import read_questions
 from streamproc.offline.corpus.records import Columns
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.corpus.tagged import OUTSIDE, read_named
-from streamproc.offline.evaluation.contenders import Contender
-from streamproc.offline.evaluation.exam import Exam, spread
+from streamproc.offline.evaluation.contenders import Candidate
+from streamproc.offline.evaluation.exam import EvalTask, subsample_evenly
 from streamproc.offline.evaluation.question_answering import Questions
 from streamproc.offline.evaluation.text_classification import LabelledTexts, read_labelled
 from streamproc.repository.manifest import Manifest
 
 T = TypeVar("T")
-Sitting = tuple[Sequence[Any], Callable[[Sequence[Any]], Exam]]
+EvalRequest = tuple[Sequence[Any], Callable[[Sequence[Any]], EvalTask]]
 """All records, and what makes an exam of some of them."""
 
 
@@ -44,7 +44,7 @@ class Data:
         return found
 
 
-def exam_of(manifest: Manifest, data: Data, limit: int | None = None) -> tuple[Exam, int]:
+def exam_of(manifest: Manifest, data: Data, limit: int | None = None) -> tuple[EvalTask, int]:
     """The exam of at most `limit` records, spread over all of them; and how many there are.
 
     Raises EvaluationError for a task without one, OperatorError naming an extra that lacks.
@@ -60,10 +60,10 @@ def exam_of(manifest: Manifest, data: Data, limit: int | None = None) -> tuple[E
             f"Evaluating {manifest.task} needs {missing.name}, which is not installed: install "
             "streamproc[evaluate]."
         ) from missing
-    return sit(spread(records, limit)), len(records)
+    return sit(subsample_evenly(records, limit)), len(records)
 
 
-def require_labels(exam: Exam, contenders: Iterable[Contender]) -> None:
+def require_labels(exam: EvalTask, contenders: Iterable[Candidate]) -> None:
     """Raise EvaluationError when another ensemble does not know a label of the records.
 
     It could never be right there, most likely because it calls the same thing by another name.
@@ -81,7 +81,7 @@ def require_labels(exam: Exam, contenders: Iterable[Contender]) -> None:
             )
 
 
-def _text_classification(manifest: Manifest, data: Data) -> Sitting:
+def _text_classification(manifest: Manifest, data: Data) -> EvalRequest:
     names = names_from(data.names)
     records = data.records(
         lambda source: read_labelled(source, data.columns, names, manifest.labels)
@@ -89,7 +89,7 @@ def _text_classification(manifest: Manifest, data: Data) -> Sitting:
     return records, lambda some: LabelledTexts(some, manifest.labels)
 
 
-def _token_classification(manifest: Manifest, data: Data) -> Sitting:
+def _token_classification(manifest: Manifest, data: Data) -> EvalRequest:
     from streamproc.offline.evaluation.token_classification import TaggedTexts  # noqa: PLC0415
 
     kinds = {label[2:]: label[2:] for label in manifest.labels if label[:2] in {"B-", "I-"}}
@@ -102,17 +102,17 @@ def _token_classification(manifest: Manifest, data: Data) -> Sitting:
     return data.records(lambda source: read_named(source, names)), TaggedTexts
 
 
-def _question_answering(_: Manifest, data: Data) -> Sitting:
+def _question_answering(_: Manifest, data: Data) -> EvalRequest:
     return data.records(read_questions), Questions
 
 
-def _translation(_: Manifest, data: Data) -> Sitting:
+def _translation(_: Manifest, data: Data) -> EvalRequest:
     from streamproc.offline.evaluation.translation import Sentences, by_source  # noqa: PLC0415
 
     return by_source(data.records(read_pairs)), Sentences
 
 
-_EXAMS: Mapping[str, Callable[[Manifest, Data], Sitting]] = {
+_EXAMS: Mapping[str, Callable[[Manifest, Data], EvalRequest]] = {
     "text-classification": _text_classification,
     "token-classification": _token_classification,
     "question-answering": _question_answering,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from streamproc.offline.evaluation.contenders import Contender
+from streamproc.offline.evaluation.contenders import Candidate
 from streamproc.offline.evaluation.intervals import Estimate
 from streamproc.offline.evaluation.measures import Measure
 from streamproc.offline.evaluation.reliability import Reliability
@@ -40,7 +40,7 @@ class Agreement:
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
+class EvalRun:
     """What a contender's answers came to.
 
     statistics: for each measure, (records, statistics)
@@ -48,7 +48,7 @@ class Marks:
     errors, partial: how many requests got no answer, or one without all members
     """
 
-    contender: Contender
+    contender: Candidate
     statistics: Sequence[FloatArray]
     seconds: float
     requests: int
@@ -61,7 +61,7 @@ class Marks:
 class Row:
     """A contender's figures, an estimate a measure; reliability where calibration is measured."""
 
-    contender: Contender
+    contender: Candidate
     estimates: tuple[Estimate, ...]
     seconds_per_1000: float
     errors: int
@@ -118,7 +118,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
+class EvalResult:
     """All of it; the first row is the ensemble's; groups are by the field `by`.
 
     agreement: None of a single member, or where it is not known of any answer

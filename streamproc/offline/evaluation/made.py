@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from streamproc.offline.evaluation.findings import Findings
+from streamproc.offline.evaluation.findings import EvalResult
 from streamproc.offline.evaluation.intervals import CONFIDENCE
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class Provenance:
     """How findings were made.
 
     data: the files, each as folder and name
@@ -32,11 +32,11 @@ class Made:
     version: str
     command: str
 
-    def line(self, findings: Findings) -> str:
+    def line(self, findings: EvalResult) -> str:
         """In a sentence, the command included."""
         return f"{self.summary(findings)}: `{self.command}`"
 
-    def summary(self, findings: Findings) -> str:
+    def summary(self, findings: EvalResult) -> str:
         """In a sentence."""
         count = f"{findings.records:,} {self.unit}"
         if findings.records < self.of:

@@ -10,8 +10,8 @@ import numpy as np
 
 from streamproc.errors import EvaluationError
 from streamproc.offline.corpus.passages import Passage
-from streamproc.offline.evaluation.contenders import Contender
-from streamproc.offline.evaluation.findings import Agreement, Marks
+from streamproc.offline.evaluation.contenders import Candidate
+from streamproc.offline.evaluation.findings import Agreement, EvalRun
 from streamproc.offline.evaluation.measures import (
     CALIBRATION,
     CALIBRATION_BINS,
@@ -88,14 +88,14 @@ def blocks(passages: Sequence[Passage], stored: StoredEnsemble) -> Blocks:
     return Blocks(joined[: count * context].reshape(count, context), fields)
 
 
-def foresee(
-    contenders: Sequence[Contender],
+def score_next_tokens(
+    contenders: Sequence[Candidate],
     ids: Int64Array,
     provider: Provider,
     told: Told,
     now_s: Callable[[], float] = time.perf_counter,
     residency: Residency | None = None,
-) -> list[Marks]:
+) -> list[EvalRun]:
     """The marks of each contender; a block of `ids`, (blocks, context), counts as a record.
 
     What a member says of a block is worked out once, whoever it is combined with; a contender's
@@ -140,7 +140,7 @@ def foresee(
             np.stack((right.ravel(), np.ones(right.size)), axis=1),
             np.repeat(np.arange(len(right)), right.shape[1]),
         )
-        marks.append(Marks(contender, statistics, spent_s, len(ids), agreement=agreement))
+        marks.append(EvalRun(contender, statistics, spent_s, len(ids), agreement=agreement))
     return marks
 
 
@@ -177,7 +177,7 @@ def _judged(
     return loss, hit, calibration, agreed, hits
 
 
-def _say(contender: Contender) -> _Say:
+def _say(contender: Candidate) -> _Say:
     """The same say as in serving: a gate goes by the tokens that were read so far, no others."""
     vocabulary = TextTokenizer(contender.stored.tokenizer()).vocabulary_size
     gate = read_gate(contender.stored, vocabulary)
@@ -196,14 +196,14 @@ def _parts(tokens: int) -> Iterator[slice]:
         yield slice(first, min(tokens, first + _COMBINED_TOKENS))
 
 
-def _step_strategy(contender: Contender) -> StepStrategy:
+def _step_strategy(contender: Candidate) -> StepStrategy:
     for strategy in STEP_STRATEGIES:
         if strategy == contender.strategy:
             return strategy
     raise EvaluationError(f"{contender.name}: {contender.strategy} can't combine next tokens.")
 
 
-def _require_one_tokenizer(contenders: Sequence[Contender]) -> None:
+def _require_one_tokenizer(contenders: Sequence[Candidate]) -> None:
     manifests = [one.stored.manifest for one in contenders]
     if len({manifest.tokenizer.sha256 for manifest in manifests}) > 1:
         names = dict.fromkeys(manifest.name for manifest in manifests)

@@ -8,15 +8,15 @@ from datetime import date
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from streamproc.offline.evaluation.findings import Findings
-from streamproc.offline.evaluation.made import Made
+from streamproc.offline.evaluation.findings import EvalResult
+from streamproc.offline.evaluation.made import Provenance
 from streamproc.offline.evaluation.plot import Plot
 from streamproc.offline.evaluation.tables import Topic, notes, tables_of
 
 _TEMPLATE = "page.html.jinja"
 
 
-def as_html(findings: Findings, made: Made, plots: Sequence[Plot], on: date) -> str:
+def as_html(findings: EvalResult, made: Provenance, plots: Sequence[Plot], on: date) -> str:
     """Tables, plots, and what it takes to make them again; on: the day of it"""
     tables = tables_of(findings, made)
     headings: dict[Topic, str] = {

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from streamproc.offline.evaluation.canvas import (
     FAINT,
     QUIET,
-    Mark,
+    Marker,
     axis_title,
     canvas,
     draw_estimate,
@@ -20,9 +20,9 @@ from streamproc.offline.evaluation.canvas import (
     png_of,
     scale_of,
 )
-from streamproc.offline.evaluation.findings import Agreed, Findings
+from streamproc.offline.evaluation.findings import Agreed, EvalResult
 from streamproc.offline.evaluation.intervals import CONFIDENCE
-from streamproc.offline.evaluation.made import Made
+from streamproc.offline.evaluation.made import Provenance
 from streamproc.offline.evaluation.measures import CALIBRATION, CALIBRATION_BINS
 from streamproc.offline.evaluation.plot import Plot
 from streamproc.offline.evaluation.reliability import Reliability
@@ -37,7 +37,7 @@ _FEW = 10
 _NAME_CHARACTERS = 26
 
 
-def plots_of(findings: Findings, made: Made) -> Iterator[Plot]:
+def plots_of(findings: EvalResult, made: Provenance) -> Iterator[Plot]:
     """Those that there is something to be seen on."""
     yield _contenders(findings, made)
     if any(row.reliability for row in findings.rows):
@@ -48,7 +48,7 @@ def plots_of(findings: Findings, made: Made) -> Iterator[Plot]:
         yield _groups(findings, made)
 
 
-def _contenders(findings: Findings, made: Made) -> Plot:
+def _contenders(findings: EvalResult, made: Provenance) -> Plot:
     """A panel a measure, a line a contender."""
     rows, measures = findings.rows, findings.measures
     marks = marks_of([row.contender for row in rows])
@@ -84,7 +84,7 @@ def _contenders(findings: Findings, made: Made) -> Plot:
         return Plot("measures", caption, png_of(figure))
 
 
-def _reliability(findings: Findings, made: Made) -> Plot:
+def _reliability(findings: EvalResult, made: Provenance) -> Plot:
     """A diagram a contender; other ways to combine are left to the tables."""
     place = findings.measures.index(CALIBRATION)
     every = zip(findings.rows, marks_of([row.contender for row in findings.rows]), strict=True)
@@ -135,7 +135,7 @@ def _reliability(findings: Findings, made: Made) -> Plot:
         return Plot("calibration", caption, png_of(figure))
 
 
-def _draw_reliability(axes: Axes, own: Reliability, mark: Mark) -> None:
+def _draw_reliability(axes: Axes, own: Reliability, mark: Marker) -> None:
     """A line through bins that hold enough; what is right in others is mostly chance."""
     few = own.count < _FEW
     confidence, right = 100 * own.confidence, 100 * own.right
@@ -144,7 +144,7 @@ def _draw_reliability(axes: Axes, own: Reliability, mark: Mark) -> None:
     axes.plot(confidence[few], right[few], **look, markersize=3, linestyle="", fillstyle="none")
 
 
-def _agreement(findings: Findings, agreed: Agreed) -> Plot:
+def _agreement(findings: EvalResult, agreed: Agreed) -> Plot:
     """What the ensemble's answers are worth by how far its members agree on them."""
     measure, groups = agreed.measure, agreed.groups
     (mark,) = marks_of([findings.rows[0].contender])
@@ -174,7 +174,7 @@ def _agreement(findings: Findings, agreed: Agreed) -> Plot:
         return Plot("agreement", caption, png_of(figure))
 
 
-def _groups(findings: Findings, made: Made) -> Plot:
+def _groups(findings: EvalResult, made: Provenance) -> Plot:
     """The first measure by group; other ways to combine are left to the tables."""
     first, groups = findings.measures[0], findings.groups
     contenders = [row.contender for row in findings.rows]

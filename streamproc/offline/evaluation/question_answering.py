@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from streamproc.offline.corpus.questions import Question
-from streamproc.offline.evaluation.exam import Exam, Request, Response, result_of
+from streamproc.offline.evaluation.exam import EvalTask, Request, Response, result_of
 from streamproc.offline.evaluation.measures import (
     CALIBRATION,
     Measure,
@@ -22,7 +22,7 @@ Compare = Callable[[str, str], float]
 _WHETHER = {"handle_impossible_answer": True}
 
 
-class Questions(Exam):
+class Questions(EvalTask):
     """Questions on paragraphs that hold the answer, or do not.
 
     Those that can be answered are asked as they are, for F1 and exact match. Where there are some

@@ -6,16 +6,18 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from streamproc.offline.evaluation.findings import Agreed, Difference, Findings, Row
+from streamproc.offline.evaluation.findings import Agreed, Difference, EvalResult, Row
 from streamproc.offline.evaluation.intervals import Estimate
-from streamproc.offline.evaluation.made import Made
+from streamproc.offline.evaluation.made import Provenance
 from streamproc.offline.evaluation.plot import Plot
 from streamproc.offline.evaluation.reliability import Reliability
 from streamproc.offline.evaluation.tables import Cell, Table, notes, tables_of
 from streamproc.offline.evaluation.wording import titled
 
 
-def as_markdown(findings: Findings, made: Made, plots: Mapping[str, Plot] | None = None) -> str:
+def as_markdown(
+    findings: EvalResult, made: Provenance, plots: Mapping[str, Plot] | None = None
+) -> str:
     """Tables, plots, and how all was made.
 
     plots: by what they are linked to as
@@ -33,7 +35,7 @@ def as_markdown(findings: Findings, made: Made, plots: Mapping[str, Plot] | None
     return "\n\n".join([*paragraphs, *notes(findings), made.line(findings)]) + "\n"
 
 
-def as_json(findings: Findings, made: Made) -> dict[str, Any]:
+def as_json(findings: EvalResult, made: Provenance) -> dict[str, Any]:
     """Everything, values unrounded, what is undefined null."""
     names = [measure.name for measure in findings.measures]
     served = findings.rows[0].contender.stored
@@ -42,7 +44,7 @@ def as_json(findings: Findings, made: Made) -> dict[str, Any]:
         "task": served.manifest.task,
         "manifest": served.digest,
         "records": findings.records,
-        "made": {name: getattr(made, name) for name in Made.__dataclass_fields__},
+        "made": {name: getattr(made, name) for name in Provenance.__dataclass_fields__},
         "contenders": [_contender(names, row) for row in findings.rows],
         "differences": _differences(names, findings.differences),
         "agreement": _agreed(findings.agreement) if findings.agreement else None,

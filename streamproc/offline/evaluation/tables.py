@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from streamproc.offline.evaluation.findings import Agreed, Difference, Findings
+from streamproc.offline.evaluation.findings import Agreed, Difference, EvalResult
 from streamproc.offline.evaluation.intervals import Estimate
-from streamproc.offline.evaluation.made import Made
+from streamproc.offline.evaluation.made import Provenance
 from streamproc.offline.evaluation.measures import Measure
 from streamproc.offline.evaluation.wording import (
     heading,
@@ -39,7 +39,7 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
 
 
-def tables_of(findings: Findings, made: Made) -> list[Table]:
+def tables_of(findings: EvalResult, made: Provenance) -> list[Table]:
     """The contenders, what the ensemble is ahead by, agreement, and groups, where there are any."""
     tables = [_contenders(findings, made)]
     if findings.differences:
@@ -53,7 +53,7 @@ def tables_of(findings: Findings, made: Made) -> list[Table]:
     return tables
 
 
-def notes(findings: Findings) -> list[str]:
+def notes(findings: EvalResult) -> list[str]:
     """What has to be said of requests without a whole answer, a sentence a contender."""
     return [
         f"{titled(row.contender)}: {row.errors:,} requests were refused, which counts as a wrong "
@@ -63,7 +63,7 @@ def notes(findings: Findings) -> list[str]:
     ]
 
 
-def _contenders(findings: Findings, made: Made) -> Table:
+def _contenders(findings: EvalResult, made: Provenance) -> Table:
     rows = []
     for row in findings.rows:
         figures = _figures(findings.measures, row.estimates)
@@ -73,7 +73,7 @@ def _contenders(findings: Findings, made: Made) -> Table:
     return Table("measures", tuple(headings), tuple(rows))
 
 
-def _differences(findings: Findings) -> Table:
+def _differences(findings: EvalResult) -> Table:
     rows = [
         (Cell(named(one)), *_signed(findings.measures, one.estimates))
         for one in findings.differences
@@ -95,7 +95,7 @@ def _agreement(agreed: Agreed) -> Table:
     return Table("agreement", headings, tuple(rows))
 
 
-def _groups(findings: Findings, made: Made) -> Table:
+def _groups(findings: EvalResult, made: Provenance) -> Table:
     first = findings.measures[0]
     contenders = [row.contender for row in findings.rows]
     rows = []
@@ -110,7 +110,7 @@ def _groups(findings: Findings, made: Made) -> Table:
     return Table("groups", headings, tuple(rows))
 
 
-def _differences_by_group(findings: Findings) -> Table:
+def _differences_by_group(findings: EvalResult) -> Table:
     first = findings.measures[0]
     rows = []
     for group in findings.groups:

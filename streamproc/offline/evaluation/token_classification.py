@@ -11,7 +11,7 @@ from seqeval.scheme import IOB2, Entities
 
 from streamproc.errors import EvaluationError
 from streamproc.offline.corpus.tagged import OUTSIDE, TaggedText
-from streamproc.offline.evaluation.exam import Exam, Response, result_of
+from streamproc.offline.evaluation.exam import EvalTask, Response, result_of
 from streamproc.offline.evaluation.measures import (
     CALIBRATION,
     Measure,
@@ -25,7 +25,7 @@ from streamproc.types import FloatArray
 EntitySpan = tuple[int, int, str]
 
 
-class TaggedTexts(Exam):
+class TaggedTexts(EvalTask):
     """Texts, each with its entities; the texts are the words joined by single spaces."""
 
     measures: Sequence[Measure] = (

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 import numpy as np
 
 from streamproc.offline.evaluation.exam import Request
-from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.serving.tasks.profile import EnsembleSpec
 from streamproc.serving.tasks.task import Task
 from streamproc.types import FloatArray
 
 
-def token_counts(requests: Iterable[Request], task: Task, profile: EnsembleProfile) -> FloatArray:
+def token_counts(requests: Iterable[Request], task: Task, profile: EnsembleSpec) -> FloatArray:
     """(vocabulary,) over all chunks that the requests are cut into: what a gate will look at."""
     counts = np.zeros(profile.tokenizer.vocabulary_size)
     for request in requests:

@@ -12,7 +12,7 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
 from streamproc.offline.corpus.pairs import Pair
-from streamproc.offline.evaluation.exam import Exam, Response, result_of
+from streamproc.offline.evaluation.exam import EvalTask, Response, result_of
 from streamproc.offline.evaluation.measures import Measure
 from streamproc.types import FloatArray
 
@@ -44,7 +44,7 @@ class Sentence:
     fields: Mapping[str, str]
 
 
-class Sentences(Exam):
+class Sentences(EvalTask):
     """Sentences, each with all its translations."""
 
     measures: Sequence[Measure] = (Measure("BLEU", bleu, unit=""), Measure("chrF", chrf, unit=""))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
-from streamproc.offline.evaluation.contenders import Contender
+from streamproc.offline.evaluation.contenders import Candidate
 from streamproc.offline.evaluation.findings import AgreementGroup, Difference
 from streamproc.offline.evaluation.intervals import Estimate
 from streamproc.offline.evaluation.measures import Measure
 
 
-def titled(contender: Contender) -> str:
+def titled(contender: Candidate) -> str:
     """A contender as a table has it."""
     members = len(contender.stored.manifest.members)
     if contender.role == "member":

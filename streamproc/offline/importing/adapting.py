@@ -11,7 +11,7 @@ import onnx.compose
 from onnx import TensorProto, helper
 
 from streamproc.errors import ModelRefused
-from streamproc.offline.importing.form import FLOATS, Form
+from streamproc.offline.importing.form import FLOATS, InterfaceGap
 from streamproc.offline.importing.graph import OLDEST_OPSET, opset_of
 from streamproc.offline.importing.matching import IDS, MASK, TYPES
 from streamproc.offline.importing.nodes import Nodes
@@ -23,7 +23,7 @@ _AS_THEY_ARE = ("logits", "softmax")
 _FILLER = {MASK: 0, TYPES: 0}
 
 
-def adapted(model: Any, form: Form) -> Any:
+def adapted(model: Any, form: InterfaceGap) -> Any:
     """The graph with the worker's inputs, int64 of (rows, tokens), before and outputs behind it.
 
     The model's own nodes and weights stay as they are. Raises ModelRefused where its operators are
@@ -55,7 +55,7 @@ def adapted(model: Any, form: Form) -> Any:
     return inner
 
 
-def _feed(nodes: Nodes, form: Form) -> None:
+def _feed(nodes: Nodes, form: InterfaceGap) -> None:
     """Make the model's own inputs of the worker's."""
     padding = form.padding
     names = {role: role for role in (*form.inputs, MASK)}
@@ -82,7 +82,7 @@ def _accompanied(nodes: Nodes, names: Mapping[str, str]) -> dict[str, str]:
     return {role: nodes.add("Gather", [name, chosen], axis=0) for role, name in names.items()}
 
 
-def _given(nodes: Nodes, inner: Any, form: Form, role: str) -> Any:
+def _given(nodes: Nodes, inner: Any, form: InterfaceGap, role: str) -> Any:
     """Make a worker's output of the model's own; returns what the graph says of it."""
     value, reading = form.outputs[role], form.reading(role)
     logits = as_logits(nodes, inner, value, _INNER + value.name, reading)

@@ -13,7 +13,7 @@ from streamproc.offline.importing.families import require_served
 from streamproc.offline.importing.sources import Source
 from streamproc.offline.importing.tokenizers import padding_token
 from streamproc.offline.importing.weights import float32_bytes
-from streamproc.offline.importing.wishes import Wishes
+from streamproc.offline.importing.wishes import ImportOptions
 from streamproc.offline.importing.writing import decoding_of
 from streamproc.repository.manifest import MEMBER_VERSION
 from streamproc.repository.repository import StoredEnsemble
@@ -29,7 +29,7 @@ _MOST_BYTES = 2**31
 _COPIES = {"translation": 4}
 
 
-def require_free_place(name: str, wishes: Wishes, stored: StoredEnsemble | None) -> None:
+def require_free_place(name: str, wishes: ImportOptions, stored: StoredEnsemble | None) -> None:
     """Raise SettingsError, ModelRefused where a member can't have that name and version."""
     if not re.fullmatch(MEMBER_VERSION, wishes.version) or wishes.version in {".", ".."}:
         raise SettingsError(
@@ -54,7 +54,7 @@ def require_free_place(name: str, wishes: Wishes, stored: StoredEnsemble | None)
 
 
 def require_flags_of(
-    task: Task, wishes: Wishes, tokenizer: bytes, configuration: Configuration
+    task: Task, wishes: ImportOptions, tokenizer: bytes, configuration: Configuration
 ) -> None:
     """Raise SettingsError where a flag means nothing for the task, or can't be what it is."""
     if isinstance(task, DecodingTask) and (
@@ -76,7 +76,7 @@ def require_flags_of(
 def check_before_export(
     source: Source,
     task: Task,
-    wishes: Wishes,
+    wishes: ImportOptions,
     configuration: Configuration,
     tokenizer: bytes,
     stored: StoredEnsemble | None,
@@ -109,7 +109,7 @@ def _require_vocabulary(configuration: Configuration, tokenizer: bytes) -> None:
 
 
 def _require_window(
-    configuration: Configuration, wishes: Wishes, stored: StoredEnsemble | None
+    configuration: Configuration, wishes: ImportOptions, stored: StoredEnsemble | None
 ) -> None:
     most = configuration.positions
     if most is None:

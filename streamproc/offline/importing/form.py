@@ -10,13 +10,13 @@ from onnx import TensorProto
 from streamproc.offline.importing.graph import Value
 from streamproc.offline.importing.matching import MASK
 from streamproc.offline.importing.padding import Padding
-from streamproc.offline.importing.scores import Reading
+from streamproc.offline.importing.scores import OutputKind
 
 FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16)
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class InterfaceGap:
     """How a graph differs from what a worker runs.
 
     inputs:   the graph's inputs by the worker's names
@@ -27,7 +27,7 @@ class Form:
 
     inputs: Mapping[str, Value]
     outputs: Mapping[str, Value]
-    readings: Mapping[str, Reading]
+    readings: Mapping[str, OutputKind]
     padding: Padding
     accompanied: bool = False
 
@@ -63,12 +63,12 @@ class Form:
         """Whether the padding token is to stand behind a text, in the place of any id."""
         return bool(self.padding.token) and (self.padding.by_id or MASK not in self.inputs)
 
-    def reading(self, role: str) -> Reading:
+    def reading(self, role: str) -> OutputKind:
         """What the scores of an output are; logits where nothing was said."""
         return self.readings.get(role, "logits")
 
 
-_SAID: dict[Reading, str] = {
+_SAID: dict[OutputKind, str] = {
     "one logit": "one score, of the second label",
     "softmax": "what goes into its softmax",
     "sigmoid": "what goes into its sigmoid, of the second label",

@@ -22,12 +22,12 @@ from streamproc.offline.importing.labels import label_outputs
 from streamproc.offline.importing.manifests import new_ensemble, provenance
 from streamproc.offline.importing.marian import has_marian_tokenizer, marian_tokenizer
 from streamproc.offline.importing.placing import NewMember, place_beside, place_new
-from streamproc.offline.importing.questions import Questions
+from streamproc.offline.importing.questions import Prompter
 from streamproc.offline.importing.scoring import prepare_scoring
 from streamproc.offline.importing.sources import MODEL, Source, find_source
-from streamproc.offline.importing.subject import Prepared, Subject
+from streamproc.offline.importing.subject import AdaptedModel, ImportSource
 from streamproc.offline.importing.tokenizers import read_tokenizer, require_same
-from streamproc.offline.importing.wishes import Wishes
+from streamproc.offline.importing.wishes import ImportOptions
 from streamproc.offline.importing.writing import prepare_writing
 from streamproc.repository.changes import Verify
 from streamproc.repository.manifest import MemberSection
@@ -63,7 +63,7 @@ class Imported:
     new: whether an ensemble was made for it
     used: whether the manifest names this version; replaced: the one it named before, if any
     files: their sizes in bytes, by their place in the ensemble's folder
-    labels, changes, warnings, batch_difference: as `Prepared` has them
+    labels, changes, warnings, batch_difference: as `AdaptedModel` has them
     """
 
     manifest: Path
@@ -83,8 +83,8 @@ class Imported:
 
 
 def import_model(
-    wishes: Wishes,
-    questions: Questions,
+    wishes: ImportOptions,
+    questions: Prompter,
     *,
     export: Export,
     verify: Verify,
@@ -117,7 +117,7 @@ def import_model(
         labels = _labels_of(configuration, task, wishes, stored, questions)
     with tempfile.TemporaryDirectory() as folder:
         exported = _exported(source, task, Path(folder), export)
-        subject = Subject(
+        subject = ImportSource(
             exported, name, wishes, configuration, tokenizer, stored, questions, labels
         )
         prepared = _prepared(subject, task)
@@ -174,9 +174,9 @@ def _fitted_before(stored: StoredEnsemble | None, replaced: MemberSection | None
 def _labels_of(
     configuration: Configuration,
     task: Task,
-    wishes: Wishes,
+    wishes: ImportOptions,
     stored: StoredEnsemble | None,
-    questions: Questions,
+    questions: Prompter,
 ) -> tuple[str, ...] | None:
     """The outputs' labels, where config.json says how many there are, or the task has none."""
     if not task.labelled:
@@ -188,7 +188,7 @@ def _labels_of(
     return label_outputs(outputs, configuration, wishes.labels, known, questions)
 
 
-def _prepared(subject: Subject, task: Task) -> Prepared:
+def _prepared(subject: ImportSource, task: Task) -> AdaptedModel:
     if isinstance(task, DecodingTask):
         return prepare_writing(subject, task)
     if isinstance(task, ScoringTask):
@@ -196,7 +196,7 @@ def _prepared(subject: Subject, task: Task) -> Prepared:
     raise ModelRefused(f"{task.name} has no way to run its members")
 
 
-def _stored(wishes: Wishes) -> StoredEnsemble | None:
+def _stored(wishes: ImportOptions) -> StoredEnsemble | None:
     folder = wishes.out / wishes.ensemble
     if not (folder / MANIFEST).is_file():
         if folder.exists():
@@ -217,10 +217,10 @@ def _stored(wishes: Wishes) -> StoredEnsemble | None:
 
 
 def _task(
-    wishes: Wishes,
+    wishes: ImportOptions,
     configuration: Configuration,
     stored: StoredEnsemble | None,
-    questions: Questions,
+    questions: Prompter,
 ) -> Task:
     said = wishes.task or (stored.manifest.task if stored else configuration.task)
     if said and said.startswith("translation_"):
@@ -237,10 +237,10 @@ def _task(
 
 def _tokenizer(
     source: Source,
-    wishes: Wishes,
+    wishes: ImportOptions,
     configuration: Configuration,
     stored: StoredEnsemble | None,
-    questions: Questions,
+    questions: Prompter,
     make_tokenizer: MakeTokenizer | None,
 ) -> bytes:
     path = wishes.tokenizer or configuration.tokenizer

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from streamproc.errors import SettingsError
 from streamproc.offline.importing.configuration import Configuration
-from streamproc.offline.importing.questions import Questions
+from streamproc.offline.importing.questions import Prompter
 
 
 def label_outputs(
@@ -14,7 +14,7 @@ def label_outputs(
     configuration: Configuration,
     said: Sequence[str],
     ensemble: Sequence[str],
-    questions: Questions,
+    questions: Prompter,
 ) -> tuple[str, ...]:
     """The ensemble's label for each output, in order; "" for one to leave out.
 
@@ -67,7 +67,7 @@ def _renamed(own: Sequence[str], said: Sequence[str]) -> list[str]:
     return [given.get(spelling, spelling) for spelling in own]
 
 
-def _asked(outputs: int | None, ensemble: Sequence[str], questions: Questions) -> list[str]:
+def _asked(outputs: int | None, ensemble: Sequence[str], questions: Prompter) -> list[str]:
     many = f"{outputs} outputs" if outputs else "outputs"
     of = f" ({', '.join(ensemble)} in the model's order)" if ensemble else ""
     one = "; of a single score the label of 0 comes first" if outputs == 2 else ""

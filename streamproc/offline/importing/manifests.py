@@ -11,13 +11,13 @@ from streamproc import __version__
 from streamproc.errors import SettingsError
 from streamproc.messages.validation import in_json_words
 from streamproc.offline.importing.sources import Source
-from streamproc.offline.importing.subject import Prepared, Subject
+from streamproc.offline.importing.subject import AdaptedModel, ImportSource
 from streamproc.repository.digests import sha256
 from streamproc.repository.manifest import Manifest, MemberSection, TokenizerFile, WindowSection
 
 
 def new_ensemble(
-    subject: Subject, task: str, prepared: Prepared, member: MemberSection
+    subject: ImportSource, task: str, prepared: AdaptedModel, member: MemberSection
 ) -> Manifest:
     """The manifest of an ensemble of that one member; raises SettingsError."""
     wishes = subject.wishes
@@ -43,7 +43,7 @@ def new_ensemble(
         raise SettingsError(f"--window, --overlap: {faults}") from None
 
 
-def provenance(subject: Subject, source: Source, prepared: Prepared) -> dict[str, str]:
+def provenance(subject: ImportSource, source: Source, prepared: AdaptedModel) -> dict[str, str]:
     """Where a member came from, and what was done to it.
 
     source: as it was found, before it was exported

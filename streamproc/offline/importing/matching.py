@@ -8,7 +8,7 @@ from onnx import TensorProto
 
 from streamproc.errors import ModelRefused, SettingsError
 from streamproc.offline.importing.graph import Value
-from streamproc.offline.importing.questions import Questions
+from streamproc.offline.importing.questions import Prompter
 
 IDS, MASK, TYPES = "input_ids", "attention_mask", "token_type_ids"
 
@@ -38,7 +38,7 @@ def pairs_from(written: Iterable[str], flag: str, known: Sequence[str]) -> dict[
 
 
 def match_inputs(
-    found: Sequence[Value], said: Mapping[str, str], questions: Questions
+    found: Sequence[Value], said: Mapping[str, str], questions: Prompter
 ) -> dict[str, Value]:
     """The graph's inputs by the worker's names; raises ModelRefused, SettingsError."""
     matched = _said(found, said, "input")
@@ -72,7 +72,7 @@ def match_inputs(
 
 
 def match_outputs(
-    found: Sequence[Value], wanted: Sequence[str], said: Mapping[str, str], questions: Questions
+    found: Sequence[Value], wanted: Sequence[str], said: Mapping[str, str], questions: Prompter
 ) -> dict[str, Value]:
     """The outputs that a task wants by its names for them; raises ModelRefused, SettingsError."""
     matched = _said(found, said, "output")

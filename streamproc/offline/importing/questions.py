@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 
-class Questions(Protocol):
+class Prompter(Protocol):
     """Whoever is asked: a person at a terminal, or nobody."""
 
     def ask(self, question: str, flag: str) -> str:

@@ -11,16 +11,18 @@ from streamproc.offline.importing.graph import Value
 from streamproc.offline.importing.nodes import Nodes
 
 Scale = Literal["logits", "probabilities"]
-Reading = Literal["logits", "one logit", "softmax", "sigmoid", "probabilities", "one probability"]
+OutputKind = Literal[
+    "logits", "one logit", "softmax", "sigmoid", "probabilities", "one probability"
+]
 
 # One score stands for two labels.
-TWO_OF_ONE: tuple[Reading, ...] = ("one logit", "sigmoid", "one probability")
+TWO_OF_ONE: tuple[OutputKind, ...] = ("one logit", "sigmoid", "one probability")
 
 # The smallest normal float32: a probability of zero has a logarithm that is no number.
 _TINY = np.array([1.2e-38], np.float32)
 
 
-def reading_of(model: Any, value: Value, said: Scale | None) -> Reading:
+def reading_of(model: Any, value: Value, said: Scale | None) -> OutputKind:
     """What the scores are: as the flag says, or as the graph's last node does.
 
     Raises ModelRefused where labels do not exclude each other.
@@ -42,7 +44,7 @@ def reading_of(model: Any, value: Value, said: Scale | None) -> Reading:
     return "one logit" if one else "logits"
 
 
-def as_logits(nodes: Nodes, model: Any, value: Value, name: str, reading: Reading) -> str:
+def as_logits(nodes: Nodes, model: Any, value: Value, name: str, reading: OutputKind) -> str:
     """Add the nodes that make logits of the output `value`, by now called `name`.
 
     Returns the logits' name: (rows, labels), or as many dimensions as the output has. Of one score

@@ -9,7 +9,7 @@ from typing import Any
 
 from streamproc.errors import ModelRefused, SettingsError
 from streamproc.offline.importing.adapting import adapted
-from streamproc.offline.importing.form import Form
+from streamproc.offline.importing.form import InterfaceGap
 from streamproc.offline.importing.graph import (
     Value,
     inputs_of,
@@ -23,7 +23,7 @@ from streamproc.offline.importing.labels import label_outputs
 from streamproc.offline.importing.matching import IDS, MASK, match_inputs, match_outputs, pairs_from
 from streamproc.offline.importing.padding import Padding
 from streamproc.offline.importing.scores import TWO_OF_ONE, Scale, reading_of
-from streamproc.offline.importing.subject import Prepared, Subject
+from streamproc.offline.importing.subject import AdaptedModel, ImportSource
 from streamproc.offline.importing.tokenizers import padding_token
 from streamproc.offline.importing.trial import LARGEST_DIFFERENCE, Found, try_model
 from streamproc.serving.chunking.tokens import TextTokenizer
@@ -35,7 +35,7 @@ _WINDOW_TOKENS = 256
 _ROUND = 16
 
 
-def prepare_scoring(subject: Subject, task: ScoringTask) -> Prepared:
+def prepare_scoring(subject: ImportSource, task: ScoringTask) -> AdaptedModel:
     """The graph as a member of that task; asks for what it does not tell.
 
     Raises ModelRefused, SettingsError.
@@ -47,7 +47,7 @@ def prepare_scoring(subject: Subject, task: ScoringTask) -> Prepared:
     labels = _labels(form, task, subject)
     window = _window(form.padding, subject)
 
-    def tried(form: Form) -> _Attempt:
+    def tried(form: InterfaceGap) -> _Attempt:
         content = _content(path, model, form)
         found = try_model(
             subject.member,
@@ -69,7 +69,7 @@ def prepare_scoring(subject: Subject, task: ScoringTask) -> Prepared:
         warnings += said
     if not attempt.found.answers_nothing:
         warnings.append("a text without a single token gets an error: the model has no scores")
-    return Prepared(
+    return AdaptedModel(
         model=attempt.content,
         producer=producer_of(model),
         precision=precision_of(model),
@@ -84,13 +84,13 @@ def prepare_scoring(subject: Subject, task: ScoringTask) -> Prepared:
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    form: Form
+    form: InterfaceGap
     content: bytes
     found: Found
 
 
 def _to_the_bit(
-    attempt: _Attempt, tried: Callable[[Form], _Attempt], window: int
+    attempt: _Attempt, tried: Callable[[InterfaceGap], _Attempt], window: int
 ) -> tuple[_Attempt, list[str]]:
     """What gives a text the same scores to the bit in every batch, if that costs little.
 
@@ -112,7 +112,7 @@ def _to_the_bit(
     return attempt, [said]
 
 
-def _exact(form: Form, tried: Callable[[Form], _Attempt]) -> _Attempt | None:
+def _exact(form: InterfaceGap, tried: Callable[[InterfaceGap], _Attempt]) -> _Attempt | None:
     try:
         attempt = tried(form)
     except ModelRefused:  # as where lengths that are rounded up have no positions
@@ -120,7 +120,7 @@ def _exact(form: Form, tried: Callable[[Form], _Attempt]) -> _Attempt | None:
     return None if attempt.found.batch_difference else attempt
 
 
-def _form(model: Any, wanted: Signature, subject: Subject) -> Form:
+def _form(model: Any, wanted: Signature, subject: ImportSource) -> InterfaceGap:
     wishes, questions = subject.wishes, subject.questions
     said = pairs_from(wishes.inputs, "--input", (*wanted.required, *wanted.optional))
     inputs = match_inputs(inputs_of(model), said, questions)
@@ -135,17 +135,17 @@ def _form(model: Any, wanted: Signature, subject: Subject) -> Form:
     token = padding_token(subject.tokenizer, wishes.pad_token)
     # Who names the token knows that the model looks for it.
     padding = Padding(token, length, wishes.pad_side, by_id=wishes.pad_token is not None)
-    form = Form(inputs, outputs, {}, padding)
+    form = InterfaceGap(inputs, outputs, {}, padding)
     # Where there are no labels, scores are compared over tokens, and taken as they are.
     return _read(form, model, wishes.scores) if wanted.labels is not None else form
 
 
-def _read(form: Form, model: Any, scale: Scale | None) -> Form:
+def _read(form: InterfaceGap, model: Any, scale: Scale | None) -> InterfaceGap:
     readings = {role: reading_of(model, value, scale) for role, value in form.outputs.items()}
     return replace(form, readings=readings)
 
 
-def _asked_again(form: Form, model: Any, subject: Subject) -> Form:
+def _asked_again(form: InterfaceGap, model: Any, subject: ImportSource) -> InterfaceGap:
     scale = subject.questions.ask(
         "The model's scores lie between 0 and 1: are they logits or probabilities?",
         "--scores logits or --scores probabilities",
@@ -164,7 +164,7 @@ def _fixed_length(ids: Value, asked: int | None) -> int | None:
     return asked if fixed is None else fixed
 
 
-def _labels(form: Form, task: ScoringTask, subject: Subject) -> tuple[str, ...]:
+def _labels(form: InterfaceGap, task: ScoringTask, subject: ImportSource) -> tuple[str, ...]:
     wishes, stored = subject.wishes, subject.stored
     if not task.labelled:
         return ()
@@ -182,7 +182,7 @@ def _labels(form: Form, task: ScoringTask, subject: Subject) -> tuple[str, ...]:
     return label_outputs(outputs, subject.configuration, wishes.labels, known, subject.questions)
 
 
-def _window(padding: Padding, subject: Subject) -> int:
+def _window(padding: Padding, subject: ImportSource) -> int:
     """How long the texts are that the model is tried out with, and given later."""
     stored, asked = subject.stored, subject.wishes.window
     most = padding.length or subject.configuration.positions
@@ -199,7 +199,7 @@ def _window(padding: Padding, subject: Subject) -> int:
     return asked or padding.length or min(most or _WINDOW_TOKENS, _WINDOW_TOKENS)
 
 
-def _content(path: Path, model: Any, form: Form) -> bytes:
+def _content(path: Path, model: Any, form: InterfaceGap) -> bytes:
     if form.differences:
         return serialised(adapted(model, form), path)
     # To the bit as it was, but for weights that lay beside the file, and belong into it.

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from streamproc.offline.importing.configuration import Configuration
-from streamproc.offline.importing.questions import Questions
+from streamproc.offline.importing.questions import Prompter
 from streamproc.offline.importing.sources import Source
-from streamproc.offline.importing.wishes import Wishes
+from streamproc.offline.importing.wishes import ImportOptions
 from streamproc.repository.decoding_section import DecodingSection
 from streamproc.repository.manifest import Precision
 from streamproc.repository.repository import StoredEnsemble
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class ImportSource:
     """A model, and all that is known about it.
 
     source:    as ONNX
@@ -27,16 +27,16 @@ class Subject:
 
     source: Source
     member: str
-    wishes: Wishes
+    wishes: ImportOptions
     configuration: Configuration
     tokenizer: bytes
     stored: StoredEnsemble | None
-    questions: Questions
+    questions: Prompter
     labels: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class AdaptedModel:
     """A model that a worker can run.
 
     model, decoder: files' contents; decoder: an encoder-decoder's

@@ -11,7 +11,7 @@ from streamproc.offline.importing.scores import Scale
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class ImportOptions:
     """None, or nothing, where the model is to tell by itself.
 
     ensemble:  to join if it is there, to be made if not

@@ -5,14 +5,14 @@ from __future__ import annotations
 from streamproc.errors import ModelRefused, SettingsError
 from streamproc.offline.importing.configuration import Configuration
 from streamproc.offline.importing.graph import precision_of, producer_of, read_graph, serialised
-from streamproc.offline.importing.subject import Prepared, Subject
-from streamproc.offline.importing.wishes import Wishes
+from streamproc.offline.importing.subject import AdaptedModel, ImportSource
+from streamproc.offline.importing.wishes import ImportOptions
 from streamproc.repository.decoding_section import DecodingSection
 from streamproc.repository.repository import StoredEnsemble
 from streamproc.serving.tasks.decoding_task import DecodingTask
 
 
-def prepare_writing(subject: Subject, task: DecodingTask) -> Prepared:
+def prepare_writing(subject: ImportSource, task: DecodingTask) -> AdaptedModel:
     """The model's files, and how it decodes; raises ModelRefused, SettingsError.
 
     Names and shapes of caches are checked where the ensemble is loaded.
@@ -29,7 +29,7 @@ def prepare_writing(subject: Subject, task: DecodingTask) -> Prepared:
     model = read_graph(source.model)
     decoder = read_graph(source.decoder) if source.decoder else None
     decoding = decoding_of(wishes, subject.configuration, subject.stored, encoder_decoder=both)
-    return Prepared(
+    return AdaptedModel(
         model=serialised(model, source.model),
         decoder=serialised(decoder, source.path) if decoder else None,
         producer=producer_of(model),
@@ -42,7 +42,7 @@ def prepare_writing(subject: Subject, task: DecodingTask) -> Prepared:
 
 
 def decoding_of(
-    wishes: Wishes,
+    wishes: ImportOptions,
     configuration: Configuration,
     stored: StoredEnsemble | None,
     *,

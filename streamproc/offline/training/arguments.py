@@ -17,7 +17,7 @@ from streamproc.offline.training.courses import LABELLED, Choice, course_of
 from streamproc.offline.training.plan import Plan
 from streamproc.offline.training.precision import AUTO, precision_from
 from streamproc.offline.training.schedule import Schedule
-from streamproc.offline.training.space import Search, read_space
+from streamproc.offline.training.space import SearchSpace, read_space
 from streamproc.repository.toml import TomlValue
 
 
@@ -185,12 +185,12 @@ def _named(labels: Sequence[str]) -> list[str]:
     return [f"{label}={label}" for label in labels]
 
 
-def _search(trials: int, space: Path | None) -> Search | None:
+def _search(trials: int, space: Path | None) -> SearchSpace | None:
     if not trials:
         if space:
             raise SettingsError("--search declares what is tried; say how often, with --trials.")
         return None
-    return Search(trials, read_space(space)) if space else Search(trials)
+    return SearchSpace(trials, read_space(space)) if space else SearchSpace(trials)
 
 
 def _choice(arguments: Arguments) -> Choice:

@@ -15,7 +15,7 @@ from torch import nn
 
 from streamproc.offline.corpus.partitioning import Item
 from streamproc.offline.corpus.rows import Source
-from streamproc.offline.training.groundwork import Groundwork
+from streamproc.offline.training.groundwork import SharedArtifacts
 from streamproc.offline.training.prefix import Prefix
 from streamproc.offline.training.scoring import WindowSize
 from streamproc.repository.toml import TomlValue
@@ -25,7 +25,7 @@ BatchT = TypeVar("BatchT")
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class Metrics:
     """How well a model does on validation records.
 
     loss:            mean negative log-likelihood of what is right, in nats
@@ -46,7 +46,7 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
-class Shipped:
+class ExportedMember:
     """A member in the repository, and what its checks found.
 
     path:              the ONNX file that the manifest names; of an encoder-decoder the encoder
@@ -62,8 +62,8 @@ class Shipped:
     decoder: Path | None
     precision: str
     export_difference: float
-    fp32: Judgement
-    shipped: Judgement
+    fp32: Metrics
+    shipped: Metrics
     labels: Sequence[str] = ()
     why: Sequence[str] = ()
 
@@ -73,7 +73,7 @@ class Shipped:
         return sum(file.stat().st_size for file in (self.path, self.decoder) if file)
 
 
-class Lesson(ABC, Generic[BatchT]):
+class MemberTrainer(ABC, Generic[BatchT]):
     """One member: its model, what that learns from, how it is judged, how it is shipped.
 
     steps: batches an epoch
@@ -91,11 +91,11 @@ class Lesson(ABC, Generic[BatchT]):
         """The mean loss of a batch, to be minimised."""
 
     @abstractmethod
-    def judge(self) -> Judgement:
+    def judge(self) -> Metrics:
         """How the model, as it is now, does on the validation records."""
 
     @abstractmethod
-    def ship(self, work: Path, target: Path, precision: str) -> Shipped:
+    def ship(self, work: Path, target: Path, precision: str) -> ExportedMember:
         """Export the member into the folder `target`; its other forms stay in the folder `work`.
 
         precision: as `precision.choose` takes it
@@ -105,7 +105,7 @@ class Lesson(ABC, Generic[BatchT]):
         """
 
 
-class Classroom(ABC, Generic[RecordT]):
+class TaskSetup(ABC, Generic[RecordT]):
     """What the members of one ensemble share: tokenizer, labels, how they are run.
 
     labels: of the ensemble; none where the task has no labels
@@ -123,11 +123,11 @@ class Classroom(ABC, Generic[RecordT]):
     @abstractmethod
     def lesson(
         self, train: Sequence[RecordT], valid: Sequence[RecordT], batch_size: int, seed: int
-    ) -> Lesson[Any]:
+    ) -> MemberTrainer[Any]:
         """A member as it starts out. seed: of all that is drawn for it, but for its weights."""
 
 
-class Course(ABC, Generic[RecordT]):
+class TrainingTask(ABC, Generic[RecordT]):
     """A task as something to be learned; a frozen dataclass of all that decides how.
 
     base: of a manifest's provenance: what members start from
@@ -144,7 +144,7 @@ class Course(ABC, Generic[RecordT]):
         """The records of a file; raises TrainingError saying where it can't be learned from."""
 
     @abstractmethod
-    def prepare(self, train: Iterable[RecordT], seed: int) -> Groundwork:
+    def prepare(self, train: Iterable[RecordT], seed: int) -> SharedArtifacts:
         """What members share, made of the whole corpus, which is read once.
 
         seed: of what is drawn from a corpus too large to be looked at whole
@@ -152,9 +152,9 @@ class Course(ABC, Generic[RecordT]):
         """
 
     @abstractmethod
-    def classroom(self, groundwork: Groundwork, seed: int) -> Classroom[RecordT]:
+    def classroom(self, groundwork: SharedArtifacts, seed: int) -> TaskSetup[RecordT]:
         """Where members are made. seed: of the weights that all members start from."""
 
-    def open(self, train: Iterable[RecordT], seed: int) -> Classroom[RecordT]:
+    def open(self, train: Iterable[RecordT], seed: int) -> TaskSetup[RecordT]:
         """The classroom for a corpus; raises TrainingError."""
         return self.classroom(self.prepare(train, seed), seed)

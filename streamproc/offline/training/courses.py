@@ -12,11 +12,11 @@ from streamproc.offline.corpus.names import names_from
 from streamproc.offline.corpus.records import Columns
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.training.base import find_base
-from streamproc.offline.training.course import Course
+from streamproc.offline.training.course import TrainingTask
 from streamproc.offline.training.encoder import Learning
 from streamproc.offline.training.question_answering import QuestionAnswering
 from streamproc.offline.training.scoring import WindowSize
-from streamproc.offline.training.shape import Shape
+from streamproc.offline.training.shape import PruneConfig
 from streamproc.offline.training.text_classification import TextClassification
 from streamproc.offline.training.text_generation import TextGeneration
 from streamproc.offline.training.token_classification import TokenClassification
@@ -52,9 +52,9 @@ class Choice:
         return WindowSize(self.window_tokens, self.overlap_tokens)
 
     @property
-    def shape(self) -> Shape:
+    def shape(self) -> PruneConfig:
         """Of a model cut out of a base."""
-        return Shape(_numbers(self.layers), self.ffn_width, self.heads, self.window_tokens)
+        return PruneConfig(_numbers(self.layers), self.ffn_width, self.heads, self.window_tokens)
 
     @property
     def depth(self) -> int:
@@ -69,14 +69,14 @@ class Choice:
         return names_from(self.labels, least)
 
 
-def course_of(task: str, choice: Choice) -> Course[Any]:
+def course_of(task: str, choice: Choice) -> TrainingTask[Any]:
     """The course for a task; raises TrainingError for one that can't be learned."""
     if task not in _COURSES:
         raise TrainingError(f"--task {task!r}: expected one of {', '.join(_COURSES)}.")
     return _COURSES[task](choice)
 
 
-def _text_classification(choice: Choice) -> Course[Any]:
+def _text_classification(choice: Choice) -> TrainingTask[Any]:
     return TextClassification(
         find_base(choice.base),
         choice.vocabulary_size,
@@ -90,7 +90,7 @@ def _text_classification(choice: Choice) -> Course[Any]:
     )
 
 
-def _token_classification(choice: Choice) -> Course[Any]:
+def _token_classification(choice: Choice) -> TrainingTask[Any]:
     return TokenClassification(
         find_base(choice.base),
         choice.vocabulary_size,
@@ -103,7 +103,7 @@ def _token_classification(choice: Choice) -> Course[Any]:
     )
 
 
-def _question_answering(choice: Choice) -> Course[Any]:
+def _question_answering(choice: Choice) -> TrainingTask[Any]:
     return QuestionAnswering(
         find_base(choice.base),
         choice.vocabulary_size,
@@ -115,7 +115,7 @@ def _question_answering(choice: Choice) -> Course[Any]:
     )
 
 
-def _text_generation(choice: Choice) -> Course[Any]:
+def _text_generation(choice: Choice) -> TrainingTask[Any]:
     return TextGeneration(
         choice.vocabulary_size,
         choice.depth,
@@ -127,7 +127,7 @@ def _text_generation(choice: Choice) -> Course[Any]:
     )
 
 
-def _translation(choice: Choice) -> Course[Any]:
+def _translation(choice: Choice) -> TrainingTask[Any]:
     return Translation(
         choice.vocabulary_size,
         choice.depth,
@@ -138,7 +138,7 @@ def _translation(choice: Choice) -> Course[Any]:
     )
 
 
-_COURSES: dict[str, Callable[[Choice], Course[Any]]] = {
+_COURSES: dict[str, Callable[[Choice], TrainingTask[Any]]] = {
     "text-classification": _text_classification,
     "token-classification": _token_classification,
     "question-answering": _question_answering,

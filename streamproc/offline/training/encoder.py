@@ -17,14 +17,20 @@ from torch import nn
 from streamproc.errors import TrainingError
 from streamproc.offline.corpus.partitioning import Item
 from streamproc.offline.corpus.rows import Source
-from streamproc.offline.corpus.wordings import Wording, read_wordings, sampled
+from streamproc.offline.corpus.wordings import TextSample, read_wordings, sampled
 from streamproc.offline.training.base import Base
-from streamproc.offline.training.course import Classroom, Course, Judgement, Lesson, Shipped
-from streamproc.offline.training.groundwork import Groundwork
+from streamproc.offline.training.course import (
+    ExportedMember,
+    MemberTrainer,
+    Metrics,
+    TaskSetup,
+    TrainingTask,
+)
+from streamproc.offline.training.groundwork import SharedArtifacts
 from streamproc.offline.training.member import Member
 from streamproc.offline.training.prefix import Prefix, make_prefix
 from streamproc.offline.training.scoring import RunBatch, WindowSize
-from streamproc.offline.training.shape import Shape, cut_model
+from streamproc.offline.training.shape import PruneConfig, prune_model
 from streamproc.offline.training.shipping import ship_encoder
 from streamproc.offline.training.vocabulary import trim_vocabulary
 from streamproc.offline.training.windows import NO_TARGET, Batch, Cut, batches, draw
@@ -40,7 +46,7 @@ class Learning:
     windows_per_example: int = 2
 
 
-class Exercise(ABC):
+class EncodedDataset(ABC):
     """Records, tokenized: what there is to learn or to be judged by."""
 
     @abstractmethod
@@ -52,12 +58,12 @@ class Exercise(ABC):
         return self.windows(max_tokens)
 
     @abstractmethod
-    def judge(self, run: RunBatch, size: WindowSize) -> Judgement:
+    def judge(self, run: RunBatch, size: WindowSize) -> Metrics:
         """How well a model does on whole records, not windows."""
 
 
 @dataclass(frozen=True)
-class EncoderCourse(Course[RecordT], Generic[RecordT]):
+class EncoderCourse(TrainingTask[RecordT], Generic[RecordT]):
     """A course whose members start from a BERT base.
 
     shape:  of what each member has for itself
@@ -71,7 +77,7 @@ class EncoderCourse(Course[RecordT], Generic[RecordT]):
 
     start: Base
     vocabulary_size: int = 4200
-    shape: Shape = field(default_factory=Shape)
+    shape: PruneConfig = field(default_factory=PruneConfig)
     learning: Learning = field(default_factory=Learning)
     window: WindowSize = field(default_factory=WindowSize)
     frozen: int = 0
@@ -81,7 +87,7 @@ class EncoderCourse(Course[RecordT], Generic[RecordT]):
     def base(self) -> str:
         return self.start.description
 
-    def prepare(self, train: Iterable[RecordT], seed: int) -> Groundwork:
+    def prepare(self, train: Iterable[RecordT], seed: int) -> SharedArtifacts:
         longest = max(self.window.max_tokens, self.learning.max_tokens)
         if longest > self.shape.positions:
             raise TrainingError(
@@ -95,28 +101,30 @@ class EncoderCourse(Course[RecordT], Generic[RecordT]):
         words = trim_vocabulary(self.start.folder, texts, self.vocabulary_size)
         frozen = (self.start.folder, self.frozen, words, wordings, self.shape.positions)
         prefix = make_prefix(*frozen).model if self.frozen else None
-        return Groundwork(words.tokenizer, words.kept, prefix)
+        return SharedArtifacts(words.tokenizer, words.kept, prefix)
 
-    def classroom(self, groundwork: Groundwork, seed: int) -> EncoderClassroom[RecordT]:
+    def classroom(self, groundwork: SharedArtifacts, seed: int) -> EncoderClassroom[RecordT]:
         return EncoderClassroom(self, groundwork, seed)
 
     def labels(self, train: Sequence[RecordT] | None = None) -> Sequence[str]:
         """The ensemble's labels, or those of them that a member can learn from its own records."""
         return ()
 
-    def wordings(self, records: Iterable[RecordT]) -> Iterator[Wording]:
+    def wordings(self, records: Iterable[RecordT]) -> Iterator[TextSample]:
         """What words are chosen by."""
         return ((record.text, None) for record in records)
 
     @abstractmethod
     def exercise(
         self, records: Sequence[RecordT], tokenizer: Tokenizer, labels: Sequence[str], seed: int
-    ) -> Exercise:
+    ) -> EncodedDataset:
         """The records as something to learn. labels: of the member, in the order of its outputs."""
 
 
-class EncoderClassroom(Classroom[RecordT], Generic[RecordT]):
-    def __init__(self, course: EncoderCourse[RecordT], groundwork: Groundwork, seed: int) -> None:
+class EncoderClassroom(TaskSetup[RecordT], Generic[RecordT]):
+    def __init__(
+        self, course: EncoderCourse[RecordT], groundwork: SharedArtifacts, seed: int
+    ) -> None:
         self._course, self._seed = course, seed
         self._kept = groundwork.kept
         self.tokenizer = groundwork.tokenizer
@@ -126,11 +134,13 @@ class EncoderClassroom(Classroom[RecordT], Generic[RecordT]):
 
     def lesson(
         self, train: Sequence[RecordT], valid: Sequence[RecordT], batch_size: int, seed: int
-    ) -> Lesson[Batch]:
+    ) -> MemberTrainer[Batch]:
         course = self._course
         labels = course.labels(train)
         kept = self._kept
-        model = cut_model(course.start.folder, course.shape, kept, labels, self._seed, course.model)
+        model = prune_model(
+            course.start.folder, course.shape, kept, labels, self._seed, course.model
+        )
         return EncoderLesson(
             Member(model, course.task, self.prefix),
             self.tokenizer,
@@ -143,13 +153,13 @@ class EncoderClassroom(Classroom[RecordT], Generic[RecordT]):
         )
 
 
-class EncoderLesson(Lesson[Batch]):
+class EncoderLesson(MemberTrainer[Batch]):
     def __init__(
         self,
         member: Member,
         tokenizer: Tokenizer,
-        train: Exercise,
-        valid: Exercise,
+        train: EncodedDataset,
+        valid: EncodedDataset,
         course: EncoderCourse[RecordT],
         batch_size: int,
         seed: int,
@@ -171,10 +181,10 @@ class EncoderLesson(Lesson[Batch]):
     def loss(self, batch: Batch) -> torch.Tensor:
         return cross_entropy(self._member.logits(batch), batch)
 
-    def judge(self) -> Judgement:
+    def judge(self) -> Metrics:
         return self._valid.judge(self._member.run, self._course.window)
 
-    def ship(self, work: Path, target: Path, precision: str) -> Shipped:
+    def ship(self, work: Path, target: Path, precision: str) -> ExportedMember:
         size = self._course.window
         return ship_encoder(
             self._member,

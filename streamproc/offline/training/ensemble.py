@@ -11,21 +11,21 @@ from streamproc.errors import TrainingError
 from streamproc.messages.request import ENSEMBLE_NAME
 from streamproc.offline.training import material
 from streamproc.offline.training.devices import process, together
-from streamproc.offline.training.groundwork import Groundwork
-from streamproc.offline.training.learning import Desk, Place, places
+from streamproc.offline.training.groundwork import SharedArtifacts
+from streamproc.offline.training.learning import MemberJob, TrainingSession, places
 from streamproc.offline.training.plan import Plan
 from streamproc.offline.training.plots import draw
-from streamproc.offline.training.progress import Of, PartFinished, Tell, TellOwn
+from streamproc.offline.training.progress import MemberEvent, OnEvent, OnMemberEvent, PartFinished
 from streamproc.offline.training.publishing import export_ensemble
 from streamproc.offline.training.run_folder import TRUNK, RunFolder
 from streamproc.offline.training.search import search
 from streamproc.repository.manifest import MEMBER_VERSION
 
 # Trains the members at some places; returns when all of them are.
-TrainAll = Callable[[Plan, Sequence[Place], Tell], None]
+TrainAll = Callable[[Plan, Sequence[MemberJob], OnEvent], None]
 
 
-def train_ensemble(plan: Plan, tell: Tell) -> None:
+def train_ensemble(plan: Plan, tell: OnEvent) -> None:
     """Train one member for each part of the corpus and write the ensemble, telling what happens.
 
     Nothing is written into `plan.out` for a member before it has passed its checks, and the
@@ -35,21 +35,21 @@ def train_ensemble(plan: Plan, tell: Tell) -> None:
     export_ensemble(plan, tell)
 
 
-def train_here(plan: Plan, places: Sequence[Place], tell: Tell) -> None:
+def train_here(plan: Plan, places: Sequence[MemberJob], tell: OnEvent) -> None:
     """Train members in this process, one after another."""
-    desk = Desk(plan)
+    desk = TrainingSession(plan)
     for place in places:
         desk.train(place, tell_of(place.part, tell))
 
 
-def tell_of(part: str, tell: Tell) -> TellOwn:
+def tell_of(part: str, tell: OnEvent) -> OnMemberEvent:
     """Tells what one member's training tells as something of that member."""
-    return lambda told: tell(Of(part, told))
+    return lambda told: tell(MemberEvent(part, told))
 
 
 def fit_ensemble(
-    plan: Plan, tell: Tell, *, train_all: TrainAll = train_here, fresh: bool = False
-) -> Sequence[Place]:
+    plan: Plan, tell: OnEvent, *, train_all: TrainAll = train_here, fresh: bool = False
+) -> Sequence[MemberJob]:
     """Train the members into the run folder `plan.work`, from where they stand in it.
 
     train_all: where members are trained
@@ -91,15 +91,15 @@ def _prepare(plan: Plan, run: RunFolder) -> None:
     whole.save(run.groundwork)
 
 
-def _train(plan: Plan, run: RunFolder, train_all: TrainAll, tell: Tell) -> Sequence[Place]:
+def _train(plan: Plan, run: RunFolder, train_all: TrainAll, tell: OnEvent) -> Sequence[MemberJob]:
     if plan.trunk:
-        _train_left(plan, run, [Place(TRUNK, 0, 0, plan.trunk, TRUNK)], train_all, tell)
+        _train_left(plan, run, [MemberJob(TRUNK, 0, 0, plan.trunk, TRUNK)], train_all, tell)
     members = places(plan, run)
     if plan.search:
-        sizes = Groundwork.load(run.groundwork).parts
+        sizes = SharedArtifacts.load(run.groundwork).parts
         largest = max(members, key=lambda place: sizes[place.part])
 
-        def train_one(place: Place) -> None:
+        def train_one(place: MemberJob) -> None:
             _train_left(plan, run, [place], train_all, tell)
 
         found = search(plan.search, run, largest, plan.seed, train_one, tell)
@@ -111,13 +111,13 @@ def _train(plan: Plan, run: RunFolder, train_all: TrainAll, tell: Tell) -> Seque
 
 
 def _train_left(
-    plan: Plan, run: RunFolder, some: Sequence[Place], train_all: TrainAll, tell: Tell
+    plan: Plan, run: RunFolder, some: Sequence[MemberJob], train_all: TrainAll, tell: OnEvent
 ) -> None:
     """Train those of some members that have not been yet."""
     left = []
     for place in some:
         if best := run.finished(place.folder):
-            tell(Of(place.part, PartFinished(place.part, best, again=True)))
+            tell(MemberEvent(place.part, PartFinished(place.part, best, again=True)))
         else:
             left.append(place)
     together().wait_for_everyone()  # or one process might find what another has just finished

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
-from streamproc.offline.training.course import Lesson
+from streamproc.offline.training.course import MemberTrainer
 
 
 class Epochs(IterableDataset):  # type: ignore[misc]
@@ -21,7 +21,7 @@ class Epochs(IterableDataset):  # type: ignore[misc]
     which goes on after a kill sees what it would have seen.
     """
 
-    def __init__(self, lesson: Lesson[Any], seed: int, process: int, processes: int) -> None:
+    def __init__(self, lesson: MemberTrainer[Any], seed: int, process: int, processes: int) -> None:
         super().__init__()
         self._lesson, self._seed = lesson, seed
         self._process, self._processes = process, processes

@@ -12,17 +12,17 @@ from safetensors.torch import load_file, load_model
 from torch import nn
 
 from streamproc.errors import TrainingError
-from streamproc.offline.training.course import Lesson
-from streamproc.offline.training.progress import Epoch, TellOwn
+from streamproc.offline.training.course import MemberTrainer
+from streamproc.offline.training.progress import Epoch, OnMemberEvent
 from streamproc.offline.training.schedule import Schedule
-from streamproc.offline.training.standing import Standing
+from streamproc.offline.training.standing import TrainingState
 from streamproc.offline.training.trainer import LessonTrainer
 
 # By name, as a model's state_dict has them.
 Weights = Mapping[str, torch.Tensor]
 
 
-class Fitting:
+class Fit:
     """Trains a lesson's model in place until its judgement stops rising, then keeps its best epoch.
 
     folder: where checkpoints are kept; training goes on from the last one in it
@@ -32,7 +32,12 @@ class Fitting:
     """
 
     def __init__(
-        self, lesson: Lesson[Any], schedule: Schedule, seed: int, folder: Path, tell: TellOwn
+        self,
+        lesson: MemberTrainer[Any],
+        schedule: Schedule,
+        seed: int,
+        folder: Path,
+        tell: OnMemberEvent,
     ) -> None:
         self._lesson, self._folder = lesson, folder
         self._trainer = LessonTrainer(lesson, schedule, seed, folder, tell)
@@ -46,7 +51,7 @@ class Fitting:
     def run(self) -> Epoch:
         """Train to the end; returns the best epoch, whose weights the model then has."""
         trainer, checkpoint = self._trainer, self._checkpoint
-        standing = Standing.load(checkpoint) if checkpoint else None
+        standing = TrainingState.load(checkpoint) if checkpoint else None
         if not standing or not standing.ended:
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
             standing = trainer.standing

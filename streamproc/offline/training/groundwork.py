@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 
 @dataclass(frozen=True, slots=True)
-class Groundwork:
+class SharedArtifacts:
     """kept: (vocabulary,) the base's token id of each of the tokenizer's, where there is a base.
 
     prefix: the frozen layers, an ONNX file's bytes, where there are any

@@ -16,9 +16,9 @@ from typing import Any
 
 from streamproc.errors import OperatorError, TrainingError
 from streamproc.offline.training import learning
-from streamproc.offline.training.learning import Desk, Place
+from streamproc.offline.training.learning import MemberJob, TrainingSession
 from streamproc.offline.training.plan import Plan
-from streamproc.offline.training.progress import Of, Tell
+from streamproc.offline.training.progress import MemberEvent, OnEvent
 from streamproc.offline.training.run_folder import RunFolder
 
 _END_SECONDS = 10
@@ -35,7 +35,7 @@ class Jobs:
     def __init__(self, at_once: int) -> None:
         self._at_once = at_once
 
-    def __call__(self, plan: Plan, places: Sequence[Place], tell: Tell) -> None:
+    def __call__(self, plan: Plan, places: Sequence[MemberJob], tell: OnEvent) -> None:
         waiting = deque(places)
         running: dict[Connection, _Child] = {}
         try:
@@ -55,7 +55,7 @@ class Jobs:
 class _Child:
     """A process that trains one member. told: what it says, then an error or nothing."""
 
-    def __init__(self, plan: Plan, place: Place) -> None:
+    def __init__(self, plan: Plan, place: MemberJob) -> None:
         # A fork of this process, where torch has started threads, might hang; one of a server that
         # has only imported it does not, and no member waits for the imports again.
         context = multiprocessing.get_context("forkserver")
@@ -69,7 +69,7 @@ class _Child:
         self._process.start()
         telling.close()
 
-    def tell(self, tell: Tell) -> bool:
+    def tell(self, tell: OnEvent) -> bool:
         """Hand on what the process says; False when it has ended.
 
         Raises TrainingError when it has failed.
@@ -87,7 +87,7 @@ class _Child:
         if isinstance(said, _Failed):
             self._process.join()
             raise TrainingError(f"{self._place.part}: {said.why}")
-        tell(Of(self._place.part, said))
+        tell(MemberEvent(self._place.part, said))
         return True
 
     def end(self) -> None:
@@ -106,7 +106,7 @@ class _Failed:
         self.why = why
 
 
-def _train(plan: Plan, place: Place, telling: Connection) -> None:
+def _train(plan: Plan, place: MemberJob, telling: Connection) -> None:
     # Warnings of libraries would run through the table that the parent shows.
     with _output(plan, place).open("ab") as output:
         for stream in (1, 2):
@@ -115,7 +115,7 @@ def _train(plan: Plan, place: Place, telling: Connection) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        Desk(plan).train(place, telling.send)
+        TrainingSession(plan).train(place, telling.send)
     except OperatorError as error:
         telling.send(_Failed(str(error)))
     except Exception:  # noqa: BLE001  # told by the parent, which has the terminal
@@ -128,7 +128,7 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _output(plan: Plan, place: Place) -> Path:
+def _output(plan: Plan, place: MemberJob) -> Path:
     return RunFolder(plan.work).member(place.folder) / "output.log"
 
 

@@ -12,20 +12,25 @@ from safetensors.torch import load_model
 
 from streamproc.errors import TrainingError
 from streamproc.offline.training import material
-from streamproc.offline.training.course import Classroom, Lesson
+from streamproc.offline.training.course import MemberTrainer, TaskSetup
 from streamproc.offline.training.devices import process, together
-from streamproc.offline.training.fitting import Fitting, branch, trained_weights
-from streamproc.offline.training.groundwork import Groundwork
+from streamproc.offline.training.fitting import Fit, branch, trained_weights
+from streamproc.offline.training.groundwork import SharedArtifacts
 from streamproc.offline.training.log import Log
 from streamproc.offline.training.plan import Plan
-from streamproc.offline.training.progress import PartFinished, PartStarted, TellOwn, TrunkStarted
+from streamproc.offline.training.progress import (
+    OnMemberEvent,
+    PartFinished,
+    PartStarted,
+    TrunkStarted,
+)
 from streamproc.offline.training.run_folder import TRUNK, RunFolder
 from streamproc.offline.training.schedule import Schedule
 from streamproc.repository.digests import sha256
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class MemberJob:
     """A member's place among all, and how it learns.
 
     number: from 1; 0: it is the trunk
@@ -39,25 +44,25 @@ class Place:
     folder: str
 
 
-def places(plan: Plan, run: RunFolder) -> Sequence[Place]:
+def places(plan: Plan, run: RunFolder) -> Sequence[MemberJob]:
     """The members' places, in the order of their names."""
-    parts = Groundwork.load(run.groundwork).parts
+    parts = SharedArtifacts.load(run.groundwork).parts
     return [
-        Place(part, number, len(parts), plan.schedule, part)
+        MemberJob(part, number, len(parts), plan.schedule, part)
         for number, part in enumerate(parts, start=1)
     ]
 
 
-class Desk:
+class TrainingSession:
     """Where the members of one run are trained, one after another."""
 
     def __init__(self, plan: Plan) -> None:
         torch.set_num_threads(plan.threads)
         self._plan, self._run = plan, RunFolder(plan.work)
-        groundwork = Groundwork.load(self._run.groundwork)
-        self.classroom: Classroom[Any] = plan.course.classroom(groundwork, plan.seed)
+        groundwork = SharedArtifacts.load(self._run.groundwork)
+        self.classroom: TaskSetup[Any] = plan.course.classroom(groundwork, plan.seed)
 
-    def train(self, place: Place, tell: TellOwn) -> None:
+    def train(self, place: MemberJob, tell: OnMemberEvent) -> None:
         """Train a member to its end, from where its last checkpoint stands, and keep it.
 
         Several processes may do this together. Raises TrainingError.
@@ -78,12 +83,12 @@ class Desk:
             finally:
                 log.close()
 
-    def _train(self, place: Place, folder: Path, tell: TellOwn) -> None:
+    def _train(self, place: MemberJob, folder: Path, tell: OnMemberEvent) -> None:
         lesson, records = self.lesson(place)
         if place.number and self._plan.trunk:
             branch(lesson.model, trained_weights(self._run.member(TRUNK)))
         kept = folder / "checkpoints"
-        fitting = Fitting(lesson, place.schedule, self._seed(place), kept, tell)
+        fitting = Fit(lesson, place.schedule, self._seed(place), kept, tell)
         if place.number:
             tell(PartStarted(place.part, place.number, place.parts, records, fitting.step))
         else:
@@ -97,7 +102,7 @@ class Desk:
             fitting.forget()
         together().wait_for_everyone()
 
-    def lesson(self, place: Place) -> tuple[Lesson[Any], int]:
+    def lesson(self, place: MemberJob) -> tuple[MemberTrainer[Any], int]:
         """A member's lesson, its model as it starts out, and the number of its records."""
         plan = self._plan
         if place.number:
@@ -108,7 +113,7 @@ class Desk:
         batch_size, seed = place.schedule.batch_size, self._seed(place)
         return self.classroom.lesson(own, valid, batch_size, seed), len(own)
 
-    def trained(self, place: Place) -> tuple[Lesson[Any], int]:
+    def trained(self, place: MemberJob) -> tuple[MemberTrainer[Any], int]:
         """A member's lesson, its model as it was trained; raises TrainingError."""
         lesson, records = self.lesson(place)
         folder = self._run.member(place.folder)
@@ -121,6 +126,6 @@ class Desk:
         lesson.model.eval()
         return lesson, records
 
-    def _seed(self, place: Place) -> int:
+    def _seed(self, place: MemberJob) -> int:
         # Each part draws its own order; the same part the same one, whatever else is trained.
         return self._plan.seed * 1000 + place.number

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamproc.errors import TrainingError
-from streamproc.offline.training.course import Judgement
+from streamproc.offline.training.course import Metrics
 from streamproc.offline.training.windows import NO_TARGET
 
 
 def judge_next_tokens(
     said: Iterable[tuple[NDArray[np.float32], NDArray[np.int64]]],
-) -> Judgement:
+) -> Metrics:
     """Loss, perplexity, and how often the most probable token is the right one.
 
     said: batches of logits, (rows, tokens, vocabulary), and what was right, (rows, tokens), with
@@ -35,7 +35,7 @@ def judge_next_tokens(
     if not count:
         raise TrainingError("The validation records hold nothing to judge by.")
     mean = loss / count
-    return Judgement(
+    return Metrics(
         mean,
         {"next_token_accuracy": hits / count, "perplexity": float(np.exp(mean))},
         decided_by_loss=True,

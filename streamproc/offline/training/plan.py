@@ -11,10 +11,10 @@ from typing import Any
 from streamproc.errors import TrainingError
 from streamproc.offline.corpus.partitioning import Partitioning
 from streamproc.offline.corpus.rows import Source
-from streamproc.offline.training.course import Course
+from streamproc.offline.training.course import TrainingTask
 from streamproc.offline.training.precision import AUTO
 from streamproc.offline.training.schedule import Schedule
-from streamproc.offline.training.space import Search
+from streamproc.offline.training.space import SearchSpace
 from streamproc.repository.digests import sha256
 from streamproc.repository.toml import TomlValue
 
@@ -34,7 +34,7 @@ class Plan:
     arguments: what the user asked for, as `arguments.read` takes it
     """
 
-    course: Course[Any]
+    course: TrainingTask[Any]
     corpus: Sequence[Source]
     valid: Sequence[Source]
     partitioning: Partitioning
@@ -49,7 +49,7 @@ class Plan:
     threads: int = 2
     schedule: Schedule = field(default_factory=Schedule)
     trunk: Schedule | None = None
-    search: Search | None = None
+    search: SearchSpace | None = None
     arguments: Mapping[str, TomlValue] = field(default_factory=dict)
 
 

@@ -10,7 +10,7 @@ import onnx
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from streamproc.errors import SettingsError, TrainingError
-from streamproc.offline.training.course import Judgement
+from streamproc.offline.training.course import Metrics
 from streamproc.offline.training.exporting import save
 
 AUTO = "auto"
@@ -41,7 +41,7 @@ class Form:
 
     precision: str
     files: Sequence[Path]
-    judgement: Judgement
+    judgement: Metrics
     why: Sequence[str] = ()
 
 
@@ -49,8 +49,8 @@ def choose(
     asked: str,
     fp32: Sequence[Path],
     writers: Mapping[str, Write],
-    judge: Callable[[Sequence[Path]], Judgement],
-) -> tuple[Judgement, Form]:
+    judge: Callable[[Sequence[Path]], Metrics],
+) -> tuple[Metrics, Form]:
     """The fp32 graphs' judgement, and the form to ship.
 
     asked:   a precision, or AUTO: the smallest that loses at most LARGEST_LOSS_POINTS
@@ -86,7 +86,7 @@ def choose(
     return whole, Form("fp32", fp32, whole, why)
 
 
-def _first(judgement: Judgement) -> float:
+def _first(judgement: Metrics) -> float:
     return next(iter(judgement.metrics.values()))
 
 

@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 from transformers import BertModel
 
 from streamproc.errors import TrainingError
-from streamproc.offline.corpus.wordings import Wording
+from streamproc.offline.corpus.wordings import TextSample
 from streamproc.offline.training.exporting import (
     HIDDEN_STATES,
     checked_difference,
@@ -29,7 +29,7 @@ from streamproc.offline.training.exporting import (
 from streamproc.offline.training.on_disk import ByteRows
 from streamproc.offline.training.quantising import quantise
 from streamproc.offline.training.scoring import RunBatch
-from streamproc.offline.training.shape import Shape, cut_model
+from streamproc.offline.training.shape import PruneConfig, prune_model
 from streamproc.offline.training.vocabulary import Vocabulary
 from streamproc.offline.training.windows import Batch, Cut, Window, batches, cut, mixed
 
@@ -106,7 +106,7 @@ def make_prefix(
     base: Path,
     layers: int,
     vocabulary: Vocabulary,
-    wordings: Sequence[Wording],
+    wordings: Sequence[TextSample],
     positions: int,
 ) -> Prefix:
     """The base's embeddings and first layers as an int8 graph; the same for the same arguments.
@@ -116,8 +116,8 @@ def make_prefix(
     Raises TrainingError when ONNX and torch disagree, or when a window's hidden states depend on
     what it is batched with.
     """
-    whole = Shape(tuple(range(layers)), None, positions=positions)
-    model = cut_model(base, whole, vocabulary.kept, (), 0, "BertForQuestionAnswering").bert
+    whole = PruneConfig(tuple(range(layers)), None, positions=positions)
+    model = prune_model(base, whole, vocabulary.kept, (), 0, "BertForQuestionAnswering").bert
     padding = vocabulary.tokenizer.token_to_id("[PAD]")
     windows = _windows(wordings, vocabulary.tokenizer, positions)
     in_company = mixed(windows, _CHECKED_WINDOWS, padding)
@@ -133,7 +133,7 @@ def make_prefix(
         return Prefix(int8.read_bytes())
 
 
-def _windows(wordings: Sequence[Wording], tokenizer: Tokenizer, max_tokens: int) -> Cut:
+def _windows(wordings: Sequence[TextSample], tokenizer: Tokenizer, max_tokens: int) -> Cut:
     """Some of the texts and pairs, spread over all, each cut at the longest window."""
     order = random.Random(0)  # noqa: S311  # an order to be repeated, not a secret
     drawn = order.sample(list(wordings), min(len(wordings), _CALIBRATION_WORDINGS))

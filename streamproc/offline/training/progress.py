@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from streamproc.offline.training.course import Judgement, Shipped
+from streamproc.offline.training.course import ExportedMember, Metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Epoch:
 
     epoch: int
     train_loss: float
-    judgement: Judgement
+    judgement: Metrics
     best: bool
     converged: bool
 
@@ -78,7 +78,7 @@ class MemberShipped:
     """A member was exported, checked and quantised."""
 
     part: str
-    shipped: Shipped
+    shipped: ExportedMember
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +89,15 @@ class EnsembleWritten:
 
 
 @dataclass(frozen=True, slots=True)
-class Of:
+class MemberEvent:
     """What is told of one member. part: as the manifest names it, or the trunk's folder."""
 
     part: str
     told: TrunkStarted | PartStarted | Step | Epoch | PartFinished
 
 
-Progress = Of | TrialFinished | MemberShipped | EnsembleWritten
+Progress = MemberEvent | TrialFinished | MemberShipped | EnsembleWritten
 
-Tell = Callable[[Progress], None]
+OnEvent = Callable[[Progress], None]
 # As one member's training tells it.
-TellOwn = Callable[[TrunkStarted | PartStarted | Step | Epoch | PartFinished], None]
+OnMemberEvent = Callable[[TrunkStarted | PartStarted | Step | Epoch | PartFinished], None]

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from streamproc.errors import TrainingError
 from streamproc.offline.corpus.rows import described
-from streamproc.offline.training.course import Shipped
-from streamproc.offline.training.learning import Desk, Place, places
+from streamproc.offline.training.course import ExportedMember
+from streamproc.offline.training.learning import MemberJob, TrainingSession, places
 from streamproc.offline.training.plan import Plan
-from streamproc.offline.training.progress import EnsembleWritten, MemberShipped, Tell
+from streamproc.offline.training.progress import EnsembleWritten, MemberShipped, OnEvent
 from streamproc.offline.training.run_folder import RunFolder
 from streamproc.repository.atomic import write_whole
 from streamproc.repository.decoding_section import DecodingSection
@@ -25,7 +25,7 @@ from streamproc.repository.repository import MANIFEST, PREFIXES
 from streamproc.repository.writing import manifest_toml, member_section, tokenizer_section
 
 
-def export_ensemble(plan: Plan, tell: Tell) -> None:
+def export_ensemble(plan: Plan, tell: OnEvent) -> None:
     """Write the members that are trained in `plan.work` as an ensemble into `plan.out`.
 
     Nothing is written for a member before it has passed its checks, and the manifest comes last.
@@ -41,11 +41,11 @@ def export_ensemble(plan: Plan, tell: Tell) -> None:
         )
     if not members:
         raise TrainingError(f"{run.path}: nothing is trained there yet; see `streamproc train`.")
-    desk = Desk(plan)
+    desk = TrainingSession(plan)
     classroom = desk.classroom
     folder = plan.out / plan.ensemble
     digests = ", ".join(sha256(source.path) for source in plan.corpus)
-    shipped: list[tuple[Place, Shipped, str]] = []
+    shipped: list[tuple[MemberJob, ExportedMember, str]] = []
     for place in members:
         lesson, records = desk.trained(place)
         part = place.part
@@ -88,7 +88,7 @@ def export_ensemble(plan: Plan, tell: Tell) -> None:
 
 
 def _members(
-    plan: Plan, folder: Path, members: Sequence[tuple[Place, Shipped, str]]
+    plan: Plan, folder: Path, members: Sequence[tuple[MemberJob, ExportedMember, str]]
 ) -> tuple[MemberSection, ...]:
     reached = [next(iter(shipped.shipped.metrics.values())) for _, shipped, _ in members]
     total = sum(reached) or 1.0

@@ -13,10 +13,10 @@ from tokenizers import Tokenizer
 
 from streamproc.offline.corpus.questions import Question, read_questions
 from streamproc.offline.corpus.rows import Source
-from streamproc.offline.corpus.wordings import Wording
+from streamproc.offline.corpus.wordings import TextSample
 from streamproc.offline.evaluation.squad import best_of, exact_match, f1, normalised
-from streamproc.offline.training.course import Judgement
-from streamproc.offline.training.encoder import EncoderCourse, Exercise
+from streamproc.offline.training.course import Metrics
+from streamproc.offline.training.encoder import EncodedDataset, EncoderCourse
 from streamproc.offline.training.encoding import encoded
 from streamproc.offline.training.on_disk import Records, TokenRows
 from streamproc.offline.training.scoring import RunBatch, Scores, WindowSize, log_loss, softmax
@@ -45,12 +45,12 @@ class QuestionAnswering(EncoderCourse[Question]):
     def read(self, source: Source) -> Iterator[Question]:
         return read_questions(source)
 
-    def wordings(self, records: Iterable[Question]) -> Iterator[Wording]:
+    def wordings(self, records: Iterable[Question]) -> Iterator[TextSample]:
         return ((record.question, record.context) for record in records)
 
     def exercise(
         self, records: Sequence[Question], tokenizer: Tokenizer, labels: Sequence[str], seed: int
-    ) -> Exercise:
+    ) -> EncodedDataset:
         asked_elsewhere = mismatched(records, self.mismatched_share, seed)
         return Questions(Records(chain(records, asked_elsewhere)), tokenizer)
 
@@ -88,7 +88,7 @@ class Span:
     probability: float
 
 
-class Questions(Exercise):
+class Questions(EncodedDataset):
     """Questions and paragraphs, tokenized; only the paragraph is cut into windows."""
 
     def __init__(self, questions: Sequence[Question], tokenizer: Tokenizer) -> None:
@@ -153,7 +153,7 @@ class Questions(Exercise):
         """(tokens, 2) where the tokens of a question's paragraph stand in it."""
         return self._offsets[self._context_of[index]].reshape(-1, 2)
 
-    def judge(self, run: RunBatch, size: WindowSize) -> Judgement:
+    def judge(self, run: RunBatch, size: WindowSize) -> Metrics:
         """F1 and exact matches of the best answers, where there is one; and where there is none.
 
         loss: of both ends, in the windows
@@ -177,7 +177,7 @@ class Questions(Exercise):
             "kept": _mean([float(nothing[n] <= offered[n].probability) for n in answered]),
             "refused": _mean([float(one) for one in refused]),
         }
-        return Judgement(log_loss(right), metrics)
+        return Metrics(log_loss(right), metrics)
 
     def offers(self, run: RunBatch, size: WindowSize) -> tuple[list[Span], Scores, Scores]:
         """What a model says to each question.

@@ -10,23 +10,23 @@ from typing import Any
 import optuna
 
 from streamproc.offline.training.devices import process
-from streamproc.offline.training.learning import Place
-from streamproc.offline.training.progress import Epoch, Tell, TrialFinished
+from streamproc.offline.training.learning import MemberJob
+from streamproc.offline.training.progress import Epoch, OnEvent, TrialFinished
 from streamproc.offline.training.run_folder import RunFolder
 from streamproc.offline.training.schedule import Schedule
-from streamproc.offline.training.space import NAMES, Range, Search
+from streamproc.offline.training.space import NAMES, Range, SearchSpace
 
 FOLDER = "_search"
 LOG = "search.jsonl"
 
 
 def search(
-    found: Search,
+    found: SearchSpace,
     run: RunFolder,
-    place: Place,
+    place: MemberJob,
     seed: int,
-    train: Callable[[Place], None],
-    tell: Tell,
+    train: Callable[[MemberJob], None],
+    tell: OnEvent,
 ) -> Schedule:
     """The best settings by the validation metric of one member.
 

@@ -15,7 +15,7 @@ from streamproc.errors import TrainingError
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class PruneConfig:
     """What of the base is kept.
 
     layers:    the base's layers, by number, in the order they run in
@@ -30,9 +30,9 @@ class Shape:
     positions: int = 256
 
 
-def cut_model(
+def prune_model(
     base: Path,
-    shape: Shape,
+    shape: PruneConfig,
     kept_tokens: Sequence[int],
     labels: Sequence[str],
     seed: int,
@@ -100,7 +100,7 @@ def _lightest_heads(
 
 
 def _kept_weights(
-    base: dict[str, torch.Tensor], shape: Shape, kept_tokens: Sequence[int]
+    base: dict[str, torch.Tensor], shape: PruneConfig, kept_tokens: Sequence[int]
 ) -> dict[str, torch.Tensor]:
     kept: dict[str, torch.Tensor] = {}
     for name, value in base.items():

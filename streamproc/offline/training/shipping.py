@@ -10,7 +10,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from streamproc.errors import TrainingError
-from streamproc.offline.training.course import Judgement, Shipped
+from streamproc.offline.training.course import ExportedMember, Metrics
 from streamproc.offline.training.eight_bits import store_in_eight_bits
 from streamproc.offline.training.exporting import (
     checked_difference,
@@ -36,10 +36,10 @@ def ship_encoder(
     precision: str,
     own: Cut,
     checked: Cut,
-    judge: Callable[[RunBatch], Judgement],
+    judge: Callable[[RunBatch], Metrics],
     seed: int,
     labels: Sequence[str],
-) -> Shipped:
+) -> ExportedMember:
     """Export a member to ONNX at `target`; its fp32 graph and others stay in the folder `work`.
 
     precision: as `choose` takes it
@@ -59,7 +59,7 @@ def ship_encoder(
         calibration = batches(_of_some_examples(own, seed), 16, padding)
         quantise(source, made, map(member.attach, calibration))
 
-    def judged(files: Sequence[Path]) -> Judgement:
+    def judged(files: Sequence[Path]) -> Metrics:
         (file,) = files
         run = member.behind_prefix(onnx_runner(file))
         if changed := rows_change_in_company(run, in_company):
@@ -74,7 +74,7 @@ def ship_encoder(
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(form.files[0].read_bytes())
     found = (whole, form.judgement)
-    return Shipped(target, None, form.precision, difference, *found, labels, form.why)
+    return ExportedMember(target, None, form.precision, difference, *found, labels, form.why)
 
 
 def _of_some_examples(windows: Cut, seed: int) -> Cut:

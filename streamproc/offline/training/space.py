@@ -29,7 +29,7 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
+class SearchSpace:
     """A space of settings and how many of them are tried.
 
     space: by name, as the command line has it: a range, or what there is to choose from

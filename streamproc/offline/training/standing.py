@@ -8,14 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from streamproc.offline.training.course import Judgement
+from streamproc.offline.training.course import Metrics
 from streamproc.offline.training.progress import Epoch
 
 _FILE = "standing.json"
 
 
 @dataclass(slots=True)
-class Standing:
+class TrainingState:
     """best:       the best epoch so far
     since_best:    epochs since then
     converged:     epochs have brought nothing better for as long as patience lasts
@@ -36,7 +36,7 @@ class Standing:
         self.loss_sum += loss
         self.batches += 1
 
-    def close_epoch(self, number: int, judgement: Judgement, patience: int, last: int) -> Epoch:
+    def close_epoch(self, number: int, judgement: Metrics, patience: int, last: int) -> Epoch:
         """The epoch that has passed, compared with the best so far; the next one begins.
 
         patience: epochs without a better judgement after which it has converged
@@ -70,4 +70,4 @@ class Standing:
 
 def epoch_from(written: dict[str, Any]) -> Epoch:
     """An epoch that was written as JSON."""
-    return Epoch(**{**written, "judgement": Judgement(**written["judgement"])})
+    return Epoch(**{**written, "judgement": Metrics(**written["judgement"])})

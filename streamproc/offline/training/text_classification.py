@@ -13,8 +13,8 @@ from tokenizers import Tokenizer
 from streamproc.errors import TrainingError
 from streamproc.offline.corpus.records import Columns, Record, read_records
 from streamproc.offline.corpus.rows import Source
-from streamproc.offline.training.course import Judgement
-from streamproc.offline.training.encoder import EncoderCourse, Exercise
+from streamproc.offline.training.course import Metrics
+from streamproc.offline.training.encoder import EncodedDataset, EncoderCourse
 from streamproc.offline.training.encoding import encoded
 from streamproc.offline.training.on_disk import TokenRows
 from streamproc.offline.training.scoring import RunBatch, Scores, WindowSize, log_loss, softmax
@@ -56,11 +56,11 @@ class TextClassification(EncoderCourse[Record]):
 
     def exercise(
         self, records: Sequence[Record], tokenizer: Tokenizer, labels: Sequence[str], seed: int
-    ) -> Exercise:
+    ) -> EncodedDataset:
         return LabelledTexts(records, tokenizer, {name: n for n, name in enumerate(self.names)})
 
 
-class LabelledTexts(Exercise):
+class LabelledTexts(EncodedDataset):
     """Texts, tokenized, with the index of the label of each."""
 
     def __init__(
@@ -84,11 +84,11 @@ class LabelledTexts(Exercise):
         framed = np.concatenate(([self._start], piece, [self._end]))
         return Window(framed, np.zeros_like(framed), self.right[example], example, first)
 
-    def judge(self, run: RunBatch, size: WindowSize) -> Judgement:
+    def judge(self, run: RunBatch, size: WindowSize) -> Metrics:
         scores = self.scores(run, size)
         right = scores[np.arange(len(self.right)), self.right]
         hits = scores.argmax(axis=1) == self.right
-        return Judgement(log_loss(right), {"accuracy": float(hits.mean())})
+        return Metrics(log_loss(right), {"accuracy": float(hits.mean())})
 
     def scores(self, run: RunBatch, size: WindowSize) -> Scores:
         """(texts, labels) probabilities: the token-weighted mean over a text's windows."""

@@ -18,13 +18,19 @@ from streamproc.errors import TrainingError
 from streamproc.offline.corpus.passages import Passage, read_passages
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.training.byte_level import byte_level_bpe
-from streamproc.offline.training.course import Classroom, Course, Judgement, Lesson, Shipped
+from streamproc.offline.training.course import (
+    ExportedMember,
+    MemberTrainer,
+    Metrics,
+    TaskSetup,
+    TrainingTask,
+)
 from streamproc.offline.training.decoder import OnnxDecoder, check_decoder
 from streamproc.offline.training.devices import array, tensor
 from streamproc.offline.training.eight_bits import store_in_eight_bits
 from streamproc.offline.training.encoding import encoded
 from streamproc.offline.training.exporting import export_decoder
-from streamproc.offline.training.groundwork import Groundwork
+from streamproc.offline.training.groundwork import SharedArtifacts
 from streamproc.offline.training.next_token import judge_next_tokens
 from streamproc.offline.training.on_disk import TokenRows
 from streamproc.offline.training.precision import choose
@@ -43,7 +49,7 @@ _SCORED_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
-class TextGeneration(Course[Passage]):
+class TextGeneration(TrainingTask[Passage]):
     """A writer of text: GPT-2's shape, from scratch, byte-level BPE learned from the corpus.
 
     context: the longest text, in tokens
@@ -66,17 +72,17 @@ class TextGeneration(Course[Passage]):
     def read(self, source: Source) -> Iterator[Passage]:
         return read_passages(source, self.text_field)
 
-    def prepare(self, train: Iterable[Passage], seed: int) -> Groundwork:
+    def prepare(self, train: Iterable[Passage], seed: int) -> SharedArtifacts:
         if self.width % self.heads:
             raise TrainingError(f"{self.heads} heads do not divide a width of {self.width}.")
         texts = (passage.text for passage in train)
-        return Groundwork(byte_level_bpe(texts, self.vocabulary_size, [END_OF_TEXT, UNKNOWN]))
+        return SharedArtifacts(byte_level_bpe(texts, self.vocabulary_size, [END_OF_TEXT, UNKNOWN]))
 
-    def classroom(self, groundwork: Groundwork, seed: int) -> Classroom[Passage]:
+    def classroom(self, groundwork: SharedArtifacts, seed: int) -> TaskSetup[Passage]:
         return _Classroom(self, groundwork.tokenizer, seed)
 
 
-class _Classroom(Classroom[Passage]):
+class _Classroom(TaskSetup[Passage]):
     def __init__(self, course: TextGeneration, tokenizer: Tokenizer, seed: int) -> None:
         self._course, self._seed = course, seed
         self.tokenizer = tokenizer
@@ -93,7 +99,7 @@ class _Classroom(Classroom[Passage]):
 
     def lesson(
         self, train: Sequence[Passage], valid: Sequence[Passage], batch_size: int, seed: int
-    ) -> Lesson[Int64Array]:
+    ) -> MemberTrainer[Int64Array]:
         course = self._course
         end = self.tokenizer.token_to_id(END_OF_TEXT)
         torch.manual_seed(self._seed)
@@ -136,7 +142,7 @@ def blocks(passages: Iterable[Passage], tokenizer: Tokenizer, context: int) -> T
     return found
 
 
-class WritingLesson(Lesson[Int64Array]):
+class WritingLesson(MemberTrainer[Int64Array]):
     """Blocks of text, drawn in another order each epoch."""
 
     def __init__(
@@ -157,16 +163,16 @@ class WritingLesson(Lesson[Int64Array]):
         logits = self.model(input_ids=ids).logits[:, :-1]
         return nn.functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
 
-    def judge(self) -> Judgement:
+    def judge(self) -> Metrics:
         return judge_blocks(self._run, self._valid)
 
-    def ship(self, work: Path, target: Path, precision: str) -> Shipped:
+    def ship(self, work: Path, target: Path, precision: str) -> ExportedMember:
         fp32 = work / "model.onnx"
         export_decoder(self.model, fp32)
         checked = _rows(self._valid, range(min(8, len(self._valid))))
         difference = check_decoder(OnnxDecoder(fp32), checked, self._run(checked))
 
-        def judged(files: Sequence[Path]) -> Judgement:
+        def judged(files: Sequence[Path]) -> Metrics:
             decoder = OnnxDecoder(files[0])
             check_decoder(decoder, checked)
             return judge_blocks(decoder.read, self._valid)
@@ -177,7 +183,7 @@ class WritingLesson(Lesson[Int64Array]):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(form.files[0].read_bytes())
         found = (whole, form.judgement)
-        return Shipped(path, None, form.precision, difference, *found, why=form.why)
+        return ExportedMember(path, None, form.precision, difference, *found, why=form.why)
 
     def _run(self, ids: Int64Array) -> NDArray[np.float32]:
         self.model.eval()
@@ -185,7 +191,7 @@ class WritingLesson(Lesson[Int64Array]):
             return array(self.model(input_ids=tensor(ids, self.model)).logits)
 
 
-def judge_blocks(run: RunBlocks, blocks: TokenRows) -> Judgement:
+def judge_blocks(run: RunBlocks, blocks: TokenRows) -> Metrics:
     """How well a model foresees each token of a block from the block's own earlier ones."""
     places = range(len(blocks))
     firsts = range(0, len(blocks), _SCORED_AT_ONCE)

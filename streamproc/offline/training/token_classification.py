@@ -12,8 +12,8 @@ from tokenizers import Tokenizer
 from streamproc.errors import TrainingError
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.corpus.tagged import OUTSIDE, TaggedText, read_named
-from streamproc.offline.training.course import Judgement
-from streamproc.offline.training.encoder import EncoderCourse, Exercise
+from streamproc.offline.training.course import Metrics
+from streamproc.offline.training.encoder import EncodedDataset, EncoderCourse
 from streamproc.offline.training.encoding import encoded
 from streamproc.offline.training.on_disk import TokenRows
 from streamproc.offline.training.scoring import RunBatch, Scores, WindowSize, log_loss, softmax
@@ -48,7 +48,7 @@ class TokenClassification(EncoderCourse[TaggedText]):
 
     def exercise(
         self, records: Sequence[TaggedText], tokenizer: Tokenizer, labels: Sequence[str], seed: int
-    ) -> Exercise:
+    ) -> EncodedDataset:
         return TaggedTexts(records, tokenizer, labels)
 
 
@@ -76,7 +76,7 @@ def entity_f1(right: Sequence[Sequence[str]], said: Sequence[Sequence[str]]) -> 
     return 2 * hits / total if total else 1.0
 
 
-class TaggedTexts(Exercise):
+class TaggedTexts(EncodedDataset):
     """Texts, tokenized, with each token's label: I- for the later tokens of an entity's word.
 
     A tag that the labels do not have teaches nothing where it stands, and is never said.
@@ -117,7 +117,7 @@ class TaggedTexts(Exercise):
         target = np.concatenate(([NO_TARGET], self.right.piece(*piece), [NO_TARGET]))
         return Window(framed, np.zeros_like(framed), target, example, first)
 
-    def judge(self, run: RunBatch, size: WindowSize) -> Judgement:
+    def judge(self, run: RunBatch, size: WindowSize) -> Metrics:
         scores = self.scores(run, size)
         taught = [right != NO_TARGET for right in self.right]
         right = [
@@ -125,7 +125,7 @@ class TaggedTexts(Exercise):
             for own, target, kept in zip(scores, self.right, taught, strict=True)
         ]
         f1 = entity_f1([text.tags for text in self.texts], self.tags(scores))
-        return Judgement(log_loss(np.concatenate(right)), {"entity_f1": f1})
+        return Metrics(log_loss(np.concatenate(right)), {"entity_f1": f1})
 
     def scores(self, run: RunBatch, size: WindowSize) -> Sequence[Scores]:
         """(tokens, labels) of each text; what two windows saw counts where it sits deeper."""

@@ -14,12 +14,12 @@ from torch import nn
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
-from streamproc.offline.training.course import Lesson
+from streamproc.offline.training.course import MemberTrainer
 from streamproc.offline.training.devices import device
 from streamproc.offline.training.epochs import EpochLoader, Epochs
-from streamproc.offline.training.progress import Step, TellOwn
+from streamproc.offline.training.progress import OnMemberEvent, Step
 from streamproc.offline.training.schedule import Schedule
-from streamproc.offline.training.standing import Standing
+from streamproc.offline.training.standing import TrainingState
 
 _WEIGHTS = "model.safetensors"
 _UNFINISHED = "unfinished"
@@ -32,7 +32,12 @@ class LessonTrainer(Trainer):  # type: ignore[misc]
     """
 
     def __init__(
-        self, lesson: Lesson[Any], schedule: Schedule, seed: int, folder: Path, tell: TellOwn
+        self,
+        lesson: MemberTrainer[Any],
+        schedule: Schedule,
+        seed: int,
+        folder: Path,
+        tell: OnMemberEvent,
     ) -> None:
         found = device()
         arguments = TrainingArguments(
@@ -56,10 +61,10 @@ class LessonTrainer(Trainer):  # type: ignore[misc]
         self.lesson, self._schedule, self._seed = lesson, schedule, seed
         self._folder, self.tell = folder, tell
         self.checkpoint_steps = schedule.checkpoint_steps
-        self.standing = Standing()
+        self.standing = TrainingState()
         self._staged = False
         self.last_loss = torch.zeros(())
-        super().__init__(_Learner(lesson), arguments, callbacks=[_Rhythm(self)])
+        super().__init__(_LossModule(lesson), arguments, callbacks=[_EpochCallback(self)])
         self.remove_callback(PrinterCallback)
 
     @property
@@ -145,13 +150,13 @@ class LessonTrainer(Trainer):  # type: ignore[misc]
     ) -> None:
         checkpoint = Path(resume_from_checkpoint)
         load_model(self.lesson.model, str(checkpoint / _WEIGHTS))
-        self.standing = Standing.load(checkpoint)
+        self.standing = TrainingState.load(checkpoint)
 
 
-class _Learner(nn.Module):  # type: ignore[misc]
+class _LossModule(nn.Module):  # type: ignore[misc]
     """A model from a batch to its loss, which is what is run in many processes at once."""
 
-    def __init__(self, lesson: Lesson[Any]) -> None:
+    def __init__(self, lesson: MemberTrainer[Any]) -> None:
         super().__init__()
         self.model = lesson.model
         self._loss = lesson.loss
@@ -160,7 +165,7 @@ class _Learner(nn.Module):  # type: ignore[misc]
         return self._loss(batch)
 
 
-class _Rhythm(TrainerCallback):  # type: ignore[misc]
+class _EpochCallback(TrainerCallback):  # type: ignore[misc]
     """Tells each step, judges each epoch, and keeps a checkpoint of both and of long ways between.
 
     An epoch's last step makes none: training that went on from there would miss its judgement.

@@ -19,13 +19,19 @@ from streamproc.errors import TrainingError
 from streamproc.offline.corpus.pairs import Pair, read_pairs
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.training.byte_level import byte_level_bpe
-from streamproc.offline.training.course import Classroom, Course, Judgement, Lesson, Shipped
+from streamproc.offline.training.course import (
+    ExportedMember,
+    MemberTrainer,
+    Metrics,
+    TaskSetup,
+    TrainingTask,
+)
 from streamproc.offline.training.devices import array, tensor
 from streamproc.offline.training.eight_bits import store_in_eight_bits
 from streamproc.offline.training.encoder_decoder import OnnxEncoderDecoder, check_encoder_decoder
 from streamproc.offline.training.encoding import encoded
 from streamproc.offline.training.exporting import export_encoder_decoder
-from streamproc.offline.training.groundwork import Groundwork
+from streamproc.offline.training.groundwork import SharedArtifacts
 from streamproc.offline.training.next_token import judge_next_tokens
 from streamproc.offline.training.on_disk import TokenRows
 from streamproc.offline.training.pair_batches import PairBatch, pad_pairs
@@ -43,7 +49,7 @@ RunPairs = Callable[[PairBatch], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
-class Translation(Course[Pair]):
+class Translation(TrainingTask[Pair]):
     """A translator: Marian's shape, from scratch, one byte-level BPE for both languages.
 
     layers:          of the encoder, and of the decoder
@@ -72,13 +78,13 @@ class Translation(Course[Pair]):
     def read(self, source: Source) -> Iterator[Pair]:
         return read_pairs(source)
 
-    def prepare(self, train: Iterable[Pair], seed: int) -> Groundwork:
+    def prepare(self, train: Iterable[Pair], seed: int) -> SharedArtifacts:
         if self.width % (2 * self.heads):
             raise TrainingError(f"{self.heads} heads do not divide a width of {self.width} evenly.")
         texts = chain.from_iterable((pair.source, pair.target) for pair in train)
-        return Groundwork(shared_bpe(texts, self.vocabulary_size))
+        return SharedArtifacts(shared_bpe(texts, self.vocabulary_size))
 
-    def classroom(self, groundwork: Groundwork, seed: int) -> Classroom[Pair]:
+    def classroom(self, groundwork: SharedArtifacts, seed: int) -> TaskSetup[Pair]:
         return _Classroom(self, groundwork.tokenizer, seed)
 
 
@@ -92,7 +98,7 @@ def shared_bpe(texts: Iterator[str], size: int) -> Tokenizer:
     return tokenizer
 
 
-class _Classroom(Classroom[Pair]):
+class _Classroom(TaskSetup[Pair]):
     def __init__(self, course: Translation, tokenizer: Tokenizer, seed: int) -> None:
         self._course, self._seed = course, seed
         self.tokenizer = tokenizer
@@ -114,7 +120,7 @@ class _Classroom(Classroom[Pair]):
 
     def lesson(
         self, train: Sequence[Pair], valid: Sequence[Pair], batch_size: int, seed: int
-    ) -> Lesson[PairBatch]:
+    ) -> MemberTrainer[PairBatch]:
         course = self._course
         torch.manual_seed(self._seed)
         model = MarianMTModel(
@@ -140,7 +146,7 @@ class _Classroom(Classroom[Pair]):
         return TranslatingLesson(model, self.tokenizer, train, valid, course, batch_size)
 
 
-class TranslatingLesson(Lesson[PairBatch]):
+class TranslatingLesson(MemberTrainer[PairBatch]):
     """Pairs in batches of like length, some of them joined in twos, anew each epoch."""
 
     def __init__(
@@ -182,17 +188,17 @@ class TranslatingLesson(Lesson[PairBatch]):
             label_smoothing=self._course.label_smoothing,
         )
 
-    def judge(self) -> Judgement:
+    def judge(self) -> Metrics:
         return _judged(self._run, self._valid)
 
-    def ship(self, work: Path, target: Path, precision: str) -> Shipped:
+    def ship(self, work: Path, target: Path, precision: str) -> ExportedMember:
         export_encoder_decoder(self.model, work)
         fp32 = [work / "encoder_model.onnx", work / "decoder_model_merged.onnx"]
         checked = self._valid[len(self._valid) // 2]
         exported = OnnxEncoderDecoder(*fp32)
         difference = check_encoder_decoder(exported, checked, self._run(checked))
 
-        def judged(files: Sequence[Path]) -> Judgement:
+        def judged(files: Sequence[Path]) -> Metrics:
             model = OnnxEncoderDecoder(*files)
             check_encoder_decoder(model, checked)
             return _judged(model.read, self._valid)
@@ -204,7 +210,7 @@ class TranslatingLesson(Lesson[PairBatch]):
         for made, file in zip(form.files, (encoder, decoder), strict=True):
             file.write_bytes(made.read_bytes())
         found = (whole, form.judgement)
-        return Shipped(encoder, decoder, form.precision, difference, *found, why=form.why)
+        return ExportedMember(encoder, decoder, form.precision, difference, *found, why=form.why)
 
     def _batched(
         self, texts: Iterable[tuple[str, str]], order: random.Random | None
@@ -241,5 +247,5 @@ class TranslatingLesson(Lesson[PairBatch]):
             return array(self._logits(batch))
 
 
-def _judged(run: RunPairs, batches: Sequence[PairBatch]) -> Judgement:
+def _judged(run: RunPairs, batches: Sequence[PairBatch]) -> Metrics:
     return judge_next_tokens((run(batch), batch.targets) for batch in batches)

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from streamproc.serving.decoding.logits_processors import LogitsProcessors
-from streamproc.serving.decoding.search import Advance, Decoded, FinishReason, StepScores
+from streamproc.serving.decoding.search import Decoded, FinishReason, SearchStep, StepScores
 from streamproc.types import FloatArray, Int64Array
 
 EarlyStopping = Literal[True, False, "never"]
@@ -71,7 +71,7 @@ class BeamSearch:
         self._running = [_Beam(_NOTHING, 0.0, 0.0, 0.0)]
         self._finished: list[_Finished] = []
 
-    def advance(self, scores: StepScores) -> Advance:
+    def advance(self, scores: StepScores) -> SearchStep:
         options = self._options
         is_last = self._written + 1 >= options.max_new_tokens
         allowed = self._processors(
@@ -98,10 +98,10 @@ class BeamSearch:
         self._finished = sorted(self._finished, key=lambda found: -found.score)[: options.beams]
         if not going_on or not self._is_worth_going_on(going_on[0]):
             self._running = going_on or self._running
-            return Advance(_NOTHING, _NOTHING)
+            return SearchStep(_NOTHING, _NOTHING)
         self._running = going_on
         tokens = [beam.tokens[-1] for beam in going_on]
-        return Advance(np.array(parents, np.int64), np.array(tokens, np.int64))
+        return SearchStep(np.array(parents, np.int64), np.array(tokens, np.int64))
 
     def result(self) -> Decoded:
         if self._finished:

@@ -73,7 +73,7 @@ class Sampling:
         return cls(seed, odds)
 
 
-class Choice:
+class TokenSampler:
     """Chooses the tokens of one sequence, one after the other, in transformers' order of rules.
 
     Its numbers are float64 and its lots its own, so that what else is decoded makes no difference.

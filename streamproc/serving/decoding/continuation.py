@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from streamproc.serving.decoding.choosing import Choice
-from streamproc.serving.decoding.search import Advance, Decoded, FinishReason, StepScores
+from streamproc.serving.decoding.choosing import TokenSampler
+from streamproc.serving.decoding.search import Decoded, FinishReason, SearchStep, StepScores
 from streamproc.serving.decoding.stopping import StopStrings
 from streamproc.types import FloatArray, Int64Array
 
 
-class Continuation:
+class SamplingSearch:
     """A Search that writes until an end token, a stop string, or as much as is allowed."""
 
     def __init__(
         self,
         prompt: Int64Array,
-        choice: Choice,
+        choice: TokenSampler,
         *,
         max_new_tokens: int,
         end_tokens: tuple[int, ...],
@@ -38,7 +38,7 @@ class Continuation:
         self._finish_reason: FinishReason = "length"
         self._steps: list[tuple[float, float]] = []
 
-    def advance(self, scores: StepScores) -> Advance:
+    def advance(self, scores: StepScores) -> SearchStep:
         log_probabilities = scores.log_probabilities[0]
         if self._next_tokens and not self._steps:
             self._likeliest = likeliest(log_probabilities, self._next_tokens)
@@ -63,7 +63,7 @@ class Continuation:
             self._likeliest,
         )
 
-    def _after(self, token: int, *, cut: bool) -> Advance:
+    def _after(self, token: int, *, cut: bool) -> SearchStep:
         if token in self._end_tokens:
             self._finish_reason = "length" if cut else "stop"
             return _DONE
@@ -74,10 +74,10 @@ class Continuation:
             return _DONE
         if self._read + self._written == len(self._history):
             return _DONE
-        return Advance(np.zeros(1, np.int64), np.array([token], np.int64))
+        return SearchStep(np.zeros(1, np.int64), np.array([token], np.int64))
 
 
-_DONE = Advance(np.empty(0, np.int64), np.empty(0, np.int64))
+_DONE = SearchStep(np.empty(0, np.int64), np.empty(0, np.int64))
 
 
 def likeliest(log_probabilities: FloatArray, count: int) -> tuple[tuple[int, float], ...]:

@@ -12,7 +12,7 @@ Ended = FinishReason | Literal["failed", "cancelled"]
 """How a sequence ended; failed: too few members, or an error; cancelled: nobody waited any more."""
 
 
-class Figures:
+class DecodingMetrics:
     """One ensemble's; every metric looked up once, as that costs more than counting."""
 
     def __init__(self, metrics: Metrics, ensemble: str) -> None:

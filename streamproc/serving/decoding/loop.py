@@ -15,10 +15,10 @@ from typing import Any
 
 from streamproc.clock import Clock, Timed
 from streamproc.messages.lane import Lane
-from streamproc.serving.decoding.figures import Ended, Figures
+from streamproc.serving.decoding.figures import DecodingMetrics, Ended
 from streamproc.serving.decoding.member import Member
 from streamproc.serving.decoding.prompt import Outcome, Prompt
-from streamproc.serving.decoding.room import Room, RoomLimits
+from streamproc.serving.decoding.room import KVCacheBudget, KVCacheLimits
 from streamproc.serving.decoding.sequence import Sequence
 
 # Prompts read between two steps at most: those that are being written wait for that long, and the
@@ -32,9 +32,9 @@ class DecodingLoop:
     def __init__(
         self,
         members: List[Member[Any]],
-        limits: RoomLimits,
+        limits: KVCacheLimits,
         clock: Clock,
-        figures: Figures,
+        figures: DecodingMetrics,
         *,
         join_every: int = 1,
     ) -> None:
@@ -71,14 +71,14 @@ class _Batch:
     def __init__(
         self,
         members: List[Member[Any]],
-        limits: RoomLimits,
+        limits: KVCacheLimits,
         lane: Lane,
         clock: Clock,
-        figures: Figures,
+        figures: DecodingMetrics,
         join_every: int,
     ) -> None:
         self._join_every = join_every
-        self.room = Room(limits)
+        self.room = KVCacheBudget(limits)
         self._members = tuple(members)
         self._names = [member.name for member in members]
         self._lane = lane

@@ -11,15 +11,15 @@ from typing import Any, Generic
 import numpy as np
 
 from streamproc.errors import MemberFailed
-from streamproc.serving.bisection import Canary, Lost, MemberBatches
+from streamproc.serving.bisection import BisectingRunner, Canary, MemberFailure
 from streamproc.serving.decoding.model import RowsT, StepModel
-from streamproc.serving.guarded_calls import MemberCalls, Run
+from streamproc.serving.guarded_calls import GuardedCalls, Run
 from streamproc.serving.member_health import MemberHealth
 from streamproc.types import FloatArray, Int64Array
 
 
 @dataclass(frozen=True, slots=True)
-class Place(Generic[RowsT]):
+class RowRef(Generic[RowsT]):
     """Where a sequence's rows lie in what a member remembers: the first, and those behind it."""
 
     rows: RowsT
@@ -27,23 +27,23 @@ class Place(Generic[RowsT]):
 
 
 @dataclass(frozen=True, slots=True)
-class Strand(Generic[RowsT]):
+class RowSlice(Generic[RowsT]):
     """A sequence about to be stepped: its rows, and which of them goes on with which token.
 
     parents, tokens: (next rows,)
     """
 
-    place: Place[RowsT]
+    place: RowRef[RowsT]
     parents: Int64Array
     tokens: Int64Array
 
 
 @dataclass(frozen=True, slots=True)
-class Stepped(Generic[RowsT]):
+class StepOutput(Generic[RowsT]):
     """What came of a step for one sequence; logits: (rows, vocabulary)."""
 
     logits: FloatArray
-    place: Place[RowsT]
+    place: RowRef[RowsT]
 
 
 class Member(Generic[RowsT]):
@@ -57,7 +57,7 @@ class Member(Generic[RowsT]):
         call_timeout_s: float,
         canary: Int64Array,
         new_call: Callable[[], Any],
-        lost: Callable[[str, Lost], None],
+        lost: Callable[[str, MemberFailure], None],
         health: MemberHealth,
     ) -> None:
         """canary: (tokens,) an input known to be good; new_call: makes what ends a call early
@@ -67,7 +67,7 @@ class Member(Generic[RowsT]):
         """
         self.name = model.name
         self._model = model
-        calls = MemberCalls(model.name, run, call_timeout_s, new_call, health)
+        calls = GuardedCalls(model.name, run, call_timeout_s, new_call, health)
 
         # A prompt that could be started may still be one that can't be stepped.
         self._known = Canary(canary)
@@ -77,7 +77,7 @@ class Member(Generic[RowsT]):
             model.step(rows, canary[:1], call)
 
         gone = partial(lost, model.name)
-        self._starts = MemberBatches(
+        self._starts = BisectingRunner(
             calls,
             self._start_all,
             size=len,
@@ -86,7 +86,7 @@ class Member(Generic[RowsT]):
             lost=gone,
             health=health,
         )
-        self._steps = MemberBatches(
+        self._steps = BisectingRunner(
             calls,
             self._step_all,
             size=_rows,
@@ -96,26 +96,26 @@ class Member(Generic[RowsT]):
             health=health,
         )
 
-    async def start(self, ids: Int64Array, priority: int) -> Stepped[RowsT] | Lost:
+    async def start(self, ids: Int64Array, priority: int) -> StepOutput[RowsT] | MemberFailure:
         """The first step of one sequence, or why this member has no part in it."""
         (started,) = await self._starts.run([ids], priority)
         return started
 
     async def step(
-        self, strands: Sequence[Strand[RowsT]], priority: int
-    ) -> list[Stepped[RowsT] | Lost]:
+        self, strands: Sequence[RowSlice[RowsT]], priority: int
+    ) -> list[StepOutput[RowsT] | MemberFailure]:
         """The next step of each sequence, or why this member has no further part in it."""
         return await self._steps.run(strands, priority)
 
-    def _start_all(self, prompts: Sequence[Int64Array], call: Any) -> list[Stepped[RowsT]]:
+    def _start_all(self, prompts: Sequence[Int64Array], call: Any) -> list[StepOutput[RowsT]]:
         started = []
         for ids in prompts:
             logits, rows = self._model.start(ids, call)
-            started.append(Stepped(logits[None], Place(rows, 0)))
+            started.append(StepOutput(logits[None], RowRef(rows, 0)))
             self._known.passed(ids)
         return started
 
-    def _step_all(self, strands: Sequence[Strand[RowsT]], call: Any) -> list[Stepped[RowsT]]:
+    def _step_all(self, strands: Sequence[RowSlice[RowsT]], call: Any) -> list[StepOutput[RowsT]]:
         logits, rows = self._model.step(self._next_rows(strands), _tokens(strands), call)
         expected = _rows(strands)
         if len(logits) != expected or len(rows) != expected:
@@ -124,11 +124,11 @@ class Member(Generic[RowsT]):
         first = 0
         for strand in strands:
             end = first + len(strand.tokens)
-            stepped.append(Stepped(logits[first:end], Place(rows, first)))
+            stepped.append(StepOutput(logits[first:end], RowRef(rows, first)))
             first = end
         return stepped
 
-    def _next_rows(self, strands: Sequence[Strand[RowsT]]) -> RowsT:
+    def _next_rows(self, strands: Sequence[RowSlice[RowsT]]) -> RowsT:
         """What the rows of the next step come from, in their order."""
         parts = []
         for _, together in groupby(strands, key=lambda strand: id(strand.place.rows)):
@@ -142,10 +142,10 @@ class Member(Generic[RowsT]):
         return parts[0] if len(parts) == 1 else self._model.join(parts)
 
 
-def _rows(strands: Sequence[Strand[Any]]) -> int:
+def _rows(strands: Sequence[RowSlice[Any]]) -> int:
     return sum(len(strand.tokens) for strand in strands)
 
 
-def _tokens(strands: Sequence[Strand[Any]]) -> Int64Array:
+def _tokens(strands: Sequence[RowSlice[Any]]) -> Int64Array:
     """(rows,) of all strands."""
     return np.concatenate([strand.tokens for strand in strands])

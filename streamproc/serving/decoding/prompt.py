@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from streamproc.messages.response import MemberStatus
-from streamproc.serving.bisection import Lost, how_lost
-from streamproc.serving.decoding.search import Decoded, Search, StepScores
+from streamproc.serving.bisection import MemberFailure, failure_of
+from streamproc.serving.decoding.search import Decoded, SearchStrategy, StepScores
 from streamproc.types import FloatArray, Int64Array
 
 Combine = Callable[[FloatArray, Sequence[int], Int64Array], StepScores]
@@ -29,7 +29,7 @@ class Prompt:
     """
 
     ids: Int64Array
-    new_search: Callable[[], Search]
+    new_search: Callable[[], SearchStrategy]
     combine: Combine
     max_new_tokens: int
     members: tuple[int, ...]
@@ -50,8 +50,8 @@ class Outcome:
     """
 
     decoded: Decoded | None
-    lost: dict[int, Lost]
+    lost: dict[int, MemberFailure]
 
     def status(self, member: int) -> MemberStatus:
         """ok, late or failed."""
-        return how_lost(self.lost[member]) if member in self.lost else "ok"
+        return failure_of(self.lost[member]) if member in self.lost else "ok"

@@ -10,7 +10,7 @@ from streamproc.serving.fair_limiter import Admission
 
 
 @dataclass(frozen=True, slots=True)
-class RoomLimits:
+class KVCacheLimits:
     """Of one lane of one ensemble.
 
     max_rows:   rows stepped together
@@ -21,10 +21,10 @@ class RoomLimits:
     max_tokens: int = 65_536
 
 
-class Room(Admission[tuple[int, int]]):
+class KVCacheBudget(Admission[tuple[int, int]]):
     """Demands are rows and tokens; one that is larger than everything is let in alone."""
 
-    def __init__(self, limits: RoomLimits) -> None:
+    def __init__(self, limits: KVCacheLimits) -> None:
         super().__init__()
         self._limits = limits
         self._rows = 0

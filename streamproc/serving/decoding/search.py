@@ -30,7 +30,7 @@ class StepScores:
 
 
 @dataclass(frozen=True, slots=True)
-class Advance:
+class SearchStep:
     """How a sequence goes on: for each row of the next step, the row it comes from and its token.
 
     parents, tokens: (next rows,) int64; both empty once the search is done
@@ -62,10 +62,10 @@ class Decoded:
     next_tokens: tuple[tuple[int, float], ...] = ()
 
 
-class Search(Protocol):
+class SearchStrategy(Protocol):
     """The state of one sequence's search; begins with one row."""
 
-    def advance(self, scores: StepScores) -> Advance:
+    def advance(self, scores: StepScores) -> SearchStep:
         """Choose what comes next."""
         ...
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from streamproc.serving.bisection import Lost, shortage
-from streamproc.serving.decoding.member import Place, Stepped, Strand
+from streamproc.serving.bisection import MemberFailure, shortage
+from streamproc.serving.decoding.member import RowRef, RowSlice, StepOutput
 from streamproc.serving.decoding.prompt import Outcome, Prompt
-from streamproc.serving.decoding.search import Advance, Decoded
+from streamproc.serving.decoding.search import Decoded, SearchStep
 from streamproc.types import FloatArray
 
 
@@ -31,23 +31,23 @@ class Sequence:
         self.gone = False
         self._search = prompt.new_search()
         self._decoded: Decoded | None = None
-        self._places: dict[int, Place[Any]] = {}
+        self._places: dict[int, RowRef[Any]] = {}
         self._logits: dict[int, FloatArray] = {}
-        self._lost: dict[int, Lost] = {}
-        self._advance = Advance(np.zeros(1, np.int64), np.zeros(1, np.int64))
+        self._lost: dict[int, MemberFailure] = {}
+        self._advance = SearchStep(np.zeros(1, np.int64), np.zeros(1, np.int64))
         self._written = np.empty((1, 0), np.int64)
 
     def has(self, member: int) -> bool:
         """Whether a member still takes part."""
         return member in self._places
 
-    def strand(self, member: int) -> Strand[Any]:
+    def strand(self, member: int) -> RowSlice[Any]:
         """What a member has to step, as the last advance says."""
-        return Strand(self._places[member], self._advance.parents, self._advance.tokens)
+        return RowSlice(self._places[member], self._advance.parents, self._advance.tokens)
 
-    def take(self, member: int, stepped: Stepped[Any] | Lost) -> None:
+    def take(self, member: int, stepped: StepOutput[Any] | MemberFailure) -> None:
         """What a member said; once it is lost it takes no further part."""
-        if isinstance(stepped, Stepped):
+        if isinstance(stepped, StepOutput):
             self._places[member] = stepped.place
             self._logits[member] = stepped.logits
         else:

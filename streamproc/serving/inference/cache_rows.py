@@ -37,7 +37,7 @@ class Cache:
     lengths: Int64Array
 
 
-class Memory:
+class KVBuffer:
     """Where a call's caches are laid out, used again from step to step.
 
     Fresh memory of that size comes from the system page by page, which takes longer than copying.
@@ -61,13 +61,13 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
-class CacheRows:
+class KVCacheView:
     """Rows of one or several caches; nothing is copied until they are stepped."""
 
     places: tuple[tuple[Cache, int], ...]
 
     @classmethod
-    def of(cls, cache: Cache) -> CacheRows:
+    def of(cls, cache: Cache) -> KVCacheView:
         """All rows of a cache."""
         return cls(tuple((cache, row) for row in range(len(cache.lengths))))
 
@@ -84,16 +84,16 @@ class CacheRows:
         """(rows,) columns that each row would be padded to by itself."""
         return -(-self.lengths // BLOCK) * BLOCK
 
-    def select(self, indices: Sequence[int]) -> CacheRows:
+    def select(self, indices: Sequence[int]) -> KVCacheView:
         """These rows in this order."""
-        return CacheRows(tuple(self.places[index] for index in indices))
+        return KVCacheView(tuple(self.places[index] for index in indices))
 
     @staticmethod
-    def join(parts: Sequence[CacheRows]) -> CacheRows:
+    def join(parts: Sequence[KVCacheView]) -> KVCacheView:
         """All rows of all parts."""
-        return CacheRows(tuple(place for part in parts for place in part.places))
+        return KVCacheView(tuple(place for part in parts for place in part.places))
 
-    def padded(self, memory: Memory, lot: int) -> list[NDArray[Any]]:
+    def padded(self, memory: KVBuffer, lot: int) -> list[NDArray[Any]]:
         """Every layer's keys and values, each (rows, heads, columns, size), zeros before a row.
 
         They lie in `memory`, and last until it is used again for a lot of that number.

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamproc.errors import MemberFailed, ModelRefused, StreamprocError
-from streamproc.serving.inference.cache_rows import Cache, CacheRows, Memory
+from streamproc.serving.inference.cache_rows import Cache, KVBuffer, KVCacheView
 from streamproc.serving.inference.model import Model, open_model, weight_bytes
 from streamproc.serving.inference.providers import Provider
 from streamproc.serving.inference.row_lots import row_lots
@@ -41,7 +41,7 @@ class CausalModel:
         # A call reads all weights once; padding is copied, run over, and comes back.
         self._spare_columns = weight_bytes(model) // (3 * self._signature.column_bytes)
         # One for each call under way at a time.
-        self._spare: deque[Memory] = deque()
+        self._spare: deque[KVBuffer] = deque()
 
     def try_longest(self, tokens: int) -> None:
         """Step a row that holds all but one of so many tokens, all of them made up.
@@ -50,22 +50,24 @@ class CausalModel:
         """
         cache = self._signature.empty_cache(tokens - 1)
         try:
-            self.step(CacheRows.of(cache), np.zeros(1, np.int64), new_call())
+            self.step(KVCacheView.of(cache), np.zeros(1, np.int64), new_call())
         except StreamprocError as error:
             raise ModelRefused(
                 f"member {self.name} fails on the last of {tokens} tokens; is decoding.max_tokens "
                 f"more than it has positions for? {error}"
             ) from None
 
-    def start(self, ids: Int64Array, call: Any) -> tuple[FloatArray, CacheRows]:
+    def start(self, ids: Int64Array, call: Any) -> tuple[FloatArray, KVCacheView]:
         cache = self._signature.empty_cache()
         logits = np.empty((1, 0))
         for first in range(0, len(ids), PIECE_TOKENS):
             piece = ids[None, first : first + PIECE_TOKENS]
             logits, cache = self._run(piece, list(cache.tensors), cache.lengths, call)
-        return logits[0], CacheRows.of(cache)
+        return logits[0], KVCacheView.of(cache)
 
-    def step(self, rows: CacheRows, tokens: Int64Array, call: Any) -> tuple[FloatArray, CacheRows]:
+    def step(
+        self, rows: KVCacheView, tokens: Int64Array, call: Any
+    ) -> tuple[FloatArray, KVCacheView]:
         lots = row_lots(rows.columns, self._spare_columns)
         scores: list[FloatArray] = [_NOTHING] * len(rows)
         places = list(rows.places)
@@ -77,12 +79,12 @@ class CausalModel:
                 past = of_lot.padded(memory, number)
                 logits, cache = self._run(tokens[lot, None], past, of_lot.lengths, call)
                 if len(lots) == 1:
-                    return logits, CacheRows.of(cache)
+                    return logits, KVCacheView.of(cache)
                 for place, row in enumerate(lot):
                     scores[row], places[row] = logits[place], (cache, place)
         finally:
             self._spare.append(memory)
-        return np.stack(scores), CacheRows(tuple(places))
+        return np.stack(scores), KVCacheView(tuple(places))
 
     def read(self, ids: Int64Array, call: Any) -> NDArray[Any]:
         """What comes after each token of sequences of one length, told from those before it.
@@ -99,18 +101,18 @@ class CausalModel:
             raise MemberFailed(self.name, "its scores are not finite numbers")
         return logits
 
-    def select(self, rows: CacheRows, indices: Sequence[int]) -> CacheRows:
+    def select(self, rows: KVCacheView, indices: Sequence[int]) -> KVCacheView:
         return rows.select(indices)
 
-    def join(self, parts: Sequence[CacheRows]) -> CacheRows:
-        return CacheRows.join(parts)
+    def join(self, parts: Sequence[KVCacheView]) -> KVCacheView:
+        return KVCacheView.join(parts)
 
-    def _memory(self) -> Memory:
+    def _memory(self) -> KVBuffer:
         # The oldest, so that all take turns and none keeps what a burst once needed.
         try:
             return self._spare.popleft()
         except IndexError:
-            return Memory()
+            return KVBuffer()
 
     def _run(
         self, ids: Int64Array, past: list[NDArray[Any]], lengths: Int64Array, call: Any

@@ -8,11 +8,11 @@ from functools import partial
 from typing import Any, TypeVar
 
 from streamproc.errors import MemberFailed
-from streamproc.serving.bisection import Canary, Lost, MemberBatches
-from streamproc.serving.guarded_calls import MemberCalls
+from streamproc.serving.bisection import BisectingRunner, Canary, MemberFailure
+from streamproc.serving.guarded_calls import GuardedCalls
 from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.serving.inference.members import Members
-from streamproc.serving.inference.outputs import Batch, MemberOutput, ModelInput, Prefixed
+from streamproc.serving.inference.outputs import BackboneOutput, Batch, MemberOutput, ModelInput
 from streamproc.serving.inference.session import Session, new_call
 from streamproc.serving.member_health import MemberHealth
 from streamproc.types import Float32Array, FloatArray
@@ -31,7 +31,7 @@ class FanOut:
         *,
         call_timeout_s: float,
         canary: ModelInput,
-        lost: Callable[[str, Lost], None],
+        lost: Callable[[str, MemberFailure], None],
         health: MemberHealth,
     ) -> None:
         """canary: a sequence known to be good, as members take it
@@ -41,12 +41,12 @@ class FanOut:
         """
 
         def batches(
-            session: Session[Array], of_session: Callable[[Lost], None]
-        ) -> MemberBatches[ModelInput, Array]:
-            calls = MemberCalls(session.name, executor.run, call_timeout_s, new_call, health)
+            session: Session[Array], of_session: Callable[[MemberFailure], None]
+        ) -> BisectingRunner[ModelInput, Array]:
+            calls = GuardedCalls(session.name, executor.run, call_timeout_s, new_call, health)
             return _batches(session, calls, canary, of_session, health)
 
-        def lost_by_all(reason: Lost) -> None:
+        def lost_by_all(reason: MemberFailure) -> None:
             for session in members.sessions:
                 lost(session.name, reason)
 
@@ -62,14 +62,17 @@ class FanOut:
             return await self._run_members(sequences, priority)
         read = await self._prefix.run(sequences, priority)
         prefixed = [
-            Prefixed(sequence.ids, sequence.type_ids, hidden)
+            BackboneOutput(sequence.ids, sequence.type_ids, hidden)
             for sequence, hidden in zip(sequences, read, strict=True)
-            if not isinstance(hidden, Lost)
+            if not isinstance(hidden, MemberFailure)
         ]
         rows = iter(await self._run_members(prefixed, priority) if prefixed else ())
-        return [self._unread(hidden) if isinstance(hidden, Lost) else next(rows) for hidden in read]
+        return [
+            self._unread(hidden) if isinstance(hidden, MemberFailure) else next(rows)
+            for hidden in read
+        ]
 
-    def _unread(self, failure: Lost) -> Row:
+    def _unread(self, failure: MemberFailure) -> Row:
         """What members say of a sequence that the layers before them failed on."""
         return tuple(MemberOutput(member, None, failure) for member in self._members)
 
@@ -86,11 +89,11 @@ class FanOut:
 
 def _batches(
     session: Session[Array],
-    calls: MemberCalls,
+    calls: GuardedCalls,
     canary: ModelInput,
-    lost: Callable[[Lost], None],
+    lost: Callable[[MemberFailure], None],
     health: MemberHealth,
-) -> MemberBatches[ModelInput, Array]:
+) -> BisectingRunner[ModelInput, Array]:
     known = Canary(canary)
 
     def run(sequences: Sequence[ModelInput], token: Any) -> Sequence[Array]:
@@ -104,7 +107,7 @@ def _batches(
         known.passed(sequences[0])
         return found
 
-    return MemberBatches(
+    return BisectingRunner(
         calls,
         call,
         size=_padded_tokens,
@@ -119,7 +122,7 @@ def _padded_tokens(sequences: Sequence[ModelInput]) -> int:
     return len(sequences) * max(len(sequence.ids) for sequence in sequences)
 
 
-def _output(member: str, found: FloatArray | Lost) -> MemberOutput:
-    if isinstance(found, Lost):
+def _output(member: str, found: FloatArray | MemberFailure) -> MemberOutput:
+    if isinstance(found, MemberFailure):
         return MemberOutput(member, None, found)
     return MemberOutput(member, found)

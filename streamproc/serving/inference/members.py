@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from streamproc.serving.inference.outputs import Batch, ModelInput, Prefixed
+from streamproc.serving.inference.outputs import BackboneOutput, Batch, ModelInput
 from streamproc.serving.inference.session import Session, new_call
 from streamproc.types import Float32Array, FloatArray
 
@@ -28,6 +28,6 @@ class Members:
             return sequences
         hidden = self.prefix.run(Batch.pad(sequences), new_call())
         return [
-            Prefixed(sequence.ids, sequence.type_ids, own)
+            BackboneOutput(sequence.ids, sequence.type_ids, own)
             for sequence, own in zip(sequences, hidden, strict=True)
         ]

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from streamproc.messages.response import MemberStatus
-from streamproc.serving.bisection import Lost, how_lost
+from streamproc.serving.bisection import MemberFailure, failure_of
 from streamproc.types import Float32Array, FloatArray, Int64Array
 
 
@@ -23,7 +23,7 @@ class ModelInput(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Prefixed:
+class BackboneOutput:
     """A sequence that an ensemble's prefix has run on.
 
     ids, type_ids: (tokens,) int64; hidden: (tokens, width), what members behind it take
@@ -43,12 +43,12 @@ class MemberOutput:
 
     member: str
     scores: FloatArray | None
-    error: Lost | None = None
+    error: MemberFailure | None = None
 
     @property
     def status(self) -> MemberStatus:
         """ok, late or failed."""
-        return "ok" if self.error is None else how_lost(self.error)
+        return "ok" if self.error is None else failure_of(self.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Batch:
 
 
 def _padded_hidden(sequences: Sequence[ModelInput], shape: tuple[int, int]) -> Float32Array | None:
-    prefixed = [sequence.hidden for sequence in sequences if isinstance(sequence, Prefixed)]
+    prefixed = [sequence.hidden for sequence in sequences if isinstance(sequence, BackboneOutput)]
     if not prefixed:
         return None
     hidden = np.zeros((*shape, prefixed[0].shape[1]), np.float32)

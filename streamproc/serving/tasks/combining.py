@@ -7,17 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from streamproc.serving.ensembling.combine import calibrated, combine_probabilities
-from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.serving.tasks.profile import EnsembleSpec
 from streamproc.types import FloatArray, Int64Array, Strategy
 
 
-class Combining:
+class Combiner:
     """By the way that the request asks for, or the manifest's, which alone is calibrated.
 
     A member's say may differ from chunk to chunk; `say` is what it had on all so far.
     """
 
-    def __init__(self, profile: EnsembleProfile, asked: Strategy | None) -> None:
+    def __init__(self, profile: EnsembleSpec, asked: Strategy | None) -> None:
         """Raises Invalid."""
         self._profile = profile
         self._strategy = profile.chosen_strategy(asked)

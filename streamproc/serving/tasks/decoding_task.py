@@ -14,7 +14,7 @@ from streamproc.serving.decoding.logits_processors import LogitsRules
 from streamproc.serving.decoding.prompt import Combine, Outcome, Prompt
 from streamproc.serving.decoding.search import StepScores
 from streamproc.serving.ensembling.steps import StepStrategy, combine_step
-from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.serving.tasks.profile import EnsembleSpec
 from streamproc.serving.tasks.task import Job, Task
 from streamproc.types import FloatArray, Int64Array
 
@@ -30,7 +30,7 @@ class DecodingTask(Task):
 
 
 def combining(
-    profile: EnsembleProfile,
+    profile: EnsembleSpec,
     asked: StepStrategy | None,
     ids: Int64Array,
     *,

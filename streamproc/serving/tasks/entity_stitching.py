@@ -29,7 +29,7 @@ class EntityStitching(ABC):
         """All entities, once every window was added."""
 
 
-class Deepest(EntityStitching):
+class MaxContextStitcher(EntityStitching):
     """Every token counts once, in the window in which it sits deepest; entities and words go on
     over the edges of windows."""
 
@@ -49,7 +49,7 @@ class Deepest(EntityStitching):
         return self._builder.entities()
 
 
-class Longest(EntityStitching):
+class LongestSpanStitcher(EntityStitching):
     """Every window has entities of its own; of two that overlap the longer stays."""
 
     def __init__(self, new_builder: Callable[[], EntityBuilder]) -> None:

@@ -6,11 +6,11 @@ import numpy as np
 
 from streamproc.errors import Invalid
 from streamproc.serving.chunking.tokens import Frame, TextTokenizer
-from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.serving.tasks.profile import EnsembleSpec
 from streamproc.types import Int64Array
 
 
-def language_token(profile: EnsembleProfile, code: str, field: str) -> int:
+def language_token(profile: EnsembleSpec, code: str, field: str) -> int:
     """The token of a language; field: where the code was named. Raises Invalid."""
     languages = profile.tokenizer.languages
     if code in languages:
@@ -22,7 +22,7 @@ def language_token(profile: EnsembleProfile, code: str, field: str) -> int:
     )
 
 
-def source_frame(profile: EnsembleProfile, code: str | None, field: str) -> Frame:
+def source_frame(profile: EnsembleSpec, code: str | None, field: str) -> Frame:
     """The special tokens around a source of that language; None: as the tokenizer has them.
 
     Raises Invalid where the language is unknown, or has no place among them.
@@ -42,7 +42,7 @@ def source_frame(profile: EnsembleProfile, code: str | None, field: str) -> Fram
     return Frame(before, after, frame.type_id)
 
 
-def first_token(profile: EnsembleProfile, code: str | None) -> int | None:
+def first_token(profile: EnsembleSpec, code: str | None) -> int | None:
     """What a translation into a language begins with; None: as the manifest says.
 
     Raises Invalid where the language is unknown, or none is named and the model has many.

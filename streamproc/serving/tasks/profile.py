@@ -27,7 +27,7 @@ class MemberProfile:
 
 
 @dataclass(frozen=True, slots=True)
-class EnsembleProfile:
+class EnsembleSpec:
     """An ensemble as its task sees it; digest is the manifest's, decoding its section.
 
     gate: what the strategy `gated` goes by; none: it can't be asked for

@@ -8,17 +8,17 @@ from typing import Any
 from streamproc.messages.response import Coverage, MemberReport, MemberStatus
 from streamproc.serving.bisection import shortage
 from streamproc.serving.inference.outputs import MemberOutput
-from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.serving.tasks.profile import EnsembleSpec
 from streamproc.types import FloatArray
 
 
-class Progress:
+class ChunkAccumulator:
     """What a job has been told of its chunks so far.
 
     characters: of the text that is cut into chunks
     """
 
-    def __init__(self, profile: EnsembleProfile, characters: int) -> None:
+    def __init__(self, profile: EnsembleSpec, characters: int) -> None:
         self._profile = profile
         self._characters = characters
         self._status: list[MemberStatus] = ["ok"] * len(profile.members)

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from streamproc.errors import Invalid
-from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.serving.tasks.profile import EnsembleSpec
 from streamproc.types import Int64Array
 
 Truncate = Literal["start", "end"]
@@ -31,7 +31,7 @@ class PromptText:
     def read(
         cls,
         text: str,
-        profile: EnsembleProfile,
+        profile: EnsembleSpec,
         max_new_tokens: int | None,
         truncate: Truncate | None,
     ) -> PromptText:

@@ -18,9 +18,9 @@ from streamproc.serving.ensembling.measures import entropy
 from streamproc.serving.inference.outputs import MemberOutput
 from streamproc.serving.inference.signature import Signature
 from streamproc.serving.tasks.answers import Answers
-from streamproc.serving.tasks.combining import Combining
-from streamproc.serving.tasks.profile import EnsembleProfile
-from streamproc.serving.tasks.progress import Progress
+from streamproc.serving.tasks.combining import Combiner
+from streamproc.serving.tasks.profile import EnsembleSpec
+from streamproc.serving.tasks.progress import ChunkAccumulator
 from streamproc.serving.tasks.spans import best_spans
 from streamproc.serving.tasks.task import (
     Answer,
@@ -85,17 +85,17 @@ class QuestionAnsweringJob(Job[PairChunk, Sequence[MemberOutput]]):
     """
 
     def __init__(
-        self, inputs: QuestionInputs, params: QuestionAnsweringParams, profile: EnsembleProfile
+        self, inputs: QuestionInputs, params: QuestionAnsweringParams, profile: EnsembleSpec
     ) -> None:
         self.characters = len(inputs.context) + len(inputs.question)
         self._inputs = inputs
         self._params = params
         self._profile = profile
-        self._combining = Combining(profile, params.combine)
+        self._combining = Combiner(profile, params.combine)
         self._has_null = len(profile.tokenizer.pair_frame.before) > 0
         self._combined = Answers(inputs.context)
         self._by_member = [Answers(inputs.context) for _ in profile.members]
-        self._progress = Progress(profile, len(inputs.context))
+        self._progress = ChunkAccumulator(profile, len(inputs.context))
 
     def chunks(self) -> Iterator[PairChunk]:
         made = pair_windows(
@@ -197,7 +197,7 @@ class QuestionAnswering(ScoringTask):
         return {"question": "ok", "context": "ok " * words}
 
     def begin(
-        self, inputs: Mapping[str, Any], params: Mapping[str, Any], profile: EnsembleProfile
+        self, inputs: Mapping[str, Any], params: Mapping[str, Any], profile: EnsembleSpec
     ) -> QuestionAnsweringJob:
         return QuestionAnsweringJob(
             validated(QuestionInputs, inputs),

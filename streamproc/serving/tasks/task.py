@@ -17,7 +17,7 @@ from streamproc.serving.chunking.windows import Chunk, windows
 from streamproc.serving.ensembling.combine import STRATEGIES
 from streamproc.serving.inference.outputs import MemberOutput
 from streamproc.serving.inference.signature import Signature
-from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.serving.tasks.profile import EnsembleSpec
 from streamproc.types import Strategy
 
 
@@ -95,7 +95,7 @@ class Task(ABC):
 
     @abstractmethod
     def begin(
-        self, inputs: Mapping[str, Any], params: Mapping[str, Any], profile: EnsembleProfile
+        self, inputs: Mapping[str, Any], params: Mapping[str, Any], profile: EnsembleSpec
     ) -> Job[Any, Any]:
         """A job for one request; raises Invalid naming the field or parameter that is wrong."""
 
@@ -112,7 +112,7 @@ class ScoringTask(Task):
         return {"text": "ok " * words}
 
 
-def text_windows(text: str, profile: EnsembleProfile, *, truncate: bool) -> Iterator[Chunk]:
+def text_windows(text: str, profile: EnsembleSpec, *, truncate: bool) -> Iterator[Chunk]:
     """A text's windows, made as they are asked for; truncate: only the first."""
     tokenizer = profile.tokenizer
     made = windows(tokenizer.stream(text), tokenizer.frame, profile.window, len(text))

@@ -13,9 +13,9 @@ from streamproc.serving.ensembling.combine import softmax
 from streamproc.serving.ensembling.measures import agreement, entropy
 from streamproc.serving.inference.outputs import MemberOutput
 from streamproc.serving.inference.signature import Signature
-from streamproc.serving.tasks.combining import Combining
-from streamproc.serving.tasks.profile import EnsembleProfile
-from streamproc.serving.tasks.progress import Progress
+from streamproc.serving.tasks.combining import Combiner
+from streamproc.serving.tasks.profile import EnsembleSpec
+from streamproc.serving.tasks.progress import ChunkAccumulator
 from streamproc.serving.tasks.task import (
     Answer,
     Inputs,
@@ -74,18 +74,16 @@ class _Tally:
 class TextClassificationJob(ScoringJob):
     """A text being classified: its windows' probabilities, weighted by their tokens."""
 
-    def __init__(
-        self, text: str, params: TextClassificationParams, profile: EnsembleProfile
-    ) -> None:
+    def __init__(self, text: str, params: TextClassificationParams, profile: EnsembleSpec) -> None:
         self.characters = len(text)
         self._text = text
         self._params = params
         self._profile = profile
-        self._combining = Combining(profile, params.combine)
+        self._combining = Combiner(profile, params.combine)
         # Each member's opinion, and last the combined one.
         self._together = len(profile.members)
         self._tally = _Tally(params.aggregation, self._together + 1, len(profile.labels))
-        self._progress = Progress(profile, self.characters)
+        self._progress = ChunkAccumulator(profile, self.characters)
 
     def chunks(self) -> Iterator[Chunk]:
         return text_windows(self._text, self._profile, truncate=self._params.truncate)
@@ -151,7 +149,7 @@ class TextClassification(ScoringTask):
         return Signature(outputs=("logits",), labels=labels)
 
     def begin(
-        self, inputs: Mapping[str, Any], params: Mapping[str, Any], profile: EnsembleProfile
+        self, inputs: Mapping[str, Any], params: Mapping[str, Any], profile: EnsembleSpec
     ) -> TextClassificationJob:
         return TextClassificationJob(
             validated(TextInputs, inputs).text,

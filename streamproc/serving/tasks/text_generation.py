@@ -10,8 +10,8 @@ from pydantic import Field, StringConstraints, model_validator
 
 from streamproc.errors import Invalid
 from streamproc.messages.response import Coverage, MemberReport, MemberStatus
-from streamproc.serving.decoding.choosing import Choice, Sampling
-from streamproc.serving.decoding.continuation import Continuation
+from streamproc.serving.decoding.choosing import Sampling, TokenSampler
+from streamproc.serving.decoding.continuation import SamplingSearch
 from streamproc.serving.decoding.detokenizing import CONTEXT_TOKENS, continuation
 from streamproc.serving.decoding.logits_processors import LogitsProcessors
 from streamproc.serving.decoding.prompt import Outcome, Prompt
@@ -27,7 +27,7 @@ from streamproc.serving.tasks.decoding_task import (
     logits_rules,
     odds,
 )
-from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.serving.tasks.profile import EnsembleSpec
 from streamproc.serving.tasks.prompt_text import PromptText, Truncate
 from streamproc.serving.tasks.task import Answer, Inputs, Params, validated
 from streamproc.types import Int64Array
@@ -89,7 +89,7 @@ class TextGenerationParams(Params):
 class TextGenerationJob(DecodingJob):
     """A prompt being continued: by the ensemble, and by each member alone where that is asked."""
 
-    def __init__(self, text: str, params: TextGenerationParams, profile: EnsembleProfile) -> None:
+    def __init__(self, text: str, params: TextGenerationParams, profile: EnsembleSpec) -> None:
         self.characters = len(text)
         self._text = text
         self._params = params
@@ -160,7 +160,7 @@ class TextGenerationJob(DecodingJob):
             needed_members=needed_members,
         )
 
-    def _search(self) -> Continuation:
+    def _search(self) -> SamplingSearch:
         params, decoding, ids = self._params, self._profile.decodes, self._prompt.ids
         rules = logits_rules(
             decoding,
@@ -172,9 +172,9 @@ class TextGenerationJob(DecodingJob):
         processors = LogitsProcessors(
             rules, prompt_tokens=len(ids), end_tokens=decoding.end_tokens, source=ids
         )
-        return Continuation(
+        return SamplingSearch(
             ids,
-            Choice(self._sampling(ids), processors),
+            TokenSampler(self._sampling(ids), processors),
             max_new_tokens=self._prompt.max_new_tokens,
             end_tokens=decoding.end_tokens,
             stop=StopStrings(params.stop, self._profile.tokenizer.decode, ids.tolist()),
@@ -219,7 +219,7 @@ class TextGeneration(DecodingTask):
     architecture: ClassVar[Architecture] = "decoder"
 
     def begin(
-        self, inputs: Mapping[str, Any], params: Mapping[str, Any], profile: EnsembleProfile
+        self, inputs: Mapping[str, Any], params: Mapping[str, Any], profile: EnsembleSpec
     ) -> TextGenerationJob:
         return TextGenerationJob(
             validated(PromptInputs, inputs).text,

@@ -18,7 +18,7 @@ from streamproc.serving.ensembling.combine import softmax
 from streamproc.serving.ensembling.token_measures import TokenMeasures
 from streamproc.serving.inference.outputs import MemberOutput
 from streamproc.serving.inference.signature import Signature
-from streamproc.serving.tasks.combining import Combining
+from streamproc.serving.tasks.combining import Combiner
 from streamproc.serving.tasks.entities import (
     WORD_AGGREGATIONS,
     Aggregation,
@@ -26,9 +26,13 @@ from streamproc.serving.tasks.entities import (
     Tagging,
     TokenRun,
 )
-from streamproc.serving.tasks.entity_stitching import Deepest, EntityStitching, Longest
-from streamproc.serving.tasks.profile import EnsembleProfile
-from streamproc.serving.tasks.progress import Progress
+from streamproc.serving.tasks.entity_stitching import (
+    EntityStitching,
+    LongestSpanStitcher,
+    MaxContextStitcher,
+)
+from streamproc.serving.tasks.profile import EnsembleSpec
+from streamproc.serving.tasks.progress import ChunkAccumulator
 from streamproc.serving.tasks.task import (
     Answer,
     Inputs,
@@ -81,23 +85,21 @@ class TokenClassificationParams(Params):
 class TokenClassificationJob(ScoringJob):
     """A text being looked through: its windows' tokens, combined and then made entities."""
 
-    def __init__(
-        self, text: str, params: TokenClassificationParams, profile: EnsembleProfile
-    ) -> None:
+    def __init__(self, text: str, params: TokenClassificationParams, profile: EnsembleSpec) -> None:
         self.characters = len(text)
         self._text = text
         self._params = params
         self._profile = profile
-        self._combining = Combining(profile, params.combine)
+        self._combining = Combiner(profile, params.combine)
         tagging = Tagging(profile.labels, params.ignore_labels)
         new_builder = partial(EntityBuilder, text, tagging, params.aggregation)
-        stitching = Deepest if params.stitch == "deepest" else Longest
+        stitching = MaxContextStitcher if params.stitch == "deepest" else LongestSpanStitcher
         self._combined: EntityStitching = stitching(new_builder)
         self._by_member: list[EntityStitching] = [
             stitching(new_builder) for _ in profile.members if params.return_members
         ]
         self._measures = TokenMeasures(~tagging.ignored(params.aggregation))
-        self._progress = Progress(profile, self.characters)
+        self._progress = ChunkAccumulator(profile, self.characters)
 
     def chunks(self) -> Iterator[Chunk]:
         return text_windows(self._text, self._profile, truncate=self._params.truncate)
@@ -174,7 +176,7 @@ class TokenClassification(ScoringTask):
         return Signature(outputs=("logits",), labels=labels, per_token=True)
 
     def begin(
-        self, inputs: Mapping[str, Any], params: Mapping[str, Any], profile: EnsembleProfile
+        self, inputs: Mapping[str, Any], params: Mapping[str, Any], profile: EnsembleSpec
     ) -> TokenClassificationJob:
         return TokenClassificationJob(
             validated(TokenInputs, inputs).text,

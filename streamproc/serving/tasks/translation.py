@@ -21,7 +21,7 @@ from streamproc.serving.chunking.sentences import Sentence, sentences
 from streamproc.serving.decoding.prompt import Outcome, Prompt
 from streamproc.serving.decoding.search import Decoded
 from streamproc.serving.tasks.decoding_task import Architecture, DecodingTask, combining
-from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.serving.tasks.profile import EnsembleSpec
 from streamproc.serving.tasks.task import Answer, Inputs, Job, Params, validated
 from streamproc.serving.tasks.translated_text import TranslatedText
 from streamproc.serving.tasks.translation_search import (
@@ -51,7 +51,7 @@ class SentencePrompt(Prompt):
 class TranslationJob(Job[SentencePrompt, Outcome]):
     """A text being translated."""
 
-    def __init__(self, text: str, params: TranslationParams, profile: EnsembleProfile) -> None:
+    def __init__(self, text: str, params: TranslationParams, profile: EnsembleSpec) -> None:
         self.characters = len(text)
         self._text = text
         self._profile = profile
@@ -174,7 +174,7 @@ class Translation(DecodingTask):
     architecture: ClassVar[Architecture] = "encoder-decoder"
 
     def begin(
-        self, inputs: Mapping[str, Any], params: Mapping[str, Any], profile: EnsembleProfile
+        self, inputs: Mapping[str, Any], params: Mapping[str, Any], profile: EnsembleSpec
     ) -> TranslationJob:
         return TranslationJob(
             validated(TranslationInputs, inputs).text,

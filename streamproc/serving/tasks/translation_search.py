@@ -9,14 +9,14 @@ from pydantic import Field, StringConstraints
 
 from streamproc.errors import Invalid, ModelRefused
 from streamproc.serving.decoding.beams import BeamOptions, BeamSearch, EarlyStopping
-from streamproc.serving.decoding.choosing import Choice, Sampling
-from streamproc.serving.decoding.continuation import Continuation
+from streamproc.serving.decoding.choosing import Sampling, TokenSampler
+from streamproc.serving.decoding.continuation import SamplingSearch
 from streamproc.serving.decoding.logits_processors import LogitsProcessors
-from streamproc.serving.decoding.search import Search
+from streamproc.serving.decoding.search import SearchStrategy
 from streamproc.serving.ensembling.steps import StepStrategy
 from streamproc.serving.tasks.decoding_task import chosen, logits_rules, odds
 from streamproc.serving.tasks.languages import first_token, source_frame
-from streamproc.serving.tasks.profile import EnsembleProfile
+from streamproc.serving.tasks.profile import EnsembleSpec
 from streamproc.serving.tasks.task import Inputs, Params
 from streamproc.types import Int64Array
 
@@ -57,7 +57,7 @@ class SentenceSearch:
     prefix:  what stands before every sentence
     """
 
-    def __init__(self, params: TranslationParams, profile: EnsembleProfile) -> None:
+    def __init__(self, params: TranslationParams, profile: EnsembleSpec) -> None:
         """Raises Invalid, and ModelRefused where the manifest does not say enough."""
         decoding = profile.decodes
         if decoding.start_token is None:
@@ -76,7 +76,7 @@ class SentenceSearch:
         self.frame = source_frame(profile, source, "params.source_language")
         self.prefix = chosen(params.prefix, decoding.prefix)
 
-    def begin(self, ids: Int64Array) -> Search:
+    def begin(self, ids: Int64Array) -> SearchStrategy:
         """ids: (tokens,) the source; with one beam it is no beam search."""
         options = self.options
         processors = LogitsProcessors(
@@ -88,15 +88,17 @@ class SentenceSearch:
         if options.beams > 1:
             return BeamSearch(options, self._begun, processors)
         lots = self._decoding.do_sample
-        return Continuation(
+        return SamplingSearch(
             self._begun,
-            Choice(Sampling.of_prompt(ids, odds(self._decoding)) if lots else None, processors),
+            TokenSampler(
+                Sampling.of_prompt(ids, odds(self._decoding)) if lots else None, processors
+            ),
             max_new_tokens=options.max_new_tokens,
             end_tokens=options.end_tokens,
         )
 
 
-def _options(params: TranslationParams, profile: EnsembleProfile) -> BeamOptions:
+def _options(params: TranslationParams, profile: EnsembleSpec) -> BeamOptions:
     decoding = profile.decodes
     longest = params.max_new_tokens or min(decoding.max_new_tokens, decoding.max_tokens)
     if longest > decoding.max_tokens:
