@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from benchmarks.end_to_end import InPipeline, ThroughKafka
+from benchmarks.harness import set_up
 from benchmarks.in_process import ArrivalBatches, Ceiling, OneAtATime
 from benchmarks.measure import Contender, in_turns
 from benchmarks.report import (
@@ -25,7 +26,6 @@ from benchmarks.report import (
     summary,
     write_json,
 )
-from benchmarks.stage import set_up
 from benchmarks.texts import read_texts, requested
 from benchmarks.traffic import TASK
 from benchmarks.workload import DeviceUnusable, Workload, build_workload, load_members

@@ -12,7 +12,7 @@ import numpy as np
 
 from streamproc.serving.chunking.windows import Chunk
 from streamproc.serving.ensembling.combine import calibrated, combine
-from streamproc.serving.tasks.profile import EnsembleSpec
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.types import FloatArray
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import orjson
 
+from benchmarks.harness import Stage
 from benchmarks.measure import BenchmarkFailed, Round, timed_here
 from benchmarks.processes import cpu_seconds, main_thread_cpu_seconds
-from benchmarks.stage import Stage
 from benchmarks.traffic import INTERACTIVE_TOPIC
 from benchmarks.worker_counters import Counters
 from benchmarks.workload import Workload

@@ -14,7 +14,7 @@ import typer
 
 from streamproc.offline.training.base import find_base
 from streamproc.offline.training.exporting import export_encoder
-from streamproc.offline.training.shape import PruneConfig, prune_model
+from streamproc.offline.training.pruning import PruneConfig, prune_model
 from streamproc.repository.manifest import Manifest, WindowSection
 from streamproc.repository.writing import manifest_toml, member_section, tokenizer_section
 

@@ -13,8 +13,8 @@ from benchmarks.batches import as_they_come, by_length, padding_factor
 from benchmarks.measure import Round, timed
 from benchmarks.workload import Workload, cut
 from streamproc.serving.chunking.windows import Chunk
+from streamproc.serving.inference.batch import Batch
 from streamproc.serving.inference.members import Members
-from streamproc.serving.inference.outputs import Batch
 from streamproc.serving.inference.session import new_call
 from streamproc.types import FloatArray
 

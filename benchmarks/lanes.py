@@ -15,10 +15,10 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.harness import Stage, set_up
 from benchmarks.latencies import Latencies, latencies_of
 from benchmarks.measure import BenchmarkFailed
 from benchmarks.report import RESULTS, machine, write_json
-from benchmarks.stage import Stage, set_up
 from benchmarks.texts import read_texts, requested
 from benchmarks.traffic import BULK_TOPIC, INTERACTIVE_TOPIC, Exchange
 from streamproc.clock import SystemClock

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from streamproc.repository.repository import Repository
-from streamproc.serving.inference.outputs import Batch
+from streamproc.serving.inference.batch import Batch
 from streamproc.serving.inference.providers import choose_provider
 from streamproc.serving.inference.residency import MIB, Residency
 from streamproc.serving.inference.session import new_call

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.interleaved import Turns, batches_of
 from benchmarks.texts import read_texts
-from benchmarks.turns import Turns, batches_of
 from benchmarks.workload import load_members, run_rows
 from streamproc.errors import OperatorError
 from streamproc.repository.repository import Repository

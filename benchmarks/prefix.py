@@ -14,14 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.interleaved import Turns, batches_of
 from benchmarks.texts import read_texts
-from benchmarks.turns import Turns, batches_of
 from benchmarks.workload import load_members, run_rows
 from streamproc.errors import OperatorError
 from streamproc.repository.repository import Repository, StoredEnsemble
 from streamproc.serving.chunking.windows import Chunk
+from streamproc.serving.inference.batch import Batch
 from streamproc.serving.inference.members import Members
-from streamproc.serving.inference.outputs import Batch
 from streamproc.serving.inference.session import new_call
 from streamproc.settings import read_settings
 from streamproc.types import FloatArray

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from streamproc.errors import ModelRefused, SettingsError
 from streamproc.repository.repository import StoredEnsemble
 from streamproc.serving.chunking.windows import Chunk, windows
+from streamproc.serving.inference.batch import Batch
 from streamproc.serving.inference.members import Members
-from streamproc.serving.inference.outputs import Batch
 from streamproc.serving.inference.providers import Provider, choose_provider
 from streamproc.serving.inference.session import new_call
 from streamproc.serving.loading import load_profile, load_sessions, try_out
 from streamproc.serving.tasks.catalogue import scoring_task_named
-from streamproc.serving.tasks.profile import EnsembleSpec
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.types import FloatArray
 
 

@@ -22,7 +22,7 @@ from tenacity.stop import stop_base
 from streamproc.clock import Clock
 from streamproc.errors import DeadlineExceeded, Invalid, QuorumNotMet, WorkerFault
 from streamproc.messages.cloudevents import Envelope, Form
-from streamproc.messages.faults import to_problem
+from streamproc.messages.problems import to_problem
 from streamproc.messages.publishing import Publish, ResponsePublisher, Route
 from streamproc.messages.record import Record
 from streamproc.messages.request import InvalidRequest, Request, read_request

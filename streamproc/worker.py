@@ -29,7 +29,7 @@ from streamproc.repository.repository import Repository, StoredEnsemble
 from streamproc.serving.batching.batcher import Limits
 from streamproc.serving.caching_scorer import CachingScorer
 from streamproc.serving.context import EngineContext
-from streamproc.serving.decoding.room import KVCacheLimits
+from streamproc.serving.decoding.kv_cache_budget import KVCacheLimits
 from streamproc.serving.engine import Engine, Engines
 from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.serving.inference.providers import CPU, CUDA, Provider, choose_provider

@@ -24,7 +24,7 @@ from streamproc.cli.answer_counts import AnswerCounts
 from streamproc.cli.answer_output import AnswerOutput
 from streamproc.cli.rows import RequestRow
 from streamproc.errors import OperatorError, SettingsError
-from streamproc.messages.decoding import parse
+from streamproc.messages.strict_json import parse
 
 _LINE = re.compile(rb'\{"row":(\d+),"of":"([0-9a-f]{16})","answer":(\{.*\})\}\n', re.DOTALL)
 

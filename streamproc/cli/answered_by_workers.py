@@ -10,8 +10,8 @@ from streamproc.cli.interruption import interruptible
 from streamproc.cli.rows import RequestRow
 from streamproc.errors import TooLarge
 from streamproc.kafka.client import RequestClient
-from streamproc.messages.decoding import parse
 from streamproc.messages.json_spans import on_one_line, with_members
+from streamproc.messages.strict_json import parse
 
 
 async def answer_by_workers(

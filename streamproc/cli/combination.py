@@ -11,16 +11,16 @@ from pathlib import Path
 
 import numpy as np
 
-from streamproc.cli.judging import answering_judge, foreseeing_judge
 from streamproc.cli.progress import activity
 from streamproc.cli.tables import Cell, print_table
 from streamproc.cli.terminal import TerminalConsole, stdout_console
+from streamproc.cli.tuning_runner import answering_judge, foreseeing_judge
 from streamproc.errors import SettingsError
 from streamproc.offline.corpus.description import read_partitions
 from streamproc.offline.corpus.passages import read_passages
 from streamproc.offline.corpus.rows import Source, source_from
-from streamproc.offline.evaluation.exam import subsample_evenly
-from streamproc.offline.evaluation.exams import Data, exam_of
+from streamproc.offline.evaluation.eval_task import subsample_evenly
+from streamproc.offline.evaluation.eval_tasks import Data, exam_of
 from streamproc.offline.evaluation.next_token import blocks
 from streamproc.offline.evaluation.token_counts import token_counts
 from streamproc.offline.evaluation.tuning import Candidate, Judge, tune

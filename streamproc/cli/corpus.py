@@ -15,8 +15,8 @@ from streamproc.errors import OperatorError, SettingsError
 
 if TYPE_CHECKING:
     from streamproc.offline.corpus.clusters import Features
+    from streamproc.offline.corpus.partition_stats import PartitionStats
     from streamproc.offline.corpus.partitioner import CorpusPartitioned
-    from streamproc.offline.corpus.portraits import PartitionStats
 
 app = command_group("Corpora, before anything is learned from them.")
 

@@ -61,21 +61,21 @@ def evaluate(
     """Measure an ensemble as it is served, beside its members and other ways to combine them."""
     import numpy as np
 
-    from streamproc.cli.evaluated import Files, show_findings
-    from streamproc.cli.sitting import answered, foreseen
+    from streamproc.cli.eval_output import Files, show_findings
+    from streamproc.cli.eval_runner import answered, foreseen
     from streamproc.cli.terminal import stdout_console
     from streamproc.clock import SystemClock
     from streamproc.logs import configure_logging
     from streamproc.offline.corpus.passages import read_passages
     from streamproc.offline.corpus.records import Columns
     from streamproc.offline.corpus.rows import described, source_from
+    from streamproc.offline.evaluation.candidates import contenders
     from streamproc.offline.evaluation.comparison import compare
-    from streamproc.offline.evaluation.contenders import contenders
-    from streamproc.offline.evaluation.exam import subsample_evenly
-    from streamproc.offline.evaluation.exams import Data, exam_of, require_labels
+    from streamproc.offline.evaluation.eval_task import subsample_evenly
+    from streamproc.offline.evaluation.eval_tasks import Data, exam_of, require_labels
     from streamproc.offline.evaluation.groups import grouped
-    from streamproc.offline.evaluation.made import Provenance
     from streamproc.offline.evaluation.next_token import JUDGED, MEASURES, blocks
+    from streamproc.offline.evaluation.provenance import Provenance
     from streamproc.repository.digests import sha256
     from streamproc.repository.repository import Repository
     from streamproc.serving.inference.providers import choose_provider

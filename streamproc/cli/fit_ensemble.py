@@ -49,7 +49,7 @@ def fit_ensemble(
     from streamproc.cli.combination import choose_combination, material
     from streamproc.logs import configure_logging
     from streamproc.offline.corpus.records import Columns
-    from streamproc.offline.evaluation.exams import Data
+    from streamproc.offline.evaluation.eval_tasks import Data
     from streamproc.repository.repository import Repository
 
     configure_logging(settings)

@@ -104,7 +104,7 @@ def import_model(
     """
     try:
         from streamproc.offline.importing import imports
-        from streamproc.offline.importing.wishes import ImportOptions
+        from streamproc.offline.importing.import_options import ImportOptions
     except ModuleNotFoundError as missing:
         raise OperatorError(
             f"Importing needs {missing.name}, which is not installed: install streamproc[import]."

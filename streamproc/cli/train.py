@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from streamproc.cli.training_shown import shown
+from streamproc.cli.train_progress import shown
 from streamproc.errors import OperatorError
 
 

@@ -15,10 +15,10 @@ from aiokafka import AIOKafkaConsumer
 from streamproc.clock import Clock
 from streamproc.errors import OperatorError
 from streamproc.kafka.producer import Producer
-from streamproc.kafka.reading import reader, topic_partitions_of
-from streamproc.messages.decoding import parse
+from streamproc.kafka.topic_reader import reader, topic_partitions_of
 from streamproc.messages.json_spans import with_members
 from streamproc.messages.record import Headers, ProducerRecord
+from streamproc.messages.strict_json import parse
 from streamproc.settings import Settings
 
 Response = dict[str, Any]

@@ -11,7 +11,7 @@ import structlog
 
 from streamproc.errors import OperatorError
 from streamproc.kafka.producer import Producer
-from streamproc.kafka.reading import read_topic
+from streamproc.kafka.topic_reader import read_topic
 from streamproc.kafka.topics import TopicCatalogue
 from streamproc.messages.outgoing import ERROR_PREFIX, LEFT_OUT, ORIGINAL_ID
 from streamproc.messages.record import ProducerRecord, Record

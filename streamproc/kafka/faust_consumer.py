@@ -24,7 +24,7 @@ from faust.types import TP
 from streamproc.kafka.commits import Position
 from streamproc.kafka.consumer_state import ConsumerState
 from streamproc.kafka.group_membership import keep_joining
-from streamproc.kafka.patience import wait_after_failed_updates
+from streamproc.kafka.metadata_backoff import wait_after_failed_updates
 from streamproc.kafka.progress import ProgressNotes
 from streamproc.kafka.record_batches import read_every_record
 from streamproc.kafka.remade_logs import RemadeLogs

@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooL
 
 from streamproc.clock import Clock
 from streamproc.errors import BrokerUnavailable, TooLarge
-from streamproc.kafka.patience import wait_after_failed_updates
+from streamproc.kafka.metadata_backoff import wait_after_failed_updates
 from streamproc.kafka.security import connection_options
 from streamproc.kafka.sizes import topic_max_bytes
 from streamproc.kafka.topic_troubles import TopicTroubles

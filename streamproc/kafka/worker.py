@@ -16,8 +16,8 @@ from streamproc.errors import BrokerUnavailable, OperatorError, TopicsError, Wor
 from streamproc.kafka.backoff import backoff_s
 from streamproc.kafka.consumer_control import ConsumerControl
 from streamproc.kafka.consumer_state import ConsumerState
+from streamproc.kafka.dispatcher import Dispatcher, Route
 from streamproc.kafka.faust_app import build_app
-from streamproc.kafka.intake import Dispatcher, Route
 from streamproc.kafka.ledger import read_ledger
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.topic_admin import TopicAdmin

@@ -14,9 +14,9 @@ from enum import Enum
 from typing import Any, Final
 
 from streamproc.errors import Invalid
-from streamproc.messages.decoding import Unreadable, decode_object, refuse_depth
 from streamproc.messages.json_spans import member_span
 from streamproc.messages.record import Headers, Record
+from streamproc.messages.strict_json import Unreadable, decode_object, refuse_depth
 
 MAX_ID_CHARACTERS = 256
 CONTENT_TYPE = "content-type"

@@ -11,7 +11,6 @@ import structlog
 from streamproc.clock import Clock
 from streamproc.errors import Invalid, TooLarge
 from streamproc.messages.cloudevents import Envelope
-from streamproc.messages.faults import to_problem
 from streamproc.messages.lane import Lane
 from streamproc.messages.outgoing import (
     MAX_KEPT_BYTES,
@@ -20,6 +19,7 @@ from streamproc.messages.outgoing import (
     response_record,
     without_original,
 )
+from streamproc.messages.problems import to_problem
 from streamproc.messages.record import ProducerRecord, Record
 from streamproc.messages.request import InvalidRequest, Request
 from streamproc.messages.response import DeadLetterType, Problem, Response

@@ -18,8 +18,8 @@ from streamproc.messages.cloudevents import (
     form_of,
     open_record,
 )
-from streamproc.messages.decoding import Unreadable
 from streamproc.messages.record import Record
+from streamproc.messages.strict_json import Unreadable
 from streamproc.messages.validation import describe
 
 ENSEMBLE_NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from streamproc.clock import Clock
 from streamproc.metrics import Metrics
 from streamproc.serving.batching.batcher import Limits
-from streamproc.serving.decoding.room import KVCacheLimits
+from streamproc.serving.decoding.kv_cache_budget import KVCacheLimits
 from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.serving.inference.residency import Residency
 

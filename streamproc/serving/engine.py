@@ -13,7 +13,7 @@ from streamproc.errors import Invalid
 from streamproc.messages.lane import Lane
 from streamproc.serving.fairness import FairTurns
 from streamproc.serving.member_health import MemberHealth
-from streamproc.serving.tasks.profile import EnsembleSpec
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.task import Job, Task
 
 Scored = tuple[Any, Timed[Any]]

@@ -18,9 +18,9 @@ from streamproc.serving.context import EngineContext
 from streamproc.serving.engine import Engine
 from streamproc.serving.ensembling.labels import LabelMap
 from streamproc.serving.gate_table import read_gate
+from streamproc.serving.inference.batch import Batch, MemberOutput, ModelInput
 from streamproc.serving.inference.fan_out import FanOut
 from streamproc.serving.inference.members import Members
-from streamproc.serving.inference.outputs import Batch, MemberOutput, ModelInput
 from streamproc.serving.inference.providers import CPU, Provider
 from streamproc.serving.inference.residency import Residency
 from streamproc.serving.inference.session import OnnxSession, PrefixSession, new_call
@@ -29,7 +29,7 @@ from streamproc.serving.member_failures import counting_losses
 from streamproc.serving.member_files import model_of
 from streamproc.serving.member_health import MemberHealth
 from streamproc.serving.tasks.decoding_task import DecodingTask
-from streamproc.serving.tasks.profile import EnsembleSpec, MemberProfile
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec, MemberProfile
 from streamproc.serving.tasks.task import ScoringTask, Task
 from streamproc.types import Int64Array
 

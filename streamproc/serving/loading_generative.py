@@ -11,7 +11,7 @@ import structlog
 from streamproc.errors import Invalid, ModelRefused, StreamprocError
 from streamproc.repository.repository import StoredEnsemble
 from streamproc.serving.context import EngineContext
-from streamproc.serving.decoding.figures import DecodingMetrics
+from streamproc.serving.decoding.decoding_metrics import DecodingMetrics
 from streamproc.serving.decoding.loop import DecodingLoop
 from streamproc.serving.decoding.member import Member
 from streamproc.serving.decoding.model import StepModel
@@ -25,8 +25,8 @@ from streamproc.serving.member_failures import counting_losses
 from streamproc.serving.member_files import model_of
 from streamproc.serving.member_health import MemberHealth
 from streamproc.serving.tasks.decoding_task import DecodingTask
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.languages import language_token, source_frame
-from streamproc.serving.tasks.profile import EnsembleSpec
 from streamproc.types import FloatArray, Int64Array
 
 # Beyond this a trial would take longer than what it might find is worth.

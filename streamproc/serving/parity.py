@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from streamproc.errors import MemberError, ModelRefused, WorkerFault
 from streamproc.repository.repository import StoredEnsemble
-from streamproc.serving.inference.outputs import Batch
+from streamproc.serving.inference.batch import Batch
 from streamproc.serving.inference.providers import Provider
 from streamproc.serving.inference.residency import Residency
 from streamproc.serving.inference.session import new_call

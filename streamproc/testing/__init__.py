@@ -29,16 +29,16 @@ from streamproc.serving.batching.batcher import Limits
 from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.serving.chunking.windows import Window
 from streamproc.serving.context import EngineContext
-from streamproc.serving.decoding.room import KVCacheLimits
+from streamproc.serving.decoding.kv_cache_budget import KVCacheLimits
 from streamproc.serving.engine import Engine, Engines
 from streamproc.serving.ensembling.labels import LabelMap
+from streamproc.serving.inference.batch import Batch
 from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.serving.inference.members import Members
-from streamproc.serving.inference.outputs import Batch
 from streamproc.serving.inference.session import Session
 from streamproc.serving.loading import assemble_engine
 from streamproc.serving.tasks.catalogue import scoring_task_named
-from streamproc.serving.tasks.profile import EnsembleSpec, MemberProfile
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec, MemberProfile
 from streamproc.types import FloatArray, Strategy
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,!?'-"

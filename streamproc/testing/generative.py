@@ -25,7 +25,7 @@ from streamproc.serving.engine import Engine
 from streamproc.serving.ensembling.labels import LabelMap
 from streamproc.serving.loading_generative import assemble_decoding_engine
 from streamproc.serving.tasks.catalogue import decoding_task_named
-from streamproc.serving.tasks.profile import EnsembleSpec, MemberProfile
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec, MemberProfile
 from streamproc.testing import build_surroundings
 from streamproc.types import FloatArray, Strategy
 

@@ -12,8 +12,8 @@ import pytest
 from streamproc.errors import BrokerUnavailable, MemberFailed, OutOfMemory, TooLarge, WorkerFault
 from streamproc.messages.record import ProducerRecord
 from streamproc.serving.engine import Engine
+from streamproc.serving.inference.batch import Batch
 from streamproc.serving.inference.executor import ModelExecutor
-from streamproc.serving.inference.outputs import Batch
 from streamproc.testing import (
     ManualClock,
     MemoryBroker,

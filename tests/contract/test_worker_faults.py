@@ -11,8 +11,8 @@ import pytest
 
 from streamproc.errors import MemberFailed
 from streamproc.serving.engine import Engine
+from streamproc.serving.inference.batch import Batch
 from streamproc.serving.inference.executor import ModelExecutor
-from streamproc.serving.inference.outputs import Batch
 from streamproc.serving.member_health import BURST
 from streamproc.testing import (
     ManualClock,

@@ -17,7 +17,7 @@ from streamproc.messages.publishing import Route as ReplyRoute
 from streamproc.metrics import Metrics
 from streamproc.pipeline import Pipeline
 from streamproc.serving.engine import Engines
-from streamproc.serving.inference.outputs import Batch
+from streamproc.serving.inference.batch import Batch
 from streamproc.testing import ScriptedSession, build_engine, build_profile, build_tokenizer
 from tests.integration.kafka_place import Place
 

@@ -14,7 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from streamproc.errors import WorkerFault
 from streamproc.kafka.attempts import Mark
 from streamproc.kafka.producer import Producer
-from streamproc.kafka.reading import read_topic
+from streamproc.kafka.topic_reader import read_topic
 from streamproc.kafka.worker import KafkaWorker, Route
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import ProducerRecord, Record

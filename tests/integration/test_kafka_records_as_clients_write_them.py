@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaProducer
 from streamproc.kafka.client import RequestClient
 from streamproc.kafka.embedded import EmbeddedBroker
 from streamproc.kafka.producer import Producer
-from streamproc.kafka.reading import read_topic
+from streamproc.kafka.topic_reader import read_topic
 from streamproc.messages.record import Record
 from tests.batches import batch
 from tests.integration.kafka_place import CLOCK, Place, echo, until, until_answered, working

@@ -18,8 +18,8 @@ from streamproc.errors import OperatorError, TooLarge, TopicsError
 from streamproc.kafka.client import RequestClient
 from streamproc.kafka.dead_letters import Selection, dead_letter_at, dead_letters, replay
 from streamproc.kafka.producer import Producer
-from streamproc.kafka.reading import read_topic
 from streamproc.kafka.topic_admin import TopicAdmin
+from streamproc.kafka.topic_reader import read_topic
 from streamproc.kafka.topics import TopicCatalogue, load_topics
 from streamproc.messages.outgoing import dead_letter
 from streamproc.messages.record import ProducerRecord, Record

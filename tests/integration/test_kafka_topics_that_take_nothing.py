@@ -10,7 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from streamproc.kafka.producer import Producer
-from streamproc.kafka.reading import read_topic
+from streamproc.kafka.topic_reader import read_topic
 from streamproc.kafka.worker import KafkaWorker, Route
 from streamproc.logs import configure_logging
 from streamproc.messages.lane import Lane

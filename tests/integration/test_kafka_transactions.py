@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from streamproc.kafka.reading import read_topic
+from streamproc.kafka.topic_reader import read_topic
 from tests.integration.kafka_place import Place, echo, until_answered, working
 
 pytestmark = pytest.mark.kafka

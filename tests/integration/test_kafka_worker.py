@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 
 from streamproc.errors import BrokerUnavailable, TopicsError, WorkerFault
 from streamproc.kafka.producer import Producer
-from streamproc.kafka.reading import read_topic
+from streamproc.kafka.topic_reader import read_topic
 from streamproc.kafka.worker import KafkaWorker
 from streamproc.logs import configure_logging
 from streamproc.messages.lane import Lane

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamproc.messages.lane import Lane
-from streamproc.serving.decoding.room import KVCacheLimits
+from streamproc.serving.decoding.kv_cache_budget import KVCacheLimits
 from streamproc.serving.engine import Engine
 from streamproc.testing import build_surroundings
 from streamproc.testing.generative import (

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streamproc.errors import OperatorError
+from streamproc.offline.importing.import_options import ImportOptions
 from streamproc.offline.importing.imports import import_model
-from streamproc.offline.importing.wishes import ImportOptions
 from streamproc.testing import tokenizer_json
 
 from ..unit.foreign_models import Said  # noqa: TID252  # the tests are one package

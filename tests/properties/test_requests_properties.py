@@ -8,9 +8,9 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamproc.messages.decoding import MAX_DEPTH
 from streamproc.messages.record import Record
 from streamproc.messages.request import MAX_ID_CHARACTERS, InvalidRequest, Request, read_request
+from streamproc.messages.strict_json import MAX_DEPTH
 
 LIMIT = 1_000_000
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))

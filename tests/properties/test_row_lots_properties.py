@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamproc.serving.inference.row_lots import row_lots
+from streamproc.serving.inference.length_buckets import row_lots
 
 columns = st.lists(st.integers(1, 5000), min_size=1, max_size=32)
 spare = st.integers(0, 4096)

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streamproc.serving.decoding.detokenizing import INCOMPLETE, continuation
-from streamproc.serving.decoding.stopping import StopStrings, cut_before
+from streamproc.serving.decoding.stopping_criteria import StopStrings, cut_before
 from tests.unit.tokenizer_families import family
 
 WRITERS = (

@@ -11,9 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streamproc.serving.chunking.windows import Chunk, Window
-from streamproc.serving.inference.outputs import Batch, MemberOutput
+from streamproc.serving.inference.batch import Batch, MemberOutput
 from streamproc.serving.tasks.catalogue import task_named
-from streamproc.serving.tasks.profile import EnsembleSpec
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.task import Answer
 from streamproc.testing import ScriptedSession, build_profile
 

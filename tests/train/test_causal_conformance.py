@@ -16,7 +16,7 @@ from streamproc.serving.inference.providers import CPU, Provider
 from streamproc.serving.inference.session import new_call
 from streamproc.serving.loading_generative import try_out_steps
 from streamproc.serving.tasks.catalogue import decoding_task_named
-from streamproc.serving.tasks.profile import EnsembleSpec
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.testing.generative import build_decoding_engine, build_decoding_profile
 from tests.unit.asking import answered
 

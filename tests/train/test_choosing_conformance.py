@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamproc.offline.importing.generation import decoding_section
-from streamproc.serving.decoding.choosing import Sampling, TokenSampler
 from streamproc.serving.decoding.logits_processors import LogitsProcessors
+from streamproc.serving.decoding.sampling import Sampling, TokenSampler
 from streamproc.serving.decoding.warping import probabilities
 from streamproc.serving.tasks.decoding_task import logits_rules, odds
 from streamproc.types import FloatArray, Int64Array

@@ -21,6 +21,7 @@ from streamproc.offline.corpus.records import Columns, read_records
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.training.base import find_base
 from streamproc.offline.training.encoder import Learning
+from streamproc.offline.training.events import MemberShipped, Progress
 from streamproc.offline.training.exporting import (
     largest_difference,
     onnx_runner,
@@ -28,10 +29,9 @@ from streamproc.offline.training.exporting import (
 )
 from streamproc.offline.training.member import Member
 from streamproc.offline.training.plan import Plan
-from streamproc.offline.training.progress import MemberShipped, Progress
+from streamproc.offline.training.pruning import PruneConfig
 from streamproc.offline.training.schedule import Schedule
 from streamproc.offline.training.scoring import WindowSize
-from streamproc.offline.training.shape import PruneConfig
 from streamproc.offline.training.text_classification import LabelledTexts, TextClassification
 from streamproc.offline.training.windows import pad
 

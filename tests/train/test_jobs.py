@@ -10,9 +10,9 @@ pytest.importorskip("optimum")
 
 from streamproc.errors import TrainingError
 from streamproc.offline.training.ensemble import fit_ensemble
+from streamproc.offline.training.events import MemberEvent, PartFinished, Progress, Step
 from streamproc.offline.training.jobs import Jobs
 from streamproc.offline.training.plan import Plan
-from streamproc.offline.training.progress import MemberEvent, PartFinished, Progress, Step
 from streamproc.offline.training.schedule import Schedule
 
 from .test_ensemble_training import plan as reviews

@@ -8,8 +8,8 @@ import pytest
 pytest.importorskip("optimum")
 
 from streamproc.errors import SettingsError, TrainingError
-from streamproc.offline.training.course import Metrics
 from streamproc.offline.training.precision import choose, precision_from
+from streamproc.offline.training.training_task import Metrics
 
 pytestmark = pytest.mark.train
 

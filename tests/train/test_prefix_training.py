@@ -16,17 +16,17 @@ from streamproc.offline.corpus.partitioning import ByHash
 from streamproc.offline.corpus.records import read_records
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.training.base import find_base
-from streamproc.offline.training.course import TrainingTask
 from streamproc.offline.training.encoder import Learning
+from streamproc.offline.training.events import MemberShipped
 from streamproc.offline.training.exporting import onnx_runner, rows_change_in_company
 from streamproc.offline.training.plan import Plan
 from streamproc.offline.training.prefix import Prefix
-from streamproc.offline.training.progress import MemberShipped
+from streamproc.offline.training.pruning import PruneConfig
 from streamproc.offline.training.schedule import Schedule
 from streamproc.offline.training.scoring import WindowSize
-from streamproc.offline.training.shape import PruneConfig
 from streamproc.offline.training.text_classification import LabelledTexts, TextClassification
 from streamproc.offline.training.token_classification import TokenClassification
+from streamproc.offline.training.training_task import TrainingTask
 from streamproc.offline.training.windows import mixed
 from streamproc.settings import read_settings
 from streamproc.worker import verify_ensemble

@@ -16,8 +16,9 @@ from streamproc.offline.corpus.questions import Question
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.training.base import find_base
 from streamproc.offline.training.encoder import Learning
+from streamproc.offline.training.events import MemberShipped
 from streamproc.offline.training.plan import Plan
-from streamproc.offline.training.progress import MemberShipped
+from streamproc.offline.training.pruning import PruneConfig
 from streamproc.offline.training.question_answering import (
     QuestionAnswering,
     Questions,
@@ -25,7 +26,6 @@ from streamproc.offline.training.question_answering import (
 )
 from streamproc.offline.training.schedule import Schedule
 from streamproc.offline.training.scoring import WindowSize
-from streamproc.offline.training.shape import PruneConfig
 from streamproc.offline.training.vocabulary import trim_vocabulary
 from streamproc.offline.training.windows import Batch
 from tests.train.conftest import GOOD, NEUTRAL

@@ -13,13 +13,13 @@ pytest.importorskip("optimum")
 
 from streamproc.errors import TrainingError
 from streamproc.offline.training.ensemble import fit_ensemble
+from streamproc.offline.training.events import Epoch, MemberEvent, PartFinished, Progress, Step
 from streamproc.offline.training.log import read_log
 from streamproc.offline.training.plan import Plan
-from streamproc.offline.training.progress import Epoch, MemberEvent, PartFinished, Progress, Step
+from streamproc.offline.training.pruning import PruneConfig
 from streamproc.offline.training.run_folder import RunFolder
 from streamproc.offline.training.schedule import Schedule
-from streamproc.offline.training.shape import PruneConfig
-from streamproc.offline.training.space import Range, SearchSpace
+from streamproc.offline.training.search_space import Range, SearchSpace
 
 from .test_ensemble_training import course
 from .test_ensemble_training import plan as reviews

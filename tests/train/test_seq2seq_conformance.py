@@ -19,7 +19,7 @@ from streamproc.serving.decoding.search import SearchStrategy, StepScores
 from streamproc.serving.inference.providers import CPU, Provider
 from streamproc.serving.inference.seq2seq import Seq2SeqModel
 from streamproc.serving.inference.session import new_call
-from streamproc.serving.tasks.profile import EnsembleSpec
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.translation import Translation
 from streamproc.types import FloatArray, Int64Array
 from tests.unit.translators import build_translators

@@ -8,8 +8,8 @@ import pytest
 
 pytest.importorskip("torch")
 
-from streamproc.offline.training.course import Metrics
-from streamproc.offline.training.standing import TrainingState
+from streamproc.offline.training.training_state import TrainingState
+from streamproc.offline.training.training_task import Metrics
 
 pytestmark = pytest.mark.train
 

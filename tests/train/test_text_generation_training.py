@@ -19,8 +19,8 @@ from streamproc.offline.corpus.passages import Passage
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.training.byte_level import byte_level_bpe
 from streamproc.offline.training.decoder import OnnxDecoder
+from streamproc.offline.training.events import MemberEvent, MemberShipped, Progress, TrunkStarted
 from streamproc.offline.training.plan import Plan
-from streamproc.offline.training.progress import MemberEvent, MemberShipped, Progress, TrunkStarted
 from streamproc.offline.training.schedule import Schedule
 from streamproc.offline.training.text_generation import END_OF_TEXT, UNKNOWN, TextGeneration, blocks
 from streamproc.repository.manifest import read_manifest

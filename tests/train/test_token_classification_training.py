@@ -16,11 +16,11 @@ from streamproc.offline.corpus.rows import Source
 from streamproc.offline.corpus.tagged import TaggedText
 from streamproc.offline.training.base import find_base
 from streamproc.offline.training.encoder import Learning
+from streamproc.offline.training.events import MemberShipped
 from streamproc.offline.training.plan import Plan
-from streamproc.offline.training.progress import MemberShipped
+from streamproc.offline.training.pruning import PruneConfig
 from streamproc.offline.training.schedule import Schedule
 from streamproc.offline.training.scoring import WindowSize
-from streamproc.offline.training.shape import PruneConfig
 from streamproc.offline.training.token_classification import (
     TaggedTexts,
     TokenClassification,

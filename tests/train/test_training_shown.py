@@ -9,9 +9,8 @@ pytest.importorskip("optimum")
 
 from rich.console import Console
 
-from streamproc.cli.training_shown import Board
-from streamproc.offline.training.course import Metrics
-from streamproc.offline.training.progress import (
+from streamproc.cli.train_progress import Board
+from streamproc.offline.training.events import (
     EnsembleWritten,
     Epoch,
     MemberEvent,
@@ -22,6 +21,7 @@ from streamproc.offline.training.progress import (
     TrialFinished,
     TrunkStarted,
 )
+from streamproc.offline.training.training_task import Metrics
 
 pytestmark = pytest.mark.train
 

@@ -14,8 +14,8 @@ from tokenizers import Tokenizer
 from streamproc.offline.corpus.partitioning import ByHash
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.training.encoder_decoder import OnnxEncoderDecoder
+from streamproc.offline.training.events import MemberShipped, Progress
 from streamproc.offline.training.plan import Plan
-from streamproc.offline.training.progress import MemberShipped, Progress
 from streamproc.offline.training.schedule import Schedule
 from streamproc.offline.training.translation import Translation
 from streamproc.repository.manifest import read_manifest

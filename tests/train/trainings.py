@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from streamproc.offline.training.ensemble import train_ensemble
+from streamproc.offline.training.events import Epoch, MemberEvent, MemberShipped, Progress
 from streamproc.offline.training.plan import Plan
-from streamproc.offline.training.progress import Epoch, MemberEvent, MemberShipped, Progress
 
 
 def told_by(plan: Plan) -> list[Progress]:

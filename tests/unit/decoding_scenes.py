@@ -13,13 +13,13 @@ import numpy as np
 from streamproc.clock import Clock, SystemClock, Timed
 from streamproc.messages.lane import Lane
 from streamproc.metrics import Metrics
-from streamproc.serving.decoding.choosing import TokenSampler
-from streamproc.serving.decoding.continuation import SamplingSearch
-from streamproc.serving.decoding.figures import DecodingMetrics
+from streamproc.serving.decoding.decoding_metrics import DecodingMetrics
+from streamproc.serving.decoding.kv_cache_budget import KVCacheLimits
 from streamproc.serving.decoding.loop import DecodingLoop
 from streamproc.serving.decoding.member import Member
 from streamproc.serving.decoding.prompt import Outcome, Prompt
-from streamproc.serving.decoding.room import KVCacheLimits
+from streamproc.serving.decoding.sampling import TokenSampler
+from streamproc.serving.decoding.sampling_search import SamplingSearch
 from streamproc.serving.decoding.search import StepScores
 from streamproc.serving.ensembling.steps import combine_step
 from streamproc.serving.inference.executor import ModelExecutor

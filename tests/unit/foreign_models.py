@@ -12,9 +12,9 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from streamproc.errors import SettingsError
+from streamproc.offline.importing.import_options import ImportOptions
 from streamproc.offline.importing.imports import Imported, import_model
-from streamproc.offline.importing.wishes import ImportOptions
-from streamproc.serving.inference.outputs import Batch
+from streamproc.serving.inference.batch import Batch
 from streamproc.serving.inference.providers import CPU, Provider
 from streamproc.serving.inference.session import OnnxSession, new_call
 from streamproc.serving.inference.signature import Signature

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamproc.offline.splitting.model import WrittenStage, split_model
-from streamproc.serving.inference.opening import open_session
 from streamproc.serving.inference.providers import CPU, Provider
 from streamproc.serving.inference.residency import Residency
 from streamproc.serving.inference.session import new_call
+from streamproc.serving.inference.session_factory import open_session
 from streamproc.serving.inference.staged import StagedSession
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from streamproc.serving.decoding.bans import BannedSequences
-from streamproc.serving.decoding.choosing import Odds, Sampling, TokenSampler
 from streamproc.serving.decoding.logits_processors import LogitsProcessors, LogitsRules
+from streamproc.serving.decoding.sampling import Odds, Sampling, TokenSampler
 from streamproc.serving.decoding.warping import probabilities, top_k, top_p
 from streamproc.types import FloatArray, Int64Array
 

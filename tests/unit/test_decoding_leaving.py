@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from streamproc.errors import MemberFailed
-from streamproc.serving.decoding.room import KVCacheLimits
+from streamproc.serving.decoding.kv_cache_budget import KVCacheLimits
 from streamproc.testing.generative import Histories, ScriptedStepModel
 
 from .decoding_scenes import POISON, VOCABULARY, Gate, decoding, prompt, submitted, written

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from streamproc.messages.lane import Lane
-from streamproc.serving.decoding.choosing import TokenSampler
-from streamproc.serving.decoding.continuation import SamplingSearch
-from streamproc.serving.decoding.room import KVCacheLimits
+from streamproc.serving.decoding.kv_cache_budget import KVCacheLimits
+from streamproc.serving.decoding.sampling import TokenSampler
+from streamproc.serving.decoding.sampling_search import SamplingSearch
 from streamproc.serving.decoding.search import Decoded
 from streamproc.testing.generative import ScriptedStepModel
 

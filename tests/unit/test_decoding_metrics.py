@@ -13,8 +13,8 @@ from streamproc.errors import MemberFailed
 from streamproc.messages.lane import Lane
 from streamproc.metrics import Metrics
 from streamproc.serving.decoding.beams import BeamOptions, BeamSearch
+from streamproc.serving.decoding.kv_cache_budget import KVCacheLimits
 from streamproc.serving.decoding.prompt import Prompt
-from streamproc.serving.decoding.room import KVCacheLimits
 from streamproc.testing import ManualClock, build_surroundings
 from streamproc.testing.generative import (
     Histories,

@@ -16,9 +16,9 @@ from streamproc.offline.corpus.questions import Question
 from streamproc.offline.corpus.records import Columns, Record
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.corpus.tagged import TaggedText
-from streamproc.offline.evaluation.contenders import Candidate
-from streamproc.offline.evaluation.exam import EvalTask, subsample_evenly
-from streamproc.offline.evaluation.exams import Data, exam_of, require_labels
+from streamproc.offline.evaluation.candidates import Candidate
+from streamproc.offline.evaluation.eval_task import EvalTask, subsample_evenly
+from streamproc.offline.evaluation.eval_tasks import Data, exam_of, require_labels
 from streamproc.offline.evaluation.question_answering import Questions
 from streamproc.offline.evaluation.text_classification import LabelledTexts, read_labelled
 from streamproc.offline.evaluation.token_classification import TaggedTexts, word_tags

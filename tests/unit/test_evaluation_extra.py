@@ -7,7 +7,7 @@ import pytest
 
 from streamproc.errors import OperatorError
 from streamproc.offline.corpus.rows import Source
-from streamproc.offline.evaluation.exams import Data, exam_of
+from streamproc.offline.evaluation.eval_tasks import Data, exam_of
 from streamproc.repository.manifest import read_manifest
 from tests.unit.onnx_models import classifier, write_ensemble
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from streamproc.errors import EvaluationError
+from streamproc.offline.evaluation.candidates import Candidate, alone, contenders
 from streamproc.offline.evaluation.comparison import compare
-from streamproc.offline.evaluation.contenders import Candidate, alone, contenders
-from streamproc.offline.evaluation.findings import Agreement, AgreementGroup, EvalRun
+from streamproc.offline.evaluation.eval_result import Agreement, AgreementGroup, EvalRun
 from streamproc.offline.evaluation.groups import Grouping
-from streamproc.offline.evaluation.made import Provenance
 from streamproc.offline.evaluation.measures import Measure, ratio
+from streamproc.offline.evaluation.provenance import Provenance
 from streamproc.offline.evaluation.report import as_json, as_markdown
 from streamproc.repository.repository import Repository, StoredEnsemble
 from streamproc.serving.tasks.catalogue import task_named

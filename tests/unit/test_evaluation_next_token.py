@@ -9,7 +9,7 @@ import pytest
 
 from streamproc.errors import EvaluationError
 from streamproc.offline.corpus.passages import Passage
-from streamproc.offline.evaluation.contenders import contenders
+from streamproc.offline.evaluation.candidates import contenders
 from streamproc.offline.evaluation.measures import CALIBRATION, calibration_statistics
 from streamproc.offline.evaluation.next_token import MEASURES, blocks, score_next_tokens
 from streamproc.repository.repository import Repository, StoredEnsemble

@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from streamproc.cli.evaluated import Files
+from streamproc.cli.eval_output import Files
 from streamproc.errors import OperatorError
+from streamproc.offline.evaluation.candidates import contenders
 from streamproc.offline.evaluation.comparison import compare
-from streamproc.offline.evaluation.contenders import contenders
-from streamproc.offline.evaluation.findings import Agreement, EvalResult, EvalRun
+from streamproc.offline.evaluation.eval_result import Agreement, EvalResult, EvalRun
 from streamproc.offline.evaluation.groups import Grouping
-from streamproc.offline.evaluation.made import Provenance
 from streamproc.offline.evaluation.measures import (
     CALIBRATION,
     Measure,
@@ -25,6 +24,7 @@ from streamproc.offline.evaluation.measures import (
 )
 from streamproc.offline.evaluation.page import as_html
 from streamproc.offline.evaluation.plots import plots_of
+from streamproc.offline.evaluation.provenance import Provenance
 from streamproc.offline.evaluation.reliability import Reliability
 from streamproc.repository.repository import Repository
 from streamproc.serving.tasks.catalogue import task_named

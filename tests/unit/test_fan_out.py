@@ -10,10 +10,10 @@ import pytest
 
 from streamproc.clock import SystemClock
 from streamproc.errors import MemberFailed, OutOfMemory, WorkerFault
+from streamproc.serving.inference.batch import Batch, MemberOutput
 from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.serving.inference.fan_out import FanOut
 from streamproc.serving.inference.members import Members
-from streamproc.serving.inference.outputs import Batch, MemberOutput
 from streamproc.serving.member_health import MemberHealth
 from streamproc.testing import ScriptedSession
 from streamproc.types import FloatArray, Int64Array

@@ -13,10 +13,10 @@ import pytest
 from streamproc.errors import Invalid, ModelRefused
 from streamproc.repository.repository import Repository, StoredEnsemble
 from streamproc.serving.ensembling.gate import Gate
-from streamproc.serving.inference.outputs import MemberOutput
+from streamproc.serving.inference.batch import MemberOutput
 from streamproc.serving.loading import load_profile
 from streamproc.serving.tasks.catalogue import task_named
-from streamproc.serving.tasks.profile import EnsembleSpec
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.testing import build_profile, build_tokenizer
 from streamproc.types import FloatArray
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 from streamproc.clock import SystemClock
 from streamproc.kafka.attempts import Mark
 from streamproc.kafka.commits import Position
-from streamproc.kafka.intake import Dispatcher, Route
+from streamproc.kafka.dispatcher import Dispatcher, Route
 from streamproc.kafka.ledger import Found
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import Record, TopicPartition

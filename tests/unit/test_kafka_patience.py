@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from streamproc.kafka.patience import WAIT_S, wait_after_failed_updates
+from streamproc.kafka.metadata_backoff import WAIT_S, wait_after_failed_updates
 
 
 class Client:

@@ -17,8 +17,8 @@ from streamproc.messages.record import ProducerRecord
 from streamproc.metrics import Metrics
 from streamproc.pipeline import Pipeline
 from streamproc.serving.engine import Engine, Engines
+from streamproc.serving.inference.batch import Batch
 from streamproc.serving.inference.executor import ModelExecutor
-from streamproc.serving.inference.outputs import Batch
 from streamproc.testing import (
     ManualClock,
     MemoryBroker,

@@ -10,10 +10,10 @@ import pytest
 from streamproc.clock import SystemClock
 from streamproc.errors import MemberFailed, ModelRefused, OutOfMemory, WorkerFault
 from streamproc.repository.repository import Repository
+from streamproc.serving.inference.batch import Batch, ModelInput
 from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.serving.inference.fan_out import FanOut
 from streamproc.serving.inference.members import Members
-from streamproc.serving.inference.outputs import Batch, ModelInput
 from streamproc.serving.inference.providers import CPU, Provider
 from streamproc.serving.inference.session import OnnxSession, PrefixSession
 from streamproc.serving.inference.signature import Signature

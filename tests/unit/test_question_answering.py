@@ -8,9 +8,9 @@ import pytest
 
 from streamproc.errors import Invalid, MemberFailed, QuorumNotMet
 from streamproc.serving.chunking.pairs import PairChunk
-from streamproc.serving.inference.outputs import MemberOutput
+from streamproc.serving.inference.batch import MemberOutput
 from streamproc.serving.tasks.catalogue import task_named
-from streamproc.serving.tasks.profile import EnsembleSpec
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.task import Answer
 from streamproc.testing import build_profile
 from streamproc.types import FloatArray

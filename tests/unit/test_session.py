@@ -8,7 +8,7 @@ from onnx import TensorProto
 
 from streamproc.errors import MemberFailed, ModelRefused, OutOfMemory, SettingsError
 from streamproc.serving.inference import providers
-from streamproc.serving.inference.outputs import Batch
+from streamproc.serving.inference.batch import Batch
 from streamproc.serving.inference.providers import (
     CPU,
     CUDA,

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from streamproc.errors import MemberFailed, ModelRefused
+from streamproc.serving.inference.batch import Batch
 from streamproc.serving.inference.causal import CausalModel
 from streamproc.serving.inference.model import Staged
-from streamproc.serving.inference.outputs import Batch
 from streamproc.serving.inference.providers import CPU, CUDA, Provider
 from streamproc.serving.inference.residency import MIB, Residency
 from streamproc.serving.inference.session import OnnxSession, new_call

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from streamproc.serving.decoding.detokenizing import continuation
-from streamproc.serving.decoding.stopping import StopStrings, cut_before
+from streamproc.serving.decoding.stopping_criteria import StopStrings, cut_before
 from streamproc.testing.generative import build_byte_tokenizer
 
 from .tokenizer_families import family

@@ -11,7 +11,7 @@ from tokenizers.processors import TemplateProcessing
 from streamproc.errors import Invalid, MemberFailed
 from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.serving.engine import Engine
-from streamproc.serving.tasks.profile import EnsembleSpec
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.testing.generative import (
     Histories,
     ScriptedStepModel,

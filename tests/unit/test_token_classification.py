@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from streamproc.errors import AnswerTooLarge, Invalid, MemberFailed, MemberLate, QuorumNotMet
-from streamproc.messages.faults import to_problem
+from streamproc.messages.problems import to_problem
 from streamproc.serving.chunking.windows import Chunk
-from streamproc.serving.inference.outputs import MemberOutput
+from streamproc.serving.inference.batch import MemberOutput
 from streamproc.serving.tasks.catalogue import task_named
-from streamproc.serving.tasks.profile import EnsembleSpec
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.task import Answer
 from streamproc.testing import build_profile, build_tokenizer
 from streamproc.types import FloatArray

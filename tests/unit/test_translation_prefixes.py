@@ -14,7 +14,7 @@ from tokenizers.processors import TemplateProcessing
 from streamproc.errors import Invalid
 from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.serving.decoding.search import StepScores
-from streamproc.serving.tasks.profile import EnsembleSpec
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.translation import SentencePrompt, Translation
 
 from .translators import (

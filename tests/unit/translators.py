@@ -20,7 +20,7 @@ from streamproc.serving.decoding.model import StepModel
 from streamproc.serving.engine import Engine
 from streamproc.serving.ensembling.labels import LabelMap
 from streamproc.serving.loading_generative import assemble_decoding_engine
-from streamproc.serving.tasks.profile import EnsembleSpec, MemberProfile
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec, MemberProfile
 from streamproc.serving.tasks.task import Answer
 from streamproc.serving.tasks.translation import Translation
 from streamproc.testing import build_surroundings

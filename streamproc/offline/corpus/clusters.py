@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamproc.errors import TrainingError
+from streamproc.offline.corpus.bottom_k_sample import SAMPLED_CHARACTERS
 from streamproc.offline.corpus.partitioning import Item
-from streamproc.offline.corpus.sample import SAMPLED_CHARACTERS
 from streamproc.types import FloatArray
 
 

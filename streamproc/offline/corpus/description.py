@@ -12,9 +12,9 @@ from typing import Any
 from streamproc import __version__
 from streamproc.errors import TrainingError
 from streamproc.offline.corpus.clusters import ByCluster
+from streamproc.offline.corpus.partition_stats import PartitionStats
 from streamproc.offline.corpus.partitioning import Item, Partitioning
 from streamproc.offline.corpus.plan import Plan
-from streamproc.offline.corpus.portraits import PartitionStats
 from streamproc.offline.corpus.rows import Source
 from streamproc.repository.digests import sha256
 from streamproc.repository.toml import TomlValue, section

@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from streamproc.errors import TrainingError
+from streamproc.offline.corpus.bottom_k_sample import BottomKSample, lot
 from streamproc.offline.corpus.clusters import ByCluster, fit_clusters
 from streamproc.offline.corpus.description import write_description
 from streamproc.offline.corpus.items import RowItem, batched, read_items
 from streamproc.offline.corpus.leakage import Leakage
 from streamproc.offline.corpus.part_files import PartFiles
+from streamproc.offline.corpus.partition_stats import PartitionStats
 from streamproc.offline.corpus.partitioning import Partitioning, clusters_from, partitioning_from
 from streamproc.offline.corpus.plan import Plan
-from streamproc.offline.corpus.portraits import PartitionStats
-from streamproc.offline.corpus.sample import BottomKSample, lot
 
 
 @dataclass(frozen=True, slots=True)

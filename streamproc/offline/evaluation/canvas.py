@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from streamproc.offline.evaluation.contenders import Candidate
+from streamproc.offline.evaluation.candidates import Candidate
 from streamproc.offline.evaluation.intervals import Estimate
 from streamproc.offline.evaluation.measures import Measure
 

@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from streamproc.offline.evaluation.contenders import Candidate
-from streamproc.offline.evaluation.findings import (
+from streamproc.offline.evaluation.candidates import Candidate
+from streamproc.offline.evaluation.eval_result import (
     Agreed,
     Agreement,
     AgreementGroup,

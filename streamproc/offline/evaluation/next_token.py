@@ -10,8 +10,8 @@ import numpy as np
 
 from streamproc.errors import EvaluationError
 from streamproc.offline.corpus.passages import Passage
-from streamproc.offline.evaluation.contenders import Candidate
-from streamproc.offline.evaluation.findings import Agreement, EvalRun
+from streamproc.offline.evaluation.candidates import Candidate
+from streamproc.offline.evaluation.eval_result import Agreement, EvalRun
 from streamproc.offline.evaluation.measures import (
     CALIBRATION,
     CALIBRATION_BINS,

@@ -8,9 +8,9 @@ from datetime import date
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from streamproc.offline.evaluation.findings import EvalResult
-from streamproc.offline.evaluation.made import Provenance
+from streamproc.offline.evaluation.eval_result import EvalResult
 from streamproc.offline.evaluation.plot import Plot
+from streamproc.offline.evaluation.provenance import Provenance
 from streamproc.offline.evaluation.tables import Topic, notes, tables_of
 
 _TEMPLATE = "page.html.jinja"

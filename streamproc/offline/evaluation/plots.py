@@ -20,13 +20,13 @@ from streamproc.offline.evaluation.canvas import (
     png_of,
     scale_of,
 )
-from streamproc.offline.evaluation.findings import Agreed, EvalResult
+from streamproc.offline.evaluation.eval_result import Agreed, EvalResult
+from streamproc.offline.evaluation.formatting import shown, shown_agreement, titled
 from streamproc.offline.evaluation.intervals import CONFIDENCE
-from streamproc.offline.evaluation.made import Provenance
 from streamproc.offline.evaluation.measures import CALIBRATION, CALIBRATION_BINS
 from streamproc.offline.evaluation.plot import Plot
+from streamproc.offline.evaluation.provenance import Provenance
 from streamproc.offline.evaluation.reliability import Reliability
-from streamproc.offline.evaluation.wording import shown, shown_agreement, titled
 
 _WHISKERS = f"whiskers are {CONFIDENCE:.0%} intervals"
 # Reliability diagrams side by side.

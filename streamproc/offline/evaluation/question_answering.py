@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from streamproc.offline.corpus.questions import Question
-from streamproc.offline.evaluation.exam import EvalTask, Request, Response, result_of
+from streamproc.offline.evaluation.eval_task import EvalTask, Request, Response, result_of
 from streamproc.offline.evaluation.measures import (
     CALIBRATION,
     Measure,

@@ -6,13 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from streamproc.offline.evaluation.findings import Agreed, Difference, EvalResult, Row
+from streamproc.offline.evaluation.eval_result import Agreed, Difference, EvalResult, Row
+from streamproc.offline.evaluation.formatting import titled
 from streamproc.offline.evaluation.intervals import Estimate
-from streamproc.offline.evaluation.made import Provenance
 from streamproc.offline.evaluation.plot import Plot
+from streamproc.offline.evaluation.provenance import Provenance
 from streamproc.offline.evaluation.reliability import Reliability
 from streamproc.offline.evaluation.tables import Cell, Table, notes, tables_of
-from streamproc.offline.evaluation.wording import titled
 
 
 def as_markdown(

@@ -6,17 +6,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from streamproc.offline.evaluation.findings import Agreed, Difference, EvalResult
-from streamproc.offline.evaluation.intervals import Estimate
-from streamproc.offline.evaluation.made import Provenance
-from streamproc.offline.evaluation.measures import Measure
-from streamproc.offline.evaluation.wording import (
+from streamproc.offline.evaluation.eval_result import Agreed, Difference, EvalResult
+from streamproc.offline.evaluation.formatting import (
     heading,
     named,
     shown_agreement,
     shown_estimate,
     titled,
 )
+from streamproc.offline.evaluation.intervals import Estimate
+from streamproc.offline.evaluation.measures import Measure
+from streamproc.offline.evaluation.provenance import Provenance
 
 Topic = Literal["measures", "calibration", "agreement", "groups"]
 """What a table or a plot is about, in the order of a report."""

@@ -9,7 +9,7 @@ import numpy as np
 from streamproc.errors import EvaluationError
 from streamproc.offline.corpus.records import Columns, Record, read_records
 from streamproc.offline.corpus.rows import Source
-from streamproc.offline.evaluation.exam import EvalTask, Response, result_of
+from streamproc.offline.evaluation.eval_task import EvalTask, Response, result_of
 from streamproc.offline.evaluation.measures import (
     CALIBRATION,
     Measure,

@@ -11,7 +11,7 @@ from seqeval.scheme import IOB2, Entities
 
 from streamproc.errors import EvaluationError
 from streamproc.offline.corpus.tagged import OUTSIDE, TaggedText
-from streamproc.offline.evaluation.exam import EvalTask, Response, result_of
+from streamproc.offline.evaluation.eval_task import EvalTask, Response, result_of
 from streamproc.offline.evaluation.measures import (
     CALIBRATION,
     Measure,

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from streamproc.offline.evaluation.exam import Request
-from streamproc.serving.tasks.profile import EnsembleSpec
+from streamproc.offline.evaluation.eval_task import Request
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.task import Task
 from streamproc.types import FloatArray
 

@@ -12,7 +12,7 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
 from streamproc.offline.corpus.pairs import Pair
-from streamproc.offline.evaluation.exam import EvalTask, Response, result_of
+from streamproc.offline.evaluation.eval_task import EvalTask, Response, result_of
 from streamproc.offline.evaluation.measures import Measure
 from streamproc.types import FloatArray
 

@@ -11,12 +11,12 @@ import onnx.compose
 from onnx import TensorProto, helper
 
 from streamproc.errors import ModelRefused
-from streamproc.offline.importing.form import FLOATS, InterfaceGap
 from streamproc.offline.importing.graph import OLDEST_OPSET, opset_of
+from streamproc.offline.importing.interface_gap import FLOATS, InterfaceGap
 from streamproc.offline.importing.matching import IDS, MASK, TYPES
 from streamproc.offline.importing.nodes import Nodes
+from streamproc.offline.importing.output_kind import TWO_OF_ONE, as_logits
 from streamproc.offline.importing.padding import lengthened
-from streamproc.offline.importing.scores import TWO_OF_ONE, as_logits
 
 _INNER = "model/"
 _AS_THEY_ARE = ("logits", "softmax")

@@ -10,10 +10,10 @@ from pathlib import Path
 from streamproc.errors import ModelRefused, SettingsError
 from streamproc.offline.importing.configuration import Configuration
 from streamproc.offline.importing.families import require_served
+from streamproc.offline.importing.import_options import ImportOptions
 from streamproc.offline.importing.sources import Source
 from streamproc.offline.importing.tokenizers import padding_token
 from streamproc.offline.importing.weights import float32_bytes
-from streamproc.offline.importing.wishes import ImportOptions
 from streamproc.offline.importing.writing import decoding_of
 from streamproc.repository.manifest import MEMBER_VERSION
 from streamproc.repository.repository import StoredEnsemble

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streamproc.errors import ModelRefused
 from streamproc.offline.importing.configuration import Configuration
-from streamproc.offline.importing.scores import Scale
+from streamproc.offline.importing.output_kind import Scale
 
 _CLASSES = "single_label_classification"
 

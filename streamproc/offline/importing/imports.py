@@ -17,17 +17,17 @@ from streamproc.offline.importing.checks import (
 )
 from streamproc.offline.importing.configuration import Configuration
 from streamproc.offline.importing.heads import require_classes
+from streamproc.offline.importing.import_options import ImportOptions
+from streamproc.offline.importing.import_source import AdaptedModel, ImportSource
+from streamproc.offline.importing.installing import NewMember, place_beside, place_new
 from streamproc.offline.importing.keras import convert
 from streamproc.offline.importing.labels import label_outputs
 from streamproc.offline.importing.manifests import new_ensemble, provenance
 from streamproc.offline.importing.marian import has_marian_tokenizer, marian_tokenizer
-from streamproc.offline.importing.placing import NewMember, place_beside, place_new
-from streamproc.offline.importing.questions import Prompter
+from streamproc.offline.importing.prompter import Prompter
 from streamproc.offline.importing.scoring import prepare_scoring
 from streamproc.offline.importing.sources import MODEL, Source, find_source
-from streamproc.offline.importing.subject import AdaptedModel, ImportSource
 from streamproc.offline.importing.tokenizers import read_tokenizer, require_same
-from streamproc.offline.importing.wishes import ImportOptions
 from streamproc.offline.importing.writing import prepare_writing
 from streamproc.repository.changes import Verify
 from streamproc.repository.manifest import MemberSection

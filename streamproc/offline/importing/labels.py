@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from streamproc.errors import SettingsError
 from streamproc.offline.importing.configuration import Configuration
-from streamproc.offline.importing.questions import Prompter
+from streamproc.offline.importing.prompter import Prompter
 
 
 def label_outputs(

@@ -8,7 +8,7 @@ from onnx import TensorProto
 
 from streamproc.errors import ModelRefused, SettingsError
 from streamproc.offline.importing.graph import Value
-from streamproc.offline.importing.questions import Prompter
+from streamproc.offline.importing.prompter import Prompter
 
 IDS, MASK, TYPES = "input_ids", "attention_mask", "token_type_ids"
 

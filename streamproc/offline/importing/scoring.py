@@ -9,7 +9,6 @@ from typing import Any
 
 from streamproc.errors import ModelRefused, SettingsError
 from streamproc.offline.importing.adapting import adapted
-from streamproc.offline.importing.form import InterfaceGap
 from streamproc.offline.importing.graph import (
     Value,
     inputs_of,
@@ -19,11 +18,12 @@ from streamproc.offline.importing.graph import (
     read_graph,
     serialised,
 )
+from streamproc.offline.importing.import_source import AdaptedModel, ImportSource
+from streamproc.offline.importing.interface_gap import InterfaceGap
 from streamproc.offline.importing.labels import label_outputs
 from streamproc.offline.importing.matching import IDS, MASK, match_inputs, match_outputs, pairs_from
+from streamproc.offline.importing.output_kind import TWO_OF_ONE, Scale, reading_of
 from streamproc.offline.importing.padding import Padding
-from streamproc.offline.importing.scores import TWO_OF_ONE, Scale, reading_of
-from streamproc.offline.importing.subject import AdaptedModel, ImportSource
 from streamproc.offline.importing.tokenizers import padding_token
 from streamproc.offline.importing.trial import LARGEST_DIFFERENCE, Found, try_model
 from streamproc.serving.chunking.tokens import TextTokenizer

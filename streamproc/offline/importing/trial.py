@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from streamproc.errors import MemberError, ModelRefused, WorkerFault
 from streamproc.serving.chunking.tokens import TextTokenizer
-from streamproc.serving.inference.outputs import Batch
+from streamproc.serving.inference.batch import Batch
 from streamproc.serving.inference.providers import CPU, Provider
 from streamproc.serving.inference.session import OnnxSession, new_call
 from streamproc.serving.inference.signature import Signature

@@ -5,8 +5,8 @@ from __future__ import annotations
 from streamproc.errors import ModelRefused, SettingsError
 from streamproc.offline.importing.configuration import Configuration
 from streamproc.offline.importing.graph import precision_of, producer_of, read_graph, serialised
-from streamproc.offline.importing.subject import AdaptedModel, ImportSource
-from streamproc.offline.importing.wishes import ImportOptions
+from streamproc.offline.importing.import_options import ImportOptions
+from streamproc.offline.importing.import_source import AdaptedModel, ImportSource
 from streamproc.repository.decoding_section import DecodingSection
 from streamproc.repository.repository import StoredEnsemble
 from streamproc.serving.tasks.decoding_task import DecodingTask

@@ -13,11 +13,11 @@ from streamproc.offline.corpus.items import labels_in
 from streamproc.offline.corpus.partitioning import Partitioning, partitioning_from
 from streamproc.offline.corpus.records import Columns
 from streamproc.offline.corpus.rows import Source, source_from
-from streamproc.offline.training.courses import LABELLED, Choice, course_of
 from streamproc.offline.training.plan import Plan
 from streamproc.offline.training.precision import AUTO, precision_from
+from streamproc.offline.training.recipes import LABELLED, Choice, course_of
 from streamproc.offline.training.schedule import Schedule
-from streamproc.offline.training.space import SearchSpace, read_space
+from streamproc.offline.training.search_space import SearchSpace, read_space
 from streamproc.repository.toml import TomlValue
 
 

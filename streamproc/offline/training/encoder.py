@@ -17,21 +17,21 @@ from torch import nn
 from streamproc.errors import TrainingError
 from streamproc.offline.corpus.partitioning import Item
 from streamproc.offline.corpus.rows import Source
-from streamproc.offline.corpus.wordings import TextSample, read_wordings, sampled
+from streamproc.offline.corpus.text_samples import TextSample, read_wordings, sampled
 from streamproc.offline.training.base import Base
-from streamproc.offline.training.course import (
+from streamproc.offline.training.member import Member
+from streamproc.offline.training.prefix import Prefix, make_prefix
+from streamproc.offline.training.pruning import PruneConfig, prune_model
+from streamproc.offline.training.scoring import RunBatch, WindowSize
+from streamproc.offline.training.shared_artifacts import SharedArtifacts
+from streamproc.offline.training.shipping import ship_encoder
+from streamproc.offline.training.training_task import (
     ExportedMember,
     MemberTrainer,
     Metrics,
     TaskSetup,
     TrainingTask,
 )
-from streamproc.offline.training.groundwork import SharedArtifacts
-from streamproc.offline.training.member import Member
-from streamproc.offline.training.prefix import Prefix, make_prefix
-from streamproc.offline.training.scoring import RunBatch, WindowSize
-from streamproc.offline.training.shape import PruneConfig, prune_model
-from streamproc.offline.training.shipping import ship_encoder
 from streamproc.offline.training.vocabulary import trim_vocabulary
 from streamproc.offline.training.windows import NO_TARGET, Batch, Cut, batches, draw
 

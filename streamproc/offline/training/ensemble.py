@@ -9,16 +9,16 @@ from collections.abc import Callable, Sequence
 
 from streamproc.errors import TrainingError
 from streamproc.messages.request import ENSEMBLE_NAME
-from streamproc.offline.training import material
+from streamproc.offline.training import data as material
 from streamproc.offline.training.devices import process, together
-from streamproc.offline.training.groundwork import SharedArtifacts
-from streamproc.offline.training.learning import MemberJob, TrainingSession, places
+from streamproc.offline.training.events import MemberEvent, OnEvent, OnMemberEvent, PartFinished
 from streamproc.offline.training.plan import Plan
 from streamproc.offline.training.plots import draw
-from streamproc.offline.training.progress import MemberEvent, OnEvent, OnMemberEvent, PartFinished
 from streamproc.offline.training.publishing import export_ensemble
 from streamproc.offline.training.run_folder import TRUNK, RunFolder
 from streamproc.offline.training.search import search
+from streamproc.offline.training.shared_artifacts import SharedArtifacts
+from streamproc.offline.training.training_session import MemberJob, TrainingSession, places
 from streamproc.repository.manifest import MEMBER_VERSION
 
 # Trains the members at some places; returns when all of them are.

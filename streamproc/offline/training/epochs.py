@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
-from streamproc.offline.training.course import MemberTrainer
+from streamproc.offline.training.training_task import MemberTrainer
 
 
 class Epochs(IterableDataset):  # type: ignore[misc]

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from streamproc.errors import OperatorError, TrainingError
-from streamproc.offline.training import learning
-from streamproc.offline.training.learning import MemberJob, TrainingSession
+from streamproc.offline.training import training_session as learning
+from streamproc.offline.training.events import MemberEvent, OnEvent
 from streamproc.offline.training.plan import Plan
-from streamproc.offline.training.progress import MemberEvent, OnEvent
 from streamproc.offline.training.run_folder import RunFolder
+from streamproc.offline.training.training_session import MemberJob, TrainingSession
 
 _END_SECONDS = 10
 

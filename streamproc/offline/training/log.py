@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from streamproc.offline.training.progress import (
+from streamproc.offline.training.events import (
     Epoch,
     PartFinished,
     PartStarted,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamproc.errors import TrainingError
-from streamproc.offline.training.course import Metrics
+from streamproc.offline.training.training_task import Metrics
 from streamproc.offline.training.windows import NO_TARGET
 
 

@@ -11,10 +11,10 @@ from typing import Any
 from streamproc.errors import TrainingError
 from streamproc.offline.corpus.partitioning import Partitioning
 from streamproc.offline.corpus.rows import Source
-from streamproc.offline.training.course import TrainingTask
 from streamproc.offline.training.precision import AUTO
 from streamproc.offline.training.schedule import Schedule
-from streamproc.offline.training.space import SearchSpace
+from streamproc.offline.training.search_space import SearchSpace
+from streamproc.offline.training.training_task import TrainingTask
 from streamproc.repository.digests import sha256
 from streamproc.repository.toml import TomlValue
 

@@ -10,8 +10,8 @@ import onnx
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from streamproc.errors import SettingsError, TrainingError
-from streamproc.offline.training.course import Metrics
 from streamproc.offline.training.exporting import save
+from streamproc.offline.training.training_task import Metrics
 
 AUTO = "auto"
 # From the smallest; of two of about one size first the one that computes faster.

@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 from transformers import BertModel
 
 from streamproc.errors import TrainingError
-from streamproc.offline.corpus.wordings import TextSample
+from streamproc.offline.corpus.text_samples import TextSample
 from streamproc.offline.training.exporting import (
     HIDDEN_STATES,
     checked_difference,
@@ -27,9 +27,9 @@ from streamproc.offline.training.exporting import (
     rows_change_in_company,
 )
 from streamproc.offline.training.on_disk import ByteRows
-from streamproc.offline.training.quantising import quantise
+from streamproc.offline.training.pruning import PruneConfig, prune_model
 from streamproc.offline.training.scoring import RunBatch
-from streamproc.offline.training.shape import PruneConfig, prune_model
+from streamproc.offline.training.static_int8 import quantise
 from streamproc.offline.training.vocabulary import Vocabulary
 from streamproc.offline.training.windows import Batch, Cut, Window, batches, cut, mixed
 

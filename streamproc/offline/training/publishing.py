@@ -7,11 +7,11 @@ from pathlib import Path
 
 from streamproc.errors import TrainingError
 from streamproc.offline.corpus.rows import described
-from streamproc.offline.training.course import ExportedMember
-from streamproc.offline.training.learning import MemberJob, TrainingSession, places
+from streamproc.offline.training.events import EnsembleWritten, MemberShipped, OnEvent
 from streamproc.offline.training.plan import Plan
-from streamproc.offline.training.progress import EnsembleWritten, MemberShipped, OnEvent
 from streamproc.offline.training.run_folder import RunFolder
+from streamproc.offline.training.training_session import MemberJob, TrainingSession, places
+from streamproc.offline.training.training_task import ExportedMember
 from streamproc.repository.atomic import write_whole
 from streamproc.repository.decoding_section import DecodingSection
 from streamproc.repository.digests import sha256

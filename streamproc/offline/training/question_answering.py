@@ -13,13 +13,13 @@ from tokenizers import Tokenizer
 
 from streamproc.offline.corpus.questions import Question, read_questions
 from streamproc.offline.corpus.rows import Source
-from streamproc.offline.corpus.wordings import TextSample
+from streamproc.offline.corpus.text_samples import TextSample
 from streamproc.offline.evaluation.squad import best_of, exact_match, f1, normalised
-from streamproc.offline.training.course import Metrics
 from streamproc.offline.training.encoder import EncodedDataset, EncoderCourse
 from streamproc.offline.training.encoding import encoded
 from streamproc.offline.training.on_disk import Records, TokenRows
 from streamproc.offline.training.scoring import RunBatch, Scores, WindowSize, log_loss, softmax
+from streamproc.offline.training.training_task import Metrics
 from streamproc.offline.training.windows import Batch, Cut, Window, batches
 from streamproc.types import Int64Array
 

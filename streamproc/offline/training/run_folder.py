@@ -18,9 +18,9 @@ from filelock import FileLock, Timeout
 from streamproc import __version__
 from streamproc.errors import TrainingError
 from streamproc.offline.training.devices import device, processes
+from streamproc.offline.training.events import Epoch
 from streamproc.offline.training.plan import Plan, data, deciding
-from streamproc.offline.training.progress import Epoch
-from streamproc.offline.training.standing import epoch_from
+from streamproc.offline.training.training_state import epoch_from
 from streamproc.repository.digests import sha256
 from streamproc.repository.toml import TomlValue, section
 

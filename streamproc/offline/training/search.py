@@ -10,11 +10,11 @@ from typing import Any
 import optuna
 
 from streamproc.offline.training.devices import process
-from streamproc.offline.training.learning import MemberJob
-from streamproc.offline.training.progress import Epoch, OnEvent, TrialFinished
+from streamproc.offline.training.events import Epoch, OnEvent, TrialFinished
 from streamproc.offline.training.run_folder import RunFolder
 from streamproc.offline.training.schedule import Schedule
-from streamproc.offline.training.space import NAMES, Range, SearchSpace
+from streamproc.offline.training.search_space import NAMES, Range, SearchSpace
+from streamproc.offline.training.training_session import MemberJob
 
 FOLDER = "_search"
 LOG = "search.jsonl"

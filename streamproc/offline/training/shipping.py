@@ -10,8 +10,6 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from streamproc.errors import TrainingError
-from streamproc.offline.training.course import ExportedMember, Metrics
-from streamproc.offline.training.eight_bits import store_in_eight_bits
 from streamproc.offline.training.exporting import (
     checked_difference,
     onnx_runner,
@@ -19,8 +17,10 @@ from streamproc.offline.training.exporting import (
 )
 from streamproc.offline.training.member import Member
 from streamproc.offline.training.precision import choose, store_in_half
-from streamproc.offline.training.quantising import quantise
 from streamproc.offline.training.scoring import RunBatch
+from streamproc.offline.training.static_int8 import quantise
+from streamproc.offline.training.training_task import ExportedMember, Metrics
+from streamproc.offline.training.weight_only_int8 import store_in_eight_bits
 from streamproc.offline.training.windows import Cut, batches, mixed
 
 _CHECKED_WINDOWS = 256

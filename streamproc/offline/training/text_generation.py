@@ -18,23 +18,23 @@ from streamproc.errors import TrainingError
 from streamproc.offline.corpus.passages import Passage, read_passages
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.training.byte_level import byte_level_bpe
-from streamproc.offline.training.course import (
+from streamproc.offline.training.decoder import OnnxDecoder, check_decoder
+from streamproc.offline.training.devices import array, tensor
+from streamproc.offline.training.encoding import encoded
+from streamproc.offline.training.exporting import export_decoder
+from streamproc.offline.training.next_token import judge_next_tokens
+from streamproc.offline.training.on_disk import TokenRows
+from streamproc.offline.training.precision import choose
+from streamproc.offline.training.scoring import WindowSize
+from streamproc.offline.training.shared_artifacts import SharedArtifacts
+from streamproc.offline.training.training_task import (
     ExportedMember,
     MemberTrainer,
     Metrics,
     TaskSetup,
     TrainingTask,
 )
-from streamproc.offline.training.decoder import OnnxDecoder, check_decoder
-from streamproc.offline.training.devices import array, tensor
-from streamproc.offline.training.eight_bits import store_in_eight_bits
-from streamproc.offline.training.encoding import encoded
-from streamproc.offline.training.exporting import export_decoder
-from streamproc.offline.training.groundwork import SharedArtifacts
-from streamproc.offline.training.next_token import judge_next_tokens
-from streamproc.offline.training.on_disk import TokenRows
-from streamproc.offline.training.precision import choose
-from streamproc.offline.training.scoring import WindowSize
+from streamproc.offline.training.weight_only_int8 import store_in_eight_bits
 from streamproc.repository.toml import TomlValue
 from streamproc.types import Int64Array
 

@@ -12,11 +12,11 @@ from tokenizers import Tokenizer
 from streamproc.errors import TrainingError
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.corpus.tagged import OUTSIDE, TaggedText, read_named
-from streamproc.offline.training.course import Metrics
 from streamproc.offline.training.encoder import EncodedDataset, EncoderCourse
 from streamproc.offline.training.encoding import encoded
 from streamproc.offline.training.on_disk import TokenRows
 from streamproc.offline.training.scoring import RunBatch, Scores, WindowSize, log_loss, softmax
+from streamproc.offline.training.training_task import Metrics
 from streamproc.offline.training.windows import NO_TARGET, Cut, Window, batches, cut
 from streamproc.types import Int64Array
 

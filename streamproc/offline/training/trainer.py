@@ -14,12 +14,12 @@ from torch import nn
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
-from streamproc.offline.training.course import MemberTrainer
 from streamproc.offline.training.devices import device
 from streamproc.offline.training.epochs import EpochLoader, Epochs
-from streamproc.offline.training.progress import OnMemberEvent, Step
+from streamproc.offline.training.events import OnMemberEvent, Step
 from streamproc.offline.training.schedule import Schedule
-from streamproc.offline.training.standing import TrainingState
+from streamproc.offline.training.training_state import TrainingState
+from streamproc.offline.training.training_task import MemberTrainer
 
 _WEIGHTS = "model.safetensors"
 _UNFINISHED = "unfinished"

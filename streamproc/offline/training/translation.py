@@ -19,24 +19,24 @@ from streamproc.errors import TrainingError
 from streamproc.offline.corpus.pairs import Pair, read_pairs
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.training.byte_level import byte_level_bpe
-from streamproc.offline.training.course import (
+from streamproc.offline.training.devices import array, tensor
+from streamproc.offline.training.encoder_decoder import OnnxEncoderDecoder, check_encoder_decoder
+from streamproc.offline.training.encoding import encoded
+from streamproc.offline.training.exporting import export_encoder_decoder
+from streamproc.offline.training.next_token import judge_next_tokens
+from streamproc.offline.training.on_disk import TokenRows
+from streamproc.offline.training.pair_batches import PairBatch, pad_pairs
+from streamproc.offline.training.precision import choose
+from streamproc.offline.training.scoring import WindowSize
+from streamproc.offline.training.shared_artifacts import SharedArtifacts
+from streamproc.offline.training.training_task import (
     ExportedMember,
     MemberTrainer,
     Metrics,
     TaskSetup,
     TrainingTask,
 )
-from streamproc.offline.training.devices import array, tensor
-from streamproc.offline.training.eight_bits import store_in_eight_bits
-from streamproc.offline.training.encoder_decoder import OnnxEncoderDecoder, check_encoder_decoder
-from streamproc.offline.training.encoding import encoded
-from streamproc.offline.training.exporting import export_encoder_decoder
-from streamproc.offline.training.groundwork import SharedArtifacts
-from streamproc.offline.training.next_token import judge_next_tokens
-from streamproc.offline.training.on_disk import TokenRows
-from streamproc.offline.training.pair_batches import PairBatch, pad_pairs
-from streamproc.offline.training.precision import choose
-from streamproc.offline.training.scoring import WindowSize
+from streamproc.offline.training.weight_only_int8 import store_in_eight_bits
 from streamproc.offline.training.windows import NO_TARGET
 from streamproc.repository.toml import TomlValue
 

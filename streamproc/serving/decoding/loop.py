@@ -15,10 +15,10 @@ from typing import Any
 
 from streamproc.clock import Clock, Timed
 from streamproc.messages.lane import Lane
-from streamproc.serving.decoding.figures import DecodingMetrics, Ended
+from streamproc.serving.decoding.decoding_metrics import DecodingMetrics, Ended
+from streamproc.serving.decoding.kv_cache_budget import KVCacheBudget, KVCacheLimits
 from streamproc.serving.decoding.member import Member
 from streamproc.serving.decoding.prompt import Outcome, Prompt
-from streamproc.serving.decoding.room import KVCacheBudget, KVCacheLimits
 from streamproc.serving.decoding.sequence import Sequence
 
 # Prompts read between two steps at most: those that are being written wait for that long, and the

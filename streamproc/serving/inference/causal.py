@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from streamproc.errors import MemberFailed, ModelRefused, StreamprocError
 from streamproc.serving.inference.cache_rows import Cache, KVBuffer, KVCacheView
+from streamproc.serving.inference.length_buckets import row_lots
 from streamproc.serving.inference.model import Model, open_model, weight_bytes
 from streamproc.serving.inference.providers import Provider
-from streamproc.serving.inference.row_lots import row_lots
 from streamproc.serving.inference.session import failure_of, new_call
 from streamproc.types import FloatArray, Int64Array
 

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 from streamproc.errors import MemberFailed
 from streamproc.serving.bisection import BisectingRunner, Canary, MemberFailure
 from streamproc.serving.guarded_calls import GuardedCalls
+from streamproc.serving.inference.batch import BackboneOutput, Batch, MemberOutput, ModelInput
 from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.serving.inference.members import Members
-from streamproc.serving.inference.outputs import BackboneOutput, Batch, MemberOutput, ModelInput
 from streamproc.serving.inference.session import Session, new_call
 from streamproc.serving.member_health import MemberHealth
 from streamproc.types import Float32Array, FloatArray

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from streamproc.serving.inference.outputs import BackboneOutput, Batch, ModelInput
+from streamproc.serving.inference.batch import BackboneOutput, Batch, ModelInput
 from streamproc.serving.inference.session import Session, new_call
 from streamproc.types import Float32Array, FloatArray
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from streamproc.serving.inference.opening import open_session
 from streamproc.serving.inference.providers import Provider
 from streamproc.serving.inference.residency import Residency
+from streamproc.serving.inference.session_factory import open_session
 from streamproc.serving.inference.staged import StagedSession, StageFiles
 
 

@@ -10,7 +10,7 @@ from threading import Condition
 from typing import Any, Protocol, TypeVar
 
 from streamproc.errors import ModelRefused
-from streamproc.serving.inference.heap import give_back_freed
+from streamproc.serving.inference.malloc_trim import give_back_freed
 
 MIB = 2**20
 

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from streamproc.errors import MemberFailed, ModelRefused, StreamprocError
-from streamproc.serving.inference.opening import open_session
 from streamproc.serving.inference.providers import Provider
 from streamproc.serving.inference.seq2seq_rows import (
     SOURCE_BLOCK,
@@ -23,6 +22,7 @@ from streamproc.serving.inference.seq2seq_rows import (
 )
 from streamproc.serving.inference.seq2seq_signature import HIDDEN_STATES, Seq2SeqSignature, present
 from streamproc.serving.inference.session import failure_of, new_call
+from streamproc.serving.inference.session_factory import open_session
 from streamproc.types import FloatArray, Int64Array
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import onnxruntime as ort
 
 from streamproc.errors import MemberFailed, ModelRefused, OutOfMemory, StreamprocError
+from streamproc.serving.inference.batch import Batch
 from streamproc.serving.inference.model import Model, open_model
-from streamproc.serving.inference.opening import open_session
-from streamproc.serving.inference.outputs import Batch
 from streamproc.serving.inference.providers import CUDA, Provider
+from streamproc.serving.inference.session_factory import open_session
 from streamproc.serving.inference.signature import (
     HALF,
     HIDDEN_STATES,

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from streamproc.errors import ModelRefused
-from streamproc.serving.inference.opening import open_session
 from streamproc.serving.inference.providers import Provider
 from streamproc.serving.inference.residency import Residency
+from streamproc.serving.inference.session_factory import open_session
 
 
 class StageFiles(Protocol):

@@ -9,12 +9,12 @@ import numpy as np
 
 from streamproc.repository.decoding_section import DecodingSection
 from streamproc.serving.decoding.bans import BannedSequences
-from streamproc.serving.decoding.choosing import Odds
 from streamproc.serving.decoding.logits_processors import LogitsRules
 from streamproc.serving.decoding.prompt import Combine, Outcome, Prompt
+from streamproc.serving.decoding.sampling import Odds
 from streamproc.serving.decoding.search import StepScores
 from streamproc.serving.ensembling.steps import StepStrategy, combine_step
-from streamproc.serving.tasks.profile import EnsembleSpec
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.task import Job, Task
 from streamproc.types import FloatArray, Int64Array
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from streamproc.errors import Invalid
 from streamproc.serving.chunking.tokens import Frame, TextTokenizer
-from streamproc.serving.tasks.profile import EnsembleSpec
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.types import Int64Array
 
 

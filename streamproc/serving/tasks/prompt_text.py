@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from streamproc.errors import Invalid
-from streamproc.serving.tasks.profile import EnsembleSpec
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.types import Int64Array
 
 Truncate = Literal["start", "end"]

@@ -15,9 +15,9 @@ from streamproc.messages.response import Coverage, MemberReport
 from streamproc.messages.validation import describe
 from streamproc.serving.chunking.windows import Chunk, windows
 from streamproc.serving.ensembling.combine import STRATEGIES
-from streamproc.serving.inference.outputs import MemberOutput
+from streamproc.serving.inference.batch import MemberOutput
 from streamproc.serving.inference.signature import Signature
-from streamproc.serving.tasks.profile import EnsembleSpec
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.types import Strategy
 
 

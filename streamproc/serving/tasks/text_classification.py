@@ -11,11 +11,11 @@ from pydantic import Field
 from streamproc.serving.chunking.windows import Chunk
 from streamproc.serving.ensembling.combine import softmax
 from streamproc.serving.ensembling.measures import agreement, entropy
-from streamproc.serving.inference.outputs import MemberOutput
+from streamproc.serving.inference.batch import MemberOutput
 from streamproc.serving.inference.signature import Signature
-from streamproc.serving.tasks.combining import Combiner
-from streamproc.serving.tasks.profile import EnsembleSpec
-from streamproc.serving.tasks.progress import ChunkAccumulator
+from streamproc.serving.tasks.chunk_accumulator import ChunkAccumulator
+from streamproc.serving.tasks.combiner import Combiner
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.task import (
     Answer,
     Inputs,

@@ -10,13 +10,13 @@ from pydantic import Field, StringConstraints, model_validator
 
 from streamproc.errors import Invalid
 from streamproc.messages.response import Coverage, MemberReport, MemberStatus
-from streamproc.serving.decoding.choosing import Sampling, TokenSampler
-from streamproc.serving.decoding.continuation import SamplingSearch
 from streamproc.serving.decoding.detokenizing import CONTEXT_TOKENS, continuation
 from streamproc.serving.decoding.logits_processors import LogitsProcessors
 from streamproc.serving.decoding.prompt import Outcome, Prompt
+from streamproc.serving.decoding.sampling import Sampling, TokenSampler
+from streamproc.serving.decoding.sampling_search import SamplingSearch
 from streamproc.serving.decoding.search import Decoded
-from streamproc.serving.decoding.stopping import StopStrings, cut_before
+from streamproc.serving.decoding.stopping_criteria import StopStrings, cut_before
 from streamproc.serving.ensembling.steps import StepStrategy
 from streamproc.serving.tasks.decoding_task import (
     Architecture,
@@ -27,7 +27,7 @@ from streamproc.serving.tasks.decoding_task import (
     logits_rules,
     odds,
 )
-from streamproc.serving.tasks.profile import EnsembleSpec
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.prompt_text import PromptText, Truncate
 from streamproc.serving.tasks.task import Answer, Inputs, Params, validated
 from streamproc.types import Int64Array

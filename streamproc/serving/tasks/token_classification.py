@@ -16,9 +16,11 @@ from streamproc.serving.chunking.windows import Chunk
 from streamproc.serving.chunking.words import continuations
 from streamproc.serving.ensembling.combine import softmax
 from streamproc.serving.ensembling.token_measures import TokenMeasures
-from streamproc.serving.inference.outputs import MemberOutput
+from streamproc.serving.inference.batch import MemberOutput
 from streamproc.serving.inference.signature import Signature
-from streamproc.serving.tasks.combining import Combiner
+from streamproc.serving.tasks.chunk_accumulator import ChunkAccumulator
+from streamproc.serving.tasks.combiner import Combiner
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.entities import (
     WORD_AGGREGATIONS,
     Aggregation,
@@ -31,8 +33,6 @@ from streamproc.serving.tasks.entity_stitching import (
     LongestSpanStitcher,
     MaxContextStitcher,
 )
-from streamproc.serving.tasks.profile import EnsembleSpec
-from streamproc.serving.tasks.progress import ChunkAccumulator
 from streamproc.serving.tasks.task import (
     Answer,
     Inputs,

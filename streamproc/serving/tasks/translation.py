@@ -21,7 +21,7 @@ from streamproc.serving.chunking.sentences import Sentence, sentences
 from streamproc.serving.decoding.prompt import Outcome, Prompt
 from streamproc.serving.decoding.search import Decoded
 from streamproc.serving.tasks.decoding_task import Architecture, DecodingTask, combining
-from streamproc.serving.tasks.profile import EnsembleSpec
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.task import Answer, Inputs, Job, Params, validated
 from streamproc.serving.tasks.translated_text import TranslatedText
 from streamproc.serving.tasks.translation_search import (

@@ -9,14 +9,14 @@ from pydantic import Field, StringConstraints
 
 from streamproc.errors import Invalid, ModelRefused
 from streamproc.serving.decoding.beams import BeamOptions, BeamSearch, EarlyStopping
-from streamproc.serving.decoding.choosing import Sampling, TokenSampler
-from streamproc.serving.decoding.continuation import SamplingSearch
 from streamproc.serving.decoding.logits_processors import LogitsProcessors
+from streamproc.serving.decoding.sampling import Sampling, TokenSampler
+from streamproc.serving.decoding.sampling_search import SamplingSearch
 from streamproc.serving.decoding.search import SearchStrategy
 from streamproc.serving.ensembling.steps import StepStrategy
 from streamproc.serving.tasks.decoding_task import chosen, logits_rules, odds
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.languages import first_token, source_frame
-from streamproc.serving.tasks.profile import EnsembleSpec
 from streamproc.serving.tasks.task import Inputs, Params
 from streamproc.types import Int64Array
 

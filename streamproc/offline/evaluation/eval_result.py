@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from streamproc.offline.evaluation.contenders import Candidate
+from streamproc.offline.evaluation.candidates import Candidate
 from streamproc.offline.evaluation.intervals import Estimate
 from streamproc.offline.evaluation.measures import Measure
 from streamproc.offline.evaluation.reliability import Reliability

@@ -10,8 +10,8 @@ from streamproc.cli.answering import Response, ask_each, asking
 from streamproc.cli.rows import RequestRow
 from streamproc.clock import SystemClock
 from streamproc.errors import MemberError, OperatorError, WorkerFault
-from streamproc.offline.evaluation.contenders import Candidate
-from streamproc.offline.evaluation.exam import EvalTask
+from streamproc.offline.evaluation.candidates import Candidate
+from streamproc.offline.evaluation.eval_task import EvalTask
 from streamproc.offline.evaluation.measures import CALIBRATION, Measure
 from streamproc.offline.evaluation.next_token import MEASURES, score_next_tokens
 from streamproc.offline.evaluation.tuning import Judge, Score

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from streamproc.serving.decoding.choosing import TokenSampler
+from streamproc.serving.decoding.sampling import TokenSampler
 from streamproc.serving.decoding.search import Decoded, FinishReason, SearchStep, StepScores
-from streamproc.serving.decoding.stopping import StopStrings
+from streamproc.serving.decoding.stopping_criteria import StopStrings
 from streamproc.types import FloatArray, Int64Array
 
 

@@ -13,8 +13,8 @@ from streamproc.offline.corpus.questions import read_questions
 from streamproc.offline.corpus.records import Columns
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.corpus.tagged import OUTSIDE, read_named
-from streamproc.offline.evaluation.contenders import Candidate
-from streamproc.offline.evaluation.exam import EvalTask, subsample_evenly
+from streamproc.offline.evaluation.candidates import Candidate
+from streamproc.offline.evaluation.eval_task import EvalTask, subsample_evenly
 from streamproc.offline.evaluation.question_answering import Questions
 from streamproc.offline.evaluation.text_classification import LabelledTexts, read_labelled
 from streamproc.repository.manifest import Manifest

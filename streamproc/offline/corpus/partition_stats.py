@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
+from streamproc.offline.corpus.bottom_k_sample import BottomKSample
 from streamproc.offline.corpus.items import RowItem
-from streamproc.offline.corpus.sample import BottomKSample
 
 _TEXTS = 5
 

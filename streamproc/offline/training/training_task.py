@@ -15,9 +15,9 @@ from torch import nn
 
 from streamproc.offline.corpus.partitioning import Item
 from streamproc.offline.corpus.rows import Source
-from streamproc.offline.training.groundwork import SharedArtifacts
 from streamproc.offline.training.prefix import Prefix
 from streamproc.offline.training.scoring import WindowSize
+from streamproc.offline.training.shared_artifacts import SharedArtifacts
 from streamproc.repository.toml import TomlValue
 
 RecordT = TypeVar("RecordT", bound=Item)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import heappop, heappush
 
+from streamproc.offline.corpus.bottom_k_sample import lot
 from streamproc.offline.corpus.rows import Source, read_rows
-from streamproc.offline.corpus.sample import lot
 
 # A text, and the second one of a pair: a question and its paragraph.
 TextSample = tuple[str, str | None]

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from streamproc.offline.training.course import Metrics
-from streamproc.offline.training.progress import Epoch
+from streamproc.offline.training.events import Epoch
+from streamproc.offline.training.training_task import Metrics
 
 _FILE = "standing.json"
 

@@ -12,11 +12,11 @@ from streamproc.cli.progress import Count, counting
 from streamproc.cli.rows import RequestRow
 from streamproc.clock import SystemClock
 from streamproc.errors import EvaluationError, MemberError, OperatorError, WorkerFault
-from streamproc.offline.evaluation.contenders import Candidate
-from streamproc.offline.evaluation.exam import EvalTask
-from streamproc.offline.evaluation.findings import Agreement, EvalRun
+from streamproc.offline.evaluation.candidates import Candidate
+from streamproc.offline.evaluation.eval_result import Agreement, EvalRun
+from streamproc.offline.evaluation.eval_task import EvalTask
+from streamproc.offline.evaluation.formatting import titled
 from streamproc.offline.evaluation.next_token import score_next_tokens
-from streamproc.offline.evaluation.wording import titled
 from streamproc.serving.inference.providers import choose_provider
 from streamproc.serving.inference.residency import Residency
 from streamproc.settings import Settings

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from streamproc.offline.importing.configuration import Configuration
-from streamproc.offline.importing.questions import Prompter
+from streamproc.offline.importing.import_options import ImportOptions
+from streamproc.offline.importing.prompter import Prompter
 from streamproc.offline.importing.sources import Source
-from streamproc.offline.importing.wishes import ImportOptions
 from streamproc.repository.decoding_section import DecodingSection
 from streamproc.repository.manifest import Precision
 from streamproc.repository.repository import StoredEnsemble

@@ -12,11 +12,11 @@ from safetensors.torch import load_file, load_model
 from torch import nn
 
 from streamproc.errors import TrainingError
-from streamproc.offline.training.course import MemberTrainer
-from streamproc.offline.training.progress import Epoch, OnMemberEvent
+from streamproc.offline.training.events import Epoch, OnMemberEvent
 from streamproc.offline.training.schedule import Schedule
-from streamproc.offline.training.standing import TrainingState
 from streamproc.offline.training.trainer import LessonTrainer
+from streamproc.offline.training.training_state import TrainingState
+from streamproc.offline.training.training_task import MemberTrainer
 
 # By name, as a model's state_dict has them.
 Weights = Mapping[str, torch.Tensor]

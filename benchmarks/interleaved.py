@@ -11,7 +11,7 @@ from benchmarks.batches import by_length
 from benchmarks.texts import requested
 from benchmarks.workload import cut
 from streamproc.serving.chunking.windows import Chunk
-from streamproc.serving.tasks.profile import EnsembleSpec
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 
 ResultT = TypeVar("ResultT")
 

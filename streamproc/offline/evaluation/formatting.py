@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from streamproc.offline.evaluation.contenders import Candidate
-from streamproc.offline.evaluation.findings import AgreementGroup, Difference
+from streamproc.offline.evaluation.candidates import Candidate
+from streamproc.offline.evaluation.eval_result import AgreementGroup, Difference
 from streamproc.offline.evaluation.intervals import Estimate
 from streamproc.offline.evaluation.measures import Measure
 

@@ -9,8 +9,8 @@ from onnx import TensorProto
 
 from streamproc.offline.importing.graph import Value
 from streamproc.offline.importing.matching import MASK
+from streamproc.offline.importing.output_kind import OutputKind
 from streamproc.offline.importing.padding import Padding
-from streamproc.offline.importing.scores import OutputKind
 
 FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16)
 

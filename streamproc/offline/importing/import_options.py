@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from streamproc.offline.importing.output_kind import Scale
 from streamproc.offline.importing.padding import Side
-from streamproc.offline.importing.scores import Scale
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,9 @@ from streamproc.cli.terminal import TerminalConsole
 from streamproc.clock import Clock
 from streamproc.errors import OperatorError, SettingsError
 from streamproc.logs.printable import printable
-from streamproc.offline.evaluation.findings import EvalResult
-from streamproc.offline.evaluation.made import Provenance
+from streamproc.offline.evaluation.eval_result import EvalResult
 from streamproc.offline.evaluation.plot import Plot
+from streamproc.offline.evaluation.provenance import Provenance
 from streamproc.offline.evaluation.report import as_json, as_markdown
 from streamproc.offline.evaluation.tables import notes, tables_of
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from streamproc.serving.ensembling.combine import calibrated, combine_probabilities
-from streamproc.serving.tasks.profile import EnsembleSpec
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.types import FloatArray, Int64Array, Strategy
 
 

@@ -16,8 +16,8 @@ from streamproc.cli.terminal import stderr_console, stdout_console
 from streamproc.logs.printable import printable
 
 if TYPE_CHECKING:
-    from streamproc.offline.training.course import Metrics
-    from streamproc.offline.training.progress import Epoch, OnEvent, Progress, Step
+    from streamproc.offline.training.events import Epoch, OnEvent, Progress, Step
+    from streamproc.offline.training.training_task import Metrics
 
 
 @contextmanager
@@ -65,7 +65,7 @@ class Board:
 
     def take(self, told: Progress, now: float) -> Iterator[str]:
         """Note what is told; yields the lines that are to stay."""
-        from streamproc.offline.training import progress
+        from streamproc.offline.training import events as progress
 
         match told:
             case progress.MemberEvent(part=part, told=own):
@@ -129,7 +129,7 @@ class Board:
 
 def _step(told: Progress) -> str:
     """A line about a step; empty where nothing of the kind is told."""
-    from streamproc.offline.training import progress
+    from streamproc.offline.training import events as progress
 
     match told:
         case progress.MemberEvent(part=part, told=progress.Step() as step):

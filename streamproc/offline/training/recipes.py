@@ -12,14 +12,14 @@ from streamproc.offline.corpus.names import names_from
 from streamproc.offline.corpus.records import Columns
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.training.base import find_base
-from streamproc.offline.training.course import TrainingTask
 from streamproc.offline.training.encoder import Learning
+from streamproc.offline.training.pruning import PruneConfig
 from streamproc.offline.training.question_answering import QuestionAnswering
 from streamproc.offline.training.scoring import WindowSize
-from streamproc.offline.training.shape import PruneConfig
 from streamproc.offline.training.text_classification import TextClassification
 from streamproc.offline.training.text_generation import TextGeneration
 from streamproc.offline.training.token_classification import TokenClassification
+from streamproc.offline.training.training_task import TrainingTask
 from streamproc.offline.training.translation import Translation
 
 

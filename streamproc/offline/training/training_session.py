@@ -11,21 +11,21 @@ import torch
 from safetensors.torch import load_model
 
 from streamproc.errors import TrainingError
-from streamproc.offline.training import material
-from streamproc.offline.training.course import MemberTrainer, TaskSetup
+from streamproc.offline.training import data as material
 from streamproc.offline.training.devices import process, together
-from streamproc.offline.training.fitting import Fit, branch, trained_weights
-from streamproc.offline.training.groundwork import SharedArtifacts
-from streamproc.offline.training.log import Log
-from streamproc.offline.training.plan import Plan
-from streamproc.offline.training.progress import (
+from streamproc.offline.training.events import (
     OnMemberEvent,
     PartFinished,
     PartStarted,
     TrunkStarted,
 )
+from streamproc.offline.training.fit import Fit, branch, trained_weights
+from streamproc.offline.training.log import Log
+from streamproc.offline.training.plan import Plan
 from streamproc.offline.training.run_folder import TRUNK, RunFolder
 from streamproc.offline.training.schedule import Schedule
+from streamproc.offline.training.shared_artifacts import SharedArtifacts
+from streamproc.offline.training.training_task import MemberTrainer, TaskSetup
 from streamproc.repository.digests import sha256
 
 

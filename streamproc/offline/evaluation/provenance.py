@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from streamproc.offline.evaluation.findings import EvalResult
+from streamproc.offline.evaluation.eval_result import EvalResult
 from streamproc.offline.evaluation.intervals import CONFIDENCE
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from streamproc.messages.response import Coverage, MemberReport, MemberStatus
 from streamproc.serving.bisection import shortage
-from streamproc.serving.inference.outputs import MemberOutput
-from streamproc.serving.tasks.profile import EnsembleSpec
+from streamproc.serving.inference.batch import MemberOutput
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.types import FloatArray
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from streamproc.offline.training.course import ExportedMember, Metrics
+from streamproc.offline.training.training_task import ExportedMember, Metrics
 
 
 @dataclass(frozen=True, slots=True)
