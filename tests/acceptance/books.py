@@ -16,11 +16,10 @@ import typer
 from streamproc.clock import SystemClock
 from streamproc.kafka.client import RequestClient
 from streamproc.settings import read_settings
-
-from .cluster import cluster, group
-from .report import say, tell
-from .texts import books, short_texts
-from .topics import BULK, REQUESTS, RESPONSES
+from tests.support.cluster import cluster, group
+from tests.support.report import say, tell
+from tests.support.texts import books, short_texts
+from tests.support.topics import BULK, REQUESTS, RESPONSES
 
 SETTINGS = {"MAX_MESSAGE_BYTES": str(8 << 20)}
 LANES = {"bulk": BULK, "interactive": REQUESTS}

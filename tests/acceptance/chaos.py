@@ -16,13 +16,13 @@ from pathlib import Path
 import typer
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from .chaos_report import Plan, Report
-from .cluster import Cluster, Group, cluster, group
-from .good_requests import ids_by_topic, mixed_requests
-from .report import say, tell
-from .served import Served, served
-from .task_topics import topics_of
-from .topics import (
+from tests.support.chaos_report import Plan, Report
+from tests.support.cluster import Cluster, Group, cluster, group
+from tests.support.good_requests import ids_by_topic, mixed_requests
+from tests.support.report import say, tell
+from tests.support.served import Served, served
+from tests.support.task_topics import topics_of
+from tests.support.topics import (
     Offsets,
     Position,
     Sent,
@@ -33,9 +33,9 @@ from .topics import (
     send_all,
     wait_until_committed,
 )
-from .topics import committed as committed_offsets
-from .verifier import answered_positions, committed_too_early, verify
-from .worker_process import WorkerProcess
+from tests.support.topics import committed as committed_offsets
+from tests.support.verifier import answered_positions, committed_too_early, verify
+from tests.support.worker_process import WorkerProcess
 
 AT_ONCE = 200
 STANDSTILL_S = 90

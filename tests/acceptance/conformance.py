@@ -15,11 +15,10 @@ import typer
 
 from streamproc.repository.repository import Repository
 from streamproc.settings import read_settings
-
-from .alone import copy_with_one_member, encoder_for_transformers, in_stages
-from .command import streamproc
-from .report import tell
-from .texts import review_texts
+from tests.support.alone import copy_with_one_member, encoder_for_transformers, in_stages
+from tests.support.command import streamproc
+from tests.support.report import tell
+from tests.support.texts import review_texts
 
 ENSEMBLE = "sentiment"
 TOLERANCE = 1e-4

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from .answer_models import (
+from tests.support.answer_models import (
     ENSEMBLE,
     AnswerModel,
     Question,
@@ -25,9 +25,9 @@ from .answer_models import (
     roberta,
     shipped_model,
 )
-from .answers_of_run import answers_of_run
-from .report import say, tell
-from .texts import rows
+from tests.support.answers_of_run import answers_of_run
+from tests.support.report import say, tell
+from tests.support.texts import rows
 
 TOLERANCE = 1e-4
 SETTINGS: tuple[dict[str, Any], ...] = (

@@ -14,16 +14,16 @@ from typing import Annotated, Any
 
 import typer
 
-from .answers_of_run import answers_of_run
-from .entity_models import (
+from tests.support.answers_of_run import answers_of_run
+from tests.support.entity_models import (
     TokenClassifier,
     byte_level_classifier,
     pipeline_answers,
     shipped_classifier,
     word_piece_classifier,
 )
-from .report import say, tell
-from .texts import entity_texts, rows
+from tests.support.report import say, tell
+from tests.support.texts import entity_texts, rows
 
 TOLERANCE = 1e-4
 AGGREGATIONS = ("none", "simple", "first", "average", "max")

@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 import typer
 
-from tests.train.causal_models import KINDS
-
-from .answers_of_run import answers_of_run
-from .generators import Generator, random_generator, shipped_generator
-from .report import say, tell
-from .texts import rows, sample_texts
+from tests.support.answers_of_run import answers_of_run
+from tests.support.causal_models import KINDS
+from tests.support.generators import Generator, random_generator, shipped_generator
+from tests.support.report import say, tell
+from tests.support.texts import rows, sample_texts
 
 NEW_TOKENS, NEXT_TOKENS = 64, 20
 

@@ -14,12 +14,11 @@ from typing import Any
 import typer
 
 from streamproc.serving.chunking.sentences import sentences
-from tests.train.seq2seq_models import KINDS
-
-from .answers_of_run import answers_of_run
-from .report import say, tell
-from .texts import rows
-from .translation_models import Translator, random_translator, shipped_translator
+from tests.support.answers_of_run import answers_of_run
+from tests.support.report import say, tell
+from tests.support.seq2seq_models import KINDS
+from tests.support.texts import rows
+from tests.support.translation_models import Translator, random_translator, shipped_translator
 
 MAX_NEW_TOKENS = 60
 BEAMS = (1, 4)

@@ -10,10 +10,9 @@ import pytest
 
 from streamproc.kafka.embedded import EmbeddedBroker
 from streamproc.settings import read_settings
-
-from .cluster import apply_topics
-from .topics import TEXT_CLASSIFICATION
-from .worker_process import WorkerProcess
+from tests.support.cluster import apply_topics
+from tests.support.topics import TEXT_CLASSIFICATION
+from tests.support.worker_process import WorkerProcess
 
 
 @pytest.fixture(scope="session")

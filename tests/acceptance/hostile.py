@@ -15,15 +15,15 @@ from typing import Any
 
 import typer
 
-from .cluster import cluster, group
-from .good_requests import Asked, mixed_requests
-from .hostile_kind import Hostile
-from .hostile_outcomes import bad_outcome, good_outcome
-from .hostile_records import hostile_records
-from .report import say, tell
-from .served import Served, served
-from .task_topics import task_of, topics_of
-from .topics import (
+from tests.support.cluster import cluster, group
+from tests.support.good_requests import Asked, mixed_requests
+from tests.support.hostile_kind import Hostile
+from tests.support.hostile_outcomes import bad_outcome, good_outcome
+from tests.support.hostile_records import hostile_records
+from tests.support.report import say, tell
+from tests.support.served import Served, served
+from tests.support.task_topics import task_of, topics_of
+from tests.support.topics import (
     Position,
     Sent,
     Stored,
@@ -32,7 +32,7 @@ from .topics import (
     send,
     wait_until_committed,
 )
-from .worker_process import WorkerProcess
+from tests.support.worker_process import WorkerProcess
 
 BULK_EVERY = 3
 """So many hostile records of a task, and the last of them goes on the bulk lane."""

@@ -15,10 +15,9 @@ import typer
 
 from streamproc.offline.evaluation.squad import best_of, exact_match, f1
 from streamproc.settings import read_settings
-
-from .conformance_answers import our_answers
-from .report import tell
-from .texts import rows
+from tests.acceptance.conformance_answers import our_answers
+from tests.support.report import tell
+from tests.support.texts import rows
 
 
 def paper_questions(count: int | None) -> list[dict[str, Any]]:

@@ -19,12 +19,11 @@ from streamproc.kafka.topics import load_topics
 from streamproc.repository.repository import Repository
 from streamproc.settings import read_settings
 from streamproc.worker import served_tasks
-
-from .cluster import cluster, group
-from .command import streamproc
-from .good_requests import requests_of
-from .report import tell
-from .texts import short_texts
+from tests.support.cluster import cluster, group
+from tests.support.command import streamproc
+from tests.support.good_requests import requests_of
+from tests.support.report import tell
+from tests.support.texts import short_texts
 
 Request = dict[str, Any]
 """The fields of a request, all but its id."""

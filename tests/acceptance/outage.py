@@ -13,10 +13,10 @@ from typing import Any
 import orjson
 import typer
 
-from .cluster import Cluster, cluster, group
-from .report import tell
-from .texts import short_texts
-from .topics import (
+from tests.support.cluster import Cluster, cluster, group
+from tests.support.report import tell
+from tests.support.texts import short_texts
+from tests.support.topics import (
     REQUESTS,
     RESPONSES,
     Position,
@@ -26,8 +26,8 @@ from .topics import (
     send_all,
     wait_until_committed,
 )
-from .verifier import verify
-from .worker_process import WorkerProcess
+from tests.support.verifier import verify
+from tests.support.worker_process import WorkerProcess
 
 SLICES_A_SECOND = 10
 SILENT_S = 60

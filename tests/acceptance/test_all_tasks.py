@@ -11,10 +11,9 @@ import jsonschema
 import pytest
 
 from streamproc.settings import read_settings
-
-from .command import streamproc
-from .small_ensembles import write_small_ensembles
-from .worker_process import WorkerProcess
+from tests.support.command import streamproc
+from tests.support.small_ensembles import write_small_ensembles
+from tests.support.worker_process import WorkerProcess
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from .command import ROOT, STREAMPROC, environment, streamproc
+from tests.support.command import ROOT, STREAMPROC, environment, streamproc
 
 TEXTS = [f"film number {number} was {'awful' if number % 3 else 'lovely'}" for number in range(5)]
 

@@ -21,10 +21,9 @@ from streamproc.errors import BrokerUnavailable, EmbeddedBrokerError
 from streamproc.kafka.embedded import EmbeddedBroker
 from streamproc.logs.printable import printable
 from streamproc.settings import PREFIX, Settings
-from tests.unit.onnx_models import classifier, write_ensemble
-
-from .in_process import Ended, run
-from .zoo import ADDRESSES, NAMES, NEVER, make_zoo, tree_digest
+from tests.support.in_process import Ended, run
+from tests.support.onnx_models import classifier, write_ensemble
+from tests.support.zoo import ADDRESSES, NAMES, NEVER, make_zoo, tree_digest
 
 INPUTS = {
     *("file", "data", "valid", "test", "train", "corpus", "prefix_corpus", "partitions", "part"),

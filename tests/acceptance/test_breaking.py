@@ -6,20 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from .books import read_aloud
-from .chaos import run_chaos
-from .chaos_report import Plan
-from .cluster import cluster, group
-from .hostile import run_hostile
-from .hostile_records import kinds_count
-from .ordering import differing, results_of_runs, results_through_kafka
-from .outage import run_outage
-from .served import Served
-from .small_ensembles import SMALL, write_small_ensembles
-from .task_topics import request_topics
-from .texts import sample_texts
-from .topics import BULK
-from .worker_process import WorkerProcess
+from tests.acceptance.books import read_aloud
+from tests.acceptance.chaos import run_chaos
+from tests.acceptance.hostile import run_hostile
+from tests.acceptance.ordering import differing, results_of_runs, results_through_kafka
+from tests.acceptance.outage import run_outage
+from tests.support.chaos_report import Plan
+from tests.support.cluster import cluster, group
+from tests.support.hostile_records import kinds_count
+from tests.support.served import Served
+from tests.support.small_ensembles import SMALL, write_small_ensembles
+from tests.support.task_topics import request_topics
+from tests.support.texts import sample_texts
+from tests.support.topics import BULK
+from tests.support.worker_process import WorkerProcess
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from .conformance import TOLERANCE, compare, our_scores, their_scores
-from .texts import sample_texts
+from tests.acceptance.conformance import TOLERANCE, compare, our_scores, their_scores
+from tests.support.texts import sample_texts
 
 
 @pytest.mark.train

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from .answer_models import AnswerModel, Question, bert, roberta
-from .conformance_answers import compare
-from .texts import sample_texts
+from tests.acceptance.conformance_answers import compare
+from tests.support.answer_models import AnswerModel, Question, bert, roberta
+from tests.support.texts import sample_texts
 
 ODD = "Was \u200d it? 👩‍👩‍👧‍👦 said “Ünïcödé” e\u0301\r\n\tשלום 中文字符 -- don't [SEP] stop.\n\n"
 ASKED = ("What was the film like?", "who", "Which  sound (if any) is bad? 中")

@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from .conformance_entities import TOLERANCE, compare
-from .entity_models import TokenClassifier, byte_level_classifier, word_piece_classifier
-from .texts import sample_texts
+from tests.acceptance.conformance_entities import TOLERANCE, compare
+from tests.support.entity_models import (
+    TokenClassifier,
+    byte_level_classifier,
+    word_piece_classifier,
+)
+from tests.support.texts import sample_texts
 
 AWKWARD = [
     "Ada Lovelace wrote to Charles Babbage, of Dorset Street, London.",

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.train.causal_models import KINDS
-
-from .conformance_generation import compared, sample_prompts
-from .generators import random_generator
+from tests.acceptance.conformance_generation import compared, sample_prompts
+from tests.support.causal_models import KINDS
+from tests.support.generators import random_generator
 
 pytestmark = pytest.mark.train
 pytest.importorskip("optimum.onnxruntime")

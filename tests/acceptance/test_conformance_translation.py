@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.train.seq2seq_models import KINDS
-
-from .conformance_translation import compare, our_answers
-from .translated_book import keeps_paragraphs
-from .translation_models import random_translator
+from tests.acceptance.conformance_translation import compare, our_answers
+from tests.acceptance.translated_book import keeps_paragraphs
+from tests.support.seq2seq_models import KINDS
+from tests.support.translation_models import random_translator
 
 pytestmark = pytest.mark.train
 pytest.importorskip("optimum.onnxruntime")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.command import ROOT, STREAMPROC, environment, streamproc
+from tests.support.command import ROOT, STREAMPROC, environment, streamproc
 
 
 def corpus(path: Path, *rows: tuple[str, str]) -> Path:

@@ -10,9 +10,8 @@ import pytest
 from streamproc.repository.repository import PREFIXES
 from streamproc.serving.tasks.catalogue import TASKS
 from streamproc.settings import read_settings
-
-from .command import streamproc
-from .small_ensembles import write_small_ensembles
+from tests.support.command import streamproc
+from tests.support.small_ensembles import write_small_ensembles
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

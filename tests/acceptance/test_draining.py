@@ -8,10 +8,10 @@ from pathlib import Path
 import orjson
 import pytest
 
-from .isolation import describe_topics, make_topics
-from .texts import short_texts
-from .topics import Sent, committed, end_offsets, read_all, send, wait_until_committed
-from .worker_process import WorkerProcess
+from tests.support.isolation import describe_topics, make_topics
+from tests.support.texts import short_texts
+from tests.support.topics import Sent, committed, end_offsets, read_all, send, wait_until_committed
+from tests.support.worker_process import WorkerProcess
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 REQUESTS = 600

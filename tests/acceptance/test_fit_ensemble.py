@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.unit.onnx_models import classifier, write_ensemble
-
-from .command import streamproc
-from .small_ensembles import write_small_ensembles
+from tests.support.command import streamproc
+from tests.support.onnx_models import classifier, write_ensemble
+from tests.support.small_ensembles import write_small_ensembles
 
 ROWS: dict[str, list[dict[str, Any]]] = {
     "feelings": [

@@ -8,10 +8,10 @@ from typing import Any
 import orjson
 import pytest
 
-from .good_requests import Asked
-from .hostile_kind import Hostile
-from .hostile_outcomes import bad_outcome, good_outcome
-from .topics import BULK, Position, Sent, Stored
+from tests.support.good_requests import Asked
+from tests.support.hostile_kind import Hostile
+from tests.support.hostile_outcomes import bad_outcome, good_outcome
+from tests.support.topics import BULK, Position, Sent, Stored
 
 PLACE: Position = (BULK, 3, 7)
 BAD = Hostile("a kind", b"{}", "invalid", "bad", (("x", b"y"),), b"key", names="params.top_k")

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from .command import streamproc
-from .isolation import describe_topics, make_topics
-from .topics import REQUESTS, RESPONSES, Sent, end_offsets, read_all, send
+from tests.support.command import streamproc
+from tests.support.isolation import describe_topics, make_topics
+from tests.support.topics import REQUESTS, RESPONSES, Sent, end_offsets, read_all, send
 
 pytestmark = pytest.mark.kafka
 

@@ -8,10 +8,10 @@ import re
 
 import pytest
 
-from .command import streamproc
-from .in_process import Ended, run
-from .isolation import OwnTopics, describe_topics, make_topics
-from .topics import Sent, send
+from tests.support.command import streamproc
+from tests.support.in_process import Ended, run
+from tests.support.isolation import OwnTopics, describe_topics, make_topics
+from tests.support.topics import Sent, send
 
 pytestmark = pytest.mark.kafka
 

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from streamproc.settings import Settings, read_settings
-from tests.unit.onnx_answerers import answerer
-from tests.unit.onnx_models import classifier, write_ensemble
-
-from .command import streamproc
+from tests.support.command import streamproc
+from tests.support.onnx_answerers import answerer
+from tests.support.onnx_models import classifier, write_ensemble
 
 
 def answers(output: str) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from .command import ROOT, streamproc
+from tests.support.command import ROOT, streamproc
 
 FIXTURES = ROOT / "tests" / "fixtures" / "classifiers"
 LABELS = ("negative", "positive")

@@ -13,11 +13,10 @@ import pytest
 
 from streamproc.repository.manifest import StageSection
 from streamproc.settings import read_settings
-from tests.unit.layered_graphs import Layered
-from tests.unit.onnx_models import write_ensemble
-
-from .command import streamproc
-from .small_ensembles import write_small_ensembles
+from tests.support.command import streamproc
+from tests.support.layered_graphs import Layered
+from tests.support.onnx_models import write_ensemble
+from tests.support.small_ensembles import write_small_ensembles
 
 TEXTS = ["the good film", "bad film, " * 30, "good"]
 

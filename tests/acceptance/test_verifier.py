@@ -7,9 +7,9 @@ from typing import Any
 import orjson
 from aiokafka import TopicPartition
 
-from .task_topics import topics_of
-from .topics import BULK, REQUESTS, RESPONSES, Stored
-from .verifier import Verdict, committed_too_early, judge, judge_each
+from tests.support.task_topics import topics_of
+from tests.support.topics import BULK, REQUESTS, RESPONSES, Stored
+from tests.support.verifier import Verdict, committed_too_early, judge, judge_each
 
 
 def stored(

@@ -14,9 +14,9 @@ from typing import Any
 import orjson
 import typer
 
-from .command import streamproc
-from .report import say, tell
-from .texts import books
+from tests.support.command import streamproc
+from tests.support.report import say, tell
+from tests.support.texts import books
 
 _BETWEEN_PARAGRAPHS = re.compile(r"\s*\n\s*\n\s*")
 

@@ -11,8 +11,7 @@ import pytest
 from streamproc.errors import TooLarge
 from streamproc.messages.record import Headers, ProducerRecord
 from streamproc.testing import MemoryBroker, build_pipeline, build_record
-
-from .answering import CE_BINARY, EVENT, STRUCTURED, answer_to, body_of
+from tests.support.answering import CE_BINARY, EVENT, STRUCTURED, answer_to, body_of
 
 
 async def test_a_structured_cloud_event_is_answered_by_one() -> None:

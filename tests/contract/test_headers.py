@@ -13,8 +13,7 @@ from streamproc.kafka.topics import load_topics
 from streamproc.messages.record import Headers, ProducerRecord
 from streamproc.settings import read_settings
 from streamproc.testing import MemoryBroker, build_pipeline, build_record, build_route
-
-from .answering import answer_to
+from tests.support.answering import answer_to
 
 
 async def test_trace_and_correlation_are_handed_on_and_the_origin_is_told() -> None:

@@ -22,10 +22,9 @@ from streamproc.testing import (
     build_route,
 )
 from streamproc.testing.generative import build_decoding_engine, build_decoding_profile
-from tests.unit.translators import build_translating_engine
-
-from .answers import HEADERS, assert_refused, only
-from .hostile_requests import GOOD, HostileRequest, hostile_requests
+from tests.support.contract_answers import HEADERS, assert_refused, only
+from tests.support.hostile_requests import GOOD, HostileRequest, hostile_requests
+from tests.support.translators import build_translating_engine
 
 ENGINES: dict[str, Callable[[], Engine]] = {
     "text-classification": build_engine,

@@ -10,8 +10,7 @@ import pytest
 
 from streamproc.messages.record import Headers, UnreadableValue
 from streamproc.testing import MemoryBroker, build_pipeline, build_record, build_route
-
-from .answers import HEADERS, assert_dead_letter, assert_refused, only
+from tests.support.contract_answers import HEADERS, assert_dead_letter, assert_refused, only
 
 
 async def test_a_good_request_is_answered_ok_and_leaves_no_dead_letter() -> None:

@@ -8,8 +8,7 @@ import pytest
 
 from streamproc.messages.record import Headers
 from streamproc.testing import MemoryBroker, build_pipeline, build_record
-
-from .answering import answer_to, body_of
+from tests.support.answering import answer_to, body_of
 
 ORIGINAL_ID: Headers = (("streamproc-original-id", b"r"),)
 

@@ -24,8 +24,7 @@ from streamproc.testing import (
     build_record,
     build_tokenizer,
 )
-
-from .answers import HEADERS, assert_dead_letter, assert_refused, only
+from tests.support.contract_answers import HEADERS, assert_dead_letter, assert_refused, only
 
 BAD = int(next(build_tokenizer().stream("bad")).ids[0])
 

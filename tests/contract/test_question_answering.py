@@ -19,8 +19,7 @@ from streamproc.testing import (
     build_record,
     build_route,
 )
-
-from .answers import assert_refused, only
+from tests.support.contract_answers import assert_refused, only
 
 TASK = "question-answering"
 SCHEMA = Draft202012Validator(

@@ -16,8 +16,7 @@ from streamproc.pipeline import Pipeline
 from streamproc.settings import Settings
 from streamproc.testing import MemoryBroker, build_pipeline, build_record, build_route
 from streamproc.testing.generative import build_decoding_engine, build_decoding_profile
-
-from .answers import assert_refused, only
+from tests.support.contract_answers import assert_refused, only
 
 TASK = "text-generation"
 SCHEMA = Draft202012Validator(

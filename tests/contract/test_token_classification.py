@@ -22,8 +22,7 @@ from streamproc.testing import (
     build_record,
     build_route,
 )
-
-from .answers import only
+from tests.support.contract_answers import only
 
 TASK = "token-classification"
 SCHEMA = Draft202012Validator(

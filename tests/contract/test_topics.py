@@ -35,8 +35,7 @@ from streamproc.messages.response import (
 from streamproc.serving.tasks.catalogue import task_named
 from streamproc.serving.tasks.task import validated
 from streamproc.settings import Settings
-
-from .values import ANY, fields_near
+from tests.support.values import ANY, fields_near
 
 CATALOGUE = load_topics(Settings().topics_dir)
 EXAMPLES = [

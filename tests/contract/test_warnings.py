@@ -9,8 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from streamproc.settings import read_settings
-
-from .answering import answer_to, body_of
+from tests.support.answering import answer_to, body_of
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from streamproc.kafka.topic_reader import read_topic
 from streamproc.kafka.worker import KafkaWorker, Route
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import ProducerRecord, Record
-from tests.integration.kafka_place import CLOCK, Place, until
-from tests.integration.lethal_worker import LETHAL_EXIT
+from tests.support.kafka_place import CLOCK, Place, until
+from tests.support.lethal_worker import LETHAL_EXIT
 
 pytestmark = pytest.mark.kafka
 
@@ -64,7 +64,7 @@ async def answers(place: Place) -> dict[str, dict[str, str]]:
 
 
 def started(place: Place) -> subprocess.Popen[bytes]:
-    module = [sys.executable, "-m", "tests.integration.lethal_worker"]
+    module = [sys.executable, "-m", "tests.support.lethal_worker"]
     place_of = [place.settings.kafka_bootstrap_servers, place.name]
     return subprocess.Popen([*module, *place_of], cwd=ROOT)
 

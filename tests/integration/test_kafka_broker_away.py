@@ -15,7 +15,7 @@ from streamproc.kafka.worker import KafkaWorker, Route
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import ProducerRecord, Record
 from streamproc.settings import read_settings
-from tests.integration.kafka_place import Place, until, until_answered, working
+from tests.support.kafka_place import Place, until, until_answered, working
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from streamproc.kafka.producer import Producer
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import ProducerRecord, Record
-from tests.integration.kafka_place import Place, echo, until, until_answered, working
+from tests.support.kafka_place import Place, echo, until, until_answered, working
 
 pytestmark = pytest.mark.kafka
 

@@ -10,8 +10,8 @@ from streamproc.kafka.embedded import EmbeddedBroker
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.topic_reader import read_topic
 from streamproc.messages.record import Record
-from tests.batches import batch
-from tests.integration.kafka_place import CLOCK, Place, echo, until, until_answered, working
+from tests.support.kafka_place import CLOCK, Place, echo, until, until_answered, working
+from tests.support.record_batches import batch
 
 pytestmark = pytest.mark.kafka
 

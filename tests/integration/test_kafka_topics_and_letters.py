@@ -26,7 +26,7 @@ from streamproc.messages.record import ProducerRecord, Record
 from streamproc.messages.request import Request, read_request
 from streamproc.messages.response import Problem
 from streamproc.settings import Settings
-from tests.integration.kafka_place import CLOCK, Place, working
+from tests.support.kafka_place import CLOCK, Place, working
 
 pytestmark = pytest.mark.kafka
 

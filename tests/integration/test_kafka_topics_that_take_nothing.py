@@ -15,7 +15,7 @@ from streamproc.kafka.worker import KafkaWorker, Route
 from streamproc.logs import configure_logging
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import ProducerRecord, Record
-from tests.integration.kafka_place import CLOCK, Place, until, until_answered
+from tests.support.kafka_place import CLOCK, Place, until, until_answered
 
 pytestmark = pytest.mark.kafka
 

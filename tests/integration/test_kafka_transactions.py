@@ -8,7 +8,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from streamproc.kafka.topic_reader import read_topic
-from tests.integration.kafka_place import Place, echo, until_answered, working
+from tests.support.kafka_place import Place, echo, until_answered, working
 
 pytestmark = pytest.mark.kafka
 

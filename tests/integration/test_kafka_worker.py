@@ -17,8 +17,7 @@ from streamproc.kafka.worker import KafkaWorker
 from streamproc.logs import configure_logging
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import Headers, ProducerRecord, Record
-from tests.batches import batch
-from tests.integration.kafka_place import (
+from tests.support.kafka_place import (
     CLOCK,
     Place,
     echo,
@@ -27,6 +26,7 @@ from tests.integration.kafka_place import (
     until_answered,
     working,
 )
+from tests.support.record_batches import batch
 
 pytestmark = pytest.mark.kafka
 

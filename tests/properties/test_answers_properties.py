@@ -19,8 +19,7 @@ from streamproc.serving.tasks.catalogue import task_named
 from streamproc.serving.tasks.task import Answer
 from streamproc.testing import build_profile
 from streamproc.types import FloatArray
-
-from .awkward_texts import AWKWARD
+from tests.support.awkward_texts import AWKWARD
 
 TASK = task_named("question-answering")
 CONTEXTS = st.lists(AWKWARD, min_size=1, max_size=80).map("".join)

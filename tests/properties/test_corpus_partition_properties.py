@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamproc.offline.corpus.plan import Plan
-from tests.unit.corpora import contents, cut, lines, plan
+from tests.support.corpora import contents, cut, lines, plan
 
 ROW = st.fixed_dictionaries(
     {

@@ -20,7 +20,7 @@ from streamproc.testing.generative import (
     build_decoding_engine,
     build_decoding_profile,
 )
-from tests.unit.asking import answered
+from tests.support.asking import answered
 
 VOCABULARY = build_byte_tokenizer().vocabulary_size
 

@@ -14,9 +14,8 @@ from streamproc.errors import OperatorError
 from streamproc.offline.importing.import_options import ImportOptions
 from streamproc.offline.importing.imports import import_model
 from streamproc.testing import tokenizer_json
-
-from ..unit.foreign_models import Said  # noqa: TID252  # the tests are one package
-from ..unit.test_importing_checks import GOOD, hub  # noqa: TID252
+from tests.support.foreign_models import Said
+from tests.unit.offline.importing.test_checks import GOOD, hub
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 70_000) | st.floats(allow_nan=False) | st.text(),

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from streamproc.serving.chunking.joining import Piece, joined_pieces
-from tests.unit.tokenizer_families import FAMILIES
-
-from .awkward_texts import AWKWARD
+from tests.support.awkward_texts import AWKWARD
+from tests.support.tokenizer_families import FAMILIES
 
 SIZE, OVERLAP = 64, 48
 # Short of what a piece may grow to at most: beyond it a text is cut however its tokens lie.

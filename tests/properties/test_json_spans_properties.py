@@ -21,8 +21,7 @@ from streamproc.messages.record import Headers
 from streamproc.messages.request import read_request
 from streamproc.messages.response import Response
 from streamproc.testing import build_record
-
-from .json_texts import OBJECTS, SPACES, VALUES, found_plainly
+from tests.support.json_texts import OBJECTS, SPACES, VALUES, found_plainly
 
 STRUCTURED: Headers = (("content-type", b"application/cloudevents+json"),)
 EVENT = '"specversion":"1.0","id":"e","source":"/s","type":"t"'

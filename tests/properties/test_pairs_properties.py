@@ -14,8 +14,7 @@ from streamproc.serving.chunking.pairs import PairChunk, pair_windows
 from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.serving.chunking.windows import Window
 from streamproc.testing import tokenizer_json
-
-from .awkward_texts import TEXTS
+from tests.support.awkward_texts import TEXTS
 
 BERT = tokenizer_json(("good", "film", "the", "中", "e", "##e"))
 

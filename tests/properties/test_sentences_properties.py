@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from streamproc.serving.chunking.clauses import pieces
 from streamproc.serving.chunking.sentences import Sentence, sentences
-from tests.unit.translators import TOKENIZER, build_translating_engine, translated
+from tests.support.translators import TOKENIZER, build_translating_engine, translated
 
 AWKWARD = st.sampled_from(
     [

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamproc.offline.splitting.cuts import choose_cuts
-from tests.unit.layered_graphs import VOCABULARY, Layered
-from tests.unit.staged_models import batch, cut, scores, staged, whole
+from tests.support.layered_graphs import VOCABULARY, Layered
+from tests.support.staged_models import batch, cut, scores, staged, whole
 
 graphs = st.builds(
     Layered,

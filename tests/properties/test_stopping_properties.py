@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from streamproc.serving.decoding.detokenizing import INCOMPLETE, continuation
 from streamproc.serving.decoding.stopping_criteria import StopStrings, cut_before
-from tests.unit.tokenizer_families import family
+from tests.support.tokenizer_families import family
 
 WRITERS = (
     "T5: unigram, metaspace always",

@@ -16,8 +16,7 @@ from streamproc.serving.tasks.catalogue import task_named
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.task import Answer
 from streamproc.testing import ScriptedSession, build_profile
-
-from .awkward_texts import TEXTS, WINDOWS
+from tests.support.awkward_texts import TEXTS, WINDOWS
 
 TASK = task_named("token-classification")
 LABELS = ("O", "B-PER", "I-PER", "LOC")

@@ -13,8 +13,7 @@ from streamproc.serving.chunking.segments import cut_before
 from streamproc.serving.chunking.tokens import TextTokenizer, Tokens
 from streamproc.serving.chunking.windows import Chunk, Window, windows
 from streamproc.testing import tokenizer_json
-
-from .awkward_texts import TEXTS, WINDOWS
+from tests.support.awkward_texts import TEXTS, WINDOWS
 
 DEFINITION = tokenizer_json(("good", "film", "the", "中", "文", "##文", "e", "##e"))
 LIBRARY = Tokenizer.from_buffer(DEFINITION)

@@ -18,9 +18,8 @@ from streamproc.serving.loading_generative import try_out_steps
 from streamproc.serving.tasks.catalogue import decoding_task_named
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.testing.generative import build_decoding_engine, build_decoding_profile
-from tests.unit.asking import answered
-
-from .causal_models import KINDS, POSITIONS, VOCABULARY, build_causal, export_causal
+from tests.support.asking import answered
+from tests.support.causal_models import KINDS, POSITIONS, VOCABULARY, build_causal, export_causal
 
 pytestmark = pytest.mark.train
 pytest.importorskip("optimum.onnxruntime")

@@ -34,8 +34,7 @@ from streamproc.offline.training.schedule import Schedule
 from streamproc.offline.training.scoring import WindowSize
 from streamproc.offline.training.text_classification import LabelledTexts, TextClassification
 from streamproc.offline.training.windows import pad
-
-from .trainings import epochs, told_by
+from tests.support.trainings import epochs, told_by
 
 pytestmark = pytest.mark.train
 

@@ -12,8 +12,7 @@ from onnx import numpy_helper
 
 from streamproc.errors import TrainingError
 from streamproc.offline.training.parity import allowed_difference, require_parity
-
-from .model_families import save_model
+from tests.support.model_families import save_model
 
 pytestmark = pytest.mark.train
 pytest.importorskip("optimum")

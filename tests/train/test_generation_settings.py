@@ -13,7 +13,7 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 from tokenizers.processors import TemplateProcessing
 
-from .test_models_import import _logs_stay, answers, imported, saved
+from tests.train.test_models_import import _logs_stay, answers, imported, saved
 
 __all__ = ["_logs_stay"]  # a fixture
 
@@ -95,7 +95,7 @@ def test_a_model_of_many_languages_writes_the_one_that_is_asked_for(tmp_path: Pa
 
 
 def test_a_model_is_told_what_to_do_before_every_sentence(tmp_path: Path) -> None:
-    from .seq2seq_models import build_seq2seq
+    from tests.support.seq2seq_models import build_seq2seq
 
     model = build_seq2seq("bart", vocabulary=VOCABULARY, end=END, padding=PADDING)
     tasks = {
@@ -120,8 +120,7 @@ def test_a_model_is_told_what_to_do_before_every_sentence(tmp_path: Path) -> Non
 def decoder(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     """A GPT-2, and the folder that optimum made of it."""
     from streamproc.offline.training.hugging_face import export_folder
-
-    from .causal_models import build_causal
+    from tests.support.causal_models import build_causal
 
     model, folder = build_causal("gpt2"), tmp_path_factory.mktemp("decoder")
     source = saved(folder / "hf", model, words("$A"))

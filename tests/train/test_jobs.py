@@ -14,8 +14,7 @@ from streamproc.offline.training.events import MemberEvent, PartFinished, Progre
 from streamproc.offline.training.jobs import Jobs
 from streamproc.offline.training.plan import Plan
 from streamproc.offline.training.schedule import Schedule
-
-from .test_ensemble_training import plan as reviews
+from tests.train.test_ensemble_training import plan as reviews
 
 pytestmark = [pytest.mark.train, pytest.mark.slow]
 

@@ -20,8 +20,7 @@ from streamproc.offline.importing.families import FAMILIES
 from streamproc.settings import read_settings
 from streamproc.testing import build_record
 from streamproc.worker import local_pipeline
-
-from .model_families import ask_pipeline, has_head, save_model
+from tests.support.model_families import ask_pipeline, has_head, save_model
 
 pytestmark = [pytest.mark.train]
 pytest.importorskip("optimum")

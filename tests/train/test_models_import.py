@@ -15,8 +15,7 @@ from streamproc.cli.importing import import_model
 from streamproc.errors import ModelRefused, OperatorError, TrainingError
 from streamproc.testing import tokenizer_json
 from streamproc.testing.generative import byte_tokenizer_json
-
-from ..acceptance.command import streamproc  # noqa: TID252  # the tests are one package
+from tests.support.command import streamproc
 
 pytestmark = pytest.mark.train
 pytest.importorskip("optimum")
@@ -136,7 +135,7 @@ def test_a_question_answerer_answers_as_its_pipeline(tmp_path: Path) -> None:
 def test_a_gpt2_writes_what_transformers_generates(tmp_path: Path) -> None:
     import torch
 
-    from .causal_models import build_causal
+    from tests.support.causal_models import build_causal
 
     model = build_causal("gpt2")
     source = saved(tmp_path / "writer", model, byte_tokenizer_json())
@@ -159,7 +158,7 @@ def test_a_bart_translates_as_transformers_does(tmp_path: Path) -> None:
     import torch
     from tokenizers import Tokenizer
 
-    from .seq2seq_models import build_seq2seq
+    from tests.support.seq2seq_models import build_seq2seq
 
     tokenizer = Tokenizer.from_buffer(tokenizer_json())
     padding, end = (tokenizer.token_to_id(token) for token in ("[PAD]", "[SEP]"))
@@ -223,7 +222,7 @@ def test_a_marian_without_a_tokenizer_json_translates_as_transformers_does(tmp_p
     import torch
     from tokenizers import Tokenizer
 
-    from .seq2seq_models import build_seq2seq
+    from tests.support.seq2seq_models import build_seq2seq
 
     for name in ("source.spm", "target.spm", "vocab.json"):
         folder = tmp_path / "opus-mt"

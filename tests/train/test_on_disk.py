@@ -13,8 +13,7 @@ pytest.importorskip("optimum")
 from streamproc.offline.corpus.records import Record
 from streamproc.offline.training.on_disk import Records, TokenRows
 from streamproc.offline.training.windows import Window, batches
-
-from .test_ensemble_training import course
+from tests.train.test_ensemble_training import course
 
 pytestmark = pytest.mark.train
 

@@ -30,9 +30,8 @@ from streamproc.offline.training.training_task import TrainingTask
 from streamproc.offline.training.windows import mixed
 from streamproc.settings import read_settings
 from streamproc.worker import verify_ensemble
-
-from .test_token_classification_training import sentences
-from .trainings import told_by
+from tests.support.trainings import told_by
+from tests.train.test_token_classification_training import sentences
 
 pytestmark = pytest.mark.train
 

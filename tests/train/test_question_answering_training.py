@@ -28,9 +28,8 @@ from streamproc.offline.training.schedule import Schedule
 from streamproc.offline.training.scoring import WindowSize
 from streamproc.offline.training.vocabulary import trim_vocabulary
 from streamproc.offline.training.windows import Batch
+from tests.support.trainings import told_by
 from tests.train.conftest import GOOD, NEUTRAL
-
-from .trainings import told_by
 
 pytestmark = pytest.mark.train
 

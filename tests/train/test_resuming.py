@@ -10,9 +10,8 @@ import pytest
 pytest.importorskip("optimum")
 
 from streamproc.offline.training.log import read_log
-
-from . import resumption
-from .resumption import command, digests, finish, kill, start
+from tests.support import resumption
+from tests.support.resumption import command, digests, finish, kill, start
 
 pytestmark = [pytest.mark.train, pytest.mark.slow]
 

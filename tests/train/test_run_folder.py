@@ -20,11 +20,10 @@ from streamproc.offline.training.pruning import PruneConfig
 from streamproc.offline.training.run_folder import RunFolder
 from streamproc.offline.training.schedule import Schedule
 from streamproc.offline.training.search_space import Range, SearchSpace
-
-from .test_ensemble_training import course
-from .test_ensemble_training import plan as reviews
-from .test_text_generation_training import corpus as songs
-from .test_translation_training import plan as sentences
+from tests.train.test_ensemble_training import course
+from tests.train.test_ensemble_training import plan as reviews
+from tests.train.test_text_generation_training import corpus as songs
+from tests.train.test_translation_training import plan as sentences
 
 pytestmark = pytest.mark.train
 

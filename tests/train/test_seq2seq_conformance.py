@@ -22,9 +22,8 @@ from streamproc.serving.inference.session import new_call
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.translation import Translation
 from streamproc.types import FloatArray, Int64Array
-from tests.unit.translators import build_translators
-
-from .seq2seq_models import KINDS, VOCABULARY, build_seq2seq, export_seq2seq
+from tests.support.seq2seq_models import KINDS, VOCABULARY, build_seq2seq, export_seq2seq
+from tests.support.translators import build_translators
 
 pytestmark = pytest.mark.train
 pytest.importorskip("optimum.onnxruntime")

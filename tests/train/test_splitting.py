@@ -14,7 +14,7 @@ from streamproc.serving.inference.model import Staged
 from streamproc.serving.inference.providers import CPU, Provider
 from streamproc.serving.inference.residency import Residency
 from streamproc.serving.inference.session import new_call
-from tests.unit.staged_models import Written, batch, staged, whole
+from tests.support.staged_models import Written, batch, staged, whole
 
 pytestmark = pytest.mark.train
 

@@ -24,8 +24,7 @@ from streamproc.offline.training.plan import Plan
 from streamproc.offline.training.schedule import Schedule
 from streamproc.offline.training.text_generation import END_OF_TEXT, UNKNOWN, TextGeneration, blocks
 from streamproc.repository.manifest import read_manifest
-
-from .trainings import told_by
+from tests.support.trainings import told_by
 
 pytestmark = pytest.mark.train
 

@@ -29,9 +29,8 @@ from streamproc.offline.training.token_classification import (
 )
 from streamproc.offline.training.vocabulary import trim_vocabulary
 from streamproc.offline.training.windows import Batch
+from tests.support.trainings import told_by
 from tests.train.conftest import BAD, GOOD, NEUTRAL
-
-from .trainings import told_by
 
 pytestmark = pytest.mark.train
 

@@ -20,8 +20,7 @@ from streamproc.offline.training.schedule import Schedule
 from streamproc.offline.training.translation import Translation
 from streamproc.repository.manifest import read_manifest
 from streamproc.repository.repository import Repository
-
-from .trainings import told_by
+from tests.support.trainings import told_by
 
 pytestmark = pytest.mark.train
 

@@ -1,0 +1,108 @@
+"""Choosing how members are combined, by a judge that a test knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from streamproc.offline.evaluation.tuning import SHARPNESS, Candidate, Score, tune
+from streamproc.repository.manifest import GateSection, Manifest
+from streamproc.repository.repository import Repository, StoredEnsemble
+from tests.support.onnx_models import classifier, write_ensemble
+
+GATE = GateSection(file="gate.npy", sha256="0" * 64, members=("m0", "m1"), sharpness=1.0)
+ALL = ("mean", "logit_mean", "weighted", "gated", "vote")
+
+
+def tuned(
+    root: Path, score: Callable[[Manifest], Score], gate: GateSection | None = GATE
+) -> list[Candidate]:
+    write_ensemble(root / "tiny", [classifier(seed=seed) for seed in (1, 2)])
+    stored = Repository(root).open("tiny")
+
+    def judge(candidates: list[StoredEnsemble]) -> list[Score]:
+        return [score(one.manifest) for one in candidates]
+
+    return list(tune(stored, judge, ALL, gate))  # type: ignore[arg-type]
+
+
+def test_of_ways_that_are_as_good_the_plain_mean_is_chosen(tmp_path: Path) -> None:
+    *ways, chosen = tuned(tmp_path, lambda _: Score(0.5))
+
+    assert [one.stored.manifest.combine.strategy for one in ways] == [
+        "mean", "logit_mean", "vote", "weighted", "gated",
+    ]  # fmt: skip
+    assert chosen.stored.manifest.combine.strategy == "mean"
+    assert chosen.stored.manifest.gate is None
+
+
+def test_weights_move_to_where_the_judge_is_pleased_most(tmp_path: Path) -> None:
+    def score(manifest: Manifest) -> Score:
+        return Score(1 - abs(manifest.members[0].weight - 0.75))
+
+    *_, chosen = tuned(tmp_path, score)
+
+    assert chosen.stored.manifest.combine.strategy == "weighted"
+    weights = [member.weight for member in chosen.stored.manifest.members]
+    assert weights == pytest.approx([0.75, 0.25])
+
+
+def test_a_gate_is_tried_at_every_sharpness_and_over_both_weightings(tmp_path: Path) -> None:
+    seen: list[tuple[float, float]] = []
+
+    def score(manifest: Manifest) -> Score:
+        weight = manifest.members[0].weight
+        if manifest.combine.strategy != "gated" or manifest.gate is None:
+            return Score(0.5, likelihood=-abs(weight - 0.9))
+        seen.append((weight, manifest.gate.sharpness))
+        return Score(0.6, likelihood=-abs(manifest.gate.sharpness - 8) - weight)
+
+    *_, chosen = tuned(tmp_path, score)
+
+    assert {sharpness for _, sharpness in seen} == set(SHARPNESS)
+    assert {weight for weight, _ in seen} == {0.5, 0.9}
+    manifest = chosen.stored.manifest
+    assert manifest.combine.strategy == "gated"
+    assert manifest.gate is not None
+    assert manifest.gate.sharpness == 8
+    assert manifest.members[0].weight == 0.5
+
+
+def test_the_best_way_is_calibrated_by_likelihood_where_there_is_one(tmp_path: Path) -> None:
+    def score(manifest: Manifest) -> Score:
+        temperature = manifest.combine.temperature
+        return Score(0.5, likelihood=-abs(temperature - 1.3), calibrated=-abs(temperature - 0.7))
+
+    *_, chosen = tuned(tmp_path, score)
+
+    assert chosen.stored.manifest.combine.temperature == pytest.approx(1.3, abs=0.1)
+
+
+def test_and_else_by_its_calibration_error(tmp_path: Path) -> None:
+    def score(manifest: Manifest) -> Score:
+        return Score(0.5, calibrated=-abs(manifest.combine.temperature - 0.7))
+
+    *_, chosen = tuned(tmp_path, score)
+
+    assert chosen.stored.manifest.combine.temperature == pytest.approx(0.7, abs=0.1)
+
+
+def test_a_temperature_costs_nothing_of_the_first_measure(tmp_path: Path) -> None:
+    def score(manifest: Manifest) -> Score:
+        temperature = manifest.combine.temperature
+        return Score(0.5 if temperature >= 1 else 0.4, calibrated=-abs(temperature - 0.7))
+
+    *_, chosen = tuned(tmp_path, score)
+
+    assert chosen.stored.manifest.combine.temperature == 1
+
+
+def test_what_was_fitted_before_does_not_count(tmp_path: Path) -> None:
+    first = tuned(tmp_path / "a", lambda manifest: Score(manifest.members[0].weight))[-1]
+    assert first.stored.manifest.members[0].weight > 0.9
+
+    again = list(tune(first.stored, lambda them: [Score(0.5) for _ in them], ALL, None))  # type: ignore[arg-type]
+
+    assert again[-1].stored.manifest.combine.strategy == "mean"
