@@ -1,7 +1,7 @@
 """What commands print on: one console for standard output, one for standard error.
 
-Whatever is printed on them is escaped (`streamproc.logs.printable`), so that no text out of a record,
-a file or a manifest can set a title, clear the screen, or forge a line of ours.
+Whatever is printed on them is escaped (`streamproc.logs.printable`), so that no text out of a
+record, a file or a manifest can set a title, clear the screen, or forge a line of ours.
 """
 
 from __future__ import annotations
