@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from streamproc.cli.train_progress import shown
-from streamproc.errors import OperatorError
+from streamproc.errors import OperatorError, SettingsError, TrainingError
 
 
 def export(
@@ -31,9 +31,12 @@ def export(
             f"Exporting needs {missing.name}, which is not installed: install streamproc[train]."
         ) from missing
     folder = RunFolder(run)
-    plan = Arguments.read(folder.read().get("arguments", {})).plan(
-        run=run, out=out, precision=precision
-    )
+    written = folder.read()
+    try:
+        arguments = Arguments.read(written.get("arguments", {}))
+        plan = arguments.plan(run=run, out=out, precision=precision)
+    except (AttributeError, KeyError, TypeError, ValueError, SettingsError) as error:
+        raise TrainingError(f"{run}, as its run.toml describes it: {error}") from None
     folder.check_data(plan)
     with shown() as tell, folder.held():
         export_ensemble(plan, tell)

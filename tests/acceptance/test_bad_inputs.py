@@ -42,6 +42,8 @@ ONCE = {
 """Settings that every command reads in the same way, and the one they are tried with."""
 WHOLE = ("run", "evaluate", "corpus partition", "topics check")
 """Commands that are tried with the whole zoo before others are, as they read it to the end."""
+TRAINING = {"train": {"corpus", "partitions", "search"}, "export": {"run"}}
+"""Of commands that train, what is read before anything is learned: the rest takes minutes."""
 OUTPUTS = {
     *("output", "json", "markdown", "html", "plots", "out", "work", "data_dir", "cache_dir"),
 }
@@ -183,11 +185,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+def nothing_is_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No Java, no download, no training, no wait for a Kafka: what is before all of these runs."""
 
     def no_download(_: object, folder: Path, *__: object) -> NoReturn:
         raise EmbeddedBrokerError(f"no jars are fetched into {folder}")
+
+    # An output without a name is the folder that one is in.
+    monkeypatch.chdir(tmp_path)
 
     def no_start(broker: EmbeddedBroker, *_: object) -> None:
         broker._port = 1
@@ -269,7 +274,10 @@ def tried(kind: set[str]) -> list[Any]:
     return [
         pytest.param(name, parameter, id=f"{name} {parameter}", marks=marks(name))
         for name, parameter in TEXTS
-        if parameter in kind and BASES[name] and ONCE.get(parameter, name) == name
+        if parameter in kind
+        and BASES[name]
+        and ONCE.get(parameter, name) == name
+        and (name not in TRAINING or parameter in TRAINING[name])
     ]
 
 

@@ -122,6 +122,8 @@ class RunFolder:
             return tomllib.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise TrainingError(f"{path}: not there; `streamproc train` makes it.") from None
+        except (ValueError, RecursionError) as error:
+            raise TrainingError(f"{path}: not what was written there: {error}.") from None
 
     def note_found(self, found: Mapping[str, TomlValue]) -> None:
         """Add to `run.toml` the settings that a search has found."""
