@@ -1,6 +1,8 @@
 # Every target works on a machine that has python3 (3.11 or newer) and make.
 
 PYTHON ?= python3
+# Test files run side by side in so many processes, each with an embedded Kafka of its own.
+TEST_PROCESSES ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv pip
@@ -51,7 +53,7 @@ test-fast: install-dev  ## unit, property and contract tests: no Kafka, no torch
 	$(BIN)/python -m pytest -q tests/unit tests/properties tests/contract
 
 test: lint  ## everything above, then all tests: unit, properties, contract, integration, acceptance
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
 
 test-nightly: install-train  ## what takes minutes: every family of models beside transformers
 	$(BIN)/python -m pytest -m nightly
