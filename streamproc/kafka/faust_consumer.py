@@ -1,8 +1,8 @@
 """Faust's consumer, made to go on where it, or aiokafka below it, would stop or wait.
 
-Whatever is private of the two and needed is used here, in `metadata_backoff.py`, and in `worker.py` and
-`consumer_control.py` for what they ask of Faust; `tests/unit/kafka/test_private_names.py` names
-each, and fails when a version no longer has it.
+Whatever is private of the two and needed is used here, in `metadata_backoff.py`, and in
+`worker.py` and `consumer_control.py` for what they ask of Faust;
+`tests/unit/kafka/test_private_names.py` names each, and fails when a version no longer has it.
 """
 
 from __future__ import annotations
