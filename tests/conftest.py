@@ -16,14 +16,16 @@ settings.register_profile(
 settings.load_profile("streamproc")
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def logging_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """For a test that configures logging: without it the tests that follow would use the same."""
+    """A test that configures logging, or runs a command that does, changes no other test's."""
     handlers, level = logging.root.handlers[:], logging.root.level
     # A logger that is kept at its first use would go on writing to what captures this test.
     uncached = partial(structlog.configure, cache_logger_on_first_use=False)
     monkeypatch.setattr(
-        structlog, "configure", lambda cache_logger_on_first_use, **options: uncached(**options)
+        structlog,
+        "configure",
+        lambda cache_logger_on_first_use=False, **options: uncached(**options),
     )
     yield
     monkeypatch.undo()

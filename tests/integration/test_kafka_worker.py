@@ -167,10 +167,7 @@ async def test_a_consumer_that_crashes_ends_the_worker(place: Place) -> None:
 
 
 async def test_the_log_of_a_crash_holds_no_text_of_the_requests_that_were_in_flight(
-    place: Place,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    logging_as_it_was: None,
+    place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     configure_logging(place.settings)
     fetched_records = Fetcher.fetched_records

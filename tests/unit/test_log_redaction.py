@@ -18,8 +18,6 @@ from aiokafka.errors import (
 from streamproc.logs import configure_logging
 from streamproc.settings import Settings
 
-pytestmark = pytest.mark.usefixtures("logging_as_it_was")
-
 TEXT = "Patient Doe has a rash"
 
 
