@@ -105,15 +105,20 @@ async def test_a_cancelled_sequence_leaves_at_the_next_step() -> None:
     recorder, gate = Recorder(), Gate()
     recorder.then = gate
 
-    def leave(rows: Any) -> None:
+    async def leave() -> None:
+        cancelled.cancel()
+        await asyncio.wait({cancelled})
+
+    def leave_within_the_step(rows: Any) -> None:
+        # The step waits for the client's going, or the sequence could be written before it.
         if len(rows) == 2:
-            running.call_soon_threadsafe(cancelled.cancel)
+            asyncio.run_coroutine_threadsafe(leave(), running).result(20)
 
     running = asyncio.get_running_loop()
     async with decoding(model(before=recorder)) as loop:
         kept, cancelled = submitted(loop, prompt(5, new=6)), submitted(loop, prompt(6, new=6))
         await asyncio.to_thread(gate.reached.wait, 20)
-        recorder.then = leave
+        recorder.then = leave_within_the_step
         gate.open()
         assert len(written((await kept).result)) == 6
         with pytest.raises(asyncio.CancelledError):
