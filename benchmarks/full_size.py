@@ -51,7 +51,7 @@ def main(
         name="sentiment",
         task="text-classification",
         description="MiniLM-L6 with untrained heads, to measure speed with.",
-        licence="Apache-2.0",
+        license="Apache-2.0",
         labels=LABELS,
         tokenizer=tokenizer_section(folder, folder / "tokenizer.json"),
         window=WindowSection(max_tokens=256, overlap_tokens=32),

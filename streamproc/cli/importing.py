@@ -95,7 +95,7 @@ def import_model(
         str | None, typer.Option(help="what it translates to, unless a request says otherwise")
     ] = None,
     description: Annotated[str, typer.Option(help="of a new ensemble")] = "",
-    licence: Annotated[str, typer.Option(help="of the model; default: its model card's")] = "",
+    license: Annotated[str, typer.Option(help="of the model; default: its model card's")] = "",
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Bring a model into an ensemble: adapt it, try it out as a worker does, write it.
@@ -131,7 +131,7 @@ def import_model(
         source_language=source_language,
         target_language=target_language,
         description=description,
-        licence=licence,
+        license=license,
     )
     from streamproc.logs import configure_logging
 

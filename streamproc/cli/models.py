@@ -107,7 +107,7 @@ def show(settings: Settings, name: str, json: Json = False) -> None:
         console.print(Text(member.name, "bold"))
         for fact, value in {**member.metrics, **member.provenance}.items():
             console.print(f"  {printable(fact)}: {printable(str(value))}")
-    console.print(printable(manifest.licence))
+    console.print(printable(manifest.license))
 
 
 @app.command()

@@ -65,7 +65,7 @@ def train(
     text_field: Annotated[str, typer.Option(help="field that holds the text")] = "text",
     label_field: Annotated[str, typer.Option(help="field that holds the label")] = "label",
     description: Annotated[str, typer.Option(help="for the manifest")] = "",
-    licence: Annotated[str, typer.Option(help="of weights and data, for the manifest")] = "",
+    license: Annotated[str, typer.Option(help="of weights and data, for the manifest")] = "",
     version: Annotated[str, typer.Option(help="the members' version")] = "1",
     precision: Annotated[
         str,
@@ -159,7 +159,7 @@ def train(
         text_field=text_field,
         label_field=label_field,
         description=description,
-        licence=licence,
+        license=license,
         version=version,
         precision=precision,
         vocabulary=vocabulary,

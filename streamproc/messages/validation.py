@@ -40,7 +40,7 @@ def describe(error: ValidationError, within: str = "", known: Collection[str] = 
     found = error.errors(include_input=False, include_url=False)
     clauses = [
         f"{'.'.join(map(str, (within, *fault['loc']) if within else fault['loc']))}: "
-        f"{_unknown(str(fault['loc'][-1]), known) if _is_unknown(fault) else in_json_words(fault)}"
+        + in_json_words(fault, known)
         for fault in found[:_MAX_FAULTS]
     ]
     if len(found) > _MAX_FAULTS:
@@ -48,9 +48,14 @@ def describe(error: ValidationError, within: str = "", known: Collection[str] = 
     return "; ".join(clause[:_MAX_CLAUSE_CHARACTERS] for clause in clauses)
 
 
-def in_json_words(fault: Any) -> str:
-    """The message of one of pydantic's faults, without Python's names for JSON's types."""
+def in_json_words(fault: Any, known: Collection[str] = ()) -> str:
+    """The message of one of pydantic's faults, without Python's names for JSON's types.
+
+    known: names of the fields there are where the fault is, told for one that there is not
+    """
     kind, message = fault["type"], str(fault["msg"])
+    if kind == "extra_forbidden" and known:
+        return _unknown(str(fault["loc"][-1]), known)
     if kind in _IN_JSON:
         return _IN_JSON[kind]
     if kind in ("too_long", "too_short"):
@@ -58,10 +63,6 @@ def in_json_words(fault: Any) -> str:
     if kind == "literal_error":
         message = re.sub(r"\b(True|False)\b", lambda named: named[0].lower(), message)
     return message.removeprefix("Value error, ")
-
-
-def _is_unknown(fault: Any) -> bool:
-    return bool(fault["type"] == "extra_forbidden")
 
 
 def _unknown(name: str, known: Collection[str]) -> str:

@@ -16,9 +16,8 @@ from pydantic import (
 
 from streamproc.errors import ModelRefused
 from streamproc.messages.request import ENSEMBLE_NAME
-from streamproc.messages.validation import in_json_words
 from streamproc.repository.decoding_section import DecodingSection
-from streamproc.repository.section import Section
+from streamproc.repository.section import Section, describe_faults
 from streamproc.types import Strategy
 
 MEMBER_VERSION = r"^[A-Za-z0-9._-]{1,64}$"
@@ -189,7 +188,7 @@ class Manifest(Section):
     name: Name
     task: str
     description: str = ""
-    licence: str = ""
+    license: str = ""
     labels: tuple[str, ...] = Field((), strict=False)
     quorum: int | None = Field(None, ge=1)
     tokenizer: TokenizerFile
@@ -234,8 +233,4 @@ def read_manifest(content: bytes, where: str) -> Manifest:
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ModelRefused(f"{where}: not TOML: {error}") from None
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc'])) or 'manifest'}: {in_json_words(fault)}"
-            for fault in error.errors(include_url=False)
-        )
-        raise ModelRefused(f"{where}: {faults}") from None
+        raise ModelRefused(f"{where}: {describe_faults(error, Manifest)}") from None

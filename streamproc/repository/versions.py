@@ -14,10 +14,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from streamproc.errors import ModelRefused
-from streamproc.messages.validation import in_json_words
 from streamproc.repository.atomic import write_whole
 from streamproc.repository.manifest import MemberSection
 from streamproc.repository.repository import StoredEnsemble
+from streamproc.repository.section import describe_faults
 from streamproc.repository.writing import member_toml
 
 MEMBER = "member.toml"
@@ -65,8 +65,7 @@ def read_version(stored: StoredEnsemble, name: str, version: str) -> MemberSecti
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         raise ModelRefused(f"{path}: not a member's description: {error}") from None
     except ValidationError as error:
-        faults = "; ".join(in_json_words(fault) for fault in error.errors(include_url=False))
-        raise ModelRefused(f"{path}: {faults}") from None
+        raise ModelRefused(f"{path}: {describe_faults(error, MemberSection)}") from None
     if (section.name, section.version) != (name, version):
         raise ModelRefused(f"{path} describes {section.name}/{section.version}")
     return section

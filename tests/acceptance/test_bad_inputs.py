@@ -65,7 +65,7 @@ CALLED = {
     "encoding",
 }
 WORDS = {
-    *("text_field", "label_field", "description", "licence", "group_id", "reply_topics", "ids"),
+    *("text_field", "label_field", "description", "license", "group_id", "reply_topics", "ids"),
     *("types", "arguments", "layers", "model_input", "model_output", "pad_token"),
     *("kafka_sasl_username", "kafka_sasl_password", "lane"),
     *("prefix", "source_language", "target_language"),

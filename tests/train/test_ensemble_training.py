@@ -59,7 +59,7 @@ def plan(corpus: Path, base: Path, out: Path, **other: Any) -> Plan:
         ensemble="tiny",
         out=out / "models",
         work=out / "work",
-        licence='made "here"',
+        license='made "here"',
         seed=1,
         threads=1,
         schedule=Schedule(8, patience=8, batch_size=16, learning_rate=5e-3),
@@ -91,7 +91,7 @@ def test_the_manifest_describes_the_files_beside_it(trained: tuple[Path, list[Pr
     folder = trained[0] / "models" / "tiny"
     manifest = tomllib.loads((folder / "manifest.toml").read_text(encoding="utf-8"))
 
-    assert manifest["licence"] == 'made "here"'
+    assert manifest["license"] == 'made "here"'
     assert manifest["labels"] == ["negative", "positive"]
     assert manifest["window"] == {"max_tokens": 32, "overlap_tokens": 8}
     assert [member["name"] for member in manifest["members"]] == ["part-1-of-2", "part-2-of-2"]

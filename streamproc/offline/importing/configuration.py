@@ -129,7 +129,7 @@ class Configuration:
         return None
 
     @property
-    def licence(self) -> str:
+    def license(self) -> str:
         """As the model card has it."""
         card = self._folder / "README.md" if self._folder else None
         if not card or not card.is_file():

@@ -48,4 +48,4 @@ class ImportOptions:
     source_language: str | None = None
     target_language: str | None = None
     description: str = ""
-    licence: str = ""
+    license: str = ""

@@ -10,7 +10,6 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from streamproc.errors import ModelRefused
-from streamproc.messages.validation import in_json_words
 from streamproc.repository.changes import (
     Verify,
     beside,
@@ -23,6 +22,7 @@ from streamproc.repository.changes import (
 from streamproc.repository.manifest import DecoderFile, Manifest, MemberSection, Precision
 from streamproc.repository.repository import MANIFEST, StoredEnsemble
 from streamproc.repository.rewriting import with_member
+from streamproc.repository.section import describe_faults
 from streamproc.repository.versions import keep_version
 from streamproc.repository.writing import manifest_toml, member_toml
 
@@ -63,10 +63,7 @@ class NewMember:
                 provenance=dict(self.provenance),
             )
         except ValidationError as error:
-            faults = "; ".join(
-                f"{'.'.join(map(str, fault['loc']))}: {in_json_words(fault)}"
-                for fault in error.errors(include_url=False)
-            )
+            faults = describe_faults(error, MemberSection)
             raise ModelRefused(f"member {self.name}: {faults}") from None
 
     @property

@@ -27,7 +27,7 @@ def new_ensemble(
             name=wishes.ensemble,
             task=task,
             description=wishes.description,
-            licence=wishes.licence or subject.configuration.licence,
+            license=wishes.license or subject.configuration.license,
             labels=tuple(label for label in prepared.labels if label),
             tokenizer=TokenizerFile(
                 file="tokenizer.json", sha256=hashlib.sha256(subject.tokenizer).hexdigest()
@@ -54,7 +54,7 @@ def provenance(subject: ImportSource, source: Source, prepared: AdaptedModel) ->
         "producer": prepared.producer,
         "imported_by": f"streamproc {__version__}",
         "adapted": "; ".join(prepared.changes),
-        "licence": subject.wishes.licence or subject.configuration.licence,
+        "license": subject.wishes.license or subject.configuration.license,
     }
     return {key: value for key, value in kept.items() if value}
 

@@ -42,7 +42,7 @@ class Arguments:
     text_field: str = "text"
     label_field: str = "label"
     description: str = ""
-    licence: str = ""
+    license: str = ""
     version: str = "1"
     precision: str = AUTO
     vocabulary: int = 4200
@@ -122,7 +122,7 @@ class Arguments:
             out=out or self.out,
             work=run or self.work / self.ensemble,
             description=self.description,
-            licence=self.licence,
+            license=self.license,
             version=self.version,
             precision=precision_from(precision or self.precision),
             seed=self.seed,

@@ -42,7 +42,7 @@ class Plan:
     out: Path
     work: Path
     description: str = ""
-    licence: str = ""
+    license: str = ""
     version: str = "1"
     precision: str = AUTO
     seed: int = 0

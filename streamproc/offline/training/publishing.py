@@ -68,7 +68,7 @@ def export_ensemble(plan: Plan, tell: OnEvent) -> None:
         name=plan.ensemble,
         task=plan.course.task,
         description=plan.description,
-        licence=plan.licence,
+        license=plan.license,
         labels=tuple(classroom.labels),
         tokenizer=tokenizer_section(folder, folder / "tokenizer.json"),
         window=WindowSection(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from streamproc.errors import ModelRefused
@@ -101,6 +103,26 @@ def test_all_faults_are_told_at_once() -> None:
 
     with pytest.raises(ModelRefused, match=r"window\.max_tokens.*members\.0\.version"):
         read_manifest(text.encode(), "here")
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "told"),
+    [
+        ("quorum = 1", 'licence = "MIT"', "licence: unknown; did you mean 'license'? There are: "),
+        (
+            "max_tokens = 16",
+            "max_token = 16",
+            "window.max_token: unknown; did you mean 'max_tokens'",
+        ),
+        ("weight = 2.5", "weigth = 2.5", "members.0.weigth: unknown; did you mean 'weight'?"),
+        ("weight = 2.5", "weight.own = 1", "members.0.weight: "),
+    ],
+)
+def test_a_key_that_is_written_otherwise_is_told_with_its_name(
+    right: str, wrong: str, told: str
+) -> None:
+    with pytest.raises(ModelRefused, match=re.escape(told)):
+        read_manifest(MANIFEST.replace(right, wrong, 1).encode(), "here")
 
 
 def test_two_members_of_one_name_are_refused() -> None:

@@ -137,11 +137,11 @@ def test_a_new_ensemble_is_described(tmp_path: Path) -> None:
         foreign(tmp_path / "New Model.onnx", ignored_id=0),
         tmp_path / "models",
         description="what for",
-        licence="MIT",
+        license="MIT",
         overlap=3,
     )
     found = tomllib.loads((tmp_path / "models/tone/manifest.toml").read_text("utf-8"))
-    assert (found["description"], found["licence"], found["labels"]) == (
+    assert (found["description"], found["license"], found["labels"]) == (
         "what for",
         "MIT",
         ["a", "b", "c"],
@@ -150,7 +150,7 @@ def test_a_new_ensemble_is_described(tmp_path: Path) -> None:
     (member,) = found["members"]
     assert member["name"] == "new-model"
     assert member["provenance"]["producer"] == "keras"
-    assert member["provenance"]["licence"] == "MIT"
+    assert member["provenance"]["license"] == "MIT"
 
 
 def test_a_folder_that_is_no_ensemble_is_not_written_into(tmp_path: Path) -> None:

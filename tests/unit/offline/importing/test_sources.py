@@ -190,7 +190,7 @@ def test_one_output_is_taken_for_two_labels_only_where_somebody_says_so(tmp_path
     require_classes(one, "logits")
 
 
-def test_positions_licence_and_ways_of_writing_are_read(tmp_path: Path) -> None:
+def test_positions_license_and_ways_of_writing_are_read(tmp_path: Path) -> None:
     roberta = {"model_type": "roberta", "max_position_embeddings": 514, "pad_token_id": 1}
     assert Configuration(folder(tmp_path / "a", config=roberta)).positions == 512
     config = {
@@ -207,7 +207,7 @@ def test_positions_licence_and_ways_of_writing_are_read(tmp_path: Path) -> None:
     decoding = found.decoding(encoder_decoder=True)
     assert (decoding.start_token, decoding.end_tokens, decoding.banned_tokens) == (7, (2,), (7,))
     assert (decoding.forced_end_token, decoding.beams, decoding.max_tokens) == (2, 4, 200)
-    assert found.licence == "apache-2.0"
+    assert found.license == "apache-2.0"
     # As in transformers, settings in a file of their own are all there are, but for tokens.
     (there / "generation_config.json").write_text('{"num_beams": 6, "eos_token_id": [2, 3]}')
     decoding = Configuration(there).decoding(encoder_decoder=True)
