@@ -18,7 +18,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from streamproc.kafka.topic_ids import topic_ids
-from streamproc.logs.redaction import told_error
+from streamproc.logs.redaction import describe_error
 
 _log = structlog.get_logger(__name__)
 
@@ -91,7 +91,7 @@ class RemadeLogs:
                     await self._look(refused)
             except (KafkaError, TimeoutError) as error:
                 self._out_of_range = {**refused, **self._out_of_range}
-                _log.warning("can't begin anew yet", error=told_error(error))
+                _log.warning("can't begin anew yet", error=describe_error(error))
 
     async def _look(self, refused: Mapping[Any, int]) -> None:
         """Begin anew where that is due. Raises KafkaError when nothing can be changed now.

@@ -21,7 +21,7 @@ from streamproc.kafka.faust_app import build_app
 from streamproc.kafka.ledger import read_ledger
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.topic_admin import TopicAdmin
-from streamproc.logs.redaction import told_error
+from streamproc.logs.redaction import describe_error
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import TopicPartition
 from streamproc.settings import Settings
@@ -239,7 +239,7 @@ def _raise_what_failed(reason: BaseException | None, tasks: Sequence[asyncio.Tas
     if isinstance(reason, OperatorError):
         raise reason
     if reason is not None:
-        raise BrokerUnavailable(f"the Kafka consumer stopped: {told_error(reason)}") from reason
+        raise BrokerUnavailable(f"the Kafka consumer stopped: {describe_error(reason)}") from reason
 
 
 async def _stop_faust(app: Any, starting: asyncio.Task[Any]) -> None:
