@@ -120,7 +120,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
                 topics=[topic.name for topic in topics],
                 health=f"{address}/v2/health/ready",
             )
-            telling = asyncio.create_task(readiness.tell())
+            telling = asyncio.create_task(readiness.watch())
             try:
                 await worker.run(stop)
             finally:
