@@ -37,7 +37,7 @@ def worker(
     configure_logging(settings)
     for variable in unknown_settings():
         structlog.get_logger(__name__).warning(
-            "no such setting", variable=variable.name, did_you_mean=variable.meant
+            "unknown setting", variable=variable.name, did_you_mean=variable.meant
         )
     run(_until_told_to_stop(settings))
 

@@ -55,7 +55,7 @@ def keep_joining(coordinator: Any, state: ConsumerState) -> None:
         if state.refusal is None:
             waits = backoff_s(FIRST_WAIT_S, LONGEST_WAIT_S)
         if state.refusal != refusal:
-            _log.error("the consumer group refuses the worker", reason=refusal)
+            _log.error("consumer group refused the worker", reason=refusal)
         state.final = type(error) in _FINAL
         state.refusal = refusal
         coordinator.request_rejoin()
