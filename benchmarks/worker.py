@@ -80,7 +80,7 @@ async def running_worker(settings: Mapping[str, str], folder: Path) -> AsyncIter
 def health_address(log: Path) -> str | None:
     """Where a worker serves, as its log says once it listens; None before."""
     for line in log.read_text("utf-8", "replace").splitlines():
-        if '"worker starts"' in line:
+        if '"worker started"' in line:
             health: str = orjson.loads(line)["health"]
             return health.removesuffix("/v2/health/ready")
     return None

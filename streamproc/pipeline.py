@@ -202,7 +202,7 @@ class Pipeline:
         self._faults_untold += 1
         now_s = self._clock.monotonic_s()
         if now_s >= self._tell_fault_at_s:
-            log.error("worker fault", reason=str(reason), times=self._faults_untold)
+            log.error("worker fault", reason=str(reason), occurrences=self._faults_untold)
             self._tell_fault_at_s, self._faults_untold = now_s + TELL_FAULTS_EVERY_S, 0
 
     def _error(self, request_id: str, fault: Problem, metadata: bytes | None) -> Response:

@@ -112,7 +112,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
         gc.freeze()
         async with serving(app, settings.web_host, settings.web_port, or_free=or_free) as address:
             log.info(
-                "worker starts",
+                "worker started",
                 device=models.provider.device,
                 provider=models.provider.name,
                 threads=models.executor.threads,
@@ -120,7 +120,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
                 topics=[topic.name for topic in topics],
                 health=f"{address}/v2/health/ready",
             )
-            telling = asyncio.create_task(readiness.tell())
+            telling = asyncio.create_task(readiness.watch())
             try:
                 await worker.run(stop)
             finally:

@@ -14,7 +14,7 @@ from streamproc.settings import (
     Settings,
     read_settings,
     shown_value,
-    variables_that_are_no_settings,
+    unknown_settings,
 )
 from streamproc.settings.sizes import parse_mebibytes
 
@@ -69,7 +69,7 @@ def with_settings(
 
 def warn_of_variables() -> None:
     """Tell on standard error of every variable that looks like a setting and is none."""
-    for variable in variables_that_are_no_settings():
+    for variable in unknown_settings():
         typer.echo(f"warning: {variable}", err=True)
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from streamproc.cli.options import warn_of_variables, with_settings
-from streamproc.settings import Settings, variables_that_are_no_settings
+from streamproc.settings import Settings, unknown_settings
 
 
 @with_settings(warns=False)
@@ -35,9 +35,9 @@ def worker(
         from uvloop import run
 
     configure_logging(settings)
-    for variable in variables_that_are_no_settings():
+    for variable in unknown_settings():
         structlog.get_logger(__name__).warning(
-            "no such setting", variable=variable.name, did_you_mean=variable.meant
+            "unknown setting", variable=variable.name, did_you_mean=variable.meant
         )
     run(_until_told_to_stop(settings))
 

@@ -164,7 +164,9 @@ async def replay(
             if most is not None and count >= most:
                 break
             if not letter.has_original:
-                _log.warning("it holds no original to replay", dead_letter=letter.offset_name)
+                _log.warning(
+                    "dead letter has no original to replay", dead_letter=letter.offset_name
+                )
                 continue
             original = letter.original(request_topics)
             if producer is not None:

@@ -113,7 +113,7 @@ class Dispatcher:
         tp = TopicPartition(message.topic, message.partition)
         ticket = self._tracker.deliver(tp, message.offset, self._assignments)
         if ticket is None:
-            _log.info("came again", topic_partition=str(tp), offset=message.offset)
+            _log.info("duplicate delivery ignored", topic_partition=str(tp), offset=message.offset)
             return
         record = to_record(event)
         route = self._routes[record.topic]
@@ -178,7 +178,7 @@ class Dispatcher:
         try:
             await asyncio.wait_for(self.commit(), COMMIT_TIMEOUT_S)
         except TimeoutError:
-            _log.warning("the last commit did not come through; some answers will come twice")
+            _log.warning("final commit failed, some requests will be answered twice")
 
     def follow_assignment(self) -> None:
         """Begin anew when the group has a new assignment; an event may be first to tell of it.
@@ -199,7 +199,7 @@ class Dispatcher:
         if self._loading is not None:
             self._loading.cancel()
         self._loading = asyncio.create_task(self._load(assignment))
-        _log.info("assigned", topic_partitions=len(assignment), generation=generation)
+        _log.info("topic-partitions assigned", count=len(assignment), generation=generation)
 
     async def on_rebalance_complete(self, *_: Any, **__: Any) -> None:
         """Faust's signal, sent before it seeks to the committed offsets."""
@@ -216,7 +216,7 @@ class Dispatcher:
         self._drop(self._gate.forget(leaving))
         self._is_revoked = True
         given_up = await self.requests.give_up(among=leaving)
-        _log.info("revoked", topic_partitions=len(leaving), given_up=given_up)
+        _log.info("topic-partitions revoked", count=len(leaving), cancelled=given_up)
 
     async def _load(self, assignment: frozenset[TopicPartition]) -> None:
         """Read the ledger, however long Kafka takes: without it nothing is started."""
@@ -226,8 +226,10 @@ class Dispatcher:
                 break
             except Exception as error:  # noqa: BLE001 - Kafka's clients raise a great many
                 if self.trouble is None:
-                    _log.warning("the group's offsets can't be read", error=type(error).__name__)
-                self.trouble = f"the group's offsets can't be read: {type(error).__name__}"
+                    _log.warning("reading committed offsets failed", error=type(error).__name__)
+                self.trouble = (
+                    f"reading the group's committed offsets failed: {type(error).__name__}"
+                )
                 await self._clock.sleep(wait_s)
         self.trouble = None
         found = {tp: (at, inherit(mark, at or 0)) for tp, (at, mark) in left.items()}
@@ -236,7 +238,7 @@ class Dispatcher:
         }
         if suspected:
             _log.warning(
-                "an earlier worker ended without a word; what it had is run with care",
+                "earlier worker crashed, its requests run in small groups",
                 topic_partitions=len(suspected),
                 deaths=max(mark.deaths for mark in suspected.values()),
                 one_at_a_time=sorted(str(tp) for tp, mark in suspected.items() if mark.single),
@@ -316,7 +318,7 @@ def _overlap(route: Route, topics: Container[str]) -> bool:
 
 
 async def _refuse_lethal(refuse: Refuse, deaths: int, record: Record) -> None:
-    _log.error("gave up on a request that ends the worker", position=record.position, deaths=deaths)
+    _log.error("request crashes the worker, dead-lettered", position=record.position, deaths=deaths)
     await refuse(
         record,
         "ended the worker",

@@ -17,7 +17,7 @@ from aiokafka.errors import (
 
 from streamproc.kafka.backoff import backoff_s
 from streamproc.kafka.consumer_state import ConsumerState
-from streamproc.logs.redaction import told_error
+from streamproc.logs.redaction import describe_error
 
 _log = structlog.get_logger(__name__)
 
@@ -55,7 +55,7 @@ def keep_joining(coordinator: Any, state: ConsumerState) -> None:
         if state.refusal is None:
             waits = backoff_s(FIRST_WAIT_S, LONGEST_WAIT_S)
         if state.refusal != refusal:
-            _log.error("the consumer group refuses the worker", reason=refusal)
+            _log.error("consumer group refused the worker", reason=refusal)
         state.final = type(error) in _FINAL
         state.refusal = refusal
         coordinator.request_rejoin()
@@ -67,4 +67,4 @@ def keep_joining(coordinator: Any, state: ConsumerState) -> None:
 def told_refusal(error: BaseException) -> str:
     """Why a group refuses, in a clause that says what to do where that is known."""
     known = {**_FINAL, **_WAITED_OUT}.get(type(error))
-    return f"{known} ({type(error).__name__})" if known else told_error(error)
+    return f"{known} ({type(error).__name__})" if known else describe_error(error)

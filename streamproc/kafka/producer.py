@@ -219,5 +219,5 @@ class Producer:
 
     def _trouble(self, what: str) -> None:
         if self.trouble != what:
-            _log.warning("broker trouble", trouble=what)
+            _log.warning("broker unavailable", error=what)
         self.trouble = what

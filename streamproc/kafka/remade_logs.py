@@ -18,7 +18,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from streamproc.kafka.topic_ids import topic_ids
-from streamproc.logs.redaction import told_error
+from streamproc.logs.redaction import describe_error
 
 _log = structlog.get_logger(__name__)
 
@@ -91,7 +91,7 @@ class RemadeLogs:
                     await self._look(refused)
             except (KafkaError, TimeoutError) as error:
                 self._out_of_range = {**refused, **self._out_of_range}
-                _log.warning("can't begin anew yet", error=told_error(error))
+                _log.warning("resetting offsets failed", error=describe_error(error))
 
     async def _look(self, refused: Mapping[Any, int]) -> None:
         """Begin anew where that is due. Raises KafkaError when nothing can be changed now.
@@ -102,7 +102,7 @@ class RemadeLogs:
         ids = await topic_ids(self._consumer._client, {tp.topic for tp in ours})  # noqa: SLF001
         remade = {name for name, known in self._ids.items() if ids.get(name, known) != known}
         for topic in sorted(remade):
-            _log.error("the topic was made anew: beginning at its beginning", topic=topic)
+            _log.error("topic was recreated, reading from its beginning", topic=topic)
         asked = {tp: at for tp, at in refused.items() if tp in ours and tp.topic not in remade}
         beyond = await self._beyond_the_end(asked)
         await self._begin_at_beginning(beyond.union(tp for tp in ours if tp.topic in remade))
@@ -118,15 +118,13 @@ class RemadeLogs:
             }
             if asked[tp] >= first:
                 _log.error(
-                    "the offset lies beyond the end of the topic: beginning at its beginning",
+                    "offset out of range, reading from the beginning",
                     **where,
                 )
             # The same offset is asked for once more by another assignment before the next commit.
             elif self._told_deleted.get(tp) != (asked[tp], first):
                 self._told_deleted[tp] = asked[tp], first
-                _log.error(
-                    "requests were deleted by Kafka's retention before they were answered", **where
-                )
+                _log.error("requests deleted by retention before they were answered", **where)
         return {tp for tp, first in firsts.items() if asked[tp] >= first}
 
     async def _begin_at_beginning(self, chosen: Set[Any]) -> None:

@@ -124,7 +124,7 @@ class RequestsInFlight:
             except Exception as error:  # noqa: BLE001 - a bug: the request must still not be lost
                 self.handler_errors += 1
                 _log.error(
-                    "the handler raised",
+                    "request handler failed",
                     position=record.position,
                     attempt=attempt,
                     error=type(error).__name__,

@@ -120,5 +120,5 @@ async def topic_ids(client: Any, topics: Iterable[str]) -> dict[str, bytes]:
         response = await client.send(node_id, _TopicIds(topics))
         return {topic: found for error, topic, found, *_ in response.topics if not error}
     except Exception as error:  # noqa: BLE001 - a help, and not to be stumbled over
-        _log.debug("no ids of topics", error=type(error).__name__)
+        _log.debug("topic ids unavailable", error=type(error).__name__)
         return {}

@@ -85,6 +85,6 @@ class TopicTroubles:
             return
         known.told = reason
         if reason is None:
-            _log.warning("the topic takes records again", topic=topic)
+            _log.warning("topic accepts records again", topic=topic)
         else:
-            _log.error("the topic takes no records", topic=topic, reason=reason)
+            _log.error("topic rejects records", topic=topic, reason=reason)

@@ -21,7 +21,7 @@ from streamproc.kafka.faust_app import build_app
 from streamproc.kafka.ledger import read_ledger
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.topic_admin import TopicAdmin
-from streamproc.logs.redaction import told_error
+from streamproc.logs.redaction import describe_error
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import TopicPartition
 from streamproc.settings import Settings
@@ -212,7 +212,10 @@ class KafkaWorker:
         intake.close()
         _log.info("draining", in_flight=self.in_flight)
         if not await intake.requests.drain(self._settings.drain_timeout_s):
-            _log.warning("not drained in time; the rest is asked again", left=self.in_flight)
+            _log.warning(
+                "drain timed out, requests in flight will be answered again",
+                in_flight=self.in_flight,
+            )
         await intake.requests.give_up()
         if not intake.fault.done():
             intake.leave()
@@ -239,7 +242,7 @@ def _raise_what_failed(reason: BaseException | None, tasks: Sequence[asyncio.Tas
     if isinstance(reason, OperatorError):
         raise reason
     if reason is not None:
-        raise BrokerUnavailable(f"the Kafka consumer stopped: {told_error(reason)}") from reason
+        raise BrokerUnavailable(f"the Kafka consumer stopped: {describe_error(reason)}") from reason
 
 
 async def _stop_faust(app: Any, starting: asyncio.Task[Any]) -> None:
@@ -250,7 +253,7 @@ async def _stop_faust(app: Any, starting: asyncio.Task[Any]) -> None:
     try:
         await asyncio.wait_for(app.stop(), STOP_TIMEOUT_S)
     except Exception as error:  # noqa: BLE001 - nothing is left to lose; end all the same
-        _log.warning("Faust did not stop in order", error=type(error).__name__)
+        _log.warning("Faust failed to stop", error=type(error).__name__)
 
 
 __all__ = ["KafkaWorker", "Route"]

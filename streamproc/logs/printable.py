@@ -1,22 +1,22 @@
-"""Texts of others as a terminal may show them: nothing that it would obey, or that hides."""
+"""Foreign texts made safe for a terminal: control and format characters are escaped."""
 
 from __future__ import annotations
 
 import unicodedata
 
-# Control and format characters (escape sequences, bells, marks that turn the direction of writing
-# round), separators that break a line, halves of surrogate pairs, which have no bytes in UTF-8.
+# Control and format characters (escape sequences, bells, marks that change the direction of
+# writing), separators that break a line, and lone surrogates, which UTF-8 can't encode.
 _ESCAPED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-# Emoji, Persian and the scripts of India are written with these two, and no terminal obeys them.
+# Emoji, Persian and the scripts of India need these two, and they do nothing to a terminal.
 _JOINERS = "\u200c\u200d"
 
 
 def printable(text: str, *, lines: bool = False) -> str:
-    r"""`text`, what a terminal would obey written as Python writes it: `\x1b`, `\u202e`, `\n`.
+    r"""`text` with control and format characters as Python escapes: `\x1b`, `\u202e`, `\n`.
 
-    lines: line feeds and tabs are left as they are
+    lines: keep line feeds and tabs
     """
-    # isprintable() is quick and true of almost every text; it calls some spaces unprintable, too.
+    # isprintable() is quick and true of almost every text; it is false of some spaces, too.
     if text.isprintable():
         return text
     kept = _JOINERS + "\n\t" if lines else _JOINERS

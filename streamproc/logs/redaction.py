@@ -1,7 +1,7 @@
-"""What a log may say of an error: where and of what kind it was, never what a request held.
+"""What a log may contain of an error: its type and its frames, never the contents of a request.
 
-Libraries log their errors with all that is at hand: arguments, local variables, the repr of an
-exception that quotes the bytes it met. Records of users are among these.
+Libraries log errors with their arguments, local variables, and the repr of exceptions that quote
+the bytes they met. Records of users are among these.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from structlog.typing import EventDict, WrappedLogger
 from streamproc.errors import OperatorError, WorkerFault
 
 _PLAIN = (str, int, float, type(None))
-# Of these the message speaks of brokers, topics, addresses and files.
+# Their messages name brokers, topics, addresses and files, and quote no record.
 _MESSAGES_OF = (OSError, OperatorError, WorkerFault)
 _KAFKA_ERRORS: Final = "aiokafka.errors"
 _QUOTES_RECORDS: Final = "CorruptRecordException"
-# asyncio writes tasks, futures and callbacks with their arguments and results into its messages.
-_UP_TO_A_REPR: Final = re.compile(r"[^(<\n]*")
+# asyncio formats tasks, futures and callbacks, with their arguments and results, into messages.
+_BEFORE_A_REPR: Final = re.compile(r"[^(<\n]*")
 
 
-def told_error(error: BaseException) -> str:
-    """An error in a line: its type, and its message where that can't quote a record."""
+def describe_error(error: BaseException) -> str:
+    """An error in one line: its type, and its message where that can't quote a record."""
     name = type(error).__name__
     of_kafka = type(error).__module__ == _KAFKA_ERRORS and name != _QUOTES_RECORDS
     message = str(error) if of_kafka or isinstance(error, _MESSAGES_OF) else ""
     return f"{name}: {message}" if message else name
 
 
-def tell_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+def render_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """A structlog processor: an event's exception as lines of frames, without their variables."""
     error = event.pop("exc_info", None)
     if error is True:
@@ -49,32 +49,35 @@ def tell_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 
 def without_values(record: logging.LogRecord) -> logging.LogRecord:
-    """A library's log record with its plain arguments, and of all others the type."""
-    told = copy.copy(record)
+    """A library's log record with its plain arguments; any other is replaced by its type."""
+    redacted = copy.copy(record)
     if isinstance(record.args, Mapping):
-        told.args = {name: _told(value) for name, value in record.args.items()}
+        redacted.args = {name: _redacted(value) for name, value in record.args.items()}
     elif record.args:
-        told.args = tuple(map(_told, record.args))
+        redacted.args = tuple(map(_redacted, record.args))
     if record.name == "asyncio":
-        told.msg, told.args = cast(re.Match[str], _UP_TO_A_REPR.match(told.getMessage()))[0], ()
-    return told
+        redacted.msg, redacted.args = (
+            cast(re.Match[str], _BEFORE_A_REPR.match(redacted.getMessage()))[0],
+            (),
+        )
+    return redacted
 
 
 class RedactingHandler(logging.StreamHandler[Any]):
-    """Writes records as its formatter has them; one that can't be formatted is named, not shown."""
+    """Writes records as formatted; of one that can't be formatted, only the logger's name."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """The standard one prints all arguments."""
-        self.stream.write(f"a message of {record.name} could not be written to the log\n")
+        """Name the logger; the standard library's handler would print all arguments."""
+        self.stream.write(f"a message of {record.name} could not be formatted\n")
 
 
-def _told(value: object) -> object:
+def _redacted(value: object) -> object:
     if isinstance(value, BaseException):
-        return told_error(value)
+        return describe_error(value)
     if isinstance(value, _PLAIN):
         return value
     if isinstance(value, (tuple, list, set, frozenset)):
-        return ", ".join(str(_told(part)) for part in value)
+        return ", ".join(str(_redacted(part)) for part in value)
     return f"<{type(value).__name__}>"
 
 
@@ -83,7 +86,7 @@ def _chain(error: BaseException) -> Iterator[str]:
     if earlier is not None:
         yield from _chain(earlier)
     yield from _frames(error.__traceback__)
-    yield told_error(error)
+    yield describe_error(error)
 
 
 def _frames(trace: TracebackType | None) -> Iterator[str]:

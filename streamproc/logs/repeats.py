@@ -1,4 +1,4 @@
-"""What a library says again and again is said once in a while."""
+"""Messages that a library repeats are logged once in five minutes."""
 
 from __future__ import annotations
 
@@ -7,36 +7,36 @@ from typing import Final
 
 from streamproc.logs.redaction import without_values
 
-WHILE_S: Final = 300.0
-# Of different messages that are remembered; beyond, the oldest is forgotten.
-_MOST: Final = 1000
+WINDOW_S: Final = 300.0
+# How many different messages are remembered; beyond it the oldest is forgotten.
+_MAX_MESSAGES: Final = 1000
 
 
 class RepeatsFilter(logging.Filter):
-    """Lets a message pass once in five minutes; the next one tells how many were left out.
+    """Drops repetitions within five minutes; the next one logged says how many were dropped.
 
-    Clients of Kafka write a line with every try, and try as fast as they can.
+    Kafka's clients log every attempt, and they retry as fast as they can.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._said: dict[tuple[str, str], tuple[float, int]] = {}
+        self._logged: dict[tuple[str, str], tuple[float, int]] = {}
 
     def filter(self, original: logging.LogRecord) -> bool:
-        """Whether it is to be written; it goes by the record's own time."""
+        """Whether the record is to be written, by the time that it carries."""
         record = without_values(original)
         try:
             key = (record.name, record.getMessage())
         except (TypeError, ValueError):
-            return True  # the handler says that it can't be written
-        said_at_s, left_out = self._said.get(key, (record.created - WHILE_S, 0))
-        if record.created - said_at_s < WHILE_S:
-            self._said[key] = (said_at_s, left_out + 1)
+            return True  # the handler reports that it can't be formatted
+        logged_at_s, dropped = self._logged.get(key, (record.created - WINDOW_S, 0))
+        if record.created - logged_at_s < WINDOW_S:
+            self._logged[key] = (logged_at_s, dropped + 1)
             return False
-        self._said.pop(key, None)
-        self._said[key] = (record.created, 0)
-        if len(self._said) > _MOST:
-            del self._said[next(iter(self._said))]
-        if left_out:
-            original.msg, original.args = f"{key[1]} (and {left_out} times more since)", ()
+        self._logged.pop(key, None)
+        self._logged[key] = (record.created, 0)
+        if len(self._logged) > _MAX_MESSAGES:
+            del self._logged[next(iter(self._logged))]
+        if dropped:
+            original.msg, original.args = f"{key[1]} (repeated {dropped} times since)", ()
         return True

@@ -6,7 +6,6 @@ Source: CloudEvents 1.0.2, its JSON format, and its Kafka protocol binding 1.0.2
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,15 +17,16 @@ from streamproc.messages.json_spans import member_span
 from streamproc.messages.record import Headers, Record
 from streamproc.messages.strict_json import Unreadable, decode_object, refuse_depth
 
-MAX_ID_CHARACTERS = 256
-CONTENT_TYPE = "content-type"
-STRUCTURED = "application/cloudevents+json"
-BINARY_PREFIX = "ce_"
-_REQUIRED = ("specversion", "id", "source", "type")
-_DATA = ("data", "data_base64")
-# What describes the request or its data, and so says nothing of the response.
-_OF_THE_REQUEST = frozenset((*_REQUIRED, *_DATA, "time", "datacontenttype", "dataschema"))
-_TITLE = "not a CloudEvent"
+MAX_ID_CHARACTERS: Final = 256
+CONTENT_TYPE: Final = "content-type"
+BINARY_PREFIX: Final = "ce_"
+STRUCTURED: Final = "application/cloudevents+json"
+_JSON_TYPE: Final = (CONTENT_TYPE, b"application/json")
+_REQUIRED: Final = ("specversion", "id", "source", "type")
+_DATA: Final = ("data", "data_base64")
+# Attributes that describe the request or its data, and so do not apply to the response.
+_OF_THE_REQUEST: Final = frozenset((*_REQUIRED, *_DATA, "time", "datacontenttype", "dataschema"))
+_TITLE: Final = "not a CloudEvent"
 
 
 class Form(Enum):
@@ -39,37 +39,103 @@ class Form(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What was around a request: its form, and what the event said of itself, not checked.
+    """What a request was wrapped in: its form, and the attributes of its event, not checked.
 
-    attributes: of a structured event as JSON has them, of a binary one texts
+    attributes: values of a structured event are JSON, those of a binary one are strings
     """
 
     form: Form
-    attributes: Mapping[str, Any] = field(default_factory=dict)
+    attributes: Mapping[str, object] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, record: Record) -> Envelope:
+        """The form of a record by its headers alone, without attributes."""
+        if _media_type(record) == STRUCTURED:
+            return cls(Form.STRUCTURED)
+        binary = record.header(BINARY_PREFIX + "specversion") is not None
+        return cls(Form.BINARY if binary else Form.PLAIN)
+
+    @classmethod
+    def open(cls, record: Record) -> Opened:
+        """A record taken apart; never raises for what a record holds."""
+        opened = Opened(cls.of(record))
+        if opened.envelope.form is Form.BINARY:
+            opened.set_envelope(cls(Form.BINARY, _header_attributes(record.headers)))
+        try:
+            text = record.value or b""
+            opened.fields = decode_object(record.value)
+            structured = opened.envelope.form is Form.STRUCTURED
+            if structured or (opened.envelope.form is Form.PLAIN and _is_event(opened.fields)):
+                event, opened.fields = opened.fields, {}
+                attributes = {name: value for name, value in event.items() if name not in _DATA}
+                opened.set_envelope(cls(Form.STRUCTURED, attributes))
+                opened.fields, metadata = _data(event, text)
+                refuse_depth(attributes)
+            else:
+                metadata = _metadata(opened.fields, text)
+            refuse_depth(opened.fields)
+            opened.metadata = metadata
+        except Invalid as reason:
+            opened.fault = opened.fault or _unsupported_format(record) or reason
+        return opened
 
     @property
     def event_id(self) -> str | None:
         """The event's id, where it has one that a response can carry."""
         found = self.attributes.get("id")
-        told = isinstance(found, str) and 0 < len(found) <= MAX_ID_CHARACTERS
-        return found if told else None
+        return found if isinstance(found, str) and 0 < len(found) <= MAX_ID_CHARACTERS else None
 
     @property
     def size_bytes(self) -> int:
         """About what the attributes take."""
         return sum(len(name) + len(str(value)) for name, value in self.attributes.items())
 
+    def wrap(
+        self, response: dict[str, Any], *, task: str, event_id: str, time: str
+    ) -> tuple[dict[str, Any], Headers]:
+        """A response in this form: the object to encode, and headers to add.
 
-_NO_ENVELOPE: Final = Envelope(Form.PLAIN)
+        time: RFC 3339
+        """
+        if self.form is Form.PLAIN:
+            return response, (_JSON_TYPE,)
+        attributes = {
+            "specversion": "1.0",
+            "id": event_id,
+            "source": f"/streamproc/{task}",
+            "type": f"streamproc.{task}.response.v1",
+            "time": time,
+            **self._handed_on(),
+        }
+        if self.form is Form.BINARY:
+            headers = ((BINARY_PREFIX + name, str(v).encode()) for name, v in attributes.items())
+            return response, (_JSON_TYPE, *headers)
+        event = {**attributes, "datacontenttype": "application/json", "data": response}
+        return event, ((CONTENT_TYPE, STRUCTURED.encode()),)
+
+    def _handed_on(self) -> dict[str, object]:
+        """The request's subject and extensions, and which event the request was.
+
+        With names and values that the standard does not allow the response would be no CloudEvent.
+        """
+        kept = {
+            name: value
+            for name, value in self.attributes.items()
+            if name not in _OF_THE_REQUEST and re.fullmatch("[a-z0-9]+", name) and _is_typed(value)
+        }
+        for name in ("id", "source", "type"):
+            if isinstance(value := self.attributes.get(name), str):
+                kept[f"request{name}"] = value
+        return kept
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Opened:
-    """A record taken apart.
+    """What a record holds, as far as it could be read.
 
     fields:   of the JSON object that the record or its event holds; empty where there is none
     metadata: the JSON text of the field of that name; None where there is none
-    fault:    why it holds no request, whatever else could be told of it
+    fault:    why it holds no valid request; the rest is what could be read all the same
     """
 
     envelope: Envelope
@@ -77,85 +143,14 @@ class Opened:
     metadata: bytes | None = None
     fault: Invalid | None = None
 
-
-def form_of(record: Record) -> Form:
-    """The form of a record, told by its headers alone."""
-    if _media_type(record) == STRUCTURED:
-        return Form.STRUCTURED
-    if record.header(BINARY_PREFIX + "specversion") is not None:
-        return Form.BINARY
-    return Form.PLAIN
-
-
-def open_record(record: Record) -> Opened:
-    """The envelope of a record and the object in it; never raises for what a record holds."""
-    form, fields = form_of(record), dict[str, Any]()
-    envelope = _NO_ENVELOPE if form is Form.PLAIN else Envelope(form)
-    fault = None
-    if form is Form.BINARY:
-        envelope = Envelope(form, _attributes_in(record.headers))
-        fault = _fault_of(envelope.attributes)
-    try:
-        fields, metadata = decode_object(record.value), None
-        if form is Form.STRUCTURED or (form is Form.PLAIN and _is_event(fields)):
-            attributes = {name: value for name, value in fields.items() if name not in _DATA}
-            envelope, event, fields = Envelope(Form.STRUCTURED, attributes), fields, {}
-            fault = _fault_of(attributes)
-            fields, metadata = _content_of_event(record.value or b"", event)
-            refuse_depth(attributes)
-        elif "metadata" in fields:
-            metadata = _metadata(record.value or b"")
-        refuse_depth(fields)
-    except Invalid as reason:
-        return Opened(envelope, fields, fault=fault or _of_another_format(record) or reason)
-    return Opened(envelope, fields, metadata, fault)
-
-
-def wrap(
-    envelope: Envelope, response: dict[str, Any], *, task: str, event_id: str, time: str
-) -> tuple[dict[str, Any], Headers]:
-    """A response in the form of its request: the object to encode, and headers to add.
-
-    time: RFC 3339
-    """
-    if envelope.form is Form.PLAIN:
-        return response, ((CONTENT_TYPE, b"application/json"),)
-    attributes = {
-        "specversion": "1.0",
-        "id": event_id,
-        "source": f"/streamproc/{task}",
-        "type": f"streamproc.{task}.response.v1",
-        "time": time,
-        **_kept(envelope.attributes),
-    }
-    if envelope.form is Form.BINARY:
-        headers = tuple((BINARY_PREFIX + name, said.encode()) for name, said in attributes.items())
-        return response, ((CONTENT_TYPE, b"application/json"), *headers)
-    event = {**attributes, "datacontenttype": "application/json", "data": response}
-    return event, ((CONTENT_TYPE, STRUCTURED.encode()),)
-
-
-def _kept(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """What a response hands on of its request's event: subject and extensions, and whose it was.
-
-    Names and values that the standard does not know would make the response no CloudEvent.
-    """
-    kept = {
-        name: value
-        for name, value in attributes.items()
-        if name not in _OF_THE_REQUEST and re.fullmatch("[a-z0-9]+", name) and _is_typed(value)
-    }
-    for name in ("id", "source", "type"):
-        if isinstance(attributes.get(name), str):
-            kept[f"request{name}"] = attributes[name]
-    return kept
+    def set_envelope(self, envelope: Envelope) -> None:
+        """Take the event's attributes, and what is wrong with them."""
+        self.envelope, self.fault = envelope, _fault_of(envelope.attributes)
 
 
 def _is_typed(value: object) -> bool:
-    """A Boolean, a String, or an Integer of 32 bits; null is as good as not there."""
-    if isinstance(value, int):
-        return -(2**31) <= value < 2**31
-    return isinstance(value, str)
+    """A Boolean, a String, or an Integer of 32 bits; null counts as absent."""
+    return isinstance(value, str) or (isinstance(value, int) and -(2**31) <= value < 2**31)
 
 
 def _media_type(record: Record) -> str:
@@ -163,8 +158,8 @@ def _media_type(record: Record) -> str:
     return content_type.split(";")[0].strip()
 
 
-def _of_another_format(record: Record) -> Invalid | None:
-    """Why an event, or a batch of them, in a format that this does not read is no request."""
+def _unsupported_format(record: Record) -> Invalid | None:
+    """The fault of a record whose content type is an event format that is not supported."""
     media_type = _media_type(record)
     if media_type == STRUCTURED or not media_type.startswith("application/cloudevents"):
         return None
@@ -173,12 +168,12 @@ def _of_another_format(record: Record) -> Invalid | None:
     )
 
 
-def _is_event(decoded: Mapping[str, Any]) -> bool:
-    """A structured event whose content-type was forgotten."""
-    return "specversion" in decoded and any(name in decoded for name in _DATA)
+def _is_event(fields: Mapping[str, object]) -> bool:
+    """A structured event that was sent without its content type."""
+    return "specversion" in fields and any(name in fields for name in _DATA)
 
 
-def _attributes_in(headers: Headers) -> dict[str, str]:
+def _header_attributes(headers: Headers) -> dict[str, str]:
     return {
         name.removeprefix(BINARY_PREFIX): value.decode("utf-8", "replace")
         for name, value in headers
@@ -186,38 +181,35 @@ def _attributes_in(headers: Headers) -> dict[str, str]:
     }
 
 
-def _fault_of(attributes: Mapping[str, Any]) -> Invalid | None:
+def _fault_of(attributes: Mapping[str, object]) -> Invalid | None:
     for name in _REQUIRED:
         value = attributes.get(name)
         if not isinstance(value, str) or not value:
-            return Invalid(
-                _TITLE, f"attribute {name!r} is missing or not a string that says something"
-            )
-    if len(attributes["id"]) > MAX_ID_CHARACTERS:
+            return Invalid(_TITLE, f"attribute {name!r} is missing or not a non-empty string")
+    if len(str(attributes["id"])) > MAX_ID_CHARACTERS:
         return Invalid(_TITLE, f"attribute 'id' has more than {MAX_ID_CHARACTERS} characters")
     if attributes["specversion"] != "1.0":
-        return Invalid(_TITLE, f"specversion {attributes['specversion'][:20]!r}; this takes 1.0")
+        version = str(attributes["specversion"])[:20]
+        return Invalid(_TITLE, f"specversion {version!r}; this takes 1.0")
     return None
 
 
-def _content_of_event(text: bytes, event: dict[str, Any]) -> tuple[dict[str, Any], bytes | None]:
-    """An event's data, and the text of the metadata in it."""
+def _data(event: Mapping[str, Any], text: bytes) -> tuple[dict[str, Any], bytes | None]:
+    """The fields in a structured event's data, and the JSON text of the metadata among them."""
     if "data_base64" in event:
-        decoded = _from_base64(event["data_base64"])
-        return decode_object(decoded), _metadata(decoded)
+        try:
+            decoded = base64.b64decode(event["data_base64"], validate=True)
+        except (TypeError, ValueError):
+            raise Invalid(_TITLE, "data_base64 is not base64") from None
+        fields = decode_object(decoded)
+        return fields, _metadata(fields, decoded)
     data = event.get("data")
     if not isinstance(data, dict):
         raise Invalid(_TITLE, "data is not a JSON object")
-    return data, _metadata(text, "data")
+    return data, _metadata(data, text, "data")
 
 
-def _from_base64(data: Any) -> bytes:
-    try:
-        return base64.b64decode(data, validate=True)
-    except (binascii.Error, TypeError, ValueError):
-        raise Invalid(_TITLE, "data_base64 is not base64") from None
-
-
-def _metadata(text: bytes, *within: str) -> bytes | None:
-    span = member_span(text, *within, "metadata")
+def _metadata(fields: Mapping[str, object], text: bytes, *within: str) -> bytes | None:
+    """The bytes of the field `metadata`; within: the members that lead to `fields` in the text."""
+    span = member_span(text, *within, "metadata") if "metadata" in fields else None
     return None if span is None else text[span]

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from streamproc.messages.cloudevents import BINARY_PREFIX, CONTENT_TYPE, Envelope, wrap
+from streamproc.messages.cloudevents import BINARY_PREFIX, CONTENT_TYPE, Envelope
 from streamproc.messages.record import Headers, ProducerRecord, Record
 from streamproc.messages.response import Coverage, MemberReport, Problem, Response, Timing
 
@@ -41,9 +41,7 @@ def response_record(
     """
     body = as_json(response)
     time = datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(timespec="milliseconds")
-    wrapped, form_headers = wrap(
-        envelope, body, task=response.task, event_id=response.id, time=time
-    )
+    wrapped, form_headers = envelope.wrap(body, task=response.task, event_id=response.id, time=time)
     handed_on = tuple(
         (name, value) for name, value in record.headers if _is_handed_on(name, copied)
     )

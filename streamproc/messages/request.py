@@ -1,4 +1,4 @@
-"""A request: what a record asks for, validated in everything but what its task alone knows."""
+"""A request: what a record asks for, validated but for what its task alone knows."""
 
 from __future__ import annotations
 
@@ -10,14 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from streamproc.errors import Invalid, TooLarge
-from streamproc.messages.cloudevents import (
-    MAX_ID_CHARACTERS,
-    Envelope,
-    Form,
-    Opened,
-    form_of,
-    open_record,
-)
+from streamproc.messages.cloudevents import MAX_ID_CHARACTERS, Envelope, Opened
 from streamproc.messages.record import Record
 from streamproc.messages.strict_json import Unreadable
 from streamproc.messages.validation import describe
@@ -26,7 +19,7 @@ ENSEMBLE_NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 
 
 class RequestFields(BaseModel):
-    """The fields every request may have, whatever its task; the task's own come beside them."""
+    """The fields that every request may have, whatever its task; the task's own come on top."""
 
     model_config = ConfigDict(strict=True, extra="allow", frozen=True)
 
@@ -59,9 +52,9 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class InvalidRequest:
-    """A record that is no valid request, with what could still be told about it.
+    """A record that is not a valid request, with what could be read of it all the same.
 
-    request_id: None where no id could be read, and so nobody can be answered
+    request_id: None where no id could be read; then there is nobody to answer
     """
 
     reason: Invalid
@@ -73,15 +66,15 @@ class InvalidRequest:
 def read_request(record: Record, max_bytes: int) -> Request | InvalidRequest:
     """The request in a record, or why there is none; never raises for what a record holds."""
     unopened = _damaged(record) or _too_large(record, max_bytes)
-    if unopened is not None:
-        return _refused(record, Opened(Envelope(form_of(record))), unopened)
-    opened = open_record(record)
-    if opened.fault is not None:
-        return _refused(record, opened, opened.fault)
+    opened = Opened(Envelope.of(record), fault=unopened) if unopened else Envelope.open(record)
     try:
-        known = _validated(opened.fields)
+        if opened.fault is not None:
+            raise opened.fault
+        known = RequestFields.model_validate(opened.fields)
     except Invalid as reason:
         return _refused(record, opened, reason)
+    except ValidationError as error:
+        return _refused(record, opened, Invalid("invalid request", describe(error)))
     known_names = RequestFields.model_fields.keys()
     return Request(
         id=_original_id(record) or known.id or opened.envelope.event_id or record.position,
@@ -96,7 +89,7 @@ def read_request(record: Record, max_bytes: int) -> Request | InvalidRequest:
 
 
 def _refused(record: Record, opened: Opened, reason: Invalid) -> InvalidRequest:
-    # Under the id that the answer would have had, wherever that can be told.
+    # The id that the answer would have had, wherever it can be read.
     request_id = _original_id(record) or _salvaged_id(opened.fields) or opened.envelope.event_id
     if request_id is None and not isinstance(reason, Unreadable):
         request_id = record.position
@@ -118,32 +111,15 @@ def _damaged(record: Record) -> Unreadable | None:
     return Unreadable("damaged record", f"{record.unreadable}; only its offset is known")
 
 
-def _validated(fields: dict[str, Any]) -> RequestFields:
-    try:
-        return RequestFields.model_validate(fields)
-    except ValidationError as error:
-        raise Invalid("invalid request", describe(error)) from None
-
-
 def _salvaged_id(fields: dict[str, Any]) -> str | None:
     found = fields.get("id")
     return found if isinstance(found, str) and 0 < len(found) <= MAX_ID_CHARACTERS else None
 
 
 def _original_id(record: Record) -> str | None:
-    """The id under which a replayed dead letter was first asked, so that it keeps it."""
+    """The id that a replayed dead letter's request had the first time."""
     header = record.header("streamproc-original-id")
     if header is None:
         return None
     text = header.decode("utf-8", "replace")
     return text if re.fullmatch(rf".{{1,{MAX_ID_CHARACTERS}}}", text, re.DOTALL) else None
-
-
-__all__ = [
-    "ENSEMBLE_NAME",
-    "MAX_ID_CHARACTERS",
-    "Form",
-    "InvalidRequest",
-    "Request",
-    "read_request",
-]

@@ -186,7 +186,7 @@ def try_out(members: Members, task: ScoringTask, profile: EnsembleSpec, *, invar
                     f"{blamed} gives the same text other scores in another batch (by "
                     f"{difference:.2g}): dynamic quantisation does that; quantise statically"
                 )
-            log.debug("member tried out", member=session.name, batch_difference=difference)
+            log.debug("member warmed up", member=session.name, batch_difference=difference)
     except (MemberError, WorkerFault) as error:
         raise ModelRefused(
             f"{blamed} fails on a window of {profile.window.max_tokens} tokens with "

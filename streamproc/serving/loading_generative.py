@@ -178,7 +178,7 @@ def try_out_steps(
             "statically, or weights alone; so does an export without position_ids of a model that "
             "needs them"
         )
-    log.debug("member tried out", member=model.name, vocabulary=len(logits))
+    log.debug("member warmed up", member=model.name, vocabulary=len(logits))
     return len(logits)
 
 

@@ -49,118 +49,163 @@ Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 
 
 class Settings(BaseSettings):
-    """Every setting, with its default; the environment overrides a default, a flag both."""
+    """Every setting. The environment overrides a default, a flag overrides both."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, extra="ignore", frozen=True, validate_default=True
     )
 
     kafka_bootstrap_servers: Annotated[str, AfterValidator(checked_brokers)] = Field(
-        "127.0.0.1:9092", description="Kafka brokers, host:port, comma-separated"
+        "127.0.0.1:9092", description="Kafka brokers as host:port, separated by commas"
     )
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        "PLAINTEXT", description="how the brokers are spoken to"
+        "PLAINTEXT", description="security protocol of the connections to the brokers"
     )
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        "PLAIN", description="SASL mechanism, with SASL_PLAINTEXT and SASL_SSL"
+        "PLAIN", description="SASL mechanism; used with SASL_PLAINTEXT and SASL_SSL"
     )
-    kafka_sasl_username: str | None = Field(None, description="SASL user")
+    kafka_sasl_username: str | None = Field(None, description="SASL user name")
     kafka_sasl_password: SecretStr | None = Field(None, description="SASL password")
-    kafka_ssl_cafile: Path | None = Field(None, description="PEM file of the certificate authority")
-    kafka_ssl_certfile: Path | None = Field(None, description="PEM file of the client certificate")
-    kafka_ssl_keyfile: Path | None = Field(None, description="PEM file of the client's key")
+    kafka_ssl_cafile: Path | None = Field(
+        None, description="PEM file with the certificate authority's certificate"
+    )
+    kafka_ssl_certfile: Path | None = Field(
+        None, description="PEM file with the client certificate"
+    )
+    kafka_ssl_keyfile: Path | None = Field(
+        None, description="PEM file with the client's private key"
+    )
 
     group_id: str = Field(
-        "streamproc", min_length=1, max_length=200, description="consumer group of the workers"
+        "streamproc",
+        min_length=1,
+        max_length=200,
+        description="consumer group; workers of one group share the topic-partitions",
     )
-    models_dir: Path = Field(_shipped("models"), description="model repository")
-    topics_dir: Path = Field(_shipped("topics"), description="descriptions of the topics")
+    models_dir: Path = Field(
+        _shipped("models"), description="folder of ensembles, by default the one that is shipped"
+    )
+    topics_dir: Path = Field(
+        _shipped("topics"),
+        description="folder of topic descriptions, by default the one that is shipped",
+    )
     tasks: Names = Field(
         (),
-        description="tasks this worker serves, comma-separated; none: all that have an ensemble",
+        description="tasks to serve, separated by commas; empty: all that have an ensemble",
     )
     device: Annotated[str, AfterValidator(_device)] = Field(
-        "auto", description="auto, cpu, cuda or cuda:N"
+        "auto",
+        description="auto (CUDA where it works, else the CPU), cpu, cuda or cuda:N",
     )
-    threads: int = Field(0, ge=0, le=1024, description="threads that run models; 0: one per core")
+    threads: int = Field(
+        0,
+        ge=0,
+        le=1024,
+        description="threads that run models; 0: one per CPU core this process may use",
+    )
     delivery: Literal["at_least_once", "fast"] = Field(
-        "at_least_once", description="when a response counts as stored"
+        "at_least_once",
+        description="at_least_once waits for replication (acks=all), fast does not (acks=1)",
     )
     reply_topics: Names = Field(
-        (), description="topics a request may name in its reply-topic header, comma-separated"
+        (),
+        description="topics that a request may name in its reply-topic header, separated by commas",
     )
     copy_headers: Names = Field(
-        (), description="headers of a request that its response gets too, comma-separated; *: all"
+        (),
+        description="headers copied from request to response, separated by commas; *: all",
     )
 
     max_message_bytes: Annotated[int, bytes_between(1 * KIB, LARGEST_MESSAGE_BYTES)] = Field(
-        1 * MIB, description="largest request that is answered"
+        1 * MIB,
+        description="largest request that is answered, in bytes; the default is Kafka's own limit",
     )
     max_in_flight_bytes: Annotated[int, bytes_between(1 * MIB)] = Field(
-        64 * MIB, description="requests in flight per lane; beyond, fetching pauses"
+        64 * MIB, description="bytes of requests in flight per lane; fetching pauses above it"
     )
     max_queued_tokens: int = Field(
-        262_144, ge=1024, description="tokens waiting for a batch, per ensemble and lane"
+        262_144, ge=1024, description="tokens that may wait for a batch, per ensemble and lane"
     )
     max_document_chunks: int = Field(
-        16, ge=1, le=4096, description="chunks of one document in the works at a time"
+        16,
+        ge=1,
+        le=4096,
+        description="chunks of one document in flight at a time, so that short requests get a turn",
     )
     max_decoding_rows: int = Field(
-        32, ge=1, le=4096, description="sequences decoded at a time, per ensemble and lane"
+        32,
+        ge=1,
+        le=4096,
+        description="sequences decoded at a time, per ensemble and lane; each beam counts",
     )
     max_decoding_tokens: int = Field(
-        65_536, ge=1024, description="tokens that their caches may come to hold together"
+        65_536, ge=1024, description="tokens that the KV caches may hold, per ensemble and lane"
     )
     batch_budget_tokens: int = Field(
         0,
         ge=0,
         le=4_194_304,
-        description="padded tokens a batch may hold; 0: 512 on a CPU, 16384 on a GPU",
+        description="tokens per batch, padding included; 0: 512 on a CPU, 16384 on a GPU",
     )
     max_resident_mb: Mebibytes = Field(
         0,
         ge=0,
-        description="MiB that stages of cut models may take while loaded; 0: all stay loaded",
+        description="MiB for the loaded stages of split models; 0: all stages stay loaded",
     )
     batch_max_wait_ms: int = Field(
-        0, ge=0, le=10_000, description="how long a batch that is not full waits for more"
+        0,
+        ge=0,
+        le=10_000,
+        description="milliseconds that a batch with room left waits for more requests",
     )
-    call_timeout_s: float = Field(30.0, gt=0, le=3600, description="one member's time for a batch")
+    call_timeout_s: float = Field(
+        30.0,
+        gt=0,
+        le=3600,
+        description="seconds one member may take for one batch; then it counts as late",
+    )
     drain_timeout_s: float = Field(
-        30.0, ge=0, le=3600, description="time to finish requests in flight after SIGTERM"
+        30.0, ge=0, le=3600, description="seconds to finish requests in flight after SIGTERM"
     )
     session_timeout_s: float = Field(
-        30.0, ge=6, le=300, description="silence after which Kafka takes topic-partitions away"
+        30.0,
+        ge=6,
+        le=300,
+        description="seconds without a heartbeat until Kafka reassigns the topic-partitions",
     )
     ready_lag_s: float = Field(
-        30.0, gt=0, description="a finished request left uncommitted for longer: not ready"
+        30.0, gt=0, description="seconds a commit may be overdue before the worker is not ready"
     )
 
     web_host: Annotated[str, AfterValidator(checked_host)] = Field(
-        "127.0.0.1", description="address of health and metrics"
+        "127.0.0.1", description="address that health and metrics listen on"
     )
     web_port: Annotated[int, BeforeValidator(_port)] = Field(
-        WEB_PORT, ge=0, le=65535, description="their port; 0: any free one"
+        WEB_PORT, ge=0, le=65535, description="port of health and metrics; 0: any free port"
     )
     log_format: Literal["auto", "json", "console"] = Field(
-        "auto", description="auto: console on a terminal, JSON elsewhere"
+        "auto", description="log format; auto: console on a terminal, JSON elsewhere"
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="log level")
-    data: Path | None = Field(None, description="data sets for training and tests")
-    cache_dir: Path | None = Field(None, description="where the embedded Kafka's jars are kept")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="lowest level that is logged"
+    )
+    data: Path | None = Field(None, description="folder of data sets, for training and tests only")
+    cache_dir: Path | None = Field(
+        None, description="folder where the embedded Kafka's jars are kept"
+    )
 
     @property
     def max_resident_bytes(self) -> int | None:
-        """What loaded stages may take; None: anything."""
+        """Bytes for the loaded stages of split models; None: no limit."""
         return self.max_resident_mb * MIB or None
 
     def shown(self) -> dict[str, str]:
-        """Every setting as text by the name of its variable, secrets hidden."""
+        """Every setting as text, by the name of its variable; secrets are hidden."""
         return {PREFIX + name.upper(): shown_value(name, value) for name, value in self}
 
 
 def shown_value(name: str, value: Any) -> str:
-    """A setting's value as it may be written, and is read best."""
+    """A setting's value as text, in a form that the setting accepts."""
     if name.endswith("_bytes"):
         return shown_bytes(value)
     if isinstance(value, tuple):
@@ -168,27 +213,27 @@ def shown_value(name: str, value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _harmless(value: object) -> object:
-    """What was given, unless it looks as if a password were in it."""
+def _without_password(value: object) -> object:
+    """The value given, unless it may hold a password."""
     return "***" if "@" in str(value) else value
 
 
-def variables_that_are_no_settings() -> tuple[UnknownVariable, ...]:
-    """Of this process's environment, to be told to whoever started it."""
+def unknown_settings() -> tuple[UnknownVariable, ...]:
+    """Environment variables that look like settings and are not, for a warning."""
     return unknown_variables(os.environ, PREFIX, [name.upper() for name in Settings.model_fields])
 
 
 def read_settings(**flags: Any) -> Settings:
     """The settings of this process; a flag that is None was not given.
 
-    Raises SettingsError naming every variable that is wrong, and what it would take.
+    Raises SettingsError naming every variable that is wrong, and what is allowed.
     """
     given = {name: value for name, value in flags.items() if value is not None}
     try:
         return Settings(**given)
     except ValidationError as error:
         lines = [
-            f"{PREFIX}{str(fault['loc'][0]).upper()}={_harmless(fault['input'])!r}: "
+            f"{PREFIX}{str(fault['loc'][0]).upper()}={_without_password(fault['input'])!r}: "
             f"{fault['msg'].removeprefix('Value error, ')}"
             for fault in error.errors()
         ]

@@ -1,4 +1,4 @@
-"""Addresses in settings, checked before anything connects to them: hosts, and lists of brokers."""
+"""Addresses in settings, hosts and lists of brokers, checked before anything connects to them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _BROKER: Final = re.compile(r"(\[.*\]|[^:\[\]]*)(?::([^:]*))?")
 
 
 def checked_brokers(value: str) -> str:
-    """`host:port,…` of a list of brokers; raises ValueError, which never holds what may be secret.
+    """The brokers as `host:port,…`; raises ValueError, whose message never holds a password.
 
-    A broker without a port has Kafka's usual one, and empty parts of the list are passed over.
+    A broker without a port gets Kafka's usual one; empty parts of the list are skipped.
     """
     if "@" in value:
         raise ValueError(
-            "an address holds no user and password; set STREAMPROC_KAFKA_SASL_USERNAME and "
-            "STREAMPROC_KAFKA_SASL_PASSWORD"
+            "an address must not contain a user or password; set "
+            "STREAMPROC_KAFKA_SASL_USERNAME and STREAMPROC_KAFKA_SASL_PASSWORD"
         )
     brokers = [_checked_broker(part.strip()) for part in value.split(",") if part.strip()]
     if not brokers:
@@ -30,7 +30,7 @@ def checked_brokers(value: str) -> str:
 
 
 def checked_host(value: str) -> str:
-    """A name, an IPv4 or an IPv6 address, none of them in brackets; raises ValueError."""
+    """A host name, an IPv4 or an IPv6 address, without brackets; raises ValueError."""
     if ":" in value:
         return _checked_ipv6(value)
     try:
@@ -38,7 +38,7 @@ def checked_host(value: str) -> str:
     except UnicodeError:
         name = ""
     if len(name) > _MAX_HOST_CHARACTERS or not _HOST.fullmatch(name):
-        raise ValueError(f"{value!r} is no name or address of a machine")
+        raise ValueError(f"{value!r} is not a host name or an IP address")
     return value
 
 
@@ -46,14 +46,14 @@ def _checked_broker(broker: str) -> str:
     if "://" in broker:
         raise ValueError(
             f"{broker!r} begins with a scheme; give host:port, and say with "
-            "STREAMPROC_KAFKA_SECURITY_PROTOCOL how brokers are spoken to"
+            "STREAMPROC_KAFKA_SECURITY_PROTOCOL which protocol to use"
         )
     if re.search(r"[;\s]", broker):
         raise ValueError(f"{broker!r}: separate brokers with commas")
     parts = _BROKER.fullmatch(broker)
     if parts is None:
         raise ValueError(
-            f"{broker!r} is no host:port; an IPv6 address goes into brackets, as in [::1]:9092"
+            f"{broker!r} is not host:port; write an IPv6 address in brackets, as in [::1]:9092"
         )
     host, port = parts[1], KAFKA_PORT if parts[2] is None else _checked_port(parts[2])
     if host.startswith("["):
@@ -63,7 +63,7 @@ def _checked_broker(broker: str) -> str:
 
 def _checked_port(port: str) -> int:
     if not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) < 2**16:
-        raise ValueError(f"port {port!r} is no number from 1 to 65535")
+        raise ValueError(f"port {port!r} is not a number from 1 to 65535")
     return int(port)
 
 
@@ -71,4 +71,4 @@ def _checked_ipv6(address: str) -> str:
     try:
         return str(IPv6Address(address))
     except ValueError:
-        raise ValueError(f"{address!r} is no IPv6 address") from None
+        raise ValueError(f"{address!r} is not an IPv6 address") from None

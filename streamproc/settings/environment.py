@@ -1,4 +1,4 @@
-"""Variables that look like settings and are none: misspelt ones are told, others' are let be."""
+"""Environment variables that look like settings and are not; those of Kubernetes are ignored."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Final
 
 from streamproc.errors import closest
 
-# Kubernetes tells every container of every Service, by the Service's name: one called streamproc,
-# or streamproc-web, makes variables that begin as settings do.
-_OF_A_SERVICE: Final = re.compile(
+# Kubernetes sets variables in every container for every Service: those of a Service called
+# streamproc, or streamproc-web, begin with the prefix of settings.
+_SERVICE_VARIABLE: Final = re.compile(
     r".*_SERVICE_HOST|.*_SERVICE_PORT(_.*)?|.*_PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?"
 )
 _LINK: Final = re.compile(r"(tcp|udp|sctp)://.*")
@@ -19,20 +19,20 @@ _LINK: Final = re.compile(r"(tcp|udp|sctp)://.*")
 
 @dataclass(frozen=True, slots=True)
 class UnknownVariable:
-    """A variable that no setting is read from; meant: the one that it may have been to be."""
+    """A variable that is not a setting; meant: the setting that it is probably a misspelling of."""
 
     name: str
     meant: str | None
 
     def __str__(self) -> str:
         hint = f"did you mean {self.meant}?" if self.meant else "it has no effect"
-        return f"{self.name} is no setting; {hint}"
+        return f"{self.name} is not a setting; {hint}"
 
 
 def unknown_variables(
     environment: Mapping[str, str], prefix: str, known: Collection[str]
 ) -> tuple[UnknownVariable, ...]:
-    """The variables of that prefix that are none of `known`, in order of their names.
+    """The variables with that prefix that are not in `known`, sorted by name.
 
     known: names in capitals, without the prefix
     """
@@ -41,12 +41,12 @@ def unknown_variables(
         for variable, value in sorted(environment.items())
         if variable.upper().startswith(prefix)
         and (name := variable.upper().removeprefix(prefix)) not in known
-        and not _OF_A_SERVICE.fullmatch(variable)
+        and not _SERVICE_VARIABLE.fullmatch(variable)
         and not is_service_link(value)
         for meant in (closest(name, known),)
     )
 
 
 def is_service_link(value: object) -> bool:
-    """What Kubernetes gives as NAME_PORT: `tcp://10.0.0.1:8080`."""
+    """The value that Kubernetes sets for NAME_PORT: `tcp://10.0.0.1:8080`."""
     return isinstance(value, str) and _LINK.fullmatch(value) is not None

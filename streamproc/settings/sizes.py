@@ -15,20 +15,20 @@ _UNITS = {"GiB": GIB, "MiB": MIB, "KiB": KIB}
 
 
 def parse_bytes(written: str) -> int:
-    """Bytes; a number alone is in bytes, KiB and the like by 1024, KB by 1000.
+    """A size in bytes. A plain number is bytes; KiB counts 1024, KB 1000.
 
-    Raises ValueError when it is no size.
+    Raises ValueError when it is not a size.
     """
     try:
         return int(_SIZE.validate_python(written.strip()))
     except ValidationError:
-        raise ValueError("no size; sizes are such as 1048576, 512KiB, 1MiB or 64MB") from None
+        raise ValueError("not a size; write it as 1048576, 512KiB, 1MiB or 64MB") from None
 
 
 def parse_mebibytes(written: str) -> int:
-    """MiB, rounded up, as 0 may mean something else; a number alone is in MiB.
+    """A size in MiB, rounded up because 0 may mean "no limit". A plain number is MiB.
 
-    Raises ValueError when it is no size.
+    Raises ValueError when it is not a size.
     """
     if written.strip().isdecimal():
         return int(written)
@@ -36,7 +36,7 @@ def parse_mebibytes(written: str) -> int:
 
 
 def shown_bytes(size_bytes: int) -> str:
-    """As a person reads it, and exact: in the largest unit that divides it."""
+    """A size in the largest unit that divides it, so that it is exact and readable."""
     for unit, one in _UNITS.items():
         if size_bytes and size_bytes % one == 0:
             return f"{size_bytes // one}{unit}"
@@ -44,7 +44,7 @@ def shown_bytes(size_bytes: int) -> str:
 
 
 def bytes_between(least: int, most: int | None = None) -> BeforeValidator:
-    """Validates a setting in bytes, and says bounds as a person reads them."""
+    """Validates a setting in bytes; its errors give the bounds in readable units."""
 
     def validate(value: object) -> object:
         size_bytes = parse_bytes(value) if isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""Whether the worker is ready, why not, and one log line whenever that changes."""
+"""Whether the worker is ready, the reasons when it is not, and a log line when that changes."""
 
 from __future__ import annotations
 
@@ -10,49 +10,49 @@ import structlog
 
 from streamproc.clock import Clock
 
-LOOK_EVERY_S: Final = 0.5
-START_S: Final = 10.0
-"""A worker that is not ready for so long after its start says why."""
+CHECK_INTERVAL_S: Final = 0.5
+STARTUP_GRACE_S: Final = 10.0
+"""A worker that is not ready so long after its start logs why."""
 
 log = structlog.get_logger(__name__)
 
 
 class Readiness:
-    """What all of a worker's parts say of themselves, together."""
+    """The readiness of a worker, which is ready when all its parts are."""
 
     def __init__(self, parts: Sequence[Callable[[], Sequence[str]]], clock: Clock) -> None:
-        """parts: each says what keeps it from working, a clause each; nothing while it works"""
+        """parts: functions that return the reasons why they can't work, a clause each, or none"""
         self._parts = tuple(parts)
         self._clock = clock
-        self._told: tuple[str, ...] | None = None
+        self._logged: tuple[str, ...] | None = None
         self._since_s = clock.monotonic_s()
 
     def reasons(self) -> list[str]:
         """Why the worker is not ready; empty when it is."""
         return [reason for part in self._parts for reason in part()]
 
-    async def tell(self) -> NoReturn:
-        """Log when the worker becomes ready, and when and why it no longer is, until cancelled."""
+    async def watch(self) -> NoReturn:
+        """Log every change of readiness, with the reasons, until cancelled."""
         while True:
-            self.look()
-            await self._clock.sleep(LOOK_EVERY_S)
+            self.check()
+            await self._clock.sleep(CHECK_INTERVAL_S)
 
-    def look(self) -> None:
-        """Log a line if things have changed since the last look."""
+    def check(self) -> None:
+        """Log a line if readiness or its reasons changed since the last check."""
         reasons = self.reasons()
-        # The same trouble is told once, however its figures change.
+        # A reason whose figures alone changed is not logged again.
         state = tuple(re.sub(r"[0-9.]+", "", reason) for reason in reasons)
         now_s = self._clock.monotonic_s()
         for_s = round(now_s - self._since_s, 1)
-        starts = self._told is None and reasons and for_s < START_S
-        if state == self._told or starts:
+        starts = self._logged is None and reasons and for_s < STARTUP_GRACE_S
+        if state == self._logged or starts:
             return
         if not reasons:
             log.info("ready", not_ready_for_s=for_s)
-        elif self._told == ():
+        elif self._logged == ():
             log.warning("not ready", reasons=reasons, was_ready_for_s=for_s)
         else:
             log.warning("not ready yet", reasons=reasons, not_ready_for_s=for_s)
-        if bool(reasons) != (self._told != ()):
+        if bool(reasons) != (self._logged != ()):
             self._since_s = now_s
-        self._told = state
+        self._logged = state

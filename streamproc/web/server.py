@@ -16,14 +16,14 @@ from streamproc.errors import SettingsError
 log = structlog.get_logger(__name__)
 
 Ready = Callable[[], Sequence[str]]
-"""Why the worker is not ready, a sentence each; none when it is."""
+"""The reasons why the worker is not ready, a sentence each; empty when it is."""
 
 
 def build_app(ready: Ready, registry: CollectorRegistry) -> web.Application:
     """The application; paths as the Open Inference Protocol names them."""
 
     async def live(_: web.Request) -> web.Response:
-        # Answering at all shows that the event loop turns.
+        # An answer shows that the event loop is running.
         return _json({"live": True})
 
     async def is_ready(_: web.Request) -> web.Response:
@@ -50,9 +50,9 @@ def build_app(ready: Ready, registry: CollectorRegistry) -> web.Application:
 async def serving(
     app: web.Application, host: str, port: int, *, or_free: bool = False
 ) -> AsyncIterator[str]:
-    """Serve the application meanwhile; yields its address.
+    """Serve the application inside the context; yields its address.
 
-    or_free: take any other free port where this one is taken, as by a worker beside this one
+    or_free: use any free port where this one is in use, as by another worker on the machine
     Raises SettingsError where it can't listen.
     """
     runner = web.AppRunner(app, access_log=None)
@@ -64,7 +64,7 @@ async def serving(
             if not (or_free and error.errno == errno.EADDRINUSE):
                 raise _cannot_listen(host, port, error) from None
             await web.TCPSite(runner, host, 0).start()
-            log.warning("port taken, another one is used", taken=port, used=runner.addresses[0][1])
+            log.warning("port in use, using another", port=port, used=runner.addresses[0][1])
         bound = runner.addresses[0]
         yield f"http://{f'[{bound[0]}]' if ':' in bound[0] else bound[0]}:{bound[1]}"
     finally:

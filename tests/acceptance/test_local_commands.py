@@ -74,7 +74,7 @@ def test_a_variable_that_is_no_setting_is_told_and_stops_nothing() -> None:
         shown = streamproc(*command, settings={"MODEL_DIR": "horse", "SERVICE_HOST": "10.0.0.1"})
         assert shown.returncode == 0
         assert shown.stderr == (
-            "warning: STREAMPROC_MODEL_DIR is no setting; did you mean STREAMPROC_MODELS_DIR?\n"
+            "warning: STREAMPROC_MODEL_DIR is not a setting; did you mean STREAMPROC_MODELS_DIR?\n"
         )
 
 

@@ -58,7 +58,7 @@ async def test_a_worker_says_why_the_group_refuses_it_and_works_once_it_does_not
         await until_answered(place, keys)
         stop.set()
         await running
-    told = [line for line in logs if line["event"] == "the consumer group refuses the worker"]
+    told = [line for line in logs if line["event"] == "consumer group refused the worker"]
     assert len(told) == 1
     assert "STREAMPROC_GROUP_ID" in told[0]["reason"]
 

@@ -55,7 +55,7 @@ async def test_what_lies_below_a_committed_offset_beyond_the_end_is_answered(pla
         async with working(place, echo(place)):
             await until_answered(place, keys)
             await until_committed(place, 40)
-    told = [line for line in logs if line["event"].startswith("the offset lies beyond the end")]
+    told = [line for line in logs if line["event"].startswith("offset out of range")]
     assert [line["offset"] for line in told] == [90, 90]
 
 
@@ -101,5 +101,5 @@ async def test_requests_that_retention_took_are_named_and_the_rest_is_answered(
             answers = await until_answered(place, keys)
             await until_committed(place, 80)
     assert not any(key.startswith(b"gone") for key in answers)
-    told = [line for line in logs if line["event"].startswith("requests were deleted")]
+    told = [line for line in logs if line["event"].startswith("requests deleted by retention")]
     assert len(told) == 2

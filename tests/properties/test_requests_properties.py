@@ -8,8 +8,9 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamproc.messages.cloudevents import MAX_ID_CHARACTERS
 from streamproc.messages.record import Record
-from streamproc.messages.request import MAX_ID_CHARACTERS, InvalidRequest, Request, read_request
+from streamproc.messages.request import InvalidRequest, Request, read_request
 from streamproc.messages.strict_json import MAX_DEPTH
 
 LIMIT = 1_000_000

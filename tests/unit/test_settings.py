@@ -16,7 +16,7 @@ from streamproc.settings import (
     PREFIX,
     Settings,
     read_settings,
-    variables_that_are_no_settings,
+    unknown_settings,
 )
 
 
@@ -186,7 +186,7 @@ def test_any_text_for_brokers_is_a_setting_that_clients_take_or_an_error(text: s
         assert f"kafka://{broker}" == str(URL(f"kafka://{broker}", encoded=True))
 
 
-def test_variables_that_are_no_settings_are_told_with_what_they_may_mean(
+def test_unknown_settings_are_named_with_what_they_may_mean(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("STREAMPROC_MAX_MESSAGE_BYTS", "secret")
@@ -195,12 +195,12 @@ def test_variables_that_are_no_settings_are_told_with_what_they_may_mean(
     monkeypatch.setenv("STREAMPROC_DATA", "/data")
     monkeypatch.setenv("streamproc_group_id", "g")
 
-    told = [str(variable) for variable in variables_that_are_no_settings()]
+    told = [str(variable) for variable in unknown_settings()]
 
     assert told == [
-        "STREAMPROC_IMAGE_TAG is no setting; it has no effect",
-        "STREAMPROC_MAX_MESSAGE_BYTS is no setting; did you mean STREAMPROC_MAX_MESSAGE_BYTES?",
-        "STREAMPROC_WEBPORT is no setting; did you mean STREAMPROC_WEB_PORT?",
+        "STREAMPROC_IMAGE_TAG is not a setting; it has no effect",
+        "STREAMPROC_MAX_MESSAGE_BYTS is not a setting; did you mean STREAMPROC_MAX_MESSAGE_BYTES?",
+        "STREAMPROC_WEBPORT is not a setting; did you mean STREAMPROC_WEB_PORT?",
     ]
 
 
@@ -220,7 +220,7 @@ def test_what_kubernetes_tells_of_services_stops_nothing(
     }.items():
         monkeypatch.setenv(f"{service}_{name}", value)
 
-    assert variables_that_are_no_settings() == ()
+    assert unknown_settings() == ()
     assert read_settings().web_port == 8080
 
 
@@ -231,7 +231,7 @@ def test_the_image_listens_where_probes_reach_it(monkeypatch: pytest.MonkeyPatch
 
     settings = read_settings()
 
-    assert variables_that_are_no_settings() == ()
+    assert unknown_settings() == ()
     assert settings.web_host == "0.0.0.0"  # noqa: S104 - in a container, all there is to listen on
     # Chosen, so that a port that is taken ends the worker rather than hiding it from probes.
     assert "web_port" in settings.model_fields_set

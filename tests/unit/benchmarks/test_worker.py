@@ -40,7 +40,7 @@ def test_a_worker_s_address_is_found_in_its_log_once_it_listens(tmp_path: Path) 
     log = tmp_path / "log"
     log.write_text('a warning\n{"event": "loaded"}\n')
     assert health_address(log) is None
-    started = '{"event": "worker starts", "health": "http://127.0.0.1:81/v2/health/ready"}\n'
+    started = '{"event": "worker started", "health": "http://127.0.0.1:81/v2/health/ready"}\n'
     log.write_text(log.read_text() + started)
     assert health_address(log) == "http://127.0.0.1:81"
 

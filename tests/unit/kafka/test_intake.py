@@ -115,7 +115,7 @@ async def test_a_ledger_that_can_not_be_read_is_tried_again_and_told() -> None:
     scene.arrive(3)
     await scene.settle()
     assert scene.started == []
-    assert scene.intake.trouble == "the group's offsets can't be read: ConnectionError"
+    assert scene.intake.trouble == "reading the group's committed offsets failed: ConnectionError"
     await asyncio.sleep(0.3)
     await scene.settle()
 

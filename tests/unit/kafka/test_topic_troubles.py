@@ -30,10 +30,10 @@ def test_a_topic_is_in_trouble_while_it_is_missing_or_any_sender_fails() -> None
     assert waits[0] < waits[1]
     assert troubles.reasons() == {}
     assert [line["event"] for line in logs] == [
-        "the topic takes no records",
-        "the topic takes records again",
-        "the topic takes no records",
-        "the topic takes records again",
+        "topic rejects records",
+        "topic accepts records again",
+        "topic rejects records",
+        "topic accepts records again",
     ]
 
 

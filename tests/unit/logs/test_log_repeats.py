@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import logging
 
-from streamproc.logs.repeats import WHILE_S, RepeatsFilter
+from streamproc.logs.repeats import WINDOW_S, RepeatsFilter
 
 
 def record(created: float, *arguments: object, name: str = "aiokafka") -> logging.LogRecord:
@@ -13,14 +13,14 @@ def record(created: float, *arguments: object, name: str = "aiokafka") -> loggin
 
 def test_a_message_is_written_once_in_a_while_and_tells_how_many_were_left_out() -> None:
     repeats = RepeatsFilter()
-    again = record(WHILE_S + 1, "a")
-    assert [repeats.filter(record(at, "a")) for at in (0.0, 1.0, WHILE_S - 1)] == [
+    again = record(WINDOW_S + 1, "a")
+    assert [repeats.filter(record(at, "a")) for at in (0.0, 1.0, WINDOW_S - 1)] == [
         True,
         False,
         False,
     ]
     assert repeats.filter(again)
-    assert again.getMessage() == "topic a is gone (and 2 times more since)"
+    assert again.getMessage() == "topic a is gone (repeated 2 times since)"
 
 
 def test_other_messages_and_other_loggers_pass_meanwhile() -> None:

@@ -6,14 +6,14 @@ import orjson
 import pytest
 
 from streamproc.errors import Invalid
-from streamproc.messages.cloudevents import Envelope, Form
+from streamproc.messages.cloudevents import MAX_ID_CHARACTERS, Envelope, Form
 from streamproc.messages.outgoing import (
     MAX_ERROR_HEADER_CHARACTERS,
     dead_letter,
     response_record,
 )
 from streamproc.messages.record import Record
-from streamproc.messages.request import MAX_ID_CHARACTERS, InvalidRequest, Request, read_request
+from streamproc.messages.request import InvalidRequest, Request, read_request
 from streamproc.messages.response import Coverage, MemberReport, Problem, Response, Timing
 from streamproc.messages.strict_json import Unreadable, decode_object, refuse_depth
 from streamproc.testing import build_record

@@ -6,7 +6,7 @@ import pytest
 
 from streamproc.serving.member_health import BURST, WINDOW, MemberHealth
 from streamproc.testing import ManualClock
-from streamproc.web.readiness import START_S, Readiness
+from streamproc.web.readiness import STARTUP_GRACE_S, Readiness
 
 
 def health_of(*members: str, needed: int | None = None) -> tuple[MemberHealth, ManualClock]:
@@ -77,17 +77,17 @@ def test_readiness_is_told_once_a_state(capsys: pytest.CaptureFixture[str]) -> N
 
     def told() -> list[str]:
         for _ in range(3):
-            readiness.look()
+            readiness.check()
         return [line for line in capsys.readouterr().out.splitlines() if line]
 
     assert told() == []
-    clock.advance(START_S)
+    clock.advance(STARTUP_GRACE_S)
     (line,) = told()
     assert "not ready yet" in line
     reasons.clear()
     (line,) = told()
     assert "ready" in line
-    assert f"not_ready_for_s={START_S}" in line
+    assert f"not_ready_for_s={STARTUP_GRACE_S}" in line
     for seconds in (30, 31, 45):
         reasons[:] = [f"member a has not come back from a call for {seconds} s"]
         lines = told()

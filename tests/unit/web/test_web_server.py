@@ -26,7 +26,7 @@ async def test_a_second_worker_on_a_machine_takes_another_port_and_says_which() 
 
     assert port_of(second) != port_of(first)
     (told,) = logs
-    assert (told["taken"], told["used"]) == (port_of(first), port_of(second))
+    assert (told["port"], told["used"]) == (port_of(first), port_of(second))
 
 
 async def test_a_port_that_somebody_chose_is_not_exchanged_for_another() -> None:
