@@ -23,12 +23,12 @@ from streamproc.errors import ModelRefused, OperatorError
 from streamproc.messages.lane import Lane
 from streamproc.metrics import Metrics
 from streamproc.repository.repository import Repository
+from streamproc.serving.assembly import load_engine
 from streamproc.serving.batching.batcher import Limits
 from streamproc.serving.context import EngineContext
 from streamproc.serving.engine import Engine
 from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.serving.inference.providers import choose_provider
-from streamproc.serving.loading import load_engine
 from streamproc.serving.tasks.catalogue import task_named
 from streamproc.settings import read_settings
 

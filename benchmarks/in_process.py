@@ -118,5 +118,5 @@ def run_all(
 
 def run_members(members: Members, chunks: Sequence[Chunk]) -> list[FloatArray]:
     """Of each member, one after another, logits (chunks, outputs) of one batch."""
-    batch = Batch.pad(members.read(chunks))
+    batch = Batch.pad(members.run_backbone(chunks))
     return [np.stack(session.run(batch, new_call())) for session in members.sessions]

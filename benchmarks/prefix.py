@@ -80,7 +80,7 @@ def _apart(members: Members, batch: Sequence[Chunk]) -> list[FloatArray]:
     return [
         row
         for session in members.sessions
-        for row in session.run(Batch.pad(members.read(batch)), new_call())
+        for row in session.run(Batch.pad(members.run_backbone(batch)), new_call())
     ]
 
 

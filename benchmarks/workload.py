@@ -13,9 +13,10 @@ from streamproc.serving.inference.batch import Batch
 from streamproc.serving.inference.members import Members
 from streamproc.serving.inference.providers import Provider, choose_provider
 from streamproc.serving.inference.session import new_call
-from streamproc.serving.loading import load_profile, load_sessions, try_out
+from streamproc.serving.loading import load_sessions, load_spec
 from streamproc.serving.tasks.catalogue import scoring_task_named
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
+from streamproc.serving.verification.batch_invariance import check_members
 from streamproc.types import FloatArray
 
 
@@ -64,7 +65,7 @@ def build_workload(texts: Sequence[str], profile: EnsembleSpec, members: Members
 
 def run_rows(members: Members, chunks: Sequence[Chunk]) -> list[FloatArray]:
     """What all members say of a batch: the first one's rows, then the next one's."""
-    batch = Batch.pad(members.read(chunks))
+    batch = Batch.pad(members.run_backbone(chunks))
     return [row for session in members.sessions for row in session.run(batch, new_call())]
 
 
@@ -74,7 +75,7 @@ def load_members(stored: StoredEnsemble, device: str) -> tuple[EnsembleSpec, Mem
     Raises ModelRefused when the ensemble is at fault, DeviceUnusable when the device is.
     """
     task = scoring_task_named(stored.manifest.task)
-    profile = load_profile(stored, task)
+    profile = load_spec(stored, task)
     # What loads here and not there is the device's fault, not the model's.
     members = load_sessions(stored, task, choose_provider("cpu"))
     if device == "cpu":
@@ -82,7 +83,7 @@ def load_members(stored: StoredEnsemble, device: str) -> tuple[EnsembleSpec, Mem
     try:
         provider = choose_provider(device)
         members = load_sessions(stored, task, provider)
-        try_out(members, task, profile, invariant=False)
+        check_members(members, task, profile, invariant=False)
     except (ModelRefused, SettingsError) as reason:
         raise DeviceUnusable(str(reason)) from None
     return profile, members, provider

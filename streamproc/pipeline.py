@@ -11,7 +11,7 @@ of outcomes in docs/design.md.
 from __future__ import annotations
 
 import asyncio
-from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from typing import Final
 
@@ -33,7 +33,7 @@ from streamproc.serving.engine import Engine, Engines
 from streamproc.serving.fairness import FairTurns
 from streamproc.serving.retrying import Tries
 
-TELL_FAULTS_EVERY_S: Final = 10.0
+LOG_FAULTS_EVERY_S: Final = 10.0
 
 log = structlog.get_logger(__name__)
 
@@ -49,24 +49,23 @@ class Pipeline:
         *,
         clock: Clock,
         metrics: Metrics,
-        give_up: stop_base,
+        stop_after: stop_base,
     ) -> None:
-        """give_up: when to stop trying what the worker itself is at fault for."""
+        """stop_after: when to stop trying what the worker itself is at fault for."""
         self.route = route
         self._engines = engines
-        self._outcomes = ResponsePublisher(route, publish, clock)
+        self._publisher = ResponsePublisher(route, publish, clock)
         self._clock = clock
         self._metrics = metrics
-        self._give_up = give_up
+        self._stop_after = stop_after
         self._turns = FairTurns()
-        self._tell_fault_at_s, self._faults_untold = 0.0, 0
+        self._log_fault_at_s, self._unlogged_faults = 0.0, 0
         # Looked up once: finding a metric by its labels costs more than counting.
         lane = route.lane.name.lower()
         self._seconds = metrics.request_seconds.labels(route.task, lane)
         self._age = metrics.request_age_seconds.labels(route.task, lane)
-        self._decode_s, self._queue_s, self._batch_s, self._publish_s = (
-            metrics.stage_seconds.labels(stage) for stage in ("decode", "queue", "batch", "publish")
-        )
+        self._decode_s = metrics.stage_seconds.labels("decode")
+        self._publish_s = metrics.stage_seconds.labels("publish")
 
     async def __call__(self, record: Record) -> None:
         """The whole way of one request; returns once its response is stored."""
@@ -79,7 +78,7 @@ class Pipeline:
         self._decode_s.inc(self._clock.monotonic_s() - started_s)
         response = await self.answer(record, request, age_ms)
         answered_s = self._clock.monotonic_s()
-        fault = await self._outcomes.publish(record, request, response)
+        fault = await self._publisher.publish(record, request, response)
         self._publish_s.inc(self._clock.monotonic_s() - answered_s)
         self._count(response, fault, started_s)
 
@@ -98,7 +97,7 @@ class Pipeline:
         request_id = request.request_id if isinstance(request, InvalidRequest) else request.id
         if request_id is not None:
             response = self._error(request_id, fault, request.metadata)
-        await self._outcomes.refuse(record, request, fault, response)
+        await self._publisher.refuse(record, request, fault, response)
         self._count(response, fault, started_s)
 
     async def answer(
@@ -107,7 +106,7 @@ class Pipeline:
         """The response to a request; None when nobody can be told, as no id could be read.
 
         age_ms: how long its record lay in Kafka, where it came from there
-        Raises WorkerFault once `give_up` says so.
+        Raises WorkerFault once `stop_after` says so.
         """
         if isinstance(request, InvalidRequest):
             if request.request_id is None:
@@ -132,7 +131,7 @@ class Pipeline:
         return replace(response, warnings=warnings) if warnings else response
 
     async def _score_until_able(self, engine: Engine, request: Request) -> Response:
-        """`_score`, tried again while the worker itself is at fault, until `give_up` says so."""
+        """`_score`, tried again while the worker itself is at fault, until `stop_after` says so."""
         # Setting up the retries takes a tenth of what a request costs beside its models, so that
         # is done once something has failed; that first attempt counts.
         recoveries = engine.health.recoveries
@@ -153,15 +152,8 @@ class Pipeline:
         """chunk → encode → queue → batch → fan out → combine → stitch"""
         started_s = self._clock.monotonic_s()
         job = engine.task.begin(request.inputs, request.params, engine.profile)
-        queue_ms, inference_ms = 0.0, 0.0
-        async with aclosing(engine.scored_chunks(job, self.route.lane, alone=alone)) as scored:
-            async for chunk, outputs in scored:
-                job.add(chunk, outputs.result)
-                queue_ms = max(queue_ms, outputs.queue_ms)
-                inference_ms = max(inference_ms, outputs.run_ms)
-                self._queue_s.inc(outputs.queue_ms / 1000)
-                self._batch_s.inc(outputs.run_ms / 1000)
-        answer = job.answer()
+        answered = await engine.answer(job, self.route.lane, alone=alone)
+        answer = answered.result
         complete = all(member.status == "ok" for member in answer.members)
         total_ms = (self._clock.monotonic_s() - started_s) * 1000
         return Response(
@@ -175,7 +167,9 @@ class Pipeline:
             agreement=answer.agreement,
             entropy=answer.entropy,
             coverage=answer.coverage,
-            timing=Timing(round(queue_ms, 3), round(inference_ms, 3), round(total_ms, 3)),
+            timing=Timing(
+                round(answered.queue_ms, 3), round(answered.run_ms, 3), round(total_ms, 3)
+            ),
             metadata=request.metadata,
         )
 
@@ -188,7 +182,7 @@ class Pipeline:
         return AsyncRetrying(
             retry=retry_if_exception(tries.is_worth_another),
             wait=wait_exponential(multiplier=0.1, max=10),
-            stop=self._give_up,
+            stop=self._stop_after,
             sleep=self._clock.sleep,
             before_sleep=self._note_retry,
             reraise=True,
@@ -199,11 +193,11 @@ class Pipeline:
         reason = state.outcome.exception() if state.outcome else None
         # Every request in flight meets the same fault, again and again; a line for each would
         # bury the rest of the log.
-        self._faults_untold += 1
+        self._unlogged_faults += 1
         now_s = self._clock.monotonic_s()
-        if now_s >= self._tell_fault_at_s:
-            log.error("worker fault", reason=str(reason), occurrences=self._faults_untold)
-            self._tell_fault_at_s, self._faults_untold = now_s + TELL_FAULTS_EVERY_S, 0
+        if now_s >= self._log_fault_at_s:
+            log.error("worker fault", reason=str(reason), occurrences=self._unlogged_faults)
+            self._log_fault_at_s, self._unlogged_faults = now_s + LOG_FAULTS_EVERY_S, 0
 
     def _error(self, request_id: str, fault: Problem, metadata: bytes | None) -> Response:
         return Response(request_id, self.route.task, "error", error=fault, metadata=metadata)

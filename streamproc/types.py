@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,9 @@ BoolArray = NDArray[np.bool_]
 Int64Array = NDArray[np.int64]
 Float32Array = NDArray[np.float32]
 FloatArray = NDArray[np.float64]
+
+JsonObject = dict[str, Any]
+"""An object as it is written in JSON."""
 
 Strategy = Literal["mean", "logit_mean", "weighted", "gated", "vote"]
 """How the scores of an ensemble's members become one."""

@@ -26,6 +26,7 @@ from streamproc.messages.record import ProducerRecord
 from streamproc.metrics import Metrics
 from streamproc.pipeline import Pipeline
 from streamproc.repository.repository import Repository, StoredEnsemble
+from streamproc.serving.assembly import load_engine
 from streamproc.serving.batching.batcher import Limits
 from streamproc.serving.caching_scorer import CachingScorer
 from streamproc.serving.context import EngineContext
@@ -34,7 +35,7 @@ from streamproc.serving.engine import Engine, Engines
 from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.serving.inference.providers import CPU, CUDA, Provider, choose_provider
 from streamproc.serving.inference.residency import Residency
-from streamproc.serving.loading import load_engine, load_profile
+from streamproc.serving.loading import load_spec
 from streamproc.serving.tasks.catalogue import TASKS, task_named
 from streamproc.serving.tasks.task import ScoringTask
 from streamproc.settings import Settings
@@ -78,7 +79,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
                 producer.send,
                 clock=clock,
                 metrics=metrics,
-                give_up=stop_never,
+                stop_after=stop_never,
             )
             routes.append(
                 KafkaRoute(
@@ -193,7 +194,7 @@ async def combining_pipelines(
             engine = replace(engine, scorer=CachingScorer(engine.scorer))
 
         def combined(way: StoredEnsemble) -> Pipeline:
-            profile = load_profile(way, engine.task)
+            profile = load_spec(way, engine.task)
             return build({manifest.name: replace(engine, profile=profile)})
 
         yield combined
@@ -233,7 +234,7 @@ async def _local(
             _refuse_to_publish,
             clock=clock,
             metrics=metrics,
-            give_up=stop_after_attempt(LOCAL_ATTEMPTS),
+            stop_after=stop_after_attempt(LOCAL_ATTEMPTS),
         )
 
     try:
@@ -283,7 +284,7 @@ class _Models:
             max_document_chunks=settings.max_document_chunks,
             clock=clock,
             metrics=metrics,
-            room=KVCacheLimits(settings.max_decoding_rows, settings.max_decoding_tokens),
+            kv_cache=KVCacheLimits(settings.max_decoding_rows, settings.max_decoding_tokens),
             residency=Residency(settings.max_resident_bytes),
         )
 

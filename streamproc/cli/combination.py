@@ -30,7 +30,7 @@ from streamproc.repository.repository import MANIFEST, StoredEnsemble
 from streamproc.repository.writing import manifest_toml
 from streamproc.serving.ensembling.gate import evidence
 from streamproc.serving.ensembling.steps import STEP_STRATEGIES
-from streamproc.serving.loading import load_profile
+from streamproc.serving.loading import load_spec
 from streamproc.serving.tasks.catalogue import task_named
 from streamproc.serving.tasks.decoding_task import DecodingTask
 from streamproc.settings import Settings
@@ -118,7 +118,7 @@ def _write_gate(
 def _counts(stored: StoredEnsemble, data: Data) -> FloatArray:
     """(vocabulary,) of the tokens that members see of this data."""
     task = task_named(stored.manifest.task)
-    profile = load_profile(stored, task)
+    profile = load_spec(stored, task)
     if stored.manifest.task == "text-generation":
         ids = _blocks(stored, data)
         return np.bincount(ids.ravel(), minlength=profile.tokenizer.vocabulary_size).astype(float)

@@ -103,7 +103,7 @@ def _compare(
     settings: Settings, whole: StoredEnsemble, cut: StoredEnsemble, console: TerminalConsole
 ) -> None:
     from streamproc.serving.inference.providers import choose_provider
-    from streamproc.serving.parity import largest_difference
+    from streamproc.serving.verification.comparison import largest_difference
 
     with activity("comparing the stages with the whole"):
         apart = largest_difference(whole, cut, choose_provider(settings.device))

@@ -6,7 +6,7 @@ from typing import Any
 
 from streamproc.clock import Timed
 from streamproc.messages.lane import Lane
-from streamproc.serving.engine import Scorer
+from streamproc.serving.engine import AnyScorer
 
 
 class CachingScorer:
@@ -15,7 +15,7 @@ class CachingScorer:
     It holds every answer: a few numbers a chunk, or a token.
     """
 
-    def __init__(self, scorer: Scorer) -> None:
+    def __init__(self, scorer: AnyScorer) -> None:
         self._scorer = scorer
         self._known: dict[tuple[bytes, bytes], Timed[Any]] = {}
 

@@ -16,7 +16,7 @@ from streamproc.serving.inference.residency import Residency
 class EngineContext:
     """call_timeout_s: one member's time for a batch, or for a step
     max_document_chunks: chunks of one document in the works at a time
-    room: sequences that are decoded at a time, per ensemble and lane
+    kv_cache: sequences that are decoded at a time, per ensemble and lane
     residency: which stages are loaded, of models in stages
     """
 
@@ -26,5 +26,5 @@ class EngineContext:
     max_document_chunks: int
     clock: Clock
     metrics: Metrics
-    room: KVCacheLimits = field(default_factory=KVCacheLimits)
+    kv_cache: KVCacheLimits = field(default_factory=KVCacheLimits)
     residency: Residency = field(default_factory=Residency)

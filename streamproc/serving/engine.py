@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sized
+from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from streamproc.clock import Timed
 from streamproc.errors import Invalid
@@ -14,19 +15,20 @@ from streamproc.messages.lane import Lane
 from streamproc.serving.fairness import FairTurns
 from streamproc.serving.member_health import MemberHealth
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
-from streamproc.serving.tasks.task import Job, Task
+from streamproc.serving.tasks.task import Answer, Job, Task
 
-Scored = tuple[Any, Timed[Any]]
-"""A chunk of a job, and what came of it, as the job's task defines both."""
+ChunkT = TypeVar("ChunkT", bound=Sized)
+OutputsT = TypeVar("OutputsT")
+ItemT_contra = TypeVar("ItemT_contra", contravariant=True)
 
 # Below this, making a chunk takes less time than handing it to a thread would.
 _INLINE_CHARACTERS = 8_192
 
 
-class Scorer(Protocol):
+class Scorer(Protocol[ItemT_contra, OutputsT]):
     """What chunks of many requests are handed to: a batcher, or a loop that decodes."""
 
-    async def submit(self, item: Any, tokens: int, lane: Lane, /) -> Timed[Any]:
+    async def submit(self, item: ItemT_contra, tokens: int, lane: Lane, /) -> Timed[OutputsT]:
         """The members' outputs for one chunk; waits while the lane's queue is full."""
         ...
 
@@ -34,6 +36,10 @@ class Scorer(Protocol):
     def queued_tokens(self) -> int:
         """Tokens of chunks that wait."""
         ...
+
+
+AnyScorer = Scorer[Any, Any]
+"""Of chunks and outputs as the engine's task has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +52,35 @@ class Engine:
 
     task: Task
     profile: EnsembleSpec
-    scorer: Scorer
+    scorer: AnyScorer
     max_document_chunks: int
     health: MemberHealth
     alone_tokens: int
     turns: FairTurns = field(default_factory=FairTurns)
 
-    async def scored_chunks(
-        self, job: Job[Any, Any], lane: Lane, *, alone: bool = False
-    ) -> AsyncGenerator[Scored, None]:
-        """Every chunk of a job with what the members said of it, in the order of the text.
+    async def answer(
+        self, job: Job[ChunkT, OutputsT], lane: Lane, *, alone: bool = False
+    ) -> Timed[Answer]:
+        """chunk → encode → queue → batch → fan out → combine → stitch
 
-        alone: each runs by itself, so that no neighbour's trouble is this job's
+        alone: each chunk runs by itself, so that no neighbour's trouble is this job's
+        Returns the answer with the times of the chunk that waited longest, and that took longest.
         Raises whatever a chunk's batch raised; the document's other chunks are then taken back.
         """
+        queue_ms, run_ms = 0.0, 0.0
+        async with aclosing(self.scored_chunks(job, lane, alone=alone)) as scored:
+            async for chunk, outputs in scored:
+                job.add(chunk, outputs.result)
+                queue_ms = max(queue_ms, outputs.queue_ms)
+                run_ms = max(run_ms, outputs.run_ms)
+        return Timed(job.answer(), queue_ms, run_ms)
+
+    async def scored_chunks(
+        self, job: Job[ChunkT, OutputsT], lane: Lane, *, alone: bool = False
+    ) -> AsyncGenerator[tuple[ChunkT, Timed[OutputsT]], None]:
+        """Every chunk of a job with what the members said of it, in the order of the text."""
         chunks = job.chunks()
-        under_way: deque[tuple[Any, asyncio.Task[Timed[Any]]]] = deque()
+        under_way: deque[tuple[ChunkT, asyncio.Task[Timed[OutputsT]]]] = deque()
         try:
             done = False
             while True:
@@ -76,7 +95,7 @@ class Engine:
                         break
                     tokens = self.alone_tokens if alone else len(chunk)
                     scoring = self.scorer.submit(chunk, max(tokens, len(chunk)), lane)
-                    under_way.append((chunk, asyncio.create_task(scoring)))
+                    under_way.append((chunk, asyncio.ensure_future(scoring)))
                 if not under_way:
                     return
                 chunk, task = under_way.popleft()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from streamproc.errors import MemberDown, MemberFailed, MemberLate, OutOfMemory, StreamprocError
 from streamproc.serving.member_health import MemberHealth
@@ -13,12 +13,22 @@ from streamproc.serving.member_health import MemberHealth
 Value = TypeVar("Value")
 
 
-class Run(Protocol):
-    """Runs a call in a model's thread, lower priorities first; raises TimeoutError."""
+class Call(Protocol):
+    """What a call is handed, and told by to end early."""
 
-    def __call__(
-        self, call: Callable[[], Value], priority: int, timeout_s: float, /
-    ) -> Awaitable[Value]: ...
+    terminate: bool
+
+
+class Executor(Protocol):
+    """The threads that run models."""
+
+    async def run(self, call: Callable[[], Value], priority: int, timeout_s: float) -> Value:
+        """Run a call in a thread, lower priorities first; raises TimeoutError."""
+        ...
+
+    def new_call(self) -> Call:
+        """For one call of a model."""
+        ...
 
 
 @dataclass(slots=True)
@@ -30,28 +40,21 @@ class _Flight:
 
 
 class GuardedCalls:
-    """The calls of one member; one that never came back keeps others from losing threads too."""
+    """The calls of one member; one that never came back keeps others from losing threads too.
+
+    health: is told of a call that does not come back
+    """
 
     def __init__(
-        self,
-        member: str,
-        run: Run,
-        timeout_s: float,
-        new_call: Callable[[], Any],
-        health: MemberHealth,
+        self, member: str, executor: Executor, timeout_s: float, health: MemberHealth
     ) -> None:
-        """new_call: makes what a call is ended early by, through its `terminate`
-
-        health: is told of a call that does not come back
-        """
         self.member = member
-        self._run = run
+        self.health = health
+        self._executor = executor
         self._timeout_s = timeout_s
-        self._new_call = new_call
         self._late: _Flight | None = None
         # The event loop alone would let go of tasks that nobody waits for.
-        self._under_way: set[asyncio.Task[Any]] = set()
-        self._health = health
+        self._under_way: set[asyncio.Task[object]] = set()
         health.watch(member, self.out_s)
 
     def out_s(self) -> float | None:
@@ -59,10 +62,10 @@ class GuardedCalls:
         late = self._late
         if late is None or late.returned:
             return None
-        return self._health.now_s() - late.began_s
+        return self.health.now_s() - late.began_s
 
-    async def make(self, call: Callable[[Any], Value], priority: int) -> Value:
-        """What `call` returns, or raises; it is handed what ends it early.
+    async def make(self, run: Callable[[Call], Value], priority: int) -> Value:
+        """What `run` returns, or raises; it is handed what ends it early.
 
         Cancelling tells it to end. Its time is kept all the same: were a call that hangs forgotten
         with whoever waited for it, its thread would be lost and none would take its place.
@@ -71,38 +74,38 @@ class GuardedCalls:
         """
         if self.out_s() is not None:
             raise MemberDown(self.member, "has not come back from an earlier call", hangs=True)
-        token = self._new_call()
-        timed = asyncio.ensure_future(self._timed(call, token, priority))
+        call = self._executor.new_call()
+        timed = asyncio.ensure_future(self._timed(run, call, priority))
         self._under_way.add(timed)
         timed.add_done_callback(self._under_way.discard)
         try:
             return await asyncio.shield(timed)
         except asyncio.CancelledError:
-            token.terminate = True
+            call.terminate = True
             raise
 
-    async def _timed(self, call: Callable[[Any], Value], token: Any, priority: int) -> Value:
+    async def _timed(self, run: Callable[[Call], Value], call: Call, priority: int) -> Value:
         flight = _Flight()
 
-        def run() -> Value:
+        def in_flight() -> Value:
             try:
-                return self._guarded(call, token)
+                return self._guarded(run, call)
             finally:
                 flight.returned = True
 
         try:
-            return await self._run(run, priority, self._timeout_s)
+            return await self._executor.run(in_flight, priority, self._timeout_s)
         except TimeoutError:
-            flight.began_s = self._health.now_s() - self._timeout_s
+            flight.began_s = self.health.now_s() - self._timeout_s
             self._late = flight
-            token.terminate = True
+            call.terminate = True
             raise MemberLate(self.member, f"took longer than {self._timeout_s:g} s") from None
 
-    def _guarded(self, call: Callable[[Any], Value], token: Any) -> Value:
-        if token.terminate:
+    def _guarded(self, run: Callable[[Call], Value], call: Call) -> Value:
+        if call.terminate:
             raise MemberFailed(self.member, "nobody waits for its answer any more")
         try:
-            return call(token)
+            return run(call)
         except MemoryError as error:
             raise OutOfMemory(f"member {self.member}: {error}") from None
         except StreamprocError:

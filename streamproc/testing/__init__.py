@@ -25,6 +25,7 @@ from streamproc.messages.publishing import Route
 from streamproc.messages.record import Headers, ProducerRecord, Record
 from streamproc.metrics import Metrics
 from streamproc.pipeline import Pipeline
+from streamproc.serving.assembly import assemble_engine
 from streamproc.serving.batching.batcher import Limits
 from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.serving.chunking.windows import Window
@@ -36,7 +37,6 @@ from streamproc.serving.inference.batch import Batch
 from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.serving.inference.members import Members
 from streamproc.serving.inference.session import Session
-from streamproc.serving.loading import assemble_engine
 from streamproc.serving.tasks.catalogue import scoring_task_named
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec, MemberProfile
 from streamproc.types import FloatArray, Strategy
@@ -168,7 +168,7 @@ def build_surroundings(
     call_timeout_s: float = 30.0,
     max_document_chunks: int = 4,
     clock: Clock | None = None,
-    room: KVCacheLimits | None = None,
+    kv_cache: KVCacheLimits | None = None,
 ) -> EngineContext:
     """What engines share, with bounds that tests reach."""
     return EngineContext(
@@ -178,7 +178,7 @@ def build_surroundings(
         max_document_chunks=max_document_chunks,
         clock=clock or SystemClock(),
         metrics=Metrics(),
-        room=room or KVCacheLimits(),
+        kv_cache=kv_cache or KVCacheLimits(),
     )
 
 
@@ -277,7 +277,7 @@ def build_pipeline(
         broker.publish,
         clock=clock or SystemClock(),
         metrics=Metrics(),
-        give_up=stop_after_attempt(attempts) if attempts else stop_never,
+        stop_after=stop_after_attempt(attempts) if attempts else stop_never,
     )
 
 

@@ -17,13 +17,13 @@ from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 
 from streamproc.repository.decoding_section import DecodingSection
+from streamproc.serving.assembly import assemble_decoding_engine
 from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.serving.chunking.windows import Window
 from streamproc.serving.context import EngineContext
 from streamproc.serving.decoding.model import StepModel
 from streamproc.serving.engine import Engine
 from streamproc.serving.ensembling.labels import LabelMap
-from streamproc.serving.loading_generative import assemble_decoding_engine
 from streamproc.serving.tasks.catalogue import decoding_task_named
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec, MemberProfile
 from streamproc.testing import build_surroundings

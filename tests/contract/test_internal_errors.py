@@ -15,7 +15,9 @@ from streamproc.kafka.offsets import Delivery
 from streamproc.kafka.requests_in_flight import ATTEMPTS, RequestsInFlight
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import Record, TopicPartition
+from streamproc.metrics import Metrics
 from streamproc.pipeline import Pipeline
+from streamproc.serving.batching.batch_metrics import BatchMetrics
 from streamproc.serving.batching.batcher import Batcher, Limits
 from streamproc.serving.engine import Engine
 from streamproc.serving.inference.executor import ModelExecutor
@@ -127,7 +129,7 @@ async def test_a_bug_that_a_batch_meets_is_that_of_the_chunk_alone_that_met_it(
             raise ZeroDivisionError
         return [(await engine.scorer.submit(chunk, len(chunk), lane)).result for chunk in batch]
 
-    batcher = Batcher(run, Limits(512, 2, 0, 4096), SystemClock())
+    batcher = Batcher(run, Limits(512, 2, 0, 4096), SystemClock(), BatchMetrics(Metrics(), "tiny"))
     pipeline = build_pipeline(broker, replace(engine, scorer=batcher))
 
     await handle(pipeline, records_with(4))

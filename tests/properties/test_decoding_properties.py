@@ -55,7 +55,7 @@ def engine_of(names: Sequence[str], *, copies: bool = False, max_rows: int = 32)
     return build_decoding_engine(
         build_decoding_profile(list(names)),
         [ScriptedStepModel("a" if copies else name, VOCABULARY) for name in names],
-        surroundings=build_surroundings(room=KVCacheLimits(max_rows)),
+        surroundings=build_surroundings(kv_cache=KVCacheLimits(max_rows)),
     )
 
 

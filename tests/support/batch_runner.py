@@ -8,6 +8,8 @@ from typing import Any
 
 from streamproc.clock import SystemClock, Timed
 from streamproc.messages.lane import Lane
+from streamproc.metrics import Metrics
+from streamproc.serving.batching.batch_metrics import BatchMetrics
 from streamproc.serving.batching.batcher import Batcher, Limits
 
 
@@ -36,7 +38,12 @@ class Runner:
 
 def batcher_of(runner: Runner, clock: Any = None, **limits: int) -> Batcher[str, str]:
     chosen = {"budget_tokens": 8, "slots": 1, "max_wait_ms": 0, "max_queued_tokens": 1_000}
-    return Batcher(runner, Limits(**{**chosen, **limits}), clock or SystemClock())
+    return Batcher(
+        runner,
+        Limits(**{**chosen, **limits}),
+        clock or SystemClock(),
+        BatchMetrics(Metrics(), "tiny"),
+    )
 
 
 def submitted(

@@ -23,8 +23,6 @@ from streamproc.serving.decoding.sampling_search import SamplingSearch
 from streamproc.serving.decoding.search import StepScores
 from streamproc.serving.ensembling.steps import combine_step
 from streamproc.serving.inference.executor import ModelExecutor
-from streamproc.serving.inference.session import new_call
-from streamproc.serving.member_failures import counting_losses
 from streamproc.serving.member_health import MemberHealth
 from streamproc.testing.generative import Histories, ScriptedStepModel
 from streamproc.types import FloatArray, Int64Array
@@ -111,11 +109,10 @@ async def decoding(
     members: list[Member[Any]] = [
         Member(
             model,
-            executor.run,
+            executor,
             call_timeout_s=call_timeout_s,
             canary=np.array([CANARY], np.int64),
-            new_call=new_call,
-            lost=counting_losses(metrics, ENSEMBLE, names),
+            metrics=metrics,
             health=health,
         )
         for model in models

@@ -49,7 +49,7 @@ async def main(bootstrap_servers: str, name: str) -> None:
         producer.send,
         clock=clock,
         metrics=Metrics(),
-        give_up=stop_never,
+        stop_after=stop_never,
     )
     kafka_route = Route(place.requests, Lane.INTERACTIVE, pipeline, refuse=pipeline.refuse)
     worker = KafkaWorker(place.settings, [kafka_route], clock=clock, producer=producer)

@@ -14,12 +14,12 @@ from tokenizers.processors import TemplateProcessing
 from streamproc.errors import MemberFailed
 from streamproc.messages.lane import Lane
 from streamproc.repository.decoding_section import DecodingSection
+from streamproc.serving.assembly import assemble_decoding_engine
 from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.serving.chunking.windows import Window
 from streamproc.serving.decoding.model import StepModel
 from streamproc.serving.engine import Engine
 from streamproc.serving.ensembling.labels import LabelMap
-from streamproc.serving.loading_generative import assemble_decoding_engine
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec, MemberProfile
 from streamproc.serving.tasks.task import Answer
 from streamproc.serving.tasks.translation import Translation

@@ -14,9 +14,9 @@ from streamproc.serving.engine import Engine
 from streamproc.serving.inference.causal import PIECE_TOKENS, CausalModel
 from streamproc.serving.inference.providers import CPU, Provider
 from streamproc.serving.inference.session import new_call
-from streamproc.serving.loading_generative import try_out_steps
 from streamproc.serving.tasks.catalogue import decoding_task_named
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
+from streamproc.serving.verification.batch_invariance import check_step_model
 from streamproc.testing.generative import build_decoding_engine, build_decoding_profile
 from tests.support.asking import answered
 from tests.support.causal_models import KINDS, POSITIONS, VOCABULARY, build_causal, export_causal
@@ -165,7 +165,9 @@ def test_a_row_has_the_same_bits_whatever_it_is_stepped_beside(pair: Any) -> Non
 def test_an_exported_member_passes_its_trial(pair: Any) -> None:
     _, member = pair
 
-    size = try_out_steps(member, decoding_task_named("text-generation"), profile(), invariant=True)
+    size = check_step_model(
+        member, decoding_task_named("text-generation"), profile(), invariant=True
+    )
 
     assert size == VOCABULARY
 
@@ -178,7 +180,7 @@ def test_a_dynamically_quantised_member_is_refused(tmp_path: Path) -> None:
     member = CausalModel("a", (tmp_path / "int8.onnx").read_bytes(), Provider(CPU))
 
     with pytest.raises(ModelRefused, match="dynamic quantisation"):
-        try_out_steps(member, decoding_task_named("text-generation"), profile(), invariant=True)
+        check_step_model(member, decoding_task_named("text-generation"), profile(), invariant=True)
 
 
 def test_a_graph_without_a_cache_is_refused(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def measured(
         broker.publish,
         clock=ManualClock(),
         metrics=metrics,
-        give_up=stop_after_attempt(3),
+        stop_after=stop_after_attempt(3),
     )
 
 

@@ -28,7 +28,7 @@ from streamproc.serving.inference.causal import CausalModel
 from streamproc.serving.inference.providers import Provider
 from streamproc.serving.inference.residency import Residency
 from streamproc.serving.inference.session import new_call
-from streamproc.serving.member_files import model_of
+from streamproc.serving.loading import member_model
 from streamproc.types import FloatArray, Int64Array
 
 ACCURACY = Measure("next-token accuracy", ratio)
@@ -107,7 +107,7 @@ def score_next_tokens(
     residency = residency or Residency()
     models = {
         member.digests: CausalModel(
-            member.name, model_of(contender.stored, member, residency), provider
+            member.name, member_model(contender.stored, member, residency), provider
         )
         for contender in contenders
         for member in contender.stored.manifest.members

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,7 +102,7 @@ def _framed(tokenizer: TextTokenizer, ids: Int64Array) -> _Text:
 
 
 def _answers(session: OnnxSession, text: _Text) -> bool:
-    call = new_call()
+    call: Any = new_call()
     call.log_severity_level = 4  # that it fails is an answer, and nothing to be told of
     try:
         session.run(Batch.pad([text]), call)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence, Sized
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from streamproc.clock import Clock, Timed
 from streamproc.errors import StreamprocError
 from streamproc.messages.lane import Lane
+from streamproc.serving.batching.batch_metrics import BatchMetrics
 from streamproc.serving.batching.budget import Budget
 from streamproc.serving.batching.queue import TokenQueue
 
-Item = TypeVar("Item")
+Item = TypeVar("Item", bound=Sized)
 Result = TypeVar("Result")
 
 RunBatch = Callable[[Sequence[Item], Lane], Awaitable[Sequence[Result]]]
@@ -49,17 +50,22 @@ class Batcher(Generic[Item, Result]):
     slots are taken, items gather, and so batches fill by themselves under load.
     """
 
-    def __init__(self, run: RunBatch[Item, Result], limits: Limits, clock: Clock) -> None:
+    def __init__(
+        self, run: RunBatch[Item, Result], limits: Limits, clock: Clock, metrics: BatchMetrics
+    ) -> None:
+        """run: one result an item; an item's length is what `metrics` counts as its tokens"""
         self._run = run
+        self._metrics = metrics
+        metrics.queued_tokens.set_function(lambda: self.queued_tokens)
         self._limits = limits
         self._clock = clock
         self._queues: dict[Lane, TokenQueue[_Waiting[Item, Result]]] = {
             lane: TokenQueue() for lane in Lane
         }
-        self._room = {lane: Budget(limits.max_queued_tokens) for lane in Lane}
+        self._budgets = {lane: Budget(limits.max_queued_tokens) for lane in Lane}
         self._running: set[asyncio.Task[None]] = set()
         # Interactive batches since bulk's last one, while bulk chunks waited.
-        self._passed_over = 0
+        self._batches_since_bulk = 0
         self._scheduled = False
         self._timer: asyncio.TimerHandle | None = None
 
@@ -69,8 +75,8 @@ class Batcher(Generic[Item, Result]):
         Raises whatever running the item's batch raised; where that is no error of ours, running the
         item alone. Cancelling takes the item out.
         """
-        room = self._room[lane]
-        await room.acquire(tokens)
+        budget = self._budgets[lane]
+        await budget.acquire(tokens)
         loop = asyncio.get_running_loop()
         waiting = _Waiting(item, loop.create_future(), self._clock.monotonic_s())
         queue = self._queues[lane]
@@ -80,7 +86,7 @@ class Batcher(Generic[Item, Result]):
             self._schedule()
             return await waiting.reply
         finally:
-            room.release(tokens)
+            budget.release(tokens)
 
     @property
     def queued_tokens(self) -> int:
@@ -112,18 +118,18 @@ class Batcher(Generic[Item, Result]):
         free = self._limits.slots - len(self._running)
         if free < 0:
             return None
-        interactive, bulk = self._ripe(Lane.INTERACTIVE), self._ripe(Lane.BULK)
+        interactive, bulk = self._is_ready(Lane.INTERACTIVE), self._is_ready(Lane.BULK)
         # Under interactive load only the kept slot ever comes free: bulk's turn must take that one.
-        bulk_turn = self._passed_over >= BULK_TURN - 1 if interactive else free > 0
+        bulk_turn = self._batches_since_bulk >= BULK_TURN - 1 if interactive else free > 0
         if bulk and bulk_turn:
-            self._passed_over = 0
+            self._batches_since_bulk = 0
             return Lane.BULK
         if not interactive:
             return None
-        self._passed_over += bulk
+        self._batches_since_bulk += bulk
         return Lane.INTERACTIVE
 
-    def _ripe(self, lane: Lane) -> bool:
+    def _is_ready(self, lane: Lane) -> bool:
         queue = self._queues[lane]
         oldest = queue.oldest()
         if oldest is None:
@@ -135,10 +141,10 @@ class Batcher(Generic[Item, Result]):
             return True
         if self._timer is None:
             delay_s = (self._limits.max_wait_ms - waited_ms) / 1000
-            self._timer = asyncio.get_running_loop().call_later(delay_s, self._rang)
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._on_timer)
         return False
 
-    def _rang(self) -> None:
+    def _on_timer(self) -> None:
         self._timer = None
         self._dispatch()
 
@@ -149,7 +155,9 @@ class Batcher(Generic[Item, Result]):
     async def _serve(self, batch: list[_Waiting[Item, Result]], lane: Lane) -> None:
         started_s = self._clock.monotonic_s()
         try:
-            results = await self._run([waiting.item for waiting in batch], lane)
+            items = [waiting.item for waiting in batch]
+            self._metrics.begun([len(item) for item in items])
+            results = await self._run(items, lane)
             answered = list(zip(batch, results, strict=True))
         except BaseException as error:
             foreseen = isinstance(error, StreamprocError) or not isinstance(error, Exception)
@@ -169,4 +177,5 @@ class Batcher(Generic[Item, Result]):
         for waiting, result in answered:
             if not waiting.reply.done():
                 queue_ms = (started_s - waiting.since_s) * 1000
+                self._metrics.answered(queue_ms, run_ms)
                 waiting.reply.set_result(Timed(result, queue_ms, run_ms))

@@ -28,6 +28,13 @@ class DecodingMetrics:
             how: metrics.sequences.labels(ensemble, how)
             for how in (*get_args(FinishReason), "failed", "cancelled")
         }
+        self._queue_s = metrics.stage_seconds.labels("queue")
+        self._batch_s = metrics.stage_seconds.labels("batch")
+
+    def answered(self, queue_ms: float, run_ms: float) -> None:
+        """A sequence was written: it waited for room, and took steps, for so long."""
+        self._queue_s.inc(queue_ms / 1000)
+        self._batch_s.inc(run_ms / 1000)
 
     def begun(self) -> None:
         """A sequence has got its room."""

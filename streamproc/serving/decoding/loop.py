@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence as List
-from typing import Any
 
 from streamproc.clock import Clock, Timed
 from streamproc.messages.lane import Lane
 from streamproc.serving.decoding.decoding_metrics import DecodingMetrics, Ended
 from streamproc.serving.decoding.kv_cache_budget import KVCacheBudget, KVCacheLimits
-from streamproc.serving.decoding.member import Member
+from streamproc.serving.decoding.member import AnyMember
 from streamproc.serving.decoding.prompt import Outcome, Prompt
 from streamproc.serving.decoding.sequence import Sequence
 
@@ -31,10 +30,10 @@ class DecodingLoop:
 
     def __init__(
         self,
-        members: List[Member[Any]],
+        members: List[AnyMember],
         limits: KVCacheLimits,
         clock: Clock,
-        figures: DecodingMetrics,
+        metrics: DecodingMetrics,
         *,
         join_every: int = 1,
     ) -> None:
@@ -44,7 +43,7 @@ class DecodingLoop:
         are of one length from then on.
         """
         self._batches = {
-            lane: _Batch(members, limits, lane, clock, figures, join_every) for lane in Lane
+            lane: _Batch(members, limits, lane, clock, metrics, join_every) for lane in Lane
         }
 
     async def submit(self, item: Prompt, tokens: int, lane: Lane, /) -> Timed[Outcome]:
@@ -58,7 +57,7 @@ class DecodingLoop:
     @property
     def queued_tokens(self) -> int:
         """Tokens that wait for room, both lanes."""
-        return sum(batch.room.waiting_tokens for batch in self._batches.values())
+        return sum(batch.cache_budget.waiting_tokens for batch in self._batches.values())
 
     async def close(self) -> None:
         """Wait for what is under way; nothing may be submitted any more."""
@@ -70,21 +69,21 @@ class _Batch:
 
     def __init__(
         self,
-        members: List[Member[Any]],
+        members: List[AnyMember],
         limits: KVCacheLimits,
         lane: Lane,
         clock: Clock,
-        figures: DecodingMetrics,
+        metrics: DecodingMetrics,
         join_every: int,
     ) -> None:
         self._join_every = join_every
-        self.room = KVCacheBudget(limits)
+        self.cache_budget = KVCacheBudget(limits)
         self._members = tuple(members)
         self._names = [member.name for member in members]
         self._lane = lane
         self._priority = int(lane)
         self._clock = clock
-        self._figures = figures
+        self._metrics = metrics
         self._starts = asyncio.Semaphore(_STARTS)
         self._ready: list[Sequence] = []
         self._active: list[Sequence] = []
@@ -92,11 +91,11 @@ class _Batch:
 
     async def submit(self, prompt: Prompt, tokens: int) -> Timed[Outcome]:
         since_s = self._clock.monotonic_s()
-        async with self.room.taken(prompt.beams, tokens):
+        async with self.cache_budget.taken(prompt.beams, tokens):
             loop = asyncio.get_running_loop()
             sequence = Sequence(prompt, loop.create_future(), self._names)
             ended: Ended = "cancelled"
-            self._figures.begun()
+            self._metrics.begun()
             try:
                 async with self._starts:
                     started_s = self._clock.monotonic_s()
@@ -111,18 +110,20 @@ class _Batch:
                 ended = "failed"
                 raise
             finally:
-                self._figures.ended(ended)
+                self._metrics.ended(ended)
                 sequence.gone = True
                 sequence.reply.cancel()
-        now_s = self._clock.monotonic_s()
-        return Timed(outcome, (started_s - since_s) * 1000, (now_s - started_s) * 1000)
+        queue_ms = (started_s - since_s) * 1000
+        run_ms = (self._clock.monotonic_s() - started_s) * 1000
+        self._metrics.answered(queue_ms, run_ms)
+        return Timed(outcome, queue_ms, run_ms)
 
     async def close(self) -> None:
         while self._stepping is not None:
             await asyncio.wait({self._stepping})
 
     async def _start(self, sequence: Sequence, since_s: float) -> None:
-        self._figures.read(len(sequence.prompt.ids))
+        self._metrics.read(len(sequence.prompt.ids))
         asked = sequence.prompt.members
         found = await asyncio.gather(
             *(self._members[member].start(sequence.prompt.ids, self._priority) for member in asked)
@@ -130,7 +131,7 @@ class _Batch:
         for member, stepped in zip(asked, found, strict=True):
             sequence.take(member, stepped)
         if await self._advance([sequence]):
-            self._figures.first_token(self._clock.monotonic_s() - since_s, self._lane)
+            self._metrics.first_token(self._clock.monotonic_s() - since_s, self._lane)
 
     async def _step_on(self) -> None:
         """Step until no sequence is left."""
@@ -156,14 +157,14 @@ class _Batch:
             self._stepping = None
 
     async def _step(self, active: List[Sequence]) -> None:
-        self._figures.stepped(sum(sequence.rows for sequence in active))
+        self._metrics.stepped(sum(sequence.rows for sequence in active))
         taking_part = [
             [sequence for sequence in active if sequence.has(member)]
             for member in range(len(self._members))
         ]
         columns = await asyncio.gather(
             *(
-                member.step([sequence.strand(index) for sequence in sequences], self._priority)
+                member.step([sequence.next_rows(index) for sequence in sequences], self._priority)
                 for index, (member, sequences) in enumerate(
                     zip(self._members, taking_part, strict=True)
                 )
@@ -181,7 +182,7 @@ class _Batch:
 
         Returns how many have become a token longer.
         """
-        enough = [sequence for sequence in sequences if not sequence.settle_shortage()]
+        enough = [sequence for sequence in sequences if not sequence.fail_below_quorum()]
         longer = 0
         for sequence, error in await asyncio.to_thread(_advance_all, enough):
             if error is not None:
@@ -189,8 +190,8 @@ class _Batch:
                 continue
             longer += 1
             if sequence.is_done:
-                sequence.settle()
-        self._figures.wrote(longer)
+                sequence.finish()
+        self._metrics.wrote(longer)
         return longer
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import groupby
 from typing import Any, Generic
 
 import numpy as np
 
 from streamproc.errors import MemberFailed
-from streamproc.serving.bisection import BisectingRunner, Canary, MemberFailure
+from streamproc.metrics import Metrics
 from streamproc.serving.decoding.model import RowsT, StepModel
-from streamproc.serving.guarded_calls import GuardedCalls, Run
+from streamproc.serving.guarded_calls import Call, Executor, GuardedCalls
+from streamproc.serving.member_failures import FailureCounter, MemberFailure
 from streamproc.serving.member_health import MemberHealth
+from streamproc.serving.member_runner import MemberRunner
 from streamproc.types import FloatArray, Int64Array
 
 
@@ -22,7 +23,7 @@ from streamproc.types import FloatArray, Int64Array
 class RowRef(Generic[RowsT]):
     """Where a sequence's rows lie in what a member remembers: the first, and those behind it."""
 
-    rows: RowsT
+    cache: RowsT
     first: int
 
 
@@ -33,7 +34,7 @@ class RowSlice(Generic[RowsT]):
     parents, tokens: (next rows,)
     """
 
-    place: RowRef[RowsT]
+    rows: RowRef[RowsT]
     parents: Int64Array
     tokens: Int64Array
 
@@ -43,58 +44,109 @@ class StepOutput(Generic[RowsT]):
     """What came of a step for one sequence; logits: (rows, vocabulary)."""
 
     logits: FloatArray
-    place: RowRef[RowsT]
+    rows: RowRef[RowsT]
 
 
-class Member(Generic[RowsT]):
-    """A member of an ensemble that decodes, for all lanes."""
+class StartRunner(MemberRunner[Int64Array, StepOutput[RowsT]]):
+    """Starts sequences, one after another."""
 
     def __init__(
         self,
         model: StepModel[RowsT],
-        run: Run,
+        calls: GuardedCalls,
+        canary: Int64Array,
+        failures: FailureCounter,
+    ) -> None:
+        super().__init__(calls, failures)
+        self._model = model
+        self._canary = canary
+
+    def call(self, items: Sequence[Int64Array], call: Call) -> list[StepOutput[RowsT]]:
+        started = []
+        for ids in items:
+            logits, rows = self._model.start(ids, call)
+            started.append(StepOutput(logits[None], RowRef(rows, 0)))
+            self._canary, self.canary_is_proven = ids, True
+        return started
+
+    def call_canary(self, call: Call) -> None:
+        self._model.start(self._canary, call)
+
+    def size(self, items: Sequence[Int64Array]) -> int:
+        """In sequences."""
+        return len(items)
+
+
+class StepRunner(MemberRunner[RowSlice[RowsT], StepOutput[RowsT]]):
+    """Steps many sequences together."""
+
+    def __init__(
+        self,
+        model: StepModel[RowsT],
+        calls: GuardedCalls,
+        canary: Int64Array,
+        failures: FailureCounter,
+    ) -> None:
+        super().__init__(calls, failures)
+        self._model = model
+        # A prompt that could be started may still be one that can't be stepped: this one can.
+        self._canary = canary
+
+    def call(self, items: Sequence[RowSlice[RowsT]], call: Call) -> list[StepOutput[RowsT]]:
+        tokens = np.concatenate([item.tokens for item in items])
+        logits, rows = self._model.step(self._next_rows(items), tokens, call)
+        if len(logits) != len(tokens) or len(rows) != len(tokens):
+            raise MemberFailed(self.member, f"{len(logits)} rows came back of {len(tokens)}")
+        stepped = []
+        first = 0
+        for item in items:
+            end = first + len(item.tokens)
+            stepped.append(StepOutput(logits[first:end], RowRef(rows, first)))
+            first = end
+        return stepped
+
+    def call_canary(self, call: Call) -> None:
+        _, rows = self._model.start(self._canary, call)
+        self._model.step(rows, self._canary[:1], call)
+
+    def size(self, items: Sequence[RowSlice[RowsT]]) -> int:
+        """In rows."""
+        return sum(len(item.tokens) for item in items)
+
+    def _next_rows(self, items: Sequence[RowSlice[RowsT]]) -> RowsT:
+        """What the rows of the next step come from, in their order."""
+        parts = []
+        for _, together in groupby(items, key=lambda item: id(item.rows.cache)):
+            group = list(together)
+            cache = group[0].rows.cache
+            wanted = [item.rows.first + int(parent) for item in group for parent in item.parents]
+            everything = wanted == list(range(len(cache)))
+            parts.append(cache if everything else self._model.select(cache, wanted))
+        return parts[0] if len(parts) == 1 else self._model.join(parts)
+
+
+class Member(Generic[RowsT]):
+    """A member of an ensemble that decodes, for all lanes.
+
+    canary: (tokens,) an input known to be good
+    health: told how the member does
+    """
+
+    def __init__(
+        self,
+        model: StepModel[RowsT],
+        executor: Executor,
         *,
         call_timeout_s: float,
         canary: Int64Array,
-        new_call: Callable[[], Any],
-        lost: Callable[[str, MemberFailure], None],
+        metrics: Metrics,
         health: MemberHealth,
     ) -> None:
-        """canary: (tokens,) an input known to be good; new_call: makes what ends a call early
-
-        lost: told of each sequence that this member, by its name, has no further part in
-        health: told how the member does
-        """
         self.name = model.name
-        self._model = model
-        calls = GuardedCalls(model.name, run, call_timeout_s, new_call, health)
-
-        # A prompt that could be started may still be one that can't be stepped.
-        self._known = Canary(canary)
-
-        def try_step(call: Any) -> None:
-            _, rows = model.start(canary, call)
-            model.step(rows, canary[:1], call)
-
-        gone = partial(lost, model.name)
-        self._starts = BisectingRunner(
-            calls,
-            self._start_all,
-            size=len,
-            canary=self._known,
-            try_canary=lambda call: model.start(self._known.item, call),
-            lost=gone,
-            health=health,
-        )
-        self._steps = BisectingRunner(
-            calls,
-            self._step_all,
-            size=_rows,
-            canary=Canary(canary),
-            try_canary=try_step,
-            lost=gone,
-            health=health,
-        )
+        calls = GuardedCalls(model.name, executor, call_timeout_s, health)
+        failures = FailureCounter(metrics, health.ensemble, [model.name])
+        self._starts = StartRunner(model, calls, canary, failures)
+        self._steps = StepRunner(model, calls, canary, failures)
 
     async def start(self, ids: Int64Array, priority: int) -> StepOutput[RowsT] | MemberFailure:
         """The first step of one sequence, or why this member has no part in it."""
@@ -102,50 +154,11 @@ class Member(Generic[RowsT]):
         return started
 
     async def step(
-        self, strands: Sequence[RowSlice[RowsT]], priority: int
+        self, sequences: Sequence[RowSlice[RowsT]], priority: int
     ) -> list[StepOutput[RowsT] | MemberFailure]:
         """The next step of each sequence, or why this member has no further part in it."""
-        return await self._steps.run(strands, priority)
-
-    def _start_all(self, prompts: Sequence[Int64Array], call: Any) -> list[StepOutput[RowsT]]:
-        started = []
-        for ids in prompts:
-            logits, rows = self._model.start(ids, call)
-            started.append(StepOutput(logits[None], RowRef(rows, 0)))
-            self._known.passed(ids)
-        return started
-
-    def _step_all(self, strands: Sequence[RowSlice[RowsT]], call: Any) -> list[StepOutput[RowsT]]:
-        logits, rows = self._model.step(self._next_rows(strands), _tokens(strands), call)
-        expected = _rows(strands)
-        if len(logits) != expected or len(rows) != expected:
-            raise MemberFailed(self.name, f"{len(logits)} rows came back of {expected}")
-        stepped = []
-        first = 0
-        for strand in strands:
-            end = first + len(strand.tokens)
-            stepped.append(StepOutput(logits[first:end], RowRef(rows, first)))
-            first = end
-        return stepped
-
-    def _next_rows(self, strands: Sequence[RowSlice[RowsT]]) -> RowsT:
-        """What the rows of the next step come from, in their order."""
-        parts = []
-        for _, together in groupby(strands, key=lambda strand: id(strand.place.rows)):
-            group = list(together)
-            rows = group[0].place.rows
-            wanted = [
-                strand.place.first + int(parent) for strand in group for parent in strand.parents
-            ]
-            everything = wanted == list(range(len(rows)))
-            parts.append(rows if everything else self._model.select(rows, wanted))
-        return parts[0] if len(parts) == 1 else self._model.join(parts)
+        return await self._steps.run(sequences, priority)
 
 
-def _rows(strands: Sequence[RowSlice[Any]]) -> int:
-    return sum(len(strand.tokens) for strand in strands)
-
-
-def _tokens(strands: Sequence[RowSlice[Any]]) -> Int64Array:
-    """(rows,) of all strands."""
-    return np.concatenate([strand.tokens for strand in strands])
+AnyMember = Member[Any]
+"""What each member remembers of its rows is its own; the loop hands it back unread."""

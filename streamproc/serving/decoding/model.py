@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
+from streamproc.serving.guarded_calls import Call
 from streamproc.types import FloatArray, Int64Array
 
 
@@ -26,14 +27,14 @@ class StepModel(Protocol[RowsT]):
 
     name: str
 
-    def start(self, ids: Int64Array, call: Any) -> tuple[FloatArray, RowsT]:
+    def start(self, ids: Int64Array, call: Call) -> tuple[FloatArray, RowsT]:
         """Read one sequence's input; returns (vocabulary,) logits of its first new token, one row.
 
         ids: (tokens,), the prompt of a decoder, or the source of an encoder-decoder
         """
         ...
 
-    def step(self, rows: RowsT, tokens: Int64Array, call: Any) -> tuple[FloatArray, RowsT]:
+    def step(self, rows: RowsT, tokens: Int64Array, call: Call) -> tuple[FloatArray, RowsT]:
         """Append a token to each row; returns (rows, vocabulary) logits of the next, and the rows.
 
         tokens: (rows,)
@@ -47,3 +48,7 @@ class StepModel(Protocol[RowsT]):
     def join(self, parts: Sequence[RowsT]) -> RowsT:
         """All rows of all parts, in order."""
         ...
+
+
+AnyStepModel = StepModel[Any]
+"""What a member remembers of its rows is its own affair; others hand it back unread."""

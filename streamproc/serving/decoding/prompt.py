@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from streamproc.messages.response import MemberStatus
-from streamproc.serving.bisection import MemberFailure, failure_of
 from streamproc.serving.decoding.search import Decoded, SearchStrategy, StepScores
+from streamproc.serving.member_failures import MemberFailure, failure_status
 from streamproc.types import FloatArray, Int64Array
 
 Combine = Callable[[FloatArray, Sequence[int], Int64Array], StepScores]
@@ -54,4 +54,4 @@ class Outcome:
 
     def status(self, member: int) -> MemberStatus:
         """ok, late or failed."""
-        return failure_of(self.lost[member]) if member in self.lost else "ok"
+        return failure_status(self.lost[member]) if member in self.lost else "ok"

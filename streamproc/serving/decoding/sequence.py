@@ -1,4 +1,4 @@
-"""A sequence under way: its search, its place with each member, and who waits for it."""
+"""A sequence under way: its search, its rows with each member, and who waits for it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from streamproc.serving.bisection import MemberFailure, shortage
 from streamproc.serving.decoding.member import RowRef, RowSlice, StepOutput
 from streamproc.serving.decoding.prompt import Outcome, Prompt
 from streamproc.serving.decoding.search import Decoded, SearchStep
+from streamproc.serving.member_failures import MemberFailure, quorum_error
 from streamproc.types import FloatArray
 
 
@@ -31,29 +31,29 @@ class Sequence:
         self.gone = False
         self._search = prompt.new_search()
         self._decoded: Decoded | None = None
-        self._places: dict[int, RowRef[Any]] = {}
+        self._rows: dict[int, RowRef[Any]] = {}
         self._logits: dict[int, FloatArray] = {}
-        self._lost: dict[int, MemberFailure] = {}
+        self._failures: dict[int, MemberFailure] = {}
         self._advance = SearchStep(np.zeros(1, np.int64), np.zeros(1, np.int64))
         self._written = np.empty((1, 0), np.int64)
 
     def has(self, member: int) -> bool:
         """Whether a member still takes part."""
-        return member in self._places
+        return member in self._rows
 
-    def strand(self, member: int) -> RowSlice[Any]:
+    def next_rows(self, member: int) -> RowSlice[Any]:
         """What a member has to step, as the last advance says."""
-        return RowSlice(self._places[member], self._advance.parents, self._advance.tokens)
+        return RowSlice(self._rows[member], self._advance.parents, self._advance.tokens)
 
     def take(self, member: int, stepped: StepOutput[Any] | MemberFailure) -> None:
-        """What a member said; once it is lost it takes no further part."""
+        """What a member said; one that failed takes no further part."""
         if isinstance(stepped, StepOutput):
-            self._places[member] = stepped.place
+            self._rows[member] = stepped.rows
             self._logits[member] = stepped.logits
         else:
-            self._places.pop(member, None)
+            self._rows.pop(member, None)
             self._logits.pop(member, None)
-            self._lost[member] = stepped
+            self._failures[member] = stepped
 
     @property
     def rows(self) -> int:
@@ -78,22 +78,22 @@ class Sequence:
         """Whether its search has ended."""
         return self._advance.is_done
 
-    def settle_shortage(self) -> bool:
+    def fail_below_quorum(self) -> bool:
         """Whether too few members are left; whoever waits is then told so."""
         left = len(self._logits)
         if left >= max(1, self.prompt.needed_members):
             return False
         needed = self.prompt.needed_members
         if not needed:
-            self._settle(None)
+            self._finish(None)
         else:
-            lost = {self._names[member]: reason for member, reason in self._lost.items()}
-            self.fail(shortage(left, len(self.prompt.members), needed, lost))
+            failures = {self._names[member]: why for member, why in self._failures.items()}
+            self.fail(quorum_error(left, len(self.prompt.members), needed, failures))
         return True
 
-    def settle(self) -> None:
+    def finish(self) -> None:
         """Hand out what its search found."""
-        self._settle(self._decoded)
+        self._finish(self._decoded)
 
     def fail(self, error: BaseException) -> None:
         """Tell whoever waits."""
@@ -101,7 +101,7 @@ class Sequence:
         if not self.reply.done():
             self.reply.set_exception(error)
 
-    def _settle(self, decoded: Decoded | None) -> None:
+    def _finish(self, decoded: Decoded | None) -> None:
         self.gone = True
         if not self.reply.done():
-            self.reply.set_result(Outcome(decoded, dict(self._lost)))
+            self.reply.set_result(Outcome(decoded, dict(self._failures)))

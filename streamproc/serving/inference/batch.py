@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from streamproc.messages.response import MemberStatus
-from streamproc.serving.bisection import MemberFailure, failure_of
+from streamproc.serving.member_failures import MemberFailure, failure_status
 from streamproc.types import Float32Array, FloatArray, Int64Array
 
 
@@ -48,7 +48,7 @@ class MemberOutput:
     @property
     def status(self) -> MemberStatus:
         """ok, late or failed."""
-        return "ok" if self.error is None else failure_of(self.error)
+        return "ok" if self.error is None else failure_status(self.error)
 
 
 @dataclass(frozen=True, slots=True)

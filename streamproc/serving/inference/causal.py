@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamproc.errors import MemberFailed, ModelRefused, StreamprocError
+from streamproc.serving.guarded_calls import Call
 from streamproc.serving.inference.cache_rows import Cache, KVBuffer, KVCacheView
 from streamproc.serving.inference.length_buckets import row_lots
 from streamproc.serving.inference.model import Model, open_model, weight_bytes
 from streamproc.serving.inference.providers import Provider
-from streamproc.serving.inference.session import failure_of, new_call
+from streamproc.serving.inference.session import new_call, to_member_error
 from streamproc.types import FloatArray, Int64Array
 
 # A prompt is read in pieces: logits of all its tokens over a large vocabulary would take gigabytes.
@@ -57,7 +58,7 @@ class CausalModel:
                 f"more than it has positions for? {error}"
             ) from None
 
-    def start(self, ids: Int64Array, call: Any) -> tuple[FloatArray, KVCacheView]:
+    def start(self, ids: Int64Array, call: Call) -> tuple[FloatArray, KVCacheView]:
         cache = self._signature.empty_cache()
         logits = np.empty((1, 0))
         for first in range(0, len(ids), PIECE_TOKENS):
@@ -66,7 +67,7 @@ class CausalModel:
         return logits[0], KVCacheView.of(cache)
 
     def step(
-        self, rows: KVCacheView, tokens: Int64Array, call: Any
+        self, rows: KVCacheView, tokens: Int64Array, call: Call
     ) -> tuple[FloatArray, KVCacheView]:
         lots = row_lots(rows.columns, self._spare_columns)
         scores: list[FloatArray] = [_NOTHING] * len(rows)
@@ -86,7 +87,7 @@ class CausalModel:
             self._spare.append(memory)
         return np.stack(scores), KVCacheView(tuple(places))
 
-    def read(self, ids: Int64Array, call: Any) -> NDArray[Any]:
+    def read(self, ids: Int64Array, call: Call) -> NDArray[Any]:
         """What comes after each token of sequences of one length, told from those before it.
 
         ids: (rows, tokens); returns: (rows, tokens, vocabulary) logits, floats as the model has
@@ -115,7 +116,7 @@ class CausalModel:
             return KVBuffer()
 
     def _run(
-        self, ids: Int64Array, past: list[NDArray[Any]], lengths: Int64Array, call: Any
+        self, ids: Int64Array, past: list[NDArray[Any]], lengths: Int64Array, call: Call
     ) -> tuple[FloatArray, Cache]:
         """ids: (rows, new tokens); returns (rows, vocabulary) logits of what follows the last."""
         logits, cache = self._logits(ids, past, lengths, call)
@@ -125,7 +126,7 @@ class CausalModel:
         return last, cache
 
     def _logits(
-        self, ids: Int64Array, past: list[NDArray[Any]], lengths: Int64Array, call: Any
+        self, ids: Int64Array, past: list[NDArray[Any]], lengths: Int64Array, call: Call
     ) -> tuple[NDArray[Any], Cache]:
         """The same for every new token, (rows, new tokens, vocabulary), as the graph gives it."""
         signature = self._signature
@@ -139,7 +140,7 @@ class CausalModel:
         try:
             logits, *present = self._session.run(["logits", *signature.present], feeds, call)
         except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions share no base
-            raise failure_of(self.name, error) from None
+            raise to_member_error(self.name, error) from None
         return logits, Cache(tuple(present), lengths + ids.shape[1])
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from streamproc.errors import WorkerFault
+from streamproc.serving.guarded_calls import Call
+from streamproc.serving.inference.session import new_call
 
 Value = TypeVar("Value")
 
@@ -64,6 +66,10 @@ class ModelExecutor:
             if remaining_s <= 0:
                 self._abandon(job)
                 raise TimeoutError
+
+    def new_call(self) -> Call:
+        """What ends one call of a model early."""
+        return new_call()
 
     def close(self) -> None:
         """Let the threads go once they are done; calls that wait are cancelled."""

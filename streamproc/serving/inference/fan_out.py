@@ -3,26 +3,67 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import TypeVar
 
 from streamproc.errors import MemberFailed
-from streamproc.serving.bisection import BisectingRunner, Canary, MemberFailure
-from streamproc.serving.guarded_calls import GuardedCalls
+from streamproc.metrics import Metrics
+from streamproc.serving.guarded_calls import Call, GuardedCalls
 from streamproc.serving.inference.batch import BackboneOutput, Batch, MemberOutput, ModelInput
 from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.serving.inference.members import Members
-from streamproc.serving.inference.session import Session, new_call
+from streamproc.serving.inference.session import Session
+from streamproc.serving.member_failures import FailureCounter, MemberFailure
 from streamproc.serving.member_health import MemberHealth
+from streamproc.serving.member_runner import MemberRunner
 from streamproc.types import Float32Array, FloatArray
 
 Row = tuple[MemberOutput, ...]
+"""What all members say of one sequence."""
+
 Array = TypeVar("Array", FloatArray, Float32Array)
 
 
+class SessionRunner(MemberRunner[ModelInput, Array]):
+    """Runs padded batches on one session."""
+
+    def __init__(
+        self,
+        session: Session[Array],
+        calls: GuardedCalls,
+        canary: ModelInput,
+        failures: FailureCounter,
+    ) -> None:
+        """canary: a sequence known to be good, as the session takes it"""
+        super().__init__(calls, failures)
+        self._session: Session[Array] = session
+        self._canary = canary
+
+    def call(self, items: Sequence[ModelInput], call: Call) -> Sequence[Array]:
+        found = self._scores(items, call)
+        self._canary, self.canary_is_proven = items[0], True
+        return found
+
+    def call_canary(self, call: Call) -> None:
+        self._scores([self._canary], call)
+
+    def size(self, items: Sequence[ModelInput]) -> int:
+        """In padded tokens."""
+        return len(items) * max(len(sequence.ids) for sequence in items)
+
+    def _scores(self, sequences: Sequence[ModelInput], call: Call) -> Sequence[Array]:
+        found = self._session.run(Batch.pad(sequences), call)
+        if len(found) != len(sequences):
+            raise MemberFailed(self.member, f"{len(found)} rows for {len(sequences)} sequences")
+        return found
+
+
 class FanOut:
-    """All members of one ensemble, on one executor."""
+    """All members of one ensemble, on one executor; before them its shared layers, if it has any.
+
+    canary: a sequence known to be good, as members take it
+    health: told how members do
+    """
 
     def __init__(
         self,
@@ -31,95 +72,45 @@ class FanOut:
         *,
         call_timeout_s: float,
         canary: ModelInput,
-        lost: Callable[[str, MemberFailure], None],
+        metrics: Metrics,
         health: MemberHealth,
     ) -> None:
-        """canary: a sequence known to be good, as members take it
+        def runner(session: Session[Array], counted: Sequence[str]) -> SessionRunner[Array]:
+            calls = GuardedCalls(session.name, executor, call_timeout_s, health)
+            failures = FailureCounter(metrics, health.ensemble, counted)
+            return SessionRunner(session, calls, canary, failures)
 
-        lost: told of each sequence that a member, by its name, has no scores for
-        health: told how members do
-        """
-
-        def batches(
-            session: Session[Array], of_session: Callable[[MemberFailure], None]
-        ) -> BisectingRunner[ModelInput, Array]:
-            calls = GuardedCalls(session.name, executor.run, call_timeout_s, new_call, health)
-            return _batches(session, calls, canary, of_session, health)
-
-        def lost_by_all(reason: MemberFailure) -> None:
-            for session in members.sessions:
-                lost(session.name, reason)
-
-        self._members = {
-            session.name: batches(session, partial(lost, session.name))
-            for session in members.sessions
-        }
-        self._prefix = None if members.prefix is None else batches(members.prefix, lost_by_all)
+        names = [session.name for session in members.sessions]
+        self._members = [runner(session, [session.name]) for session in members.sessions]
+        self._backbone = runner(members.prefix, names) if members.prefix is not None else None
 
     async def run(self, sequences: Sequence[ModelInput], priority: int) -> list[Row]:
         """For each sequence, the outputs of all members in order, or why a member has none."""
-        if self._prefix is None:
+        if self._backbone is None:
             return await self._run_members(sequences, priority)
-        read = await self._prefix.run(sequences, priority)
-        prefixed = [
+        found = await self._backbone.run(sequences, priority)
+        read = [
             BackboneOutput(sequence.ids, sequence.type_ids, hidden)
-            for sequence, hidden in zip(sequences, read, strict=True)
+            for sequence, hidden in zip(sequences, found, strict=True)
             if not isinstance(hidden, MemberFailure)
         ]
-        rows = iter(await self._run_members(prefixed, priority) if prefixed else ())
+        rows = iter(await self._run_members(read, priority) if read else ())
         return [
-            self._unread(hidden) if isinstance(hidden, MemberFailure) else next(rows)
-            for hidden in read
+            tuple(MemberOutput(runner.member, None, hidden) for runner in self._members)
+            if isinstance(hidden, MemberFailure)
+            else next(rows)
+            for hidden in found
         ]
-
-    def _unread(self, failure: MemberFailure) -> Row:
-        """What members say of a sequence that the layers before them failed on."""
-        return tuple(MemberOutput(member, None, failure) for member in self._members)
 
     async def _run_members(self, sequences: Sequence[ModelInput], priority: int) -> list[Row]:
         columns = await asyncio.gather(
-            *(member.run(sequences, priority) for member in self._members.values())
+            *(runner.run(sequences, priority) for runner in self._members)
         )
         outputs = [
-            [_output(member, found) for found in column]
-            for member, column in zip(self._members, columns, strict=True)
+            [_output(runner.member, found) for found in column]
+            for runner, column in zip(self._members, columns, strict=True)
         ]
         return list(zip(*outputs, strict=True))
-
-
-def _batches(
-    session: Session[Array],
-    calls: GuardedCalls,
-    canary: ModelInput,
-    lost: Callable[[MemberFailure], None],
-    health: MemberHealth,
-) -> BisectingRunner[ModelInput, Array]:
-    known = Canary(canary)
-
-    def run(sequences: Sequence[ModelInput], token: Any) -> Sequence[Array]:
-        found = session.run(Batch.pad(sequences), token)
-        if len(found) != len(sequences):
-            raise MemberFailed(session.name, f"{len(found)} rows for {len(sequences)} sequences")
-        return found
-
-    def call(sequences: Sequence[ModelInput], token: Any) -> Sequence[Array]:
-        found = run(sequences, token)
-        known.passed(sequences[0])
-        return found
-
-    return BisectingRunner(
-        calls,
-        call,
-        size=_padded_tokens,
-        canary=known,
-        try_canary=lambda token: run([known.item], token),
-        lost=lost,
-        health=health,
-    )
-
-
-def _padded_tokens(sequences: Sequence[ModelInput]) -> int:
-    return len(sequences) * max(len(sequence.ids) for sequence in sequences)
 
 
 def _output(member: str, found: FloatArray | MemberFailure) -> MemberOutput:

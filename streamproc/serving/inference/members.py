@@ -19,7 +19,7 @@ class Members:
     sessions: Sequence[Session[FloatArray]]
     prefix: Session[Float32Array] | None = None
 
-    def read(self, sequences: Sequence[ModelInput]) -> Sequence[ModelInput]:
+    def run_backbone(self, sequences: Sequence[ModelInput]) -> Sequence[ModelInput]:
         """The sequences as members take them, run through the prefix in one batch, here and now.
 
         Raises MemberFailed, OutOfMemory.

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from streamproc.errors import MemberFailed, ModelRefused, StreamprocError
+from streamproc.serving.guarded_calls import Call
 from streamproc.serving.inference.providers import Provider
 from streamproc.serving.inference.seq2seq_rows import (
     SOURCE_BLOCK,
@@ -21,7 +22,7 @@ from streamproc.serving.inference.seq2seq_rows import (
     SourceBatch,
 )
 from streamproc.serving.inference.seq2seq_signature import HIDDEN_STATES, Seq2SeqSignature, present
-from streamproc.serving.inference.session import failure_of, new_call
+from streamproc.serving.inference.session import new_call, to_member_error
 from streamproc.serving.inference.session_factory import open_session
 from streamproc.types import FloatArray, Int64Array
 
@@ -73,7 +74,7 @@ class Seq2SeqModel:
                 f"more than its decoder has positions for? {error}"
             ) from None
 
-    def start(self, ids: Int64Array, call: Any) -> tuple[FloatArray, Seq2SeqRows]:
+    def start(self, ids: Int64Array, call: Call) -> tuple[FloatArray, Seq2SeqRows]:
         """Encode a source and take the decoder's first step.
 
         ids: (source tokens,); returns (vocabulary,) logits and one row
@@ -106,7 +107,7 @@ class Seq2SeqModel:
         return self._scores(logits)[0], Seq2SeqRows((group,), ((0, 0),))
 
     def step(
-        self, rows: Seq2SeqRows, tokens: Int64Array, call: Any
+        self, rows: Seq2SeqRows, tokens: Int64Array, call: Call
     ) -> tuple[FloatArray, Seq2SeqRows]:
         """Append a token to each row; tokens: (rows,); returns (rows, vocabulary) logits, rows."""
         logits = np.empty((len(rows), self.vocabulary_size))
@@ -125,7 +126,7 @@ class Seq2SeqModel:
         """All rows of all parts, in order."""
         return Seq2SeqRows.joined(parts)
 
-    def _step_group(self, group: Group, tokens: Int64Array, call: Any) -> tuple[FloatArray, Group]:
+    def _step_group(self, group: Group, tokens: Int64Array, call: Call) -> tuple[FloatArray, Group]:
         about, sources = self._signature, group.sources
         logits, *written = self._run(
             self._decoder,
@@ -143,11 +144,13 @@ class Seq2SeqModel:
         )
         return self._scores(logits), Group(sources, tuple(written))
 
-    def _run(self, session: Any, outputs: list[str], feeds: dict[str, Any], call: Any) -> list[Any]:
+    def _run(
+        self, session: Any, outputs: list[str], feeds: dict[str, Any], call: Call
+    ) -> list[Any]:
         try:
             return list(session.run(outputs, feeds, call))
         except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions share no base
-            raise failure_of(self.name, error) from None
+            raise to_member_error(self.name, error) from None
 
     def _scores(self, logits: Any) -> FloatArray:
         """The last token's logits of each row, (rows, vocabulary)."""

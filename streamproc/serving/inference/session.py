@@ -9,6 +9,7 @@ import numpy as np
 import onnxruntime as ort
 
 from streamproc.errors import MemberFailed, ModelRefused, OutOfMemory, StreamprocError
+from streamproc.serving.guarded_calls import Call
 from streamproc.serving.inference.batch import Batch
 from streamproc.serving.inference.model import Model, open_model
 from streamproc.serving.inference.providers import CUDA, Provider
@@ -27,18 +28,12 @@ _OUT_OF_MEMORY = ("failed to allocate memory", "out of memory", "bad_alloc", "cu
 Array_co = TypeVar("Array_co", covariant=True)
 
 
-class Call(Protocol):
-    """A call that may be told to end early."""
-
-    terminate: bool
-
-
 class Session(Protocol[Array_co]):
     """A model that runs on batches; what fan-out needs to know of it."""
 
     name: str
 
-    def run(self, batch: Batch, call: Any) -> Sequence[Array_co]:
+    def run(self, batch: Batch, call: Call) -> Sequence[Array_co]:
         """For each row, of a member its scores, float64: (outputs,), or (tokens, outputs) without
         padding; of a prefix its hidden states, float32: (tokens, width) without padding.
 
@@ -60,7 +55,7 @@ class OnnxSession:
             check_output(name, session, signature, output)
         self._runner = Runner(name, session, inputs, signature.outputs, provider)
 
-    def run(self, batch: Batch, call: Any) -> Sequence[FloatArray]:
+    def run(self, batch: Batch, call: Call) -> Sequence[FloatArray]:
         found = self._runner.run(batch, call)
         scores = np.asarray(found[0] if len(found) == 1 else np.stack(found, -1), np.float64)
         rows = [row[:length] for row, length in zip(scores, batch.lengths, strict=True)]
@@ -88,7 +83,7 @@ class PrefixSession:
             )
         self._runner = Runner(self.name, session, inputs, _PREFIX.outputs, provider)
 
-    def run(self, batch: Batch, call: Any) -> Sequence[Float32Array]:
+    def run(self, batch: Batch, call: Call) -> Sequence[Float32Array]:
         """For each row its hidden states, (tokens, width), without padding."""
         (hidden,) = self._runner.run(batch, call)
         lengths = batch.lengths
@@ -112,7 +107,7 @@ class Runner:
         # Stages bind nothing: what goes from one to the next passes through host memory.
         self._binds = provider.name == CUDA and hasattr(session, "io_binding")
 
-    def run(self, batch: Batch, call: Any) -> list[Any]:
+    def run(self, batch: Batch, call: Call) -> list[Any]:
         """The outputs in order, padding included; raises MemberFailed, OutOfMemory."""
         known = {
             "input_ids": batch.ids,
@@ -127,12 +122,12 @@ class Runner:
         try:
             return self._bound(feeds, call) if self._binds else self._plain(feeds, call)
         except Exception as error:  # noqa: BLE001
-            raise failure_of(self._name, error) from None
+            raise to_member_error(self._name, error) from None
 
-    def _plain(self, feeds: dict[str, Any], call: Any) -> list[Any]:
+    def _plain(self, feeds: dict[str, Any], call: Call) -> list[Any]:
         return list(self._session.run(self._outputs, feeds, call))
 
-    def _bound(self, feeds: dict[str, Any], call: Any) -> list[Any]:
+    def _bound(self, feeds: dict[str, Any], call: Call) -> list[Any]:
         """Inputs and outputs bound: one copy each way, without a pass through pageable memory."""
         binding = self._session.io_binding()
         for name, value in feeds.items():
@@ -147,7 +142,7 @@ class Runner:
 _PREFIX = Signature((HIDDEN_STATES,), labels=0, per_token=True)
 
 
-def failure_of(name: str, error: Exception) -> StreamprocError:
+def to_member_error(name: str, error: Exception) -> StreamprocError:
     """What an error that ONNX Runtime raised in a run means: OutOfMemory, or MemberFailed."""
     text = str(error)
     if any(sign in text.lower() for sign in _OUT_OF_MEMORY) or isinstance(error, MemoryError):
@@ -155,6 +150,7 @@ def failure_of(name: str, error: Exception) -> StreamprocError:
     return MemberFailed(name, text)
 
 
-def new_call() -> Any:
+def new_call() -> Call:
     """What `Session.run` takes: setting `terminate` ends the run at its next node."""
-    return ort.RunOptions()
+    call: Call = ort.RunOptions()
+    return call

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from streamproc.messages.response import Coverage, MemberReport, MemberStatus
-from streamproc.serving.bisection import shortage
 from streamproc.serving.inference.batch import MemberOutput
+from streamproc.serving.member_failures import quorum_error
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
-from streamproc.types import FloatArray
+from streamproc.types import FloatArray, JsonObject
 
 
 class ChunkAccumulator:
@@ -50,7 +49,7 @@ class ChunkAccumulator:
         return sorted(self._answered)
 
     def members(
-        self, result: Callable[[int], dict[str, Any]] | None = None
+        self, result: Callable[[int], JsonObject] | None = None
     ) -> tuple[MemberReport, ...]:
         """What became of each member; result: each one's own, where that was asked for."""
         return tuple(
@@ -78,4 +77,4 @@ def _require_quorum(outputs: Sequence[MemberOutput], needed: int) -> None:
     lost = {output.member: output.error for output in outputs if output.error is not None}
     answered = len(outputs) - len(lost)
     if answered < needed:
-        raise shortage(answered, len(outputs), needed, lost)
+        raise quorum_error(answered, len(outputs), needed, lost)

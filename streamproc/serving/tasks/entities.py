@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
-from streamproc.types import BoolArray, FloatArray, Int64Array
+from streamproc.types import BoolArray, FloatArray, Int64Array, JsonObject
 
 Aggregation = Literal["none", "simple", "first", "average", "max"]
 WORD_AGGREGATIONS: frozenset[Aggregation] = frozenset(("first", "average", "max"))
-Entity = dict[str, Any]
+Entity = JsonObject
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ As the pipeline of that name in transformers 4.57.6, whose answers one member gi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -30,7 +30,7 @@ from streamproc.serving.tasks.task import (
     ScoringTask,
     validated,
 )
-from streamproc.types import FloatArray, Strategy
+from streamproc.types import FloatArray, JsonObject, Strategy
 
 NonEmpty = Annotated[str, Field(min_length=1)]
 
@@ -76,7 +76,7 @@ class QuestionAnsweringParams(Params):
         return 0.0 if self.handle_impossible_answer else None
 
 
-class QuestionAnsweringJob(Job[PairChunk, Sequence[MemberOutput]]):
+class QuestionAnsweringJob(Job[PairChunk, tuple[MemberOutput, ...]]):
     """A context being read for the answer to a question.
 
     In every window members' probabilities that a token starts or ends the answer, each over the
@@ -106,7 +106,7 @@ class QuestionAnsweringJob(Job[PairChunk, Sequence[MemberOutput]]):
         )
         return islice(made, 1) if self._params.truncate else made
 
-    def add(self, chunk: PairChunk, outputs: Sequence[MemberOutput]) -> None:
+    def add(self, chunk: PairChunk, outputs: tuple[MemberOutput, ...]) -> None:
         said = self._progress.take(outputs, chunk.end)
         answered = list(said)
         logits = [self._answer_logits(chunk, scores) for scores in said.values()]
@@ -159,7 +159,7 @@ class QuestionAnsweringJob(Job[PairChunk, Sequence[MemberOutput]]):
         for start, end, score in zip(*(values.tolist() for values in found), strict=True):
             answers.add(start, end, score)
 
-    def _result(self, answers: Answers) -> dict[str, Any]:
+    def _result(self, answers: Answers) -> JsonObject:
         """transformers' keys for the best answer, and beside them the best `top_k`."""
         best = [
             {
@@ -172,7 +172,7 @@ class QuestionAnsweringJob(Job[PairChunk, Sequence[MemberOutput]]):
         ]
         return {**best[0], "answers": best}
 
-    def _agreement(self, result: Mapping[str, Any], members: Mapping[int, Any]) -> float:
+    def _agreement(self, result: JsonObject, members: Mapping[int, JsonObject]) -> float:
         """Share of the members' weight whose own best answer says what `result` says."""
         says = result["answer"].lower()
         agree = np.array([own["answer"].lower() == says for own in members.values()])
@@ -193,11 +193,11 @@ class QuestionAnswering(ScoringTask):
     def signature(self, labels: int) -> Signature:
         return Signature(outputs=("start_logits", "end_logits"), labels=None, per_token=True)
 
-    def sample(self, words: int) -> dict[str, Any]:
+    def sample(self, words: int) -> JsonObject:
         return {"question": "ok", "context": "ok " * words}
 
     def begin(
-        self, inputs: Mapping[str, Any], params: Mapping[str, Any], profile: EnsembleSpec
+        self, inputs: Mapping[str, object], params: Mapping[str, object], profile: EnsembleSpec
     ) -> QuestionAnsweringJob:
         return QuestionAnsweringJob(
             validated(QuestionInputs, inputs),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterator, Mapping, Sized
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, ClassVar, Generic, TypeVar
@@ -18,7 +18,7 @@ from streamproc.serving.ensembling.combine import STRATEGIES
 from streamproc.serving.inference.batch import MemberOutput
 from streamproc.serving.inference.signature import Signature
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
-from streamproc.types import Strategy
+from streamproc.types import JsonObject, Strategy
 
 
 class Inputs(BaseModel):
@@ -44,7 +44,7 @@ OutputsT = TypeVar("OutputsT")
 class Answer:
     """What all of a request's chunks came to."""
 
-    result: dict[str, Any]
+    result: JsonObject
     members: tuple[MemberReport, ...]
     agreement: float
     entropy: float
@@ -77,7 +77,7 @@ class Job(ABC, Generic[ChunkT, OutputsT]):
         """The answer, once every chunk was added."""
 
 
-ScoringJob = Job[Chunk, Sequence[MemberOutput]]
+ScoringJob = Job[Chunk, tuple[MemberOutput, ...]]
 
 
 class Task(ABC):
@@ -95,7 +95,7 @@ class Task(ABC):
 
     @abstractmethod
     def begin(
-        self, inputs: Mapping[str, Any], params: Mapping[str, Any], profile: EnsembleSpec
+        self, inputs: Mapping[str, object], params: Mapping[str, object], profile: EnsembleSpec
     ) -> Job[Any, Any]:
         """A job for one request; raises Invalid naming the field or parameter that is wrong."""
 
@@ -107,7 +107,7 @@ class ScoringTask(Task):
     def signature(self, labels: int) -> Signature:
         """What a member's model must look like; labels: how many its manifest lists."""
 
-    def sample(self, words: int) -> dict[str, Any]:
+    def sample(self, words: int) -> JsonObject:
         """A request's own fields, to try a member out with: a text of so many short words."""
         return {"text": "ok " * words}
 
@@ -119,7 +119,7 @@ def text_windows(text: str, profile: EnsembleSpec, *, truncate: bool) -> Iterato
     return islice(made, 1) if truncate else made
 
 
-def validated(model: type[Model], values: Mapping[str, Any], within: str = "") -> Model:
+def validated(model: type[Model], values: Mapping[str, object], within: str = "") -> Model:
     """`values` as `model`; raises Invalid naming each field that is wrong."""
     try:
         return model.model_validate(dict(values))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -25,7 +25,7 @@ from streamproc.serving.tasks.task import (
     text_windows,
     validated,
 )
-from streamproc.types import FloatArray, Strategy
+from streamproc.types import FloatArray, JsonObject, Strategy
 
 Aggregation = Literal["mean", "max", "vote"]
 
@@ -88,7 +88,7 @@ class TextClassificationJob(ScoringJob):
     def chunks(self) -> Iterator[Chunk]:
         return text_windows(self._text, self._profile, truncate=self._params.truncate)
 
-    def add(self, chunk: Chunk, outputs: Sequence[MemberOutput]) -> None:
+    def add(self, chunk: Chunk, outputs: tuple[MemberOutput, ...]) -> None:
         said = self._progress.take(outputs, chunk.end)
         answered = list(said)
         placed = [
@@ -124,7 +124,7 @@ class TextClassificationJob(ScoringJob):
             coverage=self._progress.coverage(),
         )
 
-    def _result(self, probabilities: FloatArray) -> dict[str, Any]:
+    def _result(self, probabilities: FloatArray) -> JsonObject:
         """transformers' keys, and beside them every label's probability, likeliest first."""
         order = np.argsort(-probabilities, kind="stable")
         labels = self._profile.labels
@@ -149,7 +149,7 @@ class TextClassification(ScoringTask):
         return Signature(outputs=("logits",), labels=labels)
 
     def begin(
-        self, inputs: Mapping[str, Any], params: Mapping[str, Any], profile: EnsembleSpec
+        self, inputs: Mapping[str, object], params: Mapping[str, object], profile: EnsembleSpec
     ) -> TextClassificationJob:
         return TextClassificationJob(
             validated(TextInputs, inputs).text,

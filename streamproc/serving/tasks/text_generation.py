@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field, StringConstraints, model_validator
@@ -30,7 +30,7 @@ from streamproc.serving.tasks.decoding_task import (
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.prompt_text import PromptText, Truncate
 from streamproc.serving.tasks.task import Answer, Inputs, Params, validated
-from streamproc.types import Int64Array
+from streamproc.types import Int64Array, JsonObject
 
 StopString = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 
@@ -193,12 +193,12 @@ class TextGenerationJob(DecodingJob):
         )
         return Sampling.of_prompt(ids, asked, params.seed)
 
-    def _result(self, decoded: Decoded) -> dict[str, Any]:
+    def _result(self, decoded: Decoded) -> JsonObject:
         decode, ids = self._profile.tokenizer.decode, self._prompt.ids.tolist()
         written = continuation(decode, ids, decoded.tokens.tolist())
         if decoded.finish_reason == "stop":
             written = cut_before(written, self._params.stop)
-        result: dict[str, Any] = {
+        result: JsonObject = {
             "generated_text": self._text + written if self._params.return_full_text else written,
             "finish_reason": decoded.finish_reason,
         }
@@ -219,7 +219,7 @@ class TextGeneration(DecodingTask):
     architecture: ClassVar[Architecture] = "decoder"
 
     def begin(
-        self, inputs: Mapping[str, Any], params: Mapping[str, Any], profile: EnsembleSpec
+        self, inputs: Mapping[str, object], params: Mapping[str, object], profile: EnsembleSpec
     ) -> TextGenerationJob:
         return TextGenerationJob(
             validated(PromptInputs, inputs).text,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator
@@ -104,7 +104,7 @@ class TokenClassificationJob(ScoringJob):
     def chunks(self) -> Iterator[Chunk]:
         return text_windows(self._text, self._profile, truncate=self._params.truncate)
 
-    def add(self, chunk: Chunk, outputs: Sequence[MemberOutput]) -> None:
+    def add(self, chunk: Chunk, outputs: tuple[MemberOutput, ...]) -> None:
         said = self._progress.take(outputs, chunk.end)
         answered = list(said)
         place = content_place(chunk, self._profile.tokenizer.frame)
@@ -176,7 +176,7 @@ class TokenClassification(ScoringTask):
         return Signature(outputs=("logits",), labels=labels, per_token=True)
 
     def begin(
-        self, inputs: Mapping[str, Any], params: Mapping[str, Any], profile: EnsembleSpec
+        self, inputs: Mapping[str, object], params: Mapping[str, object], profile: EnsembleSpec
     ) -> TokenClassificationJob:
         return TokenClassificationJob(
             validated(TokenInputs, inputs).text,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import Any
 
 from streamproc.serving.chunking.sentences import Sentence
+from streamproc.types import JsonObject
 
 
 class TranslatedText:
@@ -32,7 +32,7 @@ class TranslatedText:
         if not finished:
             self._unfinished.append(sentence)
 
-    def result(self) -> dict[str, Any]:
+    def result(self) -> JsonObject:
         """transformers' key, and whether, and where, a sentence came to no end."""
         return {
             "translation_text": "".join((*self._parts, self._text[self._done_to :])),

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -174,7 +174,7 @@ class Translation(DecodingTask):
     architecture: ClassVar[Architecture] = "encoder-decoder"
 
     def begin(
-        self, inputs: Mapping[str, Any], params: Mapping[str, Any], profile: EnsembleSpec
+        self, inputs: Mapping[str, object], params: Mapping[str, object], profile: EnsembleSpec
     ) -> TranslationJob:
         return TranslationJob(
             validated(TranslationInputs, inputs).text,

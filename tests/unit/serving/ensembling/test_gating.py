@@ -14,7 +14,7 @@ from streamproc.errors import Invalid, ModelRefused
 from streamproc.repository.repository import Repository, StoredEnsemble
 from streamproc.serving.ensembling.gate import Gate
 from streamproc.serving.inference.batch import MemberOutput
-from streamproc.serving.loading import load_profile
+from streamproc.serving.loading import load_spec
 from streamproc.serving.tasks.catalogue import task_named
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.testing import build_profile, build_tokenizer
@@ -117,7 +117,7 @@ def stored(root: Path, values: Any, members: tuple[str, ...] = ("m0", "m1")) -> 
 
 
 def test_a_gates_columns_are_its_members_whatever_their_order(tmp_path: Path) -> None:
-    profile = load_profile(stored(tmp_path, table()[:, ::-1], ("m1", "m0")), TASK)
+    profile = load_spec(stored(tmp_path, table()[:, ::-1], ("m1", "m0")), TASK)
 
     assert profile.gate is not None
     assert np.array_equal(profile.gate.evidence, table())
@@ -137,7 +137,7 @@ def test_a_gates_columns_are_its_members_whatever_their_order(tmp_path: Path) ->
 )
 def test_a_table_that_does_not_fit_is_refused(tmp_path: Path, values: Any) -> None:
     with pytest.raises(ModelRefused, match=r"tiny: gate\.npy"):
-        load_profile(stored(tmp_path, values), TASK)
+        load_spec(stored(tmp_path, values), TASK)
 
 
 def test_a_gate_that_lacks_a_member_is_refused(tmp_path: Path) -> None:

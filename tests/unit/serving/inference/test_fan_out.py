@@ -10,6 +10,7 @@ import pytest
 
 from streamproc.clock import SystemClock
 from streamproc.errors import MemberFailed, OutOfMemory, WorkerFault
+from streamproc.metrics import Metrics
 from streamproc.serving.inference.batch import Batch, MemberOutput
 from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.serving.inference.fan_out import FanOut
@@ -63,16 +64,22 @@ def fan_out_of(
     executor: ModelExecutor,
     *sessions: Any,
     call_timeout_s: float = 30.0,
-    losses: list[tuple[str, str]] | None = None,
+    metrics: Metrics | None = None,
 ) -> FanOut:
     return FanOut(
         Members(sessions),
         executor,
         call_timeout_s=call_timeout_s,
         canary=sequence(CANARY),
-        lost=lambda member, lost: None if losses is None else losses.append((member, str(lost))),
+        metrics=metrics or Metrics(),
         health=MemberHealth("tiny", [session.name for session in sessions], 1, SystemClock()),
     )
+
+
+def failures(metrics: Metrics, member: str, status: str) -> float | None:
+    """How many sequences a member has no result for, as an operator reads it."""
+    labels = {"ensemble": "tiny", "member": member, "status": status}
+    return metrics.registry.get_sample_value("streamproc_member_failures_total", labels)
 
 
 def statuses(rows: list[tuple[MemberOutput, ...]]) -> list[list[str]]:
@@ -190,16 +197,19 @@ async def test_a_bug_in_a_call_is_met_by_its_sequence_alone_and_quotes_nothing(
     assert str(rows[1][0].error) == "member a: KeyError in its call"
 
 
-async def test_each_sequence_that_a_member_is_lost_for_is_told_of(
+async def test_each_sequence_that_a_member_has_no_result_for_is_counted(
     executor: ModelExecutor,
 ) -> None:
-    losses: list[tuple[str, str]] = []
+    metrics = Metrics()
     members = [ScriptedSession("a", before=refuse_poison), ScriptedSession("b")]
-    fan_out = fan_out_of(executor, *members, losses=losses)
+    fan_out = fan_out_of(executor, *members, metrics=metrics)
 
-    await fan_out.run([sequence(2), sequence(POISON), sequence(3), sequence(POISON, 4)], 0)
+    rows = await fan_out.run([sequence(2), sequence(POISON), sequence(3), sequence(POISON, 4)], 0)
 
-    assert losses == [("a", "member a: poison")] * 2
+    errors = [(out.member, str(out.error)) for row in rows for out in row if out.error is not None]
+    assert errors == [("a", "member a: poison")] * 2
+    assert [failures(metrics, member, "failed") for member in "ab"] == [2, 0]
+    assert [failures(metrics, member, "late") for member in "ab"] == [0, 0]
 
 
 class Counting:

@@ -9,7 +9,9 @@ import pytest
 
 from streamproc.clock import SystemClock
 from streamproc.errors import MemberFailed, ModelRefused, OutOfMemory, WorkerFault
+from streamproc.metrics import Metrics
 from streamproc.repository.repository import Repository
+from streamproc.serving.assembly import load_engine
 from streamproc.serving.inference.batch import Batch, ModelInput
 from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.serving.inference.fan_out import FanOut
@@ -17,7 +19,6 @@ from streamproc.serving.inference.members import Members
 from streamproc.serving.inference.providers import CPU, Provider
 from streamproc.serving.inference.session import OnnxSession, PrefixSession
 from streamproc.serving.inference.signature import Signature
-from streamproc.serving.loading import load_engine
 from streamproc.serving.member_health import MemberHealth
 from streamproc.serving.tasks.catalogue import scoring_task_named
 from streamproc.testing import MemoryBroker, build_pipeline, build_record, build_surroundings
@@ -27,6 +28,7 @@ from tests.support.onnx_prefixes import behind_prefix, prefix, write_prefixed_en
 from tests.unit.serving.inference.test_fan_out import (
     CANARY,
     POISON,
+    failures,
     refuse_poison,
     sequence,
     statuses,
@@ -68,17 +70,16 @@ def members_behind(before: Watched) -> Members:
     return Members(sessions, before)
 
 
-def fan_out(executor: ModelExecutor, before: Watched, losses: list[str] | None = None) -> FanOut:
-    lost_for = [] if losses is None else losses
+def fan_out(executor: ModelExecutor, before: Watched, metrics: Metrics | None = None) -> FanOut:
     members = members_behind(before)
-    (canary,) = members.read([sequence(CANARY)])
+    (canary,) = members.run_backbone([sequence(CANARY)])
     before.rows.clear()
     return FanOut(
         members,
         executor,
         call_timeout_s=30.0,
         canary=canary,
-        lost=lambda member, _: lost_for.append(member),
+        metrics=metrics or Metrics(),
         health=MemberHealth("tiny", ["a", "b"], 2, SystemClock()),
     )
 
@@ -126,13 +127,13 @@ async def test_what_the_prefix_fails_on_is_isolated_and_its_neighbours_are_answe
     sequences = [sequence(10 + number) for number in range(5)]
     sequences[3] = sequence(POISON, 3)
 
-    losses: list[str] = []
+    metrics = Metrics()
 
-    rows = await fan_out(executor, Watched(refuse_poison), losses).run(sequences, 0)
+    rows = await fan_out(executor, Watched(refuse_poison), metrics).run(sequences, 0)
 
     assert statuses(rows) == [["ok"] * 2] * 3 + [["failed"] * 2] + [["ok"] * 2]
     # Without the layers before it no member has anything to say: it is missing for all of them.
-    assert losses == ["a", "b"]
+    assert [failures(metrics, member, "failed") for member in "ab"] == [1, 1]
 
 
 async def test_a_prefix_that_fails_on_everything_is_the_workers_fault(
@@ -166,7 +167,9 @@ async def test_a_batch_too_large_for_the_prefix_runs_in_halves(executor: ModelEx
 
 
 def test_states_are_padded_at_the_end_like_ids() -> None:
-    read: list[ModelInput] = list(members_behind(Watched()).read([sequence(5, 6, 7), sequence(8)]))
+    read: list[ModelInput] = list(
+        members_behind(Watched()).run_backbone([sequence(5, 6, 7), sequence(8)])
+    )
 
     batch = Batch.pad(read)
 

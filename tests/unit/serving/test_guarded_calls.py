@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -27,9 +26,7 @@ async def one() -> AsyncIterator[ModelExecutor]:
 
 def calls_of(executor: ModelExecutor, timeout_s: float = 30.0) -> GuardedCalls:
     health = MemberHealth("tiny", ["a"], 1, SystemClock())
-    return GuardedCalls(
-        "a", executor.run, timeout_s, lambda: SimpleNamespace(terminate=False), health
-    )
+    return GuardedCalls("a", executor, timeout_s, health)
 
 
 async def cancelled(task: asyncio.Task[Any]) -> None:

@@ -7,10 +7,10 @@ import pytest
 
 from streamproc.errors import ModelRefused
 from streamproc.repository.repository import Repository
+from streamproc.serving.assembly import load_engine
 from streamproc.serving.engine import Engine
 from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.serving.inference.providers import CPU, Provider
-from streamproc.serving.loading import load_engine
 from streamproc.serving.tasks.catalogue import task_named
 from streamproc.testing import build_surroundings
 from tests.support.onnx_models import write_ensemble

@@ -7,11 +7,13 @@ import pytest
 
 from streamproc.errors import ModelRefused
 from streamproc.repository.repository import Repository
+from streamproc.serving.assembly import load_engine
 from streamproc.serving.engine import Engine
 from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.serving.inference.providers import CPU, Provider
-from streamproc.serving.loading import load_engine, load_profile, load_sessions, try_out
+from streamproc.serving.loading import load_sessions, load_spec
 from streamproc.serving.tasks.catalogue import scoring_task_named
+from streamproc.serving.verification.batch_invariance import check_members
 from streamproc.testing import MemoryBroker, build_pipeline, build_record, build_surroundings
 from tests.support.onnx_models import classifier, write_ensemble
 
@@ -74,12 +76,12 @@ async def test_scores_may_depend_on_the_batch_on_a_device_where_they_always_do(
 ) -> None:
     write_ensemble(tmp_path / "tiny", [classifier(batch_dependent=True)])
     stored = Repository(tmp_path).open("tiny")
-    profile = load_profile(stored, TASK)
+    profile = load_spec(stored, TASK)
     members = load_sessions(stored, TASK, Provider(CPU))
 
     with pytest.raises(ModelRefused):
-        try_out(members, TASK, profile, invariant=True)
-    try_out(members, TASK, profile, invariant=False)
+        check_members(members, TASK, profile, invariant=True)
+    check_members(members, TASK, profile, invariant=False)
 
 
 async def test_a_member_with_another_number_of_outputs_than_labels_is_refused(

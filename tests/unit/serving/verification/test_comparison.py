@@ -6,7 +6,7 @@ import pytest
 
 from streamproc.repository.repository import Repository
 from streamproc.serving.inference.providers import CPU, Provider
-from streamproc.serving.parity import largest_difference
+from streamproc.serving.verification.comparison import largest_difference
 from streamproc.testing.generative import build_byte_tokenizer, byte_tokenizer_json
 from tests.support.causal_graphs import causal
 from tests.support.layered_graphs import Layered
