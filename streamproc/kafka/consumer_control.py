@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import faust
 from faust.types import TP
 
 from streamproc.kafka.commits import Position
 from streamproc.kafka.consumer_state import ConsumerState, ReadingProgress
+from streamproc.kafka.private_api import commit
 from streamproc.messages.record import TopicPartition
 
 
@@ -57,11 +57,7 @@ class ConsumerControl:
 
     async def commit(self, positions: Mapping[TopicPartition, Position]) -> bool:
         """Store positions for the group; False when it has moved on, or the consumer has failed."""
-        consumer: Any = self._app.consumer
-        stored = await consumer._commit(  # noqa: SLF001 - the public commit adds its bookkeeping
-            {theirs(tp): position for tp, position in positions.items()}
-        )
-        return bool(stored)
+        return await commit(self._app, {theirs(tp): at for tp, at in positions.items()})
 
 
 def ours(tp: TP) -> TopicPartition:

@@ -17,13 +17,12 @@ from faust.types import TP, EventT
 from streamproc.clock import Clock
 from streamproc.errors import WorkerFault
 from streamproc.kafka.attempt_gate import AttemptGate
-from streamproc.kafka.attempts import inherit
 from streamproc.kafka.backoff import backoff_s
-from streamproc.kafka.budget import ByteBudget
+from streamproc.kafka.backpressure import Backpressure
 from streamproc.kafka.commits import Committer
 from streamproc.kafka.consumer_control import ConsumerControl, ours
 from streamproc.kafka.faust_app import to_record
-from streamproc.kafka.ledger import Found
+from streamproc.kafka.ledger import Found, inherit_marks
 from streamproc.kafka.offsets import Delivery, OffsetTracker
 from streamproc.kafka.requests_in_flight import Handler, Refuse, RequestsInFlight
 from streamproc.messages.lane import Lane
@@ -40,8 +39,8 @@ ReadLedger = Callable[[frozenset[TopicPartition]], Awaitable[Found]]
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
-    """Where the requests of one topic go.
+class Subscription:
+    """A topic of requests, and where they go.
 
     refuse: what is done with one that can't be handled; None: the worker ends
     publishes_to: the topics without which its requests can't be finished
@@ -60,12 +59,12 @@ class Dispatcher:
     revoke_grace_s: the longest that requests may finish in when their topic-partition leaves
     read_ledger: what the group has committed, and the marks beside it
     fault: done, with a WorkerFault, once a handler kept raising
-    trouble: why nothing is started though topic-partitions are assigned
+    last_error: why nothing is started though topic-partitions are assigned
     """
 
     def __init__(
         self,
-        routes: Sequence[Route],
+        subscriptions: Sequence[Subscription],
         consumer: ConsumerControl,
         *,
         clock: Clock,
@@ -73,7 +72,7 @@ class Dispatcher:
         revoke_grace_s: float,
         read_ledger: ReadLedger,
     ) -> None:
-        self._routes = {route.topic: route for route in routes}
+        self._subscriptions = {one.topic: one for one in subscriptions}
         self._consumer = consumer
         self._revoke_grace_s = revoke_grace_s
         self._read_ledger = read_ledger
@@ -83,17 +82,21 @@ class Dispatcher:
         self._loading: asyncio.Task[None] | None = None
         self._storing: asyncio.Task[None] | None = None
         self._moved_at_s = 0.0
-        self.budgets = {lane: ByteBudget(max_in_flight_bytes) for lane in Lane}
+        self._backpressure = Backpressure(
+            consumer,
+            self._tracker,
+            {one.topic: one.lane for one in subscriptions},
+            max_in_flight_bytes,
+        )
+        self.budgets = self._backpressure.budgets
         self.committer = Committer(self._tracker, consumer.commit, clock, self._gate)
         self.requests = RequestsInFlight(
-            clock, finished=self._finished, ended=self._ended, failed=self._failed
+            clock, finished=self._finished, ended=self._backpressure.ended, failed=self._failed
         )
         self.fault: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.generation: int | None = None
         self.is_open = True
-        self.trouble: str | None = None
-        self._held: frozenset[str] = frozenset()
-        self._uncounted: set[Delivery] = set()
+        self.last_error: str | None = None
         self._assignments = 0
         self._is_revoked = False
 
@@ -111,47 +114,38 @@ class Dispatcher:
             return
         self.follow_assignment()
         tp = TopicPartition(message.topic, message.partition)
-        ticket = self._tracker.deliver(tp, message.offset, self._assignments)
-        if ticket is None:
+        delivery = self._tracker.deliver(tp, message.offset, self._assignments)
+        if delivery is None:
             _log.info("duplicate delivery ignored", topic_partition=str(tp), offset=message.offset)
             return
         record = to_record(event)
-        route = self._routes[record.topic]
+        subscription = self._subscriptions[record.topic]
         # Never waits: a full channel would stall Faust's conductor, and the other lane with it.
-        if self._gate.arrive(tp, message.offset, (ticket, record)):
-            self.requests.start(ticket, record, route.handler, route.refuse)
+        if self._gate.arrive(tp, message.offset, (delivery, record)):
+            self.requests.start(delivery, record, subscription.handler, subscription.refuse)
         else:
             self._gate.bound(tp, self._consumer.end_of)
             self._go_on()
-        if self.budgets[route.lane].take(record.size_bytes):
-            self._consumer.pause(self._of_lane(route.lane))
+        self._backpressure.begun(record)
 
     def hold(self, topics: Container[str]) -> None:
         """Fetch nothing from request topics that publish to one of these; again from all others.
 
         Those in flight don't count for their lane meanwhile, which others would find full.
         """
-        held = frozenset(r.topic for r in self._routes.values() if _overlap(r, topics))
-        released, self._held = self._held - held, held
-        if not self.is_open or not held | released:
-            return
-        # All of them each time: those assigned since, and those that Faust went on with.
-        self._consumer.pause(tp for tp in self.assigned if tp.topic in held)
-        for lane in Lane:
-            if not self.budgets[lane].is_full:
-                chosen = self._of_lane(lane)
-                self._consumer.resume(tp for tp in chosen if tp.topic in released)
-        for ticket, record in self.requests.in_flight_of(held):
-            if ticket not in self._uncounted:
-                self._uncounted.add(ticket)
-                self._give_back(ticket, record)
+        held = frozenset(
+            one.topic
+            for one in self._subscriptions.values()
+            if any(topic in topics for topic in one.publishes_to)
+        )
+        self._backpressure.hold(held, self.requests.in_flight_of(held))
 
     def close(self) -> None:
         """Take no more events; what is in flight goes on."""
+        self.is_open = False
         # Before the first assignment there is nothing to pause, and Faust's consumer may be none.
         if self.generation is not None:
-            self._consumer.pause(self.assigned)
-        self.is_open = False
+            self._backpressure.close()
         if self._loading is not None:
             self._loading.cancel()
         self._drop(self._gate.stop(self.assigned))
@@ -215,8 +209,8 @@ class Dispatcher:
         self._tracker.revoke(leaving)
         self._drop(self._gate.forget(leaving))
         self._is_revoked = True
-        given_up = await self.requests.give_up(among=leaving)
-        _log.info("topic-partitions revoked", count=len(leaving), cancelled=given_up)
+        cancelled = await self.requests.cancel(among=leaving)
+        _log.info("topic-partitions revoked", count=len(leaving), cancelled=cancelled)
 
     async def _load(self, assignment: frozenset[TopicPartition]) -> None:
         """Read the ledger, however long Kafka takes: without it nothing is started."""
@@ -225,25 +219,14 @@ class Dispatcher:
                 left = await self._read_ledger(assignment)
                 break
             except Exception as error:  # noqa: BLE001 - Kafka's clients raise a great many
-                if self.trouble is None:
+                if self.last_error is None:
                     _log.warning("reading committed offsets failed", error=type(error).__name__)
-                self.trouble = (
+                self.last_error = (
                     f"reading the group's committed offsets failed: {type(error).__name__}"
                 )
                 await self._clock.sleep(wait_s)
-        self.trouble = None
-        found = {tp: (at, inherit(mark, at or 0)) for tp, (at, mark) in left.items()}
-        suspected = {
-            tp: mark for tp, (_, mark) in found.items() if mark.deaths > left[tp][1].deaths
-        }
-        if suspected:
-            _log.warning(
-                "earlier worker crashed, its requests run in small groups",
-                topic_partitions=len(suspected),
-                deaths=max(mark.deaths for mark in suspected.values()),
-                one_at_a_time=sorted(str(tp) for tp, mark in suspected.items() if mark.single),
-            )
-        self._gate.load(found)
+        self.last_error = None
+        self._gate.load(inherit_marks(left))
         self._moved_at_s = self._clock.monotonic_s()
         self._go_on()
 
@@ -252,14 +235,13 @@ class Dispatcher:
         if not self._gate.is_waited_at:
             return
         for start in self._gate.startable():
-            ticket, record = start.item
-            route = self._routes[record.topic]
+            delivery, record = start.item
+            subscription = self._subscriptions[record.topic]
             self._moved_at_s = self._clock.monotonic_s()
-            if start.deaths and route.refuse is not None:
-                handler = partial(_refuse_lethal, route.refuse, start.deaths)
-                self.requests.start(ticket, record, handler, route.refuse)
-            else:
-                self.requests.start(ticket, record, route.handler, route.refuse)
+            handler, refuse = subscription.handler, subscription.refuse
+            if start.deaths and refuse is not None:
+                handler = partial(_refuse_lethal, refuse, start.deaths)
+            self.requests.start(delivery, record, handler, refuse)
         if self._gate.wants_commit and (self._storing is None or self._storing.done()):
             self._storing = asyncio.create_task(self._store())
 
@@ -271,26 +253,15 @@ class Dispatcher:
 
     def _drop(self, dropped: Sequence[Arrived]) -> None:
         """Let go of what waited and will not be started here."""
-        for ticket, record in dropped:
-            self._ended(ticket, record)
+        for delivery, record in dropped:
+            self._backpressure.ended(delivery, record)
 
-    def _finished(self, ticket: Delivery) -> None:
+    def _finished(self, delivery: Delivery) -> None:
         # One of an earlier assignment may end after its record was started again in this one.
-        if self._tracker.finish(ticket):
-            self._gate.finished(ticket.topic_partition, ticket.offset)
+        if self._tracker.finish(delivery):
+            self._gate.finished(delivery.topic_partition, delivery.offset)
             self.committer.note()
         self._go_on()
-
-    def _ended(self, ticket: Delivery, record: Record) -> None:
-        if ticket in self._uncounted:
-            self._uncounted.discard(ticket)
-        else:
-            self._give_back(ticket, record)
-
-    def _give_back(self, ticket: Delivery, record: Record) -> None:
-        lane = self._routes[ticket.topic_partition.topic].lane
-        if self.budgets[lane].give_back(record.size_bytes) and self.is_open:
-            self._consumer.resume(self._of_lane(lane))
 
     def fail(self, fault: WorkerFault) -> None:
         """Make the worker end with this."""
@@ -304,17 +275,6 @@ class Dispatcher:
                 "its offset is not committed"
             )
         )
-
-    def _of_lane(self, lane: Lane) -> list[TopicPartition]:
-        return [
-            tp
-            for tp in self.assigned
-            if self._routes[tp.topic].lane is lane and tp.topic not in self._held
-        ]
-
-
-def _overlap(route: Route, topics: Container[str]) -> bool:
-    return any(topic in topics for topic in route.publishes_to)
 
 
 async def _refuse_lethal(refuse: Refuse, deaths: int, record: Record) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import structlog
+from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import (
     GroupAuthorizationFailedError,
     InconsistentGroupProtocolError,
@@ -17,6 +17,7 @@ from aiokafka.errors import (
 
 from streamproc.kafka.backoff import backoff_s
 from streamproc.kafka.consumer_state import ConsumerState
+from streamproc.kafka.private_api import is_closing, rejoin_group, replace_fatal_error
 from streamproc.logs.redaction import describe_error
 
 _log = structlog.get_logger(__name__)
@@ -41,8 +42,8 @@ _WAITED_OUT: Final = {
 }
 
 
-def keep_joining(coordinator: Any, state: ConsumerState) -> None:
-    """Make an aiokafka coordinator join again where it would wait for somebody to ask for errors.
+def keep_joining(consumer: AIOKafkaConsumer, state: ConsumerState) -> None:
+    """Make a started consumer join its group again where it would wait to be asked for errors.
 
     It hands an error that it takes for fatal to whoever polls its consumer next, and does nothing
     until then. Faust takes records from the fetcher without that, and so nothing would go on.
@@ -58,10 +59,10 @@ def keep_joining(coordinator: Any, state: ConsumerState) -> None:
             _log.error("consumer group refused the worker", reason=refusal)
         state.final = type(error) in _FINAL
         state.refusal = refusal
-        coordinator.request_rejoin()
-        await asyncio.wait({coordinator._closing}, timeout=next(waits))  # noqa: SLF001
+        rejoin_group(consumer)
+        await is_closing(consumer, within_s=next(waits))
 
-    coordinator._push_error_to_user = wait_and_join_again  # noqa: SLF001
+    replace_fatal_error(consumer, wait_and_join_again)
 
 
 def told_refusal(error: BaseException) -> str:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import structlog
 from aiokafka import TopicPartition as ClientTopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from streamproc.kafka.attempts import Mark
+from streamproc.kafka.attempts import Mark, inherit
 from streamproc.kafka.security import connection_options
 from streamproc.messages.record import TopicPartition
 from streamproc.settings import Settings
+
+_log = structlog.get_logger(__name__)
 
 Found = Mapping[TopicPartition, tuple[int | None, Mark]]
 """The committed offset, None where there is none, and the mark that was left beside it."""
@@ -32,3 +35,17 @@ async def read_ledger(settings: Settings, topic_partitions: Iterable[TopicPartit
         offset, metadata = found.get(client_tp, (-1, ""))
         ledger[tp] = (None, Mark()) if offset < 0 else (offset, Mark.decode(metadata))
     return ledger
+
+
+def inherit_marks(left: Found) -> Found:
+    """What the next owner begins with; warns of what a predecessor died with in hand."""
+    found = {tp: (at, inherit(mark, at or 0)) for tp, (at, mark) in left.items()}
+    suspected = {tp: mark for tp, (_, mark) in found.items() if mark.deaths > left[tp][1].deaths}
+    if suspected:
+        _log.warning(
+            "earlier worker crashed, its requests run in small groups",
+            topic_partitions=len(suspected),
+            deaths=max(mark.deaths for mark in suspected.values()),
+            one_at_a_time=sorted(str(tp) for tp, mark in suspected.items() if mark.single),
+        )
+    return found

@@ -6,11 +6,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
+from aiokafka.client import AIOKafkaClient
+
+from streamproc.kafka.private_api import MetadataUpdate, replace_metadata_update
+
 WAIT_S: Final = 0.5
 
 
 def wait_after_failed_updates(
-    client: Any, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    client: AIOKafkaClient, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
 ) -> None:
     """Make an `AIOKafkaClient` wait between attempts to learn where its topics are.
 
@@ -18,13 +22,15 @@ def wait_after_failed_updates(
     have a topic with records to be sent. While a broker or a topic is away they take a core for
     themselves and log thousands of lines a second. There is no setting for it.
     """
-    update = client._metadata_update  # noqa: SLF001
 
-    async def update_patiently(cluster: Any, topics: Iterable[str] | None) -> bool:
-        updated = bool(await update(cluster, topics))
-        there = updated and all(cluster.partitions_for_topic(name) for name in topics or ())
-        if not there:
-            await sleep(WAIT_S)
-        return updated
+    def with_wait(update: MetadataUpdate) -> MetadataUpdate:
+        async def update_and_wait(cluster: Any, topics: Iterable[str] | None) -> bool:
+            updated = bool(await update(cluster, topics))
+            there = updated and all(cluster.partitions_for_topic(name) for name in topics or ())
+            if not there:
+                await sleep(WAIT_S)
+            return updated
 
-    client._metadata_update = update_patiently  # noqa: SLF001
+        return update_and_wait
+
+    replace_metadata_update(client, with_wait)

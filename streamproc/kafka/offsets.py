@@ -31,7 +31,7 @@ class _Assignment:
 class OffsetTracker:
     """The requests in hand, by topic-partition, in order of arrival.
 
-    A record delivered again after a reassignment is a new ticket, and a ticket of an earlier
+    A record delivered again after a reassignment is a new delivery, and a delivery of an earlier
     assignment changes nothing: its topic-partition may be another worker's by now.
     """
 
@@ -54,7 +54,7 @@ class OffsetTracker:
             self._assigned.pop(tp, None)
 
     def deliver(self, tp: TopicPartition, offset: int, generation: int) -> Delivery | None:
-        """A ticket for a record that arrived; None: not ours, in hand already, or passed.
+        """A delivery for a record that arrived; None: not ours, in hand already, or passed.
 
         Offsets have gaps: compaction and transactions leave some out. They come in rising order;
         one that comes late takes its place in that order, and holds the low watermark back.
@@ -71,15 +71,15 @@ class OffsetTracker:
             assignment.unfinished.insert(bisect_left(assignment.unfinished, offset), offset)
         return Delivery(tp, offset, generation)
 
-    def finish(self, ticket: Delivery) -> bool:
-        """The record's response is stored; False: the ticket is stale, or was finished before."""
-        assignment = self._assigned.get(ticket.topic_partition)
-        if assignment is None or assignment.generation != ticket.generation:
+    def finish(self, delivery: Delivery) -> bool:
+        """The record's response is stored; False: the delivery is stale, or was finished before."""
+        assignment = self._assigned.get(delivery.topic_partition)
+        if assignment is None or assignment.generation != delivery.generation:
             return False
         unfinished, finished = assignment.unfinished, assignment.finished
-        if ticket.offset in finished or ticket.offset < (assignment.low_watermark or 0):
+        if delivery.offset in finished or delivery.offset < (assignment.low_watermark or 0):
             return False
-        finished.add(ticket.offset)
+        finished.add(delivery.offset)
         while unfinished and unfinished[0] in finished:
             passed = unfinished.popleft()
             finished.discard(passed)

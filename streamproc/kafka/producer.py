@@ -31,7 +31,7 @@ class Producer:
     """Sends records, each until it is stored: by all replicas, or with `fast` by the leader.
 
     limits: the most bytes a record may have, by topic; others are held to the largest limit
-    trouble: what is wrong with the brokers; None: one answered when last spoken to
+    last_error: what is wrong with the brokers; None: one answered when last spoken to
     troubles: what is wrong with single topics
     """
 
@@ -47,7 +47,7 @@ class Producer:
         self._retired: set[asyncio.Task[None]] = set()
         self._replacing = asyncio.Lock()
         self._watched: frozenset[str] = frozenset()
-        self.trouble: str | None = "not connected yet"
+        self.last_error: str | None = "not connected yet"
         self.troubles = TopicTroubles()
 
     def watch(self, topics: Collection[str]) -> None:
@@ -113,7 +113,7 @@ class Producer:
             # producer, and the broker refuses all that follows: go on with a new one.
             await self._replace(client)
         else:
-            self.trouble = None
+            self.last_error = None
             self.troubles.stored(record.topic)
             return True
         await self._clock.sleep(self.troubles.failed(record.topic, sender, reason))
@@ -129,10 +129,10 @@ class Producer:
         except (TimeoutError, OSError, KafkaError):
             answered = False
         if client is not None and answered:
-            self.trouble = None
+            self.last_error = None
             self._look_up(client)
         else:
-            self._trouble("no broker answers")
+            self._set_error("no broker answers")
         return bool(answered)
 
     def _look_up(self, client: AIOKafkaProducer) -> None:
@@ -193,12 +193,12 @@ class Producer:
             await client.start()
         except KafkaError as error:
             await client.stop()
-            self._trouble("no broker answers")
+            self._set_error("no broker answers")
             raise BrokerUnavailable(
                 f"no Kafka at {self._settings.kafka_bootstrap_servers}: {error}"
             ) from None
         client.client.set_topics(self._watched)
-        self.trouble = None
+        self.last_error = None
         return client
 
     async def _replace(self, failed: AIOKafkaProducer) -> None:
@@ -217,7 +217,7 @@ class Producer:
         self._retired.add(task)
         task.add_done_callback(self._retired.discard)
 
-    def _trouble(self, what: str) -> None:
-        if self.trouble != what:
-            _log.warning("broker unavailable", error=what)
-        self.trouble = what
+    def _set_error(self, error: str) -> None:
+        if self.last_error != error:
+            _log.warning("broker unavailable", error=error)
+        self.last_error = error

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from streamproc.kafka.consumer_state import ConsumerState, ReadingProgress
+from streamproc.kafka.private_api import assignment_of
 from streamproc.messages.record import TopicPartition
 
 # More often than offsets are committed, and no more often than that needs.
@@ -39,8 +40,7 @@ class ProgressNotes:
         self._state.progress = self._progress(consumer)
 
     def _progress(self, consumer: Any) -> dict[TopicPartition, ReadingProgress]:
-        subscription = consumer._subscription.subscription  # noqa: SLF001 - positions wait, if asked
-        assignment: Any = subscription.assignment if subscription else None
+        assignment = assignment_of(consumer)
         found = {}
         for tp in assignment.tps if assignment else ():
             state, begun_at = assignment.state_value(tp), self._begun_at.get(tp)

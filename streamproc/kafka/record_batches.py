@@ -14,13 +14,13 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any, Final
 
-from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.legacy_records import LegacyRecordBatch
 
 from streamproc.kafka.batch_header import SIZE_BYTES, BatchHeader, without_codec
 from streamproc.kafka.decompression import NO_CODEC, NotDecompressed, decompressed
 from streamproc.kafka.lenient_records import lenient_records, unreadable_record
+from streamproc.kafka.private_api import replace_records_parser
 
 # Base offset and length come first in every format, and are not counted in the length.
 _PREFIX: Final = struct.Struct(">qi")
@@ -31,7 +31,7 @@ _MOST_RECORDS: Final = 1_000_000
 
 def read_every_record() -> None:
     """Make the consumers of this process hand out what they can't parse instead of failing."""
-    fetcher.MemoryRecords = FetchedRecords
+    replace_records_parser(FetchedRecords)
 
 
 class FetchedRecords:

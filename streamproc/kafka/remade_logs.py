@@ -17,6 +17,12 @@ import structlog
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
+from streamproc.kafka.private_api import (
+    FetchRequest,
+    client_of,
+    rejoin_group,
+    replace_fetch_request,
+)
 from streamproc.kafka.topic_ids import topic_ids
 from streamproc.logs.redaction import describe_error
 
@@ -40,7 +46,7 @@ class RemadeLogs:
         self._begin_again: set[Any] = set()
         self._told_deleted: dict[Any, tuple[int, int]] = {}
         self._found = asyncio.Event()
-        self._notice_resets(consumer._fetcher)  # noqa: SLF001
+        replace_fetch_request(consumer, self._noticing_resets)
         self.watching = asyncio.create_task(self._watch())
 
     def begin(self) -> None:
@@ -57,9 +63,8 @@ class RemadeLogs:
             tp: value for tp, value in by_topic_partition.items() if tp not in self._begin_again
         }
 
-    def _notice_resets(self, fetcher: Any) -> None:
+    def _noticing_resets(self, fetch: FetchRequest) -> FetchRequest:
         """aiokafka resets a position that is out of range by itself, and tells nobody."""
-        fetch = fetcher._proc_fetch_request  # noqa: SLF001
 
         async def fetch_and_look(assignment: Any, node_id: Any, request: Any) -> Any:
             fetched = await fetch(assignment, node_id, request)
@@ -74,7 +79,7 @@ class RemadeLogs:
                     self._found.set()
             return fetched
 
-        fetcher._proc_fetch_request = fetch_and_look  # noqa: SLF001
+        return fetch_and_look
 
     async def _watch(self) -> None:
         while True:
@@ -99,7 +104,7 @@ class RemadeLogs:
         refused: offsets that the broker had no records at
         """
         ours = self._consumer.assignment()
-        ids = await topic_ids(self._consumer._client, {tp.topic for tp in ours})  # noqa: SLF001
+        ids = await topic_ids(client_of(self._consumer), {tp.topic for tp in ours})
         remade = {name for name, known in self._ids.items() if ids.get(name, known) != known}
         for topic in sorted(remade):
             _log.error("topic was recreated, reading from its beginning", topic=topic)
@@ -134,4 +139,4 @@ class RemadeLogs:
         firsts = await self._consumer.beginning_offsets(chosen)
         begun = {tp: OffsetAndMetadata(first, "") for tp, first in firsts.items()}
         await self._consumer.commit(begun)
-        self._consumer._coordinator.request_rejoin()  # noqa: SLF001
+        rejoin_group(self._consumer)

@@ -38,7 +38,7 @@ class Refuse(Protocol):
 class RequestsInFlight:
     """Runs handlers, and says which are done.
 
-    finished: called with the ticket of a request whose handler returned, or that was given up on
+    finished: called with the delivery of a request whose handler returned, or that was given up on
     ended:    called for every request that is no longer in flight, whatever became of it
     failed:   called when nothing can be done about a request, which must not be lost
     """
@@ -63,30 +63,30 @@ class RequestsInFlight:
         return len(self._tasks)
 
     def start(
-        self, ticket: Delivery, record: Record, handler: Handler, refuse: Refuse | None = None
+        self, delivery: Delivery, record: Record, handler: Handler, refuse: Refuse | None = None
     ) -> None:
         """Begin with a request, without waiting for it.
 
         refuse: what is done when its handler keeps raising; None: the worker ends
         """
-        task = asyncio.create_task(self._handle(ticket, record, handler, refuse))
-        self._tasks[ticket] = task
-        self._records[ticket] = record
+        task = asyncio.create_task(self._handle(delivery, record, handler, refuse))
+        self._tasks[delivery] = task
+        self._records[delivery] = record
 
         # Also when the task was cancelled before its first step, which no `finally` would see.
         def end(_: asyncio.Task[None]) -> None:
-            del self._tasks[ticket], self._records[ticket]
-            self._ended(ticket, record)
+            del self._tasks[delivery], self._records[delivery]
+            self._ended(delivery, record)
 
         task.add_done_callback(end)
 
-    def in_flight_of(self, topics: Container[str]) -> list[tuple[Delivery, Record]]:
+    def in_flight_of(self, topics: Container[str]) -> dict[Delivery, Record]:
         """The requests in flight that came by some topics."""
-        return [
-            (ticket, record)
-            for ticket, record in self._records.items()
-            if ticket.topic_partition.topic in topics
-        ]
+        return {
+            delivery: record
+            for delivery, record in self._records.items()
+            if delivery.topic_partition.topic in topics
+        }
 
     async def drain(self, within_s: float, among: Container[TopicPartition] | None = None) -> bool:
         """Wait for requests to finish; False when time ran out before all had."""
@@ -95,7 +95,7 @@ class RequestsInFlight:
             await asyncio.wait(tasks, timeout=within_s)
         return all(task.done() for task in tasks)
 
-    async def give_up(self, among: Container[TopicPartition] | None = None) -> int:
+    async def cancel(self, among: Container[TopicPartition] | None = None) -> int:
         """Cancel requests; returns how many, once each has ended (at most five seconds)."""
         tasks = self._of(among)
         for task in tasks:
@@ -107,12 +107,12 @@ class RequestsInFlight:
     def _of(self, among: Container[TopicPartition] | None) -> list[asyncio.Task[None]]:
         return [
             task
-            for ticket, task in self._tasks.items()
-            if among is None or ticket.topic_partition in among
+            for delivery, task in self._tasks.items()
+            if among is None or delivery.topic_partition in among
         ]
 
     async def _handle(
-        self, ticket: Delivery, record: Record, handler: Handler, refuse: Refuse | None
+        self, delivery: Delivery, record: Record, handler: Handler, refuse: Refuse | None
     ) -> None:
         for attempt, wait_s in enumerate(backoff_s(), start=1):
             try:
@@ -132,15 +132,15 @@ class RequestsInFlight:
                     where=_where(error),
                 )
                 if attempt == ATTEMPTS:
-                    await self._give_up_on(ticket, record, refuse, error)
+                    await self._refuse_or_fail(delivery, record, refuse, error)
                     return
                 await self._clock.sleep(wait_s)
             else:
-                self._finished(ticket)
+                self._finished(delivery)
                 return
 
-    async def _give_up_on(
-        self, ticket: Delivery, record: Record, refuse: Refuse | None, error: Exception
+    async def _refuse_or_fail(
+        self, delivery: Delivery, record: Record, refuse: Refuse | None, error: Exception
     ) -> None:
         if refuse is None:
             self._failed(record, error)
@@ -155,7 +155,7 @@ class RequestsInFlight:
         except Exception as again:  # noqa: BLE001 - nothing is left to try
             self._failed(record, again)
         else:
-            self._finished(ticket)
+            self._finished(delivery)
 
 
 def _where(error: Exception) -> str:

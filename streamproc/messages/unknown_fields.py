@@ -10,7 +10,7 @@ from collections.abc import Collection
 from itertools import islice
 from typing import Final
 
-from streamproc.errors import closest
+from streamproc.did_you_mean import closest
 from streamproc.messages.request import Request, RequestFields
 
 # A hostile request must not make its answer large, or its reading slow, by what it has too much.

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from streamproc.errors import closest
+from streamproc.did_you_mean import closest
 
 # What a sender wrote is named in an error; a hostile one must not make the answer large by it.
 _MAX_FAULTS: Final = 8

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from streamproc.errors import closest
+from streamproc.did_you_mean import closest
 
 # Kubernetes sets variables in every container for every Service: those of a Service called
 # streamproc, or streamproc-web, begin with the prefix of settings.

@@ -10,7 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 import streamproc
-from streamproc.errors import Invalid, closest
+from streamproc.did_you_mean import closest
+from streamproc.errors import Invalid
 from streamproc.messages.request import InvalidRequest, RequestFields, read_request
 from streamproc.messages.validation import describe
 from streamproc.serving.tasks.catalogue import TASKS, task_named

@@ -13,9 +13,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from streamproc.errors import WorkerFault
 from streamproc.kafka.attempts import Mark
+from streamproc.kafka.dispatcher import Subscription
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.topic_reader import read_topic
-from streamproc.kafka.worker import KafkaWorker, Route
+from streamproc.kafka.worker import KafkaWorker
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import ProducerRecord, Record
 from tests.support.kafka_place import CLOCK, Place, until
@@ -110,7 +111,7 @@ async def test_a_worker_that_must_end_says_why_and_leaves_its_mark(place: Place)
 
     worker = KafkaWorker(
         place.settings.model_copy(update={"drain_timeout_s": 0.1}),
-        [Route(place.requests, Lane.INTERACTIVE, hang)],
+        [Subscription(place.requests, Lane.INTERACTIVE, hang)],
         clock=CLOCK,
         producer=Producer(place.settings, CLOCK),
         must_end=lambda: reasons[0] if reasons else None,

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from streamproc.clock import SystemClock
+from streamproc.kafka.dispatcher import Subscription
 from streamproc.kafka.embedded import EmbeddedBroker
 from streamproc.kafka.producer import Producer
-from streamproc.kafka.worker import KafkaWorker, Route
+from streamproc.kafka.worker import KafkaWorker
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import ProducerRecord, Record
 from streamproc.settings import read_settings
@@ -70,7 +71,7 @@ async def test_a_worker_waits_for_a_broker_that_is_not_there_yet_and_can_be_stop
 
     worker = KafkaWorker(
         place.settings,
-        [Route(place.requests, Lane.INTERACTIVE, handle)],
+        [Subscription(place.requests, Lane.INTERACTIVE, handle)],
         clock=clock,
         producer=producer,
     )

@@ -10,8 +10,9 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from structlog.testing import capture_logs
 
 from streamproc.errors import OperatorError
+from streamproc.kafka.dispatcher import Subscription
 from streamproc.kafka.producer import Producer
-from streamproc.kafka.worker import KafkaWorker, Route
+from streamproc.kafka.worker import KafkaWorker
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import ProducerRecord, Record
 from tests.support.kafka_place import CLOCK, Place, until, until_answered
@@ -32,7 +33,7 @@ def build_worker(place: Place) -> KafkaWorker:
     async def handle(record: Record) -> None:
         await producer.send(ProducerRecord(place.responses, record.key, record.value))
 
-    routes = [Route(place.requests, Lane.INTERACTIVE, handle)]
+    routes = [Subscription(place.requests, Lane.INTERACTIVE, handle)]
     return KafkaWorker(place.settings, routes, clock=CLOCK, producer=producer)
 
 

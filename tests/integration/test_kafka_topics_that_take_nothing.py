@@ -9,9 +9,10 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from streamproc.kafka.dispatcher import Subscription
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.topic_reader import read_topic
-from streamproc.kafka.worker import KafkaWorker, Route
+from streamproc.kafka.worker import KafkaWorker
 from streamproc.logs import configure_logging
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import ProducerRecord, Record
@@ -41,12 +42,12 @@ def build_worker(place: Place, other: str) -> KafkaWorker:
     """Answers on the topic of responses, and what comes by the bulk topic on another one."""
     producer = Producer(place.settings, CLOCK)
 
-    def answering(topic: str, name: str) -> Route:
+    def answering(topic: str, name: str) -> Subscription:
         async def handle(record: Record) -> None:
             answer = ProducerRecord(topic, record.key, record.value, is_last_resort=True)
             await producer.send(answer)
 
-        return Route(name, Lane.INTERACTIVE, handle, publishes_to=frozenset({topic}))
+        return Subscription(name, Lane.INTERACTIVE, handle, publishes_to=frozenset({topic}))
 
     routes = [answering(place.responses, place.requests), answering(other, place.bulk)]
     return KafkaWorker(

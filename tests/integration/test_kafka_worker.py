@@ -159,8 +159,8 @@ async def test_a_handler_that_keeps_raising_ends_the_worker_and_keeps_the_offset
 
 async def test_a_consumer_that_crashes_ends_the_worker(place: Place) -> None:
     async with working(place, echo(place)) as (worker, _, running):
-        assert worker._intake is not None
-        consumer = worker._intake._consumer._app.consumer
+        assert worker._dispatcher is not None
+        consumer = worker._dispatcher._consumer._app.consumer
         await consumer._thread.crash(KafkaError("the client gave up"))
         with pytest.raises(BrokerUnavailable, match="the client gave up"):
             await asyncio.wait_for(running, 60)

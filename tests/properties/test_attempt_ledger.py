@@ -14,9 +14,10 @@ from typing import NamedTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamproc.kafka.attempt_gate import GROUP, AttemptGate
+from streamproc.kafka.attempt_gate import AttemptGate
 from streamproc.kafka.attempts import ALONE_DEATHS, MAX_GIVEN_UP, SLACK, Mark, inherit
 from streamproc.kafka.offsets import Delivery, OffsetTracker
+from streamproc.kafka.partition_attempts import GROUP
 from streamproc.messages.record import TopicPartition
 
 

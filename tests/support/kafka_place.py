@@ -13,9 +13,10 @@ from aiokafka import TopicPartition as ClientTopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from streamproc.clock import SystemClock
+from streamproc.kafka.dispatcher import Subscription
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.topic_reader import read_topic
-from streamproc.kafka.worker import KafkaWorker, Route
+from streamproc.kafka.worker import KafkaWorker
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import ProducerRecord, Record
 from streamproc.settings import Settings
@@ -128,8 +129,8 @@ async def working(
         await handle(producer, record)
 
     routes = [
-        Route(place.requests, Lane.INTERACTIVE, handler),
-        Route(place.bulk, Lane.BULK, handler),
+        Subscription(place.requests, Lane.INTERACTIVE, handler),
+        Subscription(place.bulk, Lane.BULK, handler),
     ]
     worker = KafkaWorker(settings or place.settings, routes, clock=CLOCK, producer=producer)
     stop = asyncio.Event()

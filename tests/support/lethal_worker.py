@@ -10,8 +10,9 @@ import sys
 from tenacity import stop_never
 
 from streamproc.clock import SystemClock
+from streamproc.kafka.dispatcher import Subscription
 from streamproc.kafka.producer import Producer
-from streamproc.kafka.worker import KafkaWorker, Route
+from streamproc.kafka.worker import KafkaWorker
 from streamproc.messages.lane import Lane
 from streamproc.messages.publishing import Route as ReplyRoute
 from streamproc.metrics import Metrics
@@ -51,8 +52,8 @@ async def main(bootstrap_servers: str, name: str) -> None:
         metrics=Metrics(),
         stop_after=stop_never,
     )
-    kafka_route = Route(place.requests, Lane.INTERACTIVE, pipeline, refuse=pipeline.refuse)
-    worker = KafkaWorker(place.settings, [kafka_route], clock=clock, producer=producer)
+    subscription = Subscription(place.requests, Lane.INTERACTIVE, pipeline, refuse=pipeline.refuse)
+    worker = KafkaWorker(place.settings, [subscription], clock=clock, producer=producer)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     await worker.run(stop)

@@ -13,7 +13,9 @@ from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamproc.kafka.faust_consumer import _Consumer, _resumed, _Thread
+from streamproc.kafka.consumer_thread import LaneThread
+from streamproc.kafka.faust_consumer import LaneConsumer
+from streamproc.kafka.started_coroutine import rest_of
 
 INTERACTIVE, BULK = TP("interactive", 0), TP("bulk", 0)
 
@@ -47,7 +49,7 @@ async def poll(
     monkeypatch.setattr(
         faust.transport.drivers.aiokafka.AIOKafkaConsumerThread, "_fetch_records", fetch
     )
-    thread = object.__new__(_Thread)
+    thread = object.__new__(LaneThread)
     thread._interactive_topics = frozenset({"interactive"})
     thread._remade = None
     thread.consumer = SimpleNamespace(flow_active=False)
@@ -94,7 +96,7 @@ async def test_what_need_not_wait_is_done_without_another_task() -> None:
 
     done: list[Any] = []
     suspended = asyncio.Event()
-    consumer = object.__new__(_Consumer)
+    consumer = object.__new__(LaneConsumer)
     await consumer.wait_first(deliver(), suspended.wait())
     assert done == [asyncio.current_task()]
 
@@ -127,7 +129,7 @@ def test_a_coroutine_goes_on_in_another_task_as_if_it_had_begun_there(steps: lis
             return ended.value, seen
 
         async def rest() -> str:
-            value: str = await _resumed(begun, waiting_for)
+            value: str = await rest_of(begun, waiting_for)
             return value
 
         return await asyncio.create_task(rest()), seen
@@ -151,7 +153,7 @@ async def test_a_coroutine_that_is_cancelled_while_it_waits_cleans_up() -> None:
     waiting_for = begun.send(None)
 
     async def rest() -> None:
-        await _resumed(begun, waiting_for)
+        await rest_of(begun, waiting_for)
 
     task = asyncio.create_task(rest())
     await asyncio.sleep(0)

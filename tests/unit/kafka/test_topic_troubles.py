@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
 from aiokafka.errors import GroupAuthorizationFailedError, InvalidSessionTimeoutError
 from structlog.testing import capture_logs
@@ -53,7 +54,7 @@ class Coordinator:
 
 async def test_a_missing_acl_is_waited_for_and_said_once() -> None:
     coordinator, state = Coordinator(), ConsumerState()
-    keep_joining(coordinator, state)
+    keep_joining(SimpleNamespace(_coordinator=coordinator), state)
     coordinator._closing.set_result(None)  # or it would wait for seconds
     with capture_logs() as logs:
         for _ in range(3):
@@ -67,7 +68,7 @@ async def test_a_missing_acl_is_waited_for_and_said_once() -> None:
 
 async def test_what_only_a_setting_can_end_is_final() -> None:
     coordinator, state = Coordinator(), ConsumerState()
-    keep_joining(coordinator, state)
+    keep_joining(SimpleNamespace(_coordinator=coordinator), state)
     coordinator._closing.set_result(None)
     await coordinator._push_error_to_user(InvalidSessionTimeoutError())
     assert state.final

@@ -10,7 +10,7 @@ from typing import Any, cast
 from streamproc.clock import SystemClock
 from streamproc.kafka.attempts import Mark
 from streamproc.kafka.commits import Position
-from streamproc.kafka.dispatcher import Dispatcher, Route
+from streamproc.kafka.dispatcher import Dispatcher, Subscription
 from streamproc.kafka.ledger import Found
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import Record, TopicPartition
@@ -49,7 +49,7 @@ class Consumer:
 
 
 class Scene:
-    """An intake whose handlers wait until they are let go on, by offset."""
+    """A dispatcher whose handlers wait until they are let go on, by offset."""
 
     def __init__(self, *ledgers: Found | Exception) -> None:
         self.consumer = cast("Any", Consumer())
@@ -57,8 +57,8 @@ class Scene:
         self.refused: list[tuple[int, str]] = []
         self.go_on = asyncio.Event()
         self._ledgers = list(ledgers)
-        self.intake = Dispatcher(
-            [Route("rq", Lane.INTERACTIVE, self._handle, refuse=self._refuse)],
+        self.dispatcher = Dispatcher(
+            [Subscription("rq", Lane.INTERACTIVE, self._handle, refuse=self._refuse)],
             self.consumer,
             clock=SystemClock(),
             max_in_flight_bytes=1 << 26,
@@ -73,7 +73,7 @@ class Scene:
                 timestamp=1.0, key=None, value=b"x", headers=(),
             )  # fmt: skip
             event: Any = SimpleNamespace(message=message)
-            self.intake.accept(event)
+            self.dispatcher.accept(event)
 
     async def settle(self) -> None:
         for _ in range(50):
@@ -115,12 +115,12 @@ async def test_a_ledger_that_can_not_be_read_is_tried_again_and_told() -> None:
     scene.arrive(3)
     await scene.settle()
     assert scene.started == []
-    assert scene.intake.trouble == "reading the group's committed offsets failed: ConnectionError"
+    assert scene.dispatcher.last_error == "reading the group's committed offsets failed: ConnectionError"
     await asyncio.sleep(0.3)
     await scene.settle()
 
     assert scene.started == [3]
-    assert scene.intake.trouble is None
+    assert scene.dispatcher.last_error is None
 
 
 async def test_what_an_earlier_assignment_still_had_under_way_ends_nothing_of_this_one() -> None:
@@ -134,8 +134,8 @@ async def test_what_an_earlier_assignment_still_had_under_way_ends_nothing_of_th
     await scene.settle()
     assert scene.started == [5, 5]
     # The first of the two is over, the second is not: 6 must not be started beside it.
-    (stale, *_) = scene.intake.requests._tasks.items()
-    scene.intake._finished(stale[0])
+    (stale, *_) = scene.dispatcher.requests._tasks.items()
+    scene.dispatcher._finished(stale[0])
     await scene.settle()
     assert scene.started == [5, 5]
     scene.go_on.set()
@@ -163,9 +163,9 @@ async def test_an_end_in_order_leaves_a_mark_that_counts_no_death() -> None:
     scene.go_on.set()
     scene.arrive(7)
     await scene.settle()
-    scene.intake.close()
-    scene.intake.leave()
-    await scene.intake.commit_in_time()
+    scene.dispatcher.close()
+    scene.dispatcher.leave()
+    await scene.dispatcher.commit_in_time()
 
     assert scene.consumer.positions[-1].offset == 8
     assert not Mark.decode(scene.consumer.positions[-1].metadata).running

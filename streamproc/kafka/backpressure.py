@@ -1,0 +1,84 @@
+"""When fetching pauses: a lane has all the bytes in flight it may, or answers can't be stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from streamproc.kafka.budget import ByteBudget
+from streamproc.kafka.consumer_control import ConsumerControl
+from streamproc.kafka.offsets import Delivery, OffsetTracker
+from streamproc.messages.lane import Lane
+from streamproc.messages.record import Record, TopicPartition
+
+
+class Backpressure:
+    """Pauses and resumes the topic-partitions of one assignment after another.
+
+    lanes: of the topics that are consumed
+    held_topics: nothing is fetched from these, whatever their lane has in flight
+    """
+
+    def __init__(
+        self,
+        consumer: ConsumerControl,
+        tracker: OffsetTracker,
+        lanes: Mapping[str, Lane],
+        max_in_flight_bytes: int,
+    ) -> None:
+        self._consumer = consumer
+        self._tracker = tracker
+        self._lanes = lanes
+        self._is_open = True
+        # Requests whose topic is held don't count for their lane, which others would find full.
+        self._uncounted: set[Delivery] = set()
+        self.budgets = {lane: ByteBudget(max_in_flight_bytes) for lane in Lane}
+        self.held_topics: frozenset[str] = frozenset()
+
+    def begun(self, record: Record) -> None:
+        """A record was taken in."""
+        lane = self._lanes[record.topic]
+        if self.budgets[lane].take(record.size_bytes):
+            self._consumer.pause(self._fetched_of(lane))
+
+    def ended(self, delivery: Delivery, record: Record) -> None:
+        """A record is no longer in flight."""
+        if delivery in self._uncounted:
+            self._uncounted.discard(delivery)
+        else:
+            self._give_back(delivery, record)
+
+    def hold(self, topics: frozenset[str], in_flight: Mapping[Delivery, Record]) -> None:
+        """Fetch nothing from these topics; again from all others.
+
+        in_flight: their requests
+        """
+        released, self.held_topics = self.held_topics - topics, topics
+        if not self._is_open or not topics | released:
+            return
+        # All of them each time: those assigned since, and those that Faust went on with.
+        self._consumer.pause(tp for tp in self._tracker.assigned() if tp.topic in topics)
+        for lane in Lane:
+            if not self.budgets[lane].is_full:
+                chosen = self._fetched_of(lane)
+                self._consumer.resume(tp for tp in chosen if tp.topic in released)
+        for delivery, record in in_flight.items():
+            if delivery not in self._uncounted:
+                self._uncounted.add(delivery)
+                self._give_back(delivery, record)
+
+    def close(self) -> None:
+        """Fetch nothing more."""
+        self._is_open = False
+        self._consumer.pause(self._tracker.assigned())
+
+    def _give_back(self, delivery: Delivery, record: Record) -> None:
+        lane = self._lanes[delivery.topic_partition.topic]
+        if self.budgets[lane].give_back(record.size_bytes) and self._is_open:
+            self._consumer.resume(self._fetched_of(lane))
+
+    def _fetched_of(self, lane: Lane) -> list[TopicPartition]:
+        return [
+            tp
+            for tp in self._tracker.assigned()
+            if self._lanes[tp.topic] is lane and tp.topic not in self.held_topics
+        ]

@@ -1,0 +1,153 @@
+"""The thread that reads from Kafka: interactive records first, and every one of a log's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final
+
+from aiokafka import TopicPartition as ClientTopicPartition
+from aiokafka.errors import CommitFailedError
+from aiokafka.structs import OffsetAndMetadata
+from faust.types import TP
+
+from streamproc.kafka.commits import Position
+from streamproc.kafka.consumer_state import ConsumerState
+from streamproc.kafka.group_membership import keep_joining
+from streamproc.kafka.metadata_backoff import wait_after_failed_updates
+from streamproc.kafka.private_api import (
+    ConsumerThread,
+    background_tasks,
+    client_of,
+    set_fetching,
+)
+from streamproc.kafka.progress import ProgressNotes
+from streamproc.kafka.record_batches import read_every_record
+from streamproc.kafka.remade_logs import RemadeLogs
+
+FETCH_MAX_WAIT_MS: Final = 50
+COMMIT_TIMEOUT_S: Final = 3.0
+# A flood of interactive requests leaves the bulk lane this part of every poll.
+BULK_SHARE: Final = 0.25
+
+
+class LaneThread(ConsumerThread):
+    """Reads for `faust_consumer.LaneConsumer`, which says what it does otherwise than Faust's."""
+
+    def __init__(
+        self,
+        consumer: Any,
+        state: ConsumerState,
+        interactive_topics: frozenset[str],
+        **options: Any,
+    ) -> None:
+        super().__init__(consumer, **options)
+        self._state = state
+        self._interactive_topics = interactive_topics
+        self._progress = ProgressNotes(state)
+        self._remade: RemadeLogs | None = None
+        self._crashing: asyncio.Future[Any] | None = None
+
+    def make_client(self, transport: Any) -> Any:
+        read_every_record()
+        client = super().make_client(transport)
+        set_fetching(client, FETCH_MAX_WAIT_MS, "read_committed")
+        wait_after_failed_updates(client_of(client))
+        return client
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        keep_joining(self.client, self._state)
+        self._remade = RemadeLogs(self.client)
+        # Faust takes records from the fetcher by itself, and does not see that one has failed.
+        for task in (*background_tasks(self.client), self._remade.watching):
+            task.add_done_callback(self._crash_of)
+
+    async def on_thread_stop(self) -> None:
+        if self._remade is not None:
+            self._remade.watching.cancel()
+        await super().on_thread_stop()
+
+    async def on_partitions_assigned(self, assigned: Any, generation_id: int = 0) -> None:
+        self._state.refusal = None
+        self._progress.begin()
+        if self._remade is not None:
+            self._remade.begin()
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    async def seek_to_committed(self) -> Any:
+        committed = await super().seek_to_committed()
+        self._progress.begin(committed)
+        return committed
+
+    async def fetch(
+        self,
+        client: Any,
+        topic_partitions: set[TP],
+        timeout: float | None,  # noqa: ASYNC109 - Faust's
+        max_records: int | None,
+    ) -> dict[TP, list[Any]]:
+        """The next records: interactive ones as far as there are any, then bulk ones."""
+        interactive = {tp for tp in topic_partitions if tp.topic in self._interactive_topics}
+        bulk = topic_partitions - interactive
+        # aiokafka takes an empty set of topic-partitions for all of them.
+        if not interactive or not bulk:
+            return await self._fetch_of_log(client, topic_partitions, timeout, max_records)
+        records = await self._fetch_of_log(client, interactive, 0, max_records)
+        if not records:
+            return await self._fetch_of_log(client, topic_partitions, timeout, max_records)
+        if max_records is not None:
+            left = max_records - sum(map(len, records.values()))
+            max_records = max(left, round(max_records * BULK_SHARE))
+        return {**records, **await self._fetch_of_log(client, bulk, 0, max_records)}
+
+    async def _fetch_of_log(
+        self,
+        client: Any,
+        topic_partitions: set[TP],
+        timeout_s: float | None,
+        max_records: int | None,
+    ) -> dict[TP, list[Any]]:
+        """Records of the logs that are there now, and how far these were read, noted."""
+        was_flowing = self.consumer.flow_active
+        fetched = await super().fetch(client, topic_partitions, timeout_s, max_records)
+        if self._remade is not None:
+            fetched = self._remade.without(fetched)
+        # While the flow rests, positions may be those of another assignment.
+        if was_flowing and self.consumer.flow_active:
+            self._progress.note(client, fetched)
+        return fetched
+
+    async def store(self, positions: Mapping[TP, Position]) -> bool:
+        if self._remade is not None:
+            positions = self._remade.without(positions)
+        if not positions:
+            return True
+        try:
+            # aiokafka tries for ever where the topic is gone, and takes commits one by one.
+            return await asyncio.wait_for(self._store(positions), COMMIT_TIMEOUT_S)
+        except TimeoutError:
+            return False
+
+    async def _store(self, positions: Mapping[TP, Position]) -> bool:
+        """As Faust commits, which keeps nothing beside an offset."""
+        kept = {
+            ClientTopicPartition(tp.topic, tp.partition): OffsetAndMetadata(*position)
+            for tp, position in positions.items()
+            if tp in self.assignment()
+        }
+        try:
+            await self.client.commit(kept)
+        except CommitFailedError as error:
+            if "already rebalanced" not in str(error):
+                await self.crash(error)
+            return False
+        except Exception as error:  # noqa: BLE001 - whatever it is, the worker has to learn of it
+            await self.crash(error)
+            return False
+        return True
+
+    def _crash_of(self, task: asyncio.Task[Any]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._crashing = asyncio.ensure_future(self.crash(error))

@@ -1,0 +1,161 @@
+"""Every private name of Faust, mode and aiokafka that is needed, and used nowhere but here.
+
+They have neither settings nor public methods for these. What has to be replaced is replaced by a
+function of ours; a consumer's private steps have public names in the classes below, which
+`faust_consumer.py` and `consumer_thread.py` build on. `tests/unit/kafka/test_private_names.py`
+names each, and fails when a version no longer has it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
+
+import faust
+from aiokafka import AIOKafkaConsumer
+from aiokafka.client import AIOKafkaClient
+from aiokafka.consumer import fetcher
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
+from faust.types import TP
+
+from streamproc.kafka.commits import Position
+
+MetadataUpdate = Callable[[Any, Iterable[str] | None], Awaitable[bool]]
+FetchRequest = Callable[[Any, Any, Any], Awaitable[Any]]
+
+
+class ConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
+    """Faust's thread around an aiokafka consumer."""
+
+    @property
+    def client(self) -> Any:
+        """The aiokafka consumer; raises ConsumerNotStarted before there is one."""
+        return self._ensure_consumer()
+
+    def make_client(self, transport: Any) -> Any:
+        """The aiokafka consumer, not started yet."""
+        return super()._create_worker_consumer(transport)
+
+    async def fetch(
+        self,
+        client: Any,
+        topic_partitions: set[TP],
+        timeout: float | None,  # noqa: ASYNC109 - Faust's
+        max_records: int | None,
+    ) -> dict[TP, list[Any]]:
+        """The next records of these topic-partitions; an empty set is taken for all of them."""
+        fetched: dict[TP, list[Any]] = await super()._fetch_records(
+            client, topic_partitions, timeout=timeout, max_records=max_records
+        )
+        return fetched
+
+    async def store(self, positions: Mapping[TP, Position]) -> bool:
+        """Commit; False when the group has moved on."""
+        return bool(await super()._commit(positions))
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        return self.make_client(transport)
+
+    async def _fetch_records(
+        self,
+        consumer: Any,
+        active_partitions: set[TP] | None,
+        timeout: float | None = None,  # noqa: ASYNC109 - Faust's
+        max_records: int | None = None,
+    ) -> dict[TP, list[Any]]:
+        return await self.fetch(consumer, active_partitions or set(), timeout, max_records)
+
+    async def _commit(self, offsets: Mapping[TP, Position]) -> bool:
+        return await self.store(offsets)
+
+
+class FaustConsumer(Consumer):  # type: ignore[misc]
+    """Faust's consumer on the worker's loop."""
+
+    def make_thread(self) -> ConsumerThread:
+        """What reads from Kafka for it."""
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def poll(self, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's
+        """The next records, waited for as long at most."""
+        return await super()._wait_next_records(timeout)
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return self.make_thread()
+
+    async def _wait_next_records(self, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's
+        return await self.poll(timeout)
+
+
+async def has_crashed(app: faust.App) -> None:
+    """Returns once a part of a Faust app has crashed; mode has no other way to wait for it."""
+    await app._crashed.wait()
+
+
+async def commit(app: faust.App, positions: Mapping[TP, Position]) -> bool:
+    """What `ConsumerThread.store` says; the public commit adds Faust's own bookkeeping."""
+    consumer: Any = app.consumer
+    return bool(await consumer._commit(positions))
+
+
+def set_fetching(consumer: AIOKafkaConsumer, max_wait_ms: int, isolation_level: str) -> None:
+    """How long a broker may keep a fetch, and which records of transactions come; Faust sets none.
+
+    consumer: not started yet
+    """
+    consumer._fetch_max_wait_ms = max_wait_ms
+    consumer._isolation_level = isolation_level
+
+
+def client_of(consumer: AIOKafkaConsumer) -> AIOKafkaClient:
+    """What a consumer asks brokers by."""
+    return consumer._client
+
+
+def replace_metadata_update(
+    client: AIOKafkaClient, replacement: Callable[[MetadataUpdate], MetadataUpdate]
+) -> None:
+    """How a client learns where its topics are; replacement: is given how it does now."""
+    client._metadata_update = replacement(client._metadata_update)
+
+
+def replace_fetch_request(
+    consumer: AIOKafkaConsumer, replacement: Callable[[FetchRequest], FetchRequest]
+) -> None:
+    """How one fetch is asked for; replacement: is given how it is now."""
+    inner = consumer._fetcher
+    inner._proc_fetch_request = replacement(inner._proc_fetch_request)
+
+
+def replace_fatal_error(
+    consumer: AIOKafkaConsumer, handle: Callable[[BaseException], Awaitable[None]]
+) -> None:
+    """What the group's coordinator does with an error that it takes for fatal."""
+    consumer._coordinator._push_error_to_user = handle
+
+
+def replace_records_parser(parser: type) -> None:
+    """What every consumer of this process reads the bytes of a fetch response with."""
+    fetcher.MemoryRecords = parser
+
+
+def assignment_of(consumer: AIOKafkaConsumer) -> Any:
+    """The assignment with its positions, without waiting for them; None: there is none."""
+    subscription = consumer._subscription.subscription
+    return subscription.assignment if subscription else None
+
+
+def rejoin_group(consumer: AIOKafkaConsumer) -> None:
+    """Join the group again, beginning at what is committed."""
+    consumer._coordinator.request_rejoin()
+
+
+async def is_closing(consumer: AIOKafkaConsumer, within_s: float) -> None:
+    """Returns once the consumer leaves its group, or the time is over."""
+    await asyncio.wait({consumer._coordinator._closing}, timeout=within_s)
+
+
+def background_tasks(consumer: AIOKafkaConsumer) -> tuple[asyncio.Task[Any], asyncio.Task[Any]]:
+    """What keeps a started consumer in its group, and what fetches for it."""
+    return consumer._coordinator._coordination_task, consumer._fetcher._fetch_task

@@ -1,0 +1,63 @@
+"""A Faust app from its start to its end, and what it failed by."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from contextlib import suppress
+from typing import Any, Final
+
+import faust
+import structlog
+
+from streamproc.errors import BrokerUnavailable, OperatorError
+from streamproc.kafka.private_api import has_crashed
+from streamproc.logs.redaction import describe_error
+
+_log = structlog.get_logger(__name__)
+
+STOP_TIMEOUT_S: Final = 20.0
+
+
+class RunningApp:
+    """Starts the app at once; to be stopped by whoever made it."""
+
+    def __init__(self, app: faust.App) -> None:
+        self._app = app
+        self._starting = asyncio.create_task(app.start())
+        self._crashed = asyncio.create_task(has_crashed(app))
+
+    async def wait(self, others: Collection[asyncio.Future[Any]]) -> None:
+        """Until the app has failed, or one of the others is done."""
+        watched = {self._crashed, *others}
+        await asyncio.wait({*watched, self._starting}, return_when=asyncio.FIRST_COMPLETED)
+        if self._starting.done() and self._starting.exception() is None:
+            await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+
+    def raise_what_failed(self, others: Collection[asyncio.Task[None]]) -> None:
+        """Raise what ended the app, or one of the others; nothing where all go on.
+
+        Raises OperatorError as it is, all else as BrokerUnavailable.
+        """
+        reason: BaseException | None = None
+        if self._crashed.done():
+            reason = self._app.crash_reason or RuntimeError("Faust crashed")
+        ended = (task for task in (self._starting, *others) if task.done() and not task.cancelled())
+        reason = reason or next(filter(None, (task.exception() for task in ended)), None)
+        if isinstance(reason, OperatorError):
+            raise reason
+        if reason is not None:
+            raise BrokerUnavailable(f"the Kafka consumer stopped: {describe_error(reason)}") from reason
+
+    async def stop(self) -> None:
+        """End it, in order if it can."""
+        self._crashed.cancel()
+        await asyncio.wait({self._crashed})
+        if not self._starting.done():
+            self._starting.cancel()
+        with suppress(asyncio.CancelledError, Exception):
+            await self._starting
+        try:
+            await asyncio.wait_for(self._app.stop(), STOP_TIMEOUT_S)
+        except Exception as error:  # noqa: BLE001 - nothing is left to lose; end all the same
+            _log.warning("Faust failed to stop", error=type(error).__name__)

@@ -1,0 +1,131 @@
+"""Pipelines without Kafka: for a file of rows, for evaluation, for trying an ensemble out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Final
+
+from tenacity import stop_after_attempt
+
+from streamproc.clock import Clock, SystemClock
+from streamproc.kafka.topics import load_topics
+from streamproc.messages.lane import Lane
+from streamproc.messages.record import ProducerRecord
+from streamproc.metrics import Metrics
+from streamproc.pipeline import Pipeline
+from streamproc.repository.repository import Repository, StoredEnsemble
+from streamproc.serving.caching_scorer import CachingScorer
+from streamproc.serving.engine import Engine, Engines
+from streamproc.serving.inference.providers import Provider
+from streamproc.serving.loading import load_spec
+from streamproc.serving.tasks.catalogue import task_named
+from streamproc.serving.tasks.task import ScoringTask
+from streamproc.settings import Settings
+from streamproc.worker.models import Models
+from streamproc.worker.routes import build_route, require_ensemble
+
+LOCAL_ATTEMPTS: Final = 3
+
+
+@asynccontextmanager
+async def local_pipeline(
+    settings: Settings, task: str, ensemble: str | None, clock: Clock
+) -> AsyncIterator[Pipeline]:
+    """The pipeline of a task without Kafka, to be used by its `answer`.
+
+    ensemble: answers requests that name none; None: the one that the task's bulk topic names
+    Raises OperatorError.
+    """
+    async with _local(settings, task, ensemble, clock) as (models, build):
+        if ensemble is not None:
+            # Before all of them are loaded, which takes its time.
+            require_ensemble(ensemble, models.names(task), task, settings)
+        yield build(models.load_task(task))
+
+
+@asynccontextmanager
+async def ensemble_pipeline(
+    settings: Settings, stored: StoredEnsemble, clock: Clock
+) -> AsyncIterator[Pipeline]:
+    """The same for one ensemble alone, which may also be made of another's parts.
+
+    Raises OperatorError.
+    """
+    manifest = stored.manifest
+    async with _local(settings, manifest.task, manifest.name, clock) as (models, build):
+        yield build({manifest.name: models.load(stored)})
+
+
+Combined = Callable[[StoredEnsemble], Pipeline]
+"""The pipeline of an ensemble of the same models, combined in another way; raises ModelRefused."""
+
+
+@asynccontextmanager
+async def combining_pipelines(
+    settings: Settings, stored: StoredEnsemble, clock: Clock
+) -> AsyncIterator[Combined]:
+    """The same for many ways to combine one ensemble's members, whose models are loaded once.
+
+    What they say of a chunk is remembered, where they score chunks in a single call.
+    Raises OperatorError.
+    """
+    manifest = stored.manifest
+    async with _local(settings, manifest.task, manifest.name, clock) as (models, build):
+        engine = models.load(stored)
+        if isinstance(engine.task, ScoringTask):
+            engine = replace(engine, scorer=CachingScorer(engine.scorer))
+
+        def combined(way: StoredEnsemble) -> Pipeline:
+            profile = load_spec(way, engine.task)
+            return build({manifest.name: replace(engine, profile=profile)})
+
+        yield combined
+
+
+def verify_ensemble(settings: Settings, name: str) -> Provider:
+    """Load an ensemble and try every member out; returns where it ran. Raises ModelRefused."""
+    models = Models(settings, SystemClock(), Metrics())
+    try:
+        models.load(Repository(settings.models_dir).open(name))
+    finally:
+        models.executor.close()
+        models.executor.join()
+    return models.provider
+
+
+@asynccontextmanager
+async def _local(
+    settings: Settings, task: str, ensemble: str | None, clock: Clock
+) -> AsyncIterator[tuple[Models, Callable[[dict[str, Engine]], Pipeline]]]:
+    """What loads engines, and what builds a task's pipeline of them, by name, without Kafka.
+
+    ensemble: answers requests that name none; None: the one that the task's bulk topic names
+    """
+    task_named(task)
+    topic = load_topics(settings.topics_dir).request_topic(task, Lane.BULK)
+    if ensemble is not None:
+        topic = topic.model_copy(update={"ensemble": ensemble})
+    metrics = Metrics()
+    models = Models(settings, clock, metrics)
+
+    def build(engines: dict[str, Engine]) -> Pipeline:
+        require_ensemble(topic.ensemble, engines, topic.task, settings)
+        return Pipeline(
+            build_route(topic, settings),
+            Engines(engines),
+            _refuse_to_publish,
+            clock=clock,
+            metrics=metrics,
+            stop_after=stop_after_attempt(LOCAL_ATTEMPTS),
+        )
+
+    try:
+        yield models, build
+    finally:
+        await models.close()
+
+
+async def _refuse_to_publish(record: ProducerRecord) -> None:
+    raise AssertionError(f"a local pipeline has nowhere to publish to, not even {record.topic}")

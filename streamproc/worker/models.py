@@ -1,0 +1,85 @@
+"""The models of one process: loaded onto one device, run by one set of threads."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from functools import cached_property
+from typing import Final
+
+from streamproc.clock import Clock
+from streamproc.metrics import Metrics
+from streamproc.repository.repository import Repository, StoredEnsemble
+from streamproc.serving.assembly import load_engine
+from streamproc.serving.batching.batcher import Limits
+from streamproc.serving.context import EngineContext
+from streamproc.serving.decoding.kv_cache_budget import KVCacheLimits
+from streamproc.serving.engine import Engine
+from streamproc.serving.inference.executor import ModelExecutor
+from streamproc.serving.inference.providers import CPU, CUDA, choose_provider
+from streamproc.serving.inference.residency import Residency
+from streamproc.serving.tasks.catalogue import task_named
+from streamproc.settings import Settings
+
+# A core gains nothing from larger batches, and interactive requests wait for them; a GPU is idle
+# without them.
+_BUDGET_TOKENS: Final = {CPU: 512, CUDA: 16_384}
+
+
+class Models:
+    """Loads ensembles onto one device and one set of threads."""
+
+    def __init__(self, settings: Settings, clock: Clock, metrics: Metrics) -> None:
+        self._repository = Repository(settings.models_dir)
+        self.provider = choose_provider(settings.device)
+        self.executor = ModelExecutor(settings.threads or _cores())
+        self._context = EngineContext(
+            self.executor,
+            Limits(
+                budget_tokens=settings.batch_budget_tokens or _BUDGET_TOKENS[self.provider.name],
+                slots=self.executor.threads,
+                max_wait_ms=settings.batch_max_wait_ms,
+                max_queued_tokens=settings.max_queued_tokens,
+            ),
+            call_timeout_s=settings.call_timeout_s,
+            max_document_chunks=settings.max_document_chunks,
+            clock=clock,
+            metrics=metrics,
+            kv_cache=KVCacheLimits(settings.max_decoding_rows, settings.max_decoding_tokens),
+            residency=Residency(settings.max_resident_bytes),
+        )
+
+    def load_task(self, task: str) -> dict[str, Engine]:
+        """Every ensemble of a task, by name."""
+        task_named(task)
+        return {
+            ensemble.manifest.name: self.load(ensemble)
+            for ensemble in self._stored
+            if ensemble.manifest.task == task
+        }
+
+    @cached_property
+    def _stored(self) -> tuple[StoredEnsemble, ...]:
+        """Every ensemble there is, its manifest read once for all tasks."""
+        return tuple(self._repository.open(name) for name in self._repository.names())
+
+    def names(self, task: str) -> list[str]:
+        """What `load_task` would load, without loading it."""
+        task_named(task)
+        manifests = (ensemble.manifest for ensemble in self._stored)
+        return sorted(manifest.name for manifest in manifests if manifest.task == task)
+
+    async def close(self) -> None:
+        """Let the threads go; returns once the calls that run have come back."""
+        self.executor.close()
+        await asyncio.to_thread(self.executor.join)
+
+    def load(self, stored: StoredEnsemble) -> Engine:
+        """One ensemble, tried out; raises ModelRefused."""
+        task = task_named(stored.manifest.task)
+        return load_engine(stored, task, self.provider, self._context)
+
+
+def _cores() -> int:
+    """Cores this process may use, which in a container are fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

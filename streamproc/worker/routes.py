@@ -1,0 +1,72 @@
+"""Which topics are served by which ensembles, and how their requests are answered."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from streamproc.did_you_mean import closest
+from streamproc.errors import ModelRefused, SettingsError
+from streamproc.kafka.topics import RequestTopic, TopicCatalogue
+from streamproc.messages.outgoing import is_own_header
+from streamproc.messages.publishing import Route
+from streamproc.repository.repository import Repository
+from streamproc.serving.tasks.catalogue import TASKS
+from streamproc.settings import Settings
+
+
+def build_route(topic: RequestTopic, settings: Settings) -> Route:
+    """How the requests of a topic are answered, as its description and the settings say."""
+    return Route(
+        task=topic.task,
+        lane=topic.lane,
+        ensemble=topic.ensemble,
+        responses=topic.responses,
+        dead_letters=topic.dlq,
+        reply_topics=frozenset(settings.reply_topics),
+        max_message_bytes=settings.max_message_bytes,
+        copied_headers=frozenset(settings.copy_headers),
+    )
+
+
+def served_tasks(catalogue: TopicCatalogue, repository: Repository) -> tuple[str, ...]:
+    """The tasks that have topics, and the ensemble that these name."""
+    there = set(repository.names())
+    topics = catalogue.requests()
+    served = tuple(
+        task
+        for task in TASKS
+        if (named := {topic.ensemble for topic in topics if topic.task == task}) and named <= there
+    )
+    if not served:
+        raise ModelRefused(
+            f"{repository.root} has none of the ensembles that topics name: "
+            f"{', '.join(sorted({topic.ensemble for topic in topics}))}; set STREAMPROC_MODELS_DIR"
+        )
+    return served
+
+
+def require_ensemble(name: str, there: Collection[str], task: str, settings: Settings) -> None:
+    if name not in there:
+        meant = closest(name, there)
+        hint = f"did you mean {meant!r}? " if meant else ""
+        raise ModelRefused(
+            f"no ensemble {name!r} for {task} in {settings.models_dir}; {hint}"
+            f"There are: {', '.join(sorted(there)) or 'none'} (--ensemble)"
+        )
+
+
+def require_default(topic: RequestTopic, engines: Collection[str]) -> None:
+    if topic.ensemble not in engines:
+        raise ModelRefused(
+            f"{topic.name} is answered by the ensemble {topic.ensemble!r} unless a request names "
+            f"another, and there is none for {topic.task}; there are: "
+            f"{', '.join(sorted(engines)) or 'none'}"
+        )
+
+
+def refuse_own_headers(settings: Settings) -> None:
+    if own := [name for name in settings.copy_headers if is_own_header(name)]:
+        raise SettingsError(
+            f"STREAMPROC_COPY_HEADERS={','.join(settings.copy_headers)}: {', '.join(own)} can't be "
+            "copied: in a response it says something else"
+        )

@@ -1,0 +1,149 @@
+"""A worker from its settings to its end: everything is put together here, and taken down again."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Final
+
+import structlog
+from tenacity import stop_never
+
+from streamproc.clock import Clock, SystemClock
+from streamproc.kafka.dispatcher import Subscription
+from streamproc.kafka.producer import Producer
+from streamproc.kafka.topics import RequestTopic, load_topics
+from streamproc.kafka.worker import KafkaWorker
+from streamproc.messages.lane import Lane
+from streamproc.metrics import Metrics
+from streamproc.pipeline import Pipeline
+from streamproc.repository.repository import Repository
+from streamproc.serving.engine import Engine, Engines
+from streamproc.settings import Settings
+from streamproc.web.readiness import Readiness
+from streamproc.web.server import build_app, serving
+from streamproc.worker.models import Models
+from streamproc.worker.routes import build_route, refuse_own_headers, require_default, served_tasks
+
+HANG_TIMEOUTS: Final = 3
+"""Call time-outs that a call may be out for before the process ends."""
+
+log = structlog.get_logger(__name__)
+
+
+async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
+    """Serve the requests of the settings' tasks until `stop`, then drain.
+
+    Raises OperatorError when it can't start, WorkerFault when it can't go on.
+    """
+    refuse_own_headers(settings)
+    clock, metrics = SystemClock(), Metrics()
+    catalogue = load_topics(settings.topics_dir)
+    tasks = settings.tasks or served_tasks(catalogue, Repository(settings.models_dir))
+    topics = [topic for task in tasks for topic in catalogue.requests(task)]
+    models = Models(settings, clock, metrics)
+    producer = Producer(settings, clock, limits=catalogue.limits(settings))
+    try:
+        engines = {task: models.load_task(task) for task in tasks}
+        for topic in topics:
+            require_default(topic, engines[topic.task])
+        served = [engine for loaded in engines.values() for engine in loaded.values()]
+        needed = {name for topic in topics for name in (topic.name, topic.responses, topic.dlq)}
+        worker = KafkaWorker(
+            settings,
+            [
+                _subscription(topic, engines[topic.task], producer, settings, clock, metrics)
+                for topic in topics
+            ],
+            clock=clock,
+            producer=producer,
+            needed_topics=needed.union(settings.reply_topics),
+            must_end=partial(_hangs_for_good, served, settings.call_timeout_s),
+        )
+        for engine in served:
+            spec = engine.profile
+            metrics.ensembles.labels(spec.name, engine.task.name, spec.digest).set(1)
+        for lane in Lane:
+            gauge = metrics.in_flight_bytes.labels(lane.name.lower())
+            gauge.set_function(partial(worker.in_flight_bytes, lane))
+        readiness = Readiness(
+            [worker.not_ready, *(engine.health.troubles for engine in served)], clock
+        )
+        app = build_app(readiness.reasons, metrics.registry)
+        # Only a port that somebody chose is one that probes look at.
+        or_free = "web_port" not in settings.model_fields_set
+        with _models_out_of_gc():
+            async with serving(app, settings.web_host, settings.web_port, or_free=or_free) as at:
+                log.info(
+                    "worker started",
+                    device=models.provider.device,
+                    provider=models.provider.name,
+                    threads=models.executor.threads,
+                    ensembles=sorted(engine.profile.name for engine in served),
+                    topics=[topic.name for topic in topics],
+                    health=f"{at}/v2/health/ready",
+                )
+                telling = asyncio.create_task(readiness.watch())
+                try:
+                    await worker.run(stop)
+                finally:
+                    telling.cancel()
+                log.info("worker stopped")
+    finally:
+        await models.close()
+
+
+def _subscription(
+    topic: RequestTopic,
+    engines: Mapping[str, Engine],
+    producer: Producer,
+    settings: Settings,
+    clock: Clock,
+    metrics: Metrics,
+) -> Subscription:
+    """What is done with the requests of one topic, until the worker ends."""
+    pipeline = Pipeline(
+        build_route(topic, settings),
+        Engines(engines),
+        producer.send,
+        clock=clock,
+        metrics=metrics,
+        stop_after=stop_never,
+    )
+    return Subscription(
+        topic.name,
+        topic.lane,
+        pipeline,
+        refuse=pipeline.refuse,
+        publishes_to=frozenset({topic.responses, topic.dlq}),
+    )
+
+
+@contextmanager
+def _models_out_of_gc() -> Iterator[None]:
+    """Models and libraries stay until the end: no full collection looks through them.
+
+    That would hold up the event loop for a tenth of a second.
+    """
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+def _hangs_for_good(engines: Sequence[Engine], call_timeout_s: float) -> str | None:
+    """Why the process has to end, as nothing else ends a call that hangs."""
+    for engine in engines:
+        member, out_s = engine.health.hung() or ("", 0.0)
+        if out_s > HANG_TIMEOUTS * call_timeout_s:
+            return (
+                f"member {member} of ensemble {engine.profile.name} has not come back from a call "
+                f"for {out_s:.0f} s (STREAMPROC_CALL_TIMEOUT_S is {call_timeout_s:g}), and only "
+                "the end of the process ends such a call; start it again"
+            )
+    return None
