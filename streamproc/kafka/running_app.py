@@ -47,7 +47,8 @@ class RunningApp:
         if isinstance(reason, OperatorError):
             raise reason
         if reason is not None:
-            raise BrokerUnavailable(f"the Kafka consumer stopped: {describe_error(reason)}") from reason
+            stopped = f"the Kafka consumer stopped: {describe_error(reason)}"
+            raise BrokerUnavailable(stopped) from reason
 
     async def stop(self) -> None:
         """End it, in order if it can."""

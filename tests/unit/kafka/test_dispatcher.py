@@ -115,7 +115,10 @@ async def test_a_ledger_that_can_not_be_read_is_tried_again_and_told() -> None:
     scene.arrive(3)
     await scene.settle()
     assert scene.started == []
-    assert scene.dispatcher.last_error == "reading the group's committed offsets failed: ConnectionError"
+    assert (
+        scene.dispatcher.last_error
+        == "reading the group's committed offsets failed: ConnectionError"
+    )
     await asyncio.sleep(0.3)
     await scene.settle()
 
