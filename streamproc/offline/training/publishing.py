@@ -52,9 +52,7 @@ def export_ensemble(plan: TrainingPlan, on_event: OnEvent) -> None:
     on_event(EnsembleWritten(_write(plan, session.setup, _sections(plan, members))))
 
 
-def _write(
-    plan: TrainingPlan, setup: TaskSetup[Any], members: tuple[MemberSection, ...]
-) -> Path:
+def _write(plan: TrainingPlan, setup: TaskSetup[Any], members: tuple[MemberSection, ...]) -> Path:
     """Write what members share, then the manifest; returns its path."""
     config, prefix = plan.config, setup.prefix
     folder = config.out / config.ensemble
