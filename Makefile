@@ -47,6 +47,7 @@ lint: install-train docs  ## format, style, types, import contracts, compose fil
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
 
 docs: install-dev  ## the documentation site, strictly, in build/site
+	$(BIN)/python -m streamproc.cli.train_reference
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 test-fast: install-dev  ## unit, property and contract tests: no Kafka, no torch, about a minute

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from streamproc.cli.train_progress import shown
-from streamproc.errors import OperatorError, SettingsError, TrainingError
+from streamproc.cli.train_progress import showing_progress
+from streamproc.errors import OperatorError, TrainingError
+from streamproc.offline.training.config import TrainConfig
 
 
 def export(
@@ -23,7 +24,7 @@ def export(
 ) -> None:
     """Export what `streamproc train` has trained: ONNX, checked against torch, quantised."""
     try:
-        from streamproc.offline.training.arguments import Arguments
+        from streamproc.offline.training.plan import plan_from
         from streamproc.offline.training.publishing import export_ensemble
         from streamproc.offline.training.run_folder import RunFolder
     except ModuleNotFoundError as missing:  # torch is an extra
@@ -31,12 +32,12 @@ def export(
             f"Exporting needs {missing.name}, which is not installed: install streamproc[train]."
         ) from missing
     folder = RunFolder(run)
-    written = folder.read()
+    others = {name: value for name, value in (("out", out), ("precision", precision)) if value}
     try:
-        arguments = Arguments.read(written.get("arguments", {}))
-        plan = arguments.plan(run=run, out=out, precision=precision)
-    except (AttributeError, KeyError, TypeError, ValueError, SettingsError) as error:
-        raise TrainingError(f"{run}, as its run.toml describes it: {error}") from None
+        config = TrainConfig.read({**folder.read().get("arguments", {}), **others})
+    except (TypeError, OperatorError) as error:
+        raise TrainingError(f"{run / 'run.toml'}: {error}") from None
+    plan = plan_from(config, run)
     folder.check_data(plan)
-    with shown() as tell, folder.held():
-        export_ensemble(plan, tell)
+    with showing_progress() as on_event, folder.locked():
+        export_ensemble(plan, on_event)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import wraps
 from typing import Annotated, Any
 
@@ -44,27 +44,36 @@ def with_settings(
     A flag is text here, whatever its setting's type: settings are validated in one place.
     """
 
-    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        own = inspect.signature(command, eval_str=True)
-        names = [name for name in Settings.model_fields if only is None or name in only]
+    def read(**flags: Any) -> Settings:
+        if warns:
+            warn_of_variables()
+        return read_settings(**flags)
 
-        @wraps(command)
-        def wrapped(**arguments: Any) -> Any:
-            flags = {name: arguments.pop(name) for name in names}
-            if warns:
-                warn_of_variables()
-            return command(settings=read_settings(**flags), **arguments)
+    names = [name for name in Settings.model_fields if only is None or name in only]
+    return lambda command: with_flags(command, "settings", [_flag(name) for name in names], read)
 
-        parameters = [p for name, p in own.parameters.items() if name != "settings"]
-        parameters += [_flag(name) for name in names]
-        wrapped.__signature__ = own.replace(  # type: ignore[attr-defined]
-            parameters=[p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
-        )
-        wrapped.__annotations__ = {p.name: p.annotation for p in parameters}
-        del wrapped.__wrapped__
-        return wrapped
 
-    return decorate
+def with_flags(
+    command: Callable[..., Any],
+    argument: str,
+    flags: Sequence[inspect.Parameter],
+    read: Callable[..., Any],
+) -> Callable[..., Any]:
+    """A command with flags in the place of one argument, which `read` makes of their values."""
+    own = inspect.signature(command, eval_str=True)
+
+    @wraps(command)
+    def wrapped(**arguments: Any) -> Any:
+        values = {flag.name: arguments.pop(flag.name, flag.default) for flag in flags}
+        return command(**{argument: read(**values)}, **arguments)
+
+    parameters = [p for name, p in own.parameters.items() if name != argument] + list(flags)
+    wrapped.__signature__ = own.replace(  # type: ignore[attr-defined]
+        parameters=[p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
+    )
+    wrapped.__annotations__ = {p.name: p.annotation for p in parameters}
+    del wrapped.__wrapped__
+    return wrapped
 
 
 def warn_of_variables() -> None:

@@ -1,4 +1,4 @@
-"""What training tells, on the screen: a table of the members, and a line when something is done."""
+"""Training on the screen: a table of the members, and a line when something is done."""
 
 from __future__ import annotations
 
@@ -16,36 +16,43 @@ from streamproc.cli.terminal import stderr_console, stdout_console
 from streamproc.logs.printable import printable
 
 if TYPE_CHECKING:
-    from streamproc.offline.training.events import Epoch, OnEvent, Progress, Step
+    from streamproc.offline.training.events import (
+        Epoch,
+        Event,
+        MemberStarted,
+        OnEvent,
+        Step,
+        TrainingEvent,
+    )
     from streamproc.offline.training.training_task import Metrics
 
 
 @contextmanager
-def shown(*, quiet: bool = False) -> Iterator[OnEvent]:
-    """Shows what it is told. On a terminal a table stands below the lines; elsewhere only these,
+def showing_progress(*, quiet: bool = False) -> Iterator[OnEvent]:
+    """Shows events. On a terminal a table stands below the lines; elsewhere there are only these,
     and now and then a step on standard error.
 
     quiet: nothing is shown at all
     """
-    console, board = stdout_console(quiet=quiet), Board()
-    beside = stderr_console()
-    say_step = None if quiet or beside.is_terminal else PlainLines(beside)
-    with Live(console=console, get_renderable=board.table, refresh_per_second=4, transient=True):
+    console, table = stdout_console(quiet=quiet), ProgressTable()
+    stderr = stderr_console()
+    say_step = None if quiet or stderr.is_terminal else PlainLines(stderr)
+    with Live(console=console, get_renderable=table.render, refresh_per_second=4, transient=True):
 
-        def tell(told: Progress) -> None:
-            for line in board.take(told, monotonic()):
+        def on_event(event: Event) -> None:
+            for line in table.update(event, monotonic()):
                 console.print(printable(line), soft_wrap=True)
-            if say_step and (line := _step(told)):
+            if say_step and (line := _step_line(event)):
                 say_step(line)
 
-        yield tell
-    if console.is_terminal and board.rows:
-        console.print(board.table())
+        yield on_event
+    if console.is_terminal and table.rows:
+        console.print(table.render())
 
 
 @dataclass(slots=True)
-class Row:
-    """What the table says of a member. begun: when its first step of this run was told."""
+class MemberRow:
+    """What the table says of a member. since: when its first step now was, and which one."""
 
     state: str = "waiting"
     epoch: str = ""
@@ -54,102 +61,110 @@ class Row:
     loss: str = ""
     metric: str = ""
     left: str = ""
-    begun: tuple[float, int] | None = None
+    since: tuple[float, int] | None = None
 
 
 @dataclass(slots=True)
-class Board:
+class ProgressTable:
     """The members' rows, by name."""
 
-    rows: dict[str, Row] = field(default_factory=dict)
+    rows: dict[str, MemberRow] = field(default_factory=dict)
 
-    def take(self, told: Progress, now: float) -> Iterator[str]:
-        """Note what is told; yields the lines that are to stay."""
-        from streamproc.offline.training import events as progress
+    def update(self, event: Event, now: float) -> Iterator[str]:
+        """Take an event in; yields the lines that are to stay."""
+        from streamproc.offline.training import events
 
-        match told:
-            case progress.MemberEvent(part=part, told=own):
-                row = self.rows.setdefault(part, Row())
-                match own:
-                    case progress.TrunkStarted():
-                        row.state, row.step = "training", own.step
-                        whole = "the whole corpus, for members to branch off"
-                        yield f"{whole}: {own.records} records{_after(own.step)}"
-                    case progress.PartStarted():
-                        row.state, row.step = "training", own.step
-                        place = f"{own.number} of {own.parts}"
-                        yield f"{part} ({place}): {own.records} records{_after(own.step)}"
-                    case progress.Step():
-                        self._step(row, own, now)
-                    case progress.Epoch():
-                        row.metric = _words(own.judgement, most=1)
-                        yield _epoch(part, own)
-                    case progress.PartFinished():
-                        row.state, row.left = "trained", ""
-                        row.metric = _words(own.best.judgement, most=1)
-                        if own.again:
-                            yield f"{part}: trained before, {_words(own.best.judgement)}"
-            case progress.TrialFinished():
-                chosen = ", ".join(f"{name} {value:.4g}" for name, value in told.chosen.items())
-                reached = _words(told.best.judgement)
-                yield f"trial {told.trial} of {told.trials}: {chosen}: {reached}"
-            case progress.MemberShipped(part=part, shipped=shipped):
-                self.rows.setdefault(part, Row()).state = "exported"
+        match event:
+            case events.MemberEvent():
+                yield from self._update_member(event.part, event.event, now)
+            case events.TrialFinished():
+                chosen = ", ".join(f"{name} {value:.4g}" for name, value in event.chosen.items())
+                reached = _shown(event.best.judgement)
+                yield f"trial {event.trial} of {event.trials}: {chosen}: {reached}"
+            case events.MemberExported(part=part, exported=exported):
+                self.rows.setdefault(part, MemberRow()).state = "exported"
                 yield (
-                    f"{part}: {shipped.size_bytes / 2**20:.2f} MiB {shipped.precision}, "
-                    f"{_words(shipped.shipped)} (fp32 {_words(shipped.fp32)}), "
-                    f"ONNX against torch {shipped.export_difference:.1e}"
+                    f"{part}: {exported.size_bytes / 2**20:.2f} MiB {exported.precision}, "
+                    f"{_shown(exported.shipped)} (fp32 {_shown(exported.fp32)}), "
+                    f"ONNX against torch {exported.export_difference:.1e}"
                 )
-                yield from (f"  {why}" for why in shipped.why)
-            case progress.EnsembleWritten():
-                yield f"written: {told.manifest}"
+                yield from (f"  {why}" for why in exported.why)
+            case events.EnsembleWritten():
+                yield f"written: {event.manifest}"
 
-    def _step(self, row: Row, step: Step, now: float) -> None:
-        row.epoch, row.step, row.steps = str(step.epoch), step.step, step.steps
-        row.loss = f"{step.loss:.3f}"
-        if row.begun is None:
-            row.begun = (now, step.step)
-            return
-        since, first = row.begun
-        seconds = (now - since) / (step.step - first) * (step.steps - step.step)
-        row.left = f"{int(seconds) // 60}:{int(seconds) % 60:02} at most"
+    def _update_member(self, part: str, event: TrainingEvent, now: float) -> Iterator[str]:
+        from streamproc.offline.training import events
 
-    def table(self) -> Table:
+        row = self.rows.setdefault(part, MemberRow())
+        match event:
+            case events.MemberStarted():
+                # A trial of a search trains a member that was trained before.
+                row.state, row.step, row.since = "training", event.step, None
+                yield _started_line(event)
+            case events.Step():
+                _update_step(row, event, now)
+            case events.Epoch():
+                row.metric = _shown(event.judgement, most=1)
+                yield _epoch_line(part, event)
+            case events.MemberFinished():
+                row.state, row.left = "trained", ""
+                row.metric = _shown(event.best.judgement, most=1)
+                if event.again:
+                    yield f"{part}: trained before, {_shown(event.best.judgement)}"
+
+    def render(self) -> Table:
         """A row a member."""
         # Live draws it again and again, so it is always a table, and folds where there is no room.
         table = Table("member", "state", "epoch", "step", "loss", "metric", "time left", box=None)
         for column in table.columns:
             column.overflow = "fold"
         for part, row in self.rows.items():
-            name = "whole corpus" if part.startswith("_") else part
             step = f"{row.step}/{row.steps}" if row.steps else ""
-            table.add_row(name, row.state, row.epoch, step, row.loss, row.metric, row.left)
+            table.add_row(_name(part), row.state, row.epoch, step, row.loss, row.metric, row.left)
         return table
 
 
-def _step(told: Progress) -> str:
-    """A line about a step; empty where nothing of the kind is told."""
-    from streamproc.offline.training import events as progress
+def _update_step(row: MemberRow, step: Step, now: float) -> None:
+    row.epoch, row.step, row.steps = str(step.epoch), step.step, step.steps
+    row.loss = f"{step.loss:.3f}"
+    if row.since is None:
+        row.since = (now, step.step)
+        return
+    since, first = row.since
+    seconds = (now - since) / (step.step - first) * (step.steps - step.step)
+    row.left = f"{int(seconds) // 60}:{int(seconds) % 60:02} at most"
 
-    match told:
-        case progress.MemberEvent(part=part, told=progress.Step() as step):
-            return f"{part}: step {step.step:,} of {step.steps:,}, loss {step.loss:.3f}"
+
+def _started_line(event: MemberStarted) -> str:
+    what = f"{event.part} ({event.number} of {event.parts})"
+    if event.number == 0:
+        what = "seed model, on the whole corpus"
+    resumed = f", goes on after step {event.step}" if event.step else ""
+    return f"{what}: {event.records} records{resumed}"
+
+
+def _step_line(event: Event) -> str:
+    """A line about a step; empty where the event is no step."""
+    from streamproc.offline.training import events
+
+    match event:
+        case events.MemberEvent(part=part, event=events.Step() as step):
+            return f"{_name(part)}: step {step.step:,} of {step.steps:,}, loss {step.loss:.3f}"
     return ""
 
 
-def _epoch(part: str, epoch: Epoch) -> str:
-    name = "whole corpus" if part.startswith("_") else part
+def _epoch_line(part: str, epoch: Epoch) -> str:
     return (
-        f"{name}, epoch {epoch.epoch}: loss {epoch.train_loss:.3f}, validation loss "
-        f"{epoch.judgement.loss:.3f}, {_words(epoch.judgement)}"
+        f"{_name(part)}, epoch {epoch.epoch}: loss {epoch.train_loss:.3f}, validation loss "
+        f"{epoch.judgement.loss:.3f}, {_shown(epoch.judgement)}"
         f"{', best so far' if epoch.best else ''}{', converged' if epoch.converged else ''}"
     )
 
 
-def _after(step: int) -> str:
-    return f", goes on after step {step}" if step else ""
+def _name(part: str) -> str:
+    return "seed model" if part.startswith("_") else part
 
 
-def _words(judgement: Metrics, most: int | None = None) -> str:
-    named = list(judgement.metrics.items())[:most]
-    return ", ".join(f"{name} {value:.4f}" for name, value in named)
+def _shown(metrics: Metrics, most: int | None = None) -> str:
+    some = list(metrics.metrics.items())[:most]
+    return ", ".join(f"{name} {value:.4f}" for name, value in some)

@@ -37,7 +37,7 @@ def command(corpus: Path, base: Path, out: Path, *more: str) -> list[str]:
         "--overlap=8",
         "--epochs=6",
         "--patience=6",
-        "--trunk-learning-rate=5e-3",
+        "--seed-model-learning-rate=5e-3",
         "--batch=16",
         "--learning-rate=5e-3",
         "--checkpoint-steps=3",

@@ -21,20 +21,19 @@ from streamproc.offline.corpus.records import Columns, read_records
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.training.base import find_base
 from streamproc.offline.training.encoder import Learning
-from streamproc.offline.training.events import MemberShipped, Progress
+from streamproc.offline.training.events import Event, MemberExported
 from streamproc.offline.training.exporting import (
     largest_difference,
     onnx_runner,
     rows_change_in_company,
 )
 from streamproc.offline.training.member import Member
-from streamproc.offline.training.plan import Plan
+from streamproc.offline.training.plan import TrainingPlan
 from streamproc.offline.training.pruning import PruneConfig
-from streamproc.offline.training.schedule import Schedule
 from streamproc.offline.training.scoring import WindowSize
 from streamproc.offline.training.text_classification import LabelledTexts, TextClassification
 from streamproc.offline.training.windows import pad
-from tests.support.trainings import epochs, told_by
+from tests.support.trainings import changed, epochs, events_of, options
 
 pytestmark = pytest.mark.train
 
@@ -50,19 +49,26 @@ def course(base: Path, **other: Any) -> TextClassification:
     return TextClassification(find_base(base), **{**parameters, **other})
 
 
-def plan(corpus: Path, base: Path, out: Path, **other: Any) -> Plan:
-    return Plan(
-        course=course(base, **other),
+def plan(corpus: Path, base: Path, out: Path, **other: Any) -> TrainingPlan:
+    return TrainingPlan(
+        config=options(
+            out,
+            license='made "here"',
+            layers="0,2",
+            ffn_width=32,
+            window=32,
+            overlap=8,
+            seed=1,
+            epochs=8,
+            patience=8,
+            batch=16,
+            learning_rate=5e-3,
+        ),
+        recipe=course(base, **other),
         corpus=[Source("tiny", corpus / "train.jsonl")],
         valid=[Source("tiny", corpus / "valid.jsonl")],
         partitioning=ByHash(2),
-        ensemble="tiny",
-        out=out / "models",
-        work=out / "work",
-        license='made "here"',
-        seed=1,
-        threads=1,
-        schedule=Schedule(8, patience=8, batch_size=16, learning_rate=5e-3),
+        folder=out / "work",
     )
 
 
@@ -73,13 +79,13 @@ def texts(path: Path, tokenizer: Tokenizer) -> LabelledTexts:
 @pytest.fixture(scope="module")
 def trained(
     corpus: Path, base: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, list[Progress]]:
+) -> tuple[Path, list[Event]]:
     out = tmp_path_factory.mktemp("trained")
-    return out, told_by(plan(corpus, base, out))
+    return out, events_of(plan(corpus, base, out))
 
 
-def test_members_learn_what_the_corpus_teaches(trained: tuple[Path, list[Progress]]) -> None:
-    shipped = [told.shipped for told in trained[1] if isinstance(told, MemberShipped)]
+def test_members_learn_what_the_corpus_teaches(trained: tuple[Path, list[Event]]) -> None:
+    shipped = [told.exported for told in trained[1] if isinstance(told, MemberExported)]
 
     assert len(shipped) == 2
     for one in shipped:
@@ -87,7 +93,7 @@ def test_members_learn_what_the_corpus_teaches(trained: tuple[Path, list[Progres
         assert one.shipped.metrics["accuracy"] > 0.9
 
 
-def test_the_manifest_describes_the_files_beside_it(trained: tuple[Path, list[Progress]]) -> None:
+def test_the_manifest_describes_the_files_beside_it(trained: tuple[Path, list[Event]]) -> None:
     folder = trained[0] / "models" / "tiny"
     manifest = tomllib.loads((folder / "manifest.toml").read_text(encoding="utf-8"))
 
@@ -103,7 +109,7 @@ def test_the_manifest_describes_the_files_beside_it(trained: tuple[Path, list[Pr
 
 
 def test_torch_and_onnx_agree_and_int8_does_not_depend_on_the_batch(
-    trained: tuple[Path, list[Progress]], corpus: Path
+    trained: tuple[Path, list[Event]], corpus: Path
 ) -> None:
     folder = trained[0] / "models" / "tiny"
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -123,7 +129,7 @@ def test_torch_and_onnx_agree_and_int8_does_not_depend_on_the_batch(
 
 
 def test_the_int8_graph_has_the_inputs_and_outputs_that_a_worker_expects(
-    trained: tuple[Path, list[Progress]],
+    trained: tuple[Path, list[Event]],
 ) -> None:
     path = trained[0] / "models" / "tiny" / "part-2-of-2" / "1" / "model.onnx"
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
@@ -136,7 +142,7 @@ def test_the_int8_graph_has_the_inputs_and_outputs_that_a_worker_expects(
 
 
 def test_the_tokenizer_neither_cuts_nor_pads_nor_loses_words(
-    trained: tuple[Path, list[Progress]],
+    trained: tuple[Path, list[Event]],
 ) -> None:
     tokenizer = Tokenizer.from_file(str(trained[0] / "models" / "tiny" / "tokenizer.json"))
 
@@ -149,7 +155,7 @@ def test_the_tokenizer_neither_cuts_nor_pads_nor_loses_words(
 
 
 def test_the_fp32_folder_is_one_that_transformers_reads(
-    trained: tuple[Path, list[Progress]],
+    trained: tuple[Path, list[Event]],
 ) -> None:
     from transformers import PreTrainedTokenizerFast
 
@@ -167,12 +173,12 @@ def test_the_fp32_folder_is_one_that_transformers_reads(
 
 
 def test_the_same_seed_gives_the_same_ensemble_and_another_seed_another(
-    trained: tuple[Path, list[Progress]], corpus: Path, base: Path, tmp_path: Path
+    trained: tuple[Path, list[Event]], corpus: Path, base: Path, tmp_path: Path
 ) -> None:
     once = plan(corpus, base, tmp_path / "again")
-    told_by(once)
-    other = dataclasses.replace(plan(corpus, base, tmp_path / "other"), seed=2)
-    told_by(other)
+    events_of(once)
+    other = changed(plan(corpus, base, tmp_path / "other"), seed=2)
+    events_of(other)
 
     def manifest(out: Path) -> str:
         return (out / "models" / "tiny" / "manifest.toml").read_text(encoding="utf-8")
@@ -185,11 +191,10 @@ def test_training_stops_when_validation_no_longer_improves(
     corpus: Path, base: Path, tmp_path: Path
 ) -> None:
     patient = dataclasses.replace(
-        plan(corpus, base, tmp_path),
+        changed(plan(corpus, base, tmp_path), epochs=30, patience=2, batch=32, learning_rate=0.0),
         partitioning=ByField("shop"),
-        schedule=Schedule(epochs=30, patience=2, learning_rate=0.0),
     )
-    told = told_by(patient)
+    told = events_of(patient)
 
     assert [(one.best, one.converged) for one in epochs(told, "a")] == [
         (True, False),
@@ -204,7 +209,7 @@ def test_a_label_without_a_name_is_an_error_that_names_it(
     wrong = plan(corpus, base, tmp_path, columns=Columns(label="shop"))
 
     with pytest.raises(TrainingError, match=r"train\.jsonl: labels a, b are not named"):
-        told_by(wrong)
+        events_of(wrong)
 
     assert not (tmp_path / "models").exists()
 
@@ -215,11 +220,11 @@ def test_windows_longer_than_the_model_are_refused(
     wrong = plan(corpus, base, tmp_path, window=WindowSize(33, 8))
 
     with pytest.raises(TrainingError, match="33 tokens do not fit a model of 32 positions"):
-        told_by(wrong)
+        events_of(wrong)
 
 
 def test_long_texts_are_covered_by_windows_that_overlap_as_asked(
-    trained: tuple[Path, list[Progress]], corpus: Path
+    trained: tuple[Path, list[Event]], corpus: Path
 ) -> None:
     tokenizer = Tokenizer.from_file(str(trained[0] / "models" / "tiny" / "tokenizer.json"))
     read = texts(corpus / "train.jsonl", tokenizer)

@@ -17,12 +17,11 @@ from streamproc.offline.corpus.records import read_records
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.training.base import find_base
 from streamproc.offline.training.encoder import Learning
-from streamproc.offline.training.events import MemberShipped
+from streamproc.offline.training.events import MemberExported
 from streamproc.offline.training.exporting import onnx_runner, rows_change_in_company
-from streamproc.offline.training.plan import Plan
+from streamproc.offline.training.plan import TrainingPlan
 from streamproc.offline.training.prefix import Prefix
 from streamproc.offline.training.pruning import PruneConfig
-from streamproc.offline.training.schedule import Schedule
 from streamproc.offline.training.scoring import WindowSize
 from streamproc.offline.training.text_classification import LabelledTexts, TextClassification
 from streamproc.offline.training.token_classification import TokenClassification
@@ -30,7 +29,7 @@ from streamproc.offline.training.training_task import TrainingTask
 from streamproc.offline.training.windows import mixed
 from streamproc.settings import read_settings
 from streamproc.worker import verify_ensemble
-from tests.support.trainings import told_by
+from tests.support.trainings import events_of, options
 from tests.train.test_token_classification_training import sentences
 
 pytestmark = pytest.mark.train
@@ -41,7 +40,7 @@ LABELS = {"0": "negative", "1": "positive"}
 @pytest.fixture(scope="module")
 def repository(
     corpus: Path, base: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, list[MemberShipped]]:
+) -> tuple[Path, list[MemberExported]]:
     """Two ensembles of different tasks that froze the same layers over the same words."""
     folder = tmp_path_factory.mktemp("frozen")
     reviews = [Source("reviews", corpus / f"{name}.jsonl") for name in ("train", "valid")]
@@ -63,21 +62,26 @@ def repository(
             tagged,
         ),
     }
-    shipped: list[MemberShipped] = []
+    shipped: list[MemberExported] = []
     for name, (course, (train, valid)) in courses.items():
-        plan = Plan(
-            course=course,
+        plan = TrainingPlan(
+            config=options(
+                folder,
+                ensemble=name,
+                task=course.task,
+                seed=1,
+                epochs=10,
+                patience=10,
+                batch=16,
+                learning_rate=5e-3,
+            ),
+            recipe=course,
             corpus=[train],
             valid=[valid],
             partitioning=ByHash(2),
-            ensemble=name,
-            out=folder / "models",
-            work=folder / "work" / name,
-            seed=1,
-            threads=1,
-            schedule=Schedule(10, patience=10, batch_size=16, learning_rate=5e-3),
+            folder=folder / "work" / name,
         )
-        shipped += [told for told in told_by(plan) if isinstance(told, MemberShipped)]
+        shipped += [told for told in events_of(plan) if isinstance(told, MemberExported)]
     return folder / "models", shipped
 
 
@@ -85,8 +89,8 @@ def manifest(models: Path, name: str) -> dict[str, dict[str, str]]:
     return tomllib.loads((models / name / "manifest.toml").read_text("utf-8"))
 
 
-def test_members_learn_behind_frozen_layers(repository: tuple[Path, list[MemberShipped]]) -> None:
-    moods = [told.shipped for told in repository[1][:2]]
+def test_members_learn_behind_frozen_layers(repository: tuple[Path, list[MemberExported]]) -> None:
+    moods = [told.exported for told in repository[1][:2]]
 
     for one in moods:
         assert one.shipped.metrics["accuracy"] > 0.75
@@ -94,7 +98,7 @@ def test_members_learn_behind_frozen_layers(repository: tuple[Path, list[MemberS
 
 
 def test_ensembles_of_two_tasks_share_one_file(
-    repository: tuple[Path, list[MemberShipped]],
+    repository: tuple[Path, list[MemberExported]],
 ) -> None:
     models = repository[0]
     moods, names = (manifest(models, name) for name in ("moods", "names"))
@@ -105,7 +109,7 @@ def test_ensembles_of_two_tasks_share_one_file(
     assert moods["tokenizer"]["sha256"] == names["tokenizer"]["sha256"]
 
 
-def test_what_was_trained_so_can_be_served(repository: tuple[Path, list[MemberShipped]]) -> None:
+def test_what_was_trained_so_can_be_served(repository: tuple[Path, list[MemberExported]]) -> None:
     settings = read_settings(models_dir=repository[0])
 
     for name in ("moods", "names"):
@@ -113,7 +117,7 @@ def test_what_was_trained_so_can_be_served(repository: tuple[Path, list[MemberSh
 
 
 def test_the_layers_give_a_text_the_same_states_in_any_company(
-    repository: tuple[Path, list[MemberShipped]], corpus: Path
+    repository: tuple[Path, list[MemberExported]], corpus: Path
 ) -> None:
     models = repository[0]
     (path,) = (models / "prefixes").iterdir()

@@ -16,19 +16,18 @@ from streamproc.offline.corpus.questions import Question
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.training.base import find_base
 from streamproc.offline.training.encoder import Learning
-from streamproc.offline.training.events import MemberShipped
-from streamproc.offline.training.plan import Plan
+from streamproc.offline.training.events import MemberExported
+from streamproc.offline.training.plan import TrainingPlan
 from streamproc.offline.training.pruning import PruneConfig
 from streamproc.offline.training.question_answering import (
     QuestionAnswering,
     Questions,
     mismatched,
 )
-from streamproc.offline.training.schedule import Schedule
 from streamproc.offline.training.scoring import WindowSize
 from streamproc.offline.training.vocabulary import trim_vocabulary
 from streamproc.offline.training.windows import Batch
-from tests.support.trainings import told_by
+from tests.support.trainings import events_of, options
 from tests.train.conftest import GOOD, NEUTRAL
 
 pytestmark = pytest.mark.train
@@ -49,8 +48,9 @@ def questions(path: Path, count: int, seed: int) -> Path:
 
 
 def test_members_learn_where_answers_stand(base: Path, tmp_path: Path) -> None:
-    plan = Plan(
-        course=QuestionAnswering(
+    plan = TrainingPlan(
+        config=options(tmp_path, task="question-answering", epochs=4, batch=16, learning_rate=5e-3),
+        recipe=QuestionAnswering(
             find_base(base),
             170,
             PruneConfig((0, 2), 32, positions=32),
@@ -60,14 +60,10 @@ def test_members_learn_where_answers_stand(base: Path, tmp_path: Path) -> None:
         corpus=[Source("tiny", questions(tmp_path / "train.jsonl", 400, 1))],
         valid=[Source("tiny", questions(tmp_path / "valid.jsonl", 40, 2))],
         partitioning=ByHash(1),
-        ensemble="tiny",
-        out=tmp_path / "models",
-        work=tmp_path / "work",
-        threads=1,
-        schedule=Schedule(4, batch_size=16, learning_rate=5e-3),
+        folder=tmp_path / "work",
     )
 
-    (shipped,) = [told.shipped for told in told_by(plan) if isinstance(told, MemberShipped)]
+    (shipped,) = [told.exported for told in events_of(plan) if isinstance(told, MemberExported)]
     session = onnxruntime.InferenceSession(str(shipped.path), providers=["CPUExecutionProvider"])
 
     assert shipped.shipped.metrics["f1"] > 0.6

@@ -22,20 +22,20 @@ PARTS = ("part-1-of-2", "part-2-of-2")
 def uninterrupted(corpus: Path, base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a run has left that nobody killed: a trunk, and two members that branch off."""
     out = tmp_path_factory.mktemp("uninterrupted")
-    finish(command(corpus, base, out, "--trunk-epochs=4", "--jobs=2"))
+    finish(command(corpus, base, out, "--seed-model-epochs=4", "--jobs=2"))
     return out
 
 
 def steps(run: Path) -> int:
     """How many steps were told of so far."""
-    return sum(len(resumption.told(run, part, "step")) for part in ("_trunk", *PARTS))
+    return sum(len(resumption.told(run, part, "step")) for part in ("_seed_model", *PARTS))
 
 
 def test_training_that_is_killed_again_and_again_ends_as_if_nothing_had_been(
     corpus: Path, base: Path, tmp_path: Path, uninterrupted: Path
 ) -> None:
     run, draw = tmp_path / "work" / "tiny", random.Random(11)
-    arguments = command(corpus, base, tmp_path, "--trunk-epochs=4", "--jobs=1")
+    arguments = command(corpus, base, tmp_path, "--seed-model-epochs=4", "--jobs=1")
     for _ in range(3):
         running, before = start(arguments), steps(run)
         # Some steps on, wherever that is: within an epoch, while a checkpoint is written, later.
@@ -48,7 +48,7 @@ def test_training_that_is_killed_again_and_again_ends_as_if_nothing_had_been(
     finish(arguments)
 
     assert digests(tmp_path / "models") == digests(uninterrupted / "models")
-    for part in ("_trunk", *PARTS):
+    for part in ("_seed_model", *PARTS):
         (one,) = resumption.told(run, part, "finished")
         (other,) = resumption.told(uninterrupted / "work" / "tiny", part, "finished")
         assert one["best"] == other["best"]
@@ -58,7 +58,7 @@ def test_training_that_is_killed_again_and_again_ends_as_if_nothing_had_been(
         for place, line in enumerate(lines):
             done = max((one.get("step", 0) for one in lines[:place]), default=0)
             assert line["kind"] != "started" or done - line["step"] <= 8
-    assert len(resumption.told(run, "_trunk", "started")) > 1
+    assert len(resumption.told(run, "_seed_model", "started")) > 1
 
 
 def test_what_is_trained_is_not_trained_again_and_is_exported_alike(
@@ -66,7 +66,7 @@ def test_what_is_trained_is_not_trained_again_and_is_exported_alike(
 ) -> None:
     run = uninterrupted / "work" / "tiny"
     before = steps(run)
-    again = command(corpus, base, uninterrupted, "--trunk-epochs=4", "--jobs=2")
+    again = command(corpus, base, uninterrupted, "--seed-model-epochs=4", "--jobs=2")
 
     said = finish([*again, f"--out={tmp_path / 'models'}"])
 
@@ -85,7 +85,7 @@ def test_several_processes_train_one_member_together(
     said = finish([arguments[0], *torchrun, *arguments[1:]])
 
     run = tmp_path / "work" / "tiny"
-    parts = json.loads((run / "_groundwork" / "about.json").read_text())["parts"]
+    parts = json.loads((run / "_shared" / "about.json").read_text())["parts"]
     for part in PARTS:
         (finished,) = resumption.told(run, part, "finished")
         assert finished["best"]["judgement"]["metrics"]["accuracy"] > 0.9  # type: ignore[index]

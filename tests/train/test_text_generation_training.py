@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import json
 import tomllib
 from pathlib import Path
@@ -19,44 +18,47 @@ from streamproc.offline.corpus.passages import Passage
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.training.byte_level import byte_level_bpe
 from streamproc.offline.training.decoder import OnnxDecoder
-from streamproc.offline.training.events import MemberEvent, MemberShipped, Progress, TrunkStarted
-from streamproc.offline.training.plan import Plan
-from streamproc.offline.training.schedule import Schedule
+from streamproc.offline.training.events import Event, MemberEvent, MemberExported, MemberStarted
+from streamproc.offline.training.plan import TrainingPlan
 from streamproc.offline.training.text_generation import END_OF_TEXT, UNKNOWN, TextGeneration, blocks
 from streamproc.repository.manifest import read_manifest
-from tests.support.trainings import told_by
+from tests.support.trainings import changed, events_of, options
 
 pytestmark = pytest.mark.train
 
 SONG = "the film was good and the phone was bad, <unk> says; "
 
 
-def corpus(folder: Path) -> Plan:
+def corpus(folder: Path) -> TrainingPlan:
     for name, text in (("a", SONG * 60), ("b", SONG.upper() * 60)):
         (folder / f"{name}.jsonl").write_text(json.dumps({"text": text}) + "\n", encoding="utf-8")
     sources = [Source(name, folder / f"{name}.jsonl") for name in "ab"]
-    return Plan(
-        course=TextGeneration(300, layers=1, heads=2, width=32, ffn_width=64, context=32),
+    return TrainingPlan(
+        config=options(
+            folder,
+            task="text-generation",
+            layers="1",
+            seed=1,
+            epochs=16,
+            batch=8,
+            learning_rate=1e-2,
+        ),
+        recipe=TextGeneration(300, layers=1, heads=2, width=32, ffn_width=64, context=32),
         corpus=sources,
         valid=sources,
         partitioning=ByField("corpus"),
-        ensemble="tiny",
-        out=folder / "models",
-        work=folder / "work",
-        seed=1,
-        threads=1,
-        schedule=Schedule(16, batch_size=8, learning_rate=1e-2),
+        folder=folder / "work",
     )
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Progress]]:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Event]]:
     folder = tmp_path_factory.mktemp("written")
-    return folder / "models" / "tiny", told_by(corpus(folder))
+    return folder / "models" / "tiny", events_of(corpus(folder))
 
 
-def test_members_learn_what_comes_next(trained: tuple[Path, list[Progress]]) -> None:
-    shipped = [told.shipped for told in trained[1] if isinstance(told, MemberShipped)]
+def test_members_learn_what_comes_next(trained: tuple[Path, list[Event]]) -> None:
+    shipped = [told.exported for told in trained[1] if isinstance(told, MemberExported)]
 
     assert len(shipped) == 2
     for one in shipped:
@@ -66,7 +68,7 @@ def test_members_learn_what_comes_next(trained: tuple[Path, list[Progress]]) -> 
 
 
 def test_weights_are_stored_in_a_quarter_of_their_size(
-    trained: tuple[Path, list[Progress]],
+    trained: tuple[Path, list[Event]],
 ) -> None:
     def weights_bytes(path: Path) -> int:
         return sum(one.ByteSize() for one in onnx.load(str(path)).graph.initializer)
@@ -77,7 +79,7 @@ def test_weights_are_stored_in_a_quarter_of_their_size(
 
 
 def test_the_manifest_says_how_texts_end_and_what_is_never_written(
-    trained: tuple[Path, list[Progress]],
+    trained: tuple[Path, list[Event]],
 ) -> None:
     manifest = read_manifest((trained[0] / "manifest.toml").read_bytes(), "tiny")
     tokenizer = Tokenizer.from_file(str(trained[0] / "tokenizer.json"))
@@ -89,7 +91,7 @@ def test_the_manifest_says_how_texts_end_and_what_is_never_written(
     assert manifest.decoding.max_tokens == manifest.window.max_tokens == 32
 
 
-def test_a_shipped_member_reads_on_where_it_stopped(trained: tuple[Path, list[Progress]]) -> None:
+def test_a_shipped_member_reads_on_where_it_stopped(trained: tuple[Path, list[Event]]) -> None:
     tokenizer = Tokenizer.from_file(str(trained[0] / "tokenizer.json"))
     member = OnnxDecoder(trained[0] / "a" / "1" / "model.onnx")
     ids = np.array([tokenizer.encode(SONG).ids[:20]], dtype=np.int64)
@@ -103,9 +105,9 @@ def test_a_shipped_member_reads_on_where_it_stopped(trained: tuple[Path, list[Pr
 
 
 def test_the_same_seed_gives_the_same_ensemble(
-    trained: tuple[Path, list[Progress]], tmp_path: Path
+    trained: tuple[Path, list[Event]], tmp_path: Path
 ) -> None:
-    told_by(corpus(tmp_path))
+    events_of(corpus(tmp_path))
 
     def digests(folder: Path) -> list[str]:
         manifest = tomllib.loads((folder / "manifest.toml").read_text(encoding="utf-8"))
@@ -115,22 +117,23 @@ def test_the_same_seed_gives_the_same_ensemble(
 
 
 def test_members_branch_off_a_model_of_the_whole_corpus(tmp_path: Path) -> None:
-    plan = corpus(tmp_path)
-    learning_nothing_more = dataclasses.replace(
-        plan,
-        trunk=plan.schedule,
-        schedule=Schedule(1, batch_size=8, learning_rate=0.0),
+    learning_nothing_more = changed(
+        corpus(tmp_path),
+        seed_model_epochs=16,
+        seed_model_learning_rate=1e-2,
+        epochs=1,
+        learning_rate=0.0,
     )
 
-    told = told_by(learning_nothing_more)
+    told = events_of(learning_nothing_more)
 
-    assert MemberEvent("_trunk", TrunkStarted(2)) in told
-    first, second = [one.shipped for one in told if isinstance(one, MemberShipped)]
+    assert MemberEvent("_seed_model", MemberStarted("_seed_model", 0, 0, records=2)) in told
+    first, second = [one.exported for one in told if isinstance(one, MemberExported)]
     assert first.path.read_bytes() == second.path.read_bytes()
     assert first.shipped.metrics["next_token_accuracy"] > 0.7
     content = (tmp_path / "models" / "tiny" / "manifest.toml").read_bytes()
     for member in read_manifest(content, "tiny").members:
-        assert member.provenance["trunk"] == "one model of the whole corpus, at most 16 epochs"
+        assert member.provenance["seed_model"] == "one model of the whole corpus, at most 16 epochs"
 
 
 def test_any_text_comes_back_from_its_tokens_unchanged() -> None:

@@ -16,10 +16,9 @@ from streamproc.offline.corpus.rows import Source
 from streamproc.offline.corpus.tagged import TaggedText
 from streamproc.offline.training.base import find_base
 from streamproc.offline.training.encoder import Learning
-from streamproc.offline.training.events import MemberShipped
-from streamproc.offline.training.plan import Plan
+from streamproc.offline.training.events import MemberExported
+from streamproc.offline.training.plan import TrainingPlan
 from streamproc.offline.training.pruning import PruneConfig
-from streamproc.offline.training.schedule import Schedule
 from streamproc.offline.training.scoring import WindowSize
 from streamproc.offline.training.token_classification import (
     TaggedTexts,
@@ -29,7 +28,7 @@ from streamproc.offline.training.token_classification import (
 )
 from streamproc.offline.training.vocabulary import trim_vocabulary
 from streamproc.offline.training.windows import Batch
-from tests.support.trainings import told_by
+from tests.support.trainings import events_of, options
 from tests.train.conftest import BAD, GOOD, NEUTRAL
 
 pytestmark = pytest.mark.train
@@ -71,18 +70,17 @@ def test_members_learn_entities_and_list_only_the_labels_of_their_own_corpus(
         sentences(tmp_path / f"{name}.jsonl", count, count)
         for name, count in (("train", 200), ("valid", 40))
     )
-    plan = Plan(
-        course=course(base),
+    plan = TrainingPlan(
+        config=options(
+            tmp_path, task="token-classification", epochs=4, batch=16, learning_rate=5e-3
+        ),
+        recipe=course(base),
         corpus=[Source("films", train), Source("shops", train)],
         valid=[Source("films", valid), Source("shops", valid)],
         partitioning=ByField("corpus"),
-        ensemble="tiny",
-        out=tmp_path / "models",
-        work=tmp_path / "work",
-        threads=1,
-        schedule=Schedule(4, batch_size=16, learning_rate=5e-3),
+        folder=tmp_path / "work",
     )
-    shipped = [told.shipped for told in told_by(plan) if isinstance(told, MemberShipped)]
+    shipped = [told.exported for told in events_of(plan) if isinstance(told, MemberExported)]
     manifest = tomllib.loads((tmp_path / "models" / "tiny" / "manifest.toml").read_text())
 
     assert all(one.shipped.metrics["entity_f1"] > 0.8 for one in shipped)

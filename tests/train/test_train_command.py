@@ -44,7 +44,7 @@ def test_the_missing_extra_is_named_before_anything_is_read(
     monkeypatch.setitem(sys.modules, "torch", None)
 
     with pytest.raises(OperatorError, match=r"torch.*install streamproc\[train\]"):
-        train("tiny", corpus=["gone.jsonl"], valid=["gone.jsonl"], label=["0=a", "1=b"])
+        train(ensemble="tiny", corpus=["gone.jsonl"], valid=["gone.jsonl"], label=["0=a", "1=b"])
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,12 @@ from tokenizers import Tokenizer
 from streamproc.offline.corpus.partitioning import ByHash
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.training.encoder_decoder import OnnxEncoderDecoder
-from streamproc.offline.training.events import MemberShipped, Progress
-from streamproc.offline.training.plan import Plan
-from streamproc.offline.training.schedule import Schedule
+from streamproc.offline.training.events import Event, MemberExported
+from streamproc.offline.training.plan import TrainingPlan
 from streamproc.offline.training.translation import Translation
 from streamproc.repository.manifest import read_manifest
 from streamproc.repository.repository import Repository
-from tests.support.trainings import told_by
+from tests.support.trainings import events_of, options
 
 pytestmark = pytest.mark.train
 
@@ -46,35 +45,34 @@ def pairs(path: Path, count: int, seed: int) -> Path:
     return path
 
 
-def plan(folder: Path) -> Plan:
-    return Plan(
-        course=Translation(300, layers=1, heads=2, width=32, ffn_width=64, context=32),
+def plan(folder: Path) -> TrainingPlan:
+    return TrainingPlan(
+        config=options(
+            folder, task="translation", layers="1", epochs=10, batch=16, learning_rate=5e-3
+        ),
+        recipe=Translation(300, layers=1, heads=2, width=32, ffn_width=64, context=32),
         corpus=[Source("tiny", pairs(folder / "train.jsonl", 800, 1))],
         valid=[Source("tiny", pairs(folder / "valid.jsonl", 40, 2))],
         partitioning=ByHash(1),
-        ensemble="tiny",
-        out=folder / "models",
-        work=folder / "work",
-        threads=1,
-        schedule=Schedule(10, batch_size=16, learning_rate=5e-3),
+        folder=folder / "work",
     )
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Progress]]:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Event]]:
     folder = tmp_path_factory.mktemp("translated")
-    return folder / "models", told_by(plan(folder))
+    return folder / "models", events_of(plan(folder))
 
 
-def test_a_member_learns_to_translate(trained: tuple[Path, list[Progress]]) -> None:
-    (shipped,) = [told.shipped for told in trained[1] if isinstance(told, MemberShipped)]
+def test_a_member_learns_to_translate(trained: tuple[Path, list[Event]]) -> None:
+    (shipped,) = [told.exported for told in trained[1] if isinstance(told, MemberExported)]
 
     # Without a look at the source no more than a third can be foreseen.
     assert shipped.shipped.metrics["next_token_accuracy"] > 0.5
     assert shipped.shipped.loss == pytest.approx(shipped.fp32.loss, rel=0.02)
 
 
-def test_a_shipped_member_writes_token_by_token(trained: tuple[Path, list[Progress]]) -> None:
+def test_a_shipped_member_writes_token_by_token(trained: tuple[Path, list[Event]]) -> None:
     folder = trained[0] / "tiny" / "part-1-of-1" / "1"
     tokenizer = Tokenizer.from_file(str(trained[0] / "tiny" / "tokenizer.json"))
     member = OnnxEncoderDecoder(folder / "encoder_model.onnx", folder / "decoder_model_merged.onnx")
@@ -95,7 +93,7 @@ def test_a_shipped_member_writes_token_by_token(trained: tuple[Path, list[Progre
 
 
 def test_the_manifest_names_encoder_decoder_and_how_a_translation_begins_and_ends(
-    trained: tuple[Path, list[Progress]],
+    trained: tuple[Path, list[Event]],
 ) -> None:
     folder = trained[0] / "tiny"
     manifest = read_manifest((folder / "manifest.toml").read_bytes(), "tiny")

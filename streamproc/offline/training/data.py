@@ -9,39 +9,39 @@ from typing import Any
 from streamproc.errors import TrainingError
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.training.on_disk import Records
-from streamproc.offline.training.plan import Plan
+from streamproc.offline.training.plan import TrainingPlan
 
 
-def read(plan: Plan, sources: Sequence[Source]) -> Iterator[Any]:
+def read(plan: TrainingPlan, sources: Sequence[Source]) -> Iterator[Any]:
     """The records of some files; raises TrainingError when there are none."""
     nothing = True
     for source in sources:
-        for record in plan.course.read(source):
+        for record in plan.recipe.read(source):
             nothing = False
             yield record
     if nothing:
         raise TrainingError(f"{', '.join(str(s.path) for s in sources)}: holds no records.")
 
 
-def counted(plan: Plan, records: Iterable[Any], parts: Counter[str]) -> Iterator[Any]:
+def counted(plan: TrainingPlan, records: Iterable[Any], parts: Counter[str]) -> Iterator[Any]:
     """The records, counted by part as they pass."""
     for record in records:
         parts[plan.partitioning.part_of(record)] += 1
         yield record
 
 
-def own(plan: Plan, part: str) -> Records[Any]:
+def partition(plan: TrainingPlan, part: str) -> Records[Any]:
     """The records of a part."""
     records = read(plan, plan.corpus)
     return Records(r for r in records if plan.partitioning.part_of(r) == part)
 
 
-def whole(plan: Plan) -> Records[Any]:
+def full_corpus(plan: TrainingPlan) -> Records[Any]:
     """The records of all parts."""
     return Records(read(plan, plan.corpus))
 
 
-def held_out(plan: Plan, part: str | None = None) -> Records[Any]:
+def validation(plan: TrainingPlan, part: str | None = None) -> Records[Any]:
     """What tells when a member has converged: texts like its own, or all where parts are alike."""
     records = Records(read(plan, plan.valid))
     if part is None or not plan.partitioning.by_content:

@@ -3,123 +3,116 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 
 from streamproc.errors import TrainingError
-from streamproc.messages.request import ENSEMBLE_NAME
-from streamproc.offline.training import data as material
+from streamproc.offline.training import data
 from streamproc.offline.training.devices import process, together
-from streamproc.offline.training.events import MemberEvent, OnEvent, OnMemberEvent, PartFinished
-from streamproc.offline.training.plan import Plan
+from streamproc.offline.training.events import MemberEvent, MemberFinished, OnEvent, OnMemberEvent
+from streamproc.offline.training.plan import TrainingPlan
 from streamproc.offline.training.plots import draw
-from streamproc.offline.training.publishing import export_ensemble
-from streamproc.offline.training.run_folder import TRUNK, RunFolder
+from streamproc.offline.training.publishing import export_ensemble, version_folder
+from streamproc.offline.training.run_folder import SEED_MODEL, RunFolder
 from streamproc.offline.training.search import search
 from streamproc.offline.training.shared_artifacts import SharedArtifacts
-from streamproc.offline.training.training_session import MemberJob, TrainingSession, places
-from streamproc.repository.manifest import MEMBER_VERSION
+from streamproc.offline.training.training_session import MemberJob, TrainingSession, member_jobs
 
-# Trains the members at some places; returns when all of them are.
-TrainAll = Callable[[Plan, Sequence[MemberJob], OnEvent], None]
-
-
-def train_ensemble(plan: Plan, tell: OnEvent) -> None:
-    """Train one member for each part of the corpus and write the ensemble, telling what happens.
-
-    Nothing is written into `plan.out` for a member before it has passed its checks, and the
-    manifest comes last. Raises TrainingError when the corpus can't be trained on or a check fails.
-    """
-    fit_ensemble(plan, tell)
-    export_ensemble(plan, tell)
+# Trains some members; returns when all of them are.
+TrainAll = Callable[[TrainingPlan, Sequence[MemberJob], OnEvent], None]
 
 
-def train_here(plan: Plan, places: Sequence[MemberJob], tell: OnEvent) -> None:
+def train_here(plan: TrainingPlan, jobs: Sequence[MemberJob], on_event: OnEvent) -> None:
     """Train members in this process, one after another."""
-    desk = TrainingSession(plan)
-    for place in places:
-        desk.train(place, tell_of(place.part, tell))
+    session = TrainingSession(plan)
+    for job in jobs:
+        session.train(job, _of_member(job.part, on_event))
 
 
-def tell_of(part: str, tell: OnEvent) -> OnMemberEvent:
-    """Tells what one member's training tells as something of that member."""
-    return lambda told: tell(MemberEvent(part, told))
+def train_ensemble(
+    plan: TrainingPlan,
+    on_event: OnEvent,
+    *,
+    train_all: TrainAll = train_here,
+    fresh: bool = False,
+    export: bool = True,
+) -> None:
+    """Train one member for each part of the corpus and write the ensemble.
 
-
-def fit_ensemble(
-    plan: Plan, tell: OnEvent, *, train_all: TrainAll = train_here, fresh: bool = False
-) -> Sequence[MemberJob]:
-    """Train the members into the run folder `plan.work`, from where they stand in it.
+    Members are trained into the run folder, from where they stand in it. Nothing is written into
+    the model repository for a member before it has passed its checks, and the manifest comes last.
 
     train_all: where members are trained
     fresh:     begin anew
-    Raises TrainingError, also when the folder holds a run that was begun otherwise.
+    export:    write the ensemble
+    Raises TrainingError when the corpus can't be trained on, a check fails, the folder holds a run
+    that was started otherwise, or the repository holds members of this version already.
     """
-    # What the manifest would refuse once all is trained.
-    if not re.fullmatch(ENSEMBLE_NAME, plan.ensemble):
-        raise TrainingError(
-            f"Ensemble {plan.ensemble!r}: a name is at most 64 lower-case letters, digits, '.', "
-            "'_' and '-'."
-        )
-    if not re.fullmatch(MEMBER_VERSION, plan.version):
-        raise TrainingError(
-            f"--version {plan.version!r}: at most 64 letters, digits, '.', '_' and '-'."
-        )
-    run = RunFolder(plan.work)
+    run = RunFolder(plan.folder)
     if process() != 0:
-        together().wait_for_everyone()  # for the groundwork
-        return _train(plan, run, train_all, lambda _: None)
-    with run.held():
+        together().wait_for_everyone()  # for what members share
+        _train(plan, run, train_all, lambda _: None)
+        return
+    with run.locked():
         run.begin(plan, fresh=fresh)
-        if not run.groundwork.is_dir():
+        if not run.shared.is_dir():
             _prepare(plan, run)
+        if export and not run.anything_trained():
+            _refuse_existing_version(plan, run)
         together().wait_for_everyone()
-        return _train(plan, run, train_all, tell)
+        _train(plan, run, train_all, on_event)
+        if export:
+            export_ensemble(plan, on_event)
 
 
-def _prepare(plan: Plan, run: RunFolder) -> None:
+def _prepare(plan: TrainingPlan, run: RunFolder) -> None:
     """Look at the whole corpus once: what parts it has, and what members share."""
     parts: Counter[str] = Counter()
-    corpus = material.counted(plan, material.read(plan, plan.corpus), parts)
-    groundwork = plan.course.prepare(corpus, plan.seed)
+    corpus = data.counted(plan, data.read(plan, plan.corpus), parts)
+    shared = plan.recipe.prepare(corpus, plan.config.seed)
     for _ in corpus:  # what is left of it, where words were chosen by other files
         pass
-    for _ in material.read(plan, plan.valid):  # what is wrong with it, before hours of training
+    for _ in data.read(plan, plan.valid):  # what is wrong with it, before hours of training
         pass
-    whole = dataclasses.replace(groundwork, parts=dict(sorted(parts.items())))
-    whole.save(run.groundwork)
+    dataclasses.replace(shared, parts=dict(sorted(parts.items()))).save(run.shared)
 
 
-def _train(plan: Plan, run: RunFolder, train_all: TrainAll, tell: OnEvent) -> Sequence[MemberJob]:
-    if plan.trunk:
-        _train_left(plan, run, [MemberJob(TRUNK, 0, 0, plan.trunk, TRUNK)], train_all, tell)
-    members = places(plan, run)
-    if plan.search:
-        sizes = SharedArtifacts.load(run.groundwork).parts
-        largest = max(members, key=lambda place: sizes[place.part])
+def _refuse_existing_version(plan: TrainingPlan, run: RunFolder) -> None:
+    """Training takes hours, and would end by replacing what workers may be serving."""
+    for job in member_jobs(plan, run):
+        if (folder := version_folder(plan, job.part)).exists():
+            raise TrainingError(
+                f"{folder} is there already: name another --version or --out, or remove it."
+            )
 
-        def train_one(place: MemberJob) -> None:
-            _train_left(plan, run, [place], train_all, tell)
 
-        found = search(plan.search, run, largest, plan.seed, train_one, tell)
-        members = [dataclasses.replace(place, schedule=found) for place in members]
-    _train_left(plan, run, members, train_all, tell)
+def _train(plan: TrainingPlan, run: RunFolder, train_all: TrainAll, on_event: OnEvent) -> None:
+    config = plan.config
+
+    def train(some: Sequence[MemberJob]) -> None:
+        """Those that have not been yet."""
+        left = []
+        for job in some:
+            if best := run.finished(job.folder):
+                on_event(MemberEvent(job.part, MemberFinished(job.part, best, again=True)))
+            else:
+                left.append(job)
+        together().wait_for_everyone()  # or one process might find what another has just finished
+        if left:
+            train_all(plan, left, on_event)
+
+    if schedule := config.seed_model_schedule:
+        train([MemberJob(SEED_MODEL, 0, 0, schedule, SEED_MODEL)])
+    jobs = member_jobs(plan, run)
+    if config.trials:
+        sizes = SharedArtifacts.load(run.shared).parts
+        largest = max(jobs, key=lambda job: sizes[job.part])
+        found = search(config, run, largest, train, on_event)
+        jobs = [dataclasses.replace(job, schedule=found) for job in jobs]
+    train(jobs)
     if process() == 0:
-        draw(run, plan.ensemble, [place.part for place in members])
-    return members
+        draw(run, config.ensemble, [job.part for job in jobs])
 
 
-def _train_left(
-    plan: Plan, run: RunFolder, some: Sequence[MemberJob], train_all: TrainAll, tell: OnEvent
-) -> None:
-    """Train those of some members that have not been yet."""
-    left = []
-    for place in some:
-        if best := run.finished(place.folder):
-            tell(MemberEvent(place.part, PartFinished(place.part, best, again=True)))
-        else:
-            left.append(place)
-    together().wait_for_everyone()  # or one process might find what another has just finished
-    if left:
-        train_all(plan, left, tell)
+def _of_member(part: str, on_event: OnEvent) -> OnMemberEvent:
+    return lambda event: on_event(MemberEvent(part, event))

@@ -1,11 +1,11 @@
-"""A lesson's batches as Trainer asks for them: another order each epoch, a share a process."""
+"""A member's batches as Trainer asks for them: another order each epoch, a share per process."""
 
 from __future__ import annotations
 
 import math
 import random
 from collections.abc import Iterator
-from itertools import chain, cycle, islice
+from itertools import chain, islice, repeat
 from typing import Any
 
 import torch
@@ -21,33 +21,29 @@ class Epochs(IterableDataset):  # type: ignore[misc]
     which goes on after a kill sees what it would have seen.
     """
 
-    def __init__(self, lesson: MemberTrainer[Any], seed: int, process: int, processes: int) -> None:
+    def __init__(self, member: MemberTrainer[Any], seed: int, process: int, processes: int) -> None:
         super().__init__()
-        self._lesson, self._seed = lesson, seed
+        self._member, self._seed = member, seed
         self._process, self._processes = process, processes
-        self._epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Which epoch's batches come next, from 0."""
-        self._epoch = epoch
+        self.epoch = 0
 
     def __len__(self) -> int:
         """Of one epoch, the same for each process."""
-        return math.ceil(self._lesson.steps / self._processes)
+        return math.ceil(self._member.steps / self._processes)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         drawn = iter(self._batches())
         # An epoch that has fewer batches than it may have begins anew, or the processes would wait
         # for each other, and Trainer would take the next epoch's first steps for this one's last.
         first = next(drawn)
-        whole = chain([first], drawn, chain.from_iterable(self._batches() for _ in cycle([0])))
-        own = islice(whole, self._process, None, self._processes)
+        again = chain.from_iterable(self._batches() for _ in repeat(None))
+        own = islice(chain([first], drawn, again), self._process, None, self._processes)
         for batch in islice(own, len(self)):
             yield {"batch": batch}
 
     def _batches(self) -> Iterator[Any]:
-        order = random.Random(f"{self._seed} {self._epoch}")  # noqa: S311  # to be repeated
-        return self._lesson.batches(order)
+        order = random.Random(f"{self._seed} {self.epoch}")  # noqa: S311  # to be repeated
+        return self._member.batches(order)
 
 
 class EpochLoader(DataLoader):  # type: ignore[misc]
@@ -59,8 +55,8 @@ class EpochLoader(DataLoader):  # type: ignore[misc]
         super().__init__(epochs, batch_size=None, collate_fn=as_it_is, generator=generator)
 
     def set_epoch(self, epoch: int) -> None:
-        """As `Epochs` has it."""
-        self.dataset.set_epoch(epoch)
+        """Which epoch's batches come next, from 0."""
+        self.dataset.epoch = epoch
 
 
 def as_it_is(batch: dict[str, Any]) -> dict[str, Any]:

@@ -1,10 +1,11 @@
-"""What training tells of itself as it goes on; showing it is the caller's job."""
+"""What happens in a training run, as it happens; showing it is the caller's job."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from streamproc.offline.training.training_task import ExportedMember, Metrics
 
@@ -12,6 +13,8 @@ from streamproc.offline.training.training_task import ExportedMember, Metrics
 @dataclass(frozen=True, slots=True)
 class Step:
     """One step of the optimiser. loss: of its batch, in nats."""
+
+    kind: ClassVar[str] = "step"
 
     step: int
     steps: int
@@ -28,6 +31,8 @@ class Epoch:
                where there are no more of them anyway
     """
 
+    kind: ClassVar[str] = "epoch"
+
     epoch: int
     train_loss: float
     judgement: Metrics
@@ -36,16 +41,13 @@ class Epoch:
 
 
 @dataclass(frozen=True, slots=True)
-class TrunkStarted:
-    """Training of the model that members branch off begins, or goes on after a step."""
+class MemberStarted:
+    """Training of a member, or of the seed model, begins, or goes on after a step.
 
-    records: int
-    step: int = 0
+    number: of the member among all parts, from 1; 0: it is the seed model
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class PartStarted:
-    """A member's training begins, or goes on after a step."""
+    kind: ClassVar[str] = "started"
 
     part: str
     number: int
@@ -55,17 +57,30 @@ class PartStarted:
 
 
 @dataclass(frozen=True, slots=True)
-class PartFinished:
+class MemberFinished:
     """A member has been trained. best: its best epoch; again: no, it was so already."""
+
+    kind: ClassVar[str] = "finished"
 
     part: str
     best: Epoch
     again: bool = False
 
 
+TrainingEvent = MemberStarted | Step | Epoch | MemberFinished
+
+
+@dataclass(frozen=True, slots=True)
+class MemberEvent:
+    """What happened to one member. part: as the manifest names it, or the seed model's folder."""
+
+    part: str
+    event: TrainingEvent
+
+
 @dataclass(frozen=True, slots=True)
 class TrialFinished:
-    """Some settings were tried. chosen: these, by name; best: the best epoch they led to."""
+    """A schedule was tried. chosen: its options, by name; best: the best epoch they led to."""
 
     trial: int
     trials: int
@@ -74,11 +89,11 @@ class TrialFinished:
 
 
 @dataclass(frozen=True, slots=True)
-class MemberShipped:
+class MemberExported:
     """A member was exported, checked and quantised."""
 
     part: str
-    shipped: ExportedMember
+    exported: ExportedMember
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +103,7 @@ class EnsembleWritten:
     manifest: Path
 
 
-@dataclass(frozen=True, slots=True)
-class MemberEvent:
-    """What is told of one member. part: as the manifest names it, or the trunk's folder."""
+Event = MemberEvent | TrialFinished | MemberExported | EnsembleWritten
 
-    part: str
-    told: TrunkStarted | PartStarted | Step | Epoch | PartFinished
-
-
-Progress = MemberEvent | TrialFinished | MemberShipped | EnsembleWritten
-
-OnEvent = Callable[[Progress], None]
-# As one member's training tells it.
-OnMemberEvent = Callable[[TrunkStarted | PartStarted | Step | Epoch | PartFinished], None]
+OnEvent = Callable[[Event], None]
+OnMemberEvent = Callable[[TrainingEvent], None]

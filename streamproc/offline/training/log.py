@@ -1,53 +1,36 @@
-"""`log.jsonl`: all that was told of a member's training, a line each."""
+"""`log.jsonl`: the events of a member's training, a line each."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from streamproc.offline.training.events import (
-    Epoch,
-    PartFinished,
-    PartStarted,
-    Step,
-    TrunkStarted,
-)
+from streamproc.offline.training.events import OnMemberEvent, TrainingEvent
 
 LOG = "log.jsonl"
-_KINDS = {
-    TrunkStarted: "started",
-    PartStarted: "started",
-    Step: "step",
-    Epoch: "epoch",
-    PartFinished: "finished",
-}
 
 
-class Log:
-    """Appends to a member's log; a line that a kill cut short is removed before."""
+@contextmanager
+def event_log(folder: Path) -> Iterator[OnMemberEvent]:
+    """Appends events to a member's log; a line that a kill cut short is removed before."""
+    path = folder / LOG
+    if path.is_file():
+        complete, end, _ = path.read_bytes().rpartition(b"\n")
+        path.write_bytes(complete + end)
+    with path.open("a", encoding="utf-8", buffering=1) as file:
 
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / LOG
-        if path.is_file():
-            whole = path.read_bytes().rpartition(b"\n")
-            path.write_bytes(whole[0] + whole[1])
-        self._file = path.open("a", encoding="utf-8", buffering=1)
+        def write(event: TrainingEvent) -> None:
+            file.write(json.dumps({"kind": event.kind, **asdict(event)}) + "\n")
 
-    def write(self, told: TrunkStarted | PartStarted | Step | Epoch | PartFinished) -> None:
-        """One line."""
-        self._file.write(json.dumps({"kind": _KINDS[type(told)], **asdict(told)}) + "\n")
-
-    def close(self) -> None:
-        """No more is written."""
-        self._file.close()
+        yield write
 
 
 def read_log(folder: Path) -> Iterator[dict[str, Any]]:
-    """What was told of a member, in order. Steps that were repeated after a kill come twice."""
+    """A member's events, in order. Steps that were repeated after a kill come twice."""
     path = folder / LOG
     if not path.is_file():
         return

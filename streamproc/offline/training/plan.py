@@ -1,115 +1,80 @@
-"""All that decides a training run, and the form in which it is compared and written down."""
+"""A training run, ready to begin: its options, and what they refer to."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from streamproc.errors import TrainingError
-from streamproc.offline.corpus.partitioning import Partitioning
-from streamproc.offline.corpus.rows import Source
-from streamproc.offline.training.precision import AUTO
-from streamproc.offline.training.schedule import Schedule
-from streamproc.offline.training.search_space import SearchSpace
+from streamproc.offline.corpus.description import read_partitions
+from streamproc.offline.corpus.items import labels_in
+from streamproc.offline.corpus.partitioning import Partitioning, partitioning_from
+from streamproc.offline.corpus.records import Columns
+from streamproc.offline.corpus.rows import Source, source_from
+from streamproc.offline.training.config import LABELLED, TrainConfig
+from streamproc.offline.training.recipes import training_task
 from streamproc.offline.training.training_task import TrainingTask
-from streamproc.repository.digests import sha256
-from streamproc.repository.toml import TomlValue
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """A corpus, what is made of it, and where that goes.
+class TrainingPlan:
+    """config: its labels are those that were found, where none were given
 
-    course:    the task, and what members of it look like
-    trunk:     how a model of the whole corpus is trained first, from whose weights all members
-        start; none: members start from the base, or from scratch
-    out:       the model repository; the ensemble gets a folder of its name in it
-    work:      the run folder
-    precision: that members are shipped in, as `precision.choose` takes it
-    threads:   of torch, in each process; another number may round differently
-    search:    what of the schedule is found by trials, on the largest part
-    arguments: what the user asked for, as `arguments.read` takes it
+    recipe: the task, and what members of it look like
+    folder: of the run
     """
 
-    course: TrainingTask[Any]
+    config: TrainConfig
+    recipe: TrainingTask[Any]
     corpus: Sequence[Source]
     valid: Sequence[Source]
     partitioning: Partitioning
-    ensemble: str
-    out: Path
-    work: Path
-    description: str = ""
-    license: str = ""
-    version: str = "1"
-    precision: str = AUTO
-    seed: int = 0
-    threads: int = 2
-    schedule: Schedule = field(default_factory=Schedule)
-    trunk: Schedule | None = None
-    search: SearchSpace | None = None
-    arguments: Mapping[str, TomlValue] = field(default_factory=dict)
+    folder: Path
+
+    @property
+    def prefix_corpus(self) -> Sequence[Source]:
+        """What the vocabulary is chosen by, where it is not the corpus."""
+        return [source_from(written) for written in self.config.prefix_corpus]
 
 
-def deciding(plan: Plan) -> dict[str, TomlValue]:
-    """What the weights of the members depend on, but for the data and the machine."""
-    chosen: dict[str, TomlValue] = {
-        "task": plan.course.task,
-        "partitioning": plan.partitioning.description,
-        "seed": plan.seed,
-        "threads": plan.threads,
-        "schedule": _flat(plan.schedule),
-        "course": {"base": plan.course.base, **_mapping(_flat(plan.course))},
-    }
-    parts = {"trunk": plan.trunk, "search": plan.search}
-    return chosen | {name: _flat(part) for name, part in parts.items() if part}
+def plan_from(config: TrainConfig, folder: Path | None = None) -> TrainingPlan:
+    """The run that some options describe; raises TrainingError.
 
-
-def data(plan: Plan) -> list[dict[str, TomlValue]]:
-    """The files that are learned from and judged by, with their digests.
-
-    Raises TrainingError when one is not there.
+    folder: of the run, where it is another than the options name
     """
-    return [
-        {
-            "split": split,
-            "name": source.name,
-            "file": f"{source.path.parent.name}/{source.path.name}",
-            "sha256": _digest(source.path),
-        }
-        for split, sources in (("train", plan.corpus), ("valid", plan.valid))
-        for source in sources
-    ]
+    labels: Sequence[str] = ()
+    partitioning: Partitioning
+    if config.partitions:
+        cut = read_partitions(config.partitions)
+        corpus, valid, partitioning = cut.sources("train"), cut.sources("valid"), cut.by
+        labels = cut.labels
+    else:
+        corpus = [source_from(written) for written in config.corpus]
+        valid = [source_from(written) for written in config.valid]
+        partitioning = partitioning_from(config.partition_by or "hash:3")
+        if config.task in LABELLED and not config.label:
+            labels = _labels_in(corpus, config)
+    # Written down as they were found, so that nobody reads a corpus for them again.
+    label = config.label or tuple(f"{name}={name}" for name in labels)
+    config = config.model_copy(update={"label": label})
+    return TrainingPlan(
+        config,
+        training_task(config),
+        corpus,
+        valid,
+        partitioning,
+        folder or config.work / config.ensemble,
+    )
 
 
-def _digest(path: Path) -> str:
-    try:
-        return sha256(path)
-    except OSError as error:
+def _labels_in(corpus: Sequence[Source], config: TrainConfig) -> Sequence[str]:
+    found = labels_in(corpus, Columns(config.text_field, config.label_field))
+    if len(found) == 1 and config.task == "text-classification":
         raise TrainingError(
-            f"{path}: there is no such corpus file that can be read ({error.strerror})."
-        ) from None
-
-
-def _flat(value: object) -> TomlValue:
-    """Dataclasses as tables; what is nothing is left out, and so is where something lies."""
-    if isinstance(value, Source):
-        return {"name": value.name, "sha256": _digest(value.path)}
-    if dataclasses.is_dataclass(value):
-        own = {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
-        return _flat(own)
-    if isinstance(value, Mapping):
-        kept = {str(key): own for key, own in value.items() if not isinstance(own, Path)}
-        return {key: _flat(own) for key, own in kept.items() if own is not None}
-    if isinstance(value, str | int | float):
-        return value
-    if isinstance(value, Sequence):
-        return [_flat(own) for own in value]
-    return str(value)
-
-
-def _mapping(value: TomlValue) -> Mapping[str, TomlValue]:
-    assert isinstance(value, Mapping)  # noqa: S101  # a course is a dataclass
-    return value
+            f"{', '.join(str(source.path) for source in corpus)}: {found[0]!r} is the label of "
+            "every text, and there is nothing to tell apart: add texts of another label, or "
+            "say with --label-field which field has it."
+        )
+    return found

@@ -9,52 +9,54 @@ from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from streamproc.offline.evaluation.canvas import QUIET, canvas, png_of
 from streamproc.offline.training.log import read_log
-from streamproc.offline.training.run_folder import TRUNK, RunFolder
+from streamproc.offline.training.run_folder import SEED_MODEL, RunFolder
+from streamproc.types import FloatArray
 
 PICTURE = "training.png"
-# The loss of a step is drawn as the mean of so many shares of an epoch around it.
+# The loss of a step is drawn as the mean of so large a share of an epoch around it.
 _SMOOTHED_SHARE = 0.1
 
 
 def draw(run: RunFolder, ensemble: str, parts: Sequence[str]) -> Path:
     """Write `training.png` into a run's folder; the same run gives the same picture.
 
-    parts: the members, in order; the trunk is drawn too where there is one
+    parts: the members, in order; the seed model is drawn too where there is one
     """
-    curves = [_curve(run.member(part)) for part in (TRUNK, *parts)]
-    shown = [
-        (part, curve)
-        for part, curve in zip((TRUNK, *parts), curves, strict=True)
-        if len(curve.validation)
-    ]
-    figure = Figure(figsize=(11, 4.6), dpi=120, layout="constrained")
-    loss, metric = figure.subplots(1, 2)
-    colours = colormaps["tab10" if len(shown) <= 10 else "turbo"]
-    for place, (part, curve) in enumerate(shown):
-        colour = "0.45" if part == TRUNK else colours(_shade(place, len(shown)))
-        name = "whole corpus (trunk)" if part == TRUNK else part
-        loss.plot(curve.epochs, curve.loss, color=colour, lw=1, alpha=0.6)
-        loss.plot(curve.ends, curve.validation, color=colour, lw=1.4, marker="o", ms=4, ls="--")
-        metric.plot(curve.ends, curve.metric, color=colour, lw=1.6, marker="o", ms=4, label=name)
-        best = curve.best
-        metric.plot(curve.ends[best], curve.metric[best], "o", color=colour, ms=9, mfc="none")
-    _axes(loss, "Loss", "nats")
-    loss.plot([], [], color="0.2", lw=1, alpha=0.6, label="training, smoothed")
-    loss.plot([], [], color="0.2", lw=1.4, marker="o", ms=4, ls="--", label="validation")
-    loss.legend(frameon=False)
-    named = shown[0][1].named.replace("_", " ") if shown else ""
-    _axes(metric, "Validation (ring: the epoch that is kept)", named)
-    if shown:
-        metric.legend(frameon=False, ncols=1 + len(shown) // 12)
-    figure.suptitle(f"Training of {ensemble}", fontweight="bold")
-    path = run.path / PICTURE
-    figure.savefig(path, metadata={"Software": None})
-    return path
+    curves = {part: _curve(run.member(part)) for part in (SEED_MODEL, *parts)}
+    curves = {part: curve for part, curve in curves.items() if len(curve.ends)}
+    few = len(curves) <= 10
+    colours = colormaps["tab10" if few else "turbo"]
+    with canvas(4.0) as figure:
+        loss, metric = figure.subplots(1, 2)
+        for number, (part, curve) in enumerate(curves.items()):
+            colour: Any = colours(number if few else number / (len(curves) - 1))
+            name = part
+            if part == SEED_MODEL:
+                colour, name = QUIET, "seed model"
+            dots: dict[str, Any] = {"color": colour, "marker": "o", "markersize": 4}
+            loss.plot(curve.epochs, curve.loss, color=colour, linewidth=1, alpha=0.6)
+            loss.plot(curve.ends, curve.validation, linestyle="--", **dots)
+            metric.plot(curve.ends, curve.metric, label=name, **dots)
+            at_best = curve.ends[curve.best], curve.metric[curve.best]
+            metric.plot(*at_best, **{**dots, "markersize": 9}, fillstyle="none")
+            metric.set_ylabel(curve.metric_name.replace("_", " "))
+        loss.plot([], [], color=QUIET, linewidth=1, alpha=0.6, label="training, smoothed")
+        loss.plot([], [], color=QUIET, marker="o", linestyle="--", label="validation")
+        loss.set(title="Loss", ylabel="nats")
+        metric.set_title("Validation (ring: the epoch that is kept)")
+        for axes in (loss, metric):
+            axes.set_xlabel("epochs")
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            if axes.get_legend_handles_labels()[0]:
+                axes.legend(ncols=1 + len(curves) // 12)
+        figure.suptitle(f"Training of {ensemble}")
+        path = run.path / PICTURE
+        path.write_bytes(png_of(figure))
+        return path
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +65,15 @@ class _Curve:
 
     epochs, loss:             (steps,) of training, the loss smoothed
     ends, validation, metric: (epochs,) at the end of each; the metric is the first one
-    named:                    what the metric is
     best:                     index of the epoch that is kept
     """
 
-    epochs: np.ndarray[Any, Any]
-    loss: np.ndarray[Any, Any]
-    ends: np.ndarray[Any, Any]
-    validation: np.ndarray[Any, Any]
-    metric: np.ndarray[Any, Any]
-    named: str
+    epochs: FloatArray
+    loss: FloatArray
+    ends: FloatArray
+    validation: FloatArray
+    metric: FloatArray
+    metric_name: str
     best: int
 
 
@@ -85,39 +86,25 @@ def _curve(folder: Path) -> _Curve:
             steps[line["step"]] = (line["epoch"], line["loss"])
         elif line["kind"] == "epoch":
             epochs[line["epoch"]] = line
-    a_pass = max(1, sum(epoch == 1 for epoch, _ in steps.values()))
+    epoch_steps = max(1, sum(epoch == 1 for epoch, _ in steps.values()))
     losses = np.array([loss for _, loss in steps.values()])
-    judged = [one["judgement"] for one in epochs.values()]
-    named = next(iter(judged[0]["metrics"])) if judged else ""
+    evaluated = [one["judgement"] for one in epochs.values()]
+    name = next(iter(evaluated[0]["metrics"])) if evaluated else ""
     return _Curve(
-        np.array(list(steps)) / a_pass,
-        _smoothed(losses, max(1, round(a_pass * _SMOOTHED_SHARE))),
+        np.array(list(steps)) / epoch_steps,
+        _smoothed(losses, max(1, round(epoch_steps * _SMOOTHED_SHARE))),
         np.array(list(epochs)),
-        np.array([one["loss"] for one in judged]),
-        np.array([one["metrics"][named] for one in judged]),
-        named,
+        np.array([one["loss"] for one in evaluated]),
+        np.array([one["metrics"][name] for one in evaluated]),
+        name,
         max((n for n, one in enumerate(epochs.values()) if one["best"]), default=0),
     )
 
 
-def _smoothed(values: np.ndarray[Any, Any], width: int) -> np.ndarray[Any, Any]:
+def _smoothed(values: FloatArray, width: int) -> FloatArray:
     """The mean of the values around each, of fewer at both ends."""
     if not len(values):
         return values
     window = np.ones(min(width, len(values)))
     around = np.convolve(np.ones_like(values), window, "same")
     return np.asarray(np.convolve(values, window, "same") / around)
-
-
-def _shade(place: int, shown: int) -> float | int:
-    return place if shown <= 10 else place / (shown - 1)
-
-
-def _axes(axes: Axes, title: str, unit: str) -> None:
-    axes.set_title(title)
-    axes.set_xlabel("epochs")
-    axes.set_ylabel(unit)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.grid(alpha=0.25)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)

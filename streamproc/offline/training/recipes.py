@@ -1,17 +1,15 @@
-"""The courses there are, and how each is set up from what a user chose."""
+"""How each task is set up from the options of a training run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from streamproc.errors import TrainingError
 from streamproc.offline.corpus.names import names_from
 from streamproc.offline.corpus.records import Columns
-from streamproc.offline.corpus.rows import Source
+from streamproc.offline.corpus.rows import source_from
 from streamproc.offline.training.base import find_base
+from streamproc.offline.training.config import TrainConfig
 from streamproc.offline.training.encoder import Learning
 from streamproc.offline.training.pruning import PruneConfig
 from streamproc.offline.training.question_answering import QuestionAnswering
@@ -22,137 +20,66 @@ from streamproc.offline.training.token_classification import TokenClassification
 from streamproc.offline.training.training_task import TrainingTask
 from streamproc.offline.training.translation import Translation
 
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What a user chose; a course takes of it what it knows.
-
-    labels: SPELLING=NAME, or NAME alone where the corpus spells it so
-    layers: numbers of the base's layers, or how many there are to be
-    freeze_layers: the base's first layers that stay as they are, before all members
-    prefix_corpus: what words are chosen and frozen layers are quantised by, where not the corpus
-    """
-
-    labels: Sequence[str]
-    base: Path | None
-    text_field: str
-    label_field: str
-    vocabulary_size: int
-    layers: str
-    heads: int | None
-    width: int
-    ffn_width: int
-    window_tokens: int
-    overlap_tokens: int
-    freeze_layers: int
-    prefix_corpus: Sequence[Source]
-
-    @property
-    def window(self) -> WindowSize:
-        return WindowSize(self.window_tokens, self.overlap_tokens)
-
-    @property
-    def shape(self) -> PruneConfig:
-        """Of a model cut out of a base."""
-        return PruneConfig(_numbers(self.layers), self.ffn_width, self.heads, self.window_tokens)
-
-    @property
-    def depth(self) -> int:
-        """The layers of a model from scratch; raises TrainingError."""
-        numbers = _numbers(self.layers)
-        if len(numbers) != 1 or numbers[0] < 1:
-            raise TrainingError(f"--layers {self.layers!r}: from scratch, say how many, e.g. 3.")
-        return numbers[0]
-
-    def names(self, least: int) -> dict[str, str]:
-        """The labels by the corpus's spelling; raises TrainingError."""
-        return names_from(self.labels, least)
+# Longer windows are for scoring; encoders learn from these.
+_LEARNED_TOKENS = 128
 
 
-def course_of(task: str, choice: Choice) -> TrainingTask[Any]:
-    """The course for a task; raises TrainingError for one that can't be learned."""
-    if task not in _COURSES:
-        raise TrainingError(f"--task {task!r}: expected one of {', '.join(_COURSES)}.")
-    return _COURSES[task](choice)
+def training_task(config: TrainConfig) -> TrainingTask[Any]:
+    """The task that members learn, as the options have it; raises TrainingError."""
+    return _TASKS[config.task](config)
 
 
-def _text_classification(choice: Choice) -> TrainingTask[Any]:
+def _text_classification(config: TrainConfig) -> TrainingTask[Any]:
     return TextClassification(
-        find_base(choice.base),
-        choice.vocabulary_size,
-        choice.shape,
-        Learning(min(choice.window_tokens, 128)),
-        choice.window,
-        frozen=choice.freeze_layers,
-        shared=choice.prefix_corpus,
-        names=choice.names(2),
-        columns=Columns(choice.text_field, choice.label_field),
+        **_encoder(config),
+        names=names_from(config.label, least=2),
+        columns=Columns(config.text_field, config.label_field),
     )
 
 
-def _token_classification(choice: Choice) -> TrainingTask[Any]:
-    return TokenClassification(
-        find_base(choice.base),
-        choice.vocabulary_size,
-        choice.shape,
-        Learning(min(choice.window_tokens, 128)),
-        choice.window,
-        frozen=choice.freeze_layers,
-        shared=choice.prefix_corpus,
-        names=choice.names(1),
-    )
+def _token_classification(config: TrainConfig) -> TrainingTask[Any]:
+    return TokenClassification(**_encoder(config), names=names_from(config.label, least=1))
 
 
-def _question_answering(choice: Choice) -> TrainingTask[Any]:
-    return QuestionAnswering(
-        find_base(choice.base),
-        choice.vocabulary_size,
-        choice.shape,
-        Learning(min(choice.window_tokens, 128), 1),
-        choice.window,
-        frozen=choice.freeze_layers,
-        shared=choice.prefix_corpus,
-    )
+def _question_answering(config: TrainConfig) -> TrainingTask[Any]:
+    return QuestionAnswering(**_encoder(config, 1))
 
 
-def _text_generation(choice: Choice) -> TrainingTask[Any]:
-    return TextGeneration(
-        choice.vocabulary_size,
-        choice.depth,
-        choice.heads or max(1, choice.width // 32),
-        choice.width,
-        choice.ffn_width,
-        choice.window_tokens,
-        choice.text_field,
-    )
+def _text_generation(config: TrainConfig) -> TrainingTask[Any]:
+    return TextGeneration(**_from_scratch(config), text_field=config.text_field)
 
 
-def _translation(choice: Choice) -> TrainingTask[Any]:
-    return Translation(
-        choice.vocabulary_size,
-        choice.depth,
-        choice.heads or max(1, choice.width // 32),
-        choice.width,
-        choice.ffn_width,
-        choice.window_tokens,
-    )
+def _translation(config: TrainConfig) -> TrainingTask[Any]:
+    return Translation(**_from_scratch(config))
 
 
-_COURSES: dict[str, Callable[[Choice], TrainingTask[Any]]] = {
+def _encoder(config: TrainConfig, *learning: int) -> dict[str, Any]:
+    return {
+        "start": find_base(config.base),
+        "vocabulary_size": config.vocabulary,
+        "shape": PruneConfig(config.layer_numbers, config.ffn_width, config.heads, config.window),
+        "learning": Learning(min(config.window, _LEARNED_TOKENS), *learning),
+        "window": WindowSize(config.window, config.overlap),
+        "frozen": config.freeze_layers,
+        "shared": [source_from(written) for written in config.prefix_corpus],
+    }
+
+
+def _from_scratch(config: TrainConfig) -> dict[str, Any]:
+    return {
+        "vocabulary_size": config.vocabulary,
+        "layers": config.layer_numbers[0],
+        "heads": config.heads_from_scratch,
+        "width": config.width,
+        "ffn_width": config.ffn_width,
+        "context": config.window,
+    }
+
+
+_TASKS: Mapping[str, Callable[[TrainConfig], TrainingTask[Any]]] = {
     "text-classification": _text_classification,
     "token-classification": _token_classification,
     "question-answering": _question_answering,
     "translation": _translation,
     "text-generation": _text_generation,
 }
-
-
-LABELLED: Final = ("text-classification", "token-classification")
-"""Tasks whose members learn labels."""
-
-
-def _numbers(written: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(number) for number in written.split(","))
-    except ValueError:
-        raise TrainingError(f"--layers {written!r}: expected numbers, e.g. 0,1.") from None

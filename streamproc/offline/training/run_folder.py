@@ -1,4 +1,4 @@
-"""The folder of a training run: what decided it, what it shares, and a folder a member."""
+"""The folder of a training run: what decided it, what members share, and a folder for each."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from pydantic import TypeAdapter
 
 from streamproc import __version__
 from streamproc.errors import TrainingError
+from streamproc.offline.training.config import differences
 from streamproc.offline.training.devices import device, processes
 from streamproc.offline.training.events import Epoch
-from streamproc.offline.training.plan import Plan, data, deciding
-from streamproc.offline.training.training_state import epoch_from
+from streamproc.offline.training.plan import TrainingPlan
+from streamproc.repository.atomic import write_whole
 from streamproc.repository.digests import sha256
 from streamproc.repository.toml import TomlValue, section
 
 _LIBRARIES = ("torch", "transformers", "accelerate", "tokenizers", "onnxruntime", "numpy")
 # No part is called so: names of parts begin with a letter or a digit.
-TRUNK = "_trunk"
-_GROUNDWORK = "_groundwork"
+SEED_MODEL = "_seed_model"
+_SHARED = "_shared"
 _RUN = "run.toml"
 _LOCK = ".lock"
 _FINISHED = "finished.json"
@@ -36,9 +38,9 @@ _LOCK_SECONDS = 30
 
 
 class RunFolder:
-    """run.toml, _groundwork/, and for each member and the trunk a folder with
+    """run.toml, _shared/, and for each member and the seed model a folder with
 
-    log.jsonl          what has been told of it
+    log.jsonl          the events of its training
     checkpoints/       while it is trained
     finished.json      when it is: its best epoch; and beside it the model as a Hugging Face folder
     """
@@ -47,15 +49,16 @@ class RunFolder:
         self.path = path
 
     @property
-    def groundwork(self) -> Path:
-        return self.path / _GROUNDWORK
+    def shared(self) -> Path:
+        """What members share."""
+        return self.path / _SHARED
 
     def member(self, part: str) -> Path:
-        """A member's folder, or the trunk's."""
+        """A member's folder, or the seed model's."""
         return self.path / part
 
     @contextmanager
-    def held(self, part: str = "") -> Iterator[None]:
+    def locked(self, part: str = "") -> Iterator[None]:
         """Keep others out of the folder, or of a member's; raises TrainingError when one is in."""
         folder = self.path / part
         folder.mkdir(parents=True, exist_ok=True)
@@ -68,36 +71,37 @@ class RunFolder:
                 f"{folder}: another process trains here; wait for it, or name another --work."
             ) from None
 
-    def begin(self, plan: Plan, *, fresh: bool = False) -> None:
-        """Write down what decides the run, or see that it is what was written before.
+    def begin(self, plan: TrainingPlan, *, fresh: bool = False) -> None:
+        """Write down what decides the run, or check that it is what was written before.
 
         fresh: remove what an earlier run has left
         Raises TrainingError naming what differs.
         """
         path = self.path / _RUN
-        decided = _decided(plan)
+        description = _description(plan)
         if not path.is_file():
             self._refuse_strangers()
         elif fresh:
             self._clear()
-        elif differing := _differing(self.read(), tomllib.loads(decided)):
-            if self._anything_trained():
+        elif differing := _differing(self.read(), tomllib.loads(description)):
+            if self.anything_trained():
                 raise TrainingError(
-                    f"{self.path} holds a run that was begun otherwise:\n"
+                    f"{self.path} holds a run that was started otherwise:\n"
                     + "".join(f"  {line}\n" for line in differing)
-                    + "Go on as it was begun, name another --work, or begin anew with --fresh."
+                    + "Go on as it was started, name another --work, or begin anew with --fresh."
                 )
             self._clear()  # an option that was wrong, and has been put right
-        _write(path, decided)
+        write_whole(path, description)
 
     def _refuse_strangers(self) -> None:
-        if any(own.name != _LOCK for own in self.path.iterdir()):
+        if any(not own.name.startswith(".") for own in self.path.iterdir()):
             raise TrainingError(
                 f"{self.path} holds something that is no training run (no {_RUN}): name another "
                 "--work, or remove it."
             )
 
-    def _anything_trained(self) -> bool:
+    def anything_trained(self) -> bool:
+        """Whether there is something to lose."""
         kept = (_FINISHED, "checkpoint-*")
         return any(next(self.path.rglob(name), None) for name in kept)
 
@@ -106,9 +110,9 @@ class RunFolder:
             if own.name != _LOCK:
                 shutil.rmtree(own) if own.is_dir() else own.unlink()
 
-    def check_data(self, plan: Plan) -> None:
-        """See that the files are those that were learned from; raises TrainingError."""
-        for then, now in zip(self.read()["data"], data(plan), strict=True):
+    def check_data(self, plan: TrainingPlan) -> None:
+        """Check that the files are those that were learned from; raises TrainingError."""
+        for then, now in zip(self.read()["data"], _data(plan), strict=True):
             if then["sha256"] != now["sha256"]:
                 raise TrainingError(
                     f"{now['file']} is not what was learned from: its sha256 was {then['sha256']}, "
@@ -126,15 +130,15 @@ class RunFolder:
             raise TrainingError(f"{path}: not what was written there: {error}.") from None
 
     def note_found(self, found: Mapping[str, TomlValue]) -> None:
-        """Add to `run.toml` the settings that a search has found."""
+        """Add to `run.toml` the options that a search has found."""
         path = self.path / _RUN
         before = path.read_text(encoding="utf-8").partition("\n[found]")[0]
-        _write(path, f"{before}\n{section('[found]', found)}")
+        write_whole(path, f"{before}\n{section('[found]', found)}")
 
     def finish(self, part: str, best: Epoch, weights: str) -> None:
         """Note that a member is trained. weights: their digest."""
         noted = {"best": asdict(best), "sha256": weights}
-        _write(self.member(part) / _FINISHED, json.dumps(noted, indent=1) + "\n")
+        write_whole(self.member(part) / _FINISHED, json.dumps(noted, indent=1) + "\n")
 
     def finished(self, part: str) -> Epoch | None:
         """The best epoch of a member that is trained.
@@ -150,11 +154,16 @@ class RunFolder:
                 f"{folder}: its weights are not those that were trained here; begin anew with "
                 "--fresh."
             )
-        return epoch_from(noted["best"])
+        return TypeAdapter(Epoch).validate_python(noted["best"])
 
 
-def _decided(plan: Plan) -> str:
+def _description(plan: TrainingPlan) -> str:
     """`run.toml`: no time and no place in it but what the user named."""
+    libraries: dict[str, TomlValue] = {
+        # Asked of the modules: ONNX Runtime is installed under several names.
+        name: import_module(name).__version__
+        for name in _LIBRARIES
+    }
     found = device()
     machine: dict[str, TomlValue] = {
         "python": platform.python_version(),
@@ -164,47 +173,54 @@ def _decided(plan: Plan) -> str:
         "processes": processes(),
     }
     sections: list[tuple[str, Mapping[str, TomlValue]]] = [
-        ("", {"format": 1, "ensemble": plan.ensemble}),
-        ("[arguments]", plan.arguments),
-        ("[decided]", deciding(plan)),
-        *(("[[data]]", one) for one in data(plan)),
-        ("[versions]", {"streamproc": __version__, **_libraries()}),
+        ("", {"format": 1, "ensemble": plan.config.ensemble}),
+        ("[arguments]", plan.config.written()),
+        ("[decided]", {"base": plan.recipe.base, "partitioning": plan.partitioning.description}),
+        *(("[[data]]", one) for one in _data(plan)),
+        ("[versions]", {"streamproc": __version__, **libraries}),
         ("[machine]", machine),
     ]
     return "\n".join(section(title, values) for title, values in sections)
 
 
-def _libraries() -> dict[str, str]:
-    # Asked of the modules: ONNX Runtime is installed under several names.
-    return {name: import_module(name).__version__ for name in _LIBRARIES}
+def _data(plan: TrainingPlan) -> list[dict[str, TomlValue]]:
+    """The corpus files and their digests; raises TrainingError when one is not there."""
+    splits = (("train", plan.corpus), ("valid", plan.valid), ("prefix", plan.prefix_corpus))
+    return [
+        {
+            "split": split,
+            "name": source.name,
+            "file": f"{source.path.parent.name}/{source.path.name}",
+            "sha256": _digest(source.path),
+        }
+        for split, sources in splits
+        for source in sources
+    ]
 
 
-def _comparable(run: Mapping[str, Any]) -> dict[str, Any]:
-    """Of `run.toml` what decides the weights."""
-    files = {f"{one['split']} {one['file']}": one for one in run.get("data", ())}
-    return {**{key: run[key] for key in ("decided", "versions", "machine")}, "data": files}
+def _digest(path: Path) -> str:
+    try:
+        return sha256(path)
+    except OSError as error:
+        raise TrainingError(
+            f"{path}: there is no such corpus file that can be read ({error.strerror})."
+        ) from None
 
 
 def _differing(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What decides the weights otherwise than then, a line each."""
-    before, after = (_flattened(_comparable(run)) for run in (then, now))
-    return [
-        f"{key}: {before.get(key, 'not there')} then, {after.get(key, 'not there')} now"
+    """What decides the weights and was otherwise then, a line each."""
+    before, after = _comparable(then), _comparable(now)
+    return differences(then["arguments"], now["arguments"]) + [
+        f"started with {key} {before.get(key, 'not there')}, now {after.get(key, 'not there')}"
         for key in dict.fromkeys([*before, *after])
         if before.get(key) != after.get(key)
     ]
 
 
-def _flattened(value: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
-    flat: dict[str, object] = {}
-    for key, own in value.items():
-        name = f"{prefix}{key}"
-        flat.update(_flattened(own, f"{name}.") if isinstance(own, Mapping) else {name: own})
-    return flat
-
-
-def _write(path: Path, text: str) -> None:
-    """A file that is there whole or not at all."""
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)
+def _comparable(run: Mapping[str, Any]) -> dict[str, object]:
+    """What decides the weights beside the options, by what a message calls it."""
+    tables = ("decided", "versions", "machine")
+    return {
+        **{f"{table}.{key}": value for table in tables for key, value in run[table].items()},
+        **{f"{one['split']} {one['file']}.sha256": one["sha256"] for one in run["data"]},
+    }

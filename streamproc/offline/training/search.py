@@ -1,4 +1,4 @@
-"""Searching how fast and how long to learn: a few trials on one part, the best is used for all."""
+"""A search of hyperparameters: a few trials on one part, the best schedule is used for all."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 import optuna
 
+from streamproc.offline.training.config import Schedule, TrainConfig
 from streamproc.offline.training.devices import process
-from streamproc.offline.training.events import Epoch, OnEvent, TrialFinished
+from streamproc.offline.training.events import OnEvent, TrialFinished
 from streamproc.offline.training.run_folder import RunFolder
-from streamproc.offline.training.schedule import Schedule
-from streamproc.offline.training.search_space import NAMES, Range, SearchSpace
+from streamproc.offline.training.search_space import DEFAULT_SPACE, Choices, Range
 from streamproc.offline.training.training_session import MemberJob
 
 FOLDER = "_search"
@@ -21,60 +21,56 @@ LOG = "search.jsonl"
 
 
 def search(
-    found: SearchSpace,
+    config: TrainConfig,
     run: RunFolder,
-    place: MemberJob,
-    seed: int,
-    train: Callable[[MemberJob], None],
-    tell: OnEvent,
+    job: MemberJob,
+    train: Callable[[Sequence[MemberJob]], None],
+    on_event: OnEvent,
 ) -> Schedule:
-    """The best settings by the validation metric of one member.
+    """The best schedule by the validation metric of one member.
 
-    place: of the member, with the settings that are not searched
-    train: trains the member at a place, or finds that it was
+    job:   of the member, with the options that are not searched
+    train: trains members, or finds that they were
 
-    The same seed proposes the same settings for the same results, so a search that was cut short
-    goes through the trials it had made and on. Writes `search.jsonl`, best first.
+    The same seed proposes the same options for the same results, so a search that was cut short
+    goes through the trials it had made and on (decision 38). Writes `search.jsonl`, best first.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=max(2, found.trials // 3))
+    startup = max(2, config.trials // 3)
+    sampler = optuna.samplers.TPESampler(seed=config.seed, n_startup_trials=startup)
     study = optuna.create_study(direction="maximize", sampler=sampler)
+    space = config.search or DEFAULT_SPACE
     tried: list[tuple[tuple[float, float], Schedule, dict[str, Any]]] = []
-    for number in range(1, found.trials + 1):
+    for number in range(1, config.trials + 1):
         trial = study.ask()
-        chosen = {name: _suggested(trial, name, space) for name, space in found.space.items()}
-        settings: dict[str, Any] = {NAMES[name]: value for name, value in chosen.items()}
-        schedule = dataclasses.replace(place.schedule, **settings)
+        chosen: dict[str, float] = {
+            name: _suggested(trial, name, values) for name, values in space.items()
+        }
+        schedule = job.schedule.model_copy(update=chosen)
         folder = f"{FOLDER}/trial-{number:03}"
-        train(dataclasses.replace(place, schedule=schedule, folder=folder))
+        train([dataclasses.replace(job, schedule=schedule, folder=folder)])
         best = run.finished(folder)
         assert best is not None  # noqa: S101  # it has been trained
-        study.tell(trial, _objective(best))
-        tell(TrialFinished(number, found.trials, chosen, best))
-        line = {"trial": number, **chosen, **_reached(best)}
-        tried.append((best.judgement.deciding, schedule, line))
+        metrics = best.judgement
+        study.tell(trial, metrics.deciding[0])
+        on_event(TrialFinished(number, config.trials, chosen, best))
+        line = {"epoch": best.epoch, "loss": metrics.loss, **metrics.metrics}
+        tried.append((metrics.deciding, schedule, {"trial": number, **chosen, **line}))
     tried.sort(key=lambda one: one[0], reverse=True)
+    _, schedule, found = tried[0]
     if process() == 0:
         lines = [json.dumps(line) + "\n" for _, _, line in tried]
         (run.path / LOG).write_text("".join(lines), encoding="utf-8")
-        run.note_found({name: tried[0][2][name] for name in found.space})
-    return tried[0][1]
+        run.note_found({name: found[name] for name in space})
+    return schedule
 
 
-def _suggested(trial: optuna.Trial, name: str, space: Range | Sequence[float]) -> float:
+def _suggested(trial: optuna.Trial, name: str, values: Range | Choices) -> float:
     value: float
-    if not isinstance(space, Range):
-        value = trial.suggest_categorical(name, list(space))
-    elif isinstance(space.low, int) and isinstance(space.high, int):
-        value = trial.suggest_int(name, space.low, space.high, log=space.log)
+    if not isinstance(values, Range):
+        value = trial.suggest_categorical(name, list(values))
+    elif isinstance(values.low, int) and isinstance(values.high, int):
+        value = trial.suggest_int(name, values.low, values.high, log=values.log)
     else:
-        value = trial.suggest_float(name, space.low, space.high, log=space.log)
+        value = trial.suggest_float(name, values.low, values.high, log=values.log)
     return value
-
-
-def _objective(best: Epoch) -> float:
-    return best.judgement.deciding[0]
-
-
-def _reached(best: Epoch) -> dict[str, float]:
-    return {"epoch": best.epoch, "loss": best.judgement.loss, **best.judgement.metrics}

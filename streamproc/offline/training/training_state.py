@@ -1,4 +1,4 @@
-"""How far the fitting of a member has come, beside what transformers' Trainer keeps of it."""
+"""How far the training of a member has come, beside what transformers' Trainer keeps of it."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
+
+from pydantic import TypeAdapter
 
 from streamproc.offline.training.events import Epoch
 from streamproc.offline.training.training_task import Metrics
 
-_FILE = "standing.json"
+_FILE = "training_state.json"
 
 
 @dataclass(slots=True)
 class TrainingState:
     """best:       the best epoch so far
     since_best:    epochs since then
-    converged:     epochs have brought nothing better for as long as patience lasts
-    ended:         no further epoch follows, as it has converged or there are no more
+    ended:         no further epoch follows: patience is used up, or it was the last
     loss_sum:      of the batches of the epoch under way, in nats
     batches:       how many these are
     """
 
     best: Epoch | None = None
     since_best: int = 0
-    converged: bool = False
     ended: bool = False
     loss_sum: float = 0.0
     batches: int = 0
@@ -39,17 +39,17 @@ class TrainingState:
     def close_epoch(self, number: int, judgement: Metrics, patience: int, last: int) -> Epoch:
         """The epoch that has passed, compared with the best so far; the next one begins.
 
-        patience: epochs without a better judgement after which it has converged
+        patience: epochs without improvement after which training has converged
         last:     the number of the last epoch there is to be
         """
         best = self.best.judgement.deciding if self.best else (-math.inf, -math.inf)
         # Weights that have become no numbers may still hit a label now and then.
         improved = math.isfinite(judgement.loss) and judgement.deciding > best
         self.since_best = 0 if improved else self.since_best + 1
-        self.converged = self.since_best >= patience
-        self.ended = self.converged or number == last
+        converged = self.since_best >= patience
+        self.ended = converged or number == last
         loss = self.loss_sum / self.batches if self.batches else math.nan
-        epoch = Epoch(number, loss, judgement, improved, self.converged)
+        epoch = Epoch(number, loss, judgement, improved, converged)
         if improved:
             self.best = epoch
         self.loss_sum, self.batches = 0.0, 0
@@ -63,11 +63,4 @@ class TrainingState:
     def load(cls, checkpoint: Path) -> Self:
         """As it was saved into a checkpoint's folder."""
         saved = json.loads((checkpoint / _FILE).read_text(encoding="utf-8"))
-        # 0.1.0 had one word for both.
-        saved.setdefault("ended", saved["converged"])
-        return cls(**{**saved, "best": saved["best"] and epoch_from(saved["best"])})
-
-
-def epoch_from(written: dict[str, Any]) -> Epoch:
-    """An epoch that was written as JSON."""
-    return Epoch(**{**written, "judgement": Metrics(**written["judgement"])})
+        return TypeAdapter(cls).validate_python(saved)

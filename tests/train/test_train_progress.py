@@ -9,17 +9,16 @@ pytest.importorskip("optimum")
 
 from rich.console import Console
 
-from streamproc.cli.train_progress import Board
+from streamproc.cli.train_progress import ProgressTable
 from streamproc.offline.training.events import (
     EnsembleWritten,
     Epoch,
+    Event,
     MemberEvent,
-    PartFinished,
-    PartStarted,
-    Progress,
+    MemberFinished,
+    MemberStarted,
     Step,
     TrialFinished,
-    TrunkStarted,
 )
 from streamproc.offline.training.training_task import Metrics
 
@@ -28,20 +27,20 @@ pytestmark = pytest.mark.train
 GOOD = Epoch(2, 0.4, Metrics(0.5, {"f1": 0.8125}), best=True, converged=True)
 
 
-def said(board: Board, *told: Progress, now: float = 0.0) -> list[str]:
-    return [line for one in told for line in board.take(one, now)]
+def said(board: ProgressTable, *told: Event, now: float = 0.0) -> list[str]:
+    return [line for one in told for line in board.update(one, now)]
 
 
-def table(board: Board) -> list[str]:
+def table(board: ProgressTable) -> list[str]:
     out = io.StringIO()
-    Console(file=out, width=120).print(board.table())
+    Console(file=out, width=120).print(board.render())
     return out.getvalue().splitlines()
 
 
 def test_a_row_says_how_far_a_member_is_and_how_long_it_takes_at_most() -> None:
-    board = Board()
+    board = ProgressTable()
 
-    said(board, MemberEvent("books", PartStarted("books", 1, 2, 300, step=10)))
+    said(board, MemberEvent("books", MemberStarted("books", 1, 2, 300, step=10)))
     said(board, MemberEvent("books", Step(11, 100, 1, 0.7, 1e-3)), now=100.0)
     said(board, MemberEvent("books", Step(21, 100, 2, 0.625, 1e-3)), now=110.0)
 
@@ -51,21 +50,21 @@ def test_a_row_says_how_far_a_member_is_and_how_long_it_takes_at_most() -> None:
 
 
 def test_what_has_happened_is_said_in_lines() -> None:
-    board = Board()
+    board = ProgressTable()
 
     lines = said(
         board,
-        MemberEvent("_trunk", TrunkStarted(600)),
-        MemberEvent("books", PartStarted("books", 1, 2, 300, step=10)),
+        MemberEvent("_seed_model", MemberStarted("_seed_model", 0, 0, 600)),
+        MemberEvent("books", MemberStarted("books", 1, 2, 300, step=10)),
         MemberEvent("books", GOOD),
-        MemberEvent("books", PartFinished("books", GOOD)),
-        MemberEvent("films", PartFinished("films", GOOD, again=True)),
+        MemberEvent("books", MemberFinished("books", GOOD)),
+        MemberEvent("films", MemberFinished("films", GOOD, again=True)),
         TrialFinished(1, 4, {"learning_rate": 1e-4, "batch": 16}, GOOD),
         EnsembleWritten(Path("models/x/manifest.toml")),
     )
 
     assert lines == [
-        "the whole corpus, for members to branch off: 600 records",
+        "seed model, on the whole corpus: 600 records",
         "books (1 of 2): 300 records, goes on after step 10",
         "books, epoch 2: loss 0.400, validation loss 0.500, f1 0.8125, best so far, converged",
         "films: trained before, f1 0.8125",
@@ -76,3 +75,14 @@ def test_what_has_happened_is_said_in_lines() -> None:
         ["books", "trained"],
         ["films", "trained"],
     ]
+
+
+def test_a_member_that_is_trained_again_by_another_trial_is_timed_anew() -> None:
+    board = ProgressTable()
+
+    for now in (100.0, 200.0):
+        said(board, MemberEvent("books", MemberStarted("books", 1, 2, 300)), now=now)
+        said(board, MemberEvent("books", Step(1, 100, 1, 0.7, 1e-3)), now=now)
+        said(board, MemberEvent("books", Step(11, 100, 1, 0.7, 1e-3)), now=now + 10)
+
+    assert "1:29" in table(board)[-1]
