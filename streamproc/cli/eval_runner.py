@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from streamproc.cli.answering import Response, ask_each, asking
 from streamproc.cli.progress import Count, counting
-from streamproc.cli.rows import RequestRow
 from streamproc.clock import SystemClock
 from streamproc.errors import EvaluationError, MemberError, OperatorError, WorkerFault
+from streamproc.local_client import LocalClient
+from streamproc.messages.client import ResponseBody
+from streamproc.offline.bulk.ask_each import ask_each
 from streamproc.offline.evaluation.candidates import Candidate
 from streamproc.offline.evaluation.eval_result import Agreement, EvalRun
 from streamproc.offline.evaluation.eval_task import EvalTask
@@ -70,19 +71,16 @@ async def _answered(
     count: Count,
 ) -> EvalRun:
     clock = SystemClock()
-    rows = [
-        RequestRow.of(
-            number,
-            {**request, "params": {**params, **request.get("params", {}), **contender.params}},
-        )
-        for number, request in enumerate(exam.requests, 1)
+    requests = [
+        {**request, "params": {**params, **request.get("params", {}), **contender.params}}
+        for request in exam.requests
     ]
-    responses: list[Response] = []
+    responses: list[ResponseBody] = []
     async with ensemble_pipeline(settings, contender.stored, clock) as pipeline:
         began_s = clock.monotonic_s()
-        ask = asking(pipeline, settings, clock, "evaluation")
+        ask = LocalClient(pipeline, clock).ask
         try:
-            async with aclosing(ask_each(rows, ask, outstanding)) as answers:
+            async with aclosing(ask_each(requests, ask, outstanding)) as answers:
                 async for response in answers:
                     responses.append(response)
                     count(len(responses))

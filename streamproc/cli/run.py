@@ -10,6 +10,10 @@ from streamproc.cli.answer_options import Encoding, File, Form, Fresh, Output
 from streamproc.cli.options import LOCAL_MODELS, with_settings
 from streamproc.settings import Settings
 
+# Documents take turns: of a thousand large ones none would be answered for minutes. These make
+# enough chunks to group by length.
+OUTSTANDING_BYTES = 512 << 10
+
 
 @with_settings(LOCAL_MODELS)
 def run(
@@ -30,23 +34,28 @@ def run(
     With --output answers are kept as they come, in OUTPUT.part; after Ctrl-C the same command goes
     on from there.
     """
-    import asyncio
-
-    from streamproc.cli.answered_file import open_answered_file
-    from streamproc.cli.answered_here import answer_here, digest_of_manifests
-    from streamproc.clock import SystemClock
+    from streamproc.cli.answered_file import answer_file
+    from streamproc.cli.terminal import stderr_console
+    from streamproc.errors import OperatorError, WorkerFault
+    from streamproc.local_client import LocalClient
     from streamproc.logs import configure_logging
+    from streamproc.offline.bulk.job import open_bulk_job
+    from streamproc.repository.repository import digest_of_manifests
     from streamproc.serving.tasks.catalogue import task_named
 
     configure_logging(settings)
-    with open_answered_file(
+    job = open_bulk_job(
         file,
         output,
         task_named(task),
-        SystemClock(),
+        stderr_console().print,
         form=form,
         encoding=encoding,
         fresh=fresh,
         asked=(task, ensemble, digest_of_manifests(settings.models_dir)),
-    ) as answered:
-        asyncio.run(answer_here(settings, answered, str(file), task, ensemble, outstanding))
+    )
+    client = LocalClient.of_task(settings, task, ensemble=ensemble)
+    try:
+        answer_file(job, client, outstanding, outstanding_bytes=OUTSTANDING_BYTES)
+    except WorkerFault as fault:
+        raise OperatorError(f"the models can't run: {fault}") from None

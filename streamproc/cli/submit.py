@@ -40,37 +40,24 @@ def submit(
     With --output answers are kept as they come, in OUTPUT.part; after Ctrl-C the same command goes
     on from there.
     """
-    import asyncio
-
-    from streamproc.cli.answered_by_workers import answer_by_workers
-    from streamproc.cli.answered_file import open_answered_file
-    from streamproc.clock import SystemClock
+    from streamproc.cli.answered_file import answer_file
+    from streamproc.cli.terminal import stderr_console
     from streamproc.kafka.client import RequestClient
-    from streamproc.kafka.topics import load_topics
     from streamproc.logs import configure_logging
     from streamproc.messages.lane import Lane
+    from streamproc.offline.bulk.job import open_bulk_job
     from streamproc.serving.tasks.catalogue import task_named
 
     configure_logging(settings)
-    catalogue = load_topics(settings.topics_dir)
-    topic = catalogue.request_topic(task, Lane[lane.name])
-    clock = SystemClock()
-    client = RequestClient(
-        settings,
-        clock,
-        requests_topic=topic.name,
-        responses_topic=topic.responses,
-        answer_timeout_s=timeout_s,
-        limits=catalogue.limits(settings),
-    )
-    with open_answered_file(
+    client = RequestClient.of_task(settings, task, Lane[lane.name], answer_timeout_s=timeout_s)
+    job = open_bulk_job(
         file,
         output,
         task_named(task),
-        clock,
+        stderr_console().print,
         form=form,
         encoding=encoding,
         fresh=fresh,
-        asked=(task, ensemble, topic.name),
-    ) as answered:
-        asyncio.run(answer_by_workers(client, answered, ensemble, outstanding))
+        asked=(task, ensemble, client.requests_topic),
+    )
+    answer_file(job, client, outstanding, ensemble=ensemble)

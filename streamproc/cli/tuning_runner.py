@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, aclosing, contextmanager
 
-from streamproc.cli.answering import Response, ask_each, asking
-from streamproc.cli.rows import RequestRow
 from streamproc.clock import SystemClock
 from streamproc.errors import MemberError, OperatorError, WorkerFault
+from streamproc.local_client import LocalClient
+from streamproc.messages.client import ResponseBody
+from streamproc.offline.bulk.ask_each import ask_each
 from streamproc.offline.evaluation.candidates import Candidate
 from streamproc.offline.evaluation.eval_task import EvalTask
 from streamproc.offline.evaluation.measures import CALIBRATION, Measure
@@ -35,7 +36,7 @@ def answering_judge(
         def judge(candidates: Sequence[StoredEnsemble]) -> list[Score]:
             try:
                 return [
-                    _score(exam, runner.run(_answers(settings, combined, one, exam, outstanding)))
+                    _score(exam, runner.run(_answers(combined, one, exam, outstanding)))
                     for one in candidates
                 ]
             except WorkerFault as fault:
@@ -64,15 +65,14 @@ def foreseeing_judge(settings: Settings, ids: Int64Array) -> Iterator[Judge]:
 
 
 async def _answers(
-    settings: Settings, combined: Combined, way: StoredEnsemble, exam: EvalTask, outstanding: int
-) -> list[Response]:
-    rows = [RequestRow.of(number, request) for number, request in enumerate(exam.requests, 1)]
-    ask = asking(combined(way), settings, SystemClock(), "validation")
-    async with aclosing(ask_each(rows, ask, outstanding)) as answers:
+    combined: Combined, way: StoredEnsemble, exam: EvalTask, outstanding: int
+) -> list[ResponseBody]:
+    ask = LocalClient(combined(way), SystemClock()).ask
+    async with aclosing(ask_each(exam.requests, ask, outstanding)) as answers:
         return [response async for response in answers]
 
 
-def _score(exam: EvalTask, responses: Sequence[Response]) -> Score:
+def _score(exam: EvalTask, responses: Sequence[ResponseBody]) -> Score:
     statistics = exam.statistics(responses)
     merits = {
         measure.name: _merit(measure, own)

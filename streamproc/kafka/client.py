@@ -1,4 +1,4 @@
-"""Asking requests and awaiting their answers: what `submit` and tests use."""
+"""Asking requests over Kafka and awaiting their responses."""
 
 from __future__ import annotations
 
@@ -7,48 +7,54 @@ import uuid
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import orjson
 from aiokafka import AIOKafkaConsumer
 
-from streamproc.clock import Clock
+from streamproc.clock import Clock, SystemClock
 from streamproc.errors import OperatorError
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.topic_reader import reader, topic_partitions_of
+from streamproc.kafka.topics import load_topics
+from streamproc.messages.client import ResponseBody
 from streamproc.messages.json_spans import with_members
+from streamproc.messages.lane import Lane
 from streamproc.messages.record import Headers, ProducerRecord
 from streamproc.messages.strict_json import parse
 from streamproc.settings import Settings
 
-Response = dict[str, Any]
+_Answer = asyncio.Future[tuple[ResponseBody, bytes]]
 
 
 class RequestClient:
     """Asks on one topic, reads answers from another; an asynchronous context manager.
 
+    `RequestClient.of_task` knows the topics that `topics/` describes; others are given outright.
+
     answer_timeout_s: the longest that nothing at all may be answered while somebody waits
     limits:           the most bytes a record may have, by topic
-    Its ids begin with a prefix of its own, so that runs at the same time don't mix.
+    Its ids begin with a prefix of its own, so that runs at the same time don't mix; what tells
+    your requests apart belongs into `metadata`, which is handed back.
     """
 
     def __init__(
         self,
         settings: Settings,
-        clock: Clock,
         *,
         requests_topic: str,
         responses_topic: str,
         answer_timeout_s: float = 60.0,
         limits: Mapping[str, int] | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._settings = settings
-        self._clock = clock
-        self._requests_topic = requests_topic
+        self._clock = clock or SystemClock()
+        self.requests_topic = requests_topic
         self._responses_topic = responses_topic
         self._answer_timeout_s = answer_timeout_s
-        self._producer = Producer(settings, clock, limits=limits)
-        self._waiting: dict[str, asyncio.Future[tuple[Response, bytes]]] = {}
+        self._producer = Producer(settings, self._clock, limits=limits)
+        self._waiting: dict[str, _Answer] = {}
         self._heard_at_s = 0.0
         self._asked = 0
         self._answered = 0
@@ -56,11 +62,31 @@ class RequestClient:
         self._open = AsyncExitStack()
         self.prefix = uuid.uuid4().hex[:12]
 
+    @classmethod
+    def of_task(
+        cls,
+        settings: Settings,
+        task: str = "text-classification",
+        lane: Lane = Lane.INTERACTIVE,
+        *,
+        answer_timeout_s: float = 60.0,
+    ) -> Self:
+        """A client of the topics that a task has; raises TopicsError when it has none."""
+        catalogue = load_topics(settings.topics_dir)
+        topic = catalogue.request_topic(task, lane)
+        return cls(
+            settings,
+            requests_topic=topic.name,
+            responses_topic=topic.responses,
+            answer_timeout_s=answer_timeout_s,
+            limits=catalogue.limits(settings),
+        )
+
     async def __aenter__(self) -> Self:
         """Raises OperatorError when no broker answers, TopicsError when a topic is missing."""
         async with AsyncExitStack() as opening:
             consumer = await opening.enter_async_context(reader(self._settings))
-            await topic_partitions_of(consumer, self._requests_topic)
+            await topic_partitions_of(consumer, self.requests_topic)
             answers = await topic_partitions_of(consumer, self._responses_topic)
             consumer.assign(answers)
             # Taken before the first request is sent, or an answer could come before them.
@@ -83,14 +109,17 @@ class RequestClient:
 
     async def ask(
         self, body: Mapping[str, Any], *, key: bytes | None = None, headers: Headers = ()
-    ) -> Response:
-        """As `ask_json`, of an object."""
+    ) -> ResponseBody:
+        """The response to a request, under an `id` of the client's own.
+
+        Raises as `ask_json`.
+        """
         response, _ = await self.ask_json(orjson.dumps(body), key=key, headers=headers)
         return response
 
     async def ask_json(
         self, body: bytes, *, key: bytes | None = None, headers: Headers = ()
-    ) -> tuple[Response, bytes]:
+    ) -> tuple[ResponseBody, bytes]:
         """The response to one request, and its bytes; the caller bounds how many are asked at once.
 
         body: a JSON object as any client would send it, whose bytes stay as they are, but for
@@ -104,10 +133,10 @@ class RequestClient:
         self._asked += 1
         if not self._waiting:
             self._heard_at_s = self._clock.monotonic_s()
-        answer: asyncio.Future[tuple[Response, bytes]] = asyncio.get_running_loop().create_future()
+        answer: _Answer = asyncio.get_running_loop().create_future()
         self._waiting[request_id] = answer
         value = with_members(body, {"id": orjson.dumps(request_id)})
-        record = ProducerRecord(self._requests_topic, key or request_id.encode(), value, headers)
+        record = ProducerRecord(self.requests_topic, key or request_id.encode(), value, headers)
         sending = asyncio.create_task(self._producer.send(record))
         try:
             # With the broker away, sending goes on for ever, and the answer is what gives up.
@@ -146,7 +175,7 @@ class RequestClient:
         if answer is not None and not answer.done():
             self._answered += 1
             self._heard_at_s = self._clock.monotonic_s()
-            answer.set_result((response, value))
+            answer.set_result((cast(ResponseBody, response), value))
 
     def _fail(self, error: OperatorError) -> None:
         for answer in self._waiting.values():
@@ -157,7 +186,7 @@ class RequestClient:
         waited = f"{self._answer_timeout_s:g} s"
         if self._answered == 0:
             return OperatorError(
-                f"no worker answers on {self._requests_topic}: nothing came to "
+                f"no worker answers on {self.requests_topic}: nothing came to "
                 f"{self._responses_topic} for {waited}; is a `streamproc worker` running with "
                 f"STREAMPROC_KAFKA_BOOTSTRAP_SERVERS={self._settings.kafka_bootstrap_servers}?"
             )

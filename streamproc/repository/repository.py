@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,3 +108,12 @@ class Repository:
         if manifest.name != name:
             raise ModelRefused(f"{path}: its name is {manifest.name!r}, its folder's {name!r}")
         return StoredEnsemble(manifest, hashlib.sha256(content).hexdigest(), self.root / name)
+
+
+def digest_of_manifests(root: Path) -> str:
+    """Changes when any ensemble of a models folder does."""
+    found = hashlib.sha256()
+    for path in sorted(root.glob(f"*/{MANIFEST}")):
+        with suppress(OSError):  # told when the ensemble is loaded
+            found.update(path.read_bytes())
+    return found.hexdigest()

@@ -1,4 +1,9 @@
-"""What a user's own tests need: a broker in memory, an ensemble without model files, builders.
+"""What tests of your own code need.
+
+    ScriptedClient   answers as a worker would, by what the test says
+    MemoryBroker     keeps what a pipeline publishes: records in, records out, no Kafka
+    build_pipeline   a pipeline of members without model files; build_record, what it is given
+    ManualClock      time that moves when the test says
 
 Nothing here is used by a running worker.
 """
@@ -39,11 +44,26 @@ from streamproc.serving.inference.members import Members
 from streamproc.serving.inference.session import Session
 from streamproc.serving.tasks.catalogue import scoring_task_named
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec, MemberProfile
+from streamproc.testing.client import ScriptedClient
 from streamproc.types import FloatArray, Strategy
 
+__all__ = [
+    "WORDS",
+    "ManualClock",
+    "MemoryBroker",
+    "ScriptedClient",
+    "ScriptedSession",
+    "build_engine",
+    "build_pipeline",
+    "build_profile",
+    "build_record",
+    "build_route",
+    "build_surroundings",
+    "build_tokenizer",
+    "tokenizer_json",
+]
+
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,!?'-"
-
-
 WORDS = ("good", "bad", "film", "the")
 
 

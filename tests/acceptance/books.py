@@ -13,8 +13,8 @@ from typing import Any
 
 import typer
 
-from streamproc.clock import SystemClock
 from streamproc.kafka.client import RequestClient
+from streamproc.messages.client import ResponseBody
 from streamproc.settings import read_settings
 from tests.support.cluster import cluster, group
 from tests.support.report import say, tell
@@ -33,7 +33,7 @@ class Reading:
     latencies_ms: from sending a short request to reading its answer, sorted
     """
 
-    answers: list[dict[str, Any]]
+    answers: list[ResponseBody]
     latencies_ms: list[float]
 
     def whole(self) -> list[bool]:
@@ -54,12 +54,10 @@ async def read_aloud(
     settings = read_settings(
         kafka_bootstrap_servers=bootstrap_servers, max_message_bytes=SETTINGS["MAX_MESSAGE_BYTES"]
     )
-    clock = SystemClock()
 
     def client(requests_topic: str) -> RequestClient:
         return RequestClient(
             settings,
-            clock,
             requests_topic=requests_topic,
             responses_topic=RESPONSES,
             answer_timeout_s=600,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 from aiokafka import AIOKafkaProducer
 
@@ -10,7 +12,7 @@ from streamproc.kafka.embedded import EmbeddedBroker
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.topic_reader import read_topic
 from streamproc.messages.record import Record
-from tests.support.kafka_place import CLOCK, Place, echo, until, until_answered, working
+from tests.support.kafka_place import Place, echo, until, until_answered, working
 from tests.support.record_batches import batch
 
 pytestmark = pytest.mark.kafka
@@ -35,13 +37,13 @@ async def test_requests_and_responses_of_any_codec_are_read(
         await until_answered(place, keys)
         client = RequestClient(
             place.settings,
-            CLOCK,
             requests_topic=place.requests,
             responses_topic=place.responses,
             answer_timeout_s=20,
         )
         async with client:
-            assert (await client.ask({"text": "a fine film " * 40}))["text"] == "a fine film " * 40
+            answer: Mapping[str, object] = await client.ask({"text": "a fine film " * 40})
+            assert answer["text"] == "a fine film " * 40
 
 
 async def test_a_record_that_the_client_cannot_read_comes_between_its_neighbours(

@@ -230,7 +230,6 @@ async def test_the_client_matches_answers_to_its_own_requests(kafka: str) -> Non
     def client() -> RequestClient:
         return RequestClient(
             place.settings,
-            CLOCK,
             requests_topic=place.requests,
             responses_topic=place.responses,
         )
@@ -243,7 +242,8 @@ async def test_the_client_matches_answers_to_its_own_requests(kafka: str) -> Non
         answers = await asyncio.gather(
             *(asker.ask({"n": n, "id": "x"}) for n in range(50) for asker in (one, other))
         )
-    assert [a["result"] for a in answers] == [n for n in range(50) for _ in range(2)]
+    results: list[object] = [a["result"] for a in answers]
+    assert results == [n for n in range(50) for _ in range(2)]
     assert len({a["id"] for a in answers}) == 100
 
 
@@ -252,7 +252,6 @@ async def test_the_client_says_when_no_worker_answers(kafka: str) -> None:
     await place.make()
     async with RequestClient(
         place.settings,
-        CLOCK,
         requests_topic=place.requests,
         responses_topic=place.responses,
         answer_timeout_s=0.5,

@@ -1,7 +1,10 @@
-"""`streamproc demo`: every task once, on this machine, through a real Kafka and a real worker."""
+"""`streamproc demo`: a Kafka, a worker and real texts, all on this machine."""
 
 from __future__ import annotations
 
-from streamproc.cli.demo.command import demo
 
-__all__ = ["demo"]
+def demo() -> None:
+    """Start a Kafka and a worker, show every task that has an ensemble; nothing is left behind."""
+    from streamproc.cli.demo.show import show_all
+
+    show_all()

@@ -19,7 +19,7 @@ from streamproc.errors import OperatorError
 from streamproc.kafka.client import RequestClient
 from streamproc.kafka.embedded import EmbeddedBroker
 from streamproc.kafka.topic_admin import TopicAdmin
-from streamproc.kafka.topics import RequestTopic, TopicCatalogue, load_topics
+from streamproc.kafka.topics import RequestTopic, load_topics
 from streamproc.messages.lane import Lane
 from streamproc.repository.manifest import Manifest
 from streamproc.repository.repository import Repository
@@ -87,7 +87,7 @@ async def running_cluster(console: Console) -> AsyncIterator[Cluster]:
             console.print(
                 f"[green]✓[/] a worker is ready; tasks: {len(topics)}, models: {models}\n"
             )
-            async with _clients(settings, catalogue, topics) as clients:
+            async with _clients(settings, topics) as clients:
                 yield Cluster(settings, SystemClock(), worker, topics, manifests, clients)
 
 
@@ -118,19 +118,12 @@ async def _worker(console: Console, settings: Settings) -> AsyncIterator[WorkerP
 
 @asynccontextmanager
 async def _clients(
-    settings: Settings, catalogue: TopicCatalogue, topics: Mapping[str, RequestTopic]
+    settings: Settings, tasks: Iterable[str]
 ) -> AsyncIterator[dict[str, RequestClient]]:
     async with AsyncExitStack() as opened:
         yield {
             task: await opened.enter_async_context(
-                RequestClient(
-                    settings,
-                    SystemClock(),
-                    requests_topic=topic.name,
-                    responses_topic=topic.responses,
-                    answer_timeout_s=PATIENCE_S,
-                    limits=catalogue.limits(settings),
-                )
+                RequestClient.of_task(settings, task, answer_timeout_s=PATIENCE_S)
             )
-            for task, topic in topics.items()
+            for task in tasks
         }

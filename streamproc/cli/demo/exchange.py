@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ class Exchange:
 
     task: str
     request: Body
-    response: Body
+    response: Mapping[str, Any]
     took_s: float
 
     @property

@@ -19,6 +19,11 @@ from streamproc.offline.evaluation.intervals import DRAWS
 
 # What takes long to import, or is only for some commands.
 HEAVY = ("onnxruntime", "faust", "aiokafka", "numpy", "torch", "tokenizers", "streamproc.settings")
+# What only a command that runs has use for.
+RUNNING = (
+    *("onnxruntime", "faust", "aiokafka", "numpy", "torch", "tokenizers", "transformers", "onnx"),
+    *("aiohttp", "prometheus_client", "yaml", "streamproc.pipeline", "streamproc.kafka"),
+)
 # typer's own completion imports these two.
 LIGHTER = ("pydantic", "rich")
 
@@ -65,6 +70,24 @@ def test_asking_what_there_is_imports_nothing_heavy(
     )
 
     assert done.stderr.endswith("[]"), done.stderr
+
+
+def test_help_of_a_command_imports_nothing_that_only_running_it_needs() -> None:
+    program = (
+        "import sys\n"
+        "from streamproc.cli import main\n"
+        f"for name in {list(ALL)!r}:\n"
+        "    try:\n"
+        "        main([*name.split(), '-h'])\n"
+        "    except SystemExit:\n"
+        f"        print(name, sorted(set(sys.modules) & {set(RUNNING)!r}), file=sys.stderr)\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+
+    assert done.stderr.splitlines() == [f"{name} []" for name in ALL]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

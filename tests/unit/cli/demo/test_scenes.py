@@ -8,12 +8,12 @@ import pytest
 from rich.console import Console, RenderableType
 
 from streamproc.cli.demo.answers import answered
-from streamproc.cli.demo.command import SCENES
 from streamproc.cli.demo.continuation import continued, token_table
 from streamproc.cli.demo.entities import group_table, place_table, sliced, surest
 from streamproc.cli.demo.exchange import Exchange, together_s
 from streamproc.cli.demo.kill import same
 from streamproc.cli.demo.sentiment import review_table
+from streamproc.cli.demo.show import SCENES
 from streamproc.cli.demo.texts import address, letter, reviews
 from streamproc.cli.demo.translation import letter_table
 from streamproc.serving.tasks.catalogue import TASKS

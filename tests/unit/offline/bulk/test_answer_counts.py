@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from streamproc.cli.answer_counts import AnswerCounts
-from streamproc.cli.answer_progress import Standing
+from streamproc.offline.bulk.answer_counts import AnswerCounts
+from streamproc.offline.bulk.progress import BulkProgress
 
 
 def counted(*responses: dict[str, Any]) -> list[str]:
@@ -61,17 +61,20 @@ def test_a_million_reasons_take_no_memory() -> None:
 
 
 @pytest.mark.parametrize(
-    ("standing", "said"),
+    ("progress", "said"),
     [
-        (Standing(0, 64, None), "0 answered"),
-        (Standing(50, 64, None), "50 answered, 5 a second"),
-        (Standing(50, 1024, 0.25), "50 of about 4,096 answered, 5 a second, 13 min 29 s left"),
-        (Standing(1000, 1024, 1.0), "1,000 of 1,024 answered, 100 a second, 0 s left"),
-        (Standing(1024, 1024, 1.0), "1,024 of 1,024 answered, 102 a second"),
-        (Standing(1024, 1024, 1.0, before=1023), "1,024 of 1,024 answered, 6 a minute"),
-        (Standing(5, 100_000, 0.5), "5 of about 200,000 answered, 30 a minute, 111 h 6 min left"),
+        (BulkProgress(0, 64, None), "0 answered"),
+        (BulkProgress(50, 64, None), "50 answered, 5 a second"),
+        (BulkProgress(50, 1024, 0.25), "50 of about 4,096 answered, 5 a second, 13 min 29 s left"),
+        (BulkProgress(1000, 1024, 1.0), "1,000 of 1,024 answered, 100 a second, 0 s left"),
+        (BulkProgress(1024, 1024, 1.0), "1,024 of 1,024 answered, 102 a second"),
+        (BulkProgress(1024, 1024, 1.0, before=1023), "1,024 of 1,024 answered, 6 a minute"),
+        (
+            BulkProgress(5, 100_000, 0.5),
+            "5 of about 200,000 answered, 30 a minute, 111 h 6 min left",
+        ),
     ],
 )
-def test_how_far_it_is_fits_into_a_line(standing: Standing, said: str) -> None:
-    assert standing.said(10) == said
+def test_how_far_it_is_fits_into_a_line(progress: BulkProgress, said: str) -> None:
+    assert progress.line(10) == said
     assert len(said) <= 60

@@ -12,8 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, NoReturn, Self
 
-from streamproc.cli.rows import RequestRow
 from streamproc.errors import OperatorError, SettingsError
+from streamproc.offline.bulk.request_rows import RequestRow
 from streamproc.offline.documents.streams import STDIN
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
-from streamproc.cli.rows import RequestRow, request_rows, required_fields
 from streamproc.errors import DataFileError, SettingsError
+from streamproc.offline.bulk.request_rows import RequestRow, request_rows, required_fields
 from streamproc.offline.documents.file import open_data_file
 from streamproc.offline.documents.formats import Format
 from streamproc.serving.tasks.catalogue import task_named

@@ -7,12 +7,16 @@ from contextlib import aclosing
 
 import pytest
 
-from streamproc.cli.answering import ask_each
-from streamproc.cli.rows import RequestRow
+from streamproc.offline.bulk.ask_each import ask_each
+from streamproc.offline.bulk.request_rows import RequestRow
 
 
 def rows(count: int, size: int = 10) -> list[RequestRow]:
     return [RequestRow(number, str(number), b"x" * size) for number in range(1, count + 1)]
+
+
+def size_bytes(row: RequestRow) -> int:
+    return len(row.value or b"")
 
 
 class Answerer:
@@ -73,7 +77,9 @@ async def test_no_more_rows_are_asked_at_once_than_there_is_room_for(
     outstanding: int, size: int | None
 ) -> None:
     ask = Answerer()
-    asking = ask_each(rows(9), ask, outstanding, in_order=False, outstanding_bytes=size)
+    asking = ask_each(
+        rows(9), ask, outstanding, in_order=False, outstanding_bytes=size, size_bytes=size_bytes
+    )
     async with aclosing(asking) as answers:
         consuming = asyncio.create_task(given(answers, 9))
         for number in range(1, 7):
@@ -88,7 +94,9 @@ async def test_no_more_rows_are_asked_at_once_than_there_is_room_for(
 async def test_a_row_larger_than_the_room_is_asked_alone() -> None:
     ask = Answerer()
     ask.let_go(1, 2, 3)
-    async with aclosing(ask_each(rows(3, size=100), ask, 9, outstanding_bytes=30)) as answers:
+    async with aclosing(
+        ask_each(rows(3, size=100), ask, 9, outstanding_bytes=30, size_bytes=size_bytes)
+    ) as answers:
         assert await given(answers, 3) == [1, 2, 3]
 
 

@@ -20,16 +20,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, NoReturn, Self
 
-from streamproc.cli.answer_counts import AnswerCounts
-from streamproc.cli.answer_output import AnswerOutput
-from streamproc.cli.rows import RequestRow
 from streamproc.errors import OperatorError, SettingsError
 from streamproc.messages.strict_json import parse
+from streamproc.offline.bulk.answer_counts import AnswerCounts
+from streamproc.offline.bulk.output import AnswerOutput
+from streamproc.offline.bulk.request_rows import RequestRow
 
 _LINE = re.compile(rb'\{"row":(\d+),"of":"([0-9a-f]{16})","answer":(\{.*\})\}\n', re.DOTALL)
 
 
-class AnswerPart(AnswerOutput):
+class ResumableFile(AnswerOutput):
     """A file of answers that takes its place when it is complete; until then OUTPUT.part.
 
     What a run before left there is not asked again, where the row and what it asks are the same;
@@ -180,7 +180,7 @@ class AnswerPart(AnswerOutput):
 
 def _lock(file: IO[bytes], path: Path) -> None:
     try:
-        import fcntl
+        import fcntl  # noqa: PLC0415 - Windows has none
     except ModuleNotFoundError:
         return
     try:

@@ -9,11 +9,11 @@ from pathlib import Path
 import orjson
 import pytest
 
-from streamproc.cli.answer_counts import AnswerCounts
-from streamproc.cli.answer_output import is_file, refuse_same_file
-from streamproc.cli.answer_part import AnswerPart
-from streamproc.cli.rows import RequestRow
 from streamproc.errors import OperatorError, SettingsError
+from streamproc.offline.bulk.answer_counts import AnswerCounts
+from streamproc.offline.bulk.output import is_file, refuse_same_file
+from streamproc.offline.bulk.request_rows import RequestRow
+from streamproc.offline.bulk.resumable_file import ResumableFile
 
 
 class Stopped(Exception):
@@ -28,8 +28,8 @@ def answer(number: int, status: str = "ok") -> bytes:
     return orjson.dumps({"id": str(number), "status": status})
 
 
-def part(output: Path, asked: bytes = b"", *, fresh: bool = False) -> AnswerPart:
-    return AnswerPart(output, asked, AnswerCounts(), fresh=fresh)
+def part(output: Path, asked: bytes = b"", *, fresh: bool = False) -> ResumableFile:
+    return ResumableFile(output, asked, AnswerCounts(), fresh=fresh)
 
 
 def interrupted(output: Path, numbers: Sequence[int], *, of: int, status: str = "ok") -> str:

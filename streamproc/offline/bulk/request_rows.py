@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -42,11 +42,6 @@ class RequestRow:
     def id_json(self) -> bytes:
         """The id in JSON; it may have more digits than orjson writes."""
         return orjson.dumps(self.id) if isinstance(self.id, str) else b"%d" % self.id
-
-    @classmethod
-    def of(cls, number: int, request: Mapping[str, Any]) -> RequestRow:
-        """A request that is in no file."""
-        return cls(number, str(number), orjson.dumps(request))
 
 
 def request_rows(file: DataFile, task: Task, tell: Callable[[str], None]) -> Iterator[RequestRow]:

@@ -1,4 +1,4 @@
-"""Rows of a file asked, many at a time, and their answers given out in order or as they come."""
+"""Rows asked, many at a time, and their answers given out in order or as they come."""
 
 from __future__ import annotations
 
@@ -9,79 +9,50 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from threading import Condition, Thread
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
-from streamproc.cli.rows import RequestRow
-from streamproc.clock import Clock
-from streamproc.messages.outgoing import as_json
-from streamproc.messages.record import Record
-from streamproc.messages.request import read_request
-from streamproc.pipeline import Pipeline
-from streamproc.settings import Settings
-
-Response = dict[str, Any]
+Row = TypeVar("Row")
 Answer = TypeVar("Answer")
 
 
-def asking(
-    pipeline: Pipeline, settings: Settings, clock: Clock, source: str
-) -> Callable[[RequestRow], Awaitable[Response]]:
-    """Asks a pipeline in this process; source: where the rows come from, as it is told."""
-
-    async def ask(row: RequestRow) -> Response:
-        if row.value is None:
-            return refused(row)
-        record = Record(source, 0, row.number, clock.now_ms(), None, row.value)
-        request = read_request(record, settings.max_message_bytes)
-        response = await pipeline.answer(record, request)
-        if response is None:
-            raise AssertionError("a row that is a JSON object always has an id")
-        return {**as_json(response), "id": row.id}
-
-    return ask
-
-
-def refused(row: RequestRow) -> Response:
-    """The answer to a row that is no request."""
-    title = "not a row" if row.fault_type == "unreadable" else "invalid request"
-    error = {"type": row.fault_type, "title": title, "detail": row.fault}
-    return {"id": row.id, "status": "error", "error": error}
-
-
 async def ask_each(
-    rows: Iterable[RequestRow],
-    ask: Callable[[RequestRow], Awaitable[Answer]],
+    rows: Iterable[Row],
+    ask: Callable[[Row], Awaitable[Answer]],
     outstanding: int,
     *,
     in_order: bool = True,
     outstanding_bytes: int | None = None,
+    size_bytes: Callable[[Row], int] = lambda _: 0,
 ) -> AsyncGenerator[Answer, None]:
     """The answers to rows, in their order or as they come.
 
     outstanding: rows that are asked and whose answers were not given out, at most
     outstanding_bytes: of these rows, at most, or one row that is larger
+    size_bytes: of a row
     A fault in reading is raised once what was read before is answered.
     """
     room = _Room(outstanding, outstanding_bytes)
-    events: asyncio.Queue[_Read | asyncio.Future[Answer]] = asyncio.Queue()
-    reading = _Reading(rows, room, partial(_put, asyncio.get_running_loop(), events))
-    places: dict[asyncio.Future[Answer], _Read] = {}
+    events: asyncio.Queue[_Read[Row] | _End | asyncio.Future[Answer]] = asyncio.Queue()
+    put = partial(_put, asyncio.get_running_loop(), events)
+    reading = _Reading(rows, size_bytes, room, put)
+    places: dict[asyncio.Future[Answer], _Read[Row]] = {}
     ready: dict[int, tuple[Answer, int]] = {}
-    given, end = 0, None
+    given = 0
+    end: _End | None = None
     reading.start()
     try:
         while end is None or places:
             event = await events.get()
+            if isinstance(event, _End):
+                end = event
+                continue
             if isinstance(event, _Read):
-                if event.row is None:
-                    end = event
-                else:
-                    asked = asyncio.ensure_future(ask(event.row))
-                    places[asked] = event
-                    asked.add_done_callback(events.put_nowait)
+                asked = asyncio.ensure_future(ask(event.row))
+                places[asked] = event
+                asked.add_done_callback(events.put_nowait)
                 continue
             read = places.pop(event)
-            ready[read.place] = event.result(), read.size
+            ready[read.place] = event.result(), read.size_bytes
             while ready and (not in_order or given in ready):
                 answer, size = ready.pop(given) if in_order else ready.popitem()[1]
                 given += 1
@@ -97,17 +68,19 @@ async def ask_each(
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
-    """What the reader came to: a row and its place from 0, or with none the end, and why."""
+class _Read(Generic[Row]):
+    """A row, its place from 0, and its size."""
 
     place: int
-    row: RequestRow | None = None
-    error: BaseException | None = None
+    row: Row
+    size_bytes: int
 
-    @property
-    def size(self) -> int:
-        """Bytes of the row."""
-        return len(self.row.value or b"") if self.row else 0
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """There are no more rows; error: why, unless all were read."""
+
+    error: BaseException | None
 
 
 class _Room:
@@ -143,13 +116,17 @@ class _Room:
         return self._taken_rows < self._rows
 
 
-class _Reading:
+class _Reading(Generic[Row]):
     """Rows read by a thread of its own, as a pipe may keep a reader waiting, but not answers."""
 
     def __init__(
-        self, rows: Iterable[RequestRow], room: _Room, put: Callable[[_Read], None]
+        self,
+        rows: Iterable[Row],
+        size_bytes: Callable[[Row], int],
+        room: _Room,
+        put: Callable[[_Read[Row] | _End], None],
     ) -> None:
-        self._rows, self._room, self._put = rows, room, put
+        self._rows, self._size_bytes, self._room, self._put = rows, size_bytes, room, put
         self._stopped = False
 
     def start(self) -> None:
@@ -161,19 +138,19 @@ class _Reading:
         self._room.open_for_good()
 
     def _read(self) -> None:
-        place, error = 0, None
+        error = None
         try:
             for place, row in enumerate(self._rows):
-                read = _Read(place, row)
-                self._room.take(read.size)
+                size_bytes = self._size_bytes(row)
+                self._room.take(size_bytes)
                 if self._stopped:
                     return
-                self._put(read)
+                self._put(_Read(place, row, size_bytes))
         except BaseException as found:  # noqa: BLE001 - whoever awaits answers must learn of it
             error = found
-        self._put(_Read(place, None, error))
+        self._put(_End(error))
 
 
-def _put(loop: asyncio.AbstractEventLoop, events: asyncio.Queue[Any], event: _Read) -> None:
+def _put(loop: asyncio.AbstractEventLoop, events: asyncio.Queue[Any], event: object) -> None:
     with suppress(RuntimeError):  # the loop is closed: nobody waits any more
         loop.call_soon_threadsafe(events.put_nowait, event)

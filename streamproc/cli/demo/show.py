@@ -33,16 +33,16 @@ SCENES: dict[str, Scene] = {
 }
 
 
-def demo() -> None:
-    """Start a Kafka and a worker, show every task that has an ensemble; nothing is left behind."""
+def show_all() -> None:
+    """Everything, on a console that is not too wide to be read."""
     # Topics are minutes old here, and clients complain about leaders not yet chosen.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     console = Console(highlight=False)
     console.width = min(console.width, WIDEST)
-    asyncio.run(_demo(console))
+    asyncio.run(_show(console))
 
 
-async def _demo(console: Console) -> None:
+async def _show(console: Console) -> None:
     async with running_cluster(console) as cluster:
         for task, show in SCENES.items():
             if task in cluster.topics:
