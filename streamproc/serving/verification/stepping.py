@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,10 +74,10 @@ def require_same_logits(
     Raises TrainingError when it is too large.
     """
     right = ways[0] if expected is None else expected
-    mask: Any = 1 if counted is None else counted[..., None]
-    apart = [(np.abs(logits - right[:, : logits.shape[1]]) * mask).max() for logits in ways]
+    share = np.ones((1, 1)) if counted is None else counted
+    apart = [np.abs(logits - right[:, : logits.shape[1]]) for logits in ways]
     # NumPy's maximum, unlike Python's, is no number where one of them is none.
-    difference = float(np.max(apart))
+    difference = float(np.max([(each * share[..., None]).max() for each in apart]))
     to = "torch's" if expected is not None else f"those of the same {of} read in one go"
     require_parity(f"{name}: logits", difference, right, own_error, to=to)
     return difference
