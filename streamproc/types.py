@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 BoolArray = NDArray[np.bool_]
 Int64Array = NDArray[np.int64]
+AnyArray = NDArray[Any]
+FloatType = type[np.floating[Any]]
 Float32Array = NDArray[np.float32]
 FloatArray = NDArray[np.float64]
 

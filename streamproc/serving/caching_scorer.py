@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Generic, TypeVar
 
 from streamproc.clock import Timed
 from streamproc.messages.lane import Lane
-from streamproc.serving.engine import AnyScorer
+from streamproc.serving.engine import Scorer
+from streamproc.serving.inference.batch import ModelInput
+
+ItemT = TypeVar("ItemT", bound=ModelInput)
+OutputsT = TypeVar("OutputsT")
 
 
-class CachingScorer:
+class CachingScorer(Generic[ItemT, OutputsT]):
     """A scorer that asks another for each chunk once; for comparing ways to combine its answers.
 
     It holds every answer: a few numbers a chunk, or a token.
     """
 
-    def __init__(self, scorer: AnyScorer) -> None:
+    def __init__(self, scorer: Scorer[ItemT, OutputsT]) -> None:
         self._scorer = scorer
-        self._known: dict[tuple[bytes, bytes], Timed[Any]] = {}
+        self._known: dict[tuple[bytes, bytes], Timed[OutputsT]] = {}
 
-    async def submit(self, item: Any, tokens: int, lane: Lane, /) -> Timed[Any]:
+    async def submit(self, item: ItemT, tokens: int, lane: Lane, /) -> Timed[OutputsT]:
         key = item.ids.tobytes(), item.type_ids.tobytes()
         if key not in self._known:
             self._known[key] = await self._scorer.submit(item, tokens, lane)

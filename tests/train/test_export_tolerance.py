@@ -11,7 +11,7 @@ import pytest
 from onnx import numpy_helper
 
 from streamproc.errors import TrainingError
-from streamproc.offline.training.parity import allowed_difference, require_parity
+from streamproc.serving.verification.parity import allowed_difference, require_parity
 from tests.support.model_families import save_model
 
 pytestmark = pytest.mark.train

@@ -25,10 +25,11 @@ from streamproc.offline.importing.matching import IDS, MASK, match_inputs, match
 from streamproc.offline.importing.output_kind import TWO_OF_ONE, Scale, reading_of
 from streamproc.offline.importing.padding import Padding
 from streamproc.offline.importing.tokenizers import padding_token
-from streamproc.offline.importing.trial import LARGEST_DIFFERENCE, Found, try_model
 from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.serving.inference.signature import Signature
 from streamproc.serving.tasks.task import ScoringTask
+from streamproc.serving.verification.batch_invariance import MAX_BATCH_DIFFERENCE
+from streamproc.serving.verification.model_report import ModelReport, report_on_model
 
 _WINDOW_TOKENS = 256
 # Tokens: what a vector of any CPU holds of float32 is a part of it.
@@ -49,7 +50,7 @@ def prepare_scoring(subject: ImportSource, task: ScoringTask) -> AdaptedModel:
 
     def tried(form: InterfaceGap) -> _Attempt:
         content = _content(path, model, form)
-        found = try_model(
+        found = report_on_model(
             subject.member,
             content,
             task.signature(len(labels)),
@@ -86,7 +87,7 @@ def prepare_scoring(subject: ImportSource, task: ScoringTask) -> AdaptedModel:
 class _Attempt:
     form: InterfaceGap
     content: bytes
-    found: Found
+    found: ModelReport
 
 
 def _to_the_bit(
@@ -209,7 +210,7 @@ def _content(path: Path, model: Any, form: InterfaceGap) -> bytes:
 
 def _require_invariance(attempt: _Attempt) -> None:
     difference, form = attempt.found.batch_difference, attempt.form
-    if difference <= LARGEST_DIFFERENCE * max(1.0, attempt.found.largest_score):
+    if difference <= MAX_BATCH_DIFFERENCE * max(1.0, attempt.found.largest_score):
         return
     why = "Dynamic quantisation does that: quantise statically, or take fp32."
     if form.padding.length is None:

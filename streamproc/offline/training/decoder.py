@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from streamproc.errors import TrainingError
 from streamproc.offline.training.exporting import open_session
-from streamproc.offline.training.parity import FloatingArray, require_parity
+from streamproc.serving.verification.parity import FloatingArray
+from streamproc.serving.verification.stepping import Logits, read_stepwise, require_same_logits
 from streamproc.types import Int64Array
 
-Logits = NDArray[np.float32]
 Past = dict[str, NDArray[np.float32]]
 
 
@@ -67,27 +66,15 @@ def check_decoder(
     expected: (rows, tokens, vocabulary), what torch says of them
     own_error: as `require_parity` has it
     returns:  the largest difference to what torch says, or without it between the two ways
-    Raises TrainingError when it is too large, or when a row's logits change with its company.
+    Raises TrainingError when it is too large, or when a row's logits depend on its batch.
     """
-    whole = decoder.read(ids)
     half = ids.shape[1] // 2
-    together, past = decoder.step(ids[:, :half], decoder.nothing(len(ids)))
-    read = [together]
-    alone, own = decoder.step(ids[:1, :half], decoder.nothing(1))
-    same = alone.tobytes() == together[:1].tobytes()
-    for token in range(half, min(half + 16, ids.shape[1])):
-        together, past = decoder.step(ids[:, token : token + 1], past)
-        alone, own = decoder.step(ids[:1, token : token + 1], own)
-        same &= alone.tobytes() == together[:1].tobytes()
-        read.append(together)
-    if not same:
-        raise TrainingError(f"{decoder.path}: a text gets another answer in a batch than alone.")
-    stepped = np.concatenate(read, axis=1)
-    right = whole if expected is None else expected
-    # NumPy's maximum, unlike Python's, is no number where one of them is none.
-    difference = float(
-        np.max([np.abs(said - right[:, : said.shape[1]]).max() for said in (whole, stepped)])
+    stepped = read_stepwise(
+        str(decoder.path),
+        lambda rows: decoder.step(ids[rows, :half], decoder.nothing(len(ids[rows]))),
+        lambda tokens, _, past: decoder.step(tokens, past),
+        ids[:, half : half + 16],
     )
-    to = "torch's" if expected is not None else "those of the same text read in one go"
-    require_parity(f"{decoder.path}: logits", difference, right, own_error, to=to)
-    return difference
+    return require_same_logits(
+        str(decoder.path), [decoder.read(ids), stepped], expected, own_error, of="text"
+    )

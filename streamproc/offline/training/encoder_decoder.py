@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from streamproc.errors import TrainingError
-from streamproc.offline.training.decoder import Logits, Past
+from streamproc.offline.training.decoder import Past
 from streamproc.offline.training.exporting import open_session
 from streamproc.offline.training.pair_batches import PairBatch
-from streamproc.offline.training.parity import FloatingArray, require_parity
+from streamproc.serving.verification.parity import FloatingArray
+from streamproc.serving.verification.stepping import Logits, read_stepwise, require_same_logits
 from streamproc.types import Int64Array
 
 
@@ -75,26 +75,20 @@ def check_encoder_decoder(
     expected: (pairs, tokens, vocabulary), what torch says of the batch
     own_error: as `require_parity` has it
     returns:  the largest difference to what torch says, or without it between the two ways
-    Raises TrainingError when it is too large, or when a row's logits change with its company.
+    Raises TrainingError when it is too large, or when a row's logits depend on its batch.
     """
-    whole = model.read(batch)
     source, mask = batch.source, batch.source_mask
-    together, past = model.begin(source, mask, batch.written[:, :1])
-    alone, own = model.begin(source[:1], mask[:1], batch.written[:1, :1])
-    read, same = [together], alone.tobytes() == together[:1].tobytes()
-    for token in range(1, batch.written.shape[1]):
-        following = batch.written[:, token : token + 1]
-        together, past = model.step(following, mask, past)
-        alone, own = model.step(following[:1], mask[:1], own)
-        same &= alone.tobytes() == together[:1].tobytes()
-        read.append(together)
-    if not same:
-        raise TrainingError(f"{model.decoder}: a text gets another answer in a batch than alone.")
-    asked = (batch.targets >= 0)[..., None]
-    right = whole if expected is None else expected
-    stepped = np.concatenate(read, axis=1)
-    # NumPy's maximum, unlike Python's, is no number where one of them is none.
-    difference = float(np.max([(np.abs(said - right) * asked).max() for said in (whole, stepped)]))
-    to = "torch's" if expected is not None else "those of the same pairs read in one go"
-    require_parity(f"{model.decoder}: logits", difference, right, own_error, to=to)
-    return difference
+    stepped = read_stepwise(
+        str(model.decoder),
+        lambda rows: model.begin(source[rows], mask[rows], batch.written[rows, :1]),
+        lambda tokens, rows, past: model.step(tokens, mask[rows], past),
+        batch.written[:, 1:],
+    )
+    return require_same_logits(
+        str(model.decoder),
+        [model.read(batch), stepped],
+        expected,
+        own_error,
+        of="pairs",
+        counted=batch.targets >= 0,
+    )

@@ -17,7 +17,7 @@ from streamproc.offline.training.decoder import OnnxDecoder, check_decoder
 from streamproc.offline.training.encoder_decoder import OnnxEncoderDecoder, check_encoder_decoder
 from streamproc.offline.training.exporting import open_session
 from streamproc.offline.training.pair_batches import PairBatch
-from streamproc.offline.training.parity import require_parity
+from streamproc.serving.verification.parity import require_parity
 from streamproc.types import Int64Array
 
 Floats = NDArray[np.floating[Any]]

@@ -20,10 +20,10 @@ from torch.jit import TracerWarning
 from transformers import PreTrainedModel
 
 from streamproc.errors import TrainingError
-from streamproc.offline.training.parity import require_parity
 from streamproc.offline.training.positions import configs_with_positions
 from streamproc.offline.training.scoring import RunBatch
 from streamproc.offline.training.windows import Batch, pad
+from streamproc.serving.verification.parity import require_parity
 
 # The oldest with layer normalisation as one node, and an IR that every ONNX Runtime since 2023
 # reads: an ensemble outlives the versions it was made with.

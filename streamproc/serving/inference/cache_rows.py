@@ -13,12 +13,11 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike
 
-from streamproc.types import Int64Array
+from streamproc.types import AnyArray, Int64Array
 
 BLOCK = 32
 # How much larger than needed memory may be that is kept.
@@ -33,7 +32,7 @@ class Cache:
     lengths: (rows,) how many of the columns, the last ones, are a row's own
     """
 
-    tensors: tuple[NDArray[Any], ...]
+    tensors: tuple[AnyArray, ...]
     lengths: Int64Array
 
 
@@ -45,9 +44,9 @@ class KVBuffer:
     """
 
     def __init__(self) -> None:
-        self._buffers: dict[tuple[int, int], NDArray[Any]] = {}
+        self._buffers: dict[tuple[int, int], AnyArray] = {}
 
-    def tensor(self, lot: int, number: int, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    def tensor(self, lot: int, number: int, shape: tuple[int, ...], dtype: DTypeLike) -> AnyArray:
         """An array that holds anything; the last one of that lot and number is no more."""
         size = math.prod(shape)
         buffer = self._buffers.get((lot, number))
@@ -93,7 +92,7 @@ class KVCacheView:
         """All rows of all parts."""
         return KVCacheView(tuple(place for part in parts for place in part.places))
 
-    def padded(self, memory: KVBuffer, lot: int) -> list[NDArray[Any]]:
+    def padded(self, memory: KVBuffer, lot: int) -> list[AnyArray]:
         """Every layer's keys and values, each (rows, heads, columns, size), zeros before a row.
 
         They lie in `memory`, and last until it is used again for a lot of that number.

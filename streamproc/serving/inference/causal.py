@@ -9,25 +9,24 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamproc.errors import MemberFailed, ModelRefused, StreamprocError
 from streamproc.serving.guarded_calls import Call
 from streamproc.serving.inference.cache_rows import Cache, KVBuffer, KVCacheView
+from streamproc.serving.inference.graph_session import GraphSession, GraphValue
 from streamproc.serving.inference.length_buckets import row_lots
 from streamproc.serving.inference.model import Model, open_model, weight_bytes
 from streamproc.serving.inference.providers import Provider
 from streamproc.serving.inference.session import new_call, to_member_error
-from streamproc.types import FloatArray, Int64Array
+from streamproc.types import AnyArray, FloatArray, FloatType, Int64Array
 
 # A prompt is read in pieces: logits of all its tokens over a large vocabulary would take gigabytes.
 PIECE_TOKENS = 256
 
 _NOTHING = np.empty(0)
-_FLOATS = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+_FLOATS: dict[str, FloatType] = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 _PAST = re.compile(r"past_key_values\.(\d+)\.(key|value)")
 
 
@@ -87,7 +86,7 @@ class CausalModel:
             self._spare.append(memory)
         return np.stack(scores), KVCacheView(tuple(places))
 
-    def read(self, ids: Int64Array, call: Call) -> NDArray[Any]:
+    def read(self, ids: Int64Array, call: Call) -> AnyArray:
         """What comes after each token of sequences of one length, told from those before it.
 
         ids: (rows, tokens); returns: (rows, tokens, vocabulary) logits, floats as the model has
@@ -116,7 +115,7 @@ class CausalModel:
             return KVBuffer()
 
     def _run(
-        self, ids: Int64Array, past: list[NDArray[Any]], lengths: Int64Array, call: Call
+        self, ids: Int64Array, past: list[AnyArray], lengths: Int64Array, call: Call
     ) -> tuple[FloatArray, Cache]:
         """ids: (rows, new tokens); returns (rows, vocabulary) logits of what follows the last."""
         logits, cache = self._logits(ids, past, lengths, call)
@@ -126,14 +125,14 @@ class CausalModel:
         return last, cache
 
     def _logits(
-        self, ids: Int64Array, past: list[NDArray[Any]], lengths: Int64Array, call: Call
-    ) -> tuple[NDArray[Any], Cache]:
+        self, ids: Int64Array, past: list[AnyArray], lengths: Int64Array, call: Call
+    ) -> tuple[AnyArray, Cache]:
         """The same for every new token, (rows, new tokens, vocabulary), as the graph gives it."""
         signature = self._signature
         columns = past[0].shape[2]
         mask = np.ones((len(ids), columns + ids.shape[1]), np.int64)
         mask[:, :columns] = np.arange(columns) >= columns - lengths[:, None]
-        feeds: dict[str, Any] = dict(zip(signature.past, past, strict=True))
+        feeds: dict[str, AnyArray] = dict(zip(signature.past, past, strict=True))
         feeds["input_ids"], feeds["attention_mask"] = ids, mask
         if signature.positions:
             feeds["position_ids"] = lengths[:, None] + np.arange(ids.shape[1])
@@ -147,7 +146,9 @@ class CausalModel:
 class _Signature:
     """What a graph calls its caches, and how they are shaped."""
 
-    def __init__(self, shapes: dict[str, tuple[int, int]], dtype: Any, *, positions: bool) -> None:
+    def __init__(
+        self, shapes: dict[str, tuple[int, int]], dtype: FloatType, *, positions: bool
+    ) -> None:
         """shapes: of each past, by name, its heads and their size."""
         self.past = tuple(shapes)
         self.present = tuple(name.replace("past_key_values", "present") for name in shapes)
@@ -170,7 +171,7 @@ class _Signature:
         return Cache(tensors, np.full(rows, tokens, np.int64))
 
     @classmethod
-    def read(cls, member: str, session: Any) -> _Signature:
+    def read(cls, member: str, session: GraphSession) -> _Signature:
         """From a session's inputs and outputs; raises ModelRefused."""
         inputs = {node.name: node for node in session.get_inputs()}
         outputs = {node.name: node for node in session.get_outputs()}
@@ -210,7 +211,7 @@ class _Signature:
         return cls(shapes, _FLOATS[types.pop()], positions="position_ids" in inputs)
 
 
-def _check_ids(member: str, node: Any) -> None:
+def _check_ids(member: str, node: GraphValue) -> None:
     if node.type != "tensor(int64)" or len(node.shape) != 2:
         raise ModelRefused(
             f"member {member}: input {node.name} must be int64 of (rows, tokens); "
@@ -223,7 +224,7 @@ def _check_ids(member: str, node: Any) -> None:
         )
 
 
-def _heads_and_size(member: str, node: Any) -> tuple[int, int]:
+def _heads_and_size(member: str, node: GraphValue) -> tuple[int, int]:
     shape = node.shape
     if (
         node.type not in _FLOATS

@@ -10,7 +10,8 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 from streamproc.errors import WorkerFault
 from streamproc.serving.guarded_calls import Call
@@ -23,11 +24,11 @@ _NICENESS = 5
 
 
 @dataclass(order=True, slots=True)
-class _Job:
+class _Job(Generic[Value]):
     priority: int
     sequence: int
-    call: Callable[[], Any] = field(compare=False)
-    future: asyncio.Future[Any] = field(compare=False)
+    call: Callable[[], Value] = field(compare=False)
+    future: asyncio.Future[Value] = field(compare=False)
     loop: asyncio.AbstractEventLoop = field(compare=False)
     started_s: float | None = field(default=None, compare=False)
     abandoned: bool = field(default=False, compare=False)
@@ -42,7 +43,7 @@ class ModelExecutor:
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
-        self._jobs: list[_Job] = []
+        self._jobs: list[_Job[Any]] = []
         self._sequence = 0
         self._ready = threading.Condition()
         self._closed = False
@@ -61,7 +62,7 @@ class ModelExecutor:
         while True:
             done, _ = await asyncio.wait({job.future}, timeout=remaining_s)
             if done:
-                return job.future.result()  # type: ignore[no-any-return]
+                return job.future.result()
             remaining_s = self._remaining_s(job, timeout_s)
             if remaining_s <= 0:
                 self._abandon(job)
@@ -89,7 +90,9 @@ class ModelExecutor:
         for thread in tuple(self._alive):
             thread.join(max(0.0, deadline_s - time.monotonic()))
 
-    def _add(self, call: Callable[[], Any], priority: int, loop: asyncio.AbstractEventLoop) -> _Job:
+    def _add(
+        self, call: Callable[[], Value], priority: int, loop: asyncio.AbstractEventLoop
+    ) -> _Job[Value]:
         with self._ready:
             if self._closed:
                 raise WorkerFault(
@@ -101,12 +104,12 @@ class ModelExecutor:
             self._ready.notify()
         return job
 
-    def _remaining_s(self, job: _Job, timeout_s: float) -> float:
+    def _remaining_s(self, job: _Job[Value], timeout_s: float) -> float:
         if job.started_s is None:
             return timeout_s
         return timeout_s - (time.monotonic() - job.started_s)
 
-    def _abandon(self, job: _Job) -> None:
+    def _abandon(self, job: _Job[Value]) -> None:
         with self._ready:
             if job.future.done():
                 return
@@ -134,24 +137,21 @@ class ModelExecutor:
             # What a call came to may be large: a thread that waits for the next must not keep it.
             del job
 
-    def _serve(self, job: _Job) -> bool:
+    def _serve(self, job: _Job[Value]) -> bool:
         """Make a call; returns whether the thread is to go on."""
         if job.future.cancelled():
             return True
         job.started_s = time.monotonic()
-        value, error = None, None
+        resolve: Callable[[], None]
         try:
-            value = job.call()
+            resolve = partial(job.future.set_result, job.call())
         except BaseException as raised:  # noqa: BLE001 - handed to whoever awaits the call
-            error = raised
+            resolve = partial(job.future.set_exception, raised)
         with self._ready:
             if job.abandoned:
                 return False
-        return self._deliver(job, value, error)
-
-    def _deliver(self, job: _Job, value: Any, error: BaseException | None) -> bool:
         try:
-            job.loop.call_soon_threadsafe(_resolve, job.future, value, error)
+            job.loop.call_soon_threadsafe(_unless_done, job.future, resolve)
         except RuntimeError:  # the loop is closed: the worker has stopped
             return False
         return True
@@ -166,10 +166,6 @@ def _yield_to_the_event_loop() -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
-def _resolve(future: asyncio.Future[Any], value: Any, error: BaseException | None) -> None:
-    if future.done():
-        return
-    if error is None:
-        future.set_result(value)
-    else:
-        future.set_exception(error)
+def _unless_done(future: asyncio.Future[Value], resolve: Callable[[], None]) -> None:
+    if not future.done():
+        resolve()

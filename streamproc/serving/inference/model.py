@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from streamproc.serving.inference.graph_session import GraphSession
 from streamproc.serving.inference.providers import Provider
 from streamproc.serving.inference.residency import Residency
 from streamproc.serving.inference.session_factory import open_session
@@ -23,7 +23,7 @@ class Staged:
 Model = bytes | Staged
 
 
-def open_model(name: str, model: Model, provider: Provider) -> Any:
+def open_model(name: str, model: Model, provider: Provider) -> GraphSession:
     """An ONNX Runtime session, or what looks like one; raises ModelRefused."""
     if isinstance(model, bytes):
         return open_session(name, model, provider)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import onnxruntime as ort
 
@@ -23,7 +23,7 @@ class Provider:
     """
 
     name: str
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, int | str] = field(default_factory=dict)
     devices: int = 1
 
     @property
@@ -51,16 +51,18 @@ def choose_provider(device: str) -> Provider:
     if missing is None:
         # The CUDA libraries of the `gpu` extra lie where the system's loader does not look.
         ort.preload_dlls()
-        options = {"device_id": int(number or 0), "arena_extend_strategy": "kSameAsRequested"}
+        options: dict[str, int | str] = {
+            "device_id": int(number or 0),
+            "arena_extend_strategy": "kSameAsRequested",
+        }
         return Provider(CUDA, options, devices=1 if number else _cuda_devices())
     if device == "auto":
         return Provider(CPU)
     raise SettingsError(f"STREAMPROC_DEVICE={device}, but {missing}; install it, or ask for cpu")
 
 
-def refuse_fallback(session: Any, provider: Provider, member: str) -> None:
+def refuse_fallback(in_use: Sequence[str], provider: Provider, member: str) -> None:
     """Raise ModelRefused when a session runs elsewhere than asked, as it silently does."""
-    in_use = session.get_providers()
     if not in_use or in_use[0] != provider.name:
         raise ModelRefused(
             f"member {member}: {provider.name} was asked for, ONNX Runtime uses {in_use}; "

@@ -15,16 +15,21 @@ from streamproc.serving.inference.malloc_trim import give_back_freed
 MIB = 2**20
 
 Value = TypeVar("Value")
+Loaded = TypeVar("Loaded")
+Loaded_co = TypeVar("Loaded_co", covariant=True)
 
 
-class Loadable(Protocol):
+class Loadable(Protocol[Loaded_co]):
     """Something that takes memory while it is loaded; equal to itself alone."""
 
     @property
     def resident_bytes(self) -> int: ...
-    def load(self) -> Any:
+    def load(self) -> Loaded_co:
         """Load it, in the calling thread; raises StreamprocError."""
         ...
+
+
+AnyLoadable = Loadable[Any]
 
 
 @dataclass(slots=True)
@@ -51,9 +56,9 @@ class Residency:
         """bound_bytes: what all that are loaded, or being loaded, may take; None: anything."""
         self._bound = bound_bytes
         self._changed = Condition()
-        self._places: dict[Loadable, _Place] = {}
+        self._places: dict[AnyLoadable, _Place] = {}
         self._waiting: deque[object] = deque()
-        self._used: dict[Loadable, int] = {}
+        self._used: dict[AnyLoadable, int] = {}
         self._times = count()
         self.loads = 0
         """How often something was loaded."""
@@ -73,7 +78,7 @@ class Residency:
                 f"{-(-largest_bytes // MIB)}, or split the model into more stages"
             )
 
-    def use(self, wanted: Loadable, call: Callable[[Any], Value]) -> Value:
+    def use(self, wanted: Loadable[Loaded], call: Callable[[Loaded], Value]) -> Value:
         """Call with what `wanted` loads, which is loaded before, and kept as long, if need be.
 
         The caller keeps no reference to it. Raises what loading raises.
@@ -89,7 +94,7 @@ class Residency:
             finally:
                 self._leave(wanted, place)
 
-    def _enter(self, wanted: Loadable) -> tuple[_Place, bool]:
+    def _enter(self, wanted: AnyLoadable) -> tuple[_Place, bool]:
         turn = object()
         with self._changed:
             self._waiting.append(turn)
@@ -103,7 +108,7 @@ class Residency:
                 self._changed.notify_all()
         return place, found is None
 
-    def _load(self, wanted: Loadable, place: _Place) -> None:
+    def _load(self, wanted: AnyLoadable, place: _Place) -> None:
         try:
             loaded = wanted.load()
         except BaseException:
@@ -123,13 +128,13 @@ class Residency:
             self._changed.wait_for(lambda: place.failed or place.loaded is not None)
         return not place.failed
 
-    def _leave(self, wanted: Loadable, place: _Place) -> None:
+    def _leave(self, wanted: AnyLoadable, place: _Place) -> None:
         with self._changed:
             place.users -= 1
             place.used = self._used[wanted] = next(self._times)
             self._changed.notify_all()
 
-    def _let_in(self, wanted: Loadable) -> bool:
+    def _let_in(self, wanted: AnyLoadable) -> bool:
         """Make room; returns whether there is enough of it."""
         if self._bound is None or wanted in self._places:
             return True
@@ -147,7 +152,7 @@ class Residency:
         return sum(one.resident_bytes for one in self._places)
 
 
-def to_drop(idle: dict[Loadable, int], last_wanted: int) -> Loadable:
+def to_drop(idle: dict[AnyLoadable, int], last_wanted: int) -> AnyLoadable:
     """What to drop: the one that will be wanted again last, as far as the past tells.
 
     idle: when each that is in nobody's use was used last

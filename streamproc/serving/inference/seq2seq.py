@@ -7,12 +7,12 @@ which also makes the cache of the source that all later steps use, from those.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from streamproc.errors import MemberFailed, ModelRefused, StreamprocError
 from streamproc.serving.guarded_calls import Call
+from streamproc.serving.inference.graph_session import GraphSession
 from streamproc.serving.inference.providers import Provider
 from streamproc.serving.inference.seq2seq_rows import (
     SOURCE_BLOCK,
@@ -24,7 +24,7 @@ from streamproc.serving.inference.seq2seq_rows import (
 from streamproc.serving.inference.seq2seq_signature import HIDDEN_STATES, Seq2SeqSignature, present
 from streamproc.serving.inference.session import new_call, to_member_error
 from streamproc.serving.inference.session_factory import open_session
-from streamproc.types import FloatArray, Int64Array
+from streamproc.types import AnyArray, FloatArray, Int64Array
 
 
 class Seq2SeqModel:
@@ -145,20 +145,20 @@ class Seq2SeqModel:
         return self._scores(logits), Group(sources, tuple(written))
 
     def _run(
-        self, session: Any, outputs: list[str], feeds: dict[str, Any], call: Call
-    ) -> list[Any]:
+        self, session: GraphSession, outputs: list[str], feeds: dict[str, AnyArray], call: Call
+    ) -> list[AnyArray]:
         try:
             return list(session.run(outputs, feeds, call))
         except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions share no base
             raise to_member_error(self.name, error) from None
 
-    def _scores(self, logits: Any) -> FloatArray:
+    def _scores(self, logits: AnyArray) -> FloatArray:
         """The last token's logits of each row, (rows, vocabulary)."""
         scores = np.asarray(logits[:, -1], np.float64)
         if not np.isfinite(scores).all():
             raise MemberFailed(self.name, "its scores are not finite numbers")
         return scores
 
-    def _empty(self, rows: int, tokens: int) -> Any:
+    def _empty(self, rows: int, tokens: int) -> AnyArray:
         about = self._signature
         return np.zeros((rows, about.heads, tokens, about.head_size), about.dtype)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from streamproc.errors import ModelRefused
+from streamproc.serving.inference.graph_session import GraphSession
+from streamproc.types import FloatType
 
 _ENCODER_INPUTS = ("input_ids", "attention_mask")
 HIDDEN_STATES = "last_hidden_state"
@@ -20,7 +21,7 @@ _DECODER_INPUTS = (
     "use_cache_branch",
 )
 _CACHE = re.compile(r"past_key_values\.(\d+)\.(decoder|encoder)\.(key|value)")
-_FLOATS: dict[str, type[np.floating[Any]]] = {
+_FLOATS: dict[str, FloatType] = {
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
 }
@@ -41,10 +42,10 @@ class Seq2SeqSignature:
     head_size: int
     hidden: int
     vocabulary: int
-    dtype: type[np.floating[Any]]
+    dtype: FloatType
 
     @classmethod
-    def read(cls, name: str, encoder: Any, decoder: Any) -> Seq2SeqSignature:
+    def read(cls, name: str, encoder: GraphSession, decoder: GraphSession) -> Seq2SeqSignature:
         """What a member's graphs tell; raises ModelRefused where they don't fit together."""
         return _checked(name, encoder, decoder)
 
@@ -54,7 +55,7 @@ def present(past: str) -> str:
     return past.replace("past_key_values", "present")
 
 
-def _checked(name: str, encoder: Any, decoder: Any) -> Seq2SeqSignature:
+def _checked(name: str, encoder: GraphSession, decoder: GraphSession) -> Seq2SeqSignature:
     """What the graphs tell of themselves; raises ModelRefused where they don't fit together."""
     encoder_inputs = {node.name: node for node in encoder.get_inputs()}
     encoder_outputs = {node.name: node for node in encoder.get_outputs()}
@@ -97,7 +98,7 @@ def _checked(name: str, encoder: Any, decoder: Any) -> Seq2SeqSignature:
 
 
 def _require(
-    name: str, what: str, expected: Sequence[str], found: Any, *, exactly: bool = False
+    name: str, what: str, expected: Sequence[str], found: Collection[str], *, exactly: bool = False
 ) -> None:
     lacking = [wanted for wanted in expected if wanted not in found]
     strange = [there for there in found if there not in expected] if exactly else []

@@ -11,6 +11,7 @@ import onnxruntime as ort
 from streamproc.errors import MemberFailed, ModelRefused, OutOfMemory, StreamprocError
 from streamproc.serving.guarded_calls import Call
 from streamproc.serving.inference.batch import Batch
+from streamproc.serving.inference.graph_session import GraphSession
 from streamproc.serving.inference.model import Model, open_model
 from streamproc.serving.inference.providers import CUDA, Provider
 from streamproc.serving.inference.session_factory import open_session
@@ -21,7 +22,7 @@ from streamproc.serving.inference.signature import (
     check_output,
     checked_inputs,
 )
-from streamproc.types import Float32Array, FloatArray
+from streamproc.types import AnyArray, Float32Array, FloatArray
 
 _OUT_OF_MEMORY = ("failed to allocate memory", "out of memory", "bad_alloc", "cublas_status_alloc")
 
@@ -96,7 +97,7 @@ class Runner:
     def __init__(
         self,
         name: str,
-        session: Any,
+        session: GraphSession,
         inputs: Mapping[str, str],
         outputs: Sequence[str],
         provider: Provider,
@@ -107,7 +108,7 @@ class Runner:
         # Stages bind nothing: what goes from one to the next passes through host memory.
         self._binds = provider.name == CUDA and hasattr(session, "io_binding")
 
-    def run(self, batch: Batch, call: Call) -> list[Any]:
+    def run(self, batch: Batch, call: Call) -> list[AnyArray]:
         """The outputs in order, padding included; raises MemberFailed, OutOfMemory."""
         known = {
             "input_ids": batch.ids,
@@ -124,17 +125,18 @@ class Runner:
         except Exception as error:  # noqa: BLE001
             raise to_member_error(self._name, error) from None
 
-    def _plain(self, feeds: dict[str, Any], call: Call) -> list[Any]:
+    def _plain(self, feeds: dict[str, AnyArray], call: Call) -> list[AnyArray]:
         return list(self._session.run(self._outputs, feeds, call))
 
-    def _bound(self, feeds: dict[str, Any], call: Call) -> list[Any]:
+    def _bound(self, feeds: dict[str, AnyArray], call: Call) -> list[AnyArray]:
         """Inputs and outputs bound: one copy each way, without a pass through pageable memory."""
-        binding = self._session.io_binding()
+        session: Any = self._session
+        binding = session.io_binding()
         for name, value in feeds.items():
             binding.bind_cpu_input(name, value)
         for name in self._outputs:
             binding.bind_output(name, "cpu")
-        self._session.run_with_iobinding(binding, call)
+        session.run_with_iobinding(binding, call)
         return list(binding.copy_outputs_to_cpu())
 
 

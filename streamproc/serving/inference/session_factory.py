@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import onnxruntime as ort
 
 from streamproc.errors import ModelRefused
+from streamproc.serving.inference.graph_session import GraphSession
 from streamproc.serving.inference.providers import Provider, refuse_fallback
 
 
 def open_session(
     name: str, model: bytes, provider: Provider, weights_folder: Path | None = None
-) -> Any:
+) -> GraphSession:
     """An ONNX Runtime session of one thread a call, where it was asked for; raises ModelRefused.
 
     weights_folder: where the graph finds the files that it refers to; none where it is complete
@@ -31,10 +31,10 @@ def open_session(
             "session.model_external_initializers_file_folder_path", str(weights_folder)
         )
     try:
-        session = ort.InferenceSession(
-            model, options, providers=[(provider.name, provider.options)]
-        )
+        providers = [(provider.name, provider.options)]
+        session = ort.InferenceSession(model, options, providers=providers)
     except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions share no base
         raise ModelRefused(f"member {name}: not a model ONNX Runtime can load: {error}") from None
-    refuse_fallback(session, provider, name)
-    return session
+    refuse_fallback(session.get_providers(), provider, name)
+    opened: GraphSession = session
+    return opened

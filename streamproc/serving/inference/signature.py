@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from streamproc.errors import ModelRefused
+from streamproc.serving.inference.graph_session import GraphSession, GraphValue
 
 # What a prefix gives, and members behind it take.
 HIDDEN_STATES = "hidden_states"
@@ -43,7 +43,7 @@ class Signature:
         return 1 + self.per_token + (self.labels is not None)
 
 
-def checked_inputs(name: str, session: Any, signature: Signature) -> dict[str, str]:
+def checked_inputs(name: str, session: GraphSession, signature: Signature) -> dict[str, str]:
     """The types of the model's inputs, by name."""
     found = {node.name: node for node in session.get_inputs()}
     known = (*signature.required, *signature.optional)
@@ -72,7 +72,7 @@ def checked_inputs(name: str, session: Any, signature: Signature) -> dict[str, s
     return {node.name: node.type for node in found.values()}
 
 
-def _check_hidden(name: str, node: Any, width: int | None) -> None:
+def _check_hidden(name: str, node: GraphValue, width: int | None) -> None:
     sizes = len(node.shape) == 3 and (not isinstance(node.shape[2], int) or node.shape[2] == width)
     if node.type not in _FLOATS or not sizes:
         raise ModelRefused(
@@ -81,7 +81,7 @@ def _check_hidden(name: str, node: Any, width: int | None) -> None:
         )
 
 
-def check_output(name: str, session: Any, signature: Signature, output: str) -> None:
+def check_output(name: str, session: GraphSession, signature: Signature, output: str) -> None:
     found = {node.name: node for node in session.get_outputs()}
     node = found.get(output)
     if node is None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from streamproc.errors import ModelRefused
+from streamproc.serving.guarded_calls import Call
+from streamproc.serving.inference.graph_session import GraphSession, GraphValue
 from streamproc.serving.inference.providers import Provider
 from streamproc.serving.inference.residency import Residency
 from streamproc.serving.inference.session_factory import open_session
+from streamproc.types import AnyArray
 
 
 class StageFiles(Protocol):
@@ -45,11 +48,11 @@ class _Stage:
         self.outputs: tuple[Value, ...] = ()
         self._files, self._provider = files, provider
 
-    def load(self) -> Any:
+    def load(self) -> GraphSession:
         graph, folder = self._files.files()
         return open_session(self.name, graph, self._provider, folder)
 
-    def describe(self, session: Any) -> None:
+    def describe(self, session: GraphSession) -> None:
         self.inputs, self.outputs = _values(session.get_inputs()), _values(session.get_outputs())
 
 
@@ -93,7 +96,9 @@ class StagedSession:
         """What any stage makes."""
         return self._outputs
 
-    def run(self, outputs: Sequence[str], feeds: Mapping[str, Any], call: Any) -> list[Any]:
+    def run(
+        self, outputs: Sequence[str], feeds: Mapping[str, AnyArray], call: Call, /
+    ) -> list[AnyArray]:
         """The outputs in order; raises what ONNX Runtime raises, and ModelRefused."""
         known = dict(feeds)
         for place, stage in enumerate(self._stages):
@@ -109,9 +114,11 @@ class StagedSession:
         return [known[name] for name in outputs]
 
 
-def _running(wanted: Sequence[str], feeds: Mapping[str, Any], call: Any) -> Any:
+def _running(
+    wanted: Sequence[str], feeds: Mapping[str, AnyArray], call: Call
+) -> Callable[[GraphSession], Sequence[AnyArray]]:
     return lambda session: session.run(wanted, feeds, call)
 
 
-def _values(nodes: Sequence[Any]) -> tuple[Value, ...]:
+def _values(nodes: Sequence[GraphValue]) -> tuple[Value, ...]:
     return tuple(Value(node.name, node.type, tuple(node.shape)) for node in nodes)

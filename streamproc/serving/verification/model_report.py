@@ -1,4 +1,4 @@
-"""Running a model on made-up texts, before anybody relies on it."""
+"""What a model made elsewhere says of random texts: what has to be known before it is adapted."""
 
 from __future__ import annotations
 
@@ -15,18 +15,17 @@ from streamproc.serving.inference.batch import Batch
 from streamproc.serving.inference.providers import CPU, Provider
 from streamproc.serving.inference.session import OnnxSession, new_call
 from streamproc.serving.inference.signature import Signature
+from streamproc.serving.verification.batch_invariance import alone_and_together
+from streamproc.serving.verification.dummy_inputs import DummyInput
 from streamproc.types import Int64Array
 
-# Of the largest score, or of 1: far above what the order of additions does in float32, far below
-# what padding does.
-LARGEST_DIFFERENCE = 1e-4
 # So many texts of lengths from one to the window, and one of each short length: whether a length
 # is odd, or a multiple of four, may decide how sums are added up.
 _TEXTS, _EACH_LENGTH = 16, 16
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ModelReport:
     """batch_difference: the largest between a text's scores alone and in a batch
     largest_score: whatever its sign
     like_probabilities: whether the scores of every text look like probabilities
@@ -39,16 +38,7 @@ class Found:
     answers_nothing: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Text:
-    ids: Int64Array
-
-    @property
-    def type_ids(self) -> Int64Array:
-        return np.zeros_like(self.ids)
-
-
-def try_model(
+def report_on_model(
     member: str,
     model: bytes,
     signature: Signature,
@@ -56,7 +46,7 @@ def try_model(
     *,
     window_tokens: int,
     padding_token: int,
-) -> Found:
+) -> ModelReport:
     """Score texts of random tokens alone, and all in one batch; raises ModelRefused if it fails.
 
     window_tokens: of the longest text
@@ -65,8 +55,7 @@ def try_model(
     session = OnnxSession(member, model, signature, Provider(CPU))
     texts = _texts(tokenizer, window_tokens, padding_token)
     try:
-        alone = [session.run(Batch.pad([text]), new_call())[0] for text in texts]
-        together = session.run(Batch.pad(texts), new_call())
+        alone, together = alone_and_together(session, texts)
     except (MemberError, WorkerFault) as error:
         raise ModelRefused(
             f"{member} fails on texts of up to {window_tokens} tokens with ids up to "
@@ -78,10 +67,10 @@ def try_model(
     probable = all(map(_like_probabilities, alone))
     largest = max(float(np.abs(one).max()) for one in alone)
     answers = _answers(session, _framed(tokenizer, np.empty(0, np.int64)))
-    return Found(difference, largest, probable, answers)
+    return ModelReport(difference, largest, probable, answers)
 
 
-def _texts(tokenizer: TextTokenizer, longest: int, padding_token: int) -> Sequence[_Text]:
+def _texts(tokenizer: TextTokenizer, longest: int, padding_token: int) -> Sequence[DummyInput]:
     """Of all lengths, the last id of the vocabulary first in each."""
     last = tokenizer.vocabulary_size - 1
     draw = np.random.default_rng(0)
@@ -96,12 +85,13 @@ def _texts(tokenizer: TextTokenizer, longest: int, padding_token: int) -> Sequen
     return texts
 
 
-def _framed(tokenizer: TextTokenizer, ids: Int64Array) -> _Text:
+def _framed(tokenizer: TextTokenizer, ids: Int64Array) -> DummyInput:
     frame = tokenizer.frame
-    return _Text(np.concatenate((frame.before, ids, frame.after)))
+    framed = np.concatenate((frame.before, ids, frame.after))
+    return DummyInput(framed, np.zeros_like(framed))
 
 
-def _answers(session: OnnxSession, text: _Text) -> bool:
+def _answers(session: OnnxSession, text: DummyInput) -> bool:
     call: Any = new_call()
     call.log_severity_level = 4  # that it fails is an answer, and nothing to be told of
     try:
