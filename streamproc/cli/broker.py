@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from streamproc.cli.lazy import command_group
 from streamproc.cli.options import mebibytes, with_settings
+from streamproc.cli.progress import fetching
 from streamproc.cli.terminal import stderr_console, stdout_console
 from streamproc.settings import Settings, read_settings
-
-if TYPE_CHECKING:
-    from streamproc.kafka.embedded import Progress as Report
 
 LEAST_MEMORY_MB = 128
 
@@ -31,54 +25,6 @@ app = command_group(
 def default_data_dir() -> Path:
     """Where the foreground broker keeps topics and data when nobody says otherwise."""
     return Path.home() / ".local" / "share" / "streamproc" / "kafka"
-
-
-@contextmanager
-def fetch_progress(console: Console) -> Iterator[Report]:
-    """A progress bar that is there from the first byte fetched, so never when nothing is.
-
-    Where there is no terminal it is a single line.
-    """
-    from streamproc.kafka.embedded import KAFKA_VERSION
-
-    if not console.is_terminal:
-        yield _Once(console)
-        return
-    bar = Progress(
-        TextColumn(f"fetching Kafka {KAFKA_VERSION}, once"),
-        BarColumn(),
-        DownloadColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-    )
-    task = bar.add_task("jars")
-
-    def report(done_bytes: int, total_bytes: int) -> None:
-        bar.start()
-        bar.update(task, completed=done_bytes, total=total_bytes)
-        if done_bytes >= total_bytes:
-            bar.stop()
-
-    try:
-        yield report
-    finally:
-        bar.stop()
-
-
-class _Once:
-    """Says a single time that a fetch is going on."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._said = False
-
-    def __call__(self, done_bytes: int, total_bytes: int) -> None:
-        from streamproc.kafka.embedded import KAFKA_VERSION
-
-        if not self._said:
-            self._said = True
-            self._console.print(f"fetching Kafka {KAFKA_VERSION}, once: {total_bytes >> 20} MiB")
 
 
 @app.callback()
@@ -109,7 +55,7 @@ def broker(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
     try:
-        with fetch_progress(stderr_console()) as report:
+        with fetching(f"Kafka {KAFKA_VERSION}", stderr_console()) as report:
             kafka = EmbeddedBroker(
                 data_dir or default_data_dir(),
                 port,
@@ -148,9 +94,10 @@ def tools(
     They come with the embedded Kafka; nothing needs to be installed. For example
     `streamproc broker tools kafka-consumer-groups --describe --group streamproc`.
     """
+    from streamproc.kafka.embedded import KAFKA_VERSION
     from streamproc.kafka.embedded.tools import run_tool, tool_command
 
-    with fetch_progress(stderr_console()) as report:
+    with fetching(f"Kafka {KAFKA_VERSION}", stderr_console()) as report:
         command = tool_command(
             tool, arguments or (), settings.kafka_bootstrap_servers, settings.cache_dir, report
         )

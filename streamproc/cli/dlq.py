@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from contextlib import aclosing
 from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
@@ -20,7 +19,7 @@ from streamproc.messages.response import DeadLetterType
 from streamproc.settings import Settings
 
 if TYPE_CHECKING:
-    from streamproc.kafka.dead_letters import DeadLetter, Selection
+    from streamproc.kafka.dead_letters import Selection
 
 app = command_group("Requests that were given up on.")
 _FLAGS = (*KAFKA, "topics_dir", "max_message_bytes")
@@ -64,21 +63,28 @@ def list_letters(
     json: Json = False,
 ) -> None:
     """List dead letters: where each lies, its request, and what was wrong."""
-    topic = _topic(settings, task)
-    letters = asyncio.run(_listed(settings, topic, _selection(ids, None, types), limit))
+    from streamproc.kafka.dead_letters import Selection, at_most, dead_letters
+    from streamproc.kafka.topics import load_topics
+
+    async def listed() -> list[dict[str, str]]:
+        letters = dead_letters(settings, topic, Selection(ids=ids or (), types=types or ()))
+        return [letter.summary() async for letter in at_most(letters, limit)]
+
+    topic = load_topics(settings.topics_dir).requests(task)[0].dlq
+    letters = asyncio.run(listed())
     if json:
-        print_json([_summary(letter) for letter in letters])
+        print_json(letters)
         return
     console = stdout_console()
     rows = [
         (
-            letter.offset_name,
-            letter.request_id,
-            letter.type,
-            f"{letter.title}: {letter.detail}",
-            letter.request_topic,
+            one["offset"],
+            one["id"],
+            one["type"],
+            f"{one['title']}: {one['detail']}",
+            one["request_topic"],
         )
-        for letter in letters
+        for one in letters
     ]
     headings = ("offset", "id", "type", "what was wrong", "came by")
     print_table(console, headings, rows, names=(0, 1, 2, 4))
@@ -95,8 +101,10 @@ def show(
 ) -> None:
     """Show one dead letter: its headers, and the bytes that the sender sent."""
     from streamproc.kafka.dead_letters import dead_letter_at
+    from streamproc.kafka.topics import load_topics
 
-    letter = asyncio.run(dead_letter_at(settings, _topic(settings, task), offset))
+    topic = load_topics(settings.topics_dir).requests(task)[0].dlq
+    letter = asyncio.run(dead_letter_at(settings, topic, offset))
     record = letter.record
     headers = {
         name: None if value is None else value.decode("utf-8", "replace")
@@ -105,7 +113,7 @@ def show(
     value = None if record.value is None else record.value.decode("utf-8", "backslashreplace")
     key = None if record.key is None else record.key.decode("utf-8", "backslashreplace")
     if json:
-        print_json({**_summary(letter), "key": key, "headers": headers, "value": value})
+        print_json({**letter.summary(), "key": key, "headers": headers, "value": value})
         return
     console = stdout_console()
     console.print(Text.assemble((record.position, "bold"), f" · {printable(letter.type)}"))
@@ -134,7 +142,9 @@ def replay_letters(
     """Put originals back on the topic they came by, to be answered under the same id."""
     if not every and not (ids or offsets or types):
         raise OperatorError("say which dead letters: --id, --offset, --type, or --all")
-    selection = _selection(ids, offsets, types)
+    from streamproc.kafka.dead_letters import Selection
+
+    selection = Selection(ids or (), offsets or (), types or ())
     counts = asyncio.run(_replayed(settings, task, selection, limit, dry_run))
     if json:
         print_json({"dry_run": dry_run, "replayed": dict(counts)})
@@ -145,75 +155,30 @@ def replay_letters(
         console.print(f"  {count} to {name}")
 
 
-async def _listed(
-    settings: Settings, topic: str, selection: Selection, limit: int | None
-) -> list[DeadLetter]:
-    from streamproc.kafka.dead_letters import dead_letters
-
-    letters: list[DeadLetter] = []
-    # A generator that is left behind open is finished by nobody, and says so on standard error.
-    async with aclosing(dead_letters(settings, topic, selection)) as found:
-        async for letter in found:
-            letters.append(letter)
-            if limit is not None and len(letters) >= limit:
-                break
-    return letters
-
-
 async def _replayed(
     settings: Settings, task: str, selection: Selection, limit: int | None, dry_run: bool
 ) -> Counter[str]:
+    """How many were replayed, by topic."""
     from streamproc.clock import SystemClock
-    from streamproc.kafka.dead_letters import replay
+    from streamproc.kafka.dead_letters import at_most, replay
     from streamproc.kafka.producer import Producer
     from streamproc.kafka.topics import load_topics
 
-    catalogue, counts = load_topics(settings.topics_dir), Counter[str]()
+    catalogue = load_topics(settings.topics_dir)
     producer = Producer(settings, SystemClock(), limits=catalogue.limits(settings))
-
-    def count(letter: DeadLetter) -> None:
-        counts[letter.request_topic] += 1
-
     if not dry_run:
         await producer.start()
     try:
-        await replay(
+        letters = replay(
             settings,
             catalogue.requests(task)[0].dlq,
             selection,
             catalogue=catalogue,
             producer=None if dry_run else producer,
-            replayed=count,
-            most=limit,
         )
+        return Counter([letter.request_topic async for letter in at_most(letters, limit)])
     finally:
         await producer.stop()
-    return counts
-
-
-def _topic(settings: Settings, task: str) -> str:
-    from streamproc.kafka.topics import load_topics
-
-    return load_topics(settings.topics_dir).requests(task)[0].dlq
-
-
-def _selection(
-    ids: list[str] | None, offsets: list[str] | None, types: list[str] | None
-) -> Selection:
-    from streamproc.kafka.dead_letters import Selection
-
-    return Selection(frozenset(ids or ()), frozenset(offsets or ()), frozenset(types or ()))
-
-
-def _summary(letter: DeadLetter) -> dict[str, str]:
-    return {
-        "offset": letter.offset_name,
-        "id": letter.request_id,
-        "type": letter.type,
-        "title": letter.title,
-        "detail": letter.detail,
-        "request_topic": letter.request_topic,
-    }
 
 
 def _print_fact(console: TerminalConsole, name: str, text: str) -> None:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 from streamproc.cli.terminal import TerminalConsole, stderr_console
@@ -47,6 +56,36 @@ def counting(doing: str, total: int) -> Iterator[Count]:
     with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
         task = bar.add_task(printable(doing), total=total)
         yield lambda done: bar.update(task, completed=done)
+
+
+@contextmanager
+def fetching(what: str, console: Console) -> Iterator[Callable[[int, int], None]]:
+    """Shows how many bytes of all are fetched, from the first on, so nothing when none are.
+
+    Where there is no terminal it is a single line.
+    """
+    said = f"fetching {what}, once"
+    columns = (TextColumn(said, markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, console=console, transient=True)
+    task = bar.add_task(said, total=None)
+
+    def report(done_bytes: int, total_bytes: int) -> None:
+        if console.is_terminal:
+            bar.start()
+        elif bar.tasks[0].total is None:
+            console.print(f"{said}: {total_bytes >> 20} MiB")
+        bar.update(task, completed=done_bytes, total=total_bytes)
+        if done_bytes >= total_bytes:
+            stop()
+
+    def stop() -> None:
+        if console.is_terminal:  # elsewhere rich would print an empty line
+            bar.stop()
+
+    try:
+        yield report
+    finally:
+        stop()
 
 
 class PlainLines:

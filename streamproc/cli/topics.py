@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -15,11 +15,13 @@ from streamproc.cli.terminal import TerminalConsole, print_json, stdout_console
 from streamproc.settings import Settings
 
 if TYPE_CHECKING:
-    from streamproc.kafka.topic_drift import Drift, FoundTopic
+    from streamproc.kafka.topic_admin import TopicAdmin
+    from streamproc.kafka.topic_drift import Drift
     from streamproc.kafka.topics import Topic
 
 app = command_group("Topics as code: what topics/*.yaml describes.")
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
+T = TypeVar("T")
 _FLAGS = (*KAFKA, "topics_dir", "max_message_bytes")
 
 
@@ -28,9 +30,15 @@ _FLAGS = (*KAFKA, "topics_dir", "max_message_bytes")
 def apply(settings: Settings, json: Json = False) -> None:
     """Make the topics that are missing; those that differ are reported and left as they are."""
     topics = _described(settings)
-    created, differences = asyncio.run(_apply(settings, topics))
+
+    async def make(admin: TopicAdmin) -> tuple[list[str], list[Drift]]:
+        created = await admin.create_missing(topics)
+        # What was just made is as described, and Kafka may take a moment to show it.
+        return created, await admin.drift(t for t in topics if t.name not in created)
+
+    created, differences = _in_kafka(settings, make)
     if json:
-        print_json({"created": created, "drift": _as_json(differences)})
+        print_json({"created": created, "drift": differences})
     else:
         console, there = stdout_console(), len(topics) - len(created)
         console.print(f"{len(created)} topics made, {there} were there")
@@ -46,9 +54,9 @@ def apply(settings: Settings, json: Json = False) -> None:
 def check(settings: Settings, json: Json = False) -> None:
     """Report how Kafka's topics differ from those described; exit 1 when any does."""
     topics = _described(settings)
-    differences = asyncio.run(_drift(settings, topics))
+    differences = _in_kafka(settings, lambda admin: admin.drift(topics))
     if json:
-        print_json({"drift": _as_json(differences)})
+        print_json({"drift": differences})
     else:
         console = stdout_console()
         _print_drift(console, differences)
@@ -63,7 +71,7 @@ def check(settings: Settings, json: Json = False) -> None:
 def list_topics(settings: Settings, json: Json = False) -> None:
     """List the described topics, and which of them Kafka has."""
     topics = _described(settings)
-    found = asyncio.run(_found(settings, topics))
+    found = _in_kafka(settings, lambda admin: admin.found(topic.name for topic in topics))
     if json:
         rows = [
             {**topic.model_dump(mode="json"), "exists": topic.name in found} for topic in topics
@@ -91,27 +99,14 @@ def _described(settings: Settings) -> list[Topic]:
     return list(load_topics(settings.topics_dir).topics.values())
 
 
-async def _apply(settings: Settings, topics: Sequence[Topic]) -> tuple[list[str], list[Drift]]:
+def _in_kafka(settings: Settings, do: Callable[[TopicAdmin], Awaitable[T]]) -> T:
     from streamproc.kafka.topic_admin import TopicAdmin
 
-    async with TopicAdmin(settings) as admin:
-        created = await admin.create_missing(topics)
-        # What was just made is as described, and Kafka may take a moment to show it.
-        return created, await admin.drift(t for t in topics if t.name not in created)
+    async def done() -> T:
+        async with TopicAdmin(settings) as admin:
+            return await do(admin)
 
-
-async def _drift(settings: Settings, topics: Sequence[Topic]) -> list[Drift]:
-    from streamproc.kafka.topic_admin import TopicAdmin
-
-    async with TopicAdmin(settings) as admin:
-        return await admin.drift(topics)
-
-
-async def _found(settings: Settings, topics: Sequence[Topic]) -> dict[str, FoundTopic]:
-    from streamproc.kafka.topic_admin import TopicAdmin
-
-    async with TopicAdmin(settings) as admin:
-        return await admin.found(topic.name for topic in topics)
+    return asyncio.run(done())
 
 
 def _print_drift(console: TerminalConsole, differences: Sequence[Drift]) -> None:
@@ -123,10 +118,3 @@ def _print_drift(console: TerminalConsole, differences: Sequence[Drift]) -> None
     ]
     print_table(console, ("topic", "what", "described", "found"), rows, names=(0, 1))
     console.print("missing topics are made by `streamproc topics apply`; nothing else is changed")
-
-
-def _as_json(differences: Sequence[Drift]) -> list[dict[str, str | None]]:
-    return [
-        {"topic": d.topic, "what": d.what, "described": d.described, "found": d.found}
-        for d in differences
-    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Callable, Collection
+from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -63,6 +63,17 @@ class DeadLetter:
         """The topic that the request came by."""
         return self._header(_ORIGIN_PREFIX + "topic")
 
+    def summary(self) -> dict[str, str]:
+        """Where it lies, whose it is, and what was wrong."""
+        return {
+            "offset": self.offset_name,
+            "id": self.request_id,
+            "type": self.type,
+            "title": self.title,
+            "detail": self.detail,
+            "request_topic": self.request_topic,
+        }
+
     @property
     def has_original(self) -> bool:
         """Whether it holds the original; not where that was too large for the topic, or damaged."""
@@ -100,9 +111,9 @@ class Selection:
     offsets: names as `DeadLetter.offset_name` gives them
     """
 
-    ids: frozenset[str] = frozenset()
-    offsets: frozenset[str] = frozenset()
-    types: frozenset[str] = frozenset()
+    ids: Collection[str] = ()
+    offsets: Collection[str] = ()
+    types: Collection[str] = ()
 
     def has(self, letter: DeadLetter) -> bool:
         """The letter is among those selected."""
@@ -150,19 +161,14 @@ async def replay(
     *,
     catalogue: TopicCatalogue,
     producer: Producer | None,
-    replayed: Callable[[DeadLetter], object],
-    most: int | None = None,
-) -> int:
-    """Ask dead letters again; how many. Without a producer, only tell which would be.
+) -> AsyncGenerator[DeadLetter, None]:
+    """Ask dead letters again, and give each out once it was. Without a producer, only give out.
 
     Bounded by the end of the topic when it begins: a letter that fails again is not met twice.
     """
     request_topics = {described.name for described in catalogue.requests()}
-    count = 0
     async with aclosing(dead_letters(settings, topic, selection)) as letters:
         async for letter in letters:
-            if most is not None and count >= most:
-                break
             if not letter.has_original:
                 _log.warning(
                     "dead letter has no original to replay", dead_letter=letter.offset_name
@@ -171,6 +177,17 @@ async def replay(
             original = letter.original(request_topics)
             if producer is not None:
                 await producer.send(original)
-            replayed(letter)
+            yield letter
+
+
+async def at_most(
+    letters: AsyncGenerator[DeadLetter, None], limit: int | None
+) -> AsyncGenerator[DeadLetter, None]:
+    """The first letters, and then an end to reading; None: all."""
+    count = 0
+    async with aclosing(letters):
+        async for letter in letters:
+            yield letter
             count += 1
-    return count
+            if count == limit:
+                return

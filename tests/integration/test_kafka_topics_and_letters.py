@@ -171,14 +171,8 @@ async def test_dead_letters_are_listed_shown_and_replayed_under_their_ids(
     await producer.start()
     seen: list[str] = []
     for selection in (Selection(ids=frozenset({"mine"})), Selection()):
-        await replay(
-            described,
-            topic.dlq,
-            selection,
-            catalogue=catalogue,
-            producer=producer,
-            replayed=lambda letter: seen.append(letter.request_id),
-        )
+        again = replay(described, topic.dlq, selection, catalogue=catalogue, producer=producer)
+        seen += [letter.request_id async for letter in again]
     await producer.stop()
     assert len(seen) == 4
     back = [record async for record in read_topic(described, topic.name)]

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from streamproc.cli.broker import fetch_progress
 from streamproc.cli.demo.exchange import Body, Exchange
 from streamproc.cli.demo.worker import PATIENCE_S, WorkerProcess
+from streamproc.cli.progress import fetching
 from streamproc.clock import Clock, SystemClock
 from streamproc.errors import OperatorError
 from streamproc.kafka.client import RequestClient
-from streamproc.kafka.embedded import EmbeddedBroker
+from streamproc.kafka.embedded import KAFKA_VERSION, EmbeddedBroker
 from streamproc.kafka.topic_admin import TopicAdmin
 from streamproc.kafka.topics import RequestTopic, load_topics
 from streamproc.messages.lane import Lane
@@ -93,7 +93,7 @@ async def running_cluster(console: Console) -> AsyncIterator[Cluster]:
 
 @contextmanager
 def _kafka(console: Console, settings: Settings) -> Iterator[EmbeddedBroker]:
-    with fetch_progress(console) as report:
+    with fetching(f"Kafka {KAFKA_VERSION}", console) as report:
         broker = EmbeddedBroker(cache_dir=settings.cache_dir, progress=report)
         broker.start()
     try:
