@@ -1,0 +1,150 @@
+"""One request's answer by the ensembles of its task, tried again where the worker is at fault."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import replace
+from typing import Final
+
+import structlog
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential
+from tenacity.stop import stop_base
+
+from streamproc.clock import Clock
+from streamproc.errors import DeadlineExceeded, Invalid, QuorumNotMet, WorkerFault
+from streamproc.messages.lane import Lane
+from streamproc.messages.problems import to_problem
+from streamproc.messages.request import Request
+from streamproc.messages.response import Response, Timing
+from streamproc.messages.unknown_fields import warnings_about
+from streamproc.metrics import Metrics
+from streamproc.serving.engine import Engine, Engines
+from streamproc.serving.retrying import Tries
+
+LOG_FAULTS_EVERY_S: Final = 10.0
+
+log = structlog.get_logger(__name__)
+
+
+class Answerer:
+    """Answers the requests of one task on one lane, whichever way they came in."""
+
+    def __init__(
+        self,
+        task: str,
+        engines: Engines,
+        *,
+        default_ensemble: str,
+        lane: Lane,
+        clock: Clock,
+        metrics: Metrics,
+        stop_after: stop_base,
+    ) -> None:
+        """default_ensemble: answers a request that names none
+        stop_after: when to stop trying what the worker itself is at fault for
+        """
+        self._task = task
+        self._engines = engines
+        self._default_ensemble = default_ensemble
+        self._lane = lane
+        self._clock = clock
+        self._metrics = metrics
+        self._stop_after = stop_after
+        self._log_fault_at_s, self._unlogged_faults = 0.0, 0
+
+    def digest(self, ensemble: str) -> str:
+        """Of the manifest that an ensemble answers under; raises Invalid when there is none."""
+        return self._engines.named(ensemble).profile.digest
+
+    async def answer(self, request: Request) -> Response:
+        """The response, whose `error` says why there is no answer.
+
+        Raises WorkerFault once `stop_after` says so.
+        """
+        warnings: tuple[str, ...] = ()
+        try:
+            engine = self._engines.named(request.ensemble or self._default_ensemble)
+            known = engine.task.inputs.model_fields, engine.task.params.model_fields
+            warnings = warnings_about(request, *known)
+            async with self._deadline(request):
+                response = await self._score_until_able(engine, request)
+        except TimeoutError:
+            late = DeadlineExceeded("deadline passed", "no answer was ready in time")
+            response = self._error(request, late)
+        except (Invalid, QuorumNotMet) as reason:
+            response = self._error(request, reason)
+        return replace(response, warnings=warnings) if warnings else response
+
+    async def _score_until_able(self, engine: Engine, request: Request) -> Response:
+        """`_score`, tried again while the worker itself is at fault, until `stop_after` says so."""
+        # Setting up the retries takes a tenth of what a request costs beside its models, so that
+        # is done once something has failed; that first attempt counts.
+        recoveries = engine.health.recoveries
+        try:
+            return await self._score(engine, request)
+        except (WorkerFault, QuorumNotMet) as fault:
+            first = fault
+        tries = Tries(engine.health, recoveries)
+        async for attempt in self._attempts(tries):
+            with attempt:
+                if attempt.retry_state.attempt_number == 1:
+                    raise first
+                tries.begin()
+                return await self._score(engine, request, alone=tries.alone)
+        raise AssertionError("unreachable: every attempt returns or raises")
+
+    async def _score(self, engine: Engine, request: Request, *, alone: bool = False) -> Response:
+        """chunk → encode → queue → batch → fan out → combine → stitch"""
+        started_s = self._clock.monotonic_s()
+        job = engine.task.begin(request.inputs, request.params, engine.profile)
+        answered = await engine.answer(job, self._lane, alone=alone)
+        answer = answered.result
+        complete = all(member.status == "ok" for member in answer.members)
+        total_ms = (self._clock.monotonic_s() - started_s) * 1000
+        return Response(
+            id=request.id,
+            task=self._task,
+            status="ok" if complete else "partial",
+            ensemble=engine.profile.name,
+            manifest=engine.profile.digest,
+            result=answer.result,
+            members=answer.members,
+            agreement=answer.agreement,
+            entropy=answer.entropy,
+            coverage=answer.coverage,
+            timing=Timing(
+                round(answered.queue_ms, 3), round(answered.run_ms, 3), round(total_ms, 3)
+            ),
+            metadata=request.metadata,
+        )
+
+    def _deadline(self, request: Request) -> AbstractAsyncContextManager[object]:
+        if request.deadline_at_ms is None:
+            return nullcontext()
+        return asyncio.timeout((request.deadline_at_ms - self._clock.now_ms()) / 1000)
+
+    def _attempts(self, tries: Tries) -> AsyncRetrying:
+        return AsyncRetrying(
+            retry=retry_if_exception(tries.is_worth_another),
+            wait=wait_exponential(multiplier=0.1, max=10),
+            stop=self._stop_after,
+            sleep=self._clock.sleep,
+            before_sleep=self._note_retry,
+            reraise=True,
+        )
+
+    def _note_retry(self, state: RetryCallState) -> None:
+        self._metrics.retries.labels(self._task).inc()
+        reason = state.outcome.exception() if state.outcome else None
+        # Every request in flight meets the same fault, again and again; a line for each would
+        # bury the rest of the log.
+        self._unlogged_faults += 1
+        now_s = self._clock.monotonic_s()
+        if now_s >= self._log_fault_at_s:
+            log.error("worker fault", reason=str(reason), occurrences=self._unlogged_faults)
+            self._log_fault_at_s, self._unlogged_faults = now_s + LOG_FAULTS_EVERY_S, 0
+
+    def _error(self, request: Request, reason: Invalid | QuorumNotMet) -> Response:
+        problem = to_problem(reason)
+        return Response(request.id, self._task, "error", error=problem, metadata=request.metadata)
