@@ -82,7 +82,8 @@ def search_of(profile: EnsembleSpec, source: Int64Array) -> SearchStrategy:
     text = " ".join(f"w{token}" for token in source)
     (chunk,) = Translation().begin({"text": text}, {}, profile).chunks()
     assert np.array_equal(chunk.ids, source)
-    return chunk.new_search()
+    search: SearchStrategy = chunk.new_search()
+    return search
 
 
 def written(member: Seq2SeqModel, search: SearchStrategy, source: Int64Array) -> list[int]:

@@ -52,15 +52,8 @@ class ChunkAccumulator:
         self, result: Callable[[int], JsonObject] | None = None
     ) -> tuple[MemberReport, ...]:
         """What became of each member; result: each one's own, where that was asked for."""
-        return tuple(
-            MemberReport(
-                member.name,
-                member.version,
-                self._status[index],
-                result(index) if result is not None and index in self._answered else None,
-            )
-            for index, member in enumerate(self._profile.members)
-        )
+        results = {} if result is None else {index: result(index) for index in self.answered}
+        return self._profile.member_reports(self._status, results)
 
     def coverage(self) -> Coverage:
         """How much of the text the chunks so far cover."""

@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from streamproc.serving.ensembling.combine import calibrated, combine_probabilities
+from streamproc.serving.ensembling.combine import calibrated, combine_probabilities, softmax
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.types import FloatArray, Int64Array, Strategy
+
+
+@dataclass(frozen=True, slots=True)
+class Opinions:
+    """What members say of one chunk, each by itself and all together.
+
+    answered:      numbers of the members that say something
+    probabilities: (answered, ..., labels)
+    weights:       (answered,)
+    combined:      (..., labels)
+    """
+
+    answered: list[int]
+    probabilities: FloatArray
+    weights: FloatArray
+    combined: FloatArray
+
+    def of_member(self) -> dict[int, FloatArray]:
+        """Each member's own probabilities, by its number."""
+        return dict(zip(self.answered, self.probabilities, strict=True))
 
 
 class Combiner:
     """By the way that the request asks for, or the manifest's, which alone is calibrated.
 
-    A member's say may differ from chunk to chunk; `say` is what it had on all so far.
+    A member's weight may differ from chunk to chunk: `voting_weight` sums it up.
     """
 
     def __init__(self, profile: EnsembleSpec, asked: Strategy | None) -> None:
@@ -22,20 +43,21 @@ class Combiner:
         self._profile = profile
         self._strategy = profile.chosen_strategy(asked)
         self._temperature = profile.temperature if self._strategy == profile.strategy else 1.0
-        self._say = np.zeros(len(profile.members))
+        self._voting_weight = np.zeros(len(profile.members))
 
-    def weights(self, ids: Int64Array, answered: Sequence[int]) -> FloatArray:
-        """(answered,) the say of the members that answered on a chunk; ids: (tokens,) its own."""
+    def combine(self, ids: Int64Array, logits: Mapping[int, FloatArray]) -> Opinions:
+        """What members say of a chunk.
+
+        ids: (tokens,) the chunk's; logits: (..., labels) of each member that answered, by number
+        """
+        answered = list(logits)
+        probabilities = softmax(np.stack([*logits.values()]))
         weights = self._profile.weights(self._strategy, ids)
-        self._say += weights * len(ids)
-        return weights[list(answered)]
+        self._voting_weight += weights * len(ids)
+        weights = weights[answered]
+        combined = combine_probabilities(self._strategy, probabilities, weights)
+        return Opinions(answered, probabilities, weights, calibrated(combined, self._temperature))
 
-    def combine(self, probabilities: FloatArray, weights: FloatArray) -> FloatArray:
-        """(..., labels) of (members, ..., labels) and these members' weights."""
-        return calibrated(
-            combine_probabilities(self._strategy, probabilities, weights), self._temperature
-        )
-
-    def say(self, answered: Sequence[int]) -> FloatArray:
-        """(answered,) these members' say on all chunks, each by its tokens."""
-        return self._say[list(answered)]
+    def voting_weight(self, answered: Sequence[int]) -> FloatArray:
+        """(answered,) these members' weight on all chunks so far, each by its tokens."""
+        return self._voting_weight[list(answered)]

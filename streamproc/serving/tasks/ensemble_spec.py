@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from streamproc.errors import Invalid, ModelRefused
+from streamproc.messages.response import MemberReport, MemberStatus
 from streamproc.repository.decoding_section import DecodingSection
 from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.serving.chunking.windows import Window
 from streamproc.serving.ensembling.gate import Gate
 from streamproc.serving.ensembling.labels import LabelMap
 from streamproc.serving.ensembling.steps import STEP_STRATEGIES, StepStrategy
-from streamproc.types import FloatArray, Int64Array, Strategy
+from streamproc.types import FloatArray, Int64Array, JsonObject, Strategy
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,18 @@ class EnsembleSpec:
         if strategy == "gated" and self.gate is not None:
             weights *= self.gate.weights(ids)
         return weights
+
+    def member_reports(
+        self, status: Sequence[MemberStatus], results: Mapping[int, JsonObject]
+    ) -> tuple[MemberReport, ...]:
+        """What a response says of each member.
+
+        results: each one's own, by number, where it was asked for and there is one
+        """
+        return tuple(
+            MemberReport(member.name, member.version, status[index], results.get(index))
+            for index, member in enumerate(self.members)
+        )
 
     @property
     def decodes(self) -> DecodingSection:

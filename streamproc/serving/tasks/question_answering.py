@@ -13,7 +13,6 @@ import numpy as np
 from pydantic import Field
 
 from streamproc.serving.chunking.pairs import PairChunk, pair_windows
-from streamproc.serving.ensembling.combine import softmax
 from streamproc.serving.ensembling.measures import entropy
 from streamproc.serving.inference.batch import MemberOutput
 from streamproc.serving.inference.signature import Signature
@@ -28,7 +27,6 @@ from streamproc.serving.tasks.task import (
     Job,
     Params,
     ScoringTask,
-    validated,
 )
 from streamproc.types import FloatArray, JsonObject, Strategy
 
@@ -91,11 +89,11 @@ class QuestionAnsweringJob(Job[PairChunk, tuple[MemberOutput, ...]]):
         self._inputs = inputs
         self._params = params
         self._profile = profile
-        self._combining = Combiner(profile, params.combine)
+        self._combiner = Combiner(profile, params.combine)
         self._has_null = len(profile.tokenizer.pair_frame.before) > 0
         self._combined = Answers(inputs.context)
         self._by_member = [Answers(inputs.context) for _ in profile.members]
-        self._progress = ChunkAccumulator(profile, len(inputs.context))
+        self._accumulator = ChunkAccumulator(profile, len(inputs.context))
 
     def chunks(self) -> Iterator[PairChunk]:
         made = pair_windows(
@@ -107,30 +105,27 @@ class QuestionAnsweringJob(Job[PairChunk, tuple[MemberOutput, ...]]):
         return islice(made, 1) if self._params.truncate else made
 
     def add(self, chunk: PairChunk, outputs: tuple[MemberOutput, ...]) -> None:
-        said = self._progress.take(outputs, chunk.end)
-        answered = list(said)
-        logits = [self._answer_logits(chunk, scores) for scores in said.values()]
-        members = softmax(np.stack(logits))
-        weights = self._combining.weights(chunk.ids, answered)
-        combined = self._combining.combine(members, weights)
-        self._find(self._combined, chunk, combined)
-        for index, probabilities in zip(answered, members, strict=True):
+        scores = self._accumulator.take(outputs, chunk.end)
+        logits = {index: self._answer_logits(chunk, found) for index, found in scores.items()}
+        opinions = self._combiner.combine(chunk.ids, logits)
+        self._find(self._combined, chunk, opinions.combined)
+        for index, probabilities in opinions.of_member().items():
             self._find(self._by_member[index], chunk, probabilities)
 
     def answer(self) -> Answer:
         result = self._result(self._combined)
         by_member = {
-            index: self._result(self._by_member[index]) for index in self._progress.answered
+            index: self._result(self._by_member[index]) for index in self._accumulator.answered
         }
         scores = np.array(self._combined.scores(with_null=self._params.null_threshold is not None))
         return Answer(
             result=result,
-            members=self._progress.members(
+            members=self._accumulator.members(
                 by_member.__getitem__ if self._params.return_members else None
             ),
             agreement=self._agreement(result, by_member),
             entropy=entropy(scores / scores.sum()) if scores.any() else 0.0,
-            coverage=self._progress.coverage(),
+            coverage=self._accumulator.coverage(),
         )
 
     def _answer_logits(self, chunk: PairChunk, scores: FloatArray) -> FloatArray:
@@ -176,7 +171,7 @@ class QuestionAnsweringJob(Job[PairChunk, tuple[MemberOutput, ...]]):
         """Share of the members' weight whose own best answer says what `result` says."""
         says = result["answer"].lower()
         agree = np.array([own["answer"].lower() == says for own in members.values()])
-        weights = self._combining.say(list(members))
+        weights = self._combiner.voting_weight(list(members))
         return float(np.sort(weights * agree).sum() / np.sort(weights).sum())
 
 
@@ -186,6 +181,7 @@ class QuestionAnswering(ScoringTask):
     name: ClassVar[str] = "question-answering"
     inputs: ClassVar[type[Inputs]] = QuestionInputs
     params: ClassVar[type[Params]] = QuestionAnsweringParams
+    job = QuestionAnsweringJob
     # Votes would not do: every window would have one certain answer, and none of a long context's
     # windows could be told to be better than another.
     strategies: ClassVar[tuple[Strategy, ...]] = ("mean", "logit_mean", "weighted", "gated")
@@ -195,12 +191,3 @@ class QuestionAnswering(ScoringTask):
 
     def sample(self, words: int) -> JsonObject:
         return {"question": "ok", "context": "ok " * words}
-
-    def begin(
-        self, inputs: Mapping[str, object], params: Mapping[str, object], profile: EnsembleSpec
-    ) -> QuestionAnsweringJob:
-        return QuestionAnsweringJob(
-            validated(QuestionInputs, inputs),
-            validated(QuestionAnsweringParams, params, "params"),
-            profile,
-        )

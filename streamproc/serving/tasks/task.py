@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sized
+from collections.abc import Callable, Iterator, Mapping, Sized
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -13,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from streamproc.errors import Invalid
 from streamproc.messages.response import Coverage, MemberReport
 from streamproc.messages.validation import describe
-from streamproc.serving.chunking.windows import Chunk, windows
+from streamproc.serving.chunking.windows import Chunk
 from streamproc.serving.ensembling.combine import STRATEGIES
 from streamproc.serving.inference.batch import MemberOutput
 from streamproc.serving.inference.signature import Signature
@@ -25,6 +24,12 @@ class Inputs(BaseModel):
     """A request's own fields, as a task validates them; what it does not know is ignored."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+
+
+class TextInputs(Inputs):
+    """text: what the request is about."""
+
+    text: str
 
 
 class Params(BaseModel):
@@ -83,6 +88,8 @@ ScoringJob = Job[Chunk, tuple[MemberOutput, ...]]
 class Task(ABC):
     """A kind of question; without state, so one instance serves all requests.
 
+    inputs, params: what a request's own fields and its params are read as
+    job: made of these two and the ensemble; raises Invalid
     labelled: whether an ensemble for it has labels
     strategies: the ways of combining members that mean something for it
     """
@@ -90,14 +97,16 @@ class Task(ABC):
     name: ClassVar[str]
     inputs: ClassVar[type[Inputs]]
     params: ClassVar[type[Params]]
+    job: ClassVar[Callable[..., Job[Any, Any]]]
     labelled: ClassVar[bool] = False
     strategies: ClassVar[tuple[Strategy, ...]] = STRATEGIES
 
-    @abstractmethod
     def begin(
         self, inputs: Mapping[str, object], params: Mapping[str, object], profile: EnsembleSpec
     ) -> Job[Any, Any]:
         """A job for one request; raises Invalid naming the field or parameter that is wrong."""
+        fields = validated(self.inputs, inputs)
+        return self.job(fields, validated(self.params, params, "params"), profile)
 
 
 class ScoringTask(Task):
@@ -110,13 +119,6 @@ class ScoringTask(Task):
     def sample(self, words: int) -> JsonObject:
         """A request's own fields, to try a member out with: a text of so many short words."""
         return {"text": "ok " * words}
-
-
-def text_windows(text: str, profile: EnsembleSpec, *, truncate: bool) -> Iterator[Chunk]:
-    """A text's windows, made as they are asked for; truncate: only the first."""
-    tokenizer = profile.tokenizer
-    made = windows(tokenizer.stream(text), tokenizer.frame, profile.window, len(text))
-    return islice(made, 1) if truncate else made
 
 
 def validated(model: type[Model], values: Mapping[str, object], within: str = "") -> Model:

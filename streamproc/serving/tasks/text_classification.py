@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
 from streamproc.serving.chunking.windows import Chunk
-from streamproc.serving.ensembling.combine import softmax
 from streamproc.serving.ensembling.measures import agreement, entropy
-from streamproc.serving.inference.batch import MemberOutput
 from streamproc.serving.inference.signature import Signature
-from streamproc.serving.tasks.chunk_accumulator import ChunkAccumulator
-from streamproc.serving.tasks.combiner import Combiner
+from streamproc.serving.tasks.combiner import Opinions
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
-from streamproc.serving.tasks.task import (
-    Answer,
-    Inputs,
-    Params,
-    ScoringJob,
-    ScoringTask,
-    text_windows,
-    validated,
-)
+from streamproc.serving.tasks.labelled_text import LabelledTextJob
+from streamproc.serving.tasks.task import Answer, Inputs, Params, ScoringTask, TextInputs
 from streamproc.types import FloatArray, JsonObject, Strategy
 
 Aggregation = Literal["mean", "max", "vote"]
-
-
-class TextInputs(Inputs):
-    """text: what is classified; it may be empty."""
-
-    text: str
 
 
 class TextClassificationParams(Params):
@@ -71,57 +54,44 @@ class _Tally:
         return np.asarray(total / total.sum(axis=-1, keepdims=True))
 
 
-class TextClassificationJob(ScoringJob):
+class TextClassificationJob(LabelledTextJob):
     """A text being classified: its windows' probabilities, weighted by their tokens."""
 
-    def __init__(self, text: str, params: TextClassificationParams, profile: EnsembleSpec) -> None:
-        self.characters = len(text)
-        self._text = text
+    def __init__(
+        self, inputs: TextInputs, params: TextClassificationParams, profile: EnsembleSpec
+    ) -> None:
+        super().__init__(inputs.text, profile, params.combine, truncate=params.truncate)
         self._params = params
-        self._profile = profile
-        self._combining = Combiner(profile, params.combine)
         # Each member's opinion, and last the combined one.
         self._together = len(profile.members)
         self._tally = _Tally(params.aggregation, self._together + 1, len(profile.labels))
-        self._progress = ChunkAccumulator(profile, self.characters)
 
-    def chunks(self) -> Iterator[Chunk]:
-        return text_windows(self._text, self._profile, truncate=self._params.truncate)
-
-    def add(self, chunk: Chunk, outputs: tuple[MemberOutput, ...]) -> None:
-        said = self._progress.take(outputs, chunk.end)
-        answered = list(said)
-        placed = [
-            self._profile.members[index].labels.place(scores) for index, scores in said.items()
-        ]
-        members = softmax(np.stack(placed))
-        weights = self._combining.weights(chunk.ids, answered)
-        combined = self._combining.combine(members, weights)
+    def add_opinions(self, chunk: Chunk, opinions: Opinions) -> None:
         self._tally.add(
-            [*answered, self._together],
-            np.concatenate((members, combined[None])),
+            [*opinions.answered, self._together],
+            np.concatenate((opinions.probabilities, opinions.combined[None])),
             max(1, chunk.content_tokens),
         )
 
     def answer(self) -> Answer:
-        answered = self._progress.answered
+        answered = self._accumulator.answered
         *members, probabilities = self._tally.probabilities([*answered, self._together])
         by_member = dict(zip(answered, members, strict=True))
         result = self._result(probabilities)
         return Answer(
             result=result,
-            members=self._progress.members(
+            members=self._accumulator.members(
                 (lambda index: self._result(by_member[index]))
                 if self._params.return_members
                 else None
             ),
             agreement=agreement(
                 np.stack(members),
-                self._combining.say(answered),
+                self._combiner.voting_weight(answered),
                 self._profile.labels.index(result["label"]),
             ),
             entropy=entropy(probabilities),
-            coverage=self._progress.coverage(),
+            coverage=self._accumulator.coverage(),
         )
 
     def _result(self, probabilities: FloatArray) -> JsonObject:
@@ -143,16 +113,8 @@ class TextClassification(ScoringTask):
     name: ClassVar[str] = "text-classification"
     inputs: ClassVar[type[Inputs]] = TextInputs
     params: ClassVar[type[Params]] = TextClassificationParams
+    job = TextClassificationJob
     labelled: ClassVar[bool] = True
 
     def signature(self, labels: int) -> Signature:
         return Signature(outputs=("logits",), labels=labels)
-
-    def begin(
-        self, inputs: Mapping[str, object], params: Mapping[str, object], profile: EnsembleSpec
-    ) -> TextClassificationJob:
-        return TextClassificationJob(
-            validated(TextInputs, inputs).text,
-            validated(TextClassificationParams, params, "params"),
-            profile,
-        )

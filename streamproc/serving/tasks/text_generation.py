@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field, StringConstraints, model_validator
 
 from streamproc.errors import Invalid
-from streamproc.messages.response import Coverage, MemberReport, MemberStatus
+from streamproc.messages.response import Coverage, MemberStatus
 from streamproc.serving.decoding.detokenizing import CONTEXT_TOKENS, continuation
 from streamproc.serving.decoding.logits_processors import LogitsProcessors
 from streamproc.serving.decoding.prompt import Outcome, Prompt
@@ -29,16 +29,10 @@ from streamproc.serving.tasks.decoding_task import (
 )
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.prompt_text import PromptText, Truncate
-from streamproc.serving.tasks.task import Answer, Inputs, Params, validated
+from streamproc.serving.tasks.task import Answer, Inputs, Params, TextInputs
 from streamproc.types import Int64Array, JsonObject
 
 StopString = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
-
-
-class PromptInputs(Inputs):
-    """text: what is continued; empty only where the tokenizer or the manifest has a start token."""
-
-    text: str
 
 
 class TextGenerationParams(Params):
@@ -89,9 +83,11 @@ class TextGenerationParams(Params):
 class TextGenerationJob(DecodingJob):
     """A prompt being continued: by the ensemble, and by each member alone where that is asked."""
 
-    def __init__(self, text: str, params: TextGenerationParams, profile: EnsembleSpec) -> None:
-        self.characters = len(text)
-        self._text = text
+    def __init__(
+        self, inputs: TextInputs, params: TextGenerationParams, profile: EnsembleSpec
+    ) -> None:
+        self.characters = len(inputs.text)
+        self._text = inputs.text
         self._params = params
         self._profile = profile
         self._prompt = PromptText(np.empty(0, np.int64), 0, 0)
@@ -122,17 +118,13 @@ class TextGenerationJob(DecodingJob):
         decoded = together.decoded
         if decoded is None:
             raise AssertionError("unreachable: an ensemble that needs no member")
-        results = [None if one.decoded is None else self._result(one.decoded) for one in alone]
+        results = {
+            index: self._result(one.decoded) for index, one in enumerate(alone) if one.decoded
+        }
         return Answer(
             result=self._result(decoded),
-            members=tuple(
-                MemberReport(
-                    member.name,
-                    member.version,
-                    self._status(index),
-                    results[index] if results else None,
-                )
-                for index, member in enumerate(self._profile.members)
+            members=self._profile.member_reports(
+                [self._status(index) for index in range(len(self._profile.members))], results
             ),
             agreement=decoded.agreement,
             entropy=decoded.entropy,
@@ -214,15 +206,7 @@ class TextGeneration(DecodingTask):
     """Members are combined at every token; what they write depends on no other request."""
 
     name: ClassVar[str] = "text-generation"
-    inputs: ClassVar[type[Inputs]] = PromptInputs
+    inputs: ClassVar[type[Inputs]] = TextInputs
     params: ClassVar[type[Params]] = TextGenerationParams
+    job = TextGenerationJob
     architecture: ClassVar[Architecture] = "decoder"
-
-    def begin(
-        self, inputs: Mapping[str, object], params: Mapping[str, object], profile: EnsembleSpec
-    ) -> TextGenerationJob:
-        return TextGenerationJob(
-            validated(PromptInputs, inputs).text,
-            validated(TextGenerationParams, params, "params"),
-            profile,
-        )

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Annotated, ClassVar, Literal
 
-import numpy as np
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
@@ -14,12 +12,9 @@ from streamproc.errors import AnswerTooLarge
 from streamproc.serving.chunking.overlaps import content, content_place, deepest, tokens_before
 from streamproc.serving.chunking.windows import Chunk
 from streamproc.serving.chunking.words import continuations
-from streamproc.serving.ensembling.combine import softmax
 from streamproc.serving.ensembling.token_measures import TokenMeasures
-from streamproc.serving.inference.batch import MemberOutput
 from streamproc.serving.inference.signature import Signature
-from streamproc.serving.tasks.chunk_accumulator import ChunkAccumulator
-from streamproc.serving.tasks.combiner import Combiner
+from streamproc.serving.tasks.combiner import Opinions
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.entities import (
     WORD_AGGREGATIONS,
@@ -33,15 +28,8 @@ from streamproc.serving.tasks.entity_stitching import (
     LongestSpanStitcher,
     MaxContextStitcher,
 )
-from streamproc.serving.tasks.task import (
-    Answer,
-    Inputs,
-    Params,
-    ScoringJob,
-    ScoringTask,
-    text_windows,
-    validated,
-)
+from streamproc.serving.tasks.labelled_text import LabelledTextJob
+from streamproc.serving.tasks.task import Answer, Inputs, Params, ScoringTask, TextInputs
 from streamproc.types import FloatArray, Strategy
 
 # The members' own included. Each takes some 300 bytes until the answer is written, so that a text
@@ -49,12 +37,6 @@ from streamproc.types import FloatArray, Strategy
 MAX_ENTITIES = 500_000
 
 LabelName = Annotated[str, StringConstraints(max_length=256)]
-
-
-class TokenInputs(Inputs):
-    """text: what is looked through; it may be empty."""
-
-    text: str
 
 
 class TokenClassificationParams(Params):
@@ -82,44 +64,34 @@ class TokenClassificationParams(Params):
         return stitch
 
 
-class TokenClassificationJob(ScoringJob):
+class TokenClassificationJob(LabelledTextJob):
     """A text being looked through: its windows' tokens, combined and then made entities."""
 
-    def __init__(self, text: str, params: TokenClassificationParams, profile: EnsembleSpec) -> None:
-        self.characters = len(text)
-        self._text = text
+    def __init__(
+        self, inputs: TextInputs, params: TokenClassificationParams, profile: EnsembleSpec
+    ) -> None:
+        super().__init__(inputs.text, profile, params.combine, truncate=params.truncate)
         self._params = params
-        self._profile = profile
-        self._combining = Combiner(profile, params.combine)
         tagging = Tagging(profile.labels, params.ignore_labels)
-        new_builder = partial(EntityBuilder, text, tagging, params.aggregation)
+        new_builder = partial(EntityBuilder, inputs.text, tagging, params.aggregation)
         stitching = MaxContextStitcher if params.stitch == "deepest" else LongestSpanStitcher
         self._combined: EntityStitching = stitching(new_builder)
         self._by_member: list[EntityStitching] = [
             stitching(new_builder) for _ in profile.members if params.return_members
         ]
         self._measures = TokenMeasures(~tagging.ignored(params.aggregation))
-        self._progress = ChunkAccumulator(profile, self.characters)
 
-    def chunks(self) -> Iterator[Chunk]:
-        return text_windows(self._text, self._profile, truncate=self._params.truncate)
+    def scores_of_text(self, chunk: Chunk, scores: FloatArray) -> FloatArray:
+        return scores[content_place(chunk, self._profile.tokenizer.frame)]
 
-    def add(self, chunk: Chunk, outputs: tuple[MemberOutput, ...]) -> None:
-        said = self._progress.take(outputs, chunk.end)
-        answered = list(said)
-        place = content_place(chunk, self._profile.tokenizer.frame)
-        placed = [
-            self._profile.members[index].labels.place(scores[place])
-            for index, scores in said.items()
-        ]
-        members = softmax(np.stack(placed))
-        weights = self._combining.weights(chunk.ids, answered)
-        combined = self._combining.combine(members, weights)
+    def add_opinions(self, chunk: Chunk, opinions: Opinions) -> None:
         counted = deepest(
             chunk, self._profile.window, is_final=chunk.is_last or self._params.truncate
         )
-        self._measures.add(members[:, counted], combined[counted], weights)
-        self._stitch(chunk, counted, combined, dict(zip(answered, members, strict=True)))
+        self._measures.add(
+            opinions.probabilities[:, counted], opinions.combined[counted], opinions.weights
+        )
+        self._stitch(chunk, counted, opinions.combined, opinions.of_member())
 
     def _stitch(
         self, chunk: Chunk, counted: slice, combined: FloatArray, by_member: dict[int, FloatArray]
@@ -153,14 +125,14 @@ class TokenClassificationJob(ScoringJob):
     def answer(self) -> Answer:
         return Answer(
             result={"entities": self._combined.entities()},
-            members=self._progress.members(
+            members=self._accumulator.members(
                 (lambda index: {"entities": self._by_member[index].entities()})
                 if self._params.return_members
                 else None
             ),
             agreement=self._measures.agreement(),
             entropy=self._measures.entropy(),
-            coverage=self._progress.coverage(),
+            coverage=self._accumulator.coverage(),
         )
 
 
@@ -168,18 +140,10 @@ class TokenClassification(ScoringTask):
     """Every token of the text is scored; nothing is cut off unless `truncate` asks for it."""
 
     name: ClassVar[str] = "token-classification"
-    inputs: ClassVar[type[Inputs]] = TokenInputs
+    inputs: ClassVar[type[Inputs]] = TextInputs
     params: ClassVar[type[Params]] = TokenClassificationParams
+    job = TokenClassificationJob
     labelled: ClassVar[bool] = True
 
     def signature(self, labels: int) -> Signature:
         return Signature(outputs=("logits",), labels=labels, per_token=True)
-
-    def begin(
-        self, inputs: Mapping[str, object], params: Mapping[str, object], profile: EnsembleSpec
-    ) -> TokenClassificationJob:
-        return TokenClassificationJob(
-            validated(TokenInputs, inputs).text,
-            validated(TokenClassificationParams, params, "params"),
-            profile,
-        )

@@ -7,7 +7,7 @@ decoded side by side. One longer than the members take is cut at a clause, a wor
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
@@ -15,18 +15,17 @@ from typing import ClassVar
 import numpy as np
 
 from streamproc.errors import AnswerTooLarge, Invalid
-from streamproc.messages.response import Coverage, MemberReport, MemberStatus
+from streamproc.messages.response import Coverage, MemberStatus
 from streamproc.serving.chunking.clauses import pieces
 from streamproc.serving.chunking.sentences import Sentence, sentences
 from streamproc.serving.decoding.prompt import Outcome, Prompt
 from streamproc.serving.decoding.search import Decoded
 from streamproc.serving.tasks.decoding_task import Architecture, DecodingTask, combining
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
-from streamproc.serving.tasks.task import Answer, Inputs, Job, Params, validated
+from streamproc.serving.tasks.task import Answer, Inputs, Job, Params, TextInputs
 from streamproc.serving.tasks.translated_text import TranslatedText
 from streamproc.serving.tasks.translation_search import (
     SentenceSearch,
-    TranslationInputs,
     TranslationParams,
 )
 from streamproc.types import Int64Array
@@ -51,7 +50,10 @@ class SentencePrompt(Prompt):
 class TranslationJob(Job[SentencePrompt, Outcome]):
     """A text being translated."""
 
-    def __init__(self, text: str, params: TranslationParams, profile: EnsembleSpec) -> None:
+    def __init__(
+        self, inputs: TextInputs, params: TranslationParams, profile: EnsembleSpec
+    ) -> None:
+        text = inputs.text
         self.characters = len(text)
         self._text = text
         self._profile = profile
@@ -115,16 +117,9 @@ class TranslationJob(Job[SentencePrompt, Outcome]):
     def answer(self) -> Answer:
         return Answer(
             result=self._translation.result(),
-            members=tuple(
-                MemberReport(
-                    member.name,
-                    member.version,
-                    self._status[index],
-                    self._members[index].result()
-                    if index in self._members and self._members[index].complete
-                    else None,
-                )
-                for index, member in enumerate(self._profile.members)
+            members=self._profile.member_reports(
+                self._status,
+                {index: own.result() for index, own in self._members.items() if own.complete},
             ),
             agreement=self._agreement / self._steps if self._steps else 1.0,
             entropy=self._entropy / self._steps if self._steps else 0.0,
@@ -169,15 +164,7 @@ class Translation(DecodingTask):
     """Every sentence of the text is translated; nothing is ever cut off."""
 
     name: ClassVar[str] = "translation"
-    inputs: ClassVar[type[Inputs]] = TranslationInputs
+    inputs: ClassVar[type[Inputs]] = TextInputs
     params: ClassVar[type[Params]] = TranslationParams
+    job = TranslationJob
     architecture: ClassVar[Architecture] = "encoder-decoder"
-
-    def begin(
-        self, inputs: Mapping[str, object], params: Mapping[str, object], profile: EnsembleSpec
-    ) -> TranslationJob:
-        return TranslationJob(
-            validated(TranslationInputs, inputs).text,
-            validated(TranslationParams, params, "params"),
-            profile,
-        )

@@ -17,14 +17,8 @@ from streamproc.serving.ensembling.steps import StepStrategy
 from streamproc.serving.tasks.decoding_task import chosen, logits_rules, odds
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.languages import first_token, source_frame
-from streamproc.serving.tasks.task import Inputs, Params
+from streamproc.serving.tasks.task import Params
 from streamproc.types import Int64Array
-
-
-class TranslationInputs(Inputs):
-    """text: what is translated; it may be empty."""
-
-    text: str
 
 
 class TranslationParams(Params):

@@ -1,0 +1,54 @@
+"""A text whose windows get probabilities of the ensemble's labels: what two tasks begin with."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from itertools import islice
+
+from streamproc.serving.chunking.windows import Chunk, windows
+from streamproc.serving.inference.batch import MemberOutput
+from streamproc.serving.tasks.chunk_accumulator import ChunkAccumulator
+from streamproc.serving.tasks.combiner import Combiner, Opinions
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
+from streamproc.serving.tasks.task import ScoringJob
+from streamproc.types import FloatArray, Strategy
+
+
+class LabelledTextJob(ScoringJob):
+    """Windows are made as they are asked for; each member's scores become the ensemble's labels'.
+
+    truncate: only the first window
+    """
+
+    def __init__(
+        self, text: str, profile: EnsembleSpec, combine: Strategy | None, *, truncate: bool
+    ) -> None:
+        self.characters = len(text)
+        self._text = text
+        self._profile = profile
+        self._truncate = truncate
+        self._combiner = Combiner(profile, combine)
+        self._accumulator = ChunkAccumulator(profile, self.characters)
+
+    def chunks(self) -> Iterator[Chunk]:
+        tokenizer = self._profile.tokenizer
+        tokens = tokenizer.stream(self._text)
+        made = windows(tokens, tokenizer.frame, self._profile.window, self.characters)
+        return islice(made, 1) if self._truncate else made
+
+    def add(self, chunk: Chunk, outputs: tuple[MemberOutput, ...]) -> None:
+        scores = self._accumulator.take(outputs, chunk.end)
+        logits = {
+            index: self._profile.members[index].labels.place(self.scores_of_text(chunk, found))
+            for index, found in scores.items()
+        }
+        self.add_opinions(chunk, self._combiner.combine(chunk.ids, logits))
+
+    def scores_of_text(self, chunk: Chunk, scores: FloatArray) -> FloatArray:
+        """A member's scores without those that are of no text."""
+        return scores
+
+    @abstractmethod
+    def add_opinions(self, chunk: Chunk, opinions: Opinions) -> None:
+        """Take what the members say of a window: (..., labels), NaN where one knows no label."""
