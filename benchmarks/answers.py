@@ -38,7 +38,7 @@ def stitched(
     """
     placed = np.stack(
         [
-            member.labels.place(values)
+            member.labels.align(values)
             for member, values in zip(profile.members, logits, strict=True)
         ]
     )

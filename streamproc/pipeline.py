@@ -65,7 +65,7 @@ class Pipeline:
 
     async def __call__(self, record: Record) -> None:
         """The whole way of one request; returns once its response is stored."""
-        async with self._turns.turn(self.route.lane):
+        async with self._turns.yield_to_interactive(self.route.lane):
             started_s = self._clock.monotonic_s()
             # Clocks differ: what was sent a moment ago may seem to come from the future.
             age_ms = max(0, self._clock.now_ms() - record.timestamp_ms)

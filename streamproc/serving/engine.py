@@ -86,7 +86,7 @@ class Engine:
             while True:
                 while not done and len(under_way) < self.max_document_chunks:
                     if job.characters <= _INLINE_CHARACTERS:
-                        async with self.turns.turn(lane):
+                        async with self.turns.yield_to_interactive(lane):
                             chunk = next(chunks, None)
                     else:
                         chunk = await asyncio.to_thread(next, chunks, None)

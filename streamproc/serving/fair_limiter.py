@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 Demand = TypeVar("Demand")
 
 
-class Admission(ABC, Generic[Demand]):
+class FairLimiter(ABC, Generic[Demand]):
     """First come, first served: a large demand is not overtaken for ever by small ones."""
 
     def __init__(self) -> None:

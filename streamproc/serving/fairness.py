@@ -20,7 +20,7 @@ class FairTurns:
         self._bulk = asyncio.Lock()
 
     @asynccontextmanager
-    async def turn(self, lane: Lane) -> AsyncIterator[None]:
+    async def yield_to_interactive(self, lane: Lane) -> AsyncIterator[None]:
         """Interactive: at once. Bulk: after a turn of the loop, and one at a time."""
         if lane is Lane.INTERACTIVE:
             yield

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from streamproc.serving.fair_limiter import Admission
+from streamproc.serving.fair_limiter import FairLimiter
 
 
-class Budget(Admission[int]):
+class Budget(FairLimiter[int]):
     """A demand beyond the whole limit is let in alone, so that it is answered and not stuck."""
 
     def __init__(self, limit: int) -> None:

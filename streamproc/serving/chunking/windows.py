@@ -70,35 +70,35 @@ def windows(
     characters: length of the text; what follows the last token belongs to the last chunk
     Raises ModelRefused when the window leaves no room between special tokens and overlap.
     """
-    room = window.max_tokens - frame.tokens
-    if room <= window.overlap_tokens:
+    content_tokens = window.max_tokens - frame.tokens
+    if content_tokens <= window.overlap_tokens:
         raise ModelRefused(
             f"a window of {window.max_tokens} tokens has no room beside {frame.tokens} special "
             f"tokens and an overlap of {window.overlap_tokens}"
         )
     nothing = Tokens(np.empty(0, np.int64), np.empty((0, 2), np.int64))
-    for cut in cuts(stream, nothing, room, window.overlap_tokens, characters):
+    for cut in cuts(stream, nothing, content_tokens, window.overlap_tokens, characters):
         yield _framed(cut, frame)
 
 
 def cuts(
-    stream: Iterable[Run], nothing: Run, room: int, overlap: int, characters: int
+    stream: Iterable[Run], nothing: Run, content_tokens: int, overlap: int, characters: int
 ) -> Iterator[Cut[Run]]:
-    """Runs of at most `room` tokens, of which each sees the last `overlap` of the one before.
+    """Runs of at most `content_tokens`, of which each sees the last `overlap` of the one before.
 
     nothing: no tokens
-    overlap: less than `room`, wherever a second cut is asked for
+    overlap: less than `content_tokens`, wherever a second cut is asked for
     """
     index, covered, held = 0, 0, nothing
     for tokens in stream:
         held = held.joined(tokens) if len(held) else tokens
         first = 0
         # A window that the stream just fills waits: it may be the last, which takes the rest.
-        while len(held) - first > room:
-            run = held.part(slice(first, first + room))
+        while len(held) - first > content_tokens:
+            run = held.part(slice(first, first + content_tokens))
             end = int(run.offsets[-1, 1])
             yield Cut(index, run, _start(run, covered), end, is_last=False)
-            index, covered, first = index + 1, end, first + room - overlap
+            index, covered, first = index + 1, end, first + content_tokens - overlap
         held = held.part(slice(first, None))
     yield Cut(index, held, _start(held, covered), characters, is_last=True)
 

@@ -123,12 +123,12 @@ class BeamSearch:
             before.agreement + float(scores.agreement[parent]),
         )
 
-    def _finish(self, beam: _Beam, token: int, said: FloatArray) -> None:
-        """said: (vocabulary,), what the members said before constraints"""
+    def _finish(self, beam: _Beam, token: int, scores: FloatArray) -> None:
+        """scores: (vocabulary,), what the members said before constraints"""
         is_last = len(beam.tokens) >= self._options.max_new_tokens
         forced = self._processors.forces_end(token, is_last=is_last)
         # An end that was forced on a sequence which was not at its end is a cut.
-        ended = token in self._options.end_tokens and not (forced and int(said.argmax()) != token)
+        ended = token in self._options.end_tokens and not (forced and int(scores.argmax()) != token)
         self._finished.append(
             _Finished(
                 beam,

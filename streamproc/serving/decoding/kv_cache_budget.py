@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from streamproc.serving.fair_limiter import Admission
+from streamproc.serving.fair_limiter import FairLimiter
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class KVCacheLimits:
     max_tokens: int = 65_536
 
 
-class KVCacheBudget(Admission[tuple[int, int]]):
+class KVCacheBudget(FairLimiter[tuple[int, int]]):
     """Demands are rows and tokens; one that is larger than everything is let in alone."""
 
     def __init__(self, limits: KVCacheLimits) -> None:

@@ -46,12 +46,12 @@ class Outcome:
     """What was decoded, and what became of each member that was asked.
 
     decoded: None where no member was left, and none was needed
-    lost:    why members took no part to the end, by index
+    failures:    why members took no part to the end, by index
     """
 
     decoded: Decoded | None
-    lost: dict[int, MemberFailure]
+    failures: dict[int, MemberFailure]
 
     def status(self, member: int) -> MemberStatus:
         """ok, late or failed."""
-        return failure_status(self.lost[member]) if member in self.lost else "ok"
+        return failure_status(self.failures[member]) if member in self.failures else "ok"

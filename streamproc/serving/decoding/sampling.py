@@ -103,9 +103,9 @@ class TokenSampler:
         place = np.searchsorted(ends, self._lots.random() * ends[-1], side="right")
         return int(min(place, np.flatnonzero(warped > -np.inf)[-1]))
 
-    def was_cut(self, token: int, said: FloatArray, *, is_last: bool) -> bool:
+    def was_cut(self, token: int, scores: FloatArray, *, is_last: bool) -> bool:
         """Whether an end was forced on a sequence that was not at its end.
 
-        said: (vocabulary,) what the members said before any rule
+        scores: (vocabulary,) what the members said before any rule
         """
-        return self._processors.forces_end(token, is_last=is_last) and int(said.argmax()) != token
+        return self._processors.forces_end(token, is_last=is_last) and int(scores.argmax()) != token

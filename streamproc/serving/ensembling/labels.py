@@ -55,7 +55,7 @@ class LabelMap:
         nothing = np.empty(0, np.intp)
         return cls(0, nothing, nothing, np.empty(0, np.bool_))
 
-    def place(self, values: FloatArray) -> FloatArray:
+    def align(self, values: FloatArray) -> FloatArray:
         """(..., outputs) laid out as (..., labels), NaN where the member knows no such label."""
         placed = np.full((*values.shape[:-1], len(self.known)), np.nan)
         placed[..., self.targets] = values[..., self.sources]

@@ -16,7 +16,7 @@ from streamproc.errors import MemberFailed, ModelRefused, StreamprocError
 from streamproc.serving.guarded_calls import Call
 from streamproc.serving.inference.cache_rows import Cache, KVBuffer, KVCacheView
 from streamproc.serving.inference.graph_session import GraphSession, GraphValue
-from streamproc.serving.inference.length_buckets import row_lots
+from streamproc.serving.inference.length_buckets import length_buckets
 from streamproc.serving.inference.model import Model, open_model, weight_bytes
 from streamproc.serving.inference.providers import Provider
 from streamproc.serving.inference.session import new_call, to_member_error
@@ -68,7 +68,7 @@ class CausalModel:
     def step(
         self, rows: KVCacheView, tokens: Int64Array, call: Call
     ) -> tuple[FloatArray, KVCacheView]:
-        lots = row_lots(rows.columns, self._spare_columns)
+        lots = length_buckets(rows.columns, self._spare_columns)
         scores: list[FloatArray] = [_NOTHING] * len(rows)
         places = list(rows.places)
         memory = self._memory()

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def row_lots(columns: NDArray[np.int64], spare_columns: int) -> list[list[int]]:
+def length_buckets(columns: NDArray[np.int64], spare_columns: int) -> list[list[int]]:
     """Rows in lots of similar length: of each, its rows by number, rising.
 
     columns:       (rows,) what each row takes by itself

@@ -6,7 +6,7 @@ import ctypes
 import sys
 
 
-def give_back_freed() -> None:
+def malloc_trim() -> None:
     """Let the C library keep nothing of what was freed; where there is no way to, do nothing.
 
     glibc keeps freed blocks of up to 32 MiB for later, which is as large as a model's matrices

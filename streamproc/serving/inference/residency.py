@@ -10,7 +10,7 @@ from threading import Condition
 from typing import Any, Protocol, TypeVar
 
 from streamproc.errors import ModelRefused
-from streamproc.serving.inference.malloc_trim import give_back_freed
+from streamproc.serving.inference.malloc_trim import malloc_trim
 
 MIB = 2**20
 
@@ -33,7 +33,7 @@ AnyLoadable = Loadable[Any]
 
 
 @dataclass(slots=True)
-class _Place:
+class _Slot:
     """loaded: None while a thread is at it, and when it failed
 
     users: threads that load it, wait for it or use it; used: when one of them left last
@@ -56,7 +56,7 @@ class Residency:
         """bound_bytes: what all that are loaded, or being loaded, may take; None: anything."""
         self._bound = bound_bytes
         self._changed = Condition()
-        self._places: dict[AnyLoadable, _Place] = {}
+        self._slots: dict[AnyLoadable, _Slot] = {}
         self._waiting: deque[object] = deque()
         self._used: dict[AnyLoadable, int] = {}
         self._times = count()
@@ -84,72 +84,72 @@ class Residency:
         The caller keeps no reference to it. Raises what loading raises.
         """
         while True:
-            place, is_first = self._enter(wanted)
+            slot, is_first = self._enter(wanted)
             try:
                 if is_first:
-                    self._load(wanted, place)
-                if self._is_loaded(place):
-                    return call(place.loaded)
+                    self._load(wanted, slot)
+                if self._is_loaded(slot):
+                    return call(slot.loaded)
                 # The thread that was to load it could not; this one finds out why for itself.
             finally:
-                self._leave(wanted, place)
+                self._leave(wanted, slot)
 
-    def _enter(self, wanted: AnyLoadable) -> tuple[_Place, bool]:
+    def _enter(self, wanted: AnyLoadable) -> tuple[_Slot, bool]:
         turn = object()
         with self._changed:
             self._waiting.append(turn)
             try:
                 self._changed.wait_for(lambda: self._waiting[0] is turn and self._let_in(wanted))
-                found = self._places.get(wanted)
-                place = found or self._places.setdefault(wanted, _Place(next(self._times)))
-                place.users += 1
+                found = self._slots.get(wanted)
+                slot = found or self._slots.setdefault(wanted, _Slot(next(self._times)))
+                slot.users += 1
             finally:
                 self._waiting.remove(turn)
                 self._changed.notify_all()
-        return place, found is None
+        return slot, found is None
 
-    def _load(self, wanted: AnyLoadable, place: _Place) -> None:
+    def _load(self, wanted: AnyLoadable, slot: _Slot) -> None:
         try:
             loaded = wanted.load()
         except BaseException:
             with self._changed:
-                del self._places[wanted]
-                place.failed = True
+                del self._slots[wanted]
+                slot.failed = True
                 self._changed.notify_all()
             raise
         with self._changed:
             self.loads += 1
-            place.loaded = loaded
+            slot.loaded = loaded
             self._changed.notify_all()
 
-    def _is_loaded(self, place: _Place) -> bool:
+    def _is_loaded(self, slot: _Slot) -> bool:
         """Wait until a thread has loaded it, or has failed to."""
         with self._changed:
-            self._changed.wait_for(lambda: place.failed or place.loaded is not None)
-        return not place.failed
+            self._changed.wait_for(lambda: slot.failed or slot.loaded is not None)
+        return not slot.failed
 
-    def _leave(self, wanted: AnyLoadable, place: _Place) -> None:
+    def _leave(self, wanted: AnyLoadable, slot: _Slot) -> None:
         with self._changed:
-            place.users -= 1
-            place.used = self._used[wanted] = next(self._times)
+            slot.users -= 1
+            slot.used = self._used[wanted] = next(self._times)
             self._changed.notify_all()
 
     def _let_in(self, wanted: AnyLoadable) -> bool:
         """Make room; returns whether there is enough of it."""
-        if self._bound is None or wanted in self._places:
+        if self._bound is None or wanted in self._slots:
             return True
         while self._taken() + wanted.resident_bytes > self._bound:
-            idle = {one: place.used for one, place in self._places.items() if not place.users}
+            idle = {one: slot.used for one, slot in self._slots.items() if not slot.users}
             if not idle:
                 return False
-            dropped = self._places.pop(to_drop(idle, self._used.get(wanted, -1)))
+            dropped = self._slots.pop(to_drop(idle, self._used.get(wanted, -1)))
             # The thread that used it last may still be about to forget it.
             dropped.loaded = None
-            give_back_freed()
+            malloc_trim()
         return True
 
     def _taken(self) -> int:
-        return sum(one.resident_bytes for one in self._places)
+        return sum(one.resident_bytes for one in self._slots)
 
 
 def to_drop(idle: dict[AnyLoadable, int], last_wanted: int) -> AnyLoadable:

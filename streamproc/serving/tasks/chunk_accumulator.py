@@ -32,16 +32,16 @@ class ChunkAccumulator:
         Raises QuorumNotMet, and WorkerFault where that is no fault of the chunk's.
         """
         _require_quorum(outputs, self._profile.needed_members)
-        said = {}
+        scores = {}
         for index, output in enumerate(outputs):
             if output.scores is None:
                 self._status[index] = output.status
             else:
-                said[index] = output.scores
-        self._answered.update(said)
+                scores[index] = output.scores
+        self._answered.update(scores)
         self._chunks += 1
         self._covered_to = covered_to
-        return said
+        return scores
 
     @property
     def answered(self) -> list[int]:
@@ -67,7 +67,7 @@ class ChunkAccumulator:
 
 def _require_quorum(outputs: Sequence[MemberOutput], needed: int) -> None:
     """Raise what too few answers come to, saying what became of each missing member."""
-    lost = {output.member: output.error for output in outputs if output.error is not None}
-    answered = len(outputs) - len(lost)
+    failures = {output.member: output.error for output in outputs if output.error is not None}
+    answered = len(outputs) - len(failures)
     if answered < needed:
-        raise quorum_error(answered, len(outputs), needed, lost)
+        raise quorum_error(answered, len(outputs), needed, failures)

@@ -29,7 +29,7 @@ class DecodingTask(Task):
     architecture: ClassVar[Architecture]
 
 
-def combining(
+def step_combiner(
     profile: EnsembleSpec,
     asked: StepStrategy | None,
     ids: Int64Array,

@@ -40,7 +40,7 @@ class LabelledTextJob(ScoringJob):
     def add(self, chunk: Chunk, outputs: tuple[MemberOutput, ...]) -> None:
         scores = self._accumulator.take(outputs, chunk.end)
         logits = {
-            index: self._profile.members[index].labels.place(self.scores_of_text(chunk, found))
+            index: self._profile.members[index].labels.align(self.scores_of_text(chunk, found))
             for index, found in scores.items()
         }
         self.add_opinions(chunk, self._combiner.combine(chunk.ids, logits))

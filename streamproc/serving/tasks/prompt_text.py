@@ -45,8 +45,8 @@ class PromptText:
         # With nothing asked for, one new token is enough to answer a long prompt.
         wanted = max_new_tokens or (decoding.max_new_tokens if truncate else 1)
         wanted = wanted if max_new_tokens else min(wanted, decoding.max_tokens // 2)
-        room = decoding.max_tokens - wanted - frame.tokens
-        if room < 1:
+        prompt_tokens = decoding.max_tokens - wanted - frame.tokens
+        if prompt_tokens < 1:
             raise Invalid(
                 "invalid request",
                 f"params.max_new_tokens: {wanted} new tokens leave no room for a prompt: the model "
@@ -55,12 +55,12 @@ class PromptText:
         ids, offsets, tokens = np.empty(0, np.int64), np.empty((0, 2), np.int64), 0
         for part in tokenizer.stream(text):
             tokens += len(part)
-            kept = slice(-room, None) if truncate == "start" else slice(room)
+            kept = slice(-prompt_tokens, None) if truncate == "start" else slice(prompt_tokens)
             ids = np.concatenate((ids, part.ids))[kept]
             offsets = np.concatenate((offsets, part.offsets))[kept]
-            if truncate == "end" and tokens > room:
+            if truncate == "end" and tokens > prompt_tokens:
                 break
-        if tokens > room and truncate is None:
+        if tokens > prompt_tokens and truncate is None:
             raise Invalid(
                 "prompt too long",
                 f"text: {tokens + frame.tokens} tokens and {wanted} new ones; the model takes "
@@ -76,8 +76,8 @@ class PromptText:
             new = max(1, decoding.max_length - len(framed))
         return cls(
             framed,
-            int(offsets[0, 0]) if tokens > room and truncate == "start" else 0,
-            int(offsets[-1, 1]) if tokens > room and truncate == "end" else len(text),
+            int(offsets[0, 0]) if tokens > prompt_tokens and truncate == "start" else 0,
+            int(offsets[-1, 1]) if tokens > prompt_tokens and truncate == "end" else len(text),
             max_new_tokens or min(new, left),
         )
 

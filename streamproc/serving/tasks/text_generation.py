@@ -23,9 +23,9 @@ from streamproc.serving.tasks.decoding_task import (
     DecodingJob,
     DecodingTask,
     chosen,
-    combining,
     logits_rules,
     odds,
+    step_combiner,
 )
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.prompt_text import PromptText, Truncate
@@ -146,7 +146,7 @@ class TextGenerationJob(DecodingJob):
         return Prompt(
             ids,
             self._search,
-            combining(self._profile, self._params.combine, ids, goes_on=True),
+            step_combiner(self._profile, self._params.combine, ids, goes_on=True),
             max_new_tokens=new_tokens,
             members=members,
             needed_members=needed_members,

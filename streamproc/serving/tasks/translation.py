@@ -20,7 +20,7 @@ from streamproc.serving.chunking.clauses import pieces
 from streamproc.serving.chunking.sentences import Sentence, sentences
 from streamproc.serving.decoding.prompt import Outcome, Prompt
 from streamproc.serving.decoding.search import Decoded
-from streamproc.serving.tasks.decoding_task import Architecture, DecodingTask, combining
+from streamproc.serving.tasks.decoding_task import Architecture, DecodingTask, step_combiner
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.task import Answer, Inputs, Job, Params, TextInputs
 from streamproc.serving.tasks.translated_text import TranslatedText
@@ -70,8 +70,8 @@ class TranslationJob(Job[SentencePrompt, Outcome]):
     def chunks(self) -> Iterator[SentencePrompt]:
         tokenizer = self._profile.tokenizer
         frame, prefix = self._search.frame, self._search.prefix
-        room = self._profile.window.max_tokens - frame.tokens - len(tokenizer.encode(prefix))
-        if room < 1:
+        max_tokens = self._profile.window.max_tokens - frame.tokens - len(tokenizer.encode(prefix))
+        if max_tokens < 1:
             raise Invalid(
                 "invalid request",
                 f"params.prefix: leaves a sentence no room: {self._profile.name} takes "
@@ -84,7 +84,7 @@ class TranslationJob(Job[SentencePrompt, Outcome]):
             return [int(end) for end in ends if end > 0]
 
         for sentence in sentences(self._text):
-            for piece in pieces(self._text, sentence, token_ends, room):
+            for piece in pieces(self._text, sentence, token_ends, max_tokens):
                 ids = self._ids(self._text[piece.start : piece.end])
                 if len(ids):
                     framed = np.concatenate((frame.before, ids, frame.after))
@@ -94,7 +94,7 @@ class TranslationJob(Job[SentencePrompt, Outcome]):
 
     def add(self, chunk: SentencePrompt, outputs: Outcome) -> None:
         """As every job; also raises AnswerTooLarge."""
-        for member in outputs.lost:
+        for member in outputs.failures:
             self._status[member] = outputs.status(member)
         decoded = outputs.decoded
         of = self._translation if chunk.alone is None else self._members[chunk.alone]
@@ -143,7 +143,7 @@ class TranslationJob(Job[SentencePrompt, Outcome]):
         return SentencePrompt(
             ids=ids,
             new_search=partial(self._search.begin, ids),
-            combine=combining(self._profile, self._asked, ids, goes_on=False),
+            combine=step_combiner(self._profile, self._asked, ids, goes_on=False),
             max_new_tokens=self._search.options.max_new_tokens,
             members=tuple(range(len(self._profile.members))) if alone is None else (alone,),
             needed_members=self._profile.needed_members if alone is None else 0,

@@ -74,10 +74,10 @@ def _texts(tokenizer: TextTokenizer, longest: int, padding_token: int) -> Sequen
     """Of all lengths, the last id of the vocabulary first in each."""
     last = tokenizer.vocabulary_size - 1
     draw = np.random.default_rng(0)
-    room = max(1, longest - tokenizer.frame.tokens)
+    longest_body = max(1, longest - tokenizer.frame.tokens)
     texts = []
-    lengths = {*range(1, _EACH_LENGTH + 1), *np.geomspace(1, room, _TEXTS).astype(int)}
-    for length in sorted(length for length in lengths if length <= room):
+    lengths = {*range(1, _EACH_LENGTH + 1), *np.geomspace(1, longest_body, _TEXTS).astype(int)}
+    for length in sorted(length for length in lengths if length <= longest_body):
         ids = draw.integers(0, last + 1, size=length)
         ids[0] = last
         ids[ids == padding_token] = last

@@ -108,8 +108,8 @@ async def test_a_member_that_stalls_is_late_and_is_not_asked_again_before_it_is_
     assert stalled.is_set()
     assert back.status(0) == "ok"
     assert (late.status(0), late.status(1)) == ("late", "ok")
-    assert isinstance(after.lost[0], MemberDown)
-    assert "has not come back" in str(after.lost[0])
+    assert isinstance(after.failures[0], MemberDown)
+    assert "has not come back" in str(after.failures[0])
 
 
 async def test_a_member_late_at_one_step_is_lost_for_those_in_it_and_they_go_on() -> None:
@@ -193,7 +193,7 @@ async def test_a_broken_member_asked_alone_comes_to_nothing_though_it_is_the_wor
         (found,) = await outcomes(loop, prompt(5, needed=0))
 
     assert found.decoded is None
-    assert isinstance(found.lost[0], WorkerFault)
+    assert isinstance(found.failures[0], WorkerFault)
 
 
 async def test_memory_that_numpy_does_not_get_is_memory_the_worker_has_not() -> None:

@@ -10,7 +10,7 @@ LABELS = ("negative", "neutral", "positive")
 
 
 def test_outputs_are_laid_out_by_the_ensembles_labels() -> None:
-    placed = LabelMap.between("m", ["positive", "negative"], LABELS).place(np.array([[1.0, 2.0]]))
+    placed = LabelMap.between("m", ["positive", "negative"], LABELS).align(np.array([[1.0, 2.0]]))
 
     np.testing.assert_array_equal(placed, [[2.0, np.nan, 1.0]])
 
@@ -19,14 +19,14 @@ def test_an_output_without_a_name_is_ignored() -> None:
     labels = LabelMap.between("m", ["", "negative", "", "positive"], LABELS)
 
     assert labels.outputs == 4
-    np.testing.assert_array_equal(labels.place(np.array([9.0, 1.0, 9.0, 2.0])), [1.0, np.nan, 2.0])
+    np.testing.assert_array_equal(labels.align(np.array([9.0, 1.0, 9.0, 2.0])), [1.0, np.nan, 2.0])
     assert labels.known.tolist() == [True, False, True]
 
 
 def test_any_number_of_dimensions_before_the_labels_stays() -> None:
     labels = LabelMap.between("m", LABELS, LABELS)
 
-    assert labels.place(np.zeros((2, 4, 3))).shape == (2, 4, 3)
+    assert labels.align(np.zeros((2, 4, 3))).shape == (2, 4, 3)
 
 
 @pytest.mark.parametrize(
