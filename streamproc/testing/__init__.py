@@ -53,12 +53,12 @@ __all__ = [
     "MemoryBroker",
     "ScriptedClient",
     "ScriptedSession",
+    "build_context",
     "build_engine",
     "build_pipeline",
     "build_profile",
     "build_record",
     "build_route",
-    "build_surroundings",
     "build_tokenizer",
     "tokenizer_json",
 ]
@@ -181,7 +181,7 @@ def build_profile(
     )
 
 
-def build_surroundings(
+def build_context(
     executor: ModelExecutor | None = None,
     *,
     budget_tokens: int = 64,
@@ -230,7 +230,7 @@ def build_engine(
                 for member in profile.members
             ]
         ),
-        build_surroundings(
+        build_context(
             executor,
             budget_tokens=budget_tokens,
             call_timeout_s=call_timeout_s,

@@ -26,7 +26,7 @@ from streamproc.serving.engine import Engine
 from streamproc.serving.ensembling.labels import LabelMap
 from streamproc.serving.tasks.catalogue import decoding_task_named
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec, MemberProfile
-from streamproc.testing import build_surroundings
+from streamproc.testing import build_context
 from streamproc.types import FloatArray, Strategy
 
 Histories = tuple[tuple[int, ...], ...]
@@ -130,7 +130,7 @@ def build_decoding_engine(
     models: Sequence[StepModel[Any]] | None = None,
     *,
     task: str = "text-generation",
-    surroundings: EngineContext | None = None,
+    context: EngineContext | None = None,
 ) -> Engine:
     """An engine of scripted members that decode, unless others are given."""
     profile = profile or build_decoding_profile()
@@ -142,5 +142,5 @@ def build_decoding_engine(
             ScriptedStepModel(member.name, profile.tokenizer.vocabulary_size)
             for member in profile.members
         ],
-        surroundings or build_surroundings(),
+        context or build_context(),
     )

@@ -18,11 +18,11 @@ from streamproc.testing import (
     ManualClock,
     MemoryBroker,
     ScriptedSession,
+    build_context,
     build_engine,
     build_pipeline,
     build_profile,
     build_record,
-    build_surroundings,
     build_tokenizer,
 )
 from streamproc.testing.generative import (
@@ -251,8 +251,8 @@ async def test_while_a_member_that_writes_hangs_nobodys_request_fails() -> None:
         ScriptedStepModel("a", profile.tokenizer.vocabulary_size, before=hang),
         ScriptedStepModel("b", profile.tokenizer.vocabulary_size),
     ]
-    surroundings = build_surroundings(call_timeout_s=0.05)
-    worker = Worker(build_decoding_engine(profile, models, surroundings=surroundings))
+    context = build_context(call_timeout_s=0.05)
+    worker = Worker(build_decoding_engine(profile, models, context=context))
     worker.ask(*["good"] * 10)
     await worker.until(lambda: bool(worker.engine.health.troubles()))
     await asyncio.sleep(0.1)
@@ -261,4 +261,4 @@ async def test_while_a_member_that_writes_hangs_nobodys_request_fails() -> None:
     release.set()
 
     assert await worker.finish() == ["ok"] * 10
-    surroundings.executor.close()
+    context.executor.close()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from streamproc.messages.lane import Lane
 from streamproc.serving.decoding.kv_cache_budget import KVCacheLimits
 from streamproc.serving.engine import Engine
-from streamproc.testing import build_surroundings
+from streamproc.testing import build_context
 from streamproc.testing.generative import (
     ScriptedStepModel,
     build_byte_tokenizer,
@@ -55,7 +55,7 @@ def engine_of(names: Sequence[str], *, copies: bool = False, max_rows: int = 32)
     return build_decoding_engine(
         build_decoding_profile(list(names)),
         [ScriptedStepModel("a" if copies else name, VOCABULARY) for name in names],
-        surroundings=build_surroundings(kv_cache=KVCacheLimits(max_rows)),
+        context=build_context(kv_cache=KVCacheLimits(max_rows)),
     )
 
 

@@ -23,7 +23,7 @@ from streamproc.serving.ensembling.labels import LabelMap
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec, MemberProfile
 from streamproc.serving.tasks.task import Answer
 from streamproc.serving.tasks.translation import Translation
-from streamproc.testing import build_surroundings
+from streamproc.testing import build_context
 from streamproc.types import FloatArray, Int64Array, Strategy
 
 END, PAD = 0, 1
@@ -126,7 +126,7 @@ def build_translating_engine(
         Translation(),
         profile,
         models or [Copying(member.name) for member in profile.members],
-        build_surroundings(max_document_chunks=max_document_chunks),
+        build_context(max_document_chunks=max_document_chunks),
     )
 
 

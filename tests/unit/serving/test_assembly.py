@@ -14,7 +14,7 @@ from streamproc.serving.inference.providers import CPU, Provider
 from streamproc.serving.loading import load_sessions, load_spec
 from streamproc.serving.tasks.catalogue import scoring_task_named
 from streamproc.serving.verification.batch_invariance import check_members
-from streamproc.testing import MemoryBroker, build_pipeline, build_record, build_surroundings
+from streamproc.testing import MemoryBroker, build_context, build_pipeline, build_record
 from tests.support.onnx_models import classifier, write_ensemble
 
 TASK = scoring_task_named("text-classification")
@@ -32,7 +32,7 @@ def load(root: Path, executor: ModelExecutor) -> Engine:
         Repository(root).open("tiny"),
         TASK,
         Provider(CPU),
-        build_surroundings(executor),
+        build_context(executor),
     )
 
 

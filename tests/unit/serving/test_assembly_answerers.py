@@ -20,10 +20,10 @@ from streamproc.serving.inference.providers import CPU, Provider
 from streamproc.serving.tasks.catalogue import task_named
 from streamproc.testing import (
     MemoryBroker,
+    build_context,
     build_pipeline,
     build_record,
     build_route,
-    build_surroundings,
     tokenizer_json,
 )
 from tests.support.onnx_answerers import answerer
@@ -54,8 +54,8 @@ def load(
 ) -> Engine:
     if not (root / "tiny").exists():
         write_ensemble(root / "tiny", models, labels=(), task=TASK, **written)
-    surroundings = build_surroundings(executor, budget_tokens=budget_tokens)
-    return load_engine(Repository(root).open("tiny"), task_named(TASK), Provider(CPU), surroundings)
+    context = build_context(executor, budget_tokens=budget_tokens)
+    return load_engine(Repository(root).open("tiny"), task_named(TASK), Provider(CPU), context)
 
 
 async def answers(engine: Engine, requests: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from streamproc.serving.engine import Engine
 from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.serving.inference.providers import CPU, Provider
 from streamproc.serving.tasks.catalogue import task_named
-from streamproc.testing import build_surroundings
+from streamproc.testing import build_context
 from streamproc.testing.generative import build_byte_tokenizer, byte_tokenizer_json
 from tests.support.asking import answered
 from tests.support.causal_graphs import causal
@@ -51,7 +51,7 @@ def load(root: Path, executor: ModelExecutor) -> Engine:
         Repository(root).open("tiny"),
         task_named("text-generation"),
         Provider(CPU),
-        build_surroundings(executor),
+        build_context(executor),
     )
 
 

@@ -12,7 +12,7 @@ from streamproc.serving.engine import Engine
 from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.serving.inference.providers import CPU, Provider
 from streamproc.serving.tasks.catalogue import task_named
-from streamproc.testing import build_surroundings
+from streamproc.testing import build_context
 from tests.support.onnx_models import write_ensemble
 from tests.support.seq2seq_graphs import decoder, encoder
 from tests.support.translators import END, PAD, TOKENIZER, byte_tokenizer_json, translated
@@ -59,7 +59,7 @@ def load(root: Path, executor: ModelExecutor) -> Engine:
         Repository(root).open("tiny"),
         task_named("translation"),
         Provider(CPU),
-        build_surroundings(executor),
+        build_context(executor),
     )
 
 

@@ -15,7 +15,7 @@ from streamproc.metrics import Metrics
 from streamproc.serving.decoding.beams import BeamOptions, BeamSearch
 from streamproc.serving.decoding.kv_cache_budget import KVCacheLimits
 from streamproc.serving.decoding.prompt import Prompt
-from streamproc.testing import ManualClock, build_surroundings
+from streamproc.testing import ManualClock, build_context
 from streamproc.testing.generative import (
     Histories,
     ScriptedStepModel,
@@ -173,12 +173,12 @@ async def test_a_members_failures_are_counted_a_sequence_by_member_and_kind(
 
 
 async def test_an_engine_exports_its_figures_under_its_ensembles_name() -> None:
-    surroundings = build_surroundings()
-    engine = build_decoding_engine(build_decoding_profile(["a"]), surroundings=surroundings)
+    context = build_context()
+    engine = build_decoding_engine(build_decoding_profile(["a"]), context=context)
 
     await answered(engine, "four", max_new_tokens=3, min_new_tokens=3)
 
-    assert sample(surroundings.metrics, "tokens_total", kind="read") == 4
-    assert sample(surroundings.metrics, "tokens_total", kind="written") == 3
-    assert sample(surroundings.metrics, "sequences_total", status="length") == 1
-    assert sample(surroundings.metrics, "member_failures_total", member="a", status="late") == 0
+    assert sample(context.metrics, "tokens_total", kind="read") == 4
+    assert sample(context.metrics, "tokens_total", kind="written") == 3
+    assert sample(context.metrics, "sequences_total", status="length") == 1
+    assert sample(context.metrics, "member_failures_total", member="a", status="late") == 0

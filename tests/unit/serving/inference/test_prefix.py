@@ -21,7 +21,7 @@ from streamproc.serving.inference.session import OnnxSession, PrefixSession
 from streamproc.serving.inference.signature import Signature
 from streamproc.serving.member_health import MemberHealth
 from streamproc.serving.tasks.catalogue import scoring_task_named
-from streamproc.testing import MemoryBroker, build_pipeline, build_record, build_surroundings
+from streamproc.testing import MemoryBroker, build_context, build_pipeline, build_record
 from streamproc.types import Float32Array
 from tests.support.onnx_models import classifier, write_ensemble
 from tests.support.onnx_prefixes import behind_prefix, prefix, write_prefixed_ensemble
@@ -87,8 +87,8 @@ def fan_out(executor: ModelExecutor, before: Watched, metrics: Metrics | None = 
 async def ask(root: Path, executor: ModelExecutor) -> list[dict[str, Any]]:
     """What "tiny" says of texts of one window and of many."""
     stored = Repository(root).open("tiny")
-    task, surroundings = scoring_task_named("text-classification"), build_surroundings(executor)
-    engine = load_engine(stored, task, Provider(CPU), surroundings)
+    task, context = scoring_task_named("text-classification"), build_context(executor)
+    engine = load_engine(stored, task, Provider(CPU), context)
     broker = MemoryBroker()
     pipeline = build_pipeline(broker, engine)
     for text in ("good", "the good film, " * 20, ""):
