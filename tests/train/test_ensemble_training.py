@@ -20,19 +20,21 @@ from streamproc.offline.corpus.partitioning import ByField, ByHash
 from streamproc.offline.corpus.records import Columns, read_records
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.training.base import find_base
-from streamproc.offline.training.encoder import Learning
+from streamproc.offline.training.encoder import Learning, one_member_spec
 from streamproc.offline.training.events import Event, MemberExported
 from streamproc.offline.training.exporting import (
     largest_difference,
-    onnx_runner,
     rows_change_in_company,
 )
+from streamproc.offline.training.labelled_chunks import LabelledChunk
 from streamproc.offline.training.member import Member
 from streamproc.offline.training.plan import TrainingPlan
 from streamproc.offline.training.pruning import PruneConfig
-from streamproc.offline.training.scoring import WindowSize
-from streamproc.offline.training.text_classification import LabelledTexts, TextClassification
-from streamproc.offline.training.windows import pad
+from streamproc.offline.training.scoring import onnx_scorer
+from streamproc.offline.training.text_classification import TextClassification
+from streamproc.serving.chunking.tokens import TextTokenizer
+from streamproc.serving.chunking.windows import Chunk, Window
+from streamproc.serving.tasks.text_classification import TextClassification as Served
 from tests.support.trainings import changed, epochs, events_of, options
 
 pytestmark = pytest.mark.train
@@ -43,7 +45,7 @@ def course(base: Path, **other: Any) -> TextClassification:
         "vocabulary_size": 170,
         "shape": PruneConfig((0, 2), 32, positions=32),
         "learning": Learning(32),
-        "window": WindowSize(32, 8),
+        "window": Window(32, 8),
         "names": {"0": "negative", "1": "positive"},
     }
     return TextClassification(find_base(base), **{**parameters, **other})
@@ -72,8 +74,11 @@ def plan(corpus: Path, base: Path, out: Path, **other: Any) -> TrainingPlan:
     )
 
 
-def texts(path: Path, tokenizer: Tokenizer) -> LabelledTexts:
-    return LabelledTexts(read_records(path), tokenizer, {"0": 0, "1": 1})
+def chunks(path: Path, base: Path, folder: Path) -> list[LabelledChunk[Chunk]]:
+    """Of the texts of a file, as members of the ensemble in the folder are handed them."""
+    task, tokenizer = course(base), TextTokenizer((folder / "tokenizer.json").read_bytes())
+    spec = one_member_spec(tokenizer, task.labels(), task.window)
+    return list(task.chunks(enumerate(read_records(path)), spec))
 
 
 @pytest.fixture(scope="module")
@@ -109,23 +114,23 @@ def test_the_manifest_describes_the_files_beside_it(trained: tuple[Path, list[Ev
 
 
 def test_torch_and_onnx_agree_and_int8_does_not_depend_on_the_batch(
-    trained: tuple[Path, list[Event]], corpus: Path
+    trained: tuple[Path, list[Event]], corpus: Path, base: Path
 ) -> None:
     folder = trained[0] / "models" / "tiny"
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    cut = texts(corpus / "valid.jsonl", tokenizer).windows(32, 8)
-    mixed = [pad(cut[n : n + 16], 0) for n in range(0, len(cut), 16)]
+    cut = [one.chunk for one in chunks(corpus / "valid.jsonl", base, folder)]
+    mixed = [cut[n : n + 16] for n in range(0, len(cut), 16)]
+    signature = Served().signature(labels=2)
     work = trained[0] / "work" / "part-1-of-2"
     torch_model = AutoModelForSequenceClassification.from_pretrained(work)
 
     assert largest_difference(
-        Member(torch_model, "text-classification", None).run,
-        onnx_runner(work / "model.onnx"),
+        Member(torch_model, "text-classification", None).score,
+        onnx_scorer(work / "model.onnx", signature),
         mixed,
     ) < (1e-5)
-    int8 = onnx_runner(folder / "part-1-of-2" / "1" / "model.onnx")
+    int8 = onnx_scorer(folder / "part-1-of-2" / "1" / "model.onnx", signature)
     assert rows_change_in_company(int8, mixed) == 0
-    assert len({int8(batch).tobytes() for batch in mixed}) == len(mixed)
+    assert len({np.stack(int8(batch)).tobytes() for batch in mixed}) == len(mixed)
 
 
 def test_the_int8_graph_has_the_inputs_and_outputs_that_a_worker_expects(
@@ -217,21 +222,23 @@ def test_a_label_without_a_name_is_an_error_that_names_it(
 def test_windows_longer_than_the_model_are_refused(
     corpus: Path, base: Path, tmp_path: Path
 ) -> None:
-    wrong = plan(corpus, base, tmp_path, window=WindowSize(33, 8))
+    wrong = plan(corpus, base, tmp_path, window=Window(33, 8))
 
     with pytest.raises(TrainingError, match="33 tokens do not fit a model of 32 positions"):
         events_of(wrong)
 
 
 def test_long_texts_are_covered_by_windows_that_overlap_as_asked(
-    trained: tuple[Path, list[Event]], corpus: Path
+    trained: tuple[Path, list[Event]], corpus: Path, base: Path
 ) -> None:
-    tokenizer = Tokenizer.from_file(str(trained[0] / "models" / "tiny" / "tokenizer.json"))
-    read = texts(corpus / "train.jsonl", tokenizer)
-    cut = read.windows(32, 8)
+    folder = trained[0] / "models" / "tiny"
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    cut = chunks(corpus / "train.jsonl", base, folder)
+    texts = [record.text for record in read_records(corpus / "train.jsonl")]
+    ids = [tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
 
-    for index, ids in enumerate(read.ids):
-        pieces = [window.ids[1:-1] for window in cut if window.example == index]
+    for index, expected in enumerate(ids):
+        pieces = [one.chunk.ids[1:-1] for one in cut if one.record == index]
         whole = np.concatenate([pieces[0], *(piece[8:] for piece in pieces[1:])])
-        assert whole.tolist() == ids.tolist()
-    assert max(len(ids) for ids in read.ids) > 60
+        assert whole.tolist() == expected
+    assert max(map(len, ids)) > 60

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,11 @@ import pytest
 pytest.importorskip("optimum")
 
 from streamproc.offline.corpus.records import Record
+from streamproc.offline.training.encoder import one_member_spec
+from streamproc.offline.training.labelled_chunks import LabelledChunk, LabelledChunks
 from streamproc.offline.training.on_disk import Records, TokenRows
-from streamproc.offline.training.windows import Window, batches
+from streamproc.serving.chunking.tokens import TextTokenizer
+from streamproc.serving.chunking.windows import Window
 from tests.train.test_ensemble_training import course
 
 pytestmark = pytest.mark.train
@@ -48,8 +52,6 @@ def test_rows_can_be_added_after_some_were_read() -> None:
     rows.append(np.array([9]))
 
     assert [row.tolist() for row in rows] == [[1, 2, 3], [], [-100, 70_000], [9]]
-    assert rows.piece(0, 1, 2).tolist() == [2]
-    assert rows.piece(0, 1, 9).tolist() == [2, 3]
     assert rows.lengths().tolist() == [3, 0, 2, 1]
 
 
@@ -66,25 +68,28 @@ def test_however_many_records_there_are_few_are_in_memory_at_once(base: Path, co
 
     before = alive(Record)
     task = course(base)
-    room = task.open(texts(), 0)
-    lesson = room.lesson(Records(texts()), Records([Record("it was bad", "0", {})]), 16, 0)
+    setup = task.setup(task.prepare(texts(), 0), 0)
+    member = setup.new_member(Records(texts()), Records([Record("it was bad", "0", {})]), 16, 0)
 
     # So many go through the tokenizer at once.
     assert most - before <= 600
     assert alive(Record) - before <= 600
-    assert lesson.steps == -(-count // 16)
+    assert member.steps == -(-count // 16)
 
 
-def test_windows_are_made_when_they_are_asked_for(base: Path) -> None:
+def test_chunks_are_read_when_they_are_asked_for(base: Path) -> None:
     task = course(base)
-    room = task.open([Record("it was good", "1", {})], 0)
+    tokenizer = TextTokenizer(
+        task.prepare([Record("it was good", "1", {})], 0).tokenizer.to_str().encode()
+    )
     texts = [Record("it was really good " * (1 + n % 20), str(n % 2), {}) for n in range(400)]
-    cut = task.exercise(texts, room.tokenizer, (), 0).windows(16, 4)
+    spec = one_member_spec(tokenizer, task.labels(), Window(16, 4))
+    chunks = LabelledChunks(task.chunks(enumerate(texts), spec))
 
     made = []
-    for batch in batches(cut, 8, 0):
-        made.append(len(batch.windows))
+    for batch in chunks.batches(np.arange(len(chunks)), 8, random.Random(0)):
+        made.append(len(batch.chunks))
         if len(made) in {50, 100}:  # looking through all objects takes a while
-            assert alive(Window) <= 16
+            assert alive(LabelledChunk) <= 16
 
-    assert sum(made) == len(cut) > 1_000
+    assert sum(made) == len(chunks) > 1_000

@@ -45,7 +45,7 @@ def test_the_smallest_form_that_loses_little_is_shipped(fp32: list[Path]) -> Non
     whole, form = choose("auto", fp32, ENCODERS, judge(fp32=0.9, int8=0.8951))
 
     assert (form.precision, form.files[0].name) == ("int8", "model-int8.onnx")
-    assert form.judgement.metrics["accuracy"] == 0.8951
+    assert form.metrics.metrics["accuracy"] == 0.8951
     assert whole.metrics["accuracy"] == 0.9
 
 

@@ -9,24 +9,25 @@ import pytest
 
 pytest.importorskip("optimum")
 
-from tokenizers import Tokenizer
-
 from streamproc.errors import TrainingError
 from streamproc.offline.corpus.partitioning import ByHash
 from streamproc.offline.corpus.records import read_records
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.training.base import find_base
-from streamproc.offline.training.encoder import Learning
+from streamproc.offline.training.encoder import Learning, one_member_spec
 from streamproc.offline.training.events import MemberExported
-from streamproc.offline.training.exporting import onnx_runner, rows_change_in_company
+from streamproc.offline.training.exporting import rows_change_in_company
+from streamproc.offline.training.labelled_chunks import mixed_lengths
 from streamproc.offline.training.plan import TrainingPlan
 from streamproc.offline.training.prefix import Prefix
 from streamproc.offline.training.pruning import PruneConfig
-from streamproc.offline.training.scoring import WindowSize
-from streamproc.offline.training.text_classification import LabelledTexts, TextClassification
+from streamproc.offline.training.scoring import onnx_scorer
+from streamproc.offline.training.text_classification import TextClassification
 from streamproc.offline.training.token_classification import TokenClassification
 from streamproc.offline.training.training_task import TrainingTask
-from streamproc.offline.training.windows import mixed
+from streamproc.serving.chunking.tokens import TextTokenizer
+from streamproc.serving.chunking.windows import Window
+from streamproc.serving.tasks.text_classification import TextClassification as Served
 from streamproc.settings import read_settings
 from streamproc.worker import verify_ensemble
 from tests.support.trainings import events_of, options
@@ -49,7 +50,7 @@ def repository(
         for name, count in (("train", 90), ("valid", 30))
     ]
     shared = (reviews[0], tagged[0])
-    shape, size = PruneConfig((1, 2), 32, positions=32), WindowSize(32, 8)
+    shape, size = PruneConfig((1, 2), 32, positions=32), Window(32, 8)
     start, learning = find_base(base), Learning(32)
     names = {"person": "PER", "thing": "O"}
     courses: dict[str, tuple[TrainingTask[Any], list[Source]]] = {
@@ -117,24 +118,27 @@ def test_what_was_trained_so_can_be_served(repository: tuple[Path, list[MemberEx
 
 
 def test_the_layers_give_a_text_the_same_states_in_any_company(
-    repository: tuple[Path, list[MemberExported]], corpus: Path
+    repository: tuple[Path, list[MemberExported]], corpus: Path, base: Path
 ) -> None:
     models = repository[0]
     (path,) = (models / "prefixes").iterdir()
-    tokenizer = Tokenizer.from_file(str(models / "moods" / "tokenizer.json"))
-    texts = LabelledTexts(read_records(corpus / "valid.jsonl"), tokenizer, {"0": 0, "1": 1})
-    windows = mixed(texts.windows(32, 8), 60, tokenizer.token_to_id("[PAD]"))
+    task = TextClassification(find_base(base), names=LABELS)
+    tokenizer = TextTokenizer((models / "moods" / "tokenizer.json").read_bytes())
+    spec = one_member_spec(tokenizer, task.labels(), Window(32, 8))
+    texts = read_records(corpus / "valid.jsonl")
+    chunks = [labelled.chunk for labelled in task.chunks(enumerate(texts), spec)]
+    batches = mixed_lengths(chunks, 60)
 
-    # Another prefix object each time: the states of a window are remembered.
-    member = onnx_runner(models / "moods" / "part-1-of-2" / "1" / "model.onnx")
+    # Another prefix object each time: the states of a chunk are kept.
+    prefix = Prefix(path.read_bytes())
+    signature = Served().signature(labels=2).behind_prefix(prefix.width)
+    member = onnx_scorer(models / "moods" / "part-1-of-2" / "1" / "model.onnx", signature)
     assert (
-        rows_change_in_company(
-            lambda batch: member(Prefix(path.read_bytes()).attach(batch)), windows
-        )
+        rows_change_in_company(lambda batch: member(Prefix(path.read_bytes()).read(batch)), batches)
         == 0
     )
-    states = [Prefix(path.read_bytes()).attach(batch).hidden for batch in windows]
-    assert len({one.tobytes() for one in states if one is not None}) == len(windows)
+    states = [Prefix(path.read_bytes()).read(batch) for batch in batches]
+    assert len({b"".join(row.hidden.tobytes() for row in one) for one in states}) == len(batches)
 
 
 def test_a_corpus_of_no_texts_to_choose_words_by_is_refused(base: Path, tmp_path: Path) -> None:
@@ -145,4 +149,4 @@ def test_a_corpus_of_no_texts_to_choose_words_by_is_refused(base: Path, tmp_path
     )
 
     with pytest.raises(TrainingError, match=r"odd\.jsonl, line 1: no field 'text'"):
-        course.open([], 0)
+        course.prepare([], 0)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,18 +16,17 @@ from streamproc.offline.corpus.partitioning import ByHash
 from streamproc.offline.corpus.questions import Question
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.training.base import find_base
-from streamproc.offline.training.encoder import Learning
+from streamproc.offline.training.encoder import Learning, one_member_spec
 from streamproc.offline.training.events import MemberExported
 from streamproc.offline.training.plan import TrainingPlan
 from streamproc.offline.training.pruning import PruneConfig
-from streamproc.offline.training.question_answering import (
-    QuestionAnswering,
-    Questions,
-    mismatched,
-)
-from streamproc.offline.training.scoring import WindowSize
+from streamproc.offline.training.question_answering import QuestionAnswering, mismatched
+from streamproc.offline.training.validation import Validation
 from streamproc.offline.training.vocabulary import trim_vocabulary
-from streamproc.offline.training.windows import Batch
+from streamproc.serving.chunking.tokens import TextTokenizer
+from streamproc.serving.chunking.windows import Chunk, Window
+from streamproc.serving.inference.batch import ModelInput
+from streamproc.types import FloatArray
 from tests.support.trainings import events_of, options
 from tests.train.conftest import GOOD, NEUTRAL
 
@@ -55,7 +55,7 @@ def test_members_learn_where_answers_stand(base: Path, tmp_path: Path) -> None:
             170,
             PruneConfig((0, 2), 32, positions=32),
             Learning(32, 1),
-            WindowSize(32, 8),
+            Window(32, 8),
         ),
         corpus=[Source("tiny", questions(tmp_path / "train.jsonl", 400, 1))],
         valid=[Source("tiny", questions(tmp_path / "valid.jsonl", 40, 2))],
@@ -70,44 +70,90 @@ def test_members_learn_where_answers_stand(base: Path, tmp_path: Path) -> None:
     assert [output.name for output in session.get_outputs()] == ["start_logits", "end_logits"]
 
 
-def asked(base: Path, *records: Question) -> Questions:
-    return Questions(records, trim_vocabulary(base, ["good bad"], 170).tokenizer)
+def chunks_of(base: Path, record: Question, window: Window) -> tuple[QuestionAnswering, Validation]:
+    """The task, and one record to be measured by."""
+    task = QuestionAnswering(find_base(base))
+    words = trim_vocabulary(base, ["good bad"], 170).tokenizer.to_str().encode()
+    spec = one_member_spec(TextTokenizer(words), (), window)
+    validation = Validation(
+        task.evaluation([record]),
+        task.chunks([(0, record)], spec),
+        lambda request: task.begin(request, spec),
+        task.choices,
+        task.metrics,
+    )
+    return task, validation
 
 
 def test_only_the_context_is_cut_and_windows_without_the_answer_point_at_the_first_token(
     base: Path,
 ) -> None:
     context = "good " * 20 + "bad"
-    read = asked(base, Question("the it", context, ((100, "bad"),), {}))
+    record = Question("the it", context, ((100, "bad"),), {})
 
-    cut = read.windows(20, 4)
+    task, validation = chunks_of(base, record, Window(20, 4))
 
-    question = cut[0].ids[: int(cut[0].type_ids.argmax())].tolist()
-    assert all(window.ids[: len(question)].tolist() == question for window in cut)
-    assert all(len(window.ids) <= 20 for window in cut)
-    assert [window.target.any() for window in cut] == [False] * (len(cut) - 1) + [True]
-    start, end = cut[-1].target
-    assert cut[-1].ids[start : end + 1].tolist() == cut[-1].ids[-2:-1].tolist()
+    cut = list(validation.chunks)
+    question = cut[0].chunk.ids[: int(cut[0].chunk.type_ids.argmax())].tolist()
+    assert all(one.chunk.ids[: len(question)].tolist() == question for one in cut)
+    assert all(len(one.chunk.ids) <= 20 for one in cut)
+    assert [one.targets.any() for one in cut] == [False] * (len(cut) - 1) + [True]
+    start, end = cut[-1].targets
+    assert cut[-1].chunk.ids[start : end + 1].tolist() == cut[-1].chunk.ids[-2:-1].tolist()
     # What is learned from leaves out the windows that an answer elsewhere says nothing of.
-    assert len(read.lessons(20)) == 1
+    assert [task.learns_from(record, one.targets) for one in cut] == [
+        *[False] * (len(cut) - 1),
+        True,
+    ]
 
 
 def test_the_best_answer_of_all_windows_is_handed_back_with_its_true_text(base: Path) -> None:
     context = "good  it\tvery good story it film\nBad!"
-    read = asked(base, Question("the it", context, ((33, "Bad"),), {}))
+    record = Question("the it", context, ((33, "Bad"),), {})
+    _, validation = chunks_of(base, record, Window(12, 2))
+    right = {one.chunk.ids.tobytes(): one.targets for one in validation.chunks}
 
-    def knows(batch: Batch) -> np.ndarray:
-        logits = np.zeros((*batch.input_ids.shape, 2), np.float32)
-        for row, window in enumerate(batch.windows):
-            logits[row, window.target, [0, 1]] = 9
-        return logits
+    def knows(sequences: Sequence[ModelInput]) -> list[FloatArray]:
+        scores = [np.zeros((len(one.ids), 2)) for one in sequences]
+        for own, one in zip(scores, sequences, strict=True):
+            own[right[one.ids.tobytes()], [0, 1]] = 9
+        return scores
 
-    (span,), nothing, right = read.offers(knows, WindowSize(12, 2))
+    found = validation.evaluate(knows)
 
-    assert read.text(0, span) == "Bad"
-    assert span.probability > 0.9 > nothing[0]
-    assert right.min() > 0.9
-    assert read.judge(knows, WindowSize(12, 2)).metrics["exact"] == 1
+    assert found.metrics == {"f1": 1, "exact": 1, "kept": 0, "refused": 0}
+    assert found.loss < 0.01
+
+
+def test_answers_are_kept_where_there_is_one_and_refused_where_there_is_none(base: Path) -> None:
+    task = QuestionAnswering(find_base(base))
+    words = trim_vocabulary(base, ["good bad"], 170).tokenizer.to_str().encode()
+    spec = one_member_spec(TextTokenizer(words), (), Window(12, 2))
+    records = [
+        Question("the it", "it very good story", ((8, "good"),), {}),
+        Question("the it", "it very bad story", (), {}),
+    ]
+    validation = Validation(
+        task.evaluation(records),
+        task.chunks(enumerate(records), spec),
+        lambda request: task.begin(request, spec),
+        task.choices,
+        task.metrics,
+    )
+
+    def says(place: Callable[[Chunk], int]) -> dict[str, float]:
+        def score(sequences: Sequence[ModelInput]) -> list[FloatArray]:
+            scores = [np.zeros((len(one.ids), 2)) for one in sequences]
+            for own, one in zip(scores, sequences, strict=True):
+                own[place(one)] = 9  # type: ignore[arg-type]
+            return scores
+
+        return dict(validation.evaluate(score).metrics)
+
+    good = trim_vocabulary(base, ["good bad"], 170).tokenizer.token_to_id("good")
+    assert says(lambda chunk: 0) == {"f1": 0, "exact": 0, "kept": 0, "refused": 1}
+    knows = says(lambda chunk: int((chunk.ids == good).argmax()))
+    assert knows == {"f1": 1, "exact": 1, "kept": 1, "refused": 1}
 
 
 def test_mismatched_questions_have_no_answer_and_their_paragraph_does_not_hold_it() -> None:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import random
 import tomllib
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,19 +17,19 @@ from streamproc.offline.corpus.partitioning import ByField
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.corpus.tagged import TaggedText
 from streamproc.offline.training.base import find_base
-from streamproc.offline.training.encoder import Learning
+from streamproc.offline.training.encoder import Learning, one_member_spec
 from streamproc.offline.training.events import MemberExported
+from streamproc.offline.training.labelled_chunks import LabelledChunk
 from streamproc.offline.training.plan import TrainingPlan
 from streamproc.offline.training.pruning import PruneConfig
-from streamproc.offline.training.scoring import WindowSize
-from streamproc.offline.training.token_classification import (
-    TaggedTexts,
-    TokenClassification,
-    entity_f1,
-    spans,
-)
+from streamproc.offline.training.token_classification import TokenClassification
+from streamproc.offline.training.validation import Validation
 from streamproc.offline.training.vocabulary import trim_vocabulary
-from streamproc.offline.training.windows import Batch
+from streamproc.serving.chunking.tokens import TextTokenizer
+from streamproc.serving.chunking.windows import Chunk, Window
+from streamproc.serving.inference.batch import ModelInput
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
+from streamproc.types import FloatArray
 from tests.support.trainings import events_of, options
 from tests.train.conftest import BAD, GOOD, NEUTRAL
 
@@ -58,7 +60,7 @@ def course(base: Path) -> TokenClassification:
         170,
         PruneConfig((0, 2), 32, 2, 32),
         Learning(32),
-        WindowSize(32, 8),
+        Window(32, 8),
         names=NAMES,
     )
 
@@ -100,41 +102,80 @@ def test_an_entity_without_a_name_is_an_error_that_names_it(base: Path, tmp_path
         list(course(base).read(Source("films", path)))
 
 
+def encoder(
+    base: Path, text: TaggedText, window: Window
+) -> tuple[TokenClassification, TextTokenizer, EnsembleSpec, list[LabelledChunk[Chunk]]]:
+    """The task without what is no person, its tokenizer, a member of it, and a text's chunks."""
+    task = replace(course(base), names={"person": "PER"})
+    words = trim_vocabulary(base, ["good"], 170)
+    tokenizer = TextTokenizer(words.tokenizer.to_str().encode())
+    spec = one_member_spec(tokenizer, task.labels(), window)
+    return task, tokenizer, spec, list(task.chunks([(0, text)], spec))
+
+
 def test_every_token_of_an_entitys_word_is_taught_and_special_tokens_are_not(base: Path) -> None:
-    tokenizer = trim_vocabulary(base, ["good"], 170).tokenizer
-    read = TaggedTexts(
-        [TaggedText(("good", "xyz", "it"), ("O", "B-PER", "O"), {})],
-        tokenizer,
-        ("O", "B-PER", "I-PER"),
-    )
+    text = TaggedText(("good", "xyz", "it"), ("O", "B-PER", "O"), {})
+    _, tokenizer, _, (one,) = encoder(base, text, Window(32, 0))
 
-    (window,) = read.windows(32)
+    assert [tokenizer.spelling(token) for token in one.chunk.ids[2:5].tolist()] == [
+        "x",
+        "##y",
+        "##z",
+    ]
+    assert one.targets.tolist() == [-100, 0, 1, 2, 2, *[0] * (len(one.chunk.ids) - 6), -100]
 
-    assert [tokenizer.id_to_token(token) for token in window.ids[2:5]] == ["x", "##y", "##z"]
-    assert window.target.tolist() == [-100, 0, 1, 2, 2, *[0] * (len(window.ids) - 6), -100]
+
+def test_a_word_that_goes_on_in_the_next_window_does_not_begin_there_again(base: Path) -> None:
+    text = TaggedText(("good", "xyzxyz"), ("O", "B-PER"), {})
+    *_, chunks = encoder(base, text, Window(5, 0))
+
+    assert [one.targets.tolist() for one in chunks] == [
+        [-100, 0, 1, 2, -100],
+        [-100, 2, 2, 2, -100],
+        [-100, 2, -100],
+    ]
 
 
 def test_a_token_counts_in_the_window_where_it_sits_deepest(base: Path) -> None:
-    tokenizer = trim_vocabulary(base, ["good"], 170).tokenizer
-    read = TaggedTexts([TaggedText(("good",) * 14, ("O",) * 14, {})], tokenizer, ("O", "B-PER"))
+    text = TaggedText(("good",) * 14, (*("O",) * 8, *("B-PER",) * 6), {})
+    window = Window(12, 4)
+    task, _, spec, chunks = encoder(base, text, window)
 
-    def says_person_in_the_second_window(batch: Batch) -> np.ndarray:
-        first = np.array([window.first for window in batch.windows])
-        logits = np.zeros((*batch.input_ids.shape, 2), np.float32)
-        logits[first > 0, :, 1] = 9
-        return logits
+    def person_in_the_second_window(sequences: Sequence[ModelInput]) -> list[FloatArray]:
+        scores = [np.zeros((len(one.ids), 3)) for one in sequences]
+        for own, one in zip(scores, sequences, strict=True):
+            own[:, 1 if one.index else 0] = 9  # type: ignore[attr-defined]
+        return scores
 
     # Windows of ten tokens that share four: 0-10 and 6-14; 6 and 7 sit deeper in the first.
-    tags = read.tags(read.scores(says_person_in_the_second_window, WindowSize(12, 4)))
+    assert [(one.targets != -100).nonzero()[0].tolist() for one in chunks] == [
+        list(range(1, 9)),
+        list(range(3, 9)),
+    ]
+    validation = Validation(
+        task.evaluation([text]),
+        chunks,
+        lambda request: task.begin(request, spec),
+        task.choices,
+        task.metrics,
+    )
+    found = validation.evaluate(person_in_the_second_window)
+    assert found.metrics == {"entity_f1": 1}
+    assert found.loss == pytest.approx(2 * np.exp(-9), rel=0.01)
 
-    assert tags == [["O"] * 8 + ["B-PER"] * 6]
 
+def test_scores_that_are_no_numbers_answer_nothing(base: Path) -> None:
+    text = TaggedText(("good",), ("B-PER",), {})
+    task, _, spec, chunks = encoder(base, text, Window(12, 4))
+    validation = Validation(
+        task.evaluation([text]),
+        chunks,
+        lambda request: task.begin(request, spec),
+        task.choices,
+        task.metrics,
+    )
 
-def test_only_exact_words_and_kind_count_as_an_entity_found() -> None:
-    right = ["B-PER", "I-PER", "O", "B-LOC", "B-LOC"]
+    found = validation.evaluate(lambda some: [np.full((len(one.ids), 3), np.nan) for one in some])
 
-    assert spans(right) == {(0, 2, "PER"), (3, 4, "LOC"), (4, 5, "LOC")}
-    assert spans(["I-PER", "I-LOC", "I-LOC"]) == {(0, 1, "PER"), (1, 3, "LOC")}
-    assert entity_f1([right], [right]) == 1
-    assert entity_f1([right], [["B-PER", "O", "O", "B-LOC", "I-LOC"]]) == 0
-    assert entity_f1([right], [["B-PER", "I-PER", "O", "B-ORG", "O"]]) == pytest.approx(2 / 5)
+    assert np.isnan(found.loss)
+    assert found.metrics == {"entity_f1": 0}

@@ -114,7 +114,8 @@ def test_the_manifest_names_encoder_decoder_and_how_a_translation_begins_and_end
 def test_short_sentences_are_also_learned_in_twos(tmp_path: Path) -> None:
     course = Translation(300, layers=1, heads=2, width=32, context=32, joined_share=0.5)
     records = list(course.read(Source("tiny", pairs(tmp_path / "p.jsonl", 100, 1))))
-    lesson = course.open(records, 0).lesson(records, records[:9], 16, 0)
+    setup = course.setup(course.prepare(records, 0), 0)
+    lesson = setup.new_member(records, records[:9], 16, 0)
 
     rows = [len(batch.source) for batch in lesson.batches(random.Random(0))]
 
@@ -125,8 +126,8 @@ def test_short_sentences_are_also_learned_in_twos(tmp_path: Path) -> None:
 def test_padding_changes_neither_what_is_learned_nor_what_is_judged(tmp_path: Path) -> None:
     course = Translation(300, layers=1, heads=2, width=32, context=32, joined_share=0)
     records = list(course.read(Source("tiny", pairs(tmp_path / "p.jsonl", 30, 1))))
-    room = course.open(records, 0)
-    together, alone = (room.lesson(records, records, size, 0).judge() for size in (30, 1))
+    setup = course.setup(course.prepare(records, 0), 0)
+    together, alone = (setup.new_member(records, records, size, 0).judge() for size in (30, 1))
 
     assert together.loss == pytest.approx(alone.loss, rel=1e-4)
     assert together.metrics == pytest.approx(alone.metrics, rel=1e-4)

@@ -20,6 +20,7 @@ from streamproc.offline.evaluation.measures import (
     perplexity,
     ratio,
 )
+from streamproc.offline.evaluation.token_blocks import token_blocks
 from streamproc.repository.repository import StoredEnsemble
 from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.serving.ensembling.steps import STEP_STRATEGIES, StepStrategy, combine_step
@@ -71,21 +72,15 @@ def blocks(passages: Sequence[Passage], stored: StoredEnsemble) -> Blocks:
     decoding = stored.manifest.decoding
     if decoding is None:
         raise EvaluationError(f"ensemble {stored.manifest.name} has no section [decoding].")
-    tokenizer = TextTokenizer(stored.tokenizer())
-    end = np.array(decoding.end_tokens[:1], np.int64)
-    texts = [
-        np.concatenate([end, *(tokens.ids for tokens in tokenizer.stream(passage.text))])
-        for passage in passages
-    ]
-    joined = np.concatenate(texts) if texts else np.empty(0, np.int64)
-    context = decoding.max_tokens
-    count = len(joined) // context
-    if not count:
-        raise EvaluationError(f"{len(joined)} tokens do not fill a context of {context}.")
-    ends = np.cumsum([len(text) for text in texts])
-    begun_in = np.searchsorted(ends, context * np.arange(count), side="right")
-    fields = [passages[place].fields for place in begun_in]
-    return Blocks(joined[: count * context].reshape(count, context), fields)
+    found = token_blocks(
+        (passage.text for passage in passages),
+        TextTokenizer(stored.tokenizer()),
+        decoding.end_tokens[0],
+        decoding.max_tokens,
+        EvaluationError,
+    )
+    ids, begun_in = zip(*found, strict=True)
+    return Blocks(np.stack(ids), [passages[place].fields for place in begun_in])
 
 
 def score_next_tokens(

@@ -1,30 +1,38 @@
-"""Members cut out of a BERT base that score a window in one call: how they learn and are judged."""
+"""Members cut out of a BERT base that score a chunk in one call: how they learn, and how well."""
 
 from __future__ import annotations
 
 import random
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
+import numpy as np
 import torch
-from tokenizers import Tokenizer
 from torch import nn
 
-from streamproc.errors import TrainingError
+from streamproc.errors import Invalid, TrainingError
 from streamproc.offline.corpus.partitioning import Item
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.corpus.text_samples import TextSample, read_wordings, sampled
+from streamproc.offline.evaluation.eval_task import EvalTask, Request
 from streamproc.offline.training.base import Base
+from streamproc.offline.training.devices import tensor
+from streamproc.offline.training.encoder_export import export_encoder_member
+from streamproc.offline.training.labelled_chunks import (
+    NO_TARGET,
+    LabelledBatch,
+    LabelledChunk,
+    LabelledChunks,
+    draw,
+)
 from streamproc.offline.training.member import Member
 from streamproc.offline.training.prefix import Prefix, make_prefix
 from streamproc.offline.training.pruning import PruneConfig, prune_model
-from streamproc.offline.training.scoring import RunBatch, WindowSize
 from streamproc.offline.training.shared_artifacts import SharedArtifacts
-from streamproc.offline.training.shipping import ship_encoder
 from streamproc.offline.training.training_task import (
     ExportedMember,
     MemberTrainer,
@@ -32,8 +40,16 @@ from streamproc.offline.training.training_task import (
     TaskSetup,
     TrainingTask,
 )
+from streamproc.offline.training.validation import Validation
 from streamproc.offline.training.vocabulary import trim_vocabulary
-from streamproc.offline.training.windows import NO_TARGET, Batch, Cut, batches, draw
+from streamproc.serving.chunking.tokens import TextTokenizer
+from streamproc.serving.chunking.windows import Chunk, Window
+from streamproc.serving.ensembling.labels import LabelMap
+from streamproc.serving.inference.batch import Batch
+from streamproc.serving.tasks.catalogue import task_named
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec, MemberProfile
+from streamproc.serving.tasks.task import Job
+from streamproc.types import FloatArray, Int64Array
 
 RecordT = TypeVar("RecordT", bound=Item)
 
@@ -46,25 +62,12 @@ class Learning:
     windows_per_example: int = 2
 
 
-class EncodedDataset(ABC):
-    """Records, tokenized: what there is to learn or to be judged by."""
-
-    @abstractmethod
-    def windows(self, max_tokens: int, overlap_tokens: int = 0) -> Cut:
-        """The records cut into windows of at most max_tokens, special tokens included."""
-
-    def lessons(self, max_tokens: int) -> Cut:
-        """The windows that are learned from."""
-        return self.windows(max_tokens)
-
-    @abstractmethod
-    def judge(self, run: RunBatch, size: WindowSize) -> Metrics:
-        """How well a model does on whole records, not windows."""
-
-
 @dataclass(frozen=True)
-class EncoderCourse(TrainingTask[RecordT], Generic[RecordT]):
-    """A course whose members start from a BERT base.
+class EncoderTask(TrainingTask[RecordT], Generic[RecordT]):
+    """A task whose members start from a BERT base.
+
+    What serving has to be told of a record is its request, so that members learn from exactly the
+    chunks that a worker makes, and are measured by what it would answer.
 
     shape:  of what each member has for itself
     frozen: so many of the base's first layers, and its embeddings, stay as they are and run once
@@ -74,12 +77,13 @@ class EncoderCourse(TrainingTask[RecordT], Generic[RecordT]):
     """
 
     model: ClassVar[str]  # the class of transformers, such as BertForTokenClassification
+    metrics: ClassVar[Mapping[str, str]]  # the evaluation's measures by their names in a manifest
 
     start: Base
     vocabulary_size: int = 4200
     shape: PruneConfig = field(default_factory=PruneConfig)
     learning: Learning = field(default_factory=Learning)
-    window: WindowSize = field(default_factory=WindowSize)
+    window: Window = field(default_factory=lambda: Window(256, 32))
     frozen: int = 0
     shared: Sequence[Source] = ()
 
@@ -95,124 +99,161 @@ class EncoderCourse(TrainingTask[RecordT], Generic[RecordT]):
                 "positions; make the windows shorter or keep more positions."
             )
         shared = chain.from_iterable(map(read_wordings, self.shared))
-        wordings = sampled(shared if self.shared else self.wordings(train), seed)
+        samples = sampled(shared if self.shared else self.samples(train), seed)
         # Once, not once a question that is asked of it.
-        texts = dict.fromkeys(text for wording in wordings for text in wording if text)
+        texts = dict.fromkeys(text for sample in samples for text in sample if text)
         words = trim_vocabulary(self.start.folder, texts, self.vocabulary_size)
-        frozen = (self.start.folder, self.frozen, words, wordings, self.shape.positions)
+        frozen = (self.start.folder, self.frozen, words, samples, self.shape.positions)
         prefix = make_prefix(*frozen).model if self.frozen else None
         return SharedArtifacts(words.tokenizer, words.kept, prefix)
 
-    def classroom(self, groundwork: SharedArtifacts, seed: int) -> EncoderClassroom[RecordT]:
-        return EncoderClassroom(self, groundwork, seed)
+    def setup(self, shared: SharedArtifacts, seed: int) -> TaskSetup[RecordT]:
+        tokenizer = TextTokenizer(shared.tokenizer.to_str().encode())
+        prefix = Prefix(shared.prefix) if shared.prefix else None
+
+        def new_member(
+            train: Sequence[RecordT], valid: Sequence[RecordT], batch_size: int, draws: int
+        ) -> MemberTrainer[LabelledBatch]:
+            labels = self.labels(train)
+            model = prune_model(
+                self.start.folder, self.shape, shared.kept, labels, seed, self.model
+            )
+            member = Member(model, self.task, prefix)
+            return EncoderTrainer(self, member, tokenizer, labels, train, valid, batch_size, draws)
+
+        return TaskSetup(shared.tokenizer, self.window, new_member, self.labels(), prefix=prefix)
 
     def labels(self, train: Sequence[RecordT] | None = None) -> Sequence[str]:
         """The ensemble's labels, or those of them that a member can learn from its own records."""
         return ()
 
-    def wordings(self, records: Iterable[RecordT]) -> Iterator[TextSample]:
+    def samples(self, records: Iterable[RecordT]) -> Iterator[TextSample]:
         """What words are chosen by."""
         return ((record.text, None) for record in records)
 
+    def records(self, records: Sequence[RecordT], seed: int) -> Sequence[RecordT]:
+        """What is learned from these records, or measured by them."""
+        return records
+
+    @property
+    def learned_window(self) -> Window:
+        """How texts are cut that are learned from."""
+        return Window(self.learning.max_tokens, 0)
+
+    def learns_from(self, record: RecordT, targets: Int64Array) -> bool:
+        """Whether a chunk of a record teaches anything."""
+        return True
+
     @abstractmethod
-    def exercise(
-        self, records: Sequence[RecordT], tokenizer: Tokenizer, labels: Sequence[str], seed: int
-    ) -> EncodedDataset:
-        """The records as something to learn. labels: of the member, in the order of its outputs."""
+    def request(self, record: RecordT) -> Request:
+        """A record as a worker is asked about it."""
+
+    @abstractmethod
+    def targets(self, record: RecordT, chunk: Any, spec: EnsembleSpec) -> Int64Array:
+        """What is right in a chunk of a record, as `LabelledChunk` has it."""
+
+    def choices(self, scores: FloatArray) -> FloatArray:
+        """A chunk's scores as (targets, what each is chosen from)."""
+        return np.atleast_2d(scores)
+
+    @abstractmethod
+    def evaluation(self, records: Sequence[RecordT]) -> EvalTask:
+        """What a worker is asked about validation records, and how its answers are measured."""
+
+    def begin(self, request: Request, spec: EnsembleSpec) -> Job[Any, Any]:
+        """A worker's job for a request; raises Invalid."""
+        inputs = {name: value for name, value in request.items() if name != "params"}
+        return task_named(self.task).begin(inputs, request.get("params", {}), spec)
+
+    def chunks(
+        self, records: Iterable[tuple[int, RecordT]], spec: EnsembleSpec
+    ) -> Iterator[LabelledChunk[Chunk]]:
+        """The chunks of numbered records; none of one that a worker would refuse."""
+        for number, record in records:
+            try:
+                for chunk in self.begin(self.request(record), spec).chunks():
+                    yield LabelledChunk(chunk, self.targets(record, chunk, spec), number)
+            except Invalid:
+                continue
 
 
-class EncoderClassroom(TaskSetup[RecordT], Generic[RecordT]):
-    def __init__(
-        self, course: EncoderCourse[RecordT], groundwork: SharedArtifacts, seed: int
-    ) -> None:
-        self._course, self._seed = course, seed
-        self._kept = groundwork.kept
-        self.tokenizer = groundwork.tokenizer
-        self.prefix = Prefix(groundwork.prefix) if groundwork.prefix else None
-        self.labels = course.labels()
-        self.window = course.window
-
-    def lesson(
-        self, train: Sequence[RecordT], valid: Sequence[RecordT], batch_size: int, seed: int
-    ) -> MemberTrainer[Batch]:
-        course = self._course
-        labels = course.labels(train)
-        kept = self._kept
-        model = prune_model(
-            course.start.folder, course.shape, kept, labels, self._seed, course.model
-        )
-        return EncoderLesson(
-            Member(model, course.task, self.prefix),
-            self.tokenizer,
-            course.exercise(train, self.tokenizer, labels, seed),
-            course.exercise(valid, self.tokenizer, labels, seed),
-            course,
-            batch_size,
-            seed,
-            labels,
-        )
-
-
-class EncoderLesson(MemberTrainer[Batch]):
+class EncoderTrainer(MemberTrainer[LabelledBatch], Generic[RecordT]):
     def __init__(
         self,
+        task: EncoderTask[RecordT],
         member: Member,
-        tokenizer: Tokenizer,
-        train: EncodedDataset,
-        valid: EncodedDataset,
-        course: EncoderCourse[RecordT],
+        tokenizer: TextTokenizer,
+        labels: Sequence[str],
+        train: Sequence[RecordT],
+        valid: Sequence[RecordT],
         batch_size: int,
         seed: int,
-        labels: Sequence[str],
     ) -> None:
         self.model, self._member = member.model, member
-        self._tokenizer = tokenizer
-        self._train, self._valid = train, valid
-        self._course, self._batch_size, self._seed = course, batch_size, seed
-        self._labels = labels
-        self._windows = train.lessons(course.learning.max_tokens)
-        self._padding = tokenizer.token_to_id("[PAD]")
+        self._task, self._labels, self._batch_size, self._seed = task, labels, batch_size, seed
+        self._train = task.records(train, seed)
+        self._spec = one_member_spec(tokenizer, labels, task.window)
+        learned = one_member_spec(tokenizer, labels, task.learned_window)
+        self._chunks = LabelledChunks(
+            one
+            for one in task.chunks(enumerate(self._train), learned)
+            if task.learns_from(self._train[one.record], one.targets)
+        )
+        measured = task.records(valid, seed)
+        self._valid = Validation(
+            task.evaluation(measured),
+            task.chunks(enumerate(measured), self._spec),
+            lambda request: task.begin(request, self._spec),
+            task.choices,
+            task.metrics,
+        )
         drawn = len(self._drawn(random.Random(0)))  # noqa: S311  # only counted
         self.steps = -(-drawn // batch_size)
 
-    def batches(self, order: random.Random) -> Iterator[Batch]:
-        return batches(self._drawn(order), self._batch_size, self._padding, order)
+    def batches(self, order: random.Random) -> Iterator[LabelledBatch]:
+        return self._chunks.batches(self._drawn(order), self._batch_size, order)
 
-    def loss(self, batch: Batch) -> torch.Tensor:
-        return cross_entropy(self._member.logits(batch), batch)
+    def loss(self, batch: LabelledBatch) -> torch.Tensor:
+        read = self._member.read([labelled.chunk for labelled in batch.chunks])
+        logits = self._member.logits(Batch.pad(read))
+        targets = tensor(batch.targets, self.model)
+        return nn.functional.cross_entropy(
+            logits.flatten(0, -2), targets.flatten(), ignore_index=NO_TARGET
+        )
 
     def judge(self) -> Metrics:
-        return self._valid.judge(self._member.run, self._course.window)
+        return self._valid.evaluate(self._member.score)
 
     def ship(self, work: Path, target: Path, precision: str) -> ExportedMember:
-        size = self._course.window
-        return ship_encoder(
+        return export_encoder_member(
             self._member,
-            self._tokenizer,
+            self._valid,
+            self._calibration,
             work=work,
-            target=target / "model.onnx",
+            target=target,
             precision=precision,
-            own=self._train.windows(size.max_tokens, size.overlap_tokens),
-            checked=self._valid.windows(size.max_tokens, size.overlap_tokens),
-            judge=lambda run: self._valid.judge(run, size),
-            seed=self._seed,
             labels=self._labels,
         )
 
-    def _drawn(self, order: random.Random) -> Cut:
-        return draw(self._windows, self._course.learning.windows_per_example, order)
+    def _calibration(self) -> list[Chunk]:
+        """All chunks of a few hundred records, drawn by the seed."""
+        order = random.Random(self._seed)  # noqa: S311  # an order to be repeated, not a secret
+        count = len(self._train)
+        drawn = sorted(order.sample(range(count), min(count, _CALIBRATION_RECORDS)))
+        chosen = ((number, self._train[number]) for number in drawn)
+        return [labelled.chunk for labelled in self._task.chunks(chosen, self._spec)]
+
+    def _drawn(self, order: random.Random) -> Int64Array:
+        return draw(self._chunks.records, self._task.learning.windows_per_example, order)
 
 
-def cross_entropy(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
-    """The mean loss of what is right: of a label, of each token's label, of a span's two ends.
+_CALIBRATION_RECORDS = 300
 
-    logits: (windows, labels), (windows, tokens, labels), or (windows, tokens, 2)
-    """
-    targets = torch.from_numpy(batch.targets).to(logits.device)
-    if targets.ndim == 2 and targets.shape[1] == 2 and logits.shape[-1] == 2:
-        ends = logits.transpose(1, 2)
-        padding = torch.from_numpy(batch.attention_mask == 0).to(logits.device)[:, None, :]
-        logits = ends.masked_fill(padding, -1e9)  # no span ends in what is not there
-    return nn.functional.cross_entropy(
-        logits.flatten(0, -2), targets.flatten(), ignore_index=NO_TARGET
-    )
+
+def one_member_spec(
+    tokenizer: TextTokenizer, labels: Sequence[str], window: Window
+) -> EnsembleSpec:
+    """An ensemble of one member."""
+    outputs = LabelMap.between("", labels, labels) if labels else LabelMap.none()
+    member = MemberProfile("", "", 1.0, outputs)
+    return EnsembleSpec("", "", tuple(labels), (member,), "mean", 1, tokenizer, window)

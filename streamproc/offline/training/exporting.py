@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import onnx.utils
 import onnxruntime
-from numpy.typing import NDArray
 from optimum.exporters.onnx import onnx_export_from_model
 from optimum.utils import logging as optimum_logging
 from torch.jit import TracerWarning
@@ -21,17 +19,16 @@ from transformers import PreTrainedModel
 
 from streamproc.errors import TrainingError
 from streamproc.offline.training.positions import configs_with_positions
-from streamproc.offline.training.scoring import RunBatch
-from streamproc.offline.training.windows import Batch, pad
+from streamproc.offline.training.scoring import Score
+from streamproc.serving.inference.batch import ModelInput
+from streamproc.serving.inference.signature import HIDDEN_STATES
 from streamproc.serving.verification.parity import require_parity
+from streamproc.types import FloatArray
 
 # The oldest with layer normalisation as one node, and an IR that every ONNX Runtime since 2023
 # reads: an ensemble outlives the versions it was made with.
 OPSET = 17
 MAX_IR_VERSION = 10
-
-# What frozen layers give, and what members behind them take.
-HIDDEN_STATES = "hidden_states"
 
 _INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
 # By task, where it is not the logits.
@@ -190,68 +187,39 @@ def open_session(path: Path) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def onnx_runner(path: Path) -> RunBatch:
-    """Answers batches with the logits of an ONNX file; two outputs are laid side by side."""
-    session = open_session(path)
-    names = [output.name for output in session.get_outputs()]
-    if len(names) == 2:
-        names = ["start_logits", "end_logits"]
-
-    def run(batch: Batch) -> NDArray[np.float32]:
-        found = session.run(names, onnx_inputs(batch))
-        return np.asarray(found[0] if len(found) == 1 else np.stack(found, -1), dtype=np.float32)
-
-    return run
-
-
-def onnx_inputs(batch: Batch) -> dict[str, NDArray[Any]]:
-    """A batch under the names of the graph's inputs."""
-    if batch.hidden is not None:
-        return {HIDDEN_STATES: batch.hidden, "attention_mask": batch.attention_mask}
-    return {
-        "input_ids": batch.input_ids,
-        "attention_mask": batch.attention_mask,
-        "token_type_ids": batch.token_type_ids,
-    }
-
-
 def checked_difference(
-    what: str, torch_run: RunBatch, onnx_run: RunBatch, batches: Iterable[Batch]
+    what: str, torch_score: Score, onnx_score: Score, batches: Iterable[Sequence[ModelInput]]
 ) -> float:
-    """The largest difference between torch and ONNX over all batches, padding left out.
+    """The largest difference between torch and ONNX over all batches.
 
     what: is compared, for the message
     Raises TrainingError when it is too large.
     """
     differences = [0.0]
     for batch in batches:
-        said = torch_run(batch)
-        differences.append(_difference(said, onnx_run(batch), batch))
-        require_parity(what, differences[-1], said)
+        expected = torch_score(batch)
+        differences.append(_difference(expected, onnx_score(batch)))
+        require_parity(what, differences[-1], np.concatenate([row.ravel() for row in expected]))
     return max(differences)
 
 
-def largest_difference(one: RunBatch, other: RunBatch, batches: Iterable[Batch]) -> float:
-    """The largest difference between two runners' logits, over all batches, padding left out."""
-    return max((_difference(one(b), other(b), b) for b in batches), default=0.0)
+def largest_difference(one: Score, other: Score, batches: Iterable[Sequence[ModelInput]]) -> float:
+    """The largest difference between two ways of scoring, over all batches."""
+    return max((_difference(one(batch), other(batch)) for batch in batches), default=0.0)
 
 
-def _difference(one: NDArray[np.float32], other: NDArray[np.float32], batch: Batch) -> float:
-    apart = np.abs(one - other)
-    if apart.ndim == 3:
-        apart = apart * batch.attention_mask[:, :, None]
-    return float(apart.max())
+def _difference(one: Sequence[FloatArray], other: Sequence[FloatArray]) -> float:
+    # NumPy's maximum, unlike Python's, is no number where one of them is none.
+    return float(np.max([np.abs(a - b).max() for a, b in zip(one, other, strict=True)]))
 
 
-def rows_change_in_company(run: RunBatch, batches: Iterable[Batch]) -> int:
-    """How many windows get other logits in their batch than alone and unpadded; 0 is what is asked.
+def rows_change_in_company(score: Score, batches: Iterable[Sequence[ModelInput]]) -> int:
+    """How many sequences get other scores in their batch than alone; 0 is what is asked.
 
     Compared to the bit: an answer must not depend on what a request happened to be batched with.
     """
-    changed = 0
-    for batch in batches:
-        together = run(batch)
-        for row, window in zip(together, batch.windows, strict=True):
-            own = row[: len(window.ids)] if row.ndim == 2 else row
-            changed += run(pad([window], 0))[0].tobytes() != own.tobytes()
-    return changed
+    return sum(
+        score([sequence])[0].tobytes() != row.tobytes()
+        for batch in batches
+        for sequence, row in zip(batch, score(batch), strict=True)
+    )

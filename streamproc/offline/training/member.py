@@ -5,24 +5,20 @@ Behind a prefix it takes hidden states in the place of its embeddings, and learn
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 from transformers import BertPreTrainedModel
 
 from streamproc.offline.training.devices import array, tensor
-from streamproc.offline.training.exporting import (
-    HIDDEN_STATES,
-    export_behind_prefix,
-    export_encoder,
-    onnx_inputs,
-)
+from streamproc.offline.training.exporting import export_behind_prefix, export_encoder
 from streamproc.offline.training.prefix import Prefix
-from streamproc.offline.training.scoring import RunBatch
-from streamproc.offline.training.windows import Batch
+from streamproc.offline.training.scoring import Score, onnx_scorer
+from streamproc.serving.inference.batch import Batch, ModelInput
+from streamproc.serving.tasks.catalogue import scoring_task_named
+from streamproc.types import FloatArray
 
 
 class Member:
@@ -32,34 +28,46 @@ class Member:
         self.model, self.task, self.prefix = model, task, prefix
         self._embeddings = model.bert.embeddings
         if prefix:
-            model.bert.embeddings = _Given()
+            model.bert.embeddings = _HiddenStates()
 
     def logits(self, batch: Batch) -> torch.Tensor:
-        """(windows, labels), (windows, tokens, labels), or (windows, tokens, 2): a span's ends."""
-        inputs = onnx_inputs(self.attach(batch))
-        if HIDDEN_STATES in inputs:
-            inputs["inputs_embeds"] = inputs.pop(HIDDEN_STATES)
-        said = self.model(**{name: tensor(value, self.model) for name, value in inputs.items()})
-        logits: torch.Tensor = (
-            torch.stack((said.start_logits, said.end_logits), -1)
-            if "start_logits" in said
-            else said.logits
-        )
-        return logits
+        """(rows, labels), (rows, tokens, labels), or (rows, 2, tokens): a span's ends."""
+        mask = tensor(batch.mask, self.model)
+        if batch.hidden is not None:
+            inputs = {"inputs_embeds": tensor(batch.hidden, self.model)}
+        else:
+            ids, type_ids = (tensor(v, self.model) for v in (batch.ids, batch.type_ids))
+            inputs = {"input_ids": ids, "token_type_ids": type_ids}
+        output = self.model(attention_mask=mask, **inputs)
+        if "start_logits" not in output:
+            logits: torch.Tensor = output.logits
+            return logits
+        ends = torch.stack((output.start_logits, output.end_logits), 1)
+        return ends.masked_fill(mask[:, None] == 0, -1e9)  # no span ends in what is not there
 
-    def run(self, batch: Batch) -> NDArray[np.float32]:
-        """The logits, without dropout."""
+    def score(self, sequences: Sequence[ModelInput]) -> Sequence[FloatArray]:
+        """The logits without dropout, as `Score` has them."""
+        batch = Batch.pad(self.read(sequences))
         self.model.eval()
         with torch.inference_mode():
-            return array(self.logits(batch))
+            logits = array(self.logits(batch)).astype("float64")
+        if logits.ndim == 2:
+            return list(logits)
+        if self.task == "question-answering":
+            logits = logits.swapaxes(1, 2)
+        return [row[:length] for row, length in zip(logits, batch.lengths, strict=True)]
 
-    def attach(self, batch: Batch) -> Batch:
-        """The batch with what the exported member takes of it."""
-        return self.prefix.attach(batch) if self.prefix else batch
+    def read(self, sequences: Sequence[ModelInput]) -> Sequence[ModelInput]:
+        """The sequences as the member takes them, run through the prefix."""
+        return self.prefix.read(sequences) if self.prefix else sequences
 
-    def behind_prefix(self, run: RunBatch) -> RunBatch:
-        """A runner of the exported member as one that takes tokens."""
-        return lambda batch: run(self.attach(batch))
+    def onnx_scorer(self, path: Path) -> Score:
+        """Scores of an exported form of the member, whose prefix runs before it."""
+        signature = scoring_task_named(self.task).signature(self.model.config.num_labels)
+        if not self.prefix:
+            return onnx_scorer(path, signature)
+        score = onnx_scorer(path, signature.behind_prefix(self.prefix.width))
+        return lambda sequences: score(self.read(sequences))
 
     def export(self, path: Path) -> None:
         """Write the member, without its prefix, as an fp32 ONNX graph; raises TrainingError."""
@@ -70,11 +78,11 @@ class Member:
         try:
             export_behind_prefix(self.model, self.task, path)
         finally:
-            self.model.bert.embeddings = _Given()
+            self.model.bert.embeddings = _HiddenStates()
 
 
-class _Given(nn.Module):  # type: ignore[misc]
-    """Stands where embeddings do, and hands on what was put in their place."""
+class _HiddenStates(nn.Module):  # type: ignore[misc]
+    """Stands where embeddings do, and hands on the hidden states that were put in their place."""
 
     def forward(self, inputs_embeds: torch.Tensor, **_: object) -> torch.Tensor:
         return inputs_embeds

@@ -1,42 +1,39 @@
-"""How well a model that writes foresees the next token."""
+"""How well a model that writes predicts the next token."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
+from torch import nn
 
 from streamproc.errors import TrainingError
+from streamproc.offline.training.labelled_chunks import NO_TARGET
 from streamproc.offline.training.training_task import Metrics
-from streamproc.offline.training.windows import NO_TARGET
+from streamproc.types import Float32Array, Int64Array
 
 
-def judge_next_tokens(
-    said: Iterable[tuple[NDArray[np.float32], NDArray[np.int64]]],
-) -> Metrics:
+def score_next_tokens(batches: Iterable[tuple[Float32Array, Int64Array]]) -> Metrics:
     """Loss, perplexity, and how often the most probable token is the right one.
 
-    said: batches of logits, (rows, tokens, vocabulary), and what was right, (rows, tokens), with
-        NO_TARGET where nothing is asked
+    batches: logits, (rows, tokens, vocabulary), of models that are given the right tokens before
+        each, and what was right, (rows, tokens), with NO_TARGET where nothing is asked
     Raises TrainingError when nothing is asked at all.
     """
     loss, hits, count = 0.0, 0, 0
-    for logits, targets in said:
+    for logits, targets in batches:
         asked = targets != NO_TARGET
-        highest = logits.max(axis=-1, keepdims=True)
-        shifted = (logits - highest).astype(np.float64)
-        total = np.log(np.exp(shifted).sum(axis=-1))
-        meant = np.where(asked, targets, 0)[..., None]
-        right = np.take_along_axis(shifted, meant, axis=-1)[..., 0]
-        loss += float((total - right)[asked].sum())
-        hits += int((logits.argmax(axis=-1) == targets)[asked].sum())
-        count += int(asked.sum())
+        scores, right = torch.from_numpy(logits[asked]), torch.from_numpy(targets[asked])
+        loss += float(nn.functional.cross_entropy(scores.double(), right, reduction="sum"))
+        hits += int(np.sum(logits[asked].argmax(axis=-1) == targets[asked]))
+        count += len(right)
     if not count:
         raise TrainingError("The validation records hold nothing to judge by.")
     mean = loss / count
     return Metrics(
         mean,
-        {"next_token_accuracy": hits / count, "perplexity": float(np.exp(mean))},
+        {"next_token_accuracy": hits / count, "perplexity": math.exp(mean)},
         decided_by_loss=True,
     )

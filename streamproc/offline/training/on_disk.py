@@ -40,14 +40,12 @@ class ByteRows:
         self._ends.append(self._ends[-1] + len(row))
         self._written = False
 
-    def read(self, index: int, first: int = 0, last: int | None = None) -> bytes:
-        """A row, or its bytes from `first` up to `last`."""
+    def __getitem__(self, index: int) -> bytes:
         if not self._written:
             self._file.flush()
             self._written = True
         start, end = self._ends[index], self._ends[index + 1]
-        stop = end if last is None else min(end, start + last)
-        return os.pread(self._file.fileno(), stop - start - first, start + first)
+        return os.pread(self._file.fileno(), end - start, start)
 
     def sizes(self) -> NDArray[np.int64]:
         """(rows,) the bytes of each."""
@@ -80,7 +78,7 @@ class Records(Sequence[RecordT], Generic[RecordT]):
         return self._record(places)
 
     def _record(self, index: int) -> RecordT:
-        record: RecordT = pickle.loads(self._rows.read(index))  # noqa: S301  # written above
+        record: RecordT = pickle.loads(self._rows[index])  # noqa: S301  # written above
         return record
 
 
@@ -99,15 +97,10 @@ class TokenRows:
         return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: int) -> Int64Array:
-        return self.piece(index, 0, None)
+        return np.frombuffer(self._rows[index], dtype=np.int32).astype(np.int64)
 
     def append(self, row: Sequence[int] | NDArray[Any]) -> None:
         self._rows.append(np.asarray(row, dtype=np.int32).tobytes())
-
-    def piece(self, index: int, first: int, last: int | None) -> Int64Array:
-        """A row's numbers from `first` up to `last`."""
-        read = self._rows.read(index, 4 * first, None if last is None else 4 * last)
-        return np.frombuffer(read, dtype=np.int32).astype(np.int64)
 
     def lengths(self) -> Int64Array:
         """(rows,) how many numbers each has."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streamproc.offline.training.windows import NO_TARGET
+from streamproc.offline.training.labelled_chunks import NO_TARGET
 from streamproc.types import Int64Array
 
 

@@ -13,12 +13,12 @@ from streamproc.offline.training.config import TrainConfig
 from streamproc.offline.training.encoder import Learning
 from streamproc.offline.training.pruning import PruneConfig
 from streamproc.offline.training.question_answering import QuestionAnswering
-from streamproc.offline.training.scoring import WindowSize
 from streamproc.offline.training.text_classification import TextClassification
 from streamproc.offline.training.text_generation import TextGeneration
 from streamproc.offline.training.token_classification import TokenClassification
 from streamproc.offline.training.training_task import TrainingTask
 from streamproc.offline.training.translation import Translation
+from streamproc.serving.chunking.windows import Window
 
 # Longer windows are for scoring; encoders learn from these.
 _LEARNED_TOKENS = 128
@@ -59,7 +59,7 @@ def _encoder(config: TrainConfig, *learning: int) -> dict[str, Any]:
         "vocabulary_size": config.vocabulary,
         "shape": PruneConfig(config.layer_numbers, config.ffn_width, config.heads, config.window),
         "learning": Learning(min(config.window, _LEARNED_TOKENS), *learning),
-        "window": WindowSize(config.window, config.overlap),
+        "window": Window(config.window, config.overlap),
         "frozen": config.freeze_layers,
         "shared": [source_from(written) for written in config.prefix_corpus],
     }

@@ -1,36 +1,30 @@
-"""Scoring windows, whatever runs the model, and what all measures of it share."""
+"""Scoring chunks, whatever runs the model: torch as it learns, or ONNX Runtime as a worker does."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
+from streamproc.errors import MemberError, TrainingError
+from streamproc.serving.inference.batch import Batch, ModelInput
+from streamproc.serving.inference.providers import CPU, Provider
+from streamproc.serving.inference.session import OnnxSession, new_call
+from streamproc.serving.inference.signature import Signature
+from streamproc.types import FloatArray
 
-from streamproc.offline.training.windows import Batch
-
-Scores = NDArray[np.float64]
-
-# Answers a batch with logits: (windows, labels), (windows, tokens, labels), or (windows, tokens, 2)
-# for the two ends of a span.
-RunBatch = Callable[[Batch], NDArray[np.float32]]
-
-
-@dataclass(frozen=True, slots=True)
-class WindowSize:
-    """How long texts are cut when they are scored; the manifest's `[window]`."""
-
-    max_tokens: int = 256
-    overlap_tokens: int = 32
+Score = Callable[[Sequence[ModelInput]], Sequence[FloatArray]]
+"""The scores of each sequence of a batch: (labels,), (tokens, labels), or (tokens, 2) for the two
+ends of a span."""
 
 
-def softmax(logits: NDArray[np.floating], axis: int = -1) -> Scores:
-    """Probabilities of logits, over one axis."""
-    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=axis, keepdims=True))
-    return np.asarray(shifted / shifted.sum(axis=axis, keepdims=True))
+def onnx_scorer(path: Path, signature: Signature) -> Score:
+    """Scores batches as a worker does; raises TrainingError where the file can't be served."""
+    session = OnnxSession(path.name, path.read_bytes(), signature, Provider(CPU))
 
+    def score(sequences: Sequence[ModelInput]) -> Sequence[FloatArray]:
+        try:
+            return session.run(Batch.pad(sequences), new_call())
+        except MemberError as error:
+            raise TrainingError(f"{path}: {error}") from None
 
-def log_loss(right: Scores) -> float:
-    """Mean negative logarithm of what was right, in nats. right: (any,) its probabilities."""
-    return float(-np.log(np.clip(right, 1e-12, None)).mean()) if right.size else 0.0
+    return score

@@ -17,16 +17,24 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from streamproc.offline.training.exporting import onnx_inputs
-from streamproc.offline.training.windows import Batch
+from streamproc.serving.inference.batch import Batch
+from streamproc.serving.inference.signature import HIDDEN_STATES
 
 
 class _Calibration(CalibrationDataReader):  # type: ignore[misc]
     def __init__(self, batches: Iterable[Batch]) -> None:
-        self._inputs: Iterator[dict[str, NDArray[Any]]] = map(onnx_inputs, batches)
+        self._inputs: Iterator[dict[str, NDArray[Any]]] = map(_inputs, batches)
 
     def get_next(self) -> dict[str, NDArray[Any]] | None:
         return next(self._inputs, None)
+
+
+def _inputs(batch: Batch) -> dict[str, NDArray[Any]]:
+    """A batch under the names of the graph's inputs."""
+    if batch.hidden is not None:
+        return {HIDDEN_STATES: batch.hidden, "attention_mask": batch.mask}
+    ids, mask, type_ids = batch.ids, batch.mask, batch.type_ids
+    return {"input_ids": ids, "attention_mask": mask, "token_type_ids": type_ids}
 
 
 def quantise(source: Path, target: Path, calibration: Iterable[Batch]) -> None:

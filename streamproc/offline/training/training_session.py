@@ -64,7 +64,7 @@ class TrainingSession:
         torch.set_num_threads(plan.config.threads)
         self._plan, self._run = plan, RunFolder(plan.folder)
         shared = SharedArtifacts.load(self._run.shared)
-        self.setup: TaskSetup[Any] = plan.recipe.classroom(shared, plan.config.seed)
+        self.setup: TaskSetup[Any] = plan.recipe.setup(shared, plan.config.seed)
 
     def train(self, job: MemberJob, on_event: OnMemberEvent) -> None:
         """Train a member to its end, from where its last checkpoint stands, and keep it.
@@ -107,7 +107,7 @@ class TrainingSession:
             valid = data.validation(plan, job.part)
         else:
             train, valid = data.full_corpus(plan), data.validation(plan)
-        return self.setup.lesson(train, valid, job.schedule.batch, self._seed(job)), len(train)
+        return self.setup.new_member(train, valid, job.schedule.batch, self._seed(job)), len(train)
 
     def trained(self, job: MemberJob) -> tuple[MemberTrainer[Any], int]:
         """A member, its model as it was trained; raises TrainingError."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
@@ -16,9 +16,9 @@ from torch import nn
 from streamproc.offline.corpus.partitioning import Item
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.training.prefix import Prefix
-from streamproc.offline.training.scoring import WindowSize
 from streamproc.offline.training.shared_artifacts import SharedArtifacts
 from streamproc.repository.toml import TomlValue
+from streamproc.serving.chunking.windows import Window
 
 RecordT = TypeVar("RecordT", bound=Item)
 BatchT = TypeVar("BatchT")
@@ -105,26 +105,24 @@ class MemberTrainer(ABC, Generic[BatchT]):
         """
 
 
-class TaskSetup(ABC, Generic[RecordT]):
+@dataclass(frozen=True, slots=True)
+class TaskSetup(Generic[RecordT]):
     """What the members of one ensemble share: tokenizer, labels, how they are run.
 
-    labels: of the ensemble; none where the task has no labels
-    window: the manifest's `[window]`
-    decoding: the manifest's `[decoding]`; none where members score a text in one call
-    prefix: frozen layers that run before all members; none where members take tokens
+    window:     the manifest's `[window]`
+    new_member: a member as it starts out, of training and validation records, the size of its
+        batches, and the seed of all that is drawn for it but its weights
+    labels:     of the ensemble; none where the task has no labels
+    decoding:   the manifest's `[decoding]`; none where members score a text in one call
+    prefix:     frozen layers that run before all members; none where members take tokens
     """
 
     tokenizer: Tokenizer
+    window: Window
+    new_member: Callable[[Sequence[RecordT], Sequence[RecordT], int, int], MemberTrainer[Any]]
     labels: Sequence[str] = ()
-    window: WindowSize
     decoding: Mapping[str, TomlValue] | None = None
     prefix: Prefix | None = None
-
-    @abstractmethod
-    def lesson(
-        self, train: Sequence[RecordT], valid: Sequence[RecordT], batch_size: int, seed: int
-    ) -> MemberTrainer[Any]:
-        """A member as it starts out. seed: of all that is drawn for it, but for its weights."""
 
 
 class TrainingTask(ABC, Generic[RecordT]):
@@ -152,9 +150,5 @@ class TrainingTask(ABC, Generic[RecordT]):
         """
 
     @abstractmethod
-    def classroom(self, groundwork: SharedArtifacts, seed: int) -> TaskSetup[RecordT]:
+    def setup(self, shared: SharedArtifacts, seed: int) -> TaskSetup[RecordT]:
         """Where members are made. seed: of the weights that all members start from."""
-
-    def open(self, train: Iterable[RecordT], seed: int) -> TaskSetup[RecordT]:
-        """The classroom for a corpus; raises TrainingError."""
-        return self.classroom(self.prepare(train, seed), seed)

@@ -1,0 +1,98 @@
+"""How well a member does on validation records: as a worker would answer them with it alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from streamproc.offline.evaluation.eval_task import EvalTask, Request, Response
+from streamproc.offline.training.labelled_chunks import NO_TARGET, LabelledChunk
+from streamproc.offline.training.on_disk import Records
+from streamproc.offline.training.scoring import Score
+from streamproc.offline.training.training_task import Metrics
+from streamproc.serving.chunking.windows import Chunk
+from streamproc.serving.ensembling.combine import softmax
+from streamproc.serving.inference.batch import MemberOutput
+from streamproc.serving.tasks.task import Job
+from streamproc.types import FloatArray, Int64Array
+
+_CHUNKS_AT_ONCE = 32
+
+
+class Validation:
+    """Validation records as requests, whose chunks are made once and scored by any model."""
+
+    def __init__(
+        self,
+        evaluation: EvalTask,
+        chunks: Iterable[LabelledChunk[Chunk]],
+        begin: Callable[[Request], Job[Any, Any]],
+        choices: Callable[[FloatArray], FloatArray],
+        metrics: Mapping[str, str],
+    ) -> None:
+        """chunks: of the evaluation's records, in order
+        begin:   the job of a request, for an ensemble of this member
+        choices: a chunk's scores as (targets, what each is chosen from)
+        metrics: which of the evaluation's measures are wanted, by the names they get
+        """
+        self._evaluation, self._begin = evaluation, begin
+        self._choices, self._metrics = choices, metrics
+        self._chunks = Records(chunks)
+        self._requests = _requests_by_record(evaluation)
+        records = np.array([labelled.record for labelled in self._chunks], np.int64)
+        tokens = np.bincount(records, [len(labelled.chunk) for labelled in self._chunks])
+        # By length, so that little is padded; a record's chunks stay together and in order.
+        self._order = np.argsort(tokens[records], kind="stable")
+
+    @property
+    def chunks(self) -> Sequence[LabelledChunk[Chunk]]:
+        """All chunks of all records, in order."""
+        return self._chunks
+
+    def evaluate(self, score: Score) -> Metrics:
+        """The loss is that of the answers, or of the chunks where answers do not tell it."""
+        requests, measures = self._evaluation.requests, self._evaluation.measures
+        responses: list[Response] = [{"status": "error"}] * len(requests)
+        jobs: dict[int, Job[Any, Any]] = {}
+        losses = []
+        for first in range(0, len(self._order), _CHUNKS_AT_ONCE):
+            read = [self._chunks[place] for place in self._order[first : first + _CHUNKS_AT_ONCE]]
+            for labelled, scores in zip(read, score([one.chunk for one in read]), strict=True):
+                if not np.isfinite(scores).all():
+                    return Metrics(math.nan, dict.fromkeys(self._metrics, 0.0))
+                losses.append(_losses(self._choices(scores), labelled.targets))
+                for number in self._requests[labelled.record]:
+                    if number not in jobs:
+                        jobs[number] = self._begin(requests[number])
+                    jobs[number].add(labelled.chunk, (MemberOutput("", scores),))
+                    if labelled.chunk.is_last:
+                        answer = jobs.pop(number).answer()
+                        responses[number] = {"status": "ok", "result": answer.result}
+        likelihood = self._evaluation.likelihood(responses)
+        loss = -likelihood if likelihood is not None else float(np.concatenate(losses).mean())
+        statistics = self._evaluation.statistics(responses)
+        values = {
+            measure.name: float(np.nan_to_num(measure.value(own)))
+            for measure, own in zip(measures, statistics, strict=True)
+        }
+        return Metrics(loss, {key: values.get(name, 0.0) for key, name in self._metrics.items()})
+
+
+def _requests_by_record(evaluation: EvalTask) -> list[list[int]]:
+    """Of each record its requests, by number: the same inputs may be asked in several ways."""
+    asked = [tuple(v for k, v in one.items() if k != "params") for one in evaluation.requests]
+    numbers = [[record] for record in range(evaluation.records)]
+    record_of = {inputs: record for record, inputs in enumerate(asked[: evaluation.records])}
+    for number in range(evaluation.records, len(asked)):
+        numbers[record_of[asked[number]]].append(number)
+    return numbers
+
+
+def _losses(choices: FloatArray, targets: Int64Array) -> FloatArray:
+    """(kept targets,) the negative logarithm of each one's probability, in nats."""
+    kept = targets != NO_TARGET
+    right = softmax(choices[kept])[np.arange(kept.sum()), targets[kept]]
+    return np.asarray(-np.log(np.maximum(right, 1e-12)))
