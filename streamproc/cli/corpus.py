@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from streamproc.offline.corpus.clusters import Features
     from streamproc.offline.corpus.partition_stats import PartitionStats
     from streamproc.offline.corpus.partitioner import CorpusPartitioned
+    from streamproc.offline.corpus.plan import Plan
 
 app = command_group("Corpora, before anything is learned from them.")
 
@@ -68,7 +69,6 @@ def partition(
     All splits are cut the same way; clusters are fitted on train alone. Rows are read as a stream:
     a corpus may be larger than memory. OUT/partition.toml says how it was made and what is in it.
     """
-    from streamproc.offline.corpus import partitioner
     from streamproc.offline.corpus.plan import Plan
     from streamproc.offline.corpus.records import Columns
     from streamproc.offline.corpus.rows import source_from
@@ -86,16 +86,22 @@ def partition(
         features=_embeddings(base) if by.startswith("cluster:") else None,
         sample_texts=sample,
     )
+    _show(_partition(plan), list(plan.splits), stdout_console())
+
+
+def _partition(plan: Plan) -> CorpusPartitioned:
+    from streamproc.offline.corpus import partitioner
+
     with activity("reading the corpus") as say:
-        for told in partitioner.partition_corpus(plan):
-            match told:
+        for event in partitioner.partition_corpus(plan):
+            match event:
                 case partitioner.RowsRead():
-                    say(f"{told.doing} {told.split}: {told.rows:,} rows")
+                    say(f"{event.doing} {event.split}: {event.rows:,} rows")
                 case partitioner.ClustersStarted():
-                    say(f"fitting {told.clusters} clusters on {told.texts:,} texts")
+                    say(f"fitting {event.clusters} clusters on {event.texts:,} texts")
                 case partitioner.CorpusPartitioned():
-                    done = told
-    _show(done, list(plan.splits), stdout_console())
+                    done = event
+    return done
 
 
 def _embeddings(base: Path | None) -> Features:

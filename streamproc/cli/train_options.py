@@ -12,7 +12,8 @@ from annotated_types import Ge, Le
 from pydantic.fields import FieldInfo
 
 from streamproc.cli.options import with_flags
-from streamproc.offline.training.config import GROUPS, TrainConfig, flag
+from streamproc.offline.training.config import TrainConfig, flag
+from streamproc.offline.training.options import GROUPS
 
 
 def with_train_config(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -34,9 +35,8 @@ def _flag(name: str, field: FieldInfo, heading: str) -> inspect.Parameter:
     else:
         # What is none of these is text, and validated with all others.
         kind = next((one for one in (int, float, Path) if one in kinds), str)
-    option = typer.Option(
-        flag(name), help=field.description, min=least, max=most, rich_help_panel=heading
-    )
+    line = " ".join((field.description or "").split())
+    option = typer.Option(flag(name), help=line, min=least, max=most, rich_help_panel=heading)
     default = inspect.Parameter.empty if field.is_required() else field.default
     return inspect.Parameter(
         name,

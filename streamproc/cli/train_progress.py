@@ -79,7 +79,7 @@ class ProgressTable:
                 yield from self._update_member(event.part, event.event, now)
             case events.TrialFinished():
                 chosen = ", ".join(f"{name} {value:.4g}" for name, value in event.chosen.items())
-                reached = _shown(event.best.judgement)
+                reached = _shown(event.best.validation)
                 yield f"trial {event.trial} of {event.trials}: {chosen}: {reached}"
             case events.MemberExported(part=part, exported=exported):
                 self.rows.setdefault(part, MemberRow()).state = "exported"
@@ -104,13 +104,13 @@ class ProgressTable:
             case events.Step():
                 _update_step(row, event, now)
             case events.Epoch():
-                row.metric = _shown(event.judgement, most=1)
+                row.metric = _shown(event.validation, most=1)
                 yield _epoch_line(part, event)
             case events.MemberFinished():
                 row.state, row.left = "trained", ""
-                row.metric = _shown(event.best.judgement, most=1)
+                row.metric = _shown(event.best.validation, most=1)
                 if event.again:
-                    yield f"{part}: trained before, {_shown(event.best.judgement)}"
+                    yield f"{part}: trained before, {_shown(event.best.validation)}"
 
     def render(self) -> Table:
         """A row a member."""
@@ -156,7 +156,7 @@ def _step_line(event: Event) -> str:
 def _epoch_line(part: str, epoch: Epoch) -> str:
     return (
         f"{_name(part)}, epoch {epoch.epoch}: loss {epoch.train_loss:.3f}, validation loss "
-        f"{epoch.judgement.loss:.3f}, {_shown(epoch.judgement)}"
+        f"{epoch.validation.loss:.3f}, {_shown(epoch.validation)}"
         f"{', best so far' if epoch.best else ''}{', converged' if epoch.converged else ''}"
     )
 

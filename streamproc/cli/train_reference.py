@@ -26,7 +26,7 @@ def _lines() -> Iterator[str]:
     yield "# Options of `streamproc train`"
     yield ""
     yield (
-        "Made by `make docs` of `streamproc/offline/training/config.py`. A run's `run.toml` has "
+        "Made by `make docs` of `streamproc/offline/training/options.py`. A run's `run.toml` has "
         "the options under `[arguments]`, by the same names with underscores. What a run is, and "
         "how one goes on after it was stopped: [training](training.md)."
     )

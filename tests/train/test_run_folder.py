@@ -159,6 +159,21 @@ def test_a_run_that_has_nothing_to_lose_begins_anew_when_an_option_is_put_right(
     assert len(weights(plan)) == 3
 
 
+def test_a_version_that_the_repository_has_is_refused_before_anything_is_trained(
+    corpus: Path, base: Path, tmp_path: Path
+) -> None:
+    plan = reviews(corpus, base, tmp_path)
+    there = plan.config.out / "tiny" / "part-2-of-2" / "1"
+    there.mkdir(parents=True)
+
+    for _ in range(2):
+        with pytest.raises(TrainingError, match=r"part-2-of-2/1 is there already.*--version"):
+            train_ensemble(plan, killed_after(0))
+    RunFolder(plan.folder).note_export(there)
+    with pytest.raises(Killed):
+        train_ensemble(plan, killed_after(0))
+
+
 def test_a_folder_that_is_no_run_is_left_alone(corpus: Path, base: Path, tmp_path: Path) -> None:
     plan = small(reviews(corpus, base, tmp_path), tmp_path / "mine")
     plan.folder.mkdir()

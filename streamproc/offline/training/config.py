@@ -1,234 +1,32 @@
-"""The options of a training run: flags, `run.toml` and docs/train-options.md are made of these."""
+"""The configuration of a training run, from flags or `run.toml`, and which ones can not be."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Literal, Self, get_args
+from typing import Any, Final, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import ValidationError, model_validator
 
 from streamproc.errors import SettingsError, TrainingError
-from streamproc.messages.request import ENSEMBLE_NAME
 from streamproc.offline.corpus.rows import source_from
-from streamproc.offline.training.search_space import SearchSpace, space_from
-from streamproc.repository.manifest import MEMBER_VERSION
+from streamproc.offline.training.options import (
+    DataOptions,
+    DeterminismOptions,
+    ModelOptions,
+    OutputOptions,
+    Schedule,
+    SearchOptions,
+    SeedModelOptions,
+)
 from streamproc.repository.toml import TomlValue
 
-AUTO: Final = "auto"
-
-Task = Literal[
-    "text-classification",
-    "token-classification",
-    "question-answering",
-    "translation",
-    "text-generation",
-]
 LABELLED: Final = ("text-classification", "token-classification")
 """Tasks whose members learn labels."""
 FROM_SCRATCH: Final = ("translation", "text-generation")
 """Tasks whose members start from no base."""
 _ENCODERS_ONLY: Final = ("int8", "fp16")
 
-
-def _ensemble(name: str) -> str:
-    if not re.fullmatch(ENSEMBLE_NAME, name):
-        raise ValueError("a name is at most 64 lower-case letters, digits, '.', '_' and '-'")
-    return name
-
-
-def _version(version: str) -> str:
-    if not re.fullmatch(MEMBER_VERSION, version):
-        raise ValueError("at most 64 letters, digits, '.', '_' and '-'")
-    return version
-
-
-def _layers(written: str) -> str:
-    if not re.fullmatch(r"\d+(,\d+)*", written):
-        raise ValueError("expected numbers, e.g. 0,1")
-    return written
-
-
-def _precision(written: Any) -> Any:
-    if "dynamic" in str(written):
-        raise ValueError(
-            "int8 with ranges taken from each batch gives a text another answer in other company; "
-            "int8 takes them from the member's own texts"
-        )
-    return written
-
-
-Files = tuple[str, ...]
-
-
-class _Options(BaseModel):
-    """heading: of these options in the help and on the page of all options."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    heading: ClassVar[str]
-
-
-class OutputOptions(_Options):
-    """None of these decides what a member learns."""
-
-    heading = "Output"
-
-    ensemble: Annotated[str, AfterValidator(_ensemble)] = Field(description="name of the ensemble")
-    out: Path = Field(Path("models"), description="model repository to write to")
-    work: Path = Field(
-        Path("work"), description="folder of runs; each has a folder with its ensemble's name"
-    )
-    version: Annotated[str, AfterValidator(_version)] = Field(
-        "1", description="version of the members"
-    )
-    precision: Annotated[
-        Literal["auto", "fp32", "fp16", "int8", "int8-weights"], BeforeValidator(_precision)
-    ] = Field(
-        AUTO,
-        description="numbers that members are stored in: fp32, fp16, int8, int8-weights; auto: the "
-        "smallest that loses at most 0.5 points on --valid",
-    )
-    description: str = Field("", description="description in the manifest")
-    license: str = Field("", description="license of weights and data, for the manifest")
-
-
-class DataOptions(_Options):
-    heading = "Data"
-
-    task: Task = Field(
-        "text-classification", description=f"what members learn: {', '.join(get_args(Task))}"
-    )
-    partitions: Path | None = Field(
-        None, description="folder that `corpus partition` wrote; one member is trained on each"
-    )
-    corpus: Files = Field(
-        (),
-        description="or training files, [NAME=]FILE: .jsonl, .json, .csv, .tsv, .gz of it, or "
-        ".parquet; once per file",
-    )
-    valid: Files = Field(
-        (), description="files that decide when a member has converged; as --corpus"
-    )
-    partition_by: str | None = Field(
-        None,
-        description="how --corpus is partitioned: a field's name, corpus (the NAME of its file), "
-        "or hash:N, by default hash:3",
-    )
-    label: Files = Field(
-        (),
-        description="SPELLING=NAME, in order, e.g. 0=negative; entities: person=PER, misc=O; "
-        "default: all labels of the corpus",
-    )
-    text_field: str = Field("text", description="field that holds the text")
-    label_field: str = Field("label", description="field that holds the label")
-
-
-class ModelOptions(_Options):
-    heading = "Model"
-
-    base: Path | None = Field(
-        None, description="Hugging Face folder that encoders start from; default: MiniLM-L6"
-    )
-    vocabulary: int = Field(
-        4200, ge=300, description="number of tokens, kept of the base's or learned"
-    )
-    layers: Annotated[str, AfterValidator(_layers)] = Field(
-        "0,1", description="layers of the base that are kept, e.g. 0,1; from scratch: how many"
-    )
-    freeze_layers: int = Field(
-        0, ge=0, description="first layers of the base to freeze; they run once before all members"
-    )
-    prefix_corpus: Files = Field(
-        (),
-        description="files that choose the vocabulary and the ranges of frozen layers; default: "
-        "the corpus",
-    )
-    heads: int | None = Field(
-        None, ge=1, description="attention heads per layer; default: all of the base's"
-    )
-    width: int = Field(128, ge=8, description="hidden size of models from scratch")
-    ffn_width: int = Field(512, ge=1, description="feed-forward neurons per layer")
-    window: int = Field(256, ge=8, description="longest input, in tokens")
-    overlap: int = Field(32, ge=0, description="tokens that windows of a long text share")
-
-    @property
-    def layer_numbers(self) -> tuple[int, ...]:
-        """The layers of the base that are kept; from scratch one number, how many there are."""
-        return tuple(int(number) for number in self.layers.split(","))
-
-    @property
-    def heads_from_scratch(self) -> int:
-        """Attention heads of a model that starts from no base."""
-        return self.heads or max(1, self.width // 32)
-
-
-class Schedule(_Options):
-    """The learning rate warms up, then falls along a cosine to zero at the last epoch."""
-
-    heading = "Schedule"
-
-    epochs: int = Field(4, ge=1, description="passes over the texts, at most")
-    batch: int = Field(32, ge=1, description="texts per step, in each process")
-    learning_rate: float = Field(3e-4, ge=0, description="highest learning rate")
-    warmup: float = Field(
-        0.1, ge=0, le=1, description="share of the steps in which the learning rate rises"
-    )
-    weight_decay: float = Field(0.01, ge=0, description="weight decay of AdamW")
-    patience: int = Field(
-        2, ge=1, description="epochs in a row without improvement after which training stops"
-    )
-    checkpoint_steps: int = Field(
-        500, ge=1, description="steps within an epoch between two checkpoints"
-    )
-
-
-class SeedModelOptions(_Options):
-    heading = "Seed model"
-
-    seed_model_epochs: int = Field(
-        0, ge=0, description="first train one model on the whole corpus; members branch off from it"
-    )
-    seed_model_learning_rate: float = Field(
-        3e-4, ge=0, description="highest learning rate of the seed model"
-    )
-
-
-class SearchOptions(_Options):
-    heading = "Hyperparameter search"
-
-    trials: int = Field(
-        0, ge=0, description="schedules tried first, on the largest part; the best is used"
-    )
-    search: Annotated[SearchSpace | None, BeforeValidator(space_from)] = Field(
-        None, description="TOML file of what is tried; see docs/training.md"
-    )
-
-
-class DeterminismOptions(_Options):
-    heading = "Determinism"
-
-    seed: int = Field(0, ge=0, description="same seed, same weights")
-    threads: int = Field(2, ge=1, description="threads of torch, in each process")
-
-
-GROUPS: Final = (
-    DataOptions,
-    OutputOptions,
-    ModelOptions,
-    Schedule,
-    SeedModelOptions,
-    SearchOptions,
-    DeterminismOptions,
-)
 _FILES: Final = ("corpus", "valid", "prefix_corpus")
 # Files decide by what they hold, wherever they are.
 _WITHOUT_CONSEQUENCE: Final = frozenset(

@@ -57,7 +57,7 @@ def train_ensemble(
         run.begin(plan, fresh=fresh)
         if not run.shared.is_dir():
             _prepare(plan, run)
-        if export and not run.anything_trained():
+        if export:
             _refuse_existing_version(plan, run)
         together().wait_for_everyone()
         _train(plan, run, train_all, on_event)
@@ -80,7 +80,8 @@ def _prepare(plan: TrainingPlan, run: RunFolder) -> None:
 def _refuse_existing_version(plan: TrainingPlan, run: RunFolder) -> None:
     """Training takes hours, and would end by replacing what workers may be serving."""
     for job in member_jobs(plan, run):
-        if (folder := version_folder(plan, job.part)).exists():
+        folder = version_folder(plan, job.part)
+        if folder.exists() and not run.has_exported(folder):
             raise TrainingError(
                 f"{folder} is there already: name another --version or --out, or remove it."
             )

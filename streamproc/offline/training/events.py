@@ -35,7 +35,7 @@ class Epoch:
 
     epoch: int
     train_loss: float
-    judgement: Metrics
+    validation: Metrics
     best: bool
     converged: bool
 

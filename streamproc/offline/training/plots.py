@@ -88,7 +88,7 @@ def _curve(folder: Path) -> _Curve:
             epochs[line["epoch"]] = line
     epoch_steps = max(1, sum(epoch == 1 for epoch, _ in steps.values()))
     losses = np.array([loss for _, loss in steps.values()])
-    evaluated = [one["judgement"] for one in epochs.values()]
+    evaluated = [one["validation"] for one in epochs.values()]
     name = next(iter(evaluated[0]["metrics"])) if evaluated else ""
     return _Curve(
         np.array(list(steps)) / epoch_steps,

@@ -46,6 +46,7 @@ def export_ensemble(plan: TrainingPlan, on_event: OnEvent) -> None:
     for job in jobs:
         member, records = session.trained(job)
         folder = version_folder(plan, job.part)
+        run.note_export(folder)
         exported = member.ship(run.member(job.part), folder, plan.config.precision)
         members[job.part] = (exported, records)
         on_event(MemberExported(job.part, exported))

@@ -33,6 +33,7 @@ _SHARED = "_shared"
 _RUN = "run.toml"
 _LOCK = ".lock"
 _FINISHED = "finished.json"
+_EXPORTS = "exports.txt"
 # A process that was left behind by a killed one ends within this time.
 _LOCK_SECONDS = 30
 
@@ -84,7 +85,7 @@ class RunFolder:
         elif fresh:
             self._clear()
         elif differing := _differing(self.read(), tomllib.loads(description)):
-            if self.anything_trained():
+            if self._anything_trained():
                 raise TrainingError(
                     f"{self.path} holds a run that was started otherwise:\n"
                     + "".join(f"  {line}\n" for line in differing)
@@ -100,8 +101,7 @@ class RunFolder:
                 "--work, or remove it."
             )
 
-    def anything_trained(self) -> bool:
-        """Whether there is something to lose."""
+    def _anything_trained(self) -> bool:
         kept = (_FINISHED, "checkpoint-*")
         return any(next(self.path.rglob(name), None) for name in kept)
 
@@ -134,6 +134,17 @@ class RunFolder:
         path = self.path / _RUN
         before = path.read_text(encoding="utf-8").partition("\n[found]")[0]
         write_whole(path, f"{before}\n{section('[found]', found)}")
+
+    def note_export(self, folder: Path) -> None:
+        """Note where a member is about to be exported to."""
+        with (self.path / _EXPORTS).open("a", encoding="utf-8") as file:
+            file.write(f"{folder.absolute()}\n")
+
+    def has_exported(self, folder: Path) -> bool:
+        """Whether what is there is a member of this run."""
+        path = self.path / _EXPORTS
+        noted = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        return str(folder.absolute()) in noted
 
     def finish(self, part: str, best: Epoch, weights: str) -> None:
         """Note that a member is trained. weights: their digest."""

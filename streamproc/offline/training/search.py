@@ -9,9 +9,10 @@ from typing import Any
 
 import optuna
 
-from streamproc.offline.training.config import Schedule, TrainConfig
+from streamproc.offline.training.config import TrainConfig
 from streamproc.offline.training.devices import process
 from streamproc.offline.training.events import OnEvent, TrialFinished
+from streamproc.offline.training.options import Schedule
 from streamproc.offline.training.run_folder import RunFolder
 from streamproc.offline.training.search_space import DEFAULT_SPACE, Choices, Range
 from streamproc.offline.training.training_session import MemberJob
@@ -51,11 +52,11 @@ def search(
         train([dataclasses.replace(job, schedule=schedule, folder=folder)])
         best = run.finished(folder)
         assert best is not None  # noqa: S101  # it has been trained
-        metrics = best.judgement
-        study.tell(trial, metrics.deciding[0])
+        metrics = best.validation
+        study.tell(trial, metrics.selection_key[0])
         on_event(TrialFinished(number, config.trials, chosen, best))
         line = {"epoch": best.epoch, "loss": metrics.loss, **metrics.metrics}
-        tried.append((metrics.deciding, schedule, {"trial": number, **chosen, **line}))
+        tried.append((metrics.selection_key, schedule, {"trial": number, **chosen, **line}))
     tried.sort(key=lambda one: one[0], reverse=True)
     _, schedule, found = tried[0]
     if process() == 0:

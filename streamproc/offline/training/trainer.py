@@ -15,10 +15,10 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 from transformers.trainer_utils import get_last_checkpoint
 
 from streamproc.errors import TrainingError
-from streamproc.offline.training.config import Schedule
 from streamproc.offline.training.devices import device
 from streamproc.offline.training.epochs import EpochLoader, Epochs
 from streamproc.offline.training.events import Epoch, OnMemberEvent, Step
+from streamproc.offline.training.options import Schedule
 from streamproc.offline.training.training_state import TrainingState
 from streamproc.offline.training.training_task import MemberTrainer
 

@@ -14,7 +14,6 @@ from torch import nn
 
 from streamproc.errors import TrainingError
 from streamproc.offline.training import data
-from streamproc.offline.training.config import Schedule
 from streamproc.offline.training.devices import process, together
 from streamproc.offline.training.events import (
     MemberFinished,
@@ -23,6 +22,7 @@ from streamproc.offline.training.events import (
     TrainingEvent,
 )
 from streamproc.offline.training.log import event_log
+from streamproc.offline.training.options import Schedule
 from streamproc.offline.training.plan import TrainingPlan
 from streamproc.offline.training.run_folder import SEED_MODEL, RunFolder
 from streamproc.offline.training.shared_artifacts import SharedArtifacts

@@ -36,20 +36,20 @@ class TrainingState:
         self.loss_sum += loss
         self.batches += 1
 
-    def close_epoch(self, number: int, judgement: Metrics, patience: int, last: int) -> Epoch:
+    def close_epoch(self, number: int, metrics: Metrics, patience: int, last: int) -> Epoch:
         """The epoch that has passed, compared with the best so far; the next one begins.
 
         patience: epochs without improvement after which training has converged
         last:     the number of the last epoch there is to be
         """
-        best = self.best.judgement.deciding if self.best else (-math.inf, -math.inf)
+        best = self.best.validation.selection_key if self.best else (-math.inf, -math.inf)
         # Weights that have become no numbers may still hit a label now and then.
-        improved = math.isfinite(judgement.loss) and judgement.deciding > best
+        improved = math.isfinite(metrics.loss) and metrics.selection_key > best
         self.since_best = 0 if improved else self.since_best + 1
         converged = self.since_best >= patience
         self.ended = converged or number == last
         loss = self.loss_sum / self.batches if self.batches else math.nan
-        epoch = Epoch(number, loss, judgement, improved, converged)
+        epoch = Epoch(number, loss, metrics, improved, converged)
         if improved:
             self.best = epoch
         self.loss_sum, self.batches = 0.0, 0

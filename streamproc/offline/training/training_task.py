@@ -38,7 +38,7 @@ class Metrics:
     decided_by_loss: bool = False
 
     @property
-    def deciding(self) -> tuple[float, float]:
+    def selection_key(self) -> tuple[float, float]:
         """What two epochs are compared by: more is better."""
         if self.decided_by_loss:
             return -self.loss, 0.0
