@@ -40,33 +40,17 @@ class Marks(Protocol):
         ...
 
 
-class NoMarks:
-    """Offsets without anything beside them."""
-
-    def metadata(self, tp: TopicPartition, *, moved: bool = False) -> str | None:
-        return ""
-
-    def committed(self, tp: TopicPartition) -> int | None:
-        return None
-
-    def stored(self, tp: TopicPartition, metadata: str) -> None:
-        pass
-
-
 class Committer:
     """Commits what the tracker allows, and nothing else.
 
     commit: stores positions for the group; False when the group has moved on meanwhile
     """
 
-    def __init__(
-        self, tracker: OffsetTracker, commit: Commit, clock: Clock, marks: Marks | None = None
-    ) -> None:
+    def __init__(self, tracker: OffsetTracker, commit: Commit, clock: Clock, marks: Marks) -> None:
         self._tracker = tracker
         self._commit = commit
         self._clock = clock
-        self._marks = marks or NoMarks()
-        self._keeps_marks = marks is not None
+        self._marks = marks
         self._committed: dict[TopicPartition, Position] = {}
         self._behind_since: float | None = None
         # One at a time: a commit that was overtaken by a later one would put offsets back.
@@ -103,7 +87,7 @@ class Committer:
     def _pending(self) -> dict[TopicPartition, Position]:
         found = {}
         passed = self._tracker.committable()
-        for tp in self._tracker.assigned() if self._keeps_marks else passed:
+        for tp in self._tracker.assigned():
             metadata = self._marks.metadata(tp, moved=tp in passed)
             offset = passed.get(tp, self._untouched(tp))
             if metadata is not None and offset is not None:

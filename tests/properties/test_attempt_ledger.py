@@ -97,12 +97,12 @@ class Process:
     def finish(self) -> None:
         able = [p for p in self.under_way if p in self.refusing or p not in self.log.lethal]
         for place in self.draw.sample(able, min(len(able), self.draw.randint(1, 30))):
-            ticket = self.under_way.pop(place)
+            delivery = self.under_way.pop(place)
             if place in self.refusing:
                 self.log.refused[place] += 1
             self.log.done.add(place)
             self.gate.finished(place.tp, place.offset)
-            self.tracker.finish(ticket)
+            self.tracker.finish(delivery)
             self.start_what_may_be()
 
     def commit(self) -> None:

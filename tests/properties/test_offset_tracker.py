@@ -57,11 +57,11 @@ class TrackedOffsets(RuleBasedStateMachine):
     def deliver(self, place: TopicPartition, gap: int) -> None:
         offset = self.next_offset[place] + gap
         self.next_offset[place] = offset + 1
-        ticket = self.tracker.deliver(place, offset, self.generation)
-        assert (ticket is not None) == (place in self.assigned)
-        if ticket is not None:
+        delivery = self.tracker.deliver(place, offset, self.generation)
+        assert (delivery is not None) == (place in self.assigned)
+        if delivery is not None:
             self.delivered[place][offset] = False
-            self.tickets.append(ticket)
+            self.tickets.append(delivery)
 
     @precondition(lambda self: self.tickets)
     @rule(data=st.data())
@@ -77,13 +77,13 @@ class TrackedOffsets(RuleBasedStateMachine):
         known = self.delivered.get(place, {})
         if offset < 0 or offset in known or not known or offset > max(known):
             return
-        ticket = self.tracker.deliver(place, offset, self.generation)
+        delivery = self.tracker.deliver(place, offset, self.generation)
         if offset < self.tracker.committable().get(place, 0):
-            assert ticket is None
+            assert delivery is None
         else:
-            assert ticket is not None
+            assert delivery is not None
             known[offset] = False
-            self.tickets.append(ticket)
+            self.tickets.append(delivery)
 
     @rule(place=PLACE, offset=st.integers(0, 50))
     def deliver_of_another_generation(self, place: TopicPartition, offset: int) -> None:
@@ -92,13 +92,13 @@ class TrackedOffsets(RuleBasedStateMachine):
     @precondition(lambda self: self.tickets)
     @rule(data=st.data())
     def finish(self, data: st.DataObject) -> None:
-        ticket = data.draw(st.sampled_from(self.tickets))
+        delivery = data.draw(st.sampled_from(self.tickets))
         before = self.tracker.committable()
-        known = self.delivered.get(ticket.topic_partition, {})
-        ours = ticket.generation == self.generation and known.get(ticket.offset) is False
-        assert self.tracker.finish(ticket) == ours
+        known = self.delivered.get(delivery.topic_partition, {})
+        ours = delivery.generation == self.generation and known.get(delivery.offset) is False
+        assert self.tracker.finish(delivery) == ours
         if ours:
-            known[ticket.offset] = True
+            known[delivery.offset] = True
         else:
             assert self.tracker.committable() == before
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Generic
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from streamproc.serving.member_failures import FailureCounter, MemberFailure
 from streamproc.serving.member_health import MemberHealth
 from streamproc.serving.member_runner import MemberRunner
 from streamproc.types import FloatArray, Int64Array
+
+ItemT = TypeVar("ItemT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +49,7 @@ class StepOutput(Generic[RowsT]):
     rows: RowRef[RowsT]
 
 
-class StartRunner(MemberRunner[Int64Array, StepOutput[RowsT]]):
-    """Starts sequences, one after another."""
-
+class _ModelRunner(MemberRunner[ItemT, StepOutput[RowsT]], Generic[ItemT, RowsT]):
     def __init__(
         self,
         model: StepModel[RowsT],
@@ -60,6 +60,10 @@ class StartRunner(MemberRunner[Int64Array, StepOutput[RowsT]]):
         super().__init__(calls, failures)
         self._model = model
         self._canary = canary
+
+
+class StartRunner(_ModelRunner[Int64Array, RowsT]):
+    """Starts sequences, one after another."""
 
     def call(self, items: Sequence[Int64Array], call: Call) -> list[StepOutput[RowsT]]:
         started = []
@@ -77,20 +81,11 @@ class StartRunner(MemberRunner[Int64Array, StepOutput[RowsT]]):
         return len(items)
 
 
-class StepRunner(MemberRunner[RowSlice[RowsT], StepOutput[RowsT]]):
-    """Steps many sequences together."""
+class StepRunner(_ModelRunner[RowSlice[RowsT], RowsT]):
+    """Steps many sequences together.
 
-    def __init__(
-        self,
-        model: StepModel[RowsT],
-        calls: GuardedCalls,
-        canary: Int64Array,
-        failures: FailureCounter,
-    ) -> None:
-        super().__init__(calls, failures)
-        self._model = model
-        # A prompt that could be started may still be one that can't be stepped: this one can.
-        self._canary = canary
+    A prompt that could be started may still be one that can't be stepped: its canary stays.
+    """
 
     def call(self, items: Sequence[RowSlice[RowsT]], call: Call) -> list[StepOutput[RowsT]]:
         tokens = np.concatenate([item.tokens for item in items])

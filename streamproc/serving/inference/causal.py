@@ -19,7 +19,8 @@ from streamproc.serving.inference.graph_session import GraphSession, GraphValue
 from streamproc.serving.inference.length_buckets import length_buckets
 from streamproc.serving.inference.model import Model, open_model, weight_bytes
 from streamproc.serving.inference.providers import Provider
-from streamproc.serving.inference.session import new_call, to_member_error
+from streamproc.serving.inference.session import new_call, require_finite, to_member_error
+from streamproc.serving.inference.signature import check_ids
 from streamproc.types import AnyArray, FloatArray, FloatType, Int64Array
 
 # A prompt is read in pieces: logits of all its tokens over a large vocabulary would take gigabytes.
@@ -97,8 +98,7 @@ class CausalModel:
         logits, _ = self._logits(ids, list(cache.tensors), cache.lengths, call)
         if logits.shape[1] != ids.shape[1]:
             raise MemberFailed(self.name, "it scores the token after the last alone")
-        if not np.isfinite(logits).all():
-            raise MemberFailed(self.name, "its scores are not finite numbers")
+        require_finite(self.name, logits)
         return logits
 
     def select(self, rows: KVCacheView, indices: Sequence[int]) -> KVCacheView:
@@ -120,8 +120,7 @@ class CausalModel:
         """ids: (rows, new tokens); returns (rows, vocabulary) logits of what follows the last."""
         logits, cache = self._logits(ids, past, lengths, call)
         last = np.asarray(logits[:, -1], np.float64)
-        if not np.isfinite(last).all():
-            raise MemberFailed(self.name, "its scores are not finite numbers")
+        require_finite(self.name, last)
         return last, cache
 
     def _logits(
@@ -195,7 +194,7 @@ class _Signature:
             )
         for name, node in inputs.items():
             if name not in past:
-                _check_ids(member, node)
+                check_ids(member, node)
         logits = outputs["logits"]
         if logits.type not in _FLOATS or len(logits.shape) != 3:
             raise ModelRefused(
@@ -209,19 +208,6 @@ class _Signature:
                 f"member {member}: its caches must be of one type; found {', '.join(sorted(types))}"
             )
         return cls(shapes, _FLOATS[types.pop()], positions="position_ids" in inputs)
-
-
-def _check_ids(member: str, node: GraphValue) -> None:
-    if node.type != "tensor(int64)" or len(node.shape) != 2:
-        raise ModelRefused(
-            f"member {member}: input {node.name} must be int64 of (rows, tokens); "
-            f"found {node.type} of {node.shape}"
-        )
-    if any(isinstance(size, int) for size in node.shape):
-        raise ModelRefused(
-            f"member {member}: input {node.name} has fixed sizes {node.shape}; "
-            "export it with dynamic rows and tokens"
-        )
 
 
 def _heads_and_size(member: str, node: GraphValue) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from streamproc.errors import MemberFailed, ModelRefused, StreamprocError
+from streamproc.errors import ModelRefused, StreamprocError
 from streamproc.serving.guarded_calls import Call
 from streamproc.serving.inference.graph_session import GraphSession
 from streamproc.serving.inference.providers import Provider
@@ -22,7 +22,7 @@ from streamproc.serving.inference.seq2seq_rows import (
     SourceBatch,
 )
 from streamproc.serving.inference.seq2seq_signature import HIDDEN_STATES, Seq2SeqSignature, present
-from streamproc.serving.inference.session import new_call, to_member_error
+from streamproc.serving.inference.session import new_call, require_finite, to_member_error
 from streamproc.serving.inference.session_factory import open_session
 from streamproc.types import AnyArray, FloatArray, Int64Array
 
@@ -155,8 +155,7 @@ class Seq2SeqModel:
     def _scores(self, logits: AnyArray) -> FloatArray:
         """The last token's logits of each row, (rows, vocabulary)."""
         scores = np.asarray(logits[:, -1], np.float64)
-        if not np.isfinite(scores).all():
-            raise MemberFailed(self.name, "its scores are not finite numbers")
+        require_finite(self.name, scores)
         return scores
 
     def _empty(self, rows: int, tokens: int) -> AnyArray:

@@ -62,8 +62,8 @@ class OnnxSession:
         rows = [row[:length] for row, length in zip(scores, batch.lengths, strict=True)]
         if not self._per_token:
             rows = list(scores)
-        if not all(np.isfinite(row).all() for row in rows):
-            raise MemberFailed(self.name, "its scores are not finite numbers")
+        for row in rows:
+            require_finite(self.name, row)
         return rows
 
 
@@ -142,6 +142,12 @@ class Runner:
 
 # Any width will do.
 _PREFIX = Signature((HIDDEN_STATES,), labels=0, per_token=True)
+
+
+def require_finite(name: str, scores: AnyArray) -> None:
+    """Raise MemberFailed where a member's scores are not numbers to go by."""
+    if not np.isfinite(scores).all():
+        raise MemberFailed(name, "its scores are not finite numbers")
 
 
 def to_member_error(name: str, error: Exception) -> StreamprocError:

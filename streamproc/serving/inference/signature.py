@@ -58,18 +58,27 @@ def checked_inputs(name: str, session: GraphSession, signature: Signature) -> di
     for node in found.values():
         if node.name == HIDDEN_STATES:
             _check_hidden(name, node, signature.hidden_width)
-        elif node.type != "tensor(int64)" or len(node.shape) != 2:
-            raise ModelRefused(
-                f"member {name}: input {node.name} must be int64 of (rows, tokens); "
-                f"found {node.type} of {node.shape}"
-            )
-        fixed = [size for size in node.shape[:2] if isinstance(size, int)]
-        if fixed:
-            raise ModelRefused(
-                f"member {name}: input {node.name} has fixed sizes {node.shape}; "
-                "export it with dynamic rows and tokens"
-            )
+        else:
+            check_ids(name, node)
     return {node.name: node.type for node in found.values()}
+
+
+def check_ids(name: str, node: GraphValue) -> None:
+    """Raise ModelRefused where an input is none of ids, or the like, of any number of tokens."""
+    if node.type != "tensor(int64)" or len(node.shape) != 2:
+        raise ModelRefused(
+            f"member {name}: input {node.name} must be int64 of (rows, tokens); "
+            f"found {node.type} of {node.shape}"
+        )
+    _check_dynamic(name, node)
+
+
+def _check_dynamic(name: str, node: GraphValue) -> None:
+    if any(isinstance(size, int) for size in node.shape[:2]):
+        raise ModelRefused(
+            f"member {name}: input {node.name} has fixed sizes {node.shape}; "
+            "export it with dynamic rows and tokens"
+        )
 
 
 def _check_hidden(name: str, node: GraphValue, width: int | None) -> None:
@@ -79,6 +88,7 @@ def _check_hidden(name: str, node: GraphValue, width: int | None) -> None:
             f"member {name}: input {node.name} must be floats of (rows, tokens, {width}), the "
             f"width of the prefix; found {node.type} of {node.shape}"
         )
+    _check_dynamic(name, node)
 
 
 def check_output(name: str, session: GraphSession, signature: Signature, output: str) -> None:

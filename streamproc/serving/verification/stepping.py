@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,23 +14,13 @@ from streamproc.types import BoolArray, Int64Array
 
 Logits = NDArray[np.float32]
 PastT = TypeVar("PastT")
-PastT_co = TypeVar("PastT_co", covariant=True)
 
 
-class Begin(Protocol[PastT_co]):
-    """Reads the beginnings of some rows."""
+Begin = Callable[[slice], tuple[Logits, PastT]]
+"""Reads the beginnings of some rows: (rows, tokens read, vocabulary) logits, and their past."""
 
-    def __call__(self, rows: slice, /) -> tuple[Logits, PastT_co]:
-        """Their logits, (rows, tokens read, vocabulary), and what is remembered of them."""
-        ...
-
-
-class Step(Protocol[PastT]):
-    """Reads one more token of each of these rows."""
-
-    def __call__(self, tokens: Int64Array, rows: slice, past: PastT, /) -> tuple[Logits, PastT]:
-        """tokens: (rows, 1); returns (rows, 1, vocabulary) logits, and what is remembered now."""
-        ...
+Step = Callable[[Int64Array, slice, PastT], tuple[Logits, PastT]]
+"""Reads one more token, (rows, 1), of some rows: (rows, 1, vocabulary) logits, and their past."""
 
 
 def read_stepwise(

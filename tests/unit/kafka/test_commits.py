@@ -51,16 +51,29 @@ class Commits:
         return not self.refuses
 
 
+class NoMarks:
+    """Nothing is kept beside offsets."""
+
+    def metadata(self, tp: TopicPartition, *, moved: bool = False) -> str | None:
+        return "" if moved else None
+
+    def committed(self, tp: TopicPartition) -> int | None:
+        return None
+
+    def stored(self, tp: TopicPartition, metadata: str) -> None:
+        pass
+
+
 def finish(tracker: OffsetTracker, offset: int) -> None:
-    ticket = tracker.deliver(TP, offset, 1)
-    assert ticket is not None
-    tracker.finish(ticket)
+    delivery = tracker.deliver(TP, offset, 1)
+    assert delivery is not None
+    tracker.finish(delivery)
 
 
 def committer() -> tuple[OffsetTracker, Commits, StillClock, Committer]:
     tracker, commits, clock = OffsetTracker(), Commits(), StillClock()
     tracker.assign([TP], 1)
-    return tracker, commits, clock, Committer(tracker, commits, clock)
+    return tracker, commits, clock, Committer(tracker, commits, clock, NoMarks())
 
 
 async def test_a_low_watermark_is_committed_once() -> None:
