@@ -22,10 +22,6 @@ from streamproc.offline.corpus.rows import Source
 from streamproc.offline.training.base import find_base
 from streamproc.offline.training.encoder import Learning, one_member_spec
 from streamproc.offline.training.events import Event, MemberExported
-from streamproc.offline.training.exporting import (
-    largest_difference,
-    rows_change_in_company,
-)
 from streamproc.offline.training.labelled_chunks import LabelledChunk
 from streamproc.offline.training.member import Member
 from streamproc.offline.training.plan import TrainingPlan
@@ -35,6 +31,7 @@ from streamproc.offline.training.text_classification import TextClassification
 from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.serving.chunking.windows import Chunk, Window
 from streamproc.serving.tasks.text_classification import TextClassification as Served
+from streamproc.serving.verification.scores import count_batch_variant, largest_difference
 from tests.support.trainings import changed, epochs, events_of, options
 
 pytestmark = pytest.mark.train
@@ -129,7 +126,7 @@ def test_torch_and_onnx_agree_and_int8_does_not_depend_on_the_batch(
         mixed,
     ) < (1e-5)
     int8 = onnx_scorer(folder / "part-1-of-2" / "1" / "model.onnx", signature)
-    assert rows_change_in_company(int8, mixed) == 0
+    assert count_batch_variant(int8, mixed) == 0
     assert len({np.stack(int8(batch)).tobytes() for batch in mixed}) == len(mixed)
 
 

@@ -16,7 +16,6 @@ from streamproc.offline.corpus.rows import Source
 from streamproc.offline.training.base import find_base
 from streamproc.offline.training.encoder import Learning, one_member_spec
 from streamproc.offline.training.events import MemberExported
-from streamproc.offline.training.exporting import rows_change_in_company
 from streamproc.offline.training.labelled_chunks import mixed_lengths
 from streamproc.offline.training.plan import TrainingPlan
 from streamproc.offline.training.prefix import Prefix
@@ -28,6 +27,7 @@ from streamproc.offline.training.training_task import TrainingTask
 from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.serving.chunking.windows import Window
 from streamproc.serving.tasks.text_classification import TextClassification as Served
+from streamproc.serving.verification.scores import count_batch_variant
 from streamproc.settings import read_settings
 from streamproc.worker import verify_ensemble
 from tests.support.trainings import events_of, options
@@ -134,7 +134,7 @@ def test_the_layers_give_a_text_the_same_states_in_any_company(
     signature = Served().signature(labels=2).behind_prefix(prefix.width)
     member = onnx_scorer(models / "moods" / "part-1-of-2" / "1" / "model.onnx", signature)
     assert (
-        rows_change_in_company(lambda batch: member(Prefix(path.read_bytes()).read(batch)), batches)
+        count_batch_variant(lambda batch: member(Prefix(path.read_bytes()).read(batch)), batches)
         == 0
     )
     states = [Prefix(path.read_bytes()).read(batch) for batch in batches]

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from streamproc.errors import TrainingError
-from streamproc.offline.training.exporting import checked_difference, rows_change_in_company
 from streamproc.offline.training.labelled_chunks import groups_by_length, mixed_lengths
 from streamproc.offline.training.member import Member
 from streamproc.offline.training.precision import export_smallest, store_in_half
@@ -17,6 +16,7 @@ from streamproc.offline.training.training_task import ExportedMember, Metrics
 from streamproc.offline.training.validation import Validation
 from streamproc.offline.training.weight_only_int8 import store_in_eight_bits
 from streamproc.serving.inference.batch import Batch, ModelInput
+from streamproc.serving.verification.scores import count_batch_variant, require_same_scores
 
 _CHECKED_CHUNKS = 256
 
@@ -44,7 +44,7 @@ def export_encoder_member(
         [labelled.chunk for labelled in group]
         for group in mixed_lengths(validation.chunks, _CHECKED_CHUNKS)
     ]
-    difference = checked_difference(
+    difference = require_same_scores(
         f"{fp32}: logits", member.score, member.onnx_scorer(fp32), checked
     )
 
@@ -60,7 +60,7 @@ def export_encoder_member(
     def evaluate(files: Sequence[Path]) -> Metrics:
         (file,) = files
         score = member.onnx_scorer(file)
-        if changed := rows_change_in_company(score, checked):
+        if changed := count_batch_variant(score, checked):
             raise TrainingError(
                 f"{file}: {changed} of {sum(map(len, checked))} windows get another answer in a "
                 "batch than alone."

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import onnx
 import onnx.utils
 import onnxruntime
@@ -19,11 +18,7 @@ from transformers import PreTrainedModel
 
 from streamproc.errors import TrainingError
 from streamproc.offline.training.positions import configs_with_positions
-from streamproc.offline.training.scoring import Score
-from streamproc.serving.inference.batch import ModelInput
 from streamproc.serving.inference.signature import HIDDEN_STATES
-from streamproc.serving.verification.parity import require_parity
-from streamproc.types import FloatArray
 
 # The oldest with layer normalisation as one node, and an IR that every ONNX Runtime since 2023
 # reads: an ensemble outlives the versions it was made with.
@@ -185,41 +180,3 @@ def open_session(path: Path) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-
-
-def checked_difference(
-    what: str, torch_score: Score, onnx_score: Score, batches: Iterable[Sequence[ModelInput]]
-) -> float:
-    """The largest difference between torch and ONNX over all batches.
-
-    what: is compared, for the message
-    Raises TrainingError when it is too large.
-    """
-    differences = [0.0]
-    for batch in batches:
-        expected = torch_score(batch)
-        differences.append(_difference(expected, onnx_score(batch)))
-        require_parity(what, differences[-1], np.concatenate([row.ravel() for row in expected]))
-    return max(differences)
-
-
-def largest_difference(one: Score, other: Score, batches: Iterable[Sequence[ModelInput]]) -> float:
-    """The largest difference between two ways of scoring, over all batches."""
-    return max((_difference(one(batch), other(batch)) for batch in batches), default=0.0)
-
-
-def _difference(one: Sequence[FloatArray], other: Sequence[FloatArray]) -> float:
-    # NumPy's maximum, unlike Python's, is no number where one of them is none.
-    return float(np.max([np.abs(a - b).max() for a, b in zip(one, other, strict=True)]))
-
-
-def rows_change_in_company(score: Score, batches: Iterable[Sequence[ModelInput]]) -> int:
-    """How many sequences get other scores in their batch than alone; 0 is what is asked.
-
-    Compared to the bit: an answer must not depend on what a request happened to be batched with.
-    """
-    return sum(
-        score([sequence])[0].tobytes() != row.tobytes()
-        for batch in batches
-        for sequence, row in zip(batch, score(batch), strict=True)
-    )

@@ -15,9 +15,10 @@ from transformers import BertPreTrainedModel
 from streamproc.offline.training.devices import array, tensor
 from streamproc.offline.training.exporting import export_behind_prefix, export_encoder
 from streamproc.offline.training.prefix import Prefix
-from streamproc.offline.training.scoring import Score, onnx_scorer
+from streamproc.offline.training.scoring import onnx_scorer
 from streamproc.serving.inference.batch import Batch, ModelInput
 from streamproc.serving.tasks.catalogue import scoring_task_named
+from streamproc.serving.verification.scores import Score
 from streamproc.types import FloatArray
 
 

@@ -15,20 +15,16 @@ from transformers import BertModel
 
 from streamproc.errors import TrainingError
 from streamproc.offline.corpus.text_samples import TextSample
-from streamproc.offline.training.exporting import (
-    checked_difference,
-    export_prefix,
-    rows_change_in_company,
-)
+from streamproc.offline.training.exporting import export_prefix
 from streamproc.offline.training.labelled_chunks import EncodedText, groups_by_length, mixed_lengths
 from streamproc.offline.training.on_disk import ByteRows
 from streamproc.offline.training.pruning import PruneConfig, prune_model
-from streamproc.offline.training.scoring import Score
 from streamproc.offline.training.static_int8 import quantise
 from streamproc.offline.training.vocabulary import Vocabulary
 from streamproc.serving.inference.batch import BackboneOutput, Batch, ModelInput
 from streamproc.serving.inference.providers import CPU, Provider
 from streamproc.serving.inference.session import PrefixSession, new_call
+from streamproc.serving.verification.scores import Score, count_batch_variant, require_same_scores
 from streamproc.types import Float32Array, FloatArray
 
 _CALIBRATION_TEXTS = 400
@@ -105,9 +101,9 @@ def make_prefix(
         fp32, int8 = Path(folder) / "prefix.onnx", Path(folder) / "prefix-int8.onnx"
         export_prefix(model, fp32)
         what = "The frozen layers' states"
-        checked_difference(what, _torch_states(model), _onnx_states(fp32), checked)
+        require_same_scores(what, _torch_states(model), _onnx_states(fp32), checked)
         quantise(fp32, int8, (Batch.pad([read[place] for place in group]) for group in groups))
-        if rows_change_in_company(_onnx_states(int8), checked):
+        if count_batch_variant(_onnx_states(int8), checked):
             raise TrainingError("The frozen layers give a text other states in a batch than alone.")
         return Prefix(int8.read_bytes())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from streamproc.errors import MemberError, TrainingError
@@ -10,11 +10,8 @@ from streamproc.serving.inference.batch import Batch, ModelInput
 from streamproc.serving.inference.providers import CPU, Provider
 from streamproc.serving.inference.session import OnnxSession, new_call
 from streamproc.serving.inference.signature import Signature
+from streamproc.serving.verification.scores import Score
 from streamproc.types import FloatArray
-
-Score = Callable[[Sequence[ModelInput]], Sequence[FloatArray]]
-"""The scores of each sequence of a batch: (labels,), (tokens, labels), or (tokens, 2) for the two
-ends of a span."""
 
 
 def onnx_scorer(path: Path, signature: Signature) -> Score:

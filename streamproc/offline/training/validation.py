@@ -11,12 +11,12 @@ import numpy as np
 from streamproc.offline.evaluation.eval_task import EvalTask, Request, Response
 from streamproc.offline.training.labelled_chunks import NO_TARGET, LabelledChunk
 from streamproc.offline.training.on_disk import Records
-from streamproc.offline.training.scoring import Score
 from streamproc.offline.training.training_task import Metrics
 from streamproc.serving.chunking.windows import Chunk
 from streamproc.serving.ensembling.combine import softmax
 from streamproc.serving.inference.batch import MemberOutput
 from streamproc.serving.tasks.task import Job
+from streamproc.serving.verification.scores import Score
 from streamproc.types import FloatArray, Int64Array
 
 _CHUNKS_AT_ONCE = 32

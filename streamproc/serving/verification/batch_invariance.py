@@ -9,9 +9,9 @@ import structlog
 
 from streamproc.errors import Invalid, MemberError, ModelRefused, StreamprocError, WorkerFault
 from streamproc.serving.decoding.model import AnyStepModel
-from streamproc.serving.inference.batch import Batch, ModelInput
+from streamproc.serving.inference.batch import Batch
 from streamproc.serving.inference.members import Members
-from streamproc.serving.inference.session import Session, new_call
+from streamproc.serving.inference.session import new_call
 from streamproc.serving.tasks.decoding_task import DecodingTask
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.languages import language_token, source_frame
@@ -56,14 +56,6 @@ def check_members(
             f"ids up to {spec.tokenizer.vocabulary_size - 1}, the tokenizer's last; do its "
             f"vocabulary and positions fit the manifest's tokenizer and window? {error}"
         ) from None
-
-
-def alone_and_together(
-    session: Session[FloatArray], inputs: Sequence[ModelInput]
-) -> tuple[list[FloatArray], Sequence[FloatArray]]:
-    """What a member says of each input when it is alone, and when all are in one batch."""
-    alone = [session.run(Batch.pad([one]), new_call())[0] for one in inputs]
-    return alone, session.run(Batch.pad(inputs), new_call())
 
 
 def check_step_models(

@@ -15,8 +15,8 @@ from streamproc.serving.inference.batch import Batch
 from streamproc.serving.inference.providers import CPU, Provider
 from streamproc.serving.inference.session import OnnxSession, new_call
 from streamproc.serving.inference.signature import Signature
-from streamproc.serving.verification.batch_invariance import alone_and_together
 from streamproc.serving.verification.dummy_inputs import DummyInput
+from streamproc.serving.verification.scores import alone_and_together
 from streamproc.types import Int64Array
 
 # So many texts of lengths from one to the window, and one of each short length: whether a length
@@ -55,14 +55,14 @@ def report_on_model(
     session = OnnxSession(member, model, signature, Provider(CPU))
     texts = _texts(tokenizer, window_tokens, padding_token)
     try:
-        alone, together = alone_and_together(session, texts)
+        pairs = alone_and_together(lambda batch: session.run(Batch.pad(batch), new_call()), texts)
     except (MemberError, WorkerFault) as error:
         raise ModelRefused(
             f"{member} fails on texts of up to {window_tokens} tokens with ids up to "
             f"{tokenizer.vocabulary_size - 1}, the tokenizer's last. Is the tokenizer the model's, "
             f"and the window within its positions? {error}"
         ) from None
-    pairs = zip(alone, together, strict=True)
+    alone = [scores for scores, _ in pairs]
     difference = max(float(np.abs(one - other).max()) for one, other in pairs)
     probable = all(map(_like_probabilities, alone))
     largest = max(float(np.abs(one).max()) for one in alone)
