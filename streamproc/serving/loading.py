@@ -16,7 +16,7 @@ from streamproc.serving.inference.model import Model, Staged
 from streamproc.serving.inference.providers import Provider
 from streamproc.serving.inference.residency import Residency
 from streamproc.serving.inference.seq2seq import Seq2SeqModel
-from streamproc.serving.inference.session import OnnxSession, PrefixSession
+from streamproc.serving.inference.session import BackboneSession, OnnxSession
 from streamproc.serving.tasks.decoding_task import DecodingTask
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec, MemberProfile
 from streamproc.serving.tasks.task import ScoringTask, Task
@@ -75,15 +75,15 @@ def load_sessions(
     """
     residency = residency or Residency()
     section = stored.manifest.prefix
-    prefix = PrefixSession(stored.prefix(section), provider) if section else None
+    backbone = BackboneSession(stored.prefix(section), provider) if section else None
     sessions = []
     for member in stored.manifest.members:
         signature = task.signature(len(member.labels))
-        if prefix:
-            signature = signature.behind_prefix(prefix.width)
+        if backbone:
+            signature = signature.behind_backbone(backbone.width)
         model = member_model(stored, member, residency)
         sessions.append(OnnxSession(member.name, model, signature, provider))
-    return Members(sessions, prefix)
+    return Members(sessions, backbone)
 
 
 def load_step_models(

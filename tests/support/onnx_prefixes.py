@@ -31,7 +31,7 @@ def prefix(vocabulary: int = 200, width: int = 2, *, seed: int = 0) -> bytes:
     return _model(nodes, inputs, outputs, [numpy_helper.from_array(table, "table")])
 
 
-def behind_prefix(width: int | str = 2, labels: int = 2, *, factor: float = 1.0) -> bytes:
+def behind_backbone(width: int | str = 2, labels: int = 2, *, factor: float = 1.0) -> bytes:
     """Sums the states of each token that is not masked, times a factor; (rows, labels)."""
     constants = [
         numpy_helper.from_array(np.array([2], np.int64), "last"),

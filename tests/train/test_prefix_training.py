@@ -131,7 +131,7 @@ def test_the_layers_give_a_text_the_same_states_in_any_company(
 
     # Another prefix object each time: the states of a chunk are kept.
     prefix = Prefix(path.read_bytes())
-    signature = Served().signature(labels=2).behind_prefix(prefix.width)
+    signature = Served().signature(labels=2).behind_backbone(prefix.width)
     member = onnx_scorer(models / "moods" / "part-1-of-2" / "1" / "model.onnx", signature)
     assert (
         count_batch_variant(lambda batch: member(Prefix(path.read_bytes()).read(batch)), batches)

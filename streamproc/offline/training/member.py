@@ -67,7 +67,7 @@ class Member:
         signature = scoring_task_named(self.task).signature(self.model.config.num_labels)
         if not self.prefix:
             return onnx_scorer(path, signature)
-        score = onnx_scorer(path, signature.behind_prefix(self.prefix.width))
+        score = onnx_scorer(path, signature.behind_backbone(self.prefix.width))
         return lambda sequences: score(self.read(sequences))
 
     def export(self, path: Path) -> None:

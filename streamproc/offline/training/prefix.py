@@ -23,7 +23,7 @@ from streamproc.offline.training.static_int8 import quantise
 from streamproc.offline.training.vocabulary import Vocabulary
 from streamproc.serving.inference.batch import BackboneOutput, Batch, ModelInput
 from streamproc.serving.inference.providers import CPU, Provider
-from streamproc.serving.inference.session import PrefixSession, new_call
+from streamproc.serving.inference.session import BackboneSession, new_call
 from streamproc.serving.verification.scores import Score, count_batch_variant, require_same_scores
 from streamproc.types import Float32Array, FloatArray
 
@@ -43,7 +43,7 @@ class Prefix:
     def __init__(self, model: bytes) -> None:
         self.model = model
         self.sha256 = hashlib.sha256(model).hexdigest()
-        self._session = PrefixSession(model, Provider(CPU))
+        self._session = BackboneSession(model, Provider(CPU))
         self.width = self._session.width
         # On disk, and by digests: hidden states are far larger than the texts.
         self._known: dict[bytes, int] = {}
@@ -120,7 +120,7 @@ def _encode(texts: Sequence[TextSample], tokenizer: Tokenizer, max_tokens: int) 
 
 
 def _onnx_states(path: Path) -> Score:
-    session = PrefixSession(path.read_bytes(), Provider(CPU))
+    session = BackboneSession(path.read_bytes(), Provider(CPU))
     return lambda sequences: [
         states.astype(np.float64) for states in session.run(Batch.pad(sequences), new_call())
     ]

@@ -82,7 +82,7 @@ class FanOut:
 
         names = [session.name for session in members.sessions]
         self._members = [runner(session, [session.name]) for session in members.sessions]
-        self._backbone = runner(members.prefix, names) if members.prefix is not None else None
+        self._backbone = runner(members.backbone, names) if members.backbone is not None else None
 
     async def run(self, sequences: Sequence[ModelInput], priority: int) -> list[Row]:
         """For each sequence, the outputs of all members in order, or why a member has none."""

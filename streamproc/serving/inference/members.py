@@ -13,20 +13,20 @@ from streamproc.types import Float32Array, FloatArray
 @dataclass(frozen=True, slots=True)
 class Members:
     """sessions: one a member, in the manifest's order
-    prefix: the layers that run before all of them; none where members take tokens
+    backbone: the layers that run before all of them; none where members take tokens
     """
 
     sessions: Sequence[Session[FloatArray]]
-    prefix: Session[Float32Array] | None = None
+    backbone: Session[Float32Array] | None = None
 
     def run_backbone(self, sequences: Sequence[ModelInput]) -> Sequence[ModelInput]:
-        """The sequences as members take them, run through the prefix in one batch, here and now.
+        """The sequences as members take them, run through the shared layers in one batch.
 
         Raises MemberFailed, OutOfMemory.
         """
-        if self.prefix is None:
+        if self.backbone is None:
             return sequences
-        hidden = self.prefix.run(Batch.pad(sequences), new_call())
+        hidden = self.backbone.run(Batch.pad(sequences), new_call())
         return [
             BackboneOutput(sequence.ids, sequence.type_ids, own)
             for sequence, own in zip(sequences, hidden, strict=True)

@@ -67,7 +67,7 @@ class OnnxSession:
         return rows
 
 
-class PrefixSession:
+class BackboneSession:
     """The layers before all members: batches of tokens to hidden states, float32."""
 
     name = "prefix"
@@ -75,14 +75,14 @@ class PrefixSession:
     def __init__(self, model: bytes, provider: Provider) -> None:
         """Load and check; raises ModelRefused with what was expected and what was found."""
         session = open_session(self.name, model, provider)
-        inputs = checked_inputs(self.name, session, _PREFIX)
-        check_output(self.name, session, _PREFIX, HIDDEN_STATES)
+        inputs = checked_inputs(self.name, session, _BACKBONE)
+        check_output(self.name, session, _BACKBONE, HIDDEN_STATES)
         self.width: int = session.get_outputs()[0].shape[-1]
         if not isinstance(self.width, int):
             raise ModelRefused(
                 f"prefix: expected {HIDDEN_STATES} of a fixed width; found {self.width!r}"
             )
-        self._runner = Runner(self.name, session, inputs, _PREFIX.outputs, provider)
+        self._runner = Runner(self.name, session, inputs, _BACKBONE.outputs, provider)
 
     def run(self, batch: Batch, call: Call) -> Sequence[Float32Array]:
         """For each row its hidden states, (tokens, width), without padding."""
@@ -141,7 +141,7 @@ class Runner:
 
 
 # Any width will do.
-_PREFIX = Signature((HIDDEN_STATES,), labels=0, per_token=True)
+_BACKBONE = Signature((HIDDEN_STATES,), labels=0, per_token=True)
 
 
 def require_finite(name: str, scores: AnyArray) -> None:

@@ -32,7 +32,7 @@ class Signature:
     optional: tuple[str, ...] = ("token_type_ids",)
     hidden_width: int | None = None
 
-    def behind_prefix(self, width: int) -> Signature:
+    def behind_backbone(self, width: int) -> Signature:
         """What the task asks of a model that takes hidden states of so many numbers a token."""
         inputs = (HIDDEN_STATES, "attention_mask")
         return replace(self, required=inputs, optional=(), hidden_width=width)

@@ -17,14 +17,14 @@ from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.serving.inference.fan_out import FanOut
 from streamproc.serving.inference.members import Members
 from streamproc.serving.inference.providers import CPU, Provider
-from streamproc.serving.inference.session import OnnxSession, PrefixSession
+from streamproc.serving.inference.session import BackboneSession, OnnxSession
 from streamproc.serving.inference.signature import Signature
 from streamproc.serving.member_health import MemberHealth
 from streamproc.serving.tasks.catalogue import scoring_task_named
 from streamproc.testing import MemoryBroker, build_context, build_pipeline, build_record
 from streamproc.types import Float32Array
 from tests.support.onnx_models import classifier, write_ensemble
-from tests.support.onnx_prefixes import behind_prefix, prefix, write_prefixed_ensemble
+from tests.support.onnx_prefixes import behind_backbone, prefix, write_prefixed_ensemble
 from tests.unit.serving.inference.test_fan_out import (
     CANARY,
     POISON,
@@ -52,7 +52,7 @@ class Watched:
     def __init__(self, before: Callable[[Batch], None] = lambda _: None) -> None:
         self.rows: list[int] = []
         self._before = before
-        self._session = PrefixSession(prefix(seed=3), Provider(CPU))
+        self._session = BackboneSession(prefix(seed=3), Provider(CPU))
 
     def run(self, batch: Batch, call: Any) -> list[Float32Array]:
         self._before(batch)
@@ -61,10 +61,10 @@ class Watched:
 
 
 def members_behind(before: Watched) -> Members:
-    signature = SIGNATURE.behind_prefix(2)
+    signature = SIGNATURE.behind_backbone(2)
     provider = Provider(CPU)
     sessions = [
-        OnnxSession(name, behind_prefix(factor=factor), signature, provider)
+        OnnxSession(name, behind_backbone(factor=factor), signature, provider)
         for name, factor in (("a", 1.0), ("b", -2.0))
     ]
     return Members(sessions, before)
@@ -100,7 +100,7 @@ async def test_members_behind_a_prefix_answer_as_whole_ones_do(
     tmp_path: Path, executor: ModelExecutor
 ) -> None:
     write_ensemble(tmp_path / "whole" / "tiny", [classifier(seed=3)])
-    write_prefixed_ensemble(tmp_path / "cut" / "tiny", prefix(seed=3), [behind_prefix()])
+    write_prefixed_ensemble(tmp_path / "cut" / "tiny", prefix(seed=3), [behind_backbone()])
 
     whole, cut = await ask(tmp_path / "whole", executor), await ask(tmp_path / "cut", executor)
 
@@ -182,10 +182,10 @@ def test_states_are_padded_at_the_end_like_ids() -> None:
 @pytest.mark.parametrize(
     ("before", "member", "found"),
     [
-        (prefix(width=3), behind_prefix(width=2), r"\(rows, tokens, 3\).*found tensor\(float\)"),
+        (prefix(width=3), behind_backbone(width=2), r"\(rows, tokens, 3\).*found tensor\(float\)"),
         (prefix(), classifier(), "expected inputs hidden_states, attention_mask; found input_ids"),
-        (classifier(), behind_prefix(), "expected an output 'hidden_states'; found logits"),
-        (prefix(vocabulary=50), behind_prefix(), r"prefix fails on a window of 16 tokens"),
+        (classifier(), behind_backbone(), "expected an output 'hidden_states'; found logits"),
+        (prefix(vocabulary=50), behind_backbone(), r"prefix fails on a window of 16 tokens"),
     ],
     ids=["another width", "a whole member", "no prefix", "a smaller vocabulary"],
 )
@@ -201,7 +201,7 @@ async def test_what_does_not_fit_together_is_refused(
 async def test_a_prefix_of_another_content_is_refused(
     tmp_path: Path, executor: ModelExecutor
 ) -> None:
-    write_prefixed_ensemble(tmp_path / "tiny", prefix(), [behind_prefix()])
+    write_prefixed_ensemble(tmp_path / "tiny", prefix(), [behind_backbone()])
     (path,) = (tmp_path / "prefixes").iterdir()
     path.write_bytes(prefix(seed=9))
 
@@ -213,6 +213,6 @@ async def test_a_prefix_of_another_content_is_refused(
 
 
 def test_prefixes_are_no_ensembles(tmp_path: Path) -> None:
-    write_prefixed_ensemble(tmp_path / "tiny", prefix(), [behind_prefix()])
+    write_prefixed_ensemble(tmp_path / "tiny", prefix(), [behind_backbone()])
 
     assert Repository(tmp_path).names() == ["tiny"]
