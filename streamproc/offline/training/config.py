@@ -143,6 +143,6 @@ def _said(fault: Any) -> str:
         return f"{name}: no option of `streamproc train`."
     if fault["type"] == "missing":
         return f"{flag(name)} is not given."
-    if fault["type"] in {"literal_error", "union_error"}:
+    if fault["type"] == "literal_error":
         why = f"expected one of {fault['ctx']['expected']}".replace("'", "").replace(" or ", ", ")
     return f"{flag(name)} {fault['input']!r}: {why[:1].lower()}{why[1:]}."

@@ -23,22 +23,22 @@ Task = Literal[
 ]
 
 
-def _ensemble(name: str) -> str:
-    if not re.fullmatch(ENSEMBLE_NAME, name):
-        raise ValueError("a name is at most 64 lower-case letters, digits, '.', '_' and '-'")
-    return name
+def _matching(pattern: str, expected: str) -> AfterValidator:
+    """As pydantic's pattern, in words for those who don't read them."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"expected {expected}")
+        return text
+
+    return AfterValidator(check)
 
 
-def _version(version: str) -> str:
-    if not re.fullmatch(MEMBER_VERSION, version):
-        raise ValueError("at most 64 letters, digits, '.', '_' and '-'")
-    return version
-
-
-def _layers(written: str) -> str:
-    if not re.fullmatch(r"\d+(,\d+)*", written):
-        raise ValueError("expected numbers, e.g. 0,1")
-    return written
+Ensemble = Annotated[
+    str, _matching(ENSEMBLE_NAME, "at most 64 lower-case letters, digits, '.', '_' and '-'")
+]
+Version = Annotated[str, _matching(MEMBER_VERSION, "at most 64 letters, digits, '.', '_' and '-'")]
+Layers = Annotated[str, _matching(r"\d+(,\d+)*", "numbers, e.g. 0,1")]
 
 
 def _precision(written: Any) -> Any:
@@ -72,13 +72,13 @@ class OutputOptions(_Options):
 
     heading = "Output"
 
-    ensemble: Annotated[str, AfterValidator(_ensemble)]
+    ensemble: Ensemble
     """name of the ensemble"""
     out: Path = Path("models")
     """model repository to write to"""
     work: Path = Path("work")
     """folder of runs; each has a folder with its ensemble's name"""
-    version: Annotated[str, AfterValidator(_version)] = "1"
+    version: Version = "1"
     """version of the members"""
     precision: Annotated[
         Literal["auto", "fp32", "fp16", "int8", "int8-weights"], BeforeValidator(_precision)
@@ -123,7 +123,7 @@ class ModelOptions(_Options):
     """Hugging Face folder that encoders start from; default: MiniLM-L6"""
     vocabulary: Annotated[int, Field(ge=300)] = 4200
     """number of tokens, kept of the base's or learned"""
-    layers: Annotated[str, AfterValidator(_layers)] = "0,1"
+    layers: Layers = "0,1"
     """layers of the base that are kept, e.g. 0,1; from scratch: how many"""
     freeze_layers: NotNegative = 0
     """first layers of the base to freeze; they run once before all members"""

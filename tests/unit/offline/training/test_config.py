@@ -33,7 +33,7 @@ def test_asking_for_help_does_not_import_torch() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"ensemble": "../up"}, "--ensemble '../up': a name is at most 64"),
+        ({"ensemble": "../up"}, "--ensemble '../up': expected at most 64 lower-case letters"),
         ({"version": "1/2"}, "--version '1/2'"),
         ({"layers": "0,x"}, "--layers '0,x': expected numbers"),
         ({"epochs": 0}, "--epochs 0: input should be greater than or equal to 1"),
@@ -45,6 +45,8 @@ def test_asking_for_help_does_not_import_torch() -> None:
         ({**WRITER, "precision": "fp16"}, "--precision fp16: not for this task"),
         ({**WRITER, "freeze_layers": 1}, "--freeze-layers"),
         ({**WRITER, "width": 100, "heads": 3}, "--width 100: expected a multiple"),
+        ({"corpus": [["a"]]}, "--corpus"),
+        ({"heads": "many"}, "--heads 'many'"),
         ({"colour": "red"}, "colour: no option of `streamproc train`"),
         ({"search": {"width": [1]}, "trials": 2}, "--search"),
     ],
