@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from streamproc.errors import TrainingError
 
@@ -14,7 +14,7 @@ _NAME = re.compile(r"[^a-z0-9]+")
 _LONGEST_NAME = 64
 
 
-class Item(Protocol):
+class CorpusRecord(Protocol):
     """A record of a corpus, whatever its task.
 
     text:   what equal records have in common: they always share a part
@@ -25,9 +25,6 @@ class Item(Protocol):
     def text(self) -> str: ...
     @property
     def fields(self) -> Mapping[str, str]: ...
-
-
-ItemT = TypeVar("ItemT", bound=Item)
 
 
 class Partitioning(Protocol):
@@ -43,7 +40,7 @@ class Partitioning(Protocol):
         """Whether parts differ in what they are about, and so need validation data each."""
         ...
 
-    def part_of(self, record: Item) -> str:
+    def part_of(self, record: CorpusRecord) -> str:
         """The part's name: lower-case letters, digits, hyphens; fit for a folder's name."""
         ...
 
@@ -59,7 +56,7 @@ class ByField:
     def description(self) -> str:
         return f"by field {self.field!r}"
 
-    def part_of(self, record: Item) -> str:
+    def part_of(self, record: CorpusRecord) -> str:
         value = record.fields.get(self.field)
         name = _NAME.sub("-", (value or "").lower()).strip("-")
         if not name or len(name) > _LONGEST_NAME:
@@ -87,7 +84,7 @@ class ByHash:
         seeded = f" and seed {self.seed}" if self.seed else ""
         return f"by SHA-256 of the text{seeded}, {self.parts} parts"
 
-    def part_of(self, record: Item) -> str:
+    def part_of(self, record: CorpusRecord) -> str:
         # Seed 0 adds nothing: parts are what they were before there were seeds.
         salt = f"{self.seed}\0".encode() if self.seed else b""
         digest = hashlib.sha256(salt + record.text.encode("utf-8", "surrogatepass")).digest()
@@ -124,11 +121,3 @@ def _count(written: str, count: str) -> int:
         kind = written.partition(":")[0]
         raise TrainingError(f"{written!r}: expected {kind}:N with N at least 1.")
     return int(count)
-
-
-def partition(records: Iterable[ItemT], by: Partitioning) -> Mapping[str, tuple[ItemT, ...]]:
-    """The records by part, parts in the order of their names, records in the corpus's order."""
-    parts: dict[str, list[ItemT]] = {}
-    for record in records:
-        parts.setdefault(by.part_of(record), []).append(record)
-    return {name: tuple(parts[name]) for name in sorted(parts)}
