@@ -70,8 +70,8 @@ class OutputFiles:
                 _write(path, plot.png)
                 links[self._link(path)] = plot
         if self.json:
-            figures = as_json(results, provenance)
-            _write(self.json, orjson.dumps(figures, option=orjson.OPT_INDENT_2) + b"\n")
+            options = orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY
+            _write(self.json, orjson.dumps(as_json(results, provenance), option=options) + b"\n")
         if self.markdown:
             _write(self.markdown, as_markdown(results, provenance, links).encode())
         if self.html:

@@ -15,7 +15,7 @@ from streamproc.offline.corpus.clusters import ByCluster, fit_clusters
 from streamproc.offline.corpus.description import write_description
 from streamproc.offline.corpus.items import RowItem, batched, read_items
 from streamproc.offline.corpus.leakage import Leakage
-from streamproc.offline.corpus.part_files import PartFiles
+from streamproc.offline.corpus.part_files import part_files
 from streamproc.offline.corpus.partition_plan import PartitionPlan
 from streamproc.offline.corpus.partition_stats import PartitionStats
 from streamproc.offline.corpus.partitioning import Partitioning, clusters_from, partitioning_from
@@ -112,11 +112,11 @@ def _write(
     """Every row into the file of its partition and split; what partitions then look like."""
     stats: dict[str, PartitionStats] = defaultdict(PartitionStats)
     for split in plan.splits:
-        with PartFiles(out, split) as files:
+        with part_files(out, split) as write:
             for batch in _batches(plan, split, "writing", on_progress):
                 kept = leakage.without_leaked(split, batch) if plan.duplicates == "drop" else batch
                 for item, (part, rank) in zip(kept, _placed(kept, by, plan.seed), strict=True):
-                    files.write(part, item)
+                    write(part, item)
                     stats[part].note(split, item, rank)
     return {name: stats[name] for name in sorted(stats)}
 

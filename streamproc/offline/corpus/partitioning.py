@@ -97,7 +97,7 @@ def partitioning_from(written: str, seed: int = 0) -> Partitioning:
 
     Raises TrainingError when N is not a positive number, or clusters are asked for.
     """
-    kind, colon, count = written.partition(":")
+    kind, colon, _ = written.partition(":")
     if not colon:
         return ByField(written)
     if kind == "cluster":
@@ -107,17 +107,16 @@ def partitioning_from(written: str, seed: int = 0) -> Partitioning:
         )
     if kind != "hash":
         raise TrainingError(f"{written!r}: expected a field's name, hash:N, or cluster:N.")
-    return ByHash(_count(written, count), seed=seed)
+    return ByHash(_count(written), seed=seed)
 
 
 def clusters_from(written: str) -> int | None:
     """N of `cluster:N`, None of anything else; raises TrainingError when N is not positive."""
-    kind, colon, count = written.partition(":")
-    return _count(written, count) if colon and kind == "cluster" else None
+    return _count(written) if written.startswith("cluster:") else None
 
 
-def _count(written: str, count: str) -> int:
+def _count(written: str) -> int:
+    kind, _, count = written.partition(":")
     if not count.isdecimal() or int(count) < 1:
-        kind = written.partition(":")[0]
         raise TrainingError(f"{written!r}: expected {kind}:N with N at least 1.")
     return int(count)

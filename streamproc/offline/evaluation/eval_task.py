@@ -24,6 +24,7 @@ class EvalTask(ABC):
     metrics: the first is the one that matters most
     confidence_of: what a confidence is of, where calibration is among the metrics
     labels: what right answers are called, where an ensemble must know the names
+    unit, timed: what is counted, and what times are of
     """
 
     metrics: Sequence[Metric]
@@ -32,6 +33,8 @@ class EvalTask(ABC):
     fields: Sequence[Mapping[str, str]]
     confidence_of: str = ""
     labels: frozenset[str] = frozenset()
+    unit = "records"
+    timed = "requests"
 
     @abstractmethod
     def statistics(self, responses: Sequence[JsonObject]) -> list[FloatArray]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -40,8 +41,7 @@ METRICS: Sequence[Metric] = (
     ACCURACY,
     CALIBRATION,
 )
-CONFIDENCE_OF = "next tokens"
-"""What a confidence is of."""
+_ITEMS = "next tokens"
 # Tokens that are read, and of these that are combined, at a time.
 _READ_TOKENS = 2048
 _COMBINED_TOKENS = 256
@@ -63,6 +63,15 @@ class Blocks:
 
     ids: Int64Array
     fields: Sequence[Mapping[str, str]]
+    metrics: ClassVar[Sequence[Metric]] = METRICS
+    confidence_of: ClassVar[str] = _ITEMS
+
+    @property
+    def unit(self) -> str:
+        """What one is called."""
+        return f"blocks of {self.ids.shape[1]} tokens"
+
+    timed = unit
 
     def subsample(self, limit: int | None) -> Blocks:
         """At most `limit` of them, spread evenly over all."""
@@ -145,7 +154,7 @@ def score_next_tokens(
     for system, own, spent_s in zip(systems, found, seconds, strict=True):
         *statistics, agreed, right = (np.concatenate(parts) for parts in zip(*own, strict=True))
         agreement = Agreement(
-            CONFIDENCE_OF,
+            _ITEMS,
             ACCURACY,
             agreed.ravel(),
             np.stack((right.ravel(), np.ones(right.size)), axis=1),

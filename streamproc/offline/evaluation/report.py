@@ -46,24 +46,19 @@ def _system(results: EvalResults, run: EvalRun) -> dict[str, Any]:
         "seconds_per_1000": run.seconds_per_1000,
         "errors": run.errors,
         "partial": run.partial,
-        "reliability": reliability
-        and {name: values.tolist() for name, values in asdict(reliability).items()},
+        "reliability": reliability and asdict(reliability),
     }
 
 
 def _row(row: ResultRow) -> dict[str, Any]:
+    names = ("minus", "minus_system", "by", "group")
+    figures = asdict(row.estimate)
     return {
         "system": row.system.title,
-        "minus": row.minus or None,
-        "minus_system": row.minus_system or None,
-        "by": row.by or None,
-        "group": row.group or None,
+        **{name: getattr(row, name) or None for name in names},
         "metric": row.metric.name,
         "n": row.n,
-        **{
-            name: None if math.isnan(value) else value
-            for name, value in asdict(row.estimate).items()
-        },
+        **{name: None if math.isnan(value) else value for name, value in figures.items()},
     }
 
 

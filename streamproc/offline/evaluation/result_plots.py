@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from textwrap import wrap
+from functools import partial
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,8 @@ _WHISKERS = f"whiskers are {CONFIDENCE:.0%} intervals"
 _DIAGRAMS_IN_A_LINE = 4
 # With fewer in a bin, a share of them means little.
 _FEW = 10
-_LABEL_CHARACTERS = 26
+# In lines that leave room for the plot.
+_wrapped = partial(fill, width=26)
 
 
 def plots_of(results: EvalResults, provenance: Provenance) -> Iterator[Plot]:
@@ -53,8 +55,8 @@ def _systems(results: EvalResults, provenance: Provenance) -> Plot:
             rows = [row for row in results.select() if row.metric is metric]
             axes.axvline(_scaled(rows)[0, 0], color=LIGHT_GREY, linewidth=1)
             for line, (row, marker) in enumerate(zip(rows, markers_of(systems), strict=True)):
-                _draw(axes, [line], [row], marker)
-                _annotate(axes, row, (_scaled([row])[0, 0], line), xytext=(0, 5), ha="center")
+                text = {"xytext": (0, 5), "ha": "center", "fontsize": 7}
+                _draw(axes, [line], [row], marker, text=text)
             axes.set_xlabel(_axis_title(metric))
             axes.margins(x=0.12)
             axes.locator_params(axis="x", nbins=5)
@@ -130,9 +132,8 @@ def _agreement(results: EvalResults) -> Plot:
     (marker,) = markers_of([rows[0].system])
     with styled_figure(2.6) as figure:
         axes = figure.subplots()
-        _draw(axes, range(len(rows)), rows, marker, upright=True)
-        for place, (row, (value, _, _)) in enumerate(zip(rows, _scaled(rows), strict=True)):
-            _annotate(axes, row, (place, value), xytext=(7, 0), va="center", fontsize=7.5)
+        text = {"xytext": (7, 0), "va": "center", "fontsize": 7.5}
+        _draw(axes, range(len(rows)), rows, marker, upright=True, text=text)
         axes.set_xticks(range(len(rows)), [f"{row.group}\nn = {row.n:,}" for row in rows])
         axes.set_xlim(-0.5, len(rows) - 0.5)
         axes.grid(visible=False, axis="x")
@@ -158,7 +159,7 @@ def _groups(results: EvalResults, provenance: Provenance) -> Plot:
     with styled_figure(1.0 + len(groups) * (0.22 + 0.12 * len(drawn))) as figure:
         axes = figure.subplots()
         for lane, (system, marker) in enumerate(drawn):
-            places = np.arange(len(groups)) + (lane - (len(drawn) - 1) / 2) * step
+            places = [n + (lane - (len(drawn) - 1) / 2) * step for n in range(len(groups))]
             own = [row for row in rows if row.system is system]
             _draw(axes, places, own, marker, label=system.title)
         for number in range(1, len(groups)):
@@ -175,45 +176,40 @@ def _groups(results: EvalResults, provenance: Provenance) -> Plot:
 
 def _draw(
     axes: Axes,
-    places: Sequence[float] | np.ndarray[Any, Any] | range,
+    places: Sequence[float],
     rows: Sequence[ResultRow],
     marker: Mapping[str, Any],
     *,
     upright: bool = False,
     label: str | None = None,
+    text: Mapping[str, Any] | None = None,
 ) -> None:
     """A dot at each value, a line as long as its interval; undefined ones leave a gap.
 
-    places: on the other axis
+    places: on the other axis; upright: which is the horizontal one
+    text:   where and how values are written, if they are
     """
     value, low, high = _scaled(rows).T
-    arms = [value - low, high - value]
-    position = (
-        {"x": places, "y": value, "yerr": arms}
-        if upright
-        else {"x": value, "y": places, "xerr": arms}
-    )
-    look = {"fmt": marker["marker"], "color": marker["color"], "markersize": 5, "linewidth": 1.4}
-    axes.errorbar(**position, **look, label=label)
-
-
-def _annotate(axes: Axes, row: ResultRow, at: tuple[float, float], **where: Any) -> None:
-    if not math.isnan(row.estimate.value):
-        text = shown(row.metric, row.estimate.value)
-        axes.annotate(text, at, textcoords="offset points", **{"fontsize": 7, **where})
+    x, y = (places, value) if upright else (value, places)
+    look: dict[str, Any] = {
+        "fmt": marker["marker"],
+        "color": marker["color"],
+        "yerr" if upright else "xerr": [value - low, high - value],
+        "markersize": 5,
+        "linewidth": 1.4,
+        "label": label,
+    }
+    axes.errorbar(x, y, **look)
+    for row, *point in zip(rows, x, y, strict=True):
+        if text and not math.isnan(row.estimate.value):
+            shown_value = shown(row.metric, row.estimate.value)
+            axes.annotate(shown_value, (point[0], point[1]), textcoords="offset points", **text)
 
 
 def _scaled(rows: Sequence[ResultRow]) -> FloatArray:
     """(rows, 3) value, low and high as they are shown."""
-    return np.array(
-        [
-            [
-                (100 if row.metric.per_cent else 1) * number
-                for number in (row.estimate.value, row.estimate.low, row.estimate.high)
-            ]
-            for row in rows
-        ]
-    )
+    scale = np.array([[100 if row.metric.per_cent else 1] for row in rows])
+    return scale * [(row.estimate.value, row.estimate.low, row.estimate.high) for row in rows]
 
 
 def _hide_lines(axes: Axes) -> None:
@@ -226,11 +222,6 @@ def _axis_title(metric: Metric) -> str:
     """Its name and unit, and which way is better where that is not the usual one."""
     unit = f", {metric.unit}" if metric.unit else ""
     return f"{metric.name}{unit}" + ("" if metric.higher_is_better else "\n(less is better)")
-
-
-def _wrapped(name: str) -> str:
-    """In lines that leave room for the plot."""
-    return "\n".join(wrap(name, _LABEL_CHARACTERS))
 
 
 def _sentence(name: str) -> str:
