@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from streamproc.cli.data_options import LabelField, TextField
 from streamproc.cli.lazy import command_group
 from streamproc.cli.progress import activity
 from streamproc.cli.tables import print_table
@@ -15,11 +16,43 @@ from streamproc.errors import OperatorError, SettingsError
 
 if TYPE_CHECKING:
     from streamproc.offline.corpus.clusters import Features
+    from streamproc.offline.corpus.partition_plan import PartitionPlan
     from streamproc.offline.corpus.partition_stats import PartitionStats
-    from streamproc.offline.corpus.partitioner import CorpusPartitioned
-    from streamproc.offline.corpus.plan import Plan
+    from streamproc.offline.corpus.partitioner import PartitionedCorpus
 
 app = command_group("Corpora, before anything is learned from them.")
+
+_Train = Annotated[
+    list[str],
+    typer.Option(
+        help="what is learned from, [NAME=]FILE: .jsonl, .json, .csv, .tsv, .gz of it, or "
+        ".parquet; once per file"
+    ),
+]
+_By = Annotated[
+    str,
+    typer.Option(
+        help="a field's name (corpus: the NAME of its file), hash:N, or cluster:N, by topic"
+    ),
+]
+_Valid = Annotated[
+    list[str] | None, typer.Option(help="what decides when a member has converged; as --train")
+]
+_Test = Annotated[
+    list[str] | None, typer.Option(help="what is kept aside for a report; as --train")
+]
+_Duplicates = Annotated[
+    Literal["refuse", "report", "drop"],
+    typer.Option(help="of texts that an earlier split has too, but for case, width and space"),
+]
+_Base = Annotated[
+    Path | None,
+    typer.Option(help="Hugging Face folder of what tells topics apart; default: MiniLM-L6"),
+]
+_Sample = Annotated[
+    int, typer.Option(min=2, help="texts of --train that clusters are fitted on, at most")
+]
+_Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="same seed, same bytes")]
 
 
 @app.callback()
@@ -29,54 +62,32 @@ def _group() -> None:
 
 @app.command()
 def partition(
-    train: Annotated[
-        list[str],
-        typer.Option(
-            help="what is learned from, [NAME=]FILE: .jsonl, .json, .csv, .tsv, .gz of it, or "
-            ".parquet; once per file"
-        ),
-    ],
-    by: Annotated[
-        str,
-        typer.Option(
-            help="a field's name (corpus: the NAME of its file), hash:N, or cluster:N, by topic"
-        ),
-    ],
+    train: _Train,
+    by: _By,
     out: Annotated[Path, typer.Option(help="folder to write; must not exist yet")],
-    valid: Annotated[
-        list[str] | None, typer.Option(help="what decides when a member has converged; as --train")
-    ] = None,
-    test: Annotated[
-        list[str] | None, typer.Option(help="what is kept aside for a report; as --train")
-    ] = None,
-    duplicates: Annotated[
-        Literal["refuse", "report", "drop"],
-        typer.Option(help="of texts that an earlier split has too, but for case, width and space"),
-    ] = "refuse",
-    base: Annotated[
-        Path | None,
-        typer.Option(help="Hugging Face folder of what tells topics apart; default: MiniLM-L6"),
-    ] = None,
-    sample: Annotated[
-        int, typer.Option(min=2, help="texts of --train that clusters are fitted on, at most")
-    ] = 5_000,
-    text_field: Annotated[str, typer.Option(help="field that holds the text")] = "text",
-    label_field: Annotated[str, typer.Option(help="field that holds the label")] = "label",
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="same seed, same bytes")] = 0,
+    valid: _Valid = None,
+    test: _Test = None,
+    duplicates: _Duplicates = "refuse",
+    base: _Base = None,
+    sample: _Sample = 5_000,
+    text_field: TextField = "text",
+    label_field: LabelField = "label",
+    seed: _Seed = 0,
 ) -> None:
     """Cut a corpus into partitions, OUT/PARTITION/SPLIT.jsonl.gz, for streamproc train.
 
     All splits are cut the same way; clusters are fitted on train alone. Rows are read as a stream:
     a corpus may be larger than memory. OUT/partition.toml says how it was made and what is in it.
     """
-    from streamproc.offline.corpus.plan import Plan
+    from streamproc.offline.corpus.partition_plan import PartitionPlan
+    from streamproc.offline.corpus.partitioner import partition_corpus
     from streamproc.offline.corpus.records import Columns
     from streamproc.offline.corpus.rows import source_from
 
     if base and not by.startswith("cluster:"):
         raise SettingsError("--base tells topics apart, for --by cluster:N and nothing else")
     splits = {"train": train, "valid": valid or [], "test": test or []}
-    plan = Plan(
+    plan = PartitionPlan(
         splits={name: [source_from(f) for f in files] for name, files in splits.items() if files},
         by=by,
         out=out,
@@ -86,22 +97,9 @@ def partition(
         features=_embeddings(base) if by.startswith("cluster:") else None,
         sample_texts=sample,
     )
-    _show(_partition(plan), list(plan.splits), stdout_console())
-
-
-def _partition(plan: Plan) -> CorpusPartitioned:
-    from streamproc.offline.corpus import partitioner
-
     with activity("reading the corpus") as say:
-        for event in partitioner.partition_corpus(plan):
-            match event:
-                case partitioner.RowsRead():
-                    say(f"{event.doing} {event.split}: {event.rows:,} rows")
-                case partitioner.ClustersStarted():
-                    say(f"fitting {event.clusters} clusters on {event.texts:,} texts")
-                case partitioner.CorpusPartitioned():
-                    done = event
-    return done
+        done = partition_corpus(plan, say)
+    _show(plan, done, stdout_console())
 
 
 def _embeddings(base: Path | None) -> Features:
@@ -117,38 +115,33 @@ def _embeddings(base: Path | None) -> Features:
     return SentenceEmbeddings(find_base(base))
 
 
-def _show(done: CorpusPartitioned, splits: list[str], console: TerminalConsole) -> None:
+def _show(plan: PartitionPlan, done: PartitionedCorpus, console: TerminalConsole) -> None:
     from streamproc.offline.corpus.clusters import ByCluster
     from streamproc.offline.corpus.description import DESCRIPTION
 
     console.print(done.by.description)
     text = "nearest to the centre" if isinstance(done.by, ByCluster) else "a text"
     rows = [
-        (
-            name,
-            *(f"{portrait.rows[split]:,}" for split in splits),
-            _balance(portrait),
-            _sample(portrait),
-        )
-        for name, portrait in done.portraits.items()
+        (name, *(f"{own.rows[split]:,}" for split in plan.splits), _balance(own), _sample(own))
+        for name, own in done.stats.items()
     ]
-    numbers = range(1, 1 + len(splits))
-    headings = ("partition", *splits, "labels of train", text)
+    numbers = range(1, 1 + len(plan.splits))
+    headings = ("partition", *plan.splits, "labels of train", text)
     print_table(console, headings, rows, names=(0, *numbers), numbers=numbers)
     for (split, earlier), count in done.leaked.items():
-        what = "dropped" if done.dropped else "kept, beware"
+        what = "dropped" if plan.duplicates == "drop" else "kept, beware"
         console.print(f"{count:,} texts of {split} are in {earlier} too: {what}")
     console.print(f"written: {done.out / DESCRIPTION}", soft_wrap=True)
 
 
-def _sample(portrait: PartitionStats) -> str:
-    text = " ".join(" ".join(portrait.texts.texts()[:1]).split())
+def _sample(stats: PartitionStats) -> str:
+    text = " ".join(" ".join(stats.texts.texts()[:1]).split())
     return text if len(text) <= 60 else text[:59] + "…"
 
 
-def _balance(portrait: PartitionStats) -> str:
+def _balance(stats: PartitionStats) -> str:
     """The three most frequent labels of train with their shares, and how many others there are."""
-    counts = portrait.labels["train"]
+    counts = stats.labels["train"]
     total = sum(counts.values())
     most = sorted(counts.items(), key=lambda one: (-one[1], one[0]))[:3]
     shares = [f"{label} {count / total:.0%}" for label, count in most]

@@ -11,33 +11,31 @@ from pathlib import Path
 
 import orjson
 
-from streamproc.cli.tables import Cell, print_table
+from streamproc.cli.tables import print_table
 from streamproc.cli.terminal import TerminalConsole
 from streamproc.clock import Clock
 from streamproc.errors import OperatorError, SettingsError
 from streamproc.logs.printable import printable
-from streamproc.offline.evaluation.eval_result import EvalResult
-from streamproc.offline.evaluation.plot import Plot
 from streamproc.offline.evaluation.provenance import Provenance
-from streamproc.offline.evaluation.report import as_json, as_markdown
-from streamproc.offline.evaluation.tables import notes, tables_of
+from streamproc.offline.evaluation.report import as_html, as_json, as_markdown
+from streamproc.offline.evaluation.result_tables import Plot, notes, tables_of
+from streamproc.offline.evaluation.results import EvalResults
 
 
-def show_findings(findings: EvalResult, made: Provenance, console: TerminalConsole) -> None:
+def show_results(results: EvalResults, provenance: Provenance, console: TerminalConsole) -> None:
     """All tables; bold: the ensemble itself, and differences that are not by chance."""
-    for number, table in enumerate(tables_of(findings, made)):
+    for number, table in enumerate(tables_of(results, provenance)):
         if number:
             console.print()
-        rows = [[Cell(cell.text, cell.strong) for cell in row] for row in table.rows]
-        print_table(console, table.headings, rows)
+        print_table(console, table.headings, table.rows)
     console.print()
-    for line in (*notes(findings), made.line(findings)):
+    for line in (*notes(results), provenance.line(results)):
         console.print(printable(line))
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
-    """Where findings are to be written, each only where it is asked for.
+class OutputFiles:
+    """Where results are to be written, each only where it is asked for.
 
     plots: the folder of PNG files, to which the Markdown links
     """
@@ -47,7 +45,7 @@ class Files:
     html: Path | None = None
     plots: Path | None = None
 
-    def require_drawing(self) -> None:
+    def require_libraries(self) -> None:
         """Raise OperatorError where plots are wanted and what draws them is not installed."""
         needed = ["matplotlib"] if self.plots else []
         needed += ["matplotlib", "jinja2"] if self.html else []
@@ -58,29 +56,27 @@ class Files:
                     "streamproc[evaluate]."
                 )
 
-    def write(self, findings: EvalResult, made: Provenance, clock: Clock) -> None:
+    def write(self, results: EvalResults, provenance: Provenance, clock: Clock) -> None:
         """Raises SettingsError when one can't be written."""
         plots: Sequence[Plot] = ()
         if self.plots or self.html:
-            from streamproc.offline.evaluation.plots import plots_of
+            from streamproc.offline.evaluation.result_plots import plots_of
 
-            plots = list(plots_of(findings, made))
+            plots = list(plots_of(results, provenance))
         links = {}
         if self.plots:
             for plot in plots:
-                path = self.plots / f"{plot.topic}.png"
+                path = self.plots / f"{plot.section}.png"
                 _write(path, plot.png)
                 links[self._link(path)] = plot
         if self.json:
-            figures = as_json(findings, made)
-            _write(self.json, orjson.dumps(figures, option=orjson.OPT_INDENT_2) + b"\n")
+            options = orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY
+            _write(self.json, orjson.dumps(as_json(results, provenance), option=options) + b"\n")
         if self.markdown:
-            _write(self.markdown, as_markdown(findings, made, links).encode())
+            _write(self.markdown, as_markdown(results, provenance, links).encode())
         if self.html:
-            from streamproc.offline.evaluation.page import as_html
-
             today = datetime.fromtimestamp(clock.now_ms() / 1000, UTC).date()
-            _write(self.html, as_html(findings, made, plots, today).encode())
+            _write(self.html, as_html(results, provenance, plots, today).encode())
 
     def _link(self, plot: Path) -> str:
         """From the Markdown to a plot."""

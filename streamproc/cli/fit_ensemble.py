@@ -7,6 +7,13 @@ from typing import Annotated
 
 import typer
 
+from streamproc.cli.data_options import (
+    EnsembleName,
+    LabelField,
+    LabelNames,
+    Outstanding,
+    TextField,
+)
 from streamproc.cli.options import LOCAL_MODELS, with_settings
 from streamproc.settings import Settings
 
@@ -14,7 +21,7 @@ from streamproc.settings import Settings
 @with_settings(LOCAL_MODELS)
 def fit_ensemble(
     settings: Settings,
-    ensemble: Annotated[str, typer.Argument(help="the ensemble, in the models folder")],
+    ensemble: EnsembleName,
     valid: Annotated[
         list[str] | None,
         typer.Option(help="labelled validation data, [NAME=]FILE; once per file"),
@@ -30,23 +37,20 @@ def fit_ensemble(
         list[str] | None,
         typer.Option(help="or MEMBER=FILE, what a member was trained on; once per file"),
     ] = None,
-    label: Annotated[
-        list[str] | None,
-        typer.Option(help="SPELLING=NAME, e.g. 0=negative; entities: person=PER, misc=O"),
-    ] = None,
+    label: LabelNames = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="so many validation records, spread over the data")
     ] = None,
-    text_field: Annotated[str, typer.Option(help="field that holds the text")] = "text",
-    label_field: Annotated[str, typer.Option(help="field that holds the label")] = "label",
-    outstanding: Annotated[int, typer.Option(min=1, help="requests in the works")] = 1024,
+    text_field: TextField = "text",
+    label_field: LabelField = "label",
+    outstanding: Outstanding = 1024,
 ) -> None:
     """Choose by validation data how members are combined, and write that into the manifest.
 
     Mean, mean of logits, vote, weights, a gate that tells for each chunk which members to trust
     most, and a temperature for what they say together. Never show it test data.
     """
-    from streamproc.cli.combination import choose_combination, material
+    from streamproc.cli.combination import choose_combination, corpus_files
     from streamproc.logs import configure_logging
     from streamproc.offline.corpus.records import Columns
     from streamproc.offline.evaluation.eval_tasks import Data
@@ -54,6 +58,6 @@ def fit_ensemble(
 
     configure_logging(settings)
     stored = Repository(settings.models_dir).open(ensemble)
-    parts, held_out = material(partitions, part or [], valid or [])
-    data = Data(held_out, label or (), Columns(text_field, label_field))
-    choose_combination(settings, stored, data, parts, limit, outstanding)
+    by_member, files = corpus_files(partitions, part or [], valid or [])
+    validation = Data(files, label or (), Columns(text_field, label_field))
+    choose_combination(settings, stored, validation, by_member, limit, outstanding)

@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 
 from rich.cells import cell_len
 from rich.console import Console
+from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from streamproc.logs.printable import printable
 
-# What the narrowest column of prose takes to be read, and what lines and spaces take a column.
-_PROSE = 16
-_LINES = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """strong: it is to stand out, on a terminal"""
-
-    text: str
-    strong: bool = False
-
-
-Cells = Sequence[str | Cell]
+Cell = str | tuple[str, bool]
+"""A text; with True it stands out on a terminal."""
 
 
 def print_table(
     console: Console,
     headings: Sequence[str],
-    rows: Sequence[Cells],
+    rows: Sequence[Sequence[Cell]],
     *,
     names: Collection[int] = (0,),
     numbers: Collection[int] = (),
@@ -46,16 +35,20 @@ def print_table(
     if not console.is_terminal:
         for line in _plain([headings, *([text.plain for text in row] for row in shown)], numbers):
             console.print(line)
-    elif _least_width(headings, shown, names) > console.width:
+        return
+    table = _lined(headings, shown, names, numbers)
+    # As wide as whole names and the longest words of prose need, whatever width there is.
+    unlimited = console.options.update(max_width=sys.maxsize)
+    if Measurement.get(console, unlimited, table).minimum > console.width:
         for row in shown:
             _print_block(console, headings, row)
     else:
-        console.print(_lined(headings, shown, names, numbers))
+        console.print(table)
 
 
-def _text(cell: str | Cell) -> Text:
-    cell = cell if isinstance(cell, Cell) else Cell(cell)
-    return Text(printable(cell.text), "bold" if cell.strong else "")
+def _text(cell: Cell) -> Text:
+    text, strong = (cell, False) if isinstance(cell, str) else cell
+    return Text(printable(text), "bold" if strong else "")
 
 
 def _plain(rows: Sequence[Sequence[str]], numbers: Collection[int]) -> Iterator[str]:
@@ -69,21 +62,6 @@ def _plain(rows: Sequence[Sequence[str]], numbers: Collection[int]) -> Iterator[
             for place, (text, width) in enumerate(zip(row, widths, strict=True))
         ]
         yield "  ".join(cells).rstrip()
-
-
-def _least_width(
-    headings: Sequence[str], rows: Sequence[Sequence[Text]], names: Collection[int]
-) -> int:
-    """Of the terminal, for names to be whole and prose to be read."""
-    columns = zip(*([Text(heading) for heading in headings], *rows), strict=True)
-    least = 1
-    for place, column in enumerate(columns):
-        widest = max(
-            text.cell_len if place in names else max(map(cell_len, text.plain.split()), default=0)
-            for text in column
-        )
-        least += _LINES + (widest if place in names else min(widest, _PROSE))
-    return least
 
 
 def _lined(

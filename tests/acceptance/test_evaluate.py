@@ -37,7 +37,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     ],
     "generation": [{"text": "good film " * 60}],
 }
-MEASURES = {
+METRICS = {
     "entities": ["entity F1", "precision", "recall", "calibration error"],
     "question-answering": ["F1", "exact match", "refused", "kept", "calibration error"],
     "translation-en-de": ["BLEU", "chrF"],
@@ -85,30 +85,32 @@ def test_classifiers_are_measured_shown_and_written(models: Path, tmp_path: Path
     assert done.returncode == 0, done.stderr
     figures = json.loads(file.read_text("utf-8"))
     assert figures["records"] == 6
-    assert len(figures["made"]["digests"]) == 1
+    assert len(figures["provenance"]["digests"]) == 1
     # The command as it was given, but not where files lie on this machine.
-    assert figures["made"]["command"].startswith(
+    assert figures["provenance"]["command"].startswith(
         f"streamproc evaluate feelings {tmp_path.name}/test.jsonl --label 0=negative "
     )
-    assert f"--limit 6 --json {tmp_path.name}/figures.json" in figures["made"]["command"]
-    assert "--models-dir " in figures["made"]["command"]
-    assert [one["role"] for one in figures["contenders"]] == [
+    assert f"--limit 6 --json {tmp_path.name}/figures.json" in figures["provenance"]["command"]
+    assert "--models-dir " in figures["provenance"]["command"]
+    assert [one["role"] for one in figures["systems"]] == [
         "ensemble",
         *["member"] * 3,
-        *["way"] * 2,
+        *["strategy"] * 2,
         "other",
     ]
-    for contender in figures["contenders"]:
-        assert contender["errors"] == 0
-        for measure in ("accuracy", "macro-F1", "calibration error"):
-            estimate = contender["measures"][measure]
-            assert 0 <= estimate["low"] <= estimate["value"] <= estimate["high"] <= 1
-    assert [one["beside"] for one in figures["differences"]] == [
-        "best member",
-        "mean member",
-        "whole",
+    assert not any(one["errors"] for one in figures["systems"])
+    names = ("accuracy", "macro-F1", "calibration error")
+    rows = [row for row in figures["results"] if row["minus"] is None and row["by"] is None]
+    assert [(row["system"], row["metric"]) for row in rows] == [
+        (one["system"], name) for one in figures["systems"] for name in names
     ]
-    assert sum(group["count"] for group in figures["agreement"]["groups"]) == 6
+    for row in rows:
+        assert 0 <= row["low"] <= row["value"] <= row["high"] <= 1
+        assert row["n"] == 6
+    differences = [row["minus"] for row in figures["results"] if row["minus"]]
+    assert list(dict.fromkeys(differences)) == ["best member", "mean member", "whole"]
+    agreement = [row for row in figures["results"] if row["by"] == "agreement of members"]
+    assert sum(row["n"] for row in agreement) == 6
     text = section.read_text("utf-8")
     assert "| **feelings, mean of 3** |" in text
     assert "spread evenly over the 8" in text
@@ -118,7 +120,7 @@ def test_classifiers_are_measured_shown_and_written(models: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize("ensemble", ROWS)
-def test_every_task_has_its_measures(models: Path, tmp_path: Path, ensemble: str) -> None:
+def test_every_task_has_its_metrics(models: Path, tmp_path: Path, ensemble: str) -> None:
     data, file = written(tmp_path, ROWS[ensemble]), tmp_path / "figures.json"
     names = ["--label", "person=PER", "--label", "thing=O"] if ensemble == "entities" else []
     done = streamproc(
@@ -127,10 +129,13 @@ def test_every_task_has_its_measures(models: Path, tmp_path: Path, ensemble: str
     )
     assert done.returncode == 0, done.stderr
     figures = json.loads(file.read_text("utf-8"))
-    assert list(figures["contenders"][0]["measures"]) == MEASURES[ensemble]
-    roles = [one["role"] for one in figures["contenders"]]
+    served = figures["systems"][0]["system"]
+    own = [row for row in figures["results"] if row["system"] == served]
+    found = [row["metric"] for row in own if row["minus"] is None and row["by"] is None]
+    assert found == METRICS[ensemble]
+    roles = [one["role"] for one in figures["systems"]]
     assert roles[:3] == ["ensemble", "member", "member"]
-    assert set(roles[3:]) == {"way"}
+    assert set(roles[3:]) == {"strategy"}
 
 
 def test_figures_by_a_field_are_shown_written_and_drawn(models: Path, tmp_path: Path) -> None:
@@ -147,8 +152,9 @@ def test_figures_by_a_field_are_shown_written_and_drawn(models: Path, tmp_path: 
         *("--markdown", out / "report.md", "--plots", out / "plots", "--html", out / "page.html"),
     )
     assert done.returncode == 0, done.stderr
-    groups = json.loads((out / "figures.json").read_text("utf-8"))["groups"]
-    assert [(group["name"], group["records"]) for group in groups] == [
+    rows = json.loads((out / "figures.json").read_text("utf-8"))["results"]
+    groups = {row["group"]: row["n"] for row in rows if row["by"] == "kind"}
+    assert list(groups.items()) == [
         ("book", 25),
         ("film", 21),
         ("other (1 of fewer than 20 records)", 4),

@@ -11,8 +11,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamproc.offline.corpus.plan import Plan
-from tests.support.corpora import contents, cut, lines, plan
+from streamproc.offline.corpus.partition_plan import PartitionPlan
+from streamproc.offline.corpus.partitioner import partition_corpus
+from tests.support.corpora import contents, lines, plan
 
 ROW = st.fixed_dictionaries(
     {
@@ -26,7 +27,7 @@ BY = st.sampled_from(["shop", "hash:1", "hash:3"])
 SEEDS = st.integers(0, 2**32 - 1)
 
 
-def reported(folder: str, by: str, seed: int, **splits: list[dict[str, Any]]) -> Plan:
+def reported(folder: str, by: str, seed: int, **splits: list[dict[str, Any]]) -> PartitionPlan:
     asked = plan(Path(folder), by, **splits)
     return dataclasses.replace(asked, seed=seed, duplicates="report")
 
@@ -37,7 +38,7 @@ def test_every_row_is_in_one_partition_unchanged_and_in_its_order(
     train: list[dict[str, Any]], valid: list[dict[str, Any]], by: str, seed: int
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        done = cut(reported(folder, by, seed, train=train, valid=valid))
+        done = partition_corpus(reported(folder, by, seed, train=train, valid=valid))
         written = lines(done.out)
 
     for split, rows in (("train", train), ("valid", valid)):
@@ -45,9 +46,7 @@ def test_every_row_is_in_one_partition_unchanged_and_in_its_order(
         parts = {part: own for (part, name), own in written.items() if name == split}
         assert sorted(line for own in parts.values() for line in own) == sorted(given_lines)
         assert {part: len(own) for part, own in parts.items()} == {
-            part: portrait.rows[split]
-            for part, portrait in done.portraits.items()
-            if portrait.rows[split]
+            part: stats.rows[split] for part, stats in done.stats.items() if stats.rows[split]
         }
         for own in parts.values():
             kept = set(own)
@@ -60,7 +59,9 @@ def test_the_same_row_is_in_the_same_partition_whatever_its_split_and_its_compan
     rows: list[dict[str, Any]], by: str, seed: int
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        done = cut(reported(folder, by, seed, train=rows, valid=rows[::-1], test=rows[:1]))
+        done = partition_corpus(
+            reported(folder, by, seed, train=rows, valid=rows[::-1], test=rows[:1])
+        )
         written = lines(done.out)
 
     place = {
@@ -78,7 +79,9 @@ def test_the_same_seed_makes_the_same_bytes(
     made = []
     for _ in range(2):
         with tempfile.TemporaryDirectory() as folder:
-            made.append(contents(cut(reported(folder, by, seed, train=train, valid=valid)).out))
+            made.append(
+                contents(partition_corpus(reported(folder, by, seed, train=train, valid=valid)).out)
+            )
 
     assert made[0] == made[1]
 
@@ -90,7 +93,7 @@ def test_when_duplicates_are_dropped_no_two_splits_share_a_text(
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         asked = reported(folder, by, 0, train=train, valid=valid, test=test)
-        done = cut(dataclasses.replace(asked, duplicates="drop"))
+        done = partition_corpus(dataclasses.replace(asked, duplicates="drop"))
         written = lines(done.out)
 
     texts: dict[str, set[str]] = {"train": set(), "valid": set(), "test": set()}

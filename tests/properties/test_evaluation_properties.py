@@ -6,9 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from streamproc.offline.evaluation.intervals import Estimate, Resamples
-from streamproc.offline.evaluation.measures import (
-    Measure,
+from streamproc.offline.evaluation.eval_metrics import (
+    Metric,
     calibration_error,
     calibration_statistics,
     f1,
@@ -16,14 +15,15 @@ from streamproc.offline.evaluation.measures import (
     perplexity,
     ratio,
 )
-from streamproc.offline.evaluation.translation import Sentence, Sentences
+from streamproc.offline.evaluation.intervals import Estimate, Resamples
+from streamproc.offline.evaluation.translation_eval import SourceSentence, TranslationEval
 from streamproc.types import FloatArray
 
-MEASURES = {
-    "ratio": (Measure("ratio", ratio), 2),
-    "f1": (Measure("f1", f1), 3),
-    "macro_f1": (Measure("macro_f1", macro_f1), 12),
-    "perplexity": (Measure("perplexity", perplexity), 2),
+METRICS = {
+    "ratio": (Metric("ratio", ratio), 2),
+    "f1": (Metric("f1", f1), 3),
+    "macro_f1": (Metric("macro_f1", macro_f1), 12),
+    "perplexity": (Metric("perplexity", perplexity), 2),
 }
 
 
@@ -32,30 +32,30 @@ def statistics_of(width: int) -> st.SearchStrategy[FloatArray]:
     return counts.flatmap(lambda shape: arrays(np.float64, shape, elements=st.integers(0, 9)))
 
 
-def drawn(measure: Measure, statistics: FloatArray) -> FloatArray:
-    return measure.of_sums(Resamples(len(statistics), 100).sums(statistics))
+def drawn(metric: Metric, statistics: FloatArray) -> FloatArray:
+    return metric.of_sums(Resamples(len(statistics), 100).sums(statistics))
 
 
-@pytest.mark.parametrize("name", MEASURES)
+@pytest.mark.parametrize("name", METRICS)
 @given(data=st.data())
 @settings(max_examples=40, deadline=None)
 def test_an_interval_contains_its_estimate(name: str, data: st.DataObject) -> None:
-    measure, width = MEASURES[name]
+    metric, width = METRICS[name]
     statistics = data.draw(statistics_of(width))
-    value = measure.value(statistics)
-    estimate = Estimate.of(value, drawn(measure, statistics))
+    value = metric.value(statistics)
+    estimate = Estimate.of(value, drawn(metric, statistics))
     assert np.isnan(value) or estimate.low <= value <= estimate.high
 
 
-@pytest.mark.parametrize("name", MEASURES)
+@pytest.mark.parametrize("name", METRICS)
 @given(data=st.data())
 @settings(max_examples=40, deadline=None)
-def test_a_measure_does_not_depend_on_the_order_of_records(name: str, data: st.DataObject) -> None:
-    measure, width = MEASURES[name]
+def test_a_metric_does_not_depend_on_the_order_of_records(name: str, data: st.DataObject) -> None:
+    metric, width = METRICS[name]
     statistics = data.draw(statistics_of(width))
     order = data.draw(st.permutations(range(len(statistics))))
-    found = measure.value(statistics[list(order)])
-    assert found == pytest.approx(measure.value(statistics), nan_ok=True)
+    found = metric.value(statistics[list(order)])
+    assert found == pytest.approx(metric.value(statistics), nan_ok=True)
 
 
 @given(
@@ -66,12 +66,12 @@ def test_calibration_error_lies_between_the_mean_gap_and_one(
     records: list[tuple[float, bool]],
 ) -> None:
     confidence, right = (np.array(column) for column in zip(*records, strict=True))
-    measure = Measure("calibration error", calibration_error)
+    metric = Metric("calibration error", calibration_error)
     statistics = calibration_statistics(confidence, right)
-    value = measure.value(statistics)
+    value = metric.value(statistics)
     gap = abs(confidence.mean() - right.mean())
     assert gap - 1e-9 <= value <= 1 + 1e-9
-    estimate = Estimate.of(value, drawn(measure, statistics))
+    estimate = Estimate.of(value, drawn(metric, statistics))
     assert estimate.low <= value <= estimate.high
 
 
@@ -94,12 +94,12 @@ def test_bleu_and_chrf_do_not_depend_on_the_order_of_sentences(data: st.DataObje
     )
     order = data.draw(st.permutations(range(len(rows))))
 
-    def measured(places: list[int]) -> list[float]:
-        exam = Sentences([Sentence("s", rows[place][1], {}) for place in places])
+    def values(places: list[int]) -> list[float]:
+        eval_task = TranslationEval([SourceSentence("s", rows[place][1], {}) for place in places])
         said = [
             {"status": "ok", "result": {"translation_text": rows[place][0]}} for place in places
         ]
-        pairs = zip(exam.measures, exam.statistics(said), strict=True)
-        return [measure.value(statistics) for measure, statistics in pairs]
+        pairs = zip(eval_task.metrics, eval_task.statistics(said), strict=True)
+        return [metric.value(statistics) for metric, statistics in pairs]
 
-    assert measured(list(order)) == pytest.approx(measured(list(range(len(rows)))))
+    assert values(list(order)) == pytest.approx(values(list(range(len(rows)))))

@@ -7,14 +7,16 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamproc.offline.corpus.partitioner import CorpusPartitioned, partition_corpus
-from streamproc.offline.corpus.plan import Plan
+from streamproc.offline.corpus.partition_plan import PartitionPlan
+from streamproc.offline.corpus.partitioning import CorpusRecord, Partitioning
 from streamproc.offline.corpus.rows import Source
+
+ItemT = TypeVar("ItemT", bound=CorpusRecord)
 
 
 def source(path: Path, rows: Iterable[Mapping[str, Any]], name: str = "mine") -> Source:
@@ -23,17 +25,18 @@ def source(path: Path, rows: Iterable[Mapping[str, Any]], name: str = "mine") ->
     return Source(name, path)
 
 
-def cut(plan: Plan) -> CorpusPartitioned:
-    """Cut a corpus to the end."""
-    *_, last = partition_corpus(plan)
-    assert isinstance(last, CorpusPartitioned)
-    return last
-
-
-def plan(folder: Path, by: str, **splits: Sequence[Mapping[str, Any]]) -> Plan:
+def plan(folder: Path, by: str, **splits: Sequence[Mapping[str, Any]]) -> PartitionPlan:
     """A plan to cut rows, by split; they and what is made of them go into a folder."""
     sources = {name: [source(folder / f"{name}.jsonl", rows)] for name, rows in splits.items()}
-    return Plan(sources, by, folder / "out")
+    return PartitionPlan(sources, by, folder / "out")
+
+
+def parts_of(records: Iterable[ItemT], by: Partitioning) -> Mapping[str, tuple[ItemT, ...]]:
+    """The records by part, parts in the order of their names, records in the corpus's order."""
+    parts: dict[str, list[ItemT]] = {}
+    for record in records:
+        parts.setdefault(by.part_of(record), []).append(record)
+    return {name: tuple(parts[name]) for name in sorted(parts)}
 
 
 def lines(out: Path) -> dict[tuple[str, str], list[str]]:

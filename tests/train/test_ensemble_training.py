@@ -17,7 +17,7 @@ from transformers import AutoModelForSequenceClassification, pipeline
 
 from streamproc.errors import TrainingError
 from streamproc.offline.corpus.partitioning import ByField, ByHash
-from streamproc.offline.corpus.records import Columns, read_records
+from streamproc.offline.corpus.records import Columns, read_labelled_texts
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.training.base import find_base
 from streamproc.offline.training.encoder import Learning, one_member_spec
@@ -75,7 +75,7 @@ def chunks(path: Path, base: Path, folder: Path) -> list[LabelledChunk[Chunk]]:
     """Of the texts of a file, as members of the ensemble in the folder are handed them."""
     task, tokenizer = course(base), TextTokenizer((folder / "tokenizer.json").read_bytes())
     spec = one_member_spec(tokenizer, task.labels(), task.window)
-    return list(task.chunks(enumerate(read_records(path)), spec))
+    return list(task.chunks(enumerate(read_labelled_texts(path)), spec))
 
 
 @pytest.fixture(scope="module")
@@ -231,7 +231,7 @@ def test_long_texts_are_covered_by_windows_that_overlap_as_asked(
     folder = trained[0] / "models" / "tiny"
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     cut = chunks(corpus / "train.jsonl", base, folder)
-    texts = [record.text for record in read_records(corpus / "train.jsonl")]
+    texts = [record.text for record in read_labelled_texts(corpus / "train.jsonl")]
     ids = [tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
 
     for index, expected in enumerate(ids):

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 pytest.importorskip("optimum")
 
 from streamproc.errors import Invalid
-from streamproc.offline.corpus.partitioning import Item
+from streamproc.offline.corpus.partitioning import CorpusRecord
 from streamproc.offline.corpus.questions import Question
-from streamproc.offline.corpus.records import Record
+from streamproc.offline.corpus.records import LabelledText
 from streamproc.offline.corpus.tagged import TaggedText
 from streamproc.offline.training.base import Base
 from streamproc.offline.training.encoder import EncoderTask, one_member_spec
@@ -40,11 +40,11 @@ WINDOWS = st.integers(12, 32).flatmap(
 )
 
 
-def as_record(task: str, text: str) -> tuple[EncoderTask[Any], Item, dict[str, str]]:
+def as_record(task: str, text: str) -> tuple[EncoderTask[Any], CorpusRecord, dict[str, str]]:
     """A task, a record of it, and what a worker is asked about the text."""
     if task == "text-classification":
         names = {"a": "A", "b": "B"}
-        return TextClassification(NOWHERE, names=names), Record(text, "b", {}), {"text": text}
+        return TextClassification(NOWHERE, names=names), LabelledText(text, "b", {}), {"text": text}
     if task == "token-classification":
         words = tuple(text.split())
         tagged = TaggedText(words, ("B-PER",) * len(words), {})

@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("optimum")
 
-from streamproc.offline.corpus.records import Record
+from streamproc.offline.corpus.records import LabelledText
 from streamproc.offline.training.encoder import one_member_spec
 from streamproc.offline.training.labelled_chunks import LabelledChunk, LabelledChunks
 from streamproc.offline.training.on_disk import Records, TokenRows
@@ -59,30 +59,32 @@ def test_rows_can_be_added_after_some_were_read() -> None:
 def test_however_many_records_there_are_few_are_in_memory_at_once(base: Path, count: int) -> None:
     most = 0
 
-    def texts() -> Iterator[Record]:
+    def texts() -> Iterator[LabelledText]:
         nonlocal most
         for number in range(count):
-            yield Record(f"it was really good {number}", str(number % 2), {})
+            yield LabelledText(f"it was really good {number}", str(number % 2), {})
             if number % 1_000 == 999:
-                most = max(most, alive(Record))
+                most = max(most, alive(LabelledText))
 
-    before = alive(Record)
+    before = alive(LabelledText)
     task = course(base)
     setup = task.setup(task.prepare(texts(), 0), 0)
-    member = setup.new_member(Records(texts()), Records([Record("it was bad", "0", {})]), 16, 0)
+    member = setup.new_member(
+        Records(texts()), Records([LabelledText("it was bad", "0", {})]), 16, 0
+    )
 
     # So many go through the tokenizer at once.
     assert most - before <= 600
-    assert alive(Record) - before <= 600
+    assert alive(LabelledText) - before <= 600
     assert member.steps == -(-count // 16)
 
 
 def test_chunks_are_read_when_they_are_asked_for(base: Path) -> None:
     task = course(base)
     tokenizer = TextTokenizer(
-        task.prepare([Record("it was good", "1", {})], 0).tokenizer.to_str().encode()
+        task.prepare([LabelledText("it was good", "1", {})], 0).tokenizer.to_str().encode()
     )
-    texts = [Record("it was really good " * (1 + n % 20), str(n % 2), {}) for n in range(400)]
+    texts = [LabelledText("it was really good " * (1 + n % 20), str(n % 2), {}) for n in range(400)]
     spec = one_member_spec(tokenizer, task.labels(), Window(16, 4))
     chunks = LabelledChunks(task.chunks(enumerate(texts), spec))
 

@@ -11,7 +11,7 @@ pytest.importorskip("optimum")
 
 from streamproc.errors import TrainingError
 from streamproc.offline.corpus.partitioning import ByHash
-from streamproc.offline.corpus.records import read_records
+from streamproc.offline.corpus.records import read_labelled_texts
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.training.base import find_base
 from streamproc.offline.training.encoder import Learning, one_member_spec
@@ -125,7 +125,7 @@ def test_the_layers_give_a_text_the_same_states_in_any_company(
     task = TextClassification(find_base(base), names=LABELS)
     tokenizer = TextTokenizer((models / "moods" / "tokenizer.json").read_bytes())
     spec = one_member_spec(tokenizer, task.labels(), Window(32, 8))
-    texts = read_records(corpus / "valid.jsonl")
+    texts = read_labelled_texts(corpus / "valid.jsonl")
     chunks = [labelled.chunk for labelled in task.chunks(enumerate(texts), spec)]
     batches = mixed_lengths(chunks, 60)
 

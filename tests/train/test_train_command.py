@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 from streamproc.cli.export import export
 from streamproc.cli.train import train
 from streamproc.errors import OperatorError, SettingsError, TrainingError
-from streamproc.offline.corpus.partitioner import CorpusPartitioned, partition_corpus
-from streamproc.offline.corpus.plan import Plan
+from streamproc.offline.corpus.partition_plan import PartitionPlan
+from streamproc.offline.corpus.partitioner import partition_corpus
 from streamproc.offline.corpus.rows import Source
 from streamproc.repository.manifest import read_manifest
 
@@ -104,8 +104,8 @@ def test_partitions_cut_before_become_a_member_each_with_the_labels_they_have(
     corpus: Path, base: Path, tmp_path: Path
 ) -> None:
     sources = {split: [Source("tiny", corpus / f"{split}.jsonl")] for split in ("train", "valid")}
-    cut = Plan(sources, "shop", tmp_path / "cut", duplicates="drop")
-    *_, done = partition_corpus(cut)
+    cut = PartitionPlan(sources, "shop", tmp_path / "cut", duplicates="drop")
+    done = partition_corpus(cut)
     shape = ["--layers=0", "--ffn-width=32", "--vocabulary=300", "--epochs=1", "--threads=1"]
     places = [f"--base={base}", f"--out={tmp_path / 'models'}", f"--work={tmp_path / 'work'}"]
 
@@ -114,8 +114,7 @@ def test_partitions_cut_before_become_a_member_each_with_the_labels_they_have(
     )
 
     assert result.exception is None
-    assert isinstance(done, CorpusPartitioned)
-    rows = {name: portrait.rows["train"] for name, portrait in done.portraits.items()}
+    rows = {name: own.rows["train"] for name, own in done.stats.items()}
     assert f"a (1 of 2): {rows['a']} records" in result.output
     assert f"b (2 of 2): {rows['b']} records" in result.output
     manifest = tomllib.loads((tmp_path / "models/tiny/manifest.toml").read_text(encoding="utf-8"))

@@ -33,8 +33,8 @@ class BottomKSample:
         return tuple(self._texts.values())
 
 
-def lot(text: str, seed: int) -> int:
-    """A text's key in a random sample: 64 bits, the same for the same text and seed."""
+def hash_rank(text: str, seed: int) -> int:
+    """A text's rank in a random sample: 64 bits, the same for the same text and seed."""
     salt = seed.to_bytes(8, "big")
     content = text.encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.blake2b(content, digest_size=8, salt=salt).digest(), "big")

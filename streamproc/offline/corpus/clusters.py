@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from streamproc.errors import TrainingError
 from streamproc.offline.corpus.bottom_k_sample import SAMPLED_CHARACTERS
-from streamproc.offline.corpus.partitioning import Item
+from streamproc.offline.corpus.partitioning import CorpusRecord
 from streamproc.types import FloatArray
 
 
@@ -51,7 +51,7 @@ class ByCluster:
         count = len(self.centres)
         return [f"cluster-{number}-of-{count}" for number in range(1, count + 1)]
 
-    def part_of(self, record: Item) -> str:
+    def part_of(self, record: CorpusRecord) -> str:
         return self.parts_of([record.text])[0][0]
 
     def parts_of(self, texts: Sequence[str]) -> Sequence[tuple[str, float]]:

@@ -12,9 +12,9 @@ from typing import Any
 from streamproc import __version__
 from streamproc.errors import TrainingError
 from streamproc.offline.corpus.clusters import ByCluster
+from streamproc.offline.corpus.partition_plan import PartitionPlan
 from streamproc.offline.corpus.partition_stats import PartitionStats
-from streamproc.offline.corpus.partitioning import Item, Partitioning
-from streamproc.offline.corpus.plan import Plan
+from streamproc.offline.corpus.partitioning import CorpusRecord, Partitioning
 from streamproc.offline.corpus.rows import Source
 from streamproc.repository.digests import sha256
 from streamproc.repository.toml import TomlValue, section
@@ -30,7 +30,7 @@ class ByFolder:
     description: str
     by_content: bool
 
-    def part_of(self, record: Item) -> str:
+    def part_of(self, record: CorpusRecord) -> str:
         return record.fields["corpus"]
 
 
@@ -57,9 +57,9 @@ class Partitions:
 
 def write_description(
     out: Path,
-    plan: Plan,
+    plan: PartitionPlan,
     by: Partitioning,
-    portraits: Mapping[str, PartitionStats],
+    stats: Mapping[str, PartitionStats],
     rows: Mapping[tuple[str, Path], int],
     leaked: Mapping[tuple[str, str], int],
 ) -> None:
@@ -93,10 +93,10 @@ def write_description(
                 "rows": rows.get((split, source.path), 0),
             }
             sections.append(("[[inputs]]", read))
-    for name, portrait in portraits.items():
-        sections.append(("[[partitions]]", _portrayed(name, portrait, by)))
-        sections.append(("[partitions.rows]", {s: portrait.rows[s] for s in plan.splits}))
-        for split, counts in portrait.labels.items():
+    for name, own in stats.items():
+        sections.append(("[[partitions]]", _described(name, own, by)))
+        sections.append(("[partitions.rows]", {s: own.rows[s] for s in plan.splits}))
+        for split, counts in own.labels.items():
             if counts:
                 ordered = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
                 sections.append((f"[partitions.labels.{split}]", dict(ordered)))
@@ -104,8 +104,8 @@ def write_description(
     (out / DESCRIPTION).write_text(written, encoding="utf-8")
 
 
-def _portrayed(name: str, portrait: PartitionStats, by: Partitioning) -> dict[str, TomlValue]:
-    texts = [" ".join(text.split())[:_SHOWN_CHARACTERS] for text in portrait.texts.texts()]
+def _described(name: str, own: PartitionStats, by: Partitioning) -> dict[str, TomlValue]:
+    texts = [" ".join(text.split())[:_SHOWN_CHARACTERS] for text in own.texts.texts()]
     if not isinstance(by, ByCluster):
         return {"name": name, "sample": texts}
     centre = by.centres[list(by.names).index(name)]

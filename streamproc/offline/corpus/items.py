@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 
 from streamproc.offline.corpus.records import Columns
-from streamproc.offline.corpus.rows import Row, Source, read_rows
+from streamproc.offline.corpus.rows import CorpusRow, Source, read_rows
 
 # Rows that are placed together, so that embeddings run in batches.
 _BATCH_ROWS = 1024
@@ -25,7 +25,7 @@ class RowItem:
     labels: its label; or the kinds of its entities, one for each; or whether there is an answer
     """
 
-    row: Row
+    row: CorpusRow
     text: str
     fields: Mapping[str, str]
     labels: tuple[str, ...]
@@ -69,7 +69,7 @@ def batched(items: Iterator[RowItem]) -> Iterator[list[RowItem]]:
         yield batch
 
 
-def _text(row: Row, columns: Columns) -> str:
+def _text(row: CorpusRow, columns: Columns) -> str:
     if columns.text not in row.values:
         if "context" in row.values:
             return row.text("context")
@@ -80,7 +80,7 @@ def _text(row: Row, columns: Columns) -> str:
     return row.text(columns.text)
 
 
-def _labels(row: Row, columns: Columns) -> tuple[str, ...]:
+def _labels(row: CorpusRow, columns: Columns) -> tuple[str, ...]:
     if "tokens" in row.values and "tags" in row.values:
         return tuple(tag[2:] for tag in row.texts("tags") if tag.startswith("B-"))
     answers = row.values.get("answers")

@@ -6,7 +6,7 @@ import hashlib
 import unicodedata
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from streamproc.offline.corpus.items import RowItem
 
-_SHOWN = 5
+_EXAMPLES = 5
 
 Digests = NDArray[np.uint64]
 
@@ -33,51 +33,30 @@ def digests_of(texts: Iterable[str]) -> Digests:
 
     Of corpora with 100 million texts, one in 3,000 has two different ones with the same digest.
     """
-    return np.array(
-        [
-            int.from_bytes(hashlib.blake2b(_bytes(text), digest_size=8).digest(), "big")
-            for text in texts
-        ],
-        dtype=np.uint64,
+    written = (normalised(text).encode("utf-8", "surrogatepass") for text in texts)
+    return np.frombuffer(
+        b"".join(hashlib.blake2b(one, digest_size=8).digest() for one in written), np.uint64
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Leak:
-    """A text that an earlier split has too."""
-
-    split: str
-    earlier: str
-    item: RowItem
-
-    def __str__(self) -> str:
-        row = self.item.row
-        text = self.item.text if len(self.item.text) <= 60 else self.item.text[:59] + "…"
-        return f"{row.path}, line {row.line} (in {self.earlier} too): {text!r}"
 
 
 @dataclass(slots=True)
 class Leakage:
     """The texts of every split, as digests: 8 bytes a row, and nothing else that grows.
 
-    counts: rows by split and the first earlier split that has their text
-    shown:  the first of them
+    counts:   rows by split and the first earlier split that has their text
+    examples: the first of them, in words
     """
 
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    shown: list[Leak] = field(default_factory=list)
-    _texts: dict[str, array[int]] = field(default_factory=dict)
-    _sorted: dict[str, Digests] = field(default_factory=dict)
+    examples: list[str] = field(default_factory=list)
+    _digests: dict[str, array[int]] = field(default_factory=dict)
 
     def start(self, split: str) -> None:
         """Begin a split: the ones before it are complete."""
-        for earlier, texts in self._texts.items():
-            if earlier not in self._sorted:
-                # In place: no second copy of the digests.
-                digests = np.frombuffer(texts, dtype=np.uint64)
-                digests.sort()
-                self._sorted[earlier] = digests
-        self._texts[split] = array("Q")
+        for earlier in self._digests.values():
+            # In place: no second copy of the digests.
+            np.frombuffer(earlier, dtype=np.uint64).sort()
+        self._digests[split] = array("Q")
 
     def add(self, split: str, items: Sequence[RowItem]) -> None:
         """Note the texts of the split begun last, and which of them earlier ones have."""
@@ -85,28 +64,32 @@ class Leakage:
         for item, earlier in zip(items, self._earlier(split, digests), strict=True):
             if earlier:
                 self.counts[split, earlier] += 1
-                if len(self.shown) < _SHOWN:
-                    self.shown.append(Leak(split, earlier, item))
-        self._texts[split].frombytes(digests.tobytes())
+                if len(self.examples) < _EXAMPLES:
+                    self.examples.append(_example(item, earlier))
+        self._digests[split].frombytes(digests.tobytes())
 
-    def leaked(self, split: str, items: Sequence[RowItem]) -> Sequence[bool]:
-        """For each item whether a split before `split` has its text."""
-        return [bool(s) for s in self._earlier(split, digests_of(item.text for item in items))]
+    def without_leaked(self, split: str, items: Sequence[RowItem]) -> list[RowItem]:
+        """The items whose texts no split before `split` has."""
+        found = self._earlier(split, digests_of(item.text for item in items))
+        return [item for item, earlier in zip(items, found, strict=True) if not earlier]
 
     def _earlier(self, split: str, digests: Digests) -> Sequence[str]:
+        """For each digest the first split before `split` that has it, or ""."""
         found = [""] * len(digests)
-        for earlier in self._texts:
-            if earlier == split:
-                break
-            known = self._sorted[earlier]
-            places = np.searchsorted(known, digests)
-            places[places == len(known)] = 0
-            hits = known[places] == digests if len(known) else np.zeros(len(digests), dtype=bool)
+        for earlier, known in self._before(split):
+            hits = known.searchsorted(digests, "right") > known.searchsorted(digests, "left")
             found = [
                 name or (earlier if hit else "") for name, hit in zip(found, hits, strict=True)
             ]
         return found
 
+    def _before(self, split: str) -> Iterator[tuple[str, Digests]]:
+        for earlier, digests in self._digests.items():
+            if earlier == split:
+                return
+            yield earlier, np.frombuffer(digests, dtype=np.uint64)
 
-def _bytes(text: str) -> bytes:
-    return normalised(text).encode("utf-8", "surrogatepass")
+
+def _example(item: RowItem, earlier: str) -> str:
+    text = item.text if len(item.text) <= 60 else item.text[:59] + "…"
+    return f"{item.row.path}, line {item.row.line} (in {earlier} too): {text!r}"

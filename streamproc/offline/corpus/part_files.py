@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import gzip
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from streamproc.errors import TrainingError
 from streamproc.offline.corpus.items import RowItem
@@ -15,39 +14,31 @@ from streamproc.offline.corpus.items import RowItem
 MAX_PARTS = 256
 
 
-class PartFiles:
-    """Appends rows to OUT/<partition>/<split>.jsonl.gz; the same rows make the same bytes."""
+@contextmanager
+def part_files(out: Path, split: str) -> Iterator[Callable[[str, RowItem], None]]:
+    """Appends rows to OUT/<partition>/<split>.jsonl.gz; the same rows make the same bytes.
 
-    def __init__(self, out: Path, split: str) -> None:
-        self._out, self._split = out, split
-        self._files: dict[str, gzip.GzipFile] = {}
-        self._open = ExitStack()
+    What is given out appends a row as it is; raises TrainingError when there are too many parts.
+    """
+    files: dict[str, gzip.GzipFile] = {}
+    with ExitStack() as stack:
 
-    def __enter__(self) -> Self:
-        return self
+        def write(part: str, item: RowItem) -> None:
+            if part not in files:
+                _refuse_more(len(files), part)
+                path = out / part / f"{split}.jsonl.gz"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                raw = stack.enter_context(path.open("wb"))
+                # Neither name nor time, or the same rows would make other bytes tomorrow.
+                files[part] = stack.enter_context(gzip.GzipFile("", "wb", fileobj=raw, mtime=0))
+            files[part].write(item.row.json().encode("utf-8") + b"\n")
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._open.close()
+        yield write
 
-    def write(self, part: str, item: RowItem) -> None:
-        """Append a row as it is; raises TrainingError when there are too many parts."""
-        if part not in self._files:
-            self._files[part] = self._opened(part)
-        self._files[part].write(item.row.json().encode("utf-8") + b"\n")
 
-    def _opened(self, part: str) -> gzip.GzipFile:
-        if len(self._files) == MAX_PARTS:
-            raise TrainingError(
-                f"More than {MAX_PARTS} partitions, {part!r} is one more: each becomes a model. "
-                "Partition by a field with fewer values, by hash:N, or by cluster:N."
-            )
-        path = self._out / part / f"{self._split}.jsonl.gz"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        raw = self._open.enter_context(path.open("wb"))
-        # Neither name nor time, or the same rows would make other bytes tomorrow.
-        return self._open.enter_context(gzip.GzipFile("", "wb", fileobj=raw, mtime=0))
+def _refuse_more(parts: int, part: str) -> None:
+    if parts == MAX_PARTS:
+        raise TrainingError(
+            f"More than {MAX_PARTS} partitions, {part!r} is one more: each becomes a model. "
+            "Partition by a field with fewer values, by hash:N, or by cluster:N."
+        )

@@ -25,7 +25,7 @@ class PartitionStats:
     texts: BottomKSample = field(default_factory=lambda: BottomKSample(_TEXTS))
 
     def note(self, split: str, item: RowItem, key: float) -> None:
-        """Take a row in. key: how far it is from the centre, or its lot; the smallest are shown.
+        """Count a row in. key: its distance from the centre, or its rank; the smallest are shown.
 
         Raises TrainingError when there is no end of labels.
         """

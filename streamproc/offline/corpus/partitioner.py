@@ -4,59 +4,44 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from streamproc.errors import TrainingError
-from streamproc.offline.corpus.bottom_k_sample import BottomKSample, lot
+from streamproc.offline.corpus.bottom_k_sample import BottomKSample, hash_rank
 from streamproc.offline.corpus.clusters import ByCluster, fit_clusters
 from streamproc.offline.corpus.description import write_description
 from streamproc.offline.corpus.items import RowItem, batched, read_items
 from streamproc.offline.corpus.leakage import Leakage
-from streamproc.offline.corpus.part_files import PartFiles
+from streamproc.offline.corpus.part_files import part_files
+from streamproc.offline.corpus.partition_plan import PartitionPlan
 from streamproc.offline.corpus.partition_stats import PartitionStats
 from streamproc.offline.corpus.partitioning import Partitioning, clusters_from, partitioning_from
-from streamproc.offline.corpus.plan import Plan
+
+OnProgress = Callable[[str], None]
+"""Called with what is being done, and how far it is."""
 
 
 @dataclass(frozen=True, slots=True)
-class RowsRead:
-    """How far a pass over a split has come. doing: "checking", "writing"."""
+class PartitionedCorpus:
+    """What is on disk.
 
-    doing: str
-    split: str
-    rows: int
-
-
-@dataclass(frozen=True, slots=True)
-class ClustersStarted:
-    """Centres are being fitted."""
-
-    clusters: int
-    texts: int
-
-
-@dataclass(frozen=True, slots=True)
-class CorpusPartitioned:
-    """The partitions are on disk.
-
-    portraits: by partition, in the order of their names
-    leaked:    rows by split and the earlier split that has their text, dropped where `dropped`
+    stats:  by partition, in the order of their names
+    leaked: rows by split and the earlier split that has their text
     """
 
     out: Path
     by: Partitioning
-    portraits: Mapping[str, PartitionStats]
+    stats: Mapping[str, PartitionStats]
     leaked: Mapping[tuple[str, str], int]
-    dropped: bool
 
 
-Progress = RowsRead | ClustersStarted | CorpusPartitioned
-
-
-def partition_corpus(plan: Plan) -> Iterator[Progress]:
-    """Cut a corpus into the partitions that members are trained on, telling what happens.
+def partition_corpus(
+    plan: PartitionPlan, on_progress: OnProgress = lambda _: None
+) -> PartitionedCorpus:
+    """Cut a corpus into the partitions that members are trained on.
 
     Rows pass by in batches. What stays in memory: 8 bytes a row, a sample of the texts for
     clusters, and a few numbers and texts a partition. The folder appears when it is complete.
@@ -67,100 +52,90 @@ def partition_corpus(plan: Plan) -> Iterator[Progress]:
     clusters = clusters_from(plan.by)
     # Before the corpus is read, which may take long: what can be wrong with --by.
     by = None if clusters else partitioning_from(plan.by, plan.seed)
-    checked = _Checked(BottomKSample(plan.sample_texts) if clusters else None)
-    for split in plan.splits:
-        yield from _check(plan, split, checked)
-    _refuse_leaks(plan, checked.leakage)
+    sample = BottomKSample(plan.sample_texts) if clusters else None
+    leakage, rows = _check(plan, sample, on_progress)
+    _refuse_leaks(plan, leakage)
 
-    if clusters and checked.sample and plan.features:
-        sample = checked.sample.texts()
-        yield ClustersStarted(clusters, len(sample))
-        by = fit_clusters(sample, clusters, plan.features, plan.seed)
+    if clusters and sample and plan.features:
+        texts = sample.texts()
+        on_progress(f"fitting {clusters} clusters on {len(texts):,} texts")
+        by = fit_clusters(texts, clusters, plan.features, plan.seed)
     if by is None:
         raise TrainingError(f"{plan.by!r} needs features to make clusters of.")
 
-    portraits: dict[str, PartitionStats] = defaultdict(PartitionStats)
     unfinished = plan.out.with_name(f"{plan.out.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
         unfinished.mkdir(parents=True)
-        for split in plan.splits:
-            yield from _write(plan, split, by, checked.leakage, unfinished, portraits)
-        ordered = {name: portraits[name] for name in sorted(portraits)}
-        counts = checked.leakage.counts
-        write_description(unfinished, plan, by, ordered, checked.rows, counts)
+        stats = _write(plan, by, leakage, unfinished, on_progress)
+        write_description(unfinished, plan, by, stats, rows, leakage.counts)
         unfinished.replace(plan.out)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-    yield CorpusPartitioned(plan.out, by, ordered, counts, plan.duplicates == "drop")
+    return PartitionedCorpus(plan.out, by, stats, leakage.counts)
 
 
-@dataclass(slots=True)
-class _Checked:
-    """What the first pass finds. sample: of "train", for clusters; rows: by split and file."""
+def _check(
+    plan: PartitionPlan, sample: BottomKSample | None, on_progress: OnProgress
+) -> tuple[Leakage, Counter[tuple[str, Path]]]:
+    """Texts that several splits have, and rows by split and file.
 
-    sample: BottomKSample | None
-    leakage: Leakage = field(default_factory=Leakage)
-    rows: Counter[tuple[str, Path]] = field(default_factory=Counter)
-
-
-def _check(plan: Plan, split: str, checked: _Checked) -> Iterator[RowsRead]:
-    checked.leakage.start(split)
-    rows = 0
-    for batch in batched(_items(plan, split)):
-        checked.leakage.add(split, batch)
-        for item in batch:
-            checked.rows[split, item.row.path] += 1
-            if checked.sample and split == "train":
-                checked.sample.offer(lot(item.text, plan.seed), item.text)
-        rows += len(batch)
-        yield RowsRead("checking", split, rows)
-    if not rows:
-        raise TrainingError(f"{', '.join(str(s.path) for s in plan.splits[split])}: no rows.")
+    sample: of "train", for clusters
+    """
+    leakage, rows = Leakage(), Counter[tuple[str, Path]]()
+    for split in plan.splits:
+        leakage.start(split)
+        for batch in _batches(plan, split, "checking", on_progress):
+            leakage.add(split, batch)
+            rows.update((split, item.row.path) for item in batch)
+            if sample and split == "train":
+                for item in batch:
+                    sample.offer(hash_rank(item.text, plan.seed), item.text)
+    return leakage, rows
 
 
-def _refuse_leaks(plan: Plan, leakage: Leakage) -> None:
+def _refuse_leaks(plan: PartitionPlan, leakage: Leakage) -> None:
     if not leakage.counts or plan.duplicates != "refuse":
         return
     counted = ", ".join(f"{n} of {a} in {b}" for (a, b), n in leakage.counts.items())
     raise TrainingError(
         f"Splits share texts ({counted}); a score on these tells what was learned by heart:\n"
-        + "".join(f"  {leak}\n" for leak in leakage.shown)
+        + "".join(f"  {example}\n" for example in leakage.examples)
         + "Drop them from the later split with --duplicates drop, or keep them, counted, with "
         "--duplicates report."
     )
 
 
 def _write(
-    plan: Plan,
-    split: str,
-    by: Partitioning,
-    leakage: Leakage,
-    out: Path,
-    portraits: dict[str, PartitionStats],
-) -> Iterator[RowsRead]:
-    rows = 0
-    with PartFiles(out, split) as files:
-        for batch in batched(_items(plan, split)):
-            kept = _without_leaks(batch, split, leakage) if plan.duplicates == "drop" else batch
-            for item, (part, key) in zip(kept, _placed(kept, by, plan.seed), strict=True):
-                files.write(part, item)
-                portraits[part].note(split, item, key)
-            rows += len(batch)
-            yield RowsRead("writing", split, rows)
-
-
-def _without_leaks(batch: Sequence[RowItem], split: str, leakage: Leakage) -> Sequence[RowItem]:
-    return [i for i, leaked in zip(batch, leakage.leaked(split, batch), strict=True) if not leaked]
+    plan: PartitionPlan, by: Partitioning, leakage: Leakage, out: Path, on_progress: OnProgress
+) -> Mapping[str, PartitionStats]:
+    """Every row into the file of its partition and split; what partitions then look like."""
+    stats: dict[str, PartitionStats] = defaultdict(PartitionStats)
+    for split in plan.splits:
+        with part_files(out, split) as write:
+            for batch in _batches(plan, split, "writing", on_progress):
+                kept = leakage.without_leaked(split, batch) if plan.duplicates == "drop" else batch
+                for item, (part, rank) in zip(kept, _placed(kept, by, plan.seed), strict=True):
+                    write(part, item)
+                    stats[part].note(split, item, rank)
+    return {name: stats[name] for name in sorted(stats)}
 
 
 def _placed(items: Sequence[RowItem], by: Partitioning, seed: int) -> Sequence[tuple[str, float]]:
-    """For each item its part, and the key by which a few are chosen to be shown."""
+    """For each item its part, and the rank by which a few are chosen to be shown."""
     if isinstance(by, ByCluster):
         return by.parts_of([item.text for item in items]) if items else ()
-    return [(by.part_of(item), lot(item.text, seed)) for item in items]
+    return [(by.part_of(item), hash_rank(item.text, seed)) for item in items]
 
 
-def _items(plan: Plan, split: str) -> Iterator[RowItem]:
-    for source in plan.splits[split]:
-        yield from read_items(source, plan.columns)
+def _batches(
+    plan: PartitionPlan, split: str, doing: str, on_progress: OnProgress
+) -> Iterator[Sequence[RowItem]]:
+    """A pass over a split; raises TrainingError when it has no rows."""
+    sources, rows = plan.splits[split], 0
+    for batch in batched(chain.from_iterable(read_items(one, plan.columns) for one in sources)):
+        yield batch
+        rows += len(batch)
+        on_progress(f"{doing} {split}: {rows:,} rows")
+    if not rows:
+        raise TrainingError(f"{', '.join(str(source.path) for source in sources)}: no rows.")

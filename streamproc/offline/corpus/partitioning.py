@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from streamproc.errors import TrainingError
 
@@ -14,7 +14,7 @@ _NAME = re.compile(r"[^a-z0-9]+")
 _LONGEST_NAME = 64
 
 
-class Item(Protocol):
+class CorpusRecord(Protocol):
     """A record of a corpus, whatever its task.
 
     text:   what equal records have in common: they always share a part
@@ -25,9 +25,6 @@ class Item(Protocol):
     def text(self) -> str: ...
     @property
     def fields(self) -> Mapping[str, str]: ...
-
-
-ItemT = TypeVar("ItemT", bound=Item)
 
 
 class Partitioning(Protocol):
@@ -43,7 +40,7 @@ class Partitioning(Protocol):
         """Whether parts differ in what they are about, and so need validation data each."""
         ...
 
-    def part_of(self, record: Item) -> str:
+    def part_of(self, record: CorpusRecord) -> str:
         """The part's name: lower-case letters, digits, hyphens; fit for a folder's name."""
         ...
 
@@ -59,7 +56,7 @@ class ByField:
     def description(self) -> str:
         return f"by field {self.field!r}"
 
-    def part_of(self, record: Item) -> str:
+    def part_of(self, record: CorpusRecord) -> str:
         value = record.fields.get(self.field)
         name = _NAME.sub("-", (value or "").lower()).strip("-")
         if not name or len(name) > _LONGEST_NAME:
@@ -87,7 +84,7 @@ class ByHash:
         seeded = f" and seed {self.seed}" if self.seed else ""
         return f"by SHA-256 of the text{seeded}, {self.parts} parts"
 
-    def part_of(self, record: Item) -> str:
+    def part_of(self, record: CorpusRecord) -> str:
         # Seed 0 adds nothing: parts are what they were before there were seeds.
         salt = f"{self.seed}\0".encode() if self.seed else b""
         digest = hashlib.sha256(salt + record.text.encode("utf-8", "surrogatepass")).digest()
@@ -100,7 +97,7 @@ def partitioning_from(written: str, seed: int = 0) -> Partitioning:
 
     Raises TrainingError when N is not a positive number, or clusters are asked for.
     """
-    kind, colon, count = written.partition(":")
+    kind, colon, _ = written.partition(":")
     if not colon:
         return ByField(written)
     if kind == "cluster":
@@ -110,25 +107,16 @@ def partitioning_from(written: str, seed: int = 0) -> Partitioning:
         )
     if kind != "hash":
         raise TrainingError(f"{written!r}: expected a field's name, hash:N, or cluster:N.")
-    return ByHash(_count(written, count), seed=seed)
+    return ByHash(_count(written), seed=seed)
 
 
 def clusters_from(written: str) -> int | None:
     """N of `cluster:N`, None of anything else; raises TrainingError when N is not positive."""
-    kind, colon, count = written.partition(":")
-    return _count(written, count) if colon and kind == "cluster" else None
+    return _count(written) if written.startswith("cluster:") else None
 
 
-def _count(written: str, count: str) -> int:
+def _count(written: str) -> int:
+    kind, _, count = written.partition(":")
     if not count.isdecimal() or int(count) < 1:
-        kind = written.partition(":")[0]
         raise TrainingError(f"{written!r}: expected {kind}:N with N at least 1.")
     return int(count)
-
-
-def partition(records: Iterable[ItemT], by: Partitioning) -> Mapping[str, tuple[ItemT, ...]]:
-    """The records by part, parts in the order of their names, records in the corpus's order."""
-    parts: dict[str, list[ItemT]] = {}
-    for record in records:
-        parts.setdefault(by.part_of(record), []).append(record)
-    return {name: tuple(parts[name]) for name in sorted(parts)}

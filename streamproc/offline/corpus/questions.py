@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from streamproc.offline.corpus.rows import Row, Source, read_rows
+from streamproc.offline.corpus.rows import CorpusRow, Source, read_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def read_questions(source: Source) -> Iterator[Question]:
         yield Question(row.text("question"), context, _answers(row, context), fields)
 
 
-def _answers(row: Row, context: str) -> tuple[tuple[int, str], ...]:
+def _answers(row: CorpusRow, context: str) -> tuple[tuple[int, str], ...]:
     answers = row.get("answers")
     if not isinstance(answers, dict):
         row.fail("'answers' is not an object with text and answer_start.")

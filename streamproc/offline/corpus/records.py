@@ -10,7 +10,7 @@ from streamproc.offline.corpus.rows import read_rows
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class LabelledText:
     """One labelled text of a corpus.
 
     label:  as the corpus spells it ("1", "positive")
@@ -30,7 +30,9 @@ class Columns:
     label: str = "label"
 
 
-def read_records(path: Path, columns: Columns | None = None, corpus: str = "") -> Iterator[Record]:
+def read_labelled_texts(
+    path: Path, columns: Columns | None = None, corpus: str = ""
+) -> Iterator[LabelledText]:
     """The records of a corpus file, in the file's order, read as they are asked for.
 
     corpus: what each record says in its field `corpus`
@@ -39,4 +41,4 @@ def read_records(path: Path, columns: Columns | None = None, corpus: str = "") -
     columns = columns or Columns()
     for row in read_rows(path):
         fields = row.others(columns.text, columns.label) | ({"corpus": corpus} if corpus else {})
-        yield Record(row.text(columns.text), str(row.get(columns.label)), fields)
+        yield LabelledText(row.text(columns.text), str(row.get(columns.label)), fields)

@@ -14,7 +14,7 @@ from streamproc.offline.documents.file import open_data_file
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CorpusRow:
     """One row, and where it stands, for what is said when it can't be used.
 
     line:    from 1; of a Parquet file, which has no lines, the row's number
@@ -95,7 +95,7 @@ def described(sources: Sequence[Source]) -> str:
     return ", ".join(f"{source.path.parent.name}/{source.path.name}" for source in sources)
 
 
-def read_rows(path: Path) -> Iterator[Row]:
+def read_rows(path: Path) -> Iterator[CorpusRow]:
     """The rows of a corpus file, in the file's order, read as they are asked for.
 
     path: JSON Lines, JSON, CSV or TSV with a line of names, as its name says or as it begins, each
@@ -106,7 +106,7 @@ def read_rows(path: Path) -> Iterator[Row]:
         raise TrainingError(f"{path}: a corpus is read more than once, which a pipe can't be.")
     if path.suffix.lower() == ".parquet":
         for number, values in enumerate(read_parquet(path), start=1):
-            yield Row(path, number, values)
+            yield CorpusRow(path, number, values)
         return
     try:
         with open_data_file(path) as file:
@@ -120,6 +120,6 @@ def read_rows(path: Path) -> Iterator[Row]:
                     raise TrainingError(f"{path}, {row.fault}.")
                 # Rows are handed on as lines: one that is written over several is made anew.
                 written = b"" if b"\n" in row.written or b"\r" in row.written else row.written
-                yield Row(path, row.line, row.values, written.decode())
+                yield CorpusRow(path, row.line, row.values, written.decode())
     except DataFileError as error:
         raise TrainingError(str(error)) from None

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import heappop, heappush
 
-from streamproc.offline.corpus.bottom_k_sample import lot
+from streamproc.offline.corpus.bottom_k_sample import hash_rank
 from streamproc.offline.corpus.rows import Source, read_rows
 
 # A text, and the second one of a pair: a question and its paragraph.
 TextSample = tuple[str, str | None]
 
 
-def read_wordings(source: Source) -> Iterator[TextSample]:
+def read_text_samples(source: Source) -> Iterator[TextSample]:
     """The texts of a file with `question` and `context`, or `tokens`, or `text`.
 
     Raises TrainingError with file and line when a row has none of them.
@@ -31,22 +31,22 @@ _SAMPLED_CHARACTERS = 64 << 20
 
 
 def sampled(
-    wordings: Iterable[TextSample], seed: int, most_characters: int = _SAMPLED_CHARACTERS
+    texts: Iterable[TextSample], seed: int, most_characters: int = _SAMPLED_CHARACTERS
 ) -> Sequence[TextSample]:
-    """All wordings in their order; of more than fit the memory, as many of them as do.
+    """All texts in their order; of more than fit the memory, as many of them as do.
 
-    seed: which ones, the same for the same wordings
+    seed: which ones, the same for the same texts
     """
     heap: list[tuple[int, int, TextSample]] = []
     characters = 0
-    for place, wording in enumerate(wordings):
-        key = lot("\0".join(part for part in wording if part), seed)
-        heappush(heap, (-key, place, wording))
-        characters += _characters(wording)
+    for place, text in enumerate(texts):
+        key = hash_rank("\0".join(part for part in text if part), seed)
+        heappush(heap, (-key, place, text))
+        characters += _characters(text)
         while characters > most_characters and len(heap) > 1:
             characters -= _characters(heappop(heap)[2])
-    return [wording for _, _, wording in sorted(heap, key=lambda one: one[1])]
+    return [text for _, _, text in sorted(heap, key=lambda one: one[1])]
 
 
-def _characters(wording: TextSample) -> int:
-    return sum(len(part) for part in wording if part)
+def _characters(text: TextSample) -> int:
+    return sum(len(part) for part in text if part)

@@ -8,50 +8,52 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from streamproc.offline.evaluation.measures import Measure
+from streamproc.offline.evaluation.eval_metrics import Metric
 from streamproc.types import FloatArray
 
-Request = Mapping[str, Any]
-Response = Mapping[str, Any]
+JsonObject = Mapping[str, Any]
 T = TypeVar("T")
 
 
 class EvalTask(ABC):
-    """What contenders are asked, and how they are measured by what they answer.
+    """What systems are asked, and how they are measured by what they answer.
 
     records: how many
     requests: own fields, and params; of every record one, in order, then what else is asked
     fields: of every record, what else is known of it; what figures can be grouped by
-    measures: the first is the one that matters most
-    judged: what a confidence is of, where calibration is among the measures
+    metrics: the first is the one that matters most
+    confidence_of: what a confidence is of, where calibration is among the metrics
     labels: what right answers are called, where an ensemble must know the names
+    unit, timed: what is counted, and what times are of
     """
 
-    measures: Sequence[Measure]
-    requests: Sequence[Request]
+    metrics: Sequence[Metric]
+    requests: Sequence[JsonObject]
     records: int
     fields: Sequence[Mapping[str, str]]
-    judged: str = ""
+    confidence_of: str = ""
     labels: frozenset[str] = frozenset()
+    unit = "records"
+    timed = "requests"
 
     @abstractmethod
-    def statistics(self, responses: Sequence[Response]) -> list[FloatArray]:
-        """For each measure, (records, statistics).
+    def statistics(self, responses: Sequence[JsonObject]) -> list[FloatArray]:
+        """For each metric, (records, statistics).
 
         responses: to the requests, in their order; one that is an error counts as a wrong answer
         """
 
-    def likelihood(self, responses: Sequence[Response]) -> float | None:
+    def likelihood(self, responses: Sequence[JsonObject]) -> float | None:
         """Mean log-likelihood of what is right, in nats; None where answers do not tell it."""
         return None
 
-    def agreement(self, responses: Sequence[Response]) -> FloatArray:
+    def agreement(self, responses: Sequence[JsonObject]) -> FloatArray:
         """(records,) the members' agreement on each, NaN for what was not answered."""
         own = responses[: self.records]
         return np.array([response.get("agreement", np.nan) for response in own], np.float64)
 
 
-def result_of(response: Response) -> Mapping[str, Any]:
+def result_of(response: JsonObject) -> Mapping[str, Any]:
     """What was answered; nothing where there is no answer."""
     result: Mapping[str, Any] = response.get("result", {})
     return result

@@ -1,4 +1,4 @@
-"""Which exam an ensemble sits, and the data that it is made of."""
+"""The evaluation task for an ensemble, and the labelled data that it is made of."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any, TypeVar
 
 from streamproc.errors import EvaluationError, OperatorError
 from streamproc.offline.corpus.names import names_from
-from streamproc.offline.corpus.pairs import read_pairs
 from streamproc.offline.corpus.questions import read_questions
 from streamproc.offline.corpus.records import Columns
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.corpus.tagged import OUTSIDE, read_named
-from streamproc.offline.evaluation.candidates import Candidate
+from streamproc.offline.corpus.translation_pairs import read_pairs
+from streamproc.offline.evaluation.answer_eval import AnswerEval
 from streamproc.offline.evaluation.eval_task import EvalTask, subsample_evenly
-from streamproc.offline.evaluation.question_answering import Questions
-from streamproc.offline.evaluation.text_classification import LabelledTexts, read_labelled
+from streamproc.offline.evaluation.label_eval import LabelEval, read_labelled
+from streamproc.offline.evaluation.systems import System
 from streamproc.repository.manifest import Manifest
 
 T = TypeVar("T")
-EvalRequest = tuple[Sequence[Any], Callable[[Sequence[Any]], EvalTask]]
-"""All records, and what makes an exam of some of them."""
+_RecordsAndTask = tuple[Sequence[Any], Callable[[Sequence[Any]], EvalTask]]
+"""All records, and what makes an evaluation task of some of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,36 +44,36 @@ class Data:
         return found
 
 
-def exam_of(manifest: Manifest, data: Data, limit: int | None = None) -> tuple[EvalTask, int]:
-    """The exam of at most `limit` records, spread over all of them; and how many there are.
+def eval_task_for(manifest: Manifest, data: Data, limit: int | None = None) -> tuple[EvalTask, int]:
+    """The evaluation task of at most `limit` records, spread over all; and how many there are.
 
     Raises EvaluationError for a task without one, OperatorError naming an extra that lacks.
     """
-    if manifest.task not in _EXAMS:
+    if manifest.task not in _TASKS:
         raise EvaluationError(
-            f"no exam for {manifest.task}; there are: {', '.join(_EXAMS)}, text-generation."
+            f"{manifest.task} can't be evaluated; what can: {', '.join(_TASKS)}, text-generation."
         )
     try:
-        records, sit = _EXAMS[manifest.task](manifest, data)
+        records, make = _TASKS[manifest.task](manifest, data)
     except ModuleNotFoundError as missing:
         raise OperatorError(
             f"Evaluating {manifest.task} needs {missing.name}, which is not installed: install "
             "streamproc[evaluate]."
         ) from missing
-    return sit(subsample_evenly(records, limit)), len(records)
+    return make(subsample_evenly(records, limit)), len(records)
 
 
-def require_labels(exam: EvalTask, contenders: Iterable[Candidate]) -> None:
+def require_labels(eval_task: EvalTask, systems: Iterable[System]) -> None:
     """Raise EvaluationError when another ensemble does not know a label of the records.
 
     It could never be right there, most likely because it calls the same thing by another name.
     """
-    for one in contenders:
+    for one in systems:
         manifest = one.stored.manifest
         known = set(manifest.labels)
         if manifest.task == "token-classification":
             known = {label.removeprefix("B-").removeprefix("I-") for label in known}
-        if one.role == "other" and (unknown := sorted(exam.labels - known)):
+        if one.role == "other" and (unknown := sorted(eval_task.labels - known)):
             raise EvaluationError(
                 f"{one.name} knows no label {', '.join(unknown)}, which the data has; its own are "
                 f"{', '.join(sorted(known))}. Ensembles are measured beside each other by the same "
@@ -81,16 +81,16 @@ def require_labels(exam: EvalTask, contenders: Iterable[Candidate]) -> None:
             )
 
 
-def _text_classification(manifest: Manifest, data: Data) -> EvalRequest:
+def _text_classification(manifest: Manifest, data: Data) -> _RecordsAndTask:
     names = names_from(data.names)
     records = data.records(
         lambda source: read_labelled(source, data.columns, names, manifest.labels)
     )
-    return records, lambda some: LabelledTexts(some, manifest.labels)
+    return records, lambda some: LabelEval(some, manifest.labels)
 
 
-def _token_classification(manifest: Manifest, data: Data) -> EvalRequest:
-    from streamproc.offline.evaluation.token_classification import TaggedTexts  # noqa: PLC0415
+def _token_classification(manifest: Manifest, data: Data) -> _RecordsAndTask:
+    from streamproc.offline.evaluation.entity_eval import EntityEval  # noqa: PLC0415
 
     kinds = {label[2:]: label[2:] for label in manifest.labels if label[:2] in {"B-", "I-"}}
     names = kinds | names_from(data.names)
@@ -99,20 +99,20 @@ def _token_classification(manifest: Manifest, data: Data) -> EvalRequest:
             f"--label: {', '.join(unknown)} is no entity of {manifest.name}, whose entities are "
             f"{', '.join(kinds)}; call {OUTSIDE} what is to be none."
         )
-    return data.records(lambda source: read_named(source, names)), TaggedTexts
+    return data.records(lambda source: read_named(source, names)), EntityEval
 
 
-def _question_answering(_: Manifest, data: Data) -> EvalRequest:
-    return data.records(read_questions), Questions
+def _question_answering(_: Manifest, data: Data) -> _RecordsAndTask:
+    return data.records(read_questions), AnswerEval
 
 
-def _translation(_: Manifest, data: Data) -> EvalRequest:
-    from streamproc.offline.evaluation.translation import Sentences, by_source  # noqa: PLC0415
+def _translation(_: Manifest, data: Data) -> _RecordsAndTask:
+    from streamproc.offline.evaluation.translation_eval import TranslationEval, by_source  # noqa: PLC0415
 
-    return by_source(data.records(read_pairs)), Sentences
+    return by_source(data.records(read_pairs)), TranslationEval
 
 
-_EXAMS: Mapping[str, Callable[[Manifest, Data], EvalRequest]] = {
+_TASKS: Mapping[str, Callable[[Manifest, Data], _RecordsAndTask]] = {
     "text-classification": _text_classification,
     "token-classification": _token_classification,
     "question-answering": _question_answering,

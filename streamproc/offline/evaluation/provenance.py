@@ -1,23 +1,23 @@
-"""How findings were made: what it takes to make them again."""
+"""How results were made: what it takes to make them again."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from streamproc.offline.evaluation.eval_result import EvalResult
 from streamproc.offline.evaluation.intervals import CONFIDENCE
+from streamproc.offline.evaluation.results import EvalResults
 
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """How findings were made.
+    """How results were made.
 
     data: the files, each as folder and name
     digests: sha256 of each
     of: records that there are, of which some were taken
     unit: what a record is called
     timed: what times are of, a thousand each, all at once
-    judged: what a confidence is of, where calibration is measured
+    confidence_of: what a confidence is of, where calibration is measured
     """
 
     data: tuple[str, ...]
@@ -25,23 +25,23 @@ class Provenance:
     of: int
     unit: str
     timed: str
-    judged: str
+    confidence_of: str
     device: str
     draws: int
     seed: int
     version: str
     command: str
 
-    def line(self, findings: EvalResult) -> str:
+    def line(self, results: EvalResults) -> str:
         """In a sentence, the command included."""
-        return f"{self.summary(findings)}: `{self.command}`"
+        return f"{self.summary(results)}: `{self.command}`"
 
-    def summary(self, findings: EvalResult) -> str:
+    def summary(self, results: EvalResults) -> str:
         """In a sentence."""
-        count = f"{findings.records:,} {self.unit}"
-        if findings.records < self.of:
+        count = f"{results.records:,} {self.unit}"
+        if results.records < self.of:
             count += f", spread evenly over the {self.of:,}"
-        manifest = findings.rows[0].contender.stored.digest[:12]
+        manifest = results.runs[0].system.stored.digest[:12]
         return (
             f"{count} of {', '.join(self.data)}; {CONFIDENCE:.0%} intervals by {self.draws:,} "
             f"bootstrap draws of {self.unit} (seed {self.seed}), differences on the same draws; "

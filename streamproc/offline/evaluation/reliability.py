@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from streamproc.offline.evaluation.measures import CALIBRATION_BINS
+from streamproc.offline.evaluation.eval_metrics import CALIBRATION_BINS
 from streamproc.types import FloatArray
 
 

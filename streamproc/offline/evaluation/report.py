@@ -1,127 +1,127 @@
-"""Findings as JSON, and as a section of an ensemble's report."""
+"""The results as JSON, as a section of an ensemble's report, and as an HTML page of its own."""
 
 from __future__ import annotations
 
 import math
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import asdict
+from datetime import date
+from typing import Any, get_args
 
-from streamproc.offline.evaluation.eval_result import Agreed, Difference, EvalResult, Row
-from streamproc.offline.evaluation.formatting import titled
-from streamproc.offline.evaluation.intervals import Estimate
-from streamproc.offline.evaluation.plot import Plot
 from streamproc.offline.evaluation.provenance import Provenance
-from streamproc.offline.evaluation.reliability import Reliability
-from streamproc.offline.evaluation.tables import Cell, Table, notes, tables_of
+from streamproc.offline.evaluation.result_tables import (
+    Cell,
+    Plot,
+    ResultTable,
+    Section,
+    notes,
+    tables_of,
+)
+from streamproc.offline.evaluation.results import EvalResults, EvalRun, ResultRow
+
+
+def as_json(results: EvalResults, provenance: Provenance) -> dict[str, Any]:
+    """Everything, values unrounded, what is undefined null; `results` is the tidy table."""
+    served = results.runs[0].system.stored
+    return {
+        "ensemble": served.manifest.name,
+        "task": served.manifest.task,
+        "manifest": served.digest,
+        "records": results.records,
+        "provenance": asdict(provenance),
+        "systems": [_system(results, run) for run in results.runs],
+        "results": list(map(_row, results.rows)),
+    }
+
+
+def _system(results: EvalResults, run: EvalRun) -> dict[str, Any]:
+    reliability = results.reliability(run)
+    return {
+        "system": run.system.title,
+        "name": run.system.name,
+        "role": run.system.role,
+        "strategy": run.system.strategy,
+        "members": [member.name for member in run.system.stored.manifest.members],
+        "seconds_per_1000": run.seconds_per_1000,
+        "errors": run.errors,
+        "partial": run.partial,
+        "reliability": reliability and asdict(reliability),
+    }
+
+
+def _row(row: ResultRow) -> dict[str, Any]:
+    names = ("minus", "minus_system", "by", "group")
+    figures = asdict(row.estimate)
+    return {
+        "system": row.system.title,
+        **{name: getattr(row, name) or None for name in names},
+        "metric": row.metric.name,
+        "n": row.n,
+        **{name: None if math.isnan(value) else value for name, value in figures.items()},
+    }
 
 
 def as_markdown(
-    findings: EvalResult, made: Provenance, plots: Mapping[str, Plot] | None = None
+    results: EvalResults, provenance: Provenance, plots: Mapping[str, Plot] | None = None
 ) -> str:
     """Tables, plots, and how all was made.
 
     plots: by what they are linked to as
     """
     paragraphs = []
-    tables = tables_of(findings, made)
-    topics = dict.fromkeys(["measures", "calibration", *(table.topic for table in tables)])
-    for topic in topics:
-        paragraphs += [_table(table) for table in tables if table.topic == topic]
+    tables = tables_of(results, provenance)
+    for section in get_args(Section):
+        paragraphs += [_markdown_table(table) for table in tables if table.section == section]
         paragraphs += [
             f"![{plot.caption}]({link})"
             for link, plot in (plots or {}).items()
-            if plot.topic == topic
+            if plot.section == section
         ]
-    return "\n\n".join([*paragraphs, *notes(findings), made.line(findings)]) + "\n"
+    return "\n\n".join([*paragraphs, *notes(results), provenance.line(results)]) + "\n"
 
 
-def as_json(findings: EvalResult, made: Provenance) -> dict[str, Any]:
-    """Everything, values unrounded, what is undefined null."""
-    names = [measure.name for measure in findings.measures]
-    served = findings.rows[0].contender.stored
-    return {
-        "ensemble": served.manifest.name,
-        "task": served.manifest.task,
-        "manifest": served.digest,
-        "records": findings.records,
-        "made": {name: getattr(made, name) for name in Provenance.__dataclass_fields__},
-        "contenders": [_contender(names, row) for row in findings.rows],
-        "differences": _differences(names, findings.differences),
-        "agreement": _agreed(findings.agreement) if findings.agreement else None,
-        "by": findings.by or None,
-        "groups": [
-            {
-                "name": group.name,
-                "records": group.records,
-                names[0]: [
-                    {"contender": titled(row.contender), **_estimate(estimate)}
-                    for row, estimate in zip(findings.rows, group.estimates, strict=True)
-                ],
-                "differences": _differences(names[:1], group.differences),
-            }
-            for group in findings.groups
-        ],
-    }
+def _markdown_table(table: ResultTable) -> str:
+    rows = [[_markdown_cell(cell) for cell in row] for row in table.rows]
+    lines = [table.headings, ["---"] * len(table.headings), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def _contender(names: Sequence[str], row: Row) -> dict[str, Any]:
-    return {
-        "name": row.contender.name,
-        "role": row.contender.role,
-        "strategy": row.contender.strategy,
-        "members": [member.name for member in row.contender.stored.manifest.members],
-        "seconds_per_1000": row.seconds_per_1000,
-        "errors": row.errors,
-        "partial": row.partial,
-        "measures": dict(zip(names, map(_estimate, row.estimates), strict=True)),
-        "reliability": _reliability(row.reliability) if row.reliability else None,
-    }
-
-
-def _agreed(agreed: Agreed) -> dict[str, Any]:
-    groups = [
-        {"from": group.low, "to": group.high, "count": group.count, **_estimate(group.estimate)}
-        for group in agreed.groups
-    ]
-    return {"of": agreed.items, "measure": agreed.measure.name, "groups": groups}
-
-
-def _differences(names: Sequence[str], differences: Sequence[Difference]) -> list[dict[str, Any]]:
-    return [
-        {
-            "beside": one.name,
-            "measures": {
-                name: {"beside": beside, **_estimate(estimate)}
-                for name, beside, estimate in zip(names, one.beside, one.estimates, strict=True)
-            },
-        }
-        for one in differences
-    ]
-
-
-def _reliability(found: Reliability) -> dict[str, list[float]]:
-    return {
-        "count": found.count.tolist(),
-        "confidence": found.confidence.tolist(),
-        "right": found.right.tolist(),
-    }
-
-
-def _estimate(estimate: Estimate) -> dict[str, float | None]:
-    values = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
-    return {name: None if math.isnan(value) else value for name, value in values.items()}
-
-
-def _table(table: Table) -> str:
-    lines = [_line(table.headings), _line(["---"] * len(table.headings))]
-    lines += [_line([_written(cell) for cell in row]) for row in table.rows]
-    return "\n".join(lines)
-
-
-def _written(cell: Cell) -> str:
+def _markdown_cell(cell: Cell) -> str:
     text = cell.text.replace("|", "\\|")
     return f"**{text}**" if cell.strong else text
 
 
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def as_html(results: EvalResults, provenance: Provenance, plots: Sequence[Plot], on: date) -> str:
+    """Tables, plots, and what it takes to make them again; on: the day of it"""
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415  # of an extra
+
+    tables = tables_of(results, provenance)
+    headings = ("Systems", "Confidence", "Agreement of members", f"By {results.by}")
+    sections = [
+        (
+            heading,
+            [table for table in tables if table.section == section],
+            [(plot, b64encode(plot.png).decode()) for plot in plots if plot.section == section],
+        )
+        for section, heading in zip(get_args(Section), headings, strict=True)
+    ]
+    stored = [run.system.stored for run in results.runs if run.system.role != "member"]
+    manifest = stored[0].manifest
+    environment = Environment(
+        loader=PackageLoader("streamproc.offline.evaluation", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+    )
+    return environment.get_template("page.html.jinja").render(
+        title=f"{manifest.name}: {manifest.task}",
+        description=manifest.description,
+        sections=[section for section in sections if any(section[1:])],
+        notes=notes(results),
+        summary=provenance.summary(results),
+        provenance=provenance,
+        date=on.isoformat(),
+        manifests=dict.fromkeys((one.manifest.name, one.digest) for one in stored),
+        files=zip(provenance.data, provenance.digests, strict=True),
+    )

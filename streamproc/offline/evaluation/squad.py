@@ -30,6 +30,6 @@ def f1(answer: str, right: str) -> float:
     return 2 * shared / (len(said) + len(meant))
 
 
-def best_of(measure: Callable[[str, str], float], answer: str, right_ones: Sequence[str]) -> float:
+def best_of(metric: Callable[[str, str], float], answer: str, right_ones: Sequence[str]) -> float:
     """Against the right answer that it is closest to; without any, no answer is right."""
-    return max(measure(answer, right) for right in right_ones or [""])
+    return max(metric(answer, right) for right in right_ones or [""])

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from streamproc.offline.evaluation.eval_task import Request
+from streamproc.offline.evaluation.eval_task import JsonObject
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.task import Task
 from streamproc.types import FloatArray
 
 
-def token_counts(requests: Iterable[Request], task: Task, profile: EnsembleSpec) -> FloatArray:
+def token_counts(requests: Iterable[JsonObject], task: Task, profile: EnsembleSpec) -> FloatArray:
     """(vocabulary,) over all chunks that the requests are cut into: what a gate will look at."""
     counts = np.zeros(profile.tokenizer.vocabulary_size)
     for request in requests:

@@ -15,10 +15,10 @@ import torch
 from torch import nn
 
 from streamproc.errors import Invalid, TrainingError
-from streamproc.offline.corpus.partitioning import Item
+from streamproc.offline.corpus.partitioning import CorpusRecord
 from streamproc.offline.corpus.rows import Source
-from streamproc.offline.corpus.text_samples import TextSample, read_wordings, sampled
-from streamproc.offline.evaluation.eval_task import EvalTask, Request
+from streamproc.offline.corpus.text_samples import TextSample, read_text_samples, sampled
+from streamproc.offline.evaluation.eval_task import EvalTask, JsonObject
 from streamproc.offline.training.base import Base
 from streamproc.offline.training.devices import tensor
 from streamproc.offline.training.encoder_export import export_encoder_member
@@ -51,7 +51,7 @@ from streamproc.serving.tasks.ensemble_spec import EnsembleSpec, MemberProfile
 from streamproc.serving.tasks.task import Job
 from streamproc.types import FloatArray, Int64Array
 
-RecordT = TypeVar("RecordT", bound=Item)
+RecordT = TypeVar("RecordT", bound=CorpusRecord)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class EncoderTask(TrainingTask[RecordT], Generic[RecordT]):
                 f"Windows of {longest} tokens do not fit a model of {self.shape.positions} "
                 "positions; make the windows shorter or keep more positions."
             )
-        shared = chain.from_iterable(map(read_wordings, self.shared))
+        shared = chain.from_iterable(map(read_text_samples, self.shared))
         samples = sampled(shared if self.shared else self.samples(train), seed)
         # Once, not once a question that is asked of it.
         texts = dict.fromkeys(text for sample in samples for text in sample if text)
@@ -145,7 +145,7 @@ class EncoderTask(TrainingTask[RecordT], Generic[RecordT]):
         return True
 
     @abstractmethod
-    def request(self, record: RecordT) -> Request:
+    def request(self, record: RecordT) -> JsonObject:
         """A record as a worker is asked about it."""
 
     @abstractmethod
@@ -160,7 +160,7 @@ class EncoderTask(TrainingTask[RecordT], Generic[RecordT]):
     def evaluation(self, records: Sequence[RecordT]) -> EvalTask:
         """What a worker is asked about validation records, and how its answers are measured."""
 
-    def begin(self, request: Request, spec: EnsembleSpec) -> Job[Any, Any]:
+    def begin(self, request: JsonObject, spec: EnsembleSpec) -> Job[Any, Any]:
         """A worker's job for a request; raises Invalid."""
         inputs = {name: value for name, value in request.items() if name != "params"}
         return task_named(self.task).begin(inputs, request.get("params", {}), spec)

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.ticker import MaxNLocator
 
-from streamproc.offline.evaluation.canvas import QUIET, canvas, png_of
+from streamproc.offline.evaluation.plot_style import GREY, png_of, styled_figure
 from streamproc.offline.training.log import read_log
 from streamproc.offline.training.run_folder import SEED_MODEL, RunFolder
 from streamproc.types import FloatArray
@@ -30,13 +30,13 @@ def draw(run: RunFolder, ensemble: str, parts: Sequence[str]) -> Path:
     curves = {part: curve for part, curve in curves.items() if len(curve.ends)}
     few = len(curves) <= 10
     colours = colormaps["tab10" if few else "turbo"]
-    with canvas(4.0) as figure:
+    with styled_figure(4.0) as figure:
         loss, metric = figure.subplots(1, 2)
         for number, (part, curve) in enumerate(curves.items()):
             colour: Any = colours(number if few else number / (len(curves) - 1))
             name = part
             if part == SEED_MODEL:
-                colour, name = QUIET, "seed model"
+                colour, name = GREY, "seed model"
             dots: dict[str, Any] = {"color": colour, "marker": "o", "markersize": 4}
             loss.plot(curve.epochs, curve.loss, color=colour, linewidth=1, alpha=0.6)
             loss.plot(curve.ends, curve.validation, linestyle="--", **dots)
@@ -44,8 +44,8 @@ def draw(run: RunFolder, ensemble: str, parts: Sequence[str]) -> Path:
             at_best = curve.ends[curve.best], curve.metric[curve.best]
             metric.plot(*at_best, **{**dots, "markersize": 9}, fillstyle="none")
             metric.set_ylabel(curve.metric_name.replace("_", " "))
-        loss.plot([], [], color=QUIET, linewidth=1, alpha=0.6, label="training, smoothed")
-        loss.plot([], [], color=QUIET, marker="o", linestyle="--", label="validation")
+        loss.plot([], [], color=GREY, linewidth=1, alpha=0.6, label="training, smoothed")
+        loss.plot([], [], color=GREY, marker="o", linestyle="--", label="validation")
         loss.set(title="Loss", ylabel="nats")
         metric.set_title("Validation (ring: the epoch that is kept)")
         for axes in (loss, metric):

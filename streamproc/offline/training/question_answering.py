@@ -14,8 +14,8 @@ import numpy as np
 from streamproc.offline.corpus.questions import Question, read_questions
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.corpus.text_samples import TextSample
-from streamproc.offline.evaluation.eval_task import EvalTask, Request
-from streamproc.offline.evaluation.question_answering import Questions
+from streamproc.offline.evaluation.answer_eval import AnswerEval
+from streamproc.offline.evaluation.eval_task import EvalTask, JsonObject
 from streamproc.offline.evaluation.squad import normalised
 from streamproc.offline.training.encoder import EncoderTask
 from streamproc.offline.training.on_disk import Records
@@ -65,7 +65,7 @@ class QuestionAnswering(EncoderTask[Question]):
         """From chunks that hold the answer, where there is one, and from all without one."""
         return bool(targets.any()) or not record.answers
 
-    def request(self, record: Question) -> Request:
+    def request(self, record: Question) -> JsonObject:
         return {"question": record.question, "context": record.context}
 
     def targets(self, record: Question, chunk: PairChunk, spec: EnsembleSpec) -> Int64Array:
@@ -82,7 +82,7 @@ class QuestionAnswering(EncoderTask[Question]):
         return scores.T
 
     def evaluation(self, records: Sequence[Question]) -> EvalTask:
-        return Questions(records)
+        return AnswerEval(records)
 
 
 def mismatched(questions: Sequence[Question], share: float, seed: int) -> Iterator[Question]:

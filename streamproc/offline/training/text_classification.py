@@ -9,10 +9,10 @@ from typing import ClassVar
 import numpy as np
 
 from streamproc.errors import TrainingError
-from streamproc.offline.corpus.records import Columns, Record, read_records
+from streamproc.offline.corpus.records import Columns, LabelledText, read_labelled_texts
 from streamproc.offline.corpus.rows import Source
-from streamproc.offline.evaluation.eval_task import EvalTask, Request
-from streamproc.offline.evaluation.text_classification import LabelledTexts
+from streamproc.offline.evaluation.eval_task import EvalTask, JsonObject
+from streamproc.offline.evaluation.label_eval import LabelEval
 from streamproc.offline.training.encoder import EncoderTask
 from streamproc.serving.chunking.windows import Chunk
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
@@ -23,7 +23,7 @@ _NAMED_UNKNOWN = 20
 
 
 @dataclass(frozen=True)
-class TextClassification(EncoderTask[Record]):
+class TextClassification(EncoderTask[LabelledText]):
     """A classifier of texts.
 
     names: the ensemble's label for each spelling in the corpus, by output index
@@ -36,9 +36,9 @@ class TextClassification(EncoderTask[Record]):
     names: Mapping[str, str] = field(default_factory=dict)
     columns: Columns = field(default_factory=Columns)
 
-    def read(self, source: Source) -> Iterator[Record]:
+    def read(self, source: Source) -> Iterator[LabelledText]:
         unknown: set[str] = set()
-        for record in read_records(source.path, self.columns, source.name):
+        for record in read_labelled_texts(source.path, self.columns, source.name):
             if record.label in self.names:
                 yield record
             elif len(unknown) < _NAMED_UNKNOWN:
@@ -49,15 +49,15 @@ class TextClassification(EncoderTask[Record]):
                 f"{', '.join(self.names)}. Name every label of the corpus with --label."
             )
 
-    def labels(self, train: Sequence[Record] | None = None) -> Sequence[str]:
+    def labels(self, train: Sequence[LabelledText] | None = None) -> Sequence[str]:
         return tuple(self.names.values())
 
-    def request(self, record: Record) -> Request:
+    def request(self, record: LabelledText) -> JsonObject:
         return {"text": record.text}
 
-    def targets(self, record: Record, chunk: Chunk, spec: EnsembleSpec) -> Int64Array:
+    def targets(self, record: LabelledText, chunk: Chunk, spec: EnsembleSpec) -> Int64Array:
         return np.array([spec.labels.index(self.names[record.label])])
 
-    def evaluation(self, records: Sequence[Record]) -> EvalTask:
+    def evaluation(self, records: Sequence[LabelledText]) -> EvalTask:
         named = [replace(record, label=self.names[record.label]) for record in records]
-        return LabelledTexts(named, self.labels())
+        return LabelEval(named, self.labels())

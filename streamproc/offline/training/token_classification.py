@@ -11,8 +11,8 @@ import numpy as np
 from streamproc.errors import TrainingError
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.corpus.tagged import OUTSIDE, TaggedText, read_named
-from streamproc.offline.evaluation.eval_task import EvalTask, Request
-from streamproc.offline.evaluation.token_classification import TaggedTexts
+from streamproc.offline.evaluation.entity_eval import EntityEval
+from streamproc.offline.evaluation.eval_task import EvalTask, JsonObject
 from streamproc.offline.training.encoder import EncoderTask
 from streamproc.offline.training.labelled_chunks import NO_TARGET
 from streamproc.serving.chunking.overlaps import content_place, deepest
@@ -47,7 +47,7 @@ class TokenClassification(EncoderTask[TaggedText]):
                 raise TrainingError(f"A part of {len(train)} sentences has no entity to learn.")
         return (OUTSIDE, *(f"{place}-{name}" for name in names for place in "BI"))
 
-    def request(self, record: TaggedText) -> Request:
+    def request(self, record: TaggedText) -> JsonObject:
         return {"text": record.text}
 
     def targets(self, record: TaggedText, chunk: Chunk, spec: EnsembleSpec) -> Int64Array:
@@ -76,4 +76,4 @@ class TokenClassification(EncoderTask[TaggedText]):
         return targets
 
     def evaluation(self, records: Sequence[TaggedText]) -> EvalTask:
-        return TaggedTexts(records)
+        return EntityEval(records)

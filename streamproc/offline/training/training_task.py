@@ -13,14 +13,14 @@ import torch
 from tokenizers import Tokenizer
 from torch import nn
 
-from streamproc.offline.corpus.partitioning import Item
+from streamproc.offline.corpus.partitioning import CorpusRecord
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.training.prefix import Prefix
 from streamproc.offline.training.shared_artifacts import SharedArtifacts
 from streamproc.repository.toml import TomlValue
 from streamproc.serving.chunking.windows import Window
 
-RecordT = TypeVar("RecordT", bound=Item)
+RecordT = TypeVar("RecordT", bound=CorpusRecord)
 BatchT = TypeVar("BatchT")
 
 

@@ -14,8 +14,8 @@ from torch import nn
 from transformers import MarianConfig, MarianMTModel
 
 from streamproc.errors import TrainingError
-from streamproc.offline.corpus.pairs import Pair, read_pairs
 from streamproc.offline.corpus.rows import Source
+from streamproc.offline.corpus.translation_pairs import Pair, read_pairs
 from streamproc.offline.training.byte_level import byte_level_bpe
 from streamproc.offline.training.devices import array, tensor
 from streamproc.offline.training.encoder_decoder import OnnxEncoderDecoder, check_encoder_decoder

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from streamproc.offline.evaluation.eval_task import EvalTask, Request, Response
+from streamproc.offline.evaluation.eval_task import EvalTask, JsonObject
 from streamproc.offline.training.labelled_chunks import NO_TARGET, LabelledChunk
 from streamproc.offline.training.on_disk import Records
 from streamproc.offline.training.training_task import Metrics
@@ -29,14 +29,14 @@ class Validation:
         self,
         evaluation: EvalTask,
         chunks: Iterable[LabelledChunk[Chunk]],
-        begin: Callable[[Request], Job[Any, Any]],
+        begin: Callable[[JsonObject], Job[Any, Any]],
         choices: Callable[[FloatArray], FloatArray],
         metrics: Mapping[str, str],
     ) -> None:
         """chunks: of the evaluation's records, in order
         begin:   the job of a request, for an ensemble of this member
         choices: a chunk's scores as (targets, what each is chosen from)
-        metrics: which of the evaluation's measures are wanted, by the names they get
+        metrics: which of the evaluation's metrics are wanted, by the names they get
         """
         self._evaluation, self._begin = evaluation, begin
         self._choices, self._metrics = choices, metrics
@@ -54,8 +54,8 @@ class Validation:
 
     def evaluate(self, score: Score) -> Metrics:
         """The loss is that of the answers, or of the chunks where answers do not tell it."""
-        requests, measures = self._evaluation.requests, self._evaluation.measures
-        responses: list[Response] = [{"status": "error"}] * len(requests)
+        requests, metrics = self._evaluation.requests, self._evaluation.metrics
+        responses: list[JsonObject] = [{"status": "error"}] * len(requests)
         jobs: dict[int, Job[Any, Any]] = {}
         losses = []
         for first in range(0, len(self._order), _CHUNKS_AT_ONCE):
@@ -75,8 +75,8 @@ class Validation:
         loss = -likelihood if likelihood is not None else float(np.concatenate(losses).mean())
         statistics = self._evaluation.statistics(responses)
         values = {
-            measure.name: float(np.nan_to_num(measure.value(own)))
-            for measure, own in zip(measures, statistics, strict=True)
+            metric.name: float(np.nan_to_num(metric.value(own)))
+            for metric, own in zip(metrics, statistics, strict=True)
         }
         return Metrics(loss, {key: values.get(name, 0.0) for key, name in self._metrics.items()})
 

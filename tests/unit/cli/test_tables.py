@@ -8,7 +8,7 @@ import re
 import pytest
 from rich.cells import cell_len
 
-from streamproc.cli.tables import Cell, print_table
+from streamproc.cli.tables import print_table
 from streamproc.cli.terminal import TerminalConsole, stdout_console
 
 HEADINGS = ("topic", "kind", "partitions", "what it is")
@@ -58,7 +58,7 @@ def test_through_a_pipe_lines_are_as_wide_as_they_are(monkeypatch: pytest.Monkey
 def test_a_cell_can_neither_break_its_line_nor_reach_the_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    print_table(TerminalConsole(), ("id", "why"), [("a\nb\x1b[2J", Cell("\x07\u202e", True))])
+    print_table(TerminalConsole(), ("id", "why"), [("a\nb\x1b[2J", ("\x07\u202e", True))])
 
     assert capsys.readouterr().out.splitlines()[1] == r"a\nb\x1b[2J  \x07\u202e"
 

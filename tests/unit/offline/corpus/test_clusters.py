@@ -13,9 +13,10 @@ pytest.importorskip("sklearn")
 
 from streamproc.errors import TrainingError
 from streamproc.offline.corpus.clusters import fit_clusters
-from streamproc.offline.corpus.plan import Plan
-from streamproc.offline.corpus.records import Record
-from tests.support.corpora import FirstWords, contents, cut, lines, plan
+from streamproc.offline.corpus.partition_plan import PartitionPlan
+from streamproc.offline.corpus.partitioner import partition_corpus
+from streamproc.offline.corpus.records import LabelledText
+from tests.support.corpora import FirstWords, contents, lines, plan
 
 pytestmark = pytest.mark.train
 
@@ -26,13 +27,13 @@ TRAIN: list[dict[str, Any]] = [
 VALID = [{"text": f"{topic} of mine", "label": 0} for topic in ("fish", "cats")]
 
 
-def by_topic(folder: Path, **other: Any) -> Plan:
+def by_topic(folder: Path, **other: Any) -> PartitionPlan:
     asked = plan(folder, "cluster:3", train=TRAIN, valid=VALID)
     return dataclasses.replace(asked, features=FirstWords(), **other)
 
 
 def test_each_topic_is_a_partition_the_largest_first_in_every_split(tmp_path: Path) -> None:
-    cut(by_topic(tmp_path))
+    partition_corpus(by_topic(tmp_path))
 
     topics = {
         key: {line.split('"')[3].split()[0] for line in own}
@@ -49,7 +50,7 @@ def test_each_topic_is_a_partition_the_largest_first_in_every_split(tmp_path: Pa
 
 
 def test_the_description_has_the_centre_and_the_texts_nearest_to_it(tmp_path: Path) -> None:
-    cut(by_topic(tmp_path))
+    partition_corpus(by_topic(tmp_path))
 
     said = tomllib.loads((tmp_path / "out" / "partition.toml").read_text(encoding="utf-8"))
 
@@ -60,8 +61,8 @@ def test_the_description_has_the_centre_and_the_texts_nearest_to_it(tmp_path: Pa
 
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
-    cut(by_topic(tmp_path, seed=7))
-    cut(by_topic(tmp_path, seed=7, out=tmp_path / "again"))
+    partition_corpus(by_topic(tmp_path, seed=7))
+    partition_corpus(by_topic(tmp_path, seed=7, out=tmp_path / "again"))
 
     assert contents(tmp_path / "out") == contents(tmp_path / "again")
 
@@ -77,11 +78,11 @@ def test_clusters_do_not_depend_on_the_order_of_a_corpus_nor_on_what_is_not_trai
         valid=TRAIN[:0] or [{"text": "x", "label": 1}],
     )
 
-    once = cut(by_topic(tmp_path)).by
-    other = cut(dataclasses.replace(asked, features=FirstWords())).by
+    once = partition_corpus(by_topic(tmp_path)).by
+    other = partition_corpus(dataclasses.replace(asked, features=FirstWords())).by
 
     for row in (*TRAIN, *VALID):
-        record = Record(row["text"], "", {})
+        record = LabelledText(row["text"], "", {})
         assert once.part_of(record) == other.part_of(record)
 
 
@@ -93,7 +94,7 @@ def test_centres_are_fitted_on_no_more_texts_than_asked(tmp_path: Path) -> None:
             seen.append(len(texts))
             return super().of(texts)
 
-    cut(dataclasses.replace(by_topic(tmp_path), features=Counting(), sample_texts=12))
+    partition_corpus(dataclasses.replace(by_topic(tmp_path), features=Counting(), sample_texts=12))
 
     assert seen == [12, len(TRAIN), len(VALID)]
 

@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 
 from streamproc.offline.corpus.items import RowItem
 from streamproc.offline.corpus.leakage import Leakage, normalised
-from streamproc.offline.corpus.rows import Row
+from streamproc.offline.corpus.rows import CorpusRow
 
 
 def items(*texts: str) -> list[RowItem]:
-    return [RowItem(Row(Path("c.jsonl"), n, {}), text, {}, ()) for n, text in enumerate(texts, 1)]
+    return [
+        RowItem(CorpusRow(Path("c.jsonl"), n, {}), text, {}, ()) for n, text in enumerate(texts, 1)
+    ]
 
 
 def leakage(**splits: list[RowItem]) -> Leakage:
@@ -66,10 +68,10 @@ def test_every_text_of_an_earlier_split_is_found_and_counted_for_the_first_that_
         ("test", "valid"): sum(in_valid),
     }
     assert found.counts == {key: count for key, count in expected.items() if count}
-    assert found.leaked("test", splits["test"]) == [
-        a or b for a, b in zip(in_train, in_valid, strict=True)
+    assert found.without_leaked("test", splits["test"]) == [
+        item for item, a, b in zip(splits["test"], in_train, in_valid, strict=True) if not (a or b)
     ]
-    assert not any(found.leaked("train", splits["train"]))
+    assert found.without_leaked("train", splits["train"]) == splits["train"]
 
 
 def test_a_text_that_one_split_has_twice_is_no_leak() -> None:
@@ -79,4 +81,4 @@ def test_a_text_that_one_split_has_twice_is_no_leak() -> None:
 def test_a_leak_names_its_file_its_line_and_the_split_that_had_it_first() -> None:
     found = leakage(train=items("a"), valid=items("b", "A "))
 
-    assert [str(leak) for leak in found.shown] == ["c.jsonl, line 2 (in train too): 'A '"]
+    assert found.examples == ["c.jsonl, line 2 (in train too): 'A '"]

@@ -14,9 +14,10 @@ import pytest
 from streamproc.errors import TrainingError
 from streamproc.offline.corpus.description import read_partitions
 from streamproc.offline.corpus.part_files import MAX_PARTS
+from streamproc.offline.corpus.partitioner import partition_corpus
 from streamproc.offline.corpus.records import Columns
 from streamproc.offline.corpus.rows import Source
-from tests.support.corpora import contents, cut, lines, plan, source
+from tests.support.corpora import contents, lines, plan, source
 
 TRAIN: list[dict[str, Any]] = [
     {"text": "a lamp", "label": 1, "shop": "Lights & Co"},
@@ -31,7 +32,7 @@ def described(out: Path) -> dict[str, Any]:
 
 
 def test_each_value_of_a_field_becomes_a_folder_with_a_file_a_split(tmp_path: Path) -> None:
-    cut(plan(tmp_path, "shop", train=TRAIN, valid=VALID))
+    partition_corpus(plan(tmp_path, "shop", train=TRAIN, valid=VALID))
 
     assert {
         key: [json.loads(line) for line in own] for key, own in lines(tmp_path / "out").items()
@@ -47,13 +48,15 @@ def test_lines_of_json_are_written_as_they_were(tmp_path: Path) -> None:
     (tmp_path / "c.jsonl").write_text(f"\n {line} \r\n", encoding="utf-8")
     asked = plan(tmp_path, "hash:1", train=TRAIN)
 
-    cut(dataclasses.replace(asked, splits={"train": [Source("c", tmp_path / "c.jsonl")]}))
+    partition_corpus(
+        dataclasses.replace(asked, splits={"train": [Source("c", tmp_path / "c.jsonl")]})
+    )
 
     assert lines(tmp_path / "out") == {("part-1-of-1", "train"): [line]}
 
 
 def test_the_description_says_how_partitions_were_made_and_what_is_in_them(tmp_path: Path) -> None:
-    cut(plan(tmp_path, "shop", train=TRAIN, valid=VALID))
+    partition_corpus(plan(tmp_path, "shop", train=TRAIN, valid=VALID))
 
     said = described(tmp_path / "out")
 
@@ -73,7 +76,9 @@ def test_the_description_says_how_partitions_were_made_and_what_is_in_them(tmp_p
 
 def test_the_description_is_toml_whatever_labels_and_texts_are(tmp_path: Path) -> None:
     odd = 'a"b\\ c.d\x7f\x00[é]'
-    cut(plan(tmp_path, "hash:1", train=[{"text": odd, "label": odd}, {"text": "", "label": ""}]))
+    partition_corpus(
+        plan(tmp_path, "hash:1", train=[{"text": odd, "label": odd}, {"text": "", "label": ""}])
+    )
 
     (part,) = described(tmp_path / "out")["partitions"]
 
@@ -85,8 +90,8 @@ def test_a_seed_gives_other_hash_parts(tmp_path: Path) -> None:
     zero = plan(tmp_path, "hash:2", train=rows)
     one = dataclasses.replace(zero, seed=1, out=tmp_path / "one")
 
-    cut(zero)
-    cut(one)
+    partition_corpus(zero)
+    partition_corpus(one)
 
     assert lines(zero.out) != lines(one.out)
 
@@ -97,7 +102,7 @@ def test_splits_that_share_texts_are_refused_with_some_of_them_and_nothing_is_le
     leaky = plan(tmp_path, "shop", train=TRAIN, valid=[*VALID, {**TRAIN[1], "text": "A  Bike"}])
 
     with pytest.raises(TrainingError) as refused:
-        cut(leaky)
+        partition_corpus(leaky)
 
     assert "1 of valid in train" in str(refused.value)
     assert "valid.jsonl, line 2 (in train too): 'A  Bike'" in str(refused.value)
@@ -112,13 +117,13 @@ def test_shared_texts_are_kept_and_counted_or_dropped_from_the_later_split(tmp_p
     report = dataclasses.replace(leaky, duplicates="report", out=tmp_path / "report")
     drop = dataclasses.replace(leaky, duplicates="drop", out=tmp_path / "drop")
 
-    kept, dropped = cut(report), cut(drop)
+    kept, dropped = partition_corpus(report), partition_corpus(drop)
 
     counts = {"valid in train": 1, "test in valid": 1, "test in train": 1}
     assert described(report.out)["duplicates"] == {"policy": "report", **counts}
     assert described(drop.out)["duplicates"] == {"policy": "drop", **counts}
-    assert kept.portraits["part-1-of-1"].rows == {"train": 3, "valid": 2, "test": 2}
-    assert dropped.portraits["part-1-of-1"].rows == {"train": 3, "valid": 1}
+    assert kept.stats["part-1-of-1"].rows == {"train": 3, "valid": 2, "test": 2}
+    assert dropped.stats["part-1-of-1"].rows == {"train": 3, "valid": 1}
 
 
 def test_tagged_words_questions_and_pairs_are_cut_by_what_their_members_are_cut_by(
@@ -133,12 +138,12 @@ def test_tagged_words_questions_and_pairs_are_cut_by_what_their_members_are_cut_
         {"question": "Why?", "context": "x", "answers": nothing},
         {"src": "Yes.", "tgt": "Ja."},
     ]
-    done = cut(plan(tmp_path, "hash:1", train=rows))
+    done = partition_corpus(plan(tmp_path, "hash:1", train=rows))
 
-    portrait = done.portraits["part-1-of-1"]
+    stats = done.stats["part-1-of-1"]
 
-    assert portrait.labels["train"] == {"PER": 2, "LOC": 1, "answer": 1, "no answer": 1}
-    assert sorted(portrait.texts.texts()) == ["Ada slept", "Bob Lee Rome", "Yes.", "x"]
+    assert stats.labels["train"] == {"PER": 2, "LOC": 1, "answer": 1, "no answer": 1}
+    assert sorted(stats.texts.texts()) == ["Ada slept", "Bob Lee Rome", "Yes.", "x"]
 
 
 def test_csv_and_parquet_become_the_same_rows_as_json(tmp_path: Path) -> None:
@@ -158,7 +163,7 @@ def test_csv_and_parquet_become_the_same_rows_as_json(tmp_path: Path) -> None:
             columns=Columns("body", "kind"),
             out=tmp_path / kind,
         )
-        cut(asked)
+        partition_corpus(asked)
         (own,) = lines(asked.out).values()
         written.append([json.loads(line) for line in own])
 
@@ -175,18 +180,18 @@ def test_a_parquet_value_that_json_has_no_form_for_is_told_with_its_row(tmp_path
     asked = dataclasses.replace(asked, splits={"train": [Source("c", tmp_path / "c.parquet")]})
 
     with pytest.raises(TrainingError, match=r"c\.parquet, line 2: JSON has no form.*bytes"):
-        cut(asked)
+        partition_corpus(asked)
 
     assert not asked.out.exists()
 
 
 def test_a_folder_that_is_there_already_is_left_alone(tmp_path: Path) -> None:
     asked = plan(tmp_path, "shop", train=TRAIN)
-    cut(asked)
+    partition_corpus(asked)
     before = contents(asked.out)
 
     with pytest.raises(TrainingError, match="is there already"):
-        cut(asked)
+        partition_corpus(asked)
 
     assert contents(asked.out) == before
 
@@ -198,18 +203,18 @@ def test_more_partitions_than_there_can_be_models_are_refused_and_nothing_is_lef
     asked = plan(tmp_path, "id", train=rows)
 
     with pytest.raises(TrainingError, match="hash:N, or by cluster:N"):
-        cut(asked)
+        partition_corpus(asked)
 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["train.jsonl"]
 
 
 def test_a_split_without_rows_is_named(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"valid\.jsonl: no rows"):
-        cut(plan(tmp_path, "shop", train=TRAIN, valid=[]))
+        partition_corpus(plan(tmp_path, "shop", train=TRAIN, valid=[]))
 
 
 def test_a_folder_is_read_back_as_the_sources_of_its_partitions(tmp_path: Path) -> None:
-    cut(plan(tmp_path, "shop", train=TRAIN, valid=VALID))
+    partition_corpus(plan(tmp_path, "shop", train=TRAIN, valid=VALID))
 
     found = read_partitions(tmp_path / "out")
 

@@ -5,12 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamproc.errors import TrainingError
-from streamproc.offline.corpus.partitioning import ByField, ByHash, partition, partitioning_from
-from streamproc.offline.corpus.records import Record
+from streamproc.offline.corpus.partitioning import ByField, ByHash, partitioning_from
+from streamproc.offline.corpus.records import LabelledText
+from tests.support.corpora import parts_of
 
 
-def record(text: str, **fields: str) -> Record:
-    return Record(text, "1", fields)
+def record(text: str, **fields: str) -> LabelledText:
+    return LabelledText(text, "1", fields)
 
 
 @given(st.lists(st.text()), st.integers(1, 5))
@@ -19,8 +20,8 @@ def test_hash_parts_hold_every_record_once_and_do_not_depend_on_order(
 ) -> None:
     records = [record(text) for text in texts]
 
-    forward = partition(records, ByHash(count))
-    backward = partition(reversed(records), ByHash(count))
+    forward = parts_of(records, ByHash(count))
+    backward = parts_of(reversed(records), ByHash(count))
 
     assert sorted(r.text for part in forward.values() for r in part) == sorted(texts)
     assert {k: {r.text for r in v} for k, v in forward.items()} == {
@@ -29,7 +30,7 @@ def test_hash_parts_hold_every_record_once_and_do_not_depend_on_order(
 
 
 def test_equal_texts_share_a_hash_part() -> None:
-    parts = partition([record("same", n=str(n)) for n in range(20)], ByHash(4))
+    parts = parts_of([record("same", n=str(n)) for n in range(20)], ByHash(4))
 
     assert len(parts) == 1
 
@@ -41,7 +42,7 @@ def test_hash_parts_stay_what_they_were_in_earlier_releases() -> None:
 
 
 def test_hash_parts_are_of_about_equal_size() -> None:
-    parts = partition([record(f"text {n}") for n in range(3000)], ByHash(3))
+    parts = parts_of([record(f"text {n}") for n in range(3000)], ByHash(3))
 
     assert [900 < len(part) < 1100 for part in parts.values()] == [True] * 3
 
@@ -49,7 +50,7 @@ def test_hash_parts_are_of_about_equal_size() -> None:
 def test_a_field_gives_a_part_for_each_value_named_fit_for_a_folder() -> None:
     records = [record("1", shop="B/../b"), record("2", shop="a"), record("3", shop="a")]
 
-    parts = partition(records, ByField("shop"))
+    parts = parts_of(records, ByField("shop"))
 
     assert {name: [r.text for r in part] for name, part in parts.items()} == {
         "a": ["2", "3"],
@@ -60,7 +61,7 @@ def test_a_field_gives_a_part_for_each_value_named_fit_for_a_folder() -> None:
 
 def test_a_record_without_the_field_is_an_error_that_names_its_fields() -> None:
     with pytest.raises(TrainingError, match=r"'shop'.*city"):
-        partition([record("1", city="x")], ByField("shop"))
+        parts_of([record("1", city="x")], ByField("shop"))
 
 
 def test_a_value_too_long_to_name_a_part_is_no_domain() -> None:

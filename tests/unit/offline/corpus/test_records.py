@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from streamproc.errors import TrainingError
-from streamproc.offline.corpus.records import Columns, Record, read_records
+from streamproc.offline.corpus.records import Columns, LabelledText, read_labelled_texts
 
 
 def test_json_lines_keep_text_label_and_other_fields_in_order(tmp_path: Path) -> None:
@@ -17,9 +17,9 @@ def test_json_lines_keep_text_label_and_other_fields_in_order(tmp_path: Path) ->
         encoding="utf-8",
     )
 
-    assert list(read_records(path)) == [
-        Record("good\n", "1", {"domain": "films"}),
-        Record("", "bad", {}),
+    assert list(read_labelled_texts(path)) == [
+        LabelledText("good\n", "1", {"domain": "films"}),
+        LabelledText("", "bad", {}),
     ]
 
 
@@ -28,9 +28,9 @@ def test_a_gzipped_corpus_reads_like_a_plain_one(tmp_path: Path) -> None:
     (tmp_path / "c.jsonl").write_text(line, encoding="utf-8")
     (tmp_path / "c.jsonl.gz").write_bytes(gzip.compress(line.encode()))
 
-    plain = list(read_records(tmp_path / "c.jsonl"))
+    plain = list(read_labelled_texts(tmp_path / "c.jsonl"))
 
-    assert plain == list(read_records(tmp_path / "c.jsonl.gz"))
+    assert plain == list(read_labelled_texts(tmp_path / "c.jsonl.gz"))
     assert plain[0].text == "häh\u2028?"
 
 
@@ -38,16 +38,16 @@ def test_csv_keeps_line_ends_inside_quotes(tmp_path: Path) -> None:
     path = tmp_path / "c.csv"
     path.write_bytes(b'review,stars,shop\r\n"one,\r\ntwo",5,a\r\n')
 
-    (record,) = read_records(path, Columns("review", "stars"))
+    (record,) = read_labelled_texts(path, Columns("review", "stars"))
 
-    assert record == Record("one,\r\ntwo", "5", {"shop": "a"})
+    assert record == LabelledText("one,\r\ntwo", "5", {"shop": "a"})
 
 
 def test_csv_takes_texts_as_long_as_a_request_does(tmp_path: Path) -> None:
     path = tmp_path / "c.csv"
     path.write_text(f"text,label\n{'long ' * 100_000},1\n", encoding="utf-8")
 
-    (record,) = read_records(path)
+    (record,) = read_labelled_texts(path)
 
     assert len(record.text) == 500_000
 
@@ -77,7 +77,7 @@ def test_an_unreadable_corpus_says_where_it_is_wrong(
     path.write_bytes(content)
 
     with pytest.raises(TrainingError) as error:
-        list(read_records(path))
+        list(read_labelled_texts(path))
 
     assert name in str(error.value)
     assert said in str(error.value)
@@ -87,14 +87,14 @@ def test_a_pipe_that_could_be_read_once_is_no_corpus(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "c.jsonl")
 
     with pytest.raises(TrainingError, match="read more than once"):
-        list(read_records(tmp_path / "c.jsonl"))
+        list(read_labelled_texts(tmp_path / "c.jsonl"))
 
 
 def test_a_folder_is_no_corpus(tmp_path: Path) -> None:
     for name in ("d.jsonl", "d.parquet"):
         (tmp_path / name).mkdir()
         with pytest.raises(TrainingError, match=name):
-            list(read_records(tmp_path / name))
+            list(read_labelled_texts(tmp_path / name))
 
 
 @pytest.mark.parametrize(
@@ -112,12 +112,12 @@ def test_a_corpus_in_any_layout_is_the_same_with_a_byte_order_mark_and_packed(
     path = tmp_path / f"{name}.gz"
     path.write_bytes(gzip.compress(b"\xef\xbb\xbf" + content.encode()))
 
-    assert list(read_records(path)) == [
-        Record("a", "1", {"shop": "x"}),
-        Record("b", "2", {"shop": "y"}),
+    assert list(read_labelled_texts(path)) == [
+        LabelledText("a", "1", {"shop": "x"}),
+        LabelledText("b", "2", {"shop": "y"}),
     ]
 
 
 def test_a_missing_corpus_is_named(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"gone\.jsonl"):
-        list(read_records(tmp_path / "gone.jsonl"))
+        list(read_labelled_texts(tmp_path / "gone.jsonl"))

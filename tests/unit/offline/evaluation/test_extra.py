@@ -7,7 +7,7 @@ import pytest
 
 from streamproc.errors import OperatorError
 from streamproc.offline.corpus.rows import Source
-from streamproc.offline.evaluation.eval_tasks import Data, exam_of
+from streamproc.offline.evaluation.eval_tasks import Data, eval_task_for
 from streamproc.repository.manifest import read_manifest
 from tests.support.onnx_models import classifier, write_ensemble
 
@@ -15,8 +15,8 @@ from tests.support.onnx_models import classifier, write_ensemble
 @pytest.mark.parametrize(
     ("task", "library", "module"),
     [
-        ("token-classification", "seqeval", "token_classification"),
-        ("translation", "sacrebleu", "translation"),
+        ("token-classification", "seqeval", "entity_eval"),
+        ("translation", "sacrebleu", "translation_eval"),
     ],
 )
 def test_the_missing_extra_is_named_before_anything_is_read(
@@ -28,6 +28,6 @@ def test_the_missing_extra_is_named_before_anything_is_read(
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(OperatorError, match=rf"{library}.*install streamproc\[evaluate\]"):
-        exam_of(
+        eval_task_for(
             read_manifest(manifest.read_bytes(), "tiny"), Data([Source("x", Path("gone.jsonl"))])
         )

@@ -1,4 +1,4 @@
-"""Choosing how members are combined, by a judge that a test knows."""
+"""Choosing how members are combined, by a scorer that a test knows."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def tuned(
     write_ensemble(root / "tiny", [classifier(seed=seed) for seed in (1, 2)])
     stored = Repository(root).open("tiny")
 
-    def judge(candidates: list[StoredEnsemble]) -> list[Score]:
+    def scorer(candidates: list[StoredEnsemble]) -> list[Score]:
         return [score(one.manifest) for one in candidates]
 
-    return list(tune(stored, judge, ALL, gate))  # type: ignore[arg-type]
+    return list(tune(stored, scorer, ALL, gate))  # type: ignore[arg-type]
 
 
 def test_of_ways_that_are_as_good_the_plain_mean_is_chosen(tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_of_ways_that_are_as_good_the_plain_mean_is_chosen(tmp_path: Path) -> No
     assert chosen.stored.manifest.gate is None
 
 
-def test_weights_move_to_where_the_judge_is_pleased_most(tmp_path: Path) -> None:
+def test_weights_move_to_where_the_scorer_is_pleased_most(tmp_path: Path) -> None:
     def score(manifest: Manifest) -> Score:
         return Score(1 - abs(manifest.members[0].weight - 0.75))
 
@@ -73,7 +73,7 @@ def test_a_gate_is_tried_at_every_sharpness_and_over_both_weightings(tmp_path: P
 def test_the_best_way_is_calibrated_by_likelihood_where_there_is_one(tmp_path: Path) -> None:
     def score(manifest: Manifest) -> Score:
         temperature = manifest.combine.temperature
-        return Score(0.5, likelihood=-abs(temperature - 1.3), calibrated=-abs(temperature - 0.7))
+        return Score(0.5, likelihood=-abs(temperature - 1.3), calibration=-abs(temperature - 0.7))
 
     *_, chosen = tuned(tmp_path, score)
 
@@ -82,7 +82,7 @@ def test_the_best_way_is_calibrated_by_likelihood_where_there_is_one(tmp_path: P
 
 def test_and_else_by_its_calibration_error(tmp_path: Path) -> None:
     def score(manifest: Manifest) -> Score:
-        return Score(0.5, calibrated=-abs(manifest.combine.temperature - 0.7))
+        return Score(0.5, calibration=-abs(manifest.combine.temperature - 0.7))
 
     *_, chosen = tuned(tmp_path, score)
 
@@ -92,7 +92,7 @@ def test_and_else_by_its_calibration_error(tmp_path: Path) -> None:
 def test_a_temperature_costs_nothing_of_the_first_measure(tmp_path: Path) -> None:
     def score(manifest: Manifest) -> Score:
         temperature = manifest.combine.temperature
-        return Score(0.5 if temperature >= 1 else 0.4, calibrated=-abs(temperature - 0.7))
+        return Score(0.5 if temperature >= 1 else 0.4, calibration=-abs(temperature - 0.7))
 
     *_, chosen = tuned(tmp_path, score)
 

@@ -15,7 +15,7 @@ Duplicates = Literal["refuse", "report", "drop"]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PartitionPlan:
     """A corpus, how it is cut, and where its parts go.
 
     splits:       by name, in the order in which they keep a text that several have; "train" first

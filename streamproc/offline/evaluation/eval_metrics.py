@@ -1,6 +1,6 @@
 """Measures as functions of sums over records, so that resampled records cost one product each.
 
-Every record comes to a few numbers, its statistics; a measure is reckoned from their sums over any
+Every record comes to a few numbers, its statistics; a metric is reckoned from their sums over any
 records. Undefined ones, as a share of nothing, are NaN.
 """
 
@@ -21,8 +21,8 @@ CALIBRATION_BINS = 15
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
-    """One measure; per_cent: shown times a hundred; unit: of what is shown."""
+class Metric:
+    """One metric; per_cent: shown times a hundred; unit: of what is shown."""
 
     name: str
     of_sums: OfSums
@@ -82,7 +82,7 @@ def perplexity(sums: FloatArray) -> FloatArray:
     return np.exp(ratio(sums))
 
 
-CALIBRATION = Measure("calibration error", calibration_error, higher_is_better=False)
+CALIBRATION = Metric("calibration error", calibration_error, higher_is_better=False)
 
 
 def _in_threes(sums: FloatArray) -> FloatArray:

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from streamproc.offline.corpus.questions import Question
-from streamproc.offline.evaluation.eval_task import EvalTask, Request, Response, result_of
-from streamproc.offline.evaluation.measures import (
+from streamproc.offline.evaluation.eval_metrics import (
     CALIBRATION,
-    Measure,
+    Metric,
     calibration_statistics,
     ratio,
 )
+from streamproc.offline.evaluation.eval_task import EvalTask, JsonObject, result_of
 from streamproc.offline.evaluation.squad import best_of, exact_match, f1
 from streamproc.types import BoolArray, FloatArray
 
@@ -22,7 +22,7 @@ Compare = Callable[[str, str], float]
 _WHETHER = {"handle_impossible_answer": True}
 
 
-class Questions(EvalTask):
+class AnswerEval(EvalTask):
     """Questions on paragraphs that hold the answer, or do not.
 
     Those that can be answered are asked as they are, for F1 and exact match. Where there are some
@@ -31,7 +31,7 @@ class Questions(EvalTask):
     is right when it is an exact match, or silence where there is no answer.
     """
 
-    judged = "answers"
+    confidence_of = "answers"
 
     def __init__(self, questions: Sequence[Question]) -> None:
         self.records = len(questions)
@@ -42,17 +42,17 @@ class Questions(EvalTask):
         self.requests = [
             _request(question, {} if question.answers else _WHETHER) for question in questions
         ]
-        measures = []
+        metrics = []
         if answerable.any():
-            measures += [Measure("F1", ratio), Measure("exact match", ratio)]
+            metrics += [Metric("F1", ratio), Metric("exact match", ratio)]
         if not answerable.all():
-            measures += [Measure("refused", ratio)]
+            metrics += [Metric("refused", ratio)]
         if answerable.any() and not answerable.all():
-            measures += [Measure("kept", ratio)]
+            metrics += [Metric("kept", ratio)]
             self.requests += [_request(one, _WHETHER) for one in questions if one.answers]
-        self.measures = [*measures, CALIBRATION]
+        self.metrics = [*metrics, CALIBRATION]
 
-    def statistics(self, responses: Sequence[Response]) -> list[FloatArray]:
+    def statistics(self, responses: Sequence[JsonObject]) -> list[FloatArray]:
         results = list(map(result_of, responses))
         said = [str(result.get("answer", "")) for result in results]
         # The score of an answer that stands in several windows is their sum, which may exceed 1.
@@ -72,16 +72,16 @@ class Questions(EvalTask):
             "kept": self._mean(kept, self._answerable),
             CALIBRATION.name: calibration_statistics(np.array(score, np.float64), right),
         }
-        return [found[measure.name] for measure in self.measures]
+        return [found[metric.name] for metric in self.metrics]
 
-    def agreement(self, responses: Sequence[Response]) -> FloatArray:
-        """Not of questions without an answer where the first measure is of those with one."""
+    def agreement(self, responses: Sequence[JsonObject]) -> FloatArray:
+        """Not of questions without an answer where the first metric is of those with one."""
         found = super().agreement(responses)
         return np.where(self._answerable, found, np.nan) if self._answerable.any() else found
 
-    def _against_right(self, measure: Compare, said: Sequence[str]) -> FloatArray:
+    def _against_right(self, metric: Compare, said: Sequence[str]) -> FloatArray:
         pairs = zip(said, self._right, strict=True)
-        return np.array([best_of(measure, answer, right) for answer, right in pairs], np.float64)
+        return np.array([best_of(metric, answer, right) for answer, right in pairs], np.float64)
 
     @staticmethod
     def _mean(reached: FloatArray | BoolArray, asked: BoolArray) -> FloatArray:
@@ -89,5 +89,5 @@ class Questions(EvalTask):
         return np.stack((np.where(asked, reached, 0.0), asked), axis=1).astype(np.float64)
 
 
-def _request(question: Question, params: dict[str, bool]) -> Request:
+def _request(question: Question, params: dict[str, bool]) -> JsonObject:
     return {"question": question.question, "context": question.context, "params": params}

@@ -7,30 +7,30 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from streamproc.errors import EvaluationError
-from streamproc.offline.corpus.records import Columns, Record, read_records
+from streamproc.offline.corpus.records import Columns, LabelledText, read_labelled_texts
 from streamproc.offline.corpus.rows import Source
-from streamproc.offline.evaluation.eval_task import EvalTask, Response, result_of
-from streamproc.offline.evaluation.measures import (
+from streamproc.offline.evaluation.eval_metrics import (
     CALIBRATION,
-    Measure,
+    Metric,
     calibration_statistics,
     macro_f1,
     ratio,
 )
+from streamproc.offline.evaluation.eval_task import EvalTask, JsonObject, result_of
 from streamproc.types import FloatArray
 
 
-class LabelledTexts(EvalTask):
+class LabelEval(EvalTask):
     """Texts, each with its label."""
 
-    measures: Sequence[Measure] = (
-        Measure("accuracy", ratio),
-        Measure("macro-F1", macro_f1),
+    metrics: Sequence[Metric] = (
+        Metric("accuracy", ratio),
+        Metric("macro-F1", macro_f1),
         CALIBRATION,
     )
-    judged = "texts"
+    confidence_of = "texts"
 
-    def __init__(self, records: Sequence[Record], labels: Sequence[str]) -> None:
+    def __init__(self, records: Sequence[LabelledText], labels: Sequence[str]) -> None:
         """labels: the ensemble's; those of the records are among them"""
         self.records = len(records)
         self.requests = [{"text": record.text} for record in records]
@@ -39,7 +39,7 @@ class LabelledTexts(EvalTask):
         self._labels = list(labels)
         self._right = np.array([self._labels.index(record.label) for record in records], np.intp)
 
-    def statistics(self, responses: Sequence[Response]) -> list[FloatArray]:
+    def statistics(self, responses: Sequence[JsonObject]) -> list[FloatArray]:
         results = list(map(result_of, responses))
         said = np.array([self._index(result.get("label")) for result in results], np.intp)
         confidence = np.array([result.get("score", 0.0) for result in results], np.float64)
@@ -53,7 +53,7 @@ class LabelledTexts(EvalTask):
             calibration_statistics(confidence, right),
         ]
 
-    def likelihood(self, responses: Sequence[Response]) -> float:
+    def likelihood(self, responses: Sequence[JsonObject]) -> float:
         told = [
             result_of(response).get("scores", {}).get(self._labels[right], 0.0)
             for response, right in zip(responses, self._right, strict=True)
@@ -66,15 +66,15 @@ class LabelledTexts(EvalTask):
 
 def read_labelled(
     source: Source, columns: Columns, names: Mapping[str, str], labels: Sequence[str]
-) -> list[Record]:
+) -> list[LabelledText]:
     """The texts of a file, with the ensemble's labels.
 
     names: the label for each spelling; one that is not named is the label itself
-    Raises EvaluationError when a label is not the ensemble's, TrainingError as `read_records`.
+    Raises EvaluationError when a label is not the ensemble's, TrainingError with file and line.
     """
     found = [
-        Record(record.text, names.get(record.label, record.label), record.fields)
-        for record in read_records(source.path, columns, source.name)
+        LabelledText(record.text, names.get(record.label, record.label), record.fields)
+        for record in read_labelled_texts(source.path, columns, source.name)
     ]
     if unknown := sorted({record.label for record in found} - set(labels)):
         raise EvaluationError(

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from streamproc.errors import TrainingError
-from streamproc.offline.corpus.pairs import Pair, read_pairs
-from streamproc.offline.corpus.partitioning import ByField, ByHash, Item, partition
+from streamproc.offline.corpus.partitioning import ByField, ByHash, CorpusRecord
 from streamproc.offline.corpus.passages import Passage, read_passages
 from streamproc.offline.corpus.questions import Question, read_questions
 from streamproc.offline.corpus.rows import Source, described, source_from
 from streamproc.offline.corpus.tagged import TaggedText, read_tagged
+from streamproc.offline.corpus.translation_pairs import Pair, read_pairs
+from tests.support.corpora import parts_of
 
 
 def written(path: Path, *rows: dict[str, Any]) -> Source:
@@ -55,13 +56,13 @@ def test_questions_on_one_paragraph_and_translations_of_one_sentence_share_a_par
         {"question": str(n), "context": str(n // 4), "answers": answers} for n in range(40)
     ]
     pairs = [{"src": str(n // 4), "tgt": str(n)} for n in range(40)]
-    corpora: tuple[list[Item], ...] = (
+    corpora: tuple[list[CorpusRecord], ...] = (
         list(read_questions(written(tmp_path / "q.jsonl", *questions))),
         list(read_pairs(written(tmp_path / "p.jsonl", *pairs))),
     )
 
     for records in corpora:
-        parts = partition(records, ByHash(3))
+        parts = parts_of(records, ByHash(3))
         texts = [{record.text for record in part} for part in parts.values()]
         assert len(texts) == 3
         assert sum(map(len, texts)) == len(set.union(*texts)) == 10
@@ -127,7 +128,7 @@ def test_files_of_one_name_are_one_part(tmp_path: Path) -> None:
     for source in sources:
         written(source.path, {"text": source.path.name})
 
-    parts = partition([p for s in sources for p in read_passages(s)], ByField("corpus"))
+    parts = parts_of([p for s in sources for p in read_passages(s)], ByField("corpus"))
 
     assert {name: [p.text for p in part] for name, part in parts.items()} == {
         "a": ["0.jsonl", "2.jsonl"],

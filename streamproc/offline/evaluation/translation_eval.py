@@ -11,9 +11,9 @@ import numpy as np
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
-from streamproc.offline.corpus.pairs import Pair
-from streamproc.offline.evaluation.eval_task import EvalTask, Response, result_of
-from streamproc.offline.evaluation.measures import Measure
+from streamproc.offline.corpus.translation_pairs import Pair
+from streamproc.offline.evaluation.eval_metrics import Metric
+from streamproc.offline.evaluation.eval_task import EvalTask, JsonObject, result_of
 from streamproc.types import FloatArray
 
 
@@ -36,7 +36,7 @@ def chrf(sums: FloatArray) -> FloatArray:
 
 
 @dataclass(frozen=True, slots=True)
-class Sentence:
+class SourceSentence:
     """A sentence and its translations, of which any will do; fields: of the first pair."""
 
     source: str
@@ -44,12 +44,12 @@ class Sentence:
     fields: Mapping[str, str]
 
 
-class Sentences(EvalTask):
+class TranslationEval(EvalTask):
     """Sentences, each with all its translations."""
 
-    measures: Sequence[Measure] = (Measure("BLEU", bleu, unit=""), Measure("chrF", chrf, unit=""))
+    metrics: Sequence[Metric] = (Metric("BLEU", bleu, unit=""), Metric("chrF", chrf, unit=""))
 
-    def __init__(self, sentences: Sequence[Sentence]) -> None:
+    def __init__(self, sentences: Sequence[SourceSentence]) -> None:
         self.records = len(sentences)
         self.requests = [{"text": sentence.source} for sentence in sentences]
         self.fields = [sentence.fields for sentence in sentences]
@@ -58,7 +58,7 @@ class Sentences(EvalTask):
             list(stream) for stream in zip_longest(*(sentence.targets for sentence in sentences))
         ]
 
-    def statistics(self, responses: Sequence[Response]) -> list[FloatArray]:
+    def statistics(self, responses: Sequence[JsonObject]) -> list[FloatArray]:
         said = [str(result_of(response).get("translation_text", "")) for response in responses]
         return [
             np.array(
@@ -69,12 +69,12 @@ class Sentences(EvalTask):
         ]
 
 
-def by_source(pairs: Sequence[Pair]) -> list[Sentence]:
+def by_source(pairs: Sequence[Pair]) -> list[SourceSentence]:
     """Every sentence once, with all its translations, in the order of the data."""
     found: dict[str, list[Pair]] = {}
     for pair in pairs:
         found.setdefault(pair.source, []).append(pair)
     return [
-        Sentence(source, [pair.target for pair in own], own[0].fields)
+        SourceSentence(source, [pair.target for pair in own], own[0].fields)
         for source, own in found.items()
     ]

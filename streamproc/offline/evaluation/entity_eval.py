@@ -11,30 +11,30 @@ from seqeval.scheme import IOB2, Entities
 
 from streamproc.errors import EvaluationError
 from streamproc.offline.corpus.tagged import OUTSIDE, TaggedText
-from streamproc.offline.evaluation.eval_task import EvalTask, Response, result_of
-from streamproc.offline.evaluation.measures import (
+from streamproc.offline.evaluation.eval_metrics import (
     CALIBRATION,
-    Measure,
+    Metric,
     calibration_statistics,
     f1,
     ratio,
     summed_by_record,
 )
+from streamproc.offline.evaluation.eval_task import EvalTask, JsonObject, result_of
 from streamproc.types import FloatArray
 
 EntitySpan = tuple[int, int, str]
 
 
-class TaggedTexts(EvalTask):
+class EntityEval(EvalTask):
     """Texts, each with its entities; the texts are the words joined by single spaces."""
 
-    measures: Sequence[Measure] = (
-        Measure("entity F1", f1),
-        Measure("precision", ratio),
-        Measure("recall", ratio),
+    metrics: Sequence[Metric] = (
+        Metric("entity F1", f1),
+        Metric("precision", ratio),
+        Metric("recall", ratio),
         CALIBRATION,
     )
-    judged = "entities found"
+    confidence_of = "entities found"
 
     def __init__(self, texts: Sequence[TaggedText]) -> None:
         self.records = len(texts)
@@ -44,7 +44,7 @@ class TaggedTexts(EvalTask):
         self._right = entity_spans([text.tags for text in texts])
         self.labels = frozenset(kind for spans in self._right for _, _, kind in spans)
 
-    def statistics(self, responses: Sequence[Response]) -> list[FloatArray]:
+    def statistics(self, responses: Sequence[JsonObject]) -> list[FloatArray]:
         found = [result_of(response).get("entities", ()) for response in responses]
         if any("entity_group" not in entity for entities in found for entity in entities):
             raise EvaluationError("params.aggregation: 'none' makes no entities to be measured.")

@@ -1,9 +1,9 @@
-"""Who answers: an ensemble as it is served, each member alone, and other ways to combine them."""
+"""The systems that are compared: an ensemble as it is served, each member alone, and others."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from streamproc.errors import EvaluationError
@@ -14,17 +14,21 @@ from streamproc.serving.tasks.decoding_task import DecodingTask
 from streamproc.serving.tasks.task import Task
 from streamproc.types import Strategy
 
-Role = Literal["ensemble", "member", "way", "other"]
+Role = Literal["ensemble", "member", "strategy", "other"]
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """params: of every request that is put to it, beside those that all contenders get"""
+class System:
+    """What answers the requests of an evaluation.
+
+    role:   "strategy" is the ensemble with its members combined in another way
+    params: of its requests, beside those that all systems get
+    """
 
     name: str
     role: Role
     stored: StoredEnsemble
-    params: Mapping[str, Any]
+    params: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def strategy(self) -> Strategy:
@@ -32,23 +36,34 @@ class Candidate:
         chosen: Strategy = self.params.get("combine", self.stored.manifest.combine.strategy)
         return chosen
 
+    @property
+    def title(self) -> str:
+        """Its name in tables and plots."""
+        members = len(self.stored.manifest.members)
+        if self.role == "member":
+            return f"member {self.name}"
+        if self.role == "strategy":
+            return f"combined by {self.name}"
+        return f"{self.name}, {f'{self.strategy} of {members}' if members > 1 else 'one member'}"
 
-def contenders(
+
+def systems_to_compare(
     stored: StoredEnsemble, task: Task, others: Sequence[StoredEnsemble] = ()
-) -> list[Candidate]:
-    """The ensemble first, then its members, its other ways to combine, and the other ensembles.
+) -> list[System]:
+    """The ensemble first, then its members, its other strategies, and the other ensembles.
 
     Raises EvaluationError when another ensemble is for another task.
     """
     manifest = stored.manifest
-    found = [Candidate(manifest.name, "ensemble", stored, {})]
+    found = [System(manifest.name, "ensemble", stored)]
     if len(manifest.members) > 1:
         found += [
-            Candidate(member.name, "member", alone(stored, member.name), {})
+            System(member.name, "member", single_member(stored, member.name))
             for member in manifest.members
         ]
         found += [
-            Candidate(way, "way", stored, {"combine": way}) for way in _other_ways(stored, task)
+            System(strategy, "strategy", stored, {"combine": strategy})
+            for strategy in _other_strategies(stored, task)
         ]
     for other in others:
         if other.manifest.task != manifest.task:
@@ -56,23 +71,24 @@ def contenders(
                 f"ensemble {other.manifest.name} is for {other.manifest.task}; {manifest.name}, "
                 f"beside which it is to be measured, for {manifest.task}."
             )
-        found.append(Candidate(other.manifest.name, "other", other, {}))
+        found.append(System(other.manifest.name, "other", other))
     return found
 
 
-def alone(stored: StoredEnsemble, member: str) -> StoredEnsemble:
+def single_member(stored: StoredEnsemble, member: str) -> StoredEnsemble:
     """The ensemble of that one member."""
     only = tuple(one for one in stored.manifest.members if one.name == member)
     changes = {"members": only, "quorum": None, "combine": CombineSection()}
     return replace(stored, manifest=stored.manifest.model_copy(update=changes))
 
 
-def _other_ways(stored: StoredEnsemble, task: Task) -> list[str]:
+def _other_strategies(stored: StoredEnsemble, task: Task) -> list[str]:
+    """Those that the task knows and that would not give the ensemble's own answers again."""
     manifest = stored.manifest
-    ways: Sequence[str] = STEP_STRATEGIES if isinstance(task, DecodingTask) else task.strategies
+    known: Sequence[str] = STEP_STRATEGIES if isinstance(task, DecodingTask) else task.strategies
     same = {manifest.combine.strategy}
     if len({member.weight for member in manifest.members}) == 1 and same & {"mean", "weighted"}:
         same |= {"mean", "weighted"}
     if manifest.gate is None:
         same.add("gated")
-    return [way for way in ways if way not in same]
+    return [strategy for strategy in known if strategy not in same]

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from streamproc.offline.evaluation.measures import (
-    Measure,
+from streamproc.offline.evaluation.eval_metrics import (
+    Metric,
     calibration_error,
     calibration_statistics,
     f1,
@@ -37,8 +37,8 @@ def test_macro_f1_leaves_out_a_label_that_nobody_has() -> None:
 def test_calibration_error_is_the_mean_distance_of_confidence_from_truth() -> None:
     # Bins of fifteenths: 0.95 and 0.97 share one, half of it right; 0.5 is right alone.
     confidence, right = np.array([0.95, 0.97, 0.5]), np.array([True, False, True])
-    measure = Measure("calibration error", calibration_error)
-    found = measure.value(calibration_statistics(confidence, right))
+    metric = Metric("calibration error", calibration_error)
+    found = metric.value(calibration_statistics(confidence, right))
     assert found == pytest.approx((abs(0.95 + 0.97 - 1) + abs(0.5 - 1)) / 3)
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from streamproc.errors import EvaluationError
 from streamproc.offline.corpus.passages import Passage
-from streamproc.offline.evaluation.candidates import contenders
-from streamproc.offline.evaluation.measures import CALIBRATION, calibration_statistics
-from streamproc.offline.evaluation.next_token import MEASURES, blocks, score_next_tokens
+from streamproc.offline.evaluation.eval_metrics import CALIBRATION, calibration_statistics
+from streamproc.offline.evaluation.perplexity import METRICS, blocks, score_next_tokens
+from streamproc.offline.evaluation.systems import systems_to_compare
 from streamproc.repository.repository import Repository, StoredEnsemble
 from streamproc.serving.gate_table import read_gate
 from streamproc.serving.inference.causal import CausalModel
@@ -80,11 +80,11 @@ def test_texts_that_fill_no_block_are_refused(tmp_path: Path) -> None:
 def test_perplexity_and_hits_are_those_of_the_members_mean_probabilities(tmp_path: Path) -> None:
     ensemble = stored(tmp_path)
     ids = np.random.default_rng(7).integers(LETTERS, size=(5, CONTEXT))
-    told: list[int] = []
+    progress: list[int] = []
     ticks = count()
-    competing = contenders(ensemble, TASK)
-    marks = score_next_tokens(
-        competing, ids, Provider(CPU), told.append, lambda: float(next(ticks))
+    competing = systems_to_compare(ensemble, TASK)
+    runs = score_next_tokens(
+        competing, ids, Provider(CPU), progress.append, lambda: float(next(ticks))
     )
 
     probabilities = []
@@ -94,30 +94,30 @@ def test_perplexity_and_hits_are_those_of_the_members_mean_probabilities(tmp_pat
         exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
         probabilities.append(exponentials / exponentials.sum(axis=-1, keepdims=True))
     opinions = [np.mean(probabilities, axis=0), *probabilities]
-    for opinion, own in zip(opinions, marks, strict=False):
+    for opinion, own in zip(opinions, runs, strict=False):
         right = np.take_along_axis(opinion, ids[:, 1:, None], axis=-1)
         hits = opinion.argmax(axis=-1) == ids[:, 1:]
-        found = [m.value(s) for m, s in zip(MEASURES, own.statistics, strict=True)]
+        found = [m.value(s) for m, s in zip(METRICS, own.statistics, strict=True)]
         likeliest = opinion.max(axis=-1).ravel()
         calibration = CALIBRATION.value(calibration_statistics(likeliest, hits.ravel()))
         expected = [np.exp(-np.log(right).mean()), hits.mean(), calibration]
         assert found == pytest.approx(expected)
     agreed = np.mean([own.argmax(-1) == opinions[0].argmax(-1) for own in probabilities], axis=0)
-    found_agreement = marks[0].agreement
+    found_agreement = runs[0].agreement
     assert found_agreement is not None
     assert found_agreement.agreement == pytest.approx(agreed.ravel())
     right = opinions[0].argmax(axis=-1) == ids[:, 1:]
     assert found_agreement.statistics[:, 0].tolist() == right.ravel().tolist()
     assert found_agreement.record.tolist() == np.repeat(range(5), CONTEXT - 1).tolist()
-    assert told == [5]
+    assert progress == [5]
     # A tick each for reading and for combining: both members' for the ensemble, one for a member.
-    assert [own.seconds for own in marks] == [3, 2, 2, 3]
-    assert [own.contender.name for own in marks] == ["writers", "m0", "m1", "logit_mean"]
+    assert [own.seconds for own in runs] == [3, 2, 2, 3]
+    assert [own.system.name for own in runs] == ["writers", "m0", "m1", "logit_mean"]
 
 
 def test_ensembles_that_cut_texts_otherwise_are_not_compared(tmp_path: Path) -> None:
     other = stored(tmp_path, "others", tokenizer_json())
-    competing = contenders(stored(tmp_path), TASK, [other])
+    competing = systems_to_compare(stored(tmp_path), TASK, [other])
     ids = np.zeros((1, CONTEXT), np.int64)
     with pytest.raises(EvaluationError, match="writers and others cut texts into other tokens"):
         score_next_tokens(competing, ids, Provider(CPU), lambda _: None)
@@ -129,7 +129,7 @@ def test_a_gate_goes_by_the_tokens_before_and_by_no_others(tmp_path: Path) -> No
     other = ids.copy()
     other[0, -1] = (ids[0, -1] + 1) % LETTERS
     (whole, *_), (changed, *_) = (
-        score_next_tokens(contenders(ensemble, TASK), rows, Provider(CPU), lambda _: None)
+        score_next_tokens(systems_to_compare(ensemble, TASK), rows, Provider(CPU), lambda _: None)
         for rows in (ids, other)
     )
 

@@ -11,18 +11,22 @@ from seqeval.scheme import IOB2
 from sklearn.metrics import f1_score as label_f1
 
 from streamproc.errors import EvaluationError, TrainingError
-from streamproc.offline.corpus.pairs import Pair
 from streamproc.offline.corpus.questions import Question
-from streamproc.offline.corpus.records import Columns, Record
+from streamproc.offline.corpus.records import Columns, LabelledText
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.corpus.tagged import TaggedText
-from streamproc.offline.evaluation.candidates import Candidate
+from streamproc.offline.corpus.translation_pairs import Pair
+from streamproc.offline.evaluation.answer_eval import AnswerEval
+from streamproc.offline.evaluation.entity_eval import EntityEval, word_tags
 from streamproc.offline.evaluation.eval_task import EvalTask, subsample_evenly
-from streamproc.offline.evaluation.eval_tasks import Data, exam_of, require_labels
-from streamproc.offline.evaluation.question_answering import Questions
-from streamproc.offline.evaluation.text_classification import LabelledTexts, read_labelled
-from streamproc.offline.evaluation.token_classification import TaggedTexts, word_tags
-from streamproc.offline.evaluation.translation import Sentence, Sentences, by_source
+from streamproc.offline.evaluation.eval_tasks import Data, eval_task_for, require_labels
+from streamproc.offline.evaluation.label_eval import LabelEval, read_labelled
+from streamproc.offline.evaluation.systems import System
+from streamproc.offline.evaluation.translation_eval import (
+    SourceSentence,
+    TranslationEval,
+    by_source,
+)
 from streamproc.repository.manifest import read_manifest
 from streamproc.repository.repository import Repository
 from tests.support.onnx_models import classifier, write_ensemble
@@ -38,21 +42,21 @@ def ok(**result: Any) -> dict[str, Any]:
     return {"status": "ok", "result": result, "agreement": 1.0}
 
 
-def values(exam: EvalTask, responses: list[dict[str, Any]]) -> dict[str, float]:
-    statistics = exam.statistics(responses)
-    return {m.name: m.value(own) for m, own in zip(exam.measures, statistics, strict=True)}
+def values(eval_task: EvalTask, responses: list[dict[str, Any]]) -> dict[str, float]:
+    statistics = eval_task.statistics(responses)
+    return {m.name: m.value(own) for m, own in zip(eval_task.metrics, statistics, strict=True)}
 
 
 def test_labels_are_counted_and_a_refused_text_is_a_wrong_one() -> None:
     right = ["a", "a", "b", "b"]
-    exam = LabelledTexts([Record("t", label, {}) for label in right], ["a", "b", "c"])
+    eval_task = LabelEval([LabelledText("t", label, {}) for label in right], ["a", "b", "c"])
     said = [
         ok(label="a", score=1.0),
         ok(label="b", score=0.8),
         ok(label="b", score=0.8),
         ERROR,
     ]
-    found = values(exam, said)
+    found = values(eval_task, said)
     assert found["accuracy"] == 0.5
     # a: 1 right of 1 said of 2; b: 1 right of 2 said of 2; c: nowhere.
     assert found["macro-F1"] == pytest.approx((2 / 3 + 1 / 2) / 2)
@@ -64,14 +68,14 @@ def test_macro_f1_is_scikit_learns() -> None:
     random = np.random.default_rng(5)
     labels = ["a", "b", "c", "d"]
     right, said = random.choice(labels[:3], 40), random.choice(labels, 40)
-    exam = LabelledTexts([Record("t", str(label), {}) for label in right], labels)
-    found = values(exam, [ok(label=str(label), score=0.5) for label in said])
+    eval_task = LabelEval([LabelledText("t", str(label), {}) for label in right], labels)
+    found = values(eval_task, [ok(label=str(label), score=0.5) for label in said])
     assert found["macro-F1"] == pytest.approx(label_f1(right, said, average="macro"))
 
 
 def test_agreement_of_a_refused_record_is_unknown() -> None:
-    exam = LabelledTexts([Record("t", "a", {})] * 2, ["a", "b"])
-    found = exam.agreement([ok(label="a", score=1.0), ERROR])
+    eval_task = LabelEval([LabelledText("t", "a", {})] * 2, ["a", "b"])
+    found = eval_task.agreement([ok(label="a", score=1.0), ERROR])
     assert found[0] == 1
     assert np.isnan(found[1])
 
@@ -100,7 +104,7 @@ def test_entities_of_characters_become_tags_of_words(
 def test_entities_count_only_whole_and_of_their_kind_as_seqeval_has_it() -> None:
     words = ("Jane", "Rice", "in", "Berlin")
     right = [("B-PER", "I-PER", "O", "B-LOC"), ("O", "O", "O", "B-ORG")]
-    exam = TaggedTexts([TaggedText(words, tags, {}) for tags in right])
+    eval_task = EntityEval([TaggedText(words, tags, {}) for tags in right])
     said = [
         # The first lacks a word, the second is right; in the other text the kind is wrong.
         ok(
@@ -113,7 +117,7 @@ def test_entities_count_only_whole_and_of_their_kind_as_seqeval_has_it() -> None
         ),
         ok(entities=[entity("LOC", 13, 19, score=0.98)]),
     ]
-    found = values(exam, said)
+    found = values(eval_task, said)
     # 0.98 and 0.99 share a bin, and one of them is right; 0.5 is wrong.
     error = (abs(0.98 + 0.99 - 1) + 0.5) / 3
     expected = {"entity F1": 1 / 3, "precision": 1 / 3, "recall": 1 / 3}
@@ -124,18 +128,18 @@ def test_entities_count_only_whole_and_of_their_kind_as_seqeval_has_it() -> None
 
 
 def test_texts_without_entities_have_no_calibration_error() -> None:
-    exam = TaggedTexts([TaggedText(("Jane",), ("B-PER",), {})])
-    assert np.isnan(values(exam, [ok(entities=[])])["calibration error"])
+    eval_task = EntityEval([TaggedText(("Jane",), ("B-PER",), {})])
+    assert np.isnan(values(eval_task, [ok(entities=[])])["calibration error"])
 
 
 def test_tokens_that_are_no_entities_are_not_measured() -> None:
-    exam = TaggedTexts([TaggedText(("Jane",), ("B-PER",), {})])
+    eval_task = EntityEval([TaggedText(("Jane",), ("B-PER",), {})])
     with pytest.raises(EvaluationError, match="aggregation"):
-        exam.statistics([ok(entities=[{"entity": "B-PER", "start": 0, "end": 4}])])
+        eval_task.statistics([ok(entities=[{"entity": "B-PER", "start": 0, "end": 4}])])
 
 
 def test_answers_count_where_there_are_some_and_silence_where_there_are_none() -> None:
-    exam = Questions(
+    eval_task = AnswerEval(
         [
             Question("q", "in the year 1987", ((12, "1987"),), {}),
             Question("q", "nothing here", (), {}),
@@ -144,12 +148,12 @@ def test_answers_count_where_there_are_some_and_silence_where_there_are_none() -
         ]
     )
     whether = {"handle_impossible_answer": True}
-    asked = [request["params"] for request in exam.requests]
+    asked = [request["params"] for request in eval_task.requests]
     assert asked == [{}, whether, {}, whether, whether, whether]
     said = ["year 1987", "", "the dog", "there", "year 1987", ""]
     scores = [0.6, 0.9, 1.2, 0.3, 1, 1]
     answers = zip(said, scores, strict=True)
-    found = values(exam, [ok(answer=answer, score=score) for answer, score in answers])
+    found = values(eval_task, [ok(answer=answer, score=score) for answer, score in answers])
     # "the dog" stood in two windows, so that its score exceeds 1; the last two are no records.
     error = (0.6 + abs(0.9 - 1) + 0 + 0.3) / 4
     assert found == pytest.approx(
@@ -164,21 +168,25 @@ def test_answers_count_where_there_are_some_and_silence_where_there_are_none() -
 
 
 def test_questions_that_all_have_answers_are_asked_once() -> None:
-    exam = Questions([Question("q", "a cat", ((2, "cat"),), {})])
-    assert len(exam.requests) == 1
-    assert [measure.name for measure in exam.measures] == ["F1", "exact match", "calibration error"]
+    eval_task = AnswerEval([Question("q", "a cat", ((2, "cat"),), {})])
+    assert len(eval_task.requests) == 1
+    assert [metric.name for metric in eval_task.metrics] == [
+        "F1",
+        "exact match",
+        "calibration error",
+    ]
 
 
 def test_agreement_counts_where_there_is_an_answer_to_agree_on() -> None:
     asked = [Question("q", "a cat", ((2, "cat"),), {}), Question("q", "nothing", (), {})]
     said = [ok(answer="cat", score=1.0)] * 3
-    assert np.isnan(Questions(asked).agreement(said)).tolist() == [False, True]
-    assert Questions(asked[1:]).agreement(said[:1]).tolist() == [1]
+    assert np.isnan(AnswerEval(asked).agreement(said)).tolist() == [False, True]
+    assert AnswerEval(asked[1:]).agreement(said[:1]).tolist() == [1]
 
 
 def test_an_error_is_no_refusal() -> None:
-    exam = Questions([Question("q", "nothing", (), {})] * 2)
-    found = values(exam, [ok(answer="", score=1.0), ERROR])
+    eval_task = AnswerEval([Question("q", "nothing", (), {})] * 2)
+    found = values(eval_task, [ok(answer="", score=1.0), ERROR])
     # Nor is it right to say nothing, with no confidence in it.
     assert found == {"refused": 0.5, "calibration error": 0}
 
@@ -189,22 +197,22 @@ def test_any_translation_of_a_sentence_will_do() -> None:
         Pair("It is cold here.", "Hier ist es kalt.", {}),
         Pair("Call my husband.", "Rufen Sie meinen Mann an.", {}),
     ]
-    exam = Sentences(by_source(pairs))
-    assert exam.requests == [{"text": "Call my husband."}, {"text": "It is cold here."}]
-    right = values(exam, [ok(translation_text=pairs[place].target) for place in (2, 1)])
+    eval_task = TranslationEval(by_source(pairs))
+    assert eval_task.requests == [{"text": "Call my husband."}, {"text": "It is cold here."}]
+    right = values(eval_task, [ok(translation_text=pairs[place].target) for place in (2, 1)])
     assert right == pytest.approx({"BLEU": 1, "chrF": 1})
 
 
 def test_bleu_counts_runs_of_words_and_punishes_brevity() -> None:
     # Of "the cat sat on the mat ." the first five words: every precision 1, brevity e^(1 - 7/5).
-    exam = Sentences([Sentence("s", ["the cat sat on the mat."], {})])
-    assert values(exam, [ok(translation_text="the cat sat on the")])["BLEU"] == pytest.approx(
+    eval_task = TranslationEval([SourceSentence("s", ["the cat sat on the mat."], {})])
+    assert values(eval_task, [ok(translation_text="the cat sat on the")])["BLEU"] == pytest.approx(
         np.exp(1 - 7 / 5)
     )
 
 
 def test_an_untranslated_sentence_is_worth_nothing() -> None:
-    assert values(Sentences([Sentence("s", ["ein Satz mit Worten"], {})]), [ERROR]) == {
+    assert values(TranslationEval([SourceSentence("s", ["ein Satz mit Worten"], {})]), [ERROR]) == {
         "BLEU": 0,
         "chrF": 0,
     }
@@ -240,32 +248,32 @@ def tagger(tmp_path: Path) -> Any:
 
 def test_entities_go_by_the_ensembles_names(tmp_path: Path, sentences: Path) -> None:
     data = Data([Source("x", sentences)], ["person=PER", "place=O"])
-    exam, there = exam_of(tagger(tmp_path), data)
+    eval_task, there = eval_task_for(tagger(tmp_path), data)
     said = [ok(entities=[entity("PER", 0, 4, score=0.9)]), ok(entities=[])]
     assert there == 2
-    assert values(exam, said)["entity F1"] == 1
+    assert values(eval_task, said)["entity F1"] == 1
 
 
 def test_an_entity_without_a_name_is_named(tmp_path: Path, sentences: Path) -> None:
     with pytest.raises(TrainingError, match="entities place are not named"):
-        exam_of(tagger(tmp_path), Data([Source("x", sentences)], ["person=PER"]))
+        eval_task_for(tagger(tmp_path), Data([Source("x", sentences)], ["person=PER"]))
 
 
 def test_a_name_that_is_no_entity_of_the_ensemble_is_refused(
     tmp_path: Path, sentences: Path
 ) -> None:
     with pytest.raises(EvaluationError, match="WHO is no entity of tags"):
-        exam_of(tagger(tmp_path), Data([Source("x", sentences)], ["person=WHO"]))
+        eval_task_for(tagger(tmp_path), Data([Source("x", sentences)], ["person=WHO"]))
 
 
 def test_another_ensemble_must_know_every_entity_of_the_data(tmp_path: Path) -> None:
-    found = TaggedTexts([TaggedText(("Jane", "Rome"), ("B-PER", "B-LOC"), {})])
+    found = EntityEval([TaggedText(("Jane", "Rome"), ("B-PER", "B-LOC"), {})])
 
-    def beside(*labels: str) -> list[Candidate]:
+    def beside(*labels: str) -> list[System]:
         models = [classifier(labels=len(labels), per_token=True)]
         write_ensemble(tmp_path / "other", models, labels=labels, task="token-classification")
         stored = Repository(tmp_path).open("other")
-        return [Candidate("other", "other", stored, {})]
+        return [System("other", "other", stored)]
 
     require_labels(found, beside("O", "I-LOC", "B-LOC", "B-PER", "B-MISC"))
     with pytest.raises(EvaluationError, match=r"other knows no label LOC, .* its own are O, PER"):
@@ -279,8 +287,8 @@ def test_a_label_that_is_not_the_ensembles_is_named(tmp_path: Path) -> None:
         read_labelled(Source("x", path), Columns(), {"1": "positive"}, ["negative", "positive"])
 
 
-def test_no_records_are_no_exam(tmp_path: Path) -> None:
+def test_no_records_are_no_evaluation(tmp_path: Path) -> None:
     path = tmp_path / "none.jsonl"
     path.write_text("")
     with pytest.raises(EvaluationError, match="no records"):
-        exam_of(tagger(tmp_path), Data([Source("x", path)]))
+        eval_task_for(tagger(tmp_path), Data([Source("x", path)]))

@@ -1,25 +1,28 @@
-"""Text generation: how well the next token is foreseen, given the right ones before it."""
+"""Text generation: perplexity and accuracy of the next token, given the right ones before it."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from streamproc.errors import EvaluationError
-from streamproc.offline.corpus.passages import Passage
-from streamproc.offline.evaluation.candidates import Candidate
-from streamproc.offline.evaluation.eval_result import Agreement, EvalRun
-from streamproc.offline.evaluation.measures import (
+from streamproc.offline.corpus.passages import Passage, read_passages
+from streamproc.offline.evaluation.eval_metrics import (
     CALIBRATION,
     CALIBRATION_BINS,
-    Measure,
+    Metric,
     calibration_statistics,
     perplexity,
     ratio,
 )
+from streamproc.offline.evaluation.eval_task import subsample_evenly
+from streamproc.offline.evaluation.eval_tasks import Data
+from streamproc.offline.evaluation.results import Agreement, EvalRun
+from streamproc.offline.evaluation.systems import System
 from streamproc.offline.evaluation.token_blocks import token_blocks
 from streamproc.repository.repository import StoredEnsemble
 from streamproc.serving.chunking.tokens import TextTokenizer
@@ -32,22 +35,21 @@ from streamproc.serving.inference.session import new_call
 from streamproc.serving.loading import member_model
 from streamproc.types import FloatArray, Int64Array
 
-ACCURACY = Measure("next-token accuracy", ratio)
-MEASURES: Sequence[Measure] = (
-    Measure("perplexity", perplexity, higher_is_better=False, per_cent=False, unit=""),
+ACCURACY = Metric("next-token accuracy", ratio)
+METRICS: Sequence[Metric] = (
+    Metric("perplexity", perplexity, higher_is_better=False, per_cent=False, unit=""),
     ACCURACY,
     CALIBRATION,
 )
-JUDGED = "next tokens"
-"""What a confidence is of."""
+_ITEMS = "next tokens"
 # Tokens that are read, and of these that are combined, at a time.
 _READ_TOKENS = 2048
 _COMBINED_TOKENS = 256
 
-_Say = Callable[[Int64Array], FloatArray]
-"""(members, tokens) each member's say on what follows each of the tokens (tokens,)."""
+_VotingWeights = Callable[[Int64Array], FloatArray]
+"""(members, tokens) the weight of each member on what follows each of the tokens (tokens,)."""
 
-Told = Callable[[int], None]
+OnProgress = Callable[[int], None]
 """Called with how many blocks are done."""
 
 
@@ -61,6 +63,26 @@ class Blocks:
 
     ids: Int64Array
     fields: Sequence[Mapping[str, str]]
+    metrics: ClassVar[Sequence[Metric]] = METRICS
+    confidence_of: ClassVar[str] = _ITEMS
+
+    @property
+    def unit(self) -> str:
+        """What one is called."""
+        return f"blocks of {self.ids.shape[1]} tokens"
+
+    timed = unit
+
+    def subsample(self, limit: int | None) -> Blocks:
+        """At most `limit` of them, spread evenly over all."""
+        chosen = subsample_evenly(range(len(self.ids)), limit)
+        return Blocks(self.ids[np.array(chosen)], [self.fields[number] for number in chosen])
+
+
+def read_blocks(stored: StoredEnsemble, data: Data) -> Blocks:
+    """The texts of all files, as `blocks` cuts them; raises EvaluationError, TrainingError."""
+    passages = [p for source in data.sources for p in read_passages(source, data.columns.text)]
+    return blocks(passages, stored)
 
 
 def blocks(passages: Sequence[Passage], stored: StoredEnsemble) -> Blocks:
@@ -84,32 +106,33 @@ def blocks(passages: Sequence[Passage], stored: StoredEnsemble) -> Blocks:
 
 
 def score_next_tokens(
-    contenders: Sequence[Candidate],
+    systems: Sequence[System],
     ids: Int64Array,
     provider: Provider,
-    told: Told,
+    on_progress: OnProgress,
     now_s: Callable[[], float] = time.perf_counter,
     residency: Residency | None = None,
 ) -> list[EvalRun]:
-    """The marks of each contender; a block of `ids`, (blocks, context), counts as a record.
+    """The run of each system, by teacher forcing; a block of `ids` counts as a record.
 
-    What a member says of a block is worked out once, whoever it is combined with; a contender's
-    time is that of its members, one after another, and of combining them.
+    A member reads a block once, whoever it is combined with; a system's time is that of its
+    members, one after another, and of combining them.
+    ids: (blocks, context)
     residency: which stages are loaded, of members in stages; None: all
-    Raises EvaluationError when contenders do not share a tokenizer.
+    Raises EvaluationError when systems do not share a tokenizer.
     """
-    _require_one_tokenizer(contenders)
+    _require_one_tokenizer(systems)
     residency = residency or Residency()
     models = {
         member.digests: CausalModel(
-            member.name, member_model(contender.stored, member, residency), provider
+            member.name, member_model(system.stored, member, residency), provider
         )
-        for contender in contenders
-        for member in contender.stored.manifest.members
+        for system in systems
+        for member in system.stored.manifest.members
     }
-    says = [_say(contender) for contender in contenders]
-    found: list[list[_Judged]] = [[] for _ in contenders]
-    seconds = [0.0] * len(contenders)
+    voting_weights = [_voting_weights(system) for system in systems]
+    found: list[list[_BlockStatistics]] = [[] for _ in systems]
+    seconds = [0.0] * len(systems)
     at_once = max(1, _READ_TOKENS // ids.shape[1])
     for first in range(0, len(ids), at_once):
         rows = ids[first : first + at_once]
@@ -118,36 +141,41 @@ def score_next_tokens(
             began_s = now_s()
             logits[digests] = model.read(rows, new_call())
             took[digests] = now_s() - began_s
-        for place, contender in enumerate(contenders):
-            members = contender.stored.manifest.members
+        for place, system in enumerate(systems):
+            members = system.stored.manifest.members
             said = [logits[member.digests] for member in members]
             began_s = now_s()
-            found[place].append(_judged(rows, said, says[place], _step_strategy(contender)))
+            found[place].append(
+                _block_statistics(rows, said, voting_weights[place], _step_strategy(system))
+            )
             seconds[place] += now_s() - began_s + sum(took[member.digests] for member in members)
-        told(first + len(rows))
-    marks = []
-    for contender, own, spent_s in zip(contenders, found, seconds, strict=True):
+        on_progress(first + len(rows))
+    runs = []
+    for system, own, spent_s in zip(systems, found, seconds, strict=True):
         *statistics, agreed, right = (np.concatenate(parts) for parts in zip(*own, strict=True))
         agreement = Agreement(
-            JUDGED,
+            _ITEMS,
             ACCURACY,
             agreed.ravel(),
             np.stack((right.ravel(), np.ones(right.size)), axis=1),
             np.repeat(np.arange(len(right)), right.shape[1]),
         )
-        marks.append(EvalRun(contender, statistics, spent_s, len(ids), agreement=agreement))
-    return marks
+        runs.append(EvalRun(system, statistics, spent_s, len(ids), agreement=agreement))
+    return runs
 
 
-_Judged = tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]
+_BlockStatistics = tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]
 
 
-def _judged(
-    rows: Int64Array, logits: Sequence[FloatArray], say: _Say, strategy: StepStrategy
-) -> _Judged:
-    """Statistics of each block for each of MEASURES; agreement and rightness, (rows, tokens - 1).
+def _block_statistics(
+    rows: Int64Array,
+    logits: Sequence[FloatArray],
+    voting_weights: _VotingWeights,
+    strategy: StepStrategy,
+) -> _BlockStatistics:
+    """Statistics of each block for each of METRICS; agreement and rightness, (rows, tokens - 1).
 
-    Of all tokens but the first, before which there is nothing to foresee them by.
+    Of all tokens but the first, before which there is nothing to predict them from.
     logits: of each member, (rows, tokens, vocabulary)
     """
     asked = rows.shape[1] - 1
@@ -155,7 +183,7 @@ def _judged(
     agreed, hits = np.zeros((2, len(rows), asked))
     calibration = np.zeros((len(rows), 3 * CALIBRATION_BINS))
     for number, row in enumerate(rows):
-        weights = say(row[:-1])
+        weights = voting_weights(row[:-1])
         for part in _parts(asked):
             targets = row[1:][part]
             said = np.stack([own[number, :-1][part] for own in logits]).astype(np.float64)
@@ -172,18 +200,18 @@ def _judged(
     return loss, hit, calibration, agreed, hits
 
 
-def _say(contender: Candidate) -> _Say:
-    """The same say as in serving: a gate goes by the tokens that were read so far, no others."""
-    vocabulary = TextTokenizer(contender.stored.tokenizer()).vocabulary_size
-    gate = read_gate(contender.stored, vocabulary)
-    weights = np.array([[member.weight] for member in contender.stored.manifest.members])
+def _voting_weights(system: System) -> _VotingWeights:
+    """As in serving: a gate goes by the tokens that were read so far, no others."""
+    vocabulary = TextTokenizer(system.stored.tokenizer()).vocabulary_size
+    gate = read_gate(system.stored, vocabulary)
+    weights = np.array([[member.weight] for member in system.stored.manifest.members])
 
-    def say(ids: Int64Array) -> FloatArray:
-        if contender.strategy == "gated" and gate is not None:
+    def weights_of(ids: Int64Array) -> FloatArray:
+        if system.strategy == "gated" and gate is not None:
             return weights * gate.weights_along(ids).T
         return np.broadcast_to(weights, (len(weights), len(ids)))
 
-    return say
+    return weights_of
 
 
 def _parts(tokens: int) -> Iterator[slice]:
@@ -191,18 +219,18 @@ def _parts(tokens: int) -> Iterator[slice]:
         yield slice(first, min(tokens, first + _COMBINED_TOKENS))
 
 
-def _step_strategy(contender: Candidate) -> StepStrategy:
+def _step_strategy(system: System) -> StepStrategy:
     for strategy in STEP_STRATEGIES:
-        if strategy == contender.strategy:
+        if strategy == system.strategy:
             return strategy
-    raise EvaluationError(f"{contender.name}: {contender.strategy} can't combine next tokens.")
+    raise EvaluationError(f"{system.name}: {system.strategy} can't combine next tokens.")
 
 
-def _require_one_tokenizer(contenders: Sequence[Candidate]) -> None:
-    manifests = [one.stored.manifest for one in contenders]
+def _require_one_tokenizer(systems: Sequence[System]) -> None:
+    manifests = [one.stored.manifest for one in systems]
     if len({manifest.tokenizer.sha256 for manifest in manifests}) > 1:
         names = dict.fromkeys(manifest.name for manifest in manifests)
         raise EvaluationError(
             f"{' and '.join(names)} cut texts into other tokens, so that what they "
-            "foresee per token can't be compared; train them with one tokenizer."
+            "predict per token can't be compared; train them with one tokenizer."
         )
