@@ -15,9 +15,9 @@ CLASSIFIES, TAGS, ANSWERS = "text-classification", "token-classification", "ques
 WRITES, TRANSLATES = "text-generation", "translation"
 
 _NO_EXPORT = "optimum has no export of it"
-_OTHERWISE = "in a batch, optimum's export of it says something else than torch"
-_OVER_PADDING = "what it makes of a text hangs on the padding beside it"
-_IN_COMPANY = "ONNX Runtime adds up its shared heads in another order in a batch than alone"
+_BATCH_DIFFERS = "in a batch, optimum's export gives other scores than torch"
+_DEPENDS_ON_PADDING = "its scores depend on the padding in a batch"
+_SUM_ORDER = "ONNX Runtime sums its shared heads in another order in a batch than alone"
 _EITHER = (
     "Take a model of another family, or one exported elsewhere that takes input_ids and "
     "attention_mask alone"
@@ -69,11 +69,11 @@ FAMILIES = (
     Family("XLNet", "xlnet", (), _none(_ENCODES, _NO_EXPORT)),
     Family("Funnel", "funnel", (), _none(_ENCODES, _NO_EXPORT)),
     Family("LUKE", "luke", (), _none(_ENCODES, _NO_EXPORT)),
-    Family("FNet", "fnet", (), _none(_ENCODES, _OVER_PADDING)),
-    Family("XLM", "xlm", (), _none(_ENCODES, _OTHERWISE)),
-    Family("FlauBERT", "flaubert", (), _none(_ENCODES, _OTHERWISE)),
-    Family("ConvBERT", "convbert", (), _none(_ENCODES, _OVER_PADDING)),
-    Family("Nyströmformer", "nystromformer", (), _none(_ENCODES, _OVER_PADDING)),
+    Family("FNet", "fnet", (), _none(_ENCODES, _DEPENDS_ON_PADDING)),
+    Family("XLM", "xlm", (), _none(_ENCODES, _BATCH_DIFFERS)),
+    Family("FlauBERT", "flaubert", (), _none(_ENCODES, _BATCH_DIFFERS)),
+    Family("ConvBERT", "convbert", (), _none(_ENCODES, _DEPENDS_ON_PADDING)),
+    Family("Nyströmformer", "nystromformer", (), _none(_ENCODES, _DEPENDS_ON_PADDING)),
     Family("Longformer", "longformer", (), _none(_ENCODES, "it takes a global_attention_mask")),
     Family("GPT-2", "gpt2", (CLASSIFIES, TAGS, WRITES)),
     Family("GPT-Neo", "gpt_neo", (CLASSIFIES, WRITES), _none((TAGS,), _NO_EXPORT)),
@@ -93,7 +93,7 @@ FAMILIES = (
     Family("OPT", "opt", (CLASSIFIES, WRITES)),
     Family("BLOOM", "bloom", (CLASSIFIES, TAGS, WRITES)),
     Family("MPT", "mpt", (CLASSIFIES, TAGS, WRITES)),
-    Family("Falcon", "falcon", (TAGS,), {CLASSIFIES: _NO_EXPORT, WRITES: _IN_COMPANY}),
+    Family("Falcon", "falcon", (TAGS,), {CLASSIFIES: _NO_EXPORT, WRITES: _SUM_ORDER}),
     Family("OLMo", "olmo", (WRITES,)),
     Family("Granite", "granite", (WRITES,)),
     Family("StableLM", "stablelm", (WRITES,), _none((CLASSIFIES, TAGS), _NO_EXPORT)),
