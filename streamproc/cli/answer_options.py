@@ -12,21 +12,22 @@ from streamproc.offline.documents.formats import Format
 File = Annotated[
     Path,
     typer.Argument(
-        help="JSON Lines, a JSON array, CSV, TSV or a text a line, plain or .gz; - for stdin",
+        help="JSON Lines, JSON, CSV, TSV, or one text per line; also .gz; - for stdin",
     ),
 ]
 Output = Annotated[
     Path | None,
     typer.Option(
-        "--output", "-o", help="default: stdout. It is replaced once every row is answered"
+        "--output", "-o", help="file to write once every row is answered; default: stdout"
     ),
 ]
 Form = Annotated[
-    Format | None, typer.Option("--format", help="default: by the file's name, or how it begins")
+    Format | None,
+    typer.Option("--format", help="format of the file; default: by its name, or how it begins"),
 ]
 Encoding = Annotated[
-    str | None, typer.Option(help="of the file's text, e.g. latin-1; default: UTF-8")
+    str | None, typer.Option(help="encoding of the file, e.g. latin-1; default: UTF-8")
 ]
 Fresh = Annotated[
-    bool, typer.Option("--fresh", help="ask again what an interrupted run has answered already")
+    bool, typer.Option("--fresh", help="discard the answers of an interrupted run and start over")
 ]

@@ -1,4 +1,4 @@
-"""The application: every command by name, every error that is somebody's to mend in a line."""
+"""The application: every command by name, and errors reported in one line."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 COMMANDS = {
     "demo": (
-        "Start a Kafka and a worker, show every task that has an ensemble; nothing is left behind.",
+        "Start Kafka and a worker, show every task on real texts, and leave nothing behind.",
         "streamproc.cli.demo:demo",
     ),
     "broker": (
-        "Run a real Kafka of one node on this machine, until Ctrl-C or SIGTERM.",
+        "Run a real one-node Kafka on this machine until Ctrl-C or SIGTERM.",
         "streamproc.cli.broker:app",
     ),
     "worker": (
-        "Consume requests, answer them, publish responses; SIGTERM drains and commits first.",
+        "Consume requests, answer them and publish responses, until SIGTERM.",
         "streamproc.cli.worker:worker",
     ),
     "submit": (
-        "Send every row of a file as a request; answers come as JSON Lines in input order.",
+        "Answer every row of a file through Kafka; results are JSON Lines in input order.",
         "streamproc.cli.submit:submit",
     ),
     "run": (
-        "Answer every row of a file with local models; results come as JSON Lines in input order.",
+        "Answer every row of a file with local models; results are JSON Lines in input order.",
         "streamproc.cli.run:run",
     ),
     "train": (
@@ -48,21 +48,27 @@ COMMANDS = {
         "streamproc.cli.train:train",
     ),
     "export": (
-        "Export what `streamproc train` has trained: ONNX, checked against torch, quantised.",
+        "Export a training run: to ONNX, checked against torch, quantised.",
         "streamproc.cli.export:export",
     ),
     "fit-ensemble": (
-        "Choose by validation data how members are combined, and write that into the manifest.",
+        "Choose on validation data how members are combined, and write it to the manifest.",
         "streamproc.cli.fit_ensemble:fit_ensemble",
     ),
     "evaluate": (
-        "Measure an ensemble as it is served, beside its members and other ways to combine them.",
+        "Evaluate an ensemble on labelled data, beside its members and other ways to combine.",
         "streamproc.cli.evaluate:evaluate",
     ),
-    "topics": ("Topics as code: what topics/*.yaml describes.", "streamproc.cli.topics:app"),
-    "dlq": ("Requests that were given up on.", "streamproc.cli.dlq:app"),
-    "models": ("Ensembles in the model repository.", "streamproc.cli.models:app"),
-    "corpus": ("Corpora, before anything is learned from them.", "streamproc.cli.corpus:app"),
+    "topics": (
+        "Create and check the topics that topics/*.yaml describe.",
+        "streamproc.cli.topics:app",
+    ),
+    "dlq": ("List, show and replay dead letters.", "streamproc.cli.dlq:app"),
+    "models": (
+        "List, verify, import and change ensembles in the models folder.",
+        "streamproc.cli.models:app",
+    ),
+    "corpus": ("Prepare corpora for training.", "streamproc.cli.corpus:app"),
 }
 """By each command's name the first line of its help, and where it is; a test compares the lines."""
 
@@ -92,7 +98,7 @@ def _options(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command, by default the one that this process was started with.
 
-    Exit codes: 0 done; 1 some requests or checks failed, or Kafka gave out; 2 mend something;
+    Exit codes: 0 done; 1 some requests or checks failed, or Kafka failed; 2 correct something;
     70 a fault of streamproc itself.
     """
     for stream in (sys.stdout, sys.stderr):

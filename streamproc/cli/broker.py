@@ -17,13 +17,13 @@ from streamproc.settings import Settings, read_settings
 LEAST_MEMORY_MB = 128
 
 app = command_group(
-    "Run a real Kafka of one node on this machine, until Ctrl-C or SIGTERM.",
+    "Run a real one-node Kafka on this machine until Ctrl-C or SIGTERM.",
     invoke_without_command=True,
 )
 
 
 def default_data_dir() -> Path:
-    """Where the foreground broker keeps topics and data when nobody says otherwise."""
+    """Where the foreground broker keeps topics and data by default."""
     return Path.home() / ".local" / "share" / "streamproc" / "kafka"
 
 
@@ -31,22 +31,22 @@ def default_data_dir() -> Path:
 def broker(
     context: typer.Context,
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0: any free one.")
+        int, typer.Option(min=0, max=65535, help="port on 127.0.0.1; 0: any free port")
     ] = 9092,
     data_dir: Annotated[
         Path | None,
-        typer.Option(help="Folder for topics and data.", show_default="in your home folder"),
+        typer.Option(help="folder for topics and data", show_default="in your home folder"),
     ] = None,
     memory_mb: Annotated[
         int,
         typer.Option(
             parser=mebibytes(LEAST_MEMORY_MB),
             metavar="SIZE",
-            help="Largest JVM heap, in MiB, or such as 1GiB.",
+            help="largest JVM heap, in MiB or with a unit, such as 1GiB",
         ),
     ] = 512,
 ) -> None:
-    """Run a real Kafka of one node on this machine, until Ctrl-C or SIGTERM."""
+    """Run a real one-node Kafka on this machine until Ctrl-C or SIGTERM."""
     if context.invoked_subcommand is not None:
         return
     from streamproc.kafka.embedded import KAFKA_VERSION, EmbeddedBroker
@@ -83,15 +83,15 @@ def broker(
 @with_settings(["kafka_bootstrap_servers", "cache_dir"])
 def tools(
     settings: Settings,
-    tool: Annotated[str, typer.Argument(help="as Kafka names it, e.g. kafka-consumer-groups")],
+    tool: Annotated[str, typer.Argument(help="name of the tool, e.g. kafka-consumer-groups")],
     arguments: Annotated[
         list[str] | None,
-        typer.Argument(help="the tool's own; --bootstrap-server is added unless it is there"),
+        typer.Argument(help="arguments of the tool; --bootstrap-server is added unless given"),
     ] = None,
 ) -> None:
-    """Run one of Kafka's own console tools, on this Kafka or any other.
+    """Run one of Kafka's console tools against this Kafka or any other.
 
-    They come with the embedded Kafka; nothing needs to be installed. For example
+    The tools come with the embedded Kafka; nothing needs to be installed. For example
     `streamproc broker tools kafka-consumer-groups --describe --group streamproc`.
     """
     from streamproc.kafka.embedded import KAFKA_VERSION

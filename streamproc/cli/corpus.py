@@ -1,4 +1,4 @@
-"""`streamproc corpus`: a corpus is cut into the partitions that members are trained on."""
+"""`streamproc corpus`: a corpus is split into the partitions that members are trained on."""
 
 from __future__ import annotations
 
@@ -20,38 +20,34 @@ if TYPE_CHECKING:
     from streamproc.offline.corpus.partition_stats import PartitionStats
     from streamproc.offline.corpus.partitioner import PartitionedCorpus
 
-app = command_group("Corpora, before anything is learned from them.")
+app = command_group("Prepare corpora for training.")
 
 _Train = Annotated[
     list[str],
     typer.Option(
-        help="what is learned from, [NAME=]FILE: .jsonl, .json, .csv, .tsv, .gz of it, or "
-        ".parquet; once per file"
+        help="training data, [NAME=]FILE: .jsonl, .json, .csv or .tsv, also .gz, or .parquet; "
+        "may be repeated"
     ),
 ]
 _By = Annotated[
     str,
     typer.Option(
-        help="a field's name (corpus: the NAME of its file), hash:N, or cluster:N, by topic"
+        help="name of a field (corpus: the NAME of the file), hash:N, or cluster:N by topic"
     ),
 ]
-_Valid = Annotated[
-    list[str] | None, typer.Option(help="what decides when a member has converged; as --train")
-]
-_Test = Annotated[
-    list[str] | None, typer.Option(help="what is kept aside for a report; as --train")
-]
+_Valid = Annotated[list[str] | None, typer.Option(help="validation data; as --train")]
+_Test = Annotated[list[str] | None, typer.Option(help="test data; as --train")]
 _Duplicates = Annotated[
     Literal["refuse", "report", "drop"],
-    typer.Option(help="of texts that an earlier split has too, but for case, width and space"),
+    typer.Option(help="what to do with texts of an earlier split, ignoring case, width and space"),
 ]
 _Base = Annotated[
     Path | None,
-    typer.Option(help="Hugging Face folder of what tells topics apart; default: MiniLM-L6"),
+    typer.Option(
+        help="Hugging Face folder of the embedding model for clusters; default: MiniLM-L6"
+    ),
 ]
-_Sample = Annotated[
-    int, typer.Option(min=2, help="texts of --train that clusters are fitted on, at most")
-]
+_Sample = Annotated[int, typer.Option(min=2, help="most texts of --train to fit clusters on")]
 _Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="same seed, same bytes")]
 
 
@@ -74,10 +70,10 @@ def partition(
     label_field: LabelField = "label",
     seed: _Seed = 0,
 ) -> None:
-    """Cut a corpus into partitions, OUT/PARTITION/SPLIT.jsonl.gz, for streamproc train.
+    """Split a corpus into partitions, OUT/PARTITION/SPLIT.jsonl.gz, for streamproc train.
 
-    All splits are cut the same way; clusters are fitted on train alone. Rows are read as a stream:
-    a corpus may be larger than memory. OUT/partition.toml says how it was made and what is in it.
+    All splits are partitioned alike; clusters are fitted on train alone. Rows are streamed, so a
+    corpus may be larger than memory. OUT/partition.toml records how it was made and its contents.
     """
     from streamproc.offline.corpus.partition_plan import PartitionPlan
     from streamproc.offline.corpus.partitioner import partition_corpus
@@ -85,7 +81,9 @@ def partition(
     from streamproc.offline.corpus.rows import source_from
 
     if base and not by.startswith("cluster:"):
-        raise SettingsError("--base tells topics apart, for --by cluster:N and nothing else")
+        raise SettingsError(
+            "--base is the embedding model of --by cluster:N; other partitions need none"
+        )
     splits = {"train": train, "valid": valid or [], "test": test or []}
     plan = PartitionPlan(
         splits={name: [source_from(f) for f in files] for name, files in splits.items() if files},

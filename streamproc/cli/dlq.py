@@ -1,4 +1,4 @@
-"""`streamproc dlq`: what was given up on, why, and asking it again."""
+"""`streamproc dlq`: dead letters, the reason for each, and replaying them."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from streamproc.settings import Settings
 if TYPE_CHECKING:
     from streamproc.kafka.dead_letters import Selection
 
-app = command_group("Requests that were given up on.")
+app = command_group("List, show and replay dead letters.")
 _FLAGS = (*KAFKA, "topics_dir", "max_message_bytes")
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
-Task = Annotated[str, typer.Option("--task", help="whose dead letters")]
+Task = Annotated[str, typer.Option("--task", help="task whose dead letters to read")]
 Ids = Annotated[list[str] | None, typer.Option("--id", help="id of a request; may be repeated")]
 Offsets = Annotated[
     list[str] | None,
@@ -35,7 +35,7 @@ _TYPES: tuple[str, ...] = get_args(DeadLetterType)
 
 def _type(written: str) -> str:
     if written not in _TYPES:
-        raise typer.BadParameter(f"{written!r} is none; there are: {', '.join(_TYPES)}.")
+        raise typer.BadParameter(f"{written!r} is not a type; choose from: {', '.join(_TYPES)}.")
     return written
 
 
@@ -49,7 +49,7 @@ Types = Annotated[
         help=f"{', '.join(_TYPES)}; may be repeated",
     ),
 ]
-Most = Annotated[int | None, typer.Option("--limit", min=1, help="at most so many")]
+Most = Annotated[int | None, typer.Option("--limit", min=1, help="at most this many")]
 
 
 @app.command("list")
@@ -62,7 +62,7 @@ def list_letters(
     limit: Most = None,
     json: Json = False,
 ) -> None:
-    """List dead letters: where each lies, its request, and what was wrong."""
+    """List dead letters: offset, request id, and the reason."""
     from streamproc.kafka.dead_letters import Selection, at_most, dead_letters
     from streamproc.kafka.topics import load_topics
 
@@ -86,7 +86,7 @@ def list_letters(
         )
         for one in letters
     ]
-    headings = ("offset", "id", "type", "what was wrong", "came by")
+    headings = ("offset", "id", "type", "reason", "request topic")
     print_table(console, headings, rows, names=(0, 1, 2, 4))
     console.print(f"{len(letters)} dead letters on {topic}")
 
@@ -95,11 +95,11 @@ def list_letters(
 @with_settings(_FLAGS)
 def show(
     settings: Settings,
-    offset: Annotated[str, typer.Argument(help="topic-partition:offset, as `dlq list` has it")],
+    offset: Annotated[str, typer.Argument(help="topic-partition:offset, as `dlq list` shows it")],
     task: Task = "text-classification",
     json: Json = False,
 ) -> None:
-    """Show one dead letter: its headers, and the bytes that the sender sent."""
+    """Show one dead letter: its headers, key and original value."""
     from streamproc.kafka.dead_letters import dead_letter_at
     from streamproc.kafka.topics import load_topics
 
@@ -135,13 +135,15 @@ def replay_letters(
     offsets: Offsets = None,
     types: Types = None,
     limit: Most = None,
-    every: Annotated[bool, typer.Option("--all", help="all dead letters there are")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="only tell which")] = False,
+    every: Annotated[bool, typer.Option("--all", help="every dead letter")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="only report which would be replayed")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Put originals back on the topic they came by, to be answered under the same id."""
+    """Send originals to their request topic again; responses have the same id."""
     if not every and not (ids or offsets or types):
-        raise OperatorError("say which dead letters: --id, --offset, --type, or --all")
+        raise OperatorError("choose dead letters with --id, --offset, --type, or --all")
     from streamproc.kafka.dead_letters import Selection
 
     selection = Selection(ids or (), offsets or (), types or ())

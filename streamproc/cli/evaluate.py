@@ -23,24 +23,26 @@ DRAWS = 1000
 
 _Data = Annotated[
     list[str],
-    typer.Argument(help="labelled data, [NAME=]FILE: .jsonl, .json, .csv, .tsv, or .gz of it"),
+    typer.Argument(help="labelled data, [NAME=]FILE: .jsonl, .json, .csv or .tsv, also .gz"),
 ]
 _Against = Annotated[
-    list[str] | None, typer.Option(help="another ensemble that answers the same; may repeat")
+    list[str] | None, typer.Option(help="another ensemble for the same task; may be repeated")
 ]
 _By = Annotated[
     str | None,
-    typer.Option(help="a field of the records, e.g. domain; corpus: the data's NAME or folder"),
+    typer.Option(
+        help="report per value of a field, e.g. domain; corpus: per NAME or folder of data"
+    ),
 ]
-_Limit = Annotated[int | None, typer.Option(min=1, help="so many records, spread over the data")]
+_Limit = Annotated[
+    int | None, typer.Option(min=1, help="use this many records, spread evenly over the data")
+]
 _Params = Annotated[
-    str | None, typer.Option(help='of every request, JSON, e.g. {"aggregation": "first"}')
+    str | None, typer.Option(help='params of every request, as JSON, e.g. {"aggregation": "first"}')
 ]
-_Markdown = Annotated[
-    Path | None, typer.Option(help="write the tables there, for an ensemble's report")
-]
+_Markdown = Annotated[Path | None, typer.Option(help="file to write the tables to, for a report")]
 _Plots = Annotated[
-    Path | None, typer.Option(help="write plots into that folder; --markdown links to them")
+    Path | None, typer.Option(help="folder to write plots to; --markdown links to them")
 ]
 
 
@@ -57,15 +59,15 @@ def evaluate(
     params: _Params = None,
     text_field: TextField = "text",
     label_field: LabelField = "label",
-    draws: Annotated[int, typer.Option(min=20, help="of the bootstrap")] = DRAWS,
-    seed: Annotated[int, typer.Option(min=0, help="of the bootstrap")] = 0,
-    json: Annotated[Path | None, typer.Option(help="write every figure there")] = None,
+    draws: Annotated[int, typer.Option(min=20, help="samples of the bootstrap")] = DRAWS,
+    seed: Annotated[int, typer.Option(min=0, help="seed of the bootstrap")] = 0,
+    json: Annotated[Path | None, typer.Option(help="file to write all figures to")] = None,
     markdown: _Markdown = None,
-    html: Annotated[Path | None, typer.Option(help="write one page there, plots and all")] = None,
+    html: Annotated[Path | None, typer.Option(help="file to write one page with plots to")] = None,
     plots: _Plots = None,
     outstanding: Outstanding = 1024,
 ) -> None:
-    """Measure an ensemble as it is served, beside its members and other ways to combine them."""
+    """Evaluate an ensemble on labelled data, beside its members and other ways to combine."""
     from streamproc.cli.eval_output import OutputFiles, show_results
     from streamproc.cli.eval_runner import EvalOptions, run_evaluation
     from streamproc.cli.terminal import stdout_console

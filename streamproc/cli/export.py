@@ -13,16 +13,16 @@ from streamproc.offline.training.config import TrainConfig
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="a run folder, such as work/sentiment")],
+    run: Annotated[Path, typer.Argument(help="run folder, such as work/sentiment")],
     out: Annotated[
-        Path | None, typer.Option(help="model repository to write to; default: train's --out")
+        Path | None, typer.Option(help="models folder to write to; default: train's --out")
     ] = None,
     precision: Annotated[
         str | None,
         typer.Option(help="auto, fp32, fp16, int8, int8-weights; default: train's --precision"),
     ] = None,
 ) -> None:
-    """Export what `streamproc train` has trained: ONNX, checked against torch, quantised."""
+    """Export a training run: to ONNX, checked against torch, quantised."""
     try:
         from streamproc.offline.training.plan import plan_from
         from streamproc.offline.training.publishing import export_ensemble

@@ -24,31 +24,34 @@ def fit_ensemble(
     ensemble: EnsembleName,
     valid: Annotated[
         list[str] | None,
-        typer.Option(help="labelled validation data, [NAME=]FILE; once per file"),
+        typer.Option(help="labelled validation data, [NAME=]FILE; may be repeated"),
     ] = None,
     partitions: Annotated[
         Path | None,
         typer.Option(
-            help="the folder of `corpus partition` that members were trained on, its parts named "
-            "as they are: for a gate, and for validation data where --valid names none"
+            help="folder of `corpus partition` with parts named like the members, for the gate; "
+            "without --valid also for validation data"
         ),
     ] = None,
     part: Annotated[
         list[str] | None,
-        typer.Option(help="or MEMBER=FILE, what a member was trained on; once per file"),
+        typer.Option(
+            help="MEMBER=FILE: training data of a member, instead of --partitions; may be repeated"
+        ),
     ] = None,
     label: LabelNames = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="so many validation records, spread over the data")
+        int | None,
+        typer.Option(min=1, help="use this many validation records, spread evenly over the data"),
     ] = None,
     text_field: TextField = "text",
     label_field: LabelField = "label",
     outstanding: Outstanding = 1024,
 ) -> None:
-    """Choose by validation data how members are combined, and write that into the manifest.
+    """Choose on validation data how members are combined, and write it to the manifest.
 
-    Mean, mean of logits, vote, weights, a gate that tells for each chunk which members to trust
-    most, and a temperature for what they say together. Never show it test data.
+    Compared are mean, mean of logits, vote, weights, and a gate that weights members per chunk.
+    Then a temperature calibrates the scores. Do not use test data for it.
     """
     from streamproc.cli.combination import choose_combination, corpus_files
     from streamproc.logs import configure_logging

@@ -24,13 +24,15 @@ def import_model(
     source: Annotated[
         Path,
         typer.Argument(
-            help="an .onnx file; a Hugging Face folder; a folder that optimum exported; a .keras "
+            help="a Hugging Face folder, an .onnx file, a folder exported by optimum, a .keras "
             "file or a SavedModel"
         ),
     ],
-    ensemble: Annotated[str, typer.Option(help="to join if it is there, to be made if not")],
+    ensemble: Annotated[
+        str, typer.Option(help="ensemble to add to; it is created if it does not exist")
+    ],
     task: Annotated[
-        str | None, typer.Option(help="default: the ensemble's, or as config.json says")
+        str | None, typer.Option(help="task; default: the ensemble's, or that of config.json")
     ] = None,
     tokenizer: Annotated[
         Path | None,
@@ -39,68 +41,71 @@ def import_model(
     label: Annotated[
         list[str] | None,
         typer.Option(
-            help="the label of each output, in order; or SPELLING=NAME of config.json's; '' or "
-            "SPELLING= for one to leave out"
+            help="label of each output, in order; or OLD=NEW for one of config.json; '' or OLD= "
+            "leaves it out; may be repeated"
         ),
     ] = None,
-    member: Annotated[str | None, typer.Option(help="its name; default: the file's")] = None,
+    member: Annotated[
+        str | None, typer.Option(help="name of the member; default: the file's")
+    ] = None,
     version: Annotated[
-        str, typer.Option(help="the member's version; another lies beside those there are")
+        str, typer.Option(help="version of the member; other versions are kept")
     ] = "1",
     use: Annotated[
         bool,
-        typer.Option(
-            "--use/--no-use", help="whether it takes the place of the member's version in use"
-        ),
+        typer.Option("--use/--no-use", help="replace the member's version in use"),
     ] = True,
-    out: Annotated[Path, typer.Option(help="model repository to write to")] = Path("models"),
+    out: Annotated[Path, typer.Option(help="models folder to write to")] = Path("models"),
     model_input: Annotated[
         list[str] | None,
-        typer.Option("--input", help="e.g. input_ids=keras_tensor: the model's name for an input"),
+        typer.Option("--input", help="the model's name of an input, e.g. input_ids=keras_tensor"),
     ] = None,
     model_output: Annotated[
         list[str] | None,
-        typer.Option("--output", help="e.g. logits=dense_2: the model's name for an output"),
+        typer.Option("--output", help="the model's name of an output, e.g. logits=dense_2"),
     ] = None,
     scores: Annotated[
         Literal["logits", "probabilities"] | None,
-        typer.Option(help="what the outputs are; default: as the graph's last node tells"),
+        typer.Option(help="what the outputs are; default: as the last node of the graph shows"),
     ] = None,
     padded_to: Annotated[
         int | None,
-        typer.Option(min=1, help="tokens: what all texts were padded to as it was trained"),
+        typer.Option(min=1, help="tokens that every text was padded to in training"),
     ] = None,
     pad_token: Annotated[
-        str | None, typer.Option(help="a token, or its id; default: the tokenizer's, or 0")
+        str | None, typer.Option(help="padding token, or its id; default: the tokenizer's, or 0")
     ] = None,
     pad_side: Annotated[
-        Literal["right", "left"], typer.Option(help="where padding stands, with --padded-to")
+        Literal["right", "left"], typer.Option(help="side of the padding, with --padded-to")
     ] = "right",
     window: Annotated[
         int | None,
-        typer.Option(min=8, help="of a new ensemble: longest text at once, in tokens"),
+        typer.Option(min=8, help="new ensemble: longest chunk, in tokens"),
     ] = None,
     overlap: Annotated[
-        int | None, typer.Option(min=0, help="of a new ensemble: tokens that windows share")
+        int | None, typer.Option(min=0, help="new ensemble: tokens by which windows overlap")
     ] = None,
     prefix: Annotated[
         str | None,
-        typer.Option(help="of a new ensemble: what its translators want before every sentence"),
+        typer.Option(help="new ensemble: text put before every sentence to translate"),
     ] = None,
     source_language: Annotated[
         str | None,
-        typer.Option(help="of a new ensemble of many languages: its tokenizer's code, as eng_Latn"),
+        typer.Option(help="new multilingual ensemble: source language, a code of the tokenizer"),
     ] = None,
     target_language: Annotated[
-        str | None, typer.Option(help="what it translates to, unless a request says otherwise")
+        str | None,
+        typer.Option(help="new multilingual ensemble: target language of requests that name none"),
     ] = None,
-    description: Annotated[str, typer.Option(help="of a new ensemble")] = "",
-    license: Annotated[str, typer.Option(help="of the model; default: its model card's")] = "",
+    description: Annotated[str, typer.Option(help="new ensemble: description")] = "",
+    license: Annotated[
+        str, typer.Option(help="license of the model; default: its model card's")
+    ] = "",
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Bring a model into an ensemble: adapt it, try it out as a worker does, write it.
+    """Import a model as a member of an ensemble: adapt it, verify it, write it.
 
-    What the model does not tell is asked for at a terminal; elsewhere an error names the flag.
+    What the model does not tell is asked at a terminal; elsewhere an error names the flag to use.
     """
     try:
         from streamproc.offline.importing import imports

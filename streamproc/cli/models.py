@@ -21,19 +21,19 @@ from streamproc.settings import Settings
 if TYPE_CHECKING:
     from streamproc.repository.repository import StoredEnsemble
 
-app = command_group("Ensembles in the model repository.")
+app = command_group("List, verify, import and change ensembles in the models folder.")
 app.command()(split)
 app.command("import")(import_model)
 app.command()(use)
 app.command()(remove)
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
-Names = Annotated[list[str] | None, typer.Argument(help="ensembles; all when none is named")]
+Names = Annotated[list[str] | None, typer.Argument(help="names of ensembles; default: all")]
 
 
 @app.command("list")
 @with_settings(["models_dir"])
 def list_models(settings: Settings, json: Json = False) -> None:
-    """List the ensembles there are."""
+    """List the ensembles in the models folder."""
     from streamproc.repository.repository import Repository
 
     repository = Repository(settings.models_dir)
@@ -57,14 +57,14 @@ def list_models(settings: Settings, json: Json = False) -> None:
         )
         for one in stored
     ]
-    headings = ("ensemble", "task", "members", "labels", "combined by", "manifest")
+    headings = ("ensemble", "task", "members", "labels", "strategy", "manifest")
     print_table(stdout_console(), headings, rows, names=(0, 1, 2, 5))
 
 
 @app.command()
 @with_settings(["models_dir"])
 def show(settings: Settings, name: str, json: Json = False) -> None:
-    """Show one ensemble's manifest, and the versions that lie beside those in use."""
+    """Show one ensemble's manifest, and all versions of its members."""
     from streamproc.repository.repository import Repository
     from streamproc.repository.versions import version_names
 
@@ -79,13 +79,13 @@ def show(settings: Settings, name: str, json: Json = False) -> None:
     labels = f"labels {', '.join(manifest.labels)} · " if manifest.labels else ""
     console.print(f"{labels}digest {stored.digest}")
     console.print(
-        f"windows of {manifest.window.max_tokens} tokens, {manifest.window.overlap_tokens} of "
-        f"them shared · combined by {manifest.combine.strategy} · "
-        f"{manifest.needed_members} of {len(manifest.members)} members needed"
+        f"windows of {manifest.window.max_tokens} tokens, overlapping by "
+        f"{manifest.window.overlap_tokens} · strategy {manifest.combine.strategy} · "
+        f"quorum {manifest.needed_members} of {len(manifest.members)} members"
     )
     if manifest.prefix:
         console.print(
-            f"behind layers that run once for all members: {manifest.prefix.precision}, "
+            f"shared backbone: {manifest.prefix.precision}, "
             f"{_mib(manifest.prefix.size_bytes)} MiB, {manifest.prefix.sha256[:12]}"
         )
     rows = [
@@ -101,7 +101,7 @@ def show(settings: Settings, name: str, json: Json = False) -> None:
         for member in manifest.members
         if (there := version_names(stored, member.name))
     ]
-    headings = ("member", "version", "also there", "precision", "MiB", "weight", "")
+    headings = ("member", "version", "other versions", "precision", "MiB", "weight", "")
     print_table(console, headings, rows, names=(0, 1, 2, 3), numbers=(4, 5))
     for member in manifest.members:
         console.print(Text(member.name, "bold"))
@@ -113,7 +113,7 @@ def show(settings: Settings, name: str, json: Json = False) -> None:
 @app.command()
 @with_settings(MODELS)
 def verify(settings: Settings, names: Names = None) -> None:
-    """Check digests, load every member and try it out; exit with 1 when one is refused."""
+    """Check digests, load and warm up every member; exit with 1 when one is refused."""
     from streamproc.logs import configure_logging
     from streamproc.repository.repository import Repository
     from streamproc.worker import verify_ensemble
@@ -135,7 +135,7 @@ def verify(settings: Settings, names: Names = None) -> None:
 
 
 def _versions(stored: StoredEnsemble) -> dict[str, dict[str, object]]:
-    """By member the version in use, and all there are."""
+    """By member the version in use, and all versions."""
     from streamproc.repository.versions import version_names
 
     return {

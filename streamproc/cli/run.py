@@ -19,20 +19,21 @@ OUTSTANDING_BYTES = 512 << 10
 def run(
     settings: Settings,
     file: File,
-    task: Annotated[str, typer.Option(help="the task")] = "text-classification",
+    task: Annotated[str, typer.Option(help="task of the requests")] = "text-classification",
     ensemble: Annotated[
-        str | None, typer.Option(help="of rows that name none; default: the task's topics say")
+        str | None,
+        typer.Option(help="ensemble for rows that name none; default: that of the task's topics"),
     ] = None,
     output: Output = None,
     form: Form = None,
     encoding: Encoding = None,
     fresh: Fresh = False,
-    outstanding: Annotated[int, typer.Option(min=1, help="requests in the works")] = 1024,
+    outstanding: Annotated[int, typer.Option(min=1, help="requests in flight at a time")] = 1024,
 ) -> None:
-    """Answer every row of a file with local models; results come as JSON Lines in input order.
+    """Answer every row of a file with local models; results are JSON Lines in input order.
 
-    With --output answers are kept as they come, in OUTPUT.part; after Ctrl-C the same command goes
-    on from there.
+    With --output, answers are kept in OUTPUT.part as they arrive; after Ctrl-C the same command
+    resumes from there.
     """
     from streamproc.cli.answered_file import answer_file
     from streamproc.cli.terminal import stderr_console

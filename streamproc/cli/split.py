@@ -27,28 +27,32 @@ if TYPE_CHECKING:
 # How far scores may be from the whole's, the difference between two kernels at most.
 LARGEST_DIFFERENCE = 1e-5
 
-What = Annotated[str, typer.Argument(metavar="ENSEMBLE|FILE.onnx", help="an ensemble, or a model")]
-Stages = Annotated[int, typer.Option("--stages", min=2, help="into how many stages to cut")]
+What = Annotated[
+    str, typer.Argument(metavar="ENSEMBLE|FILE.onnx", help="an ensemble, or an ONNX file")
+]
+Stages = Annotated[int, typer.Option("--stages", min=2, help="number of stages")]
 Out = Annotated[
     Path | None,
     typer.Option(
         "--out",
-        help="models folder for the new ensemble, the old one's by default; of a FILE the folder "
-        "for its stages",
+        help="models folder for the new ensemble, default: the old one's; for a FILE the folder of "
+        "its stages",
     ),
 ]
 Name = Annotated[
     str | None,
     typer.Option(
-        "--as", help="its name; by default the old one's, with -staged in the same folder"
+        "--as",
+        help="name of the new ensemble; default: the old name, with -staged in the same folder",
     ),
 ]
 Chosen = Annotated[
     list[str] | None,
-    typer.Option("--member", help="a member to cut, several times; all by default"),
+    typer.Option("--member", help="a member to split; may be repeated; default: all"),
 ]
 Check = Annotated[
-    bool, typer.Option("--check/--no-check", help="compare with the whole, which takes its memory")
+    bool,
+    typer.Option("--check/--no-check", help="compare with the whole model, which takes its memory"),
 ]
 
 
@@ -62,10 +66,9 @@ def split(
     member: Chosen = None,
     check: Check = True,
 ) -> None:
-    """Cut models into stages, which run one after another and need not be loaded all at once.
+    """Split models into stages, which run one after another and need not all be in memory.
 
-    The ensemble that it was made from stays as it is. Exits with 1 when the new one does not say
-    what the old one says.
+    The original ensemble stays as it is. Exits with 1 when the scores of the new one differ.
     """
     try:
         from streamproc.offline.splitting.ensemble import split_ensemble
@@ -73,7 +76,7 @@ def split(
         if missing.name != "onnx":
             raise
         raise ModelRefused(
-            "cutting models needs the package onnx: install it, or streamproc[train]"
+            "splitting models needs the package onnx: install it, or streamproc[train]"
         ) from None
     from streamproc.repository.repository import Repository
 

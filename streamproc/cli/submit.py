@@ -23,22 +23,26 @@ class LaneName(StrEnum):
 def submit(
     settings: Settings,
     file: File,
-    task: Annotated[str, typer.Option(help="the task")] = "text-classification",
+    task: Annotated[str, typer.Option(help="task of the requests")] = "text-classification",
     ensemble: Annotated[
-        str | None, typer.Option(help="of rows that name none; default: the topic's")
+        str | None, typer.Option(help="ensemble for rows that name none; default: the topic's")
     ] = None,
-    lane: Annotated[LaneName, typer.Option(help="which topic to send to")] = LaneName.INTERACTIVE,
+    lane: Annotated[
+        LaneName, typer.Option(help="lane, and with it the topic, to send to")
+    ] = LaneName.INTERACTIVE,
     output: Output = None,
     form: Form = None,
     encoding: Encoding = None,
     fresh: Fresh = False,
-    outstanding: Annotated[int, typer.Option(min=1, help="requests not yet answered")] = 256,
-    timeout_s: Annotated[float, typer.Option(min=1, help="longest wait without an answer")] = 60,
+    outstanding: Annotated[int, typer.Option(min=1, help="requests in flight at a time")] = 256,
+    timeout_s: Annotated[
+        float, typer.Option(min=1, help="seconds without any answer after which to stop")
+    ] = 60,
 ) -> None:
-    """Send every row of a file as a request; answers come as JSON Lines in input order.
+    """Answer every row of a file through Kafka; results are JSON Lines in input order.
 
-    With --output answers are kept as they come, in OUTPUT.part; after Ctrl-C the same command goes
-    on from there.
+    Rows are sent as requests, and workers answer them. With --output, answers are kept in
+    OUTPUT.part as they arrive; after Ctrl-C the same command resumes from there.
     """
     from streamproc.cli.answered_file import answer_file
     from streamproc.cli.terminal import stderr_console

@@ -1,4 +1,4 @@
-"""`streamproc topics`: the described topics, made in Kafka and held against it."""
+"""`streamproc topics`: the described topics, created in Kafka and compared with it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from streamproc.kafka.topic_drift import Drift
     from streamproc.kafka.topics import Topic
 
-app = command_group("Topics as code: what topics/*.yaml describes.")
+app = command_group("Create and check the topics that topics/*.yaml describe.")
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 T = TypeVar("T")
 _FLAGS = (*KAFKA, "topics_dir", "max_message_bytes")
@@ -28,12 +28,12 @@ _FLAGS = (*KAFKA, "topics_dir", "max_message_bytes")
 @app.command()
 @with_settings(_FLAGS)
 def apply(settings: Settings, json: Json = False) -> None:
-    """Make the topics that are missing; those that differ are reported and left as they are."""
+    """Create missing topics; existing ones that differ are reported and not changed."""
     topics = _described(settings)
 
     async def make(admin: TopicAdmin) -> tuple[list[str], list[Drift]]:
         created = await admin.create_missing(topics)
-        # What was just made is as described, and Kafka may take a moment to show it.
+        # New topics are as described, and Kafka may take a moment to show them.
         return created, await admin.drift(t for t in topics if t.name not in created)
 
     created, differences = _in_kafka(settings, make)
@@ -41,7 +41,7 @@ def apply(settings: Settings, json: Json = False) -> None:
         print_json({"created": created, "drift": differences})
     else:
         console, there = stdout_console(), len(topics) - len(created)
-        console.print(f"{len(created)} topics made, {there} were there")
+        console.print(f"{len(created)} topics created, {there} existed")
         for name in created:
             console.print(f"  + {name}")
         _print_drift(console, differences)
@@ -52,7 +52,7 @@ def apply(settings: Settings, json: Json = False) -> None:
 @app.command()
 @with_settings(_FLAGS)
 def check(settings: Settings, json: Json = False) -> None:
-    """Report how Kafka's topics differ from those described; exit 1 when any does."""
+    """Report how Kafka's topics differ from their description; exit with 1 when any does."""
     topics = _described(settings)
     differences = _in_kafka(settings, lambda admin: admin.drift(topics))
     if json:
@@ -69,7 +69,7 @@ def check(settings: Settings, json: Json = False) -> None:
 @app.command("list")
 @with_settings(_FLAGS)
 def list_topics(settings: Settings, json: Json = False) -> None:
-    """List the described topics, and which of them Kafka has."""
+    """List the described topics, and which of them exist in Kafka."""
     topics = _described(settings)
     found = _in_kafka(settings, lambda admin: admin.found(topic.name for topic in topics))
     if json:
@@ -78,7 +78,7 @@ def list_topics(settings: Settings, json: Json = False) -> None:
         ]
         print_json(rows)
         return
-    headings = ("topic", "kind", "task", "topic-partitions", "in Kafka", "what it is")
+    headings = ("topic", "kind", "task", "topic-partitions", "in Kafka", "description")
     cells = [
         (
             topic.name,
@@ -116,5 +116,5 @@ def _print_drift(console: TerminalConsole, differences: Sequence[Drift]) -> None
         (one.topic, one.what, one.described, "missing" if one.found is None else one.found)
         for one in differences
     ]
-    print_table(console, ("topic", "what", "described", "found"), rows, names=(0, 1))
-    console.print("missing topics are made by `streamproc topics apply`; nothing else is changed")
+    print_table(console, ("topic", "setting", "described", "found"), rows, names=(0, 1))
+    console.print("`streamproc topics apply` creates missing topics; it changes nothing else")

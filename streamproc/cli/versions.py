@@ -15,19 +15,19 @@ from streamproc.errors import SettingsError
 from streamproc.settings import Settings, read_settings
 
 FLAGS = ("models_dir", "log_level", "log_format")
-Ensemble = Annotated[str, typer.Argument(help="the ensemble's name")]
+Ensemble = Annotated[str, typer.Argument(help="name of the ensemble")]
 
 
 @with_settings(FLAGS)
 def use(
     settings: Settings,
     ensemble: Ensemble,
-    member: Annotated[str, typer.Argument(help="the member's name")],
-    version: Annotated[str, typer.Argument(help="one that `models show` lists")],
+    member: Annotated[str, typer.Argument(help="name of the member")],
+    version: Annotated[str, typer.Argument(help="a version that `models show` lists")],
 ) -> None:
-    """Let an ensemble use another version of a member: an earlier one, or one imported since.
+    """Put another version of a member in use: an earlier one, or one imported since.
 
-    The ensemble is loaded and tried out with it first. The manifest is then replaced at once, and
+    The ensemble is loaded and verified with it first. Then the manifest is replaced at once;
     workers that start after that use it.
     """
     from streamproc.logs import configure_logging
@@ -39,7 +39,7 @@ def use(
     before = use_version(stored, member, version, verify_on_cpu)
     console = stdout_console()
     named = Text.assemble(f"{ensemble} uses ", (f"{member} {version}", "bold"))
-    console.print(Text.assemble(named, f", in the place of {before.version}"))
+    console.print(Text.assemble(named, f", instead of {before.version}"))
     back = f"streamproc models use {ensemble} {member} {before.version}"
     console.print(f"to go back: {back} --models-dir {settings.models_dir}", soft_wrap=True)
 
@@ -54,11 +54,11 @@ def remove(
             metavar="[MEMBER[/VERSION]]", help="a member, or one of its versions; default: all"
         ),
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask for confirmation")] = False,
 ) -> None:
     """Remove an ensemble, a member, or a version of a member that is not in use, with its files.
 
-    Workers that run keep what they have loaded.
+    Running workers keep what they have loaded.
     """
     from streamproc.logs import configure_logging
     from streamproc.repository.changes import remove_ensemble, remove_member, remove_version
@@ -81,10 +81,10 @@ def remove(
 
 
 def verify_on_cpu(models: Path, ensemble: str) -> None:
-    """Load an ensemble where a text's scores must not hang on what it is batched with."""
+    """Load an ensemble on a CPU, where members must be batch-invariant."""
     from streamproc.worker import verify_ensemble
 
-    with activity(f"trying {ensemble} out"):
+    with activity(f"verifying {ensemble}"):
         verify_ensemble(read_settings(models_dir=str(models), device="cpu"), ensemble)
 
 
@@ -94,4 +94,4 @@ def _confirm(question: str, *, asked: bool) -> None:
     try:
         typer.confirm(question, abort=True, err=True)
     except typer.Abort:
-        raise SettingsError("nothing was removed; say --yes to remove it unasked") from None
+        raise SettingsError("nothing was removed; --yes removes without asking") from None

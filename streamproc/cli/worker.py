@@ -20,7 +20,10 @@ def worker(
         bool, typer.Option("--show-settings", help="print every setting and exit")
     ] = False,
 ) -> None:
-    """Consume requests, answer them, publish responses; SIGTERM drains and commits first."""
+    """Consume requests, answer them and publish responses, until SIGTERM.
+
+    On SIGTERM or Ctrl-C requests in flight are finished and committed first.
+    """
     if show_settings:
         warn_of_variables()
         _print_settings(settings)
@@ -66,4 +69,4 @@ def _print_settings(settings: Settings) -> None:
     rows = [
         (name, value, what) for (name, value), what in zip(shown.items(), described, strict=True)
     ]
-    print_table(console, ("variable", "value", "what it is"), rows)
+    print_table(console, ("variable", "value", "meaning"), rows)

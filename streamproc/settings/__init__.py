@@ -82,12 +82,10 @@ class Settings(BaseSettings):
         max_length=200,
         description="consumer group; workers of one group share the topic-partitions",
     )
-    models_dir: Path = Field(
-        _shipped("models"), description="folder of ensembles, by default the one that is shipped"
-    )
+    models_dir: Path = Field(_shipped("models"), description="folder of ensembles")
     topics_dir: Path = Field(
         _shipped("topics"),
-        description="folder of topic descriptions, by default the one that is shipped",
+        description="folder of topic descriptions",
     )
     tasks: Names = Field(
         (),

@@ -27,8 +27,8 @@ async def show(console: Console, cluster: Cluster) -> None:
     chunks = sum(exchange.coverage["chunks"] for exchange in exchanges)
     console.print(
         f"{len(exchanges)} questions at once about {ADDRESS_TITLE}: "
-        f"{chunks:,} chunks in {together_s(exchanges):.1f} s. The likeliest answer to each, "
-        "where it stands:\n"
+        f"{chunks:,} chunks in {together_s(exchanges):.1f} s. The best answer to each, "
+        "in its context:\n"
     )
     for exchange in exchanges:
         console.print(answered(exchange, console.width))

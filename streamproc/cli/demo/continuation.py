@@ -42,9 +42,9 @@ async def show(console: Console, cluster: Cluster) -> None:
     for exchange in exchanges:
         console.print(continued(exchange))
     console.print(
-        f"\n{len(exchanges)} prompts in one batch, by lot with a seed, at most "
+        f"\n{len(exchanges)} prompts in one batch, sampled with a seed, at most "
         f"{SAMPLED['max_new_tokens']} tokens each, in {together_s(exchanges):.1f} s. "
-        "Which token may come next, and its probability by all models together:\n"
+        "The most probable next tokens, by all models together:\n"
     )
     guesses = await cluster.ask(TASK, [{"text": o, "params": NEXT_WORDS} for o in OPENINGS])
     tables = [

@@ -36,7 +36,7 @@ async def show(console: Console, cluster: Cluster) -> None:
     console.print(group_table(entities, console.width - 18))
     console.print(
         f"\n{len(entities)} entities, and {sliced(exchange)} of them are text\\[start:end]. "
-        f"The surest of each of {SHOWN} equal parts of the text, among the words around it:\n"
+        f"The most certain one in each of {SHOWN} equal parts of the text, in its context:\n"
     )
     console.print(place_table(text, surest(entities, len(text), SHOWN), console.width - 26))
     console.print()
@@ -79,7 +79,7 @@ def place_table(text: str, entities: Sequence[Entity], width: int) -> Table:
     table.add_column("start", justify="right")
     table.add_column("score", justify="right")
     table.add_column("group")
-    table.add_column("in its words", no_wrap=True)
+    table.add_column("in context", no_wrap=True)
     for entity in entities:
         table.add_row(
             f"{entity['start']:,}",

@@ -18,10 +18,10 @@ async def show_kill(console: Console, cluster: Cluster) -> None:
     with console.status("all again, the worker killed at a third of it …"):
         heard, again = await cluster.worker.watch(_ask_and_kill(cluster, before))
     console.print(
-        f"[bold]kill -9[/]: all {len(before)} requests once more, at once. With {heard} answered "
-        f"the worker is killed, and a new one started: [bold]{len(again)} of {len(before)} "
+        f"[bold]kill -9[/]: all {len(before)} requests again, at once. After {heard} answers "
+        f"the worker is killed and a new one is started: [bold]{len(again)} of {len(before)} "
         f"answered[/] in {together_s(again):.0f} s, nothing lost; {same(before, again)} of "
-        f"{len(again)} results are those of before, to the byte.\n"
+        f"{len(again)} results are those of before, byte for byte.\n"
     )
 
 

@@ -29,6 +29,7 @@ async def show_poison(console: Console, cluster: Cluster) -> None:
     async with aclosing(dead_letters(cluster.settings, topic.dlq)) as letters:
         async for letter in letters:
             console.print(
-                f"[bold]A poison record[/] does not stop the rest; its bytes wait in {topic.dlq}:\n"
+                "[bold]A poison record[/] does not stop the others; its bytes are kept in "
+                f"{topic.dlq}:\n"
                 f"  {letter.offset_name} · {escape(letter.title)} · {escape(letter.detail)}\n"
             )

@@ -32,7 +32,7 @@ async def show(console: Console, cluster: Cluster) -> None:
     )
     console.print(
         f"\n{len(rest)} more at once: answered in {together_s(rest):.1f} s. "
-        f"{right} of {len(short)} labels are what the author meant "
+        f"{right} of {len(short)} labels agree with the author's "
         f"({right / len(short):.0%}; these reviews are from the test set)."
     )
     [whole] = await cluster.ask(TASK, [_request(long)])
@@ -40,7 +40,7 @@ async def show(console: Console, cluster: Cluster) -> None:
     console.print(
         f"A long review: {coverage['characters']:,} characters in {coverage['chunks']} overlapping "
         f"chunks, {coverage['characters_covered']:,} seen by the models: "
-        f"[bold]{result['label']}[/] {result['score']:.3f} (its author said {_said(long)}).\n"
+        f"[bold]{result['label']}[/] {result['score']:.3f} (the author's label: {_said(long)}).\n"
     )
 
 

@@ -17,11 +17,11 @@ from streamproc.cli.demo.poison import show_poison
 WIDEST = 100
 
 NEXT = """
-Next, after [bold]. .venv/bin/activate[/], in a terminal each:
+Next, after [bold]. .venv/bin/activate[/], each in its own terminal:
   [bold]streamproc broker[/]
   [bold]streamproc topics apply && streamproc worker[/]
   [bold]streamproc submit FILE[/], with [bold]--task[/] and one of the names above
-README.md goes on from there."""
+README.md explains more."""
 
 Scene = Callable[[Console, Cluster], Awaitable[None]]
 SCENES: dict[str, Scene] = {
@@ -52,7 +52,7 @@ async def _show(console: Console) -> None:
         console.rule("[bold]When things go wrong", align="left")
         await show_poison(console, cluster)
         await show_kill(console, cluster)
-    console.print("The worker was told to stop (SIGTERM), drained, committed; Kafka is gone too.")
+    console.print("The worker got SIGTERM, drained and committed; Kafka is stopped, too.")
     console.print(NEXT)
 
 
