@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 LARGEST_DIFFERENCE = 1e-5
 
 What = Annotated[
-    str, typer.Argument(metavar="ENSEMBLE|FILE.onnx", help="an ensemble, or an ONNX file")
+    str,
+    typer.Argument(
+        metavar="ENSEMBLE|FILE.onnx", help="what to split: an ensemble, or an ONNX file"
+    ),
 ]
 Stages = Annotated[int, typer.Option("--stages", min=2, help="number of stages")]
 Out = Annotated[

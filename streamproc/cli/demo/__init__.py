@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def demo() -> None:
-    """Start a Kafka and a worker, show every task that has an ensemble; nothing is left behind."""
+    """Start Kafka and a worker, show every task on real texts, and leave nothing behind."""
     from streamproc.cli.demo.show import show_all
 
     show_all()
