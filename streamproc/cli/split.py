@@ -130,7 +130,7 @@ def _split_file(path: Path, stages: int, out: Path | None) -> None:
     if out is None:
         raise ModelRefused(f"name the folder for the stages of {path} by --out")
     if not path.is_file():
-        raise ModelRefused(f"{path} is no file")
+        raise ModelRefused(f"{path} is not a file")
     if out.exists():
         raise ModelRefused(f"{out} is there already; name another folder by --out")
     try:

@@ -86,8 +86,8 @@ class DeadLetter:
         """
         if self.request_topic not in request_topics:
             raise OperatorError(
-                f"dead letter {self.record.position} came by {self.request_topic!r}, which is no "
-                "described topic of requests; nothing was replayed to it"
+                f"dead letter {self.record.position} is of {self.request_topic!r}, which is not a "
+                "described request topic; nothing was replayed to it"
             )
         ours = (ERROR_PREFIX, _ORIGIN_PREFIX)
         kept = tuple(
@@ -141,7 +141,7 @@ async def dead_letters(
 async def dead_letter_at(settings: Settings, topic: str, offset_name: str) -> DeadLetter:
     """The dead letter at `topic-partition:offset`. Raises OperatorError when there is none."""
     if not _OFFSET_NAME.fullmatch(offset_name):
-        raise OperatorError(f"{offset_name!r} is no topic-partition:offset, such as 3:17")
+        raise OperatorError(f"{offset_name!r} is not a topic-partition:offset, such as 3:17")
     number, _, offset = offset_name.partition(":")
     start = {int(number): int(offset)}
     async with aclosing(read_topic(settings, topic, start)) as records:
@@ -150,7 +150,7 @@ async def dead_letter_at(settings: Settings, topic: str, offset_name: str) -> De
                 return DeadLetter(record)
             break
     raise OperatorError(
-        f"no dead letter at {offset_name} of {topic}; `streamproc dlq list` has all"
+        f"no dead letter at {offset_name} of {topic}; `streamproc dlq list` lists them"
     )
 
 

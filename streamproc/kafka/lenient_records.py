@@ -42,7 +42,7 @@ def lenient_records(
         length, start = decode_varint(buffer, position)
         position = start + length
         if length < 0 or position > len(buffer):
-            raise ValueError("a record ends behind its batch")
+            raise ValueError("a record ends beyond its batch")
         if following >= end:
             raise ValueError("more records than its batch has offsets")
         try:
@@ -90,7 +90,7 @@ class _Fields:
             return None
         start, self._position = self._position, self._position + size
         if self._position > len(self._data):
-            raise ValueError("a field ends behind its record")
+            raise ValueError("a field ends beyond its record")
         return bytes(self._data[start : self._position])
 
     def header(self) -> tuple[str, bytes | None]:

@@ -104,9 +104,9 @@ class Producer:
         except _TOO_LARGE as error:
             await self._replace(client)
             if not record.is_last_resort:
-                raise TooLarge("record too large", f"{record.topic} refused it: {error}") from None
+                raise TooLarge("record too large", f"{record.topic} rejected it: {error}") from None
             size = self._size(record)
-            reason = f"it refuses an error record of {size} bytes: raise its max.message.bytes"
+            reason = f"it rejects an error record of {size} bytes: raise its max.message.bytes"
         except KafkaError as error:
             reason = f"sending to it fails: {type(error).__name__}"
             # A batch that failed leaves a hole in the sequence numbers of an idempotent
@@ -169,7 +169,7 @@ class Producer:
     def _refuse_size(self, record: ProducerRecord) -> None:
         limit, size = self._limits.get(record.topic, self._default_limit), self._size(record)
         if size > limit:
-            raise TooLarge("record too large", f"{size} bytes; {record.topic} takes {limit}")
+            raise TooLarge("record too large", f"{size} bytes; {record.topic} allows {limit}")
 
     @staticmethod
     def _size(record: ProducerRecord) -> int:

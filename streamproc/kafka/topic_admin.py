@@ -94,7 +94,7 @@ class TopicAdmin:
             error = for_code(code)
             if code and error is not TopicAlreadyExistsError:
                 said = (message[0] if message else None) or error.__name__
-                raise TopicsError(f"{name}: Kafka did not make it: {said}")
+                raise TopicsError(f"{name}: Kafka did not create it: {said}")
             if not code:
                 created.append(name)
         return created

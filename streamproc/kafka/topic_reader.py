@@ -45,7 +45,7 @@ async def reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
 async def topic_partitions_of(consumer: AIOKafkaConsumer, topic: str) -> list[ClientTopicPartition]:
     """All topic-partitions of a topic; raises TopicsError when it does not exist."""
     if topic not in await consumer.topics():
-        raise TopicsError(f"topic {topic} does not exist; `streamproc topics apply` makes it")
+        raise TopicsError(f"topic {topic} does not exist; `streamproc topics apply` creates it")
     # A consumer knows the topic-partitions of topics it is assigned; asking an offset waits for it.
     first = ClientTopicPartition(topic, 0)
     consumer.assign([first])

@@ -96,8 +96,8 @@ class KafkaWorker(WorkerStatus):
             missing = self._needed_topics - (await admin.found(self._needed_topics)).keys()
         if missing:
             raise TopicsError(
-                f"Kafka has no topic {', '.join(sorted(missing))}; `streamproc topics apply` makes "
-                "those that are described; those of STREAMPROC_REPLY_TOPICS are yours to make"
+                f"Kafka has no topic {', '.join(sorted(missing))}; `streamproc topics apply` "
+                "creates those that are described; create those of STREAMPROC_REPLY_TOPICS yourself"
             )
 
     async def _work(self, stopping: asyncio.Task[bool]) -> None:

@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class Lane(IntEnum):
-    """Told by the topic of a request; a lower value goes first."""
+    """The lane of a request, which its topic decides; a lower value goes first."""
 
     INTERACTIVE = 0
     BULK = 1

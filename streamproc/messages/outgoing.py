@@ -1,4 +1,4 @@
-"""The records a finished request leaves: its response, and its dead letter."""
+"""The records that end a request: its response, and its dead letter."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ REPLY_TOPIC = "reply-topic"
 ORIGINAL_ID = "streamproc-original-id"
 ERROR_PREFIX = "streamproc-error-"
 LEFT_OUT = "streamproc-error-original-left-out"
-_HANDED_ON = ("traceparent", "tracestate", "correlation-id")
-# What a response says for itself, and what a request says to the worker alone.
+_COPIED = ("traceparent", "tracestate", "correlation-id")
+# Headers that have another meaning in a response, or are meant for the worker alone.
 _OURS = ("streamproc-", BINARY_PREFIX, CONTENT_TYPE, REPLY_TOPIC)
 _ORIGIN_TOPIC = "streamproc-request-topic"
 _ORIGIN_PARTITION = "streamproc-request-partition"
 _ORIGIN_OFFSET = "streamproc-request-offset"
 MAX_ERROR_HEADER_CHARACTERS = 2000
-# Of a request's key and headers; beyond, an answer that its topic does not take is sent bare.
+# Above this size of key and headers, a response that its topic rejects is sent without them.
 MAX_KEPT_BYTES = 16 * 1024
 
 
@@ -37,43 +37,43 @@ def response_record(
 ) -> ProducerRecord:
     """The response's record: JSON in the form of the request, its key, and where it came from.
 
-    copied: names of more headers to hand on; "*" is all
+    copied: names of more headers to copy; "*" is all
     """
     body = as_json(response)
     time = datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(timespec="milliseconds")
     wrapped, form_headers = envelope.wrap(body, task=response.task, event_id=response.id, time=time)
-    handed_on = tuple(
-        (name, value) for name, value in record.headers if _is_handed_on(name, copied)
+    copied_headers = tuple(
+        (name, value) for name, value in record.headers if _is_copied(name, copied)
     )
     return ProducerRecord(
         topic=topic,
         key=record.key,
         value=orjson.dumps(wrapped),
-        headers=(*form_headers, *handed_on, *_origin(record)),
+        headers=(*form_headers, *copied_headers, *_origin(record)),
     )
 
 
 def is_own_header(name: str) -> bool:
-    """Whether a response says something else by this header, so that it can't be a request's."""
+    """Whether the header means something else in a response, so that it is never copied."""
     return name.lower().startswith(_OURS)
 
 
-def _is_handed_on(name: str, copied: Collection[str]) -> bool:
+def _is_copied(name: str, copied: Collection[str]) -> bool:
     asked = "*" in copied or name in copied
-    return name in _HANDED_ON or (asked and not is_own_header(name))
+    return name in _COPIED or (asked and not is_own_header(name))
 
 
 def dead_letter(
     record: Record, fault: Problem, request_id: str | None, topic: str
 ) -> ProducerRecord:
-    """The original bytes, key and headers, with why they were given up on in headers beside."""
+    """The original bytes, key and headers, with the reason in further headers."""
     said = {
         "type": fault.type,
         "title": fault.title,
         "detail": fault.detail[:MAX_ERROR_HEADER_CHARACTERS],
         "id": request_id or record.position,
     }
-    # A letter that fails again after a replay says only why it failed this time.
+    # After a replay only the latest reason counts.
     kept = tuple(
         (name, value)
         for name, value in record.headers
@@ -87,7 +87,7 @@ def dead_letter(
 
 
 def without_original(letter: ProducerRecord) -> ProducerRecord:
-    """A dead letter that says only what went wrong and where the original lies."""
+    """A dead letter with the reason and the position of the original, but not the original."""
     ours = (ERROR_PREFIX, "streamproc-request-")
     own = tuple((name, value) for name, value in letter.headers if name.startswith(ours))
     return ProducerRecord(
@@ -96,26 +96,26 @@ def without_original(letter: ProducerRecord) -> ProducerRecord:
 
 
 def as_json(response: Response) -> dict[str, Any]:
-    """The response as an object ready to encode, without the fields that say nothing.
+    """The response as an object ready to encode, without empty fields.
 
-    `result` is handed on, not copied; `metadata` is the bytes it came as.
+    `result` is not copied; `metadata` is the original bytes.
     """
-    told = _told(response)
+    body = _set_fields(response)
     if response.metadata is not None:
-        told["metadata"] = orjson.Fragment(response.metadata)
+        body["metadata"] = orjson.Fragment(response.metadata)
     for name in ("coverage", "timing", "error"):
-        if name in told:
-            told[name] = _told(told[name])
-    # An error has no members, and most requests give nothing to warn of.
-    told["members"] = [_told(member) for member in response.members]
+        if name in body:
+            body[name] = _set_fields(body[name])
+    # An error has no members, and most responses have no warnings.
+    body["members"] = [_set_fields(member) for member in response.members]
     for name in ("members", "warnings"):
-        if not told[name]:
-            del told[name]
-    return told
+        if not body[name]:
+            del body[name]
+    return body
 
 
-def _told(said: Response | MemberReport | Coverage | Timing | Problem) -> dict[str, Any]:
-    """The fields that say something; not `asdict`, which copies all that is in them."""
+def _set_fields(said: Response | MemberReport | Coverage | Timing | Problem) -> dict[str, Any]:
+    """The fields that are not None; not `asdict`, which copies everything in them."""
     fields = ((name, getattr(said, name)) for name in said.__dataclass_fields__)
     return {name: value for name, value in fields if value is not None}
 

@@ -1,4 +1,4 @@
-"""From an error to the fault that a response and a dead letter carry."""
+"""From an error to the problem that a response and a dead letter report."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from streamproc.messages.strict_json import Unreadable
 
 
 def to_problem(reason: Invalid | QuorumNotMet) -> Problem:
-    """The fault to answer with for an error."""
+    """The problem that is reported for an error."""
     if isinstance(reason, QuorumNotMet):
         return Problem("failed", "too few members answered", str(reason))
     if isinstance(reason, DeadlineExceeded):

@@ -1,4 +1,4 @@
-"""publish: what a finished request leaves on the topics of its route."""
+"""publish: the response and the dead letter of a finished request."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from streamproc.messages.request import InvalidRequest, Request
 from streamproc.messages.response import DeadLetterType, Problem, Response
 
 Publish = Callable[[ProducerRecord], Awaitable[None]]
-"""Returns once the broker has stored the record; raises TooLarge when its topic won't take it."""
+"""Returns once the broker has stored the record; raises TooLarge when its topic rejects it."""
 
 log = structlog.get_logger(__name__)
 
@@ -64,7 +64,7 @@ class Route:
 
 
 class ResponsePublisher:
-    """Publishes responses and dead letters, whatever their size comes to."""
+    """Publishes responses and dead letters; what is too large is replaced by a smaller record."""
 
     def __init__(self, route: Route, publish: Publish, clock: Clock) -> None:
         self._route = route
@@ -74,9 +74,9 @@ class ResponsePublisher:
     async def publish(
         self, record: Record, request: Request | InvalidRequest, response: Response | None
     ) -> Problem | None:
-        """Returns once all is stored: why the record is a dead letter, or None when it is none.
+        """Returns once all is stored: the problem of a dead letter, or None when there is none.
 
-        The dead letter goes first, so that a crash between the two can't lose it.
+        The dead letter is stored first, so that a crash between the two can't lose it.
         """
         fault = to_problem(request.reason) if isinstance(request, InvalidRequest) else None
         if response is not None:
@@ -96,7 +96,7 @@ class ResponsePublisher:
         fault: Problem,
         response: Response | None,
     ) -> None:
-        """Returns once a record that can't be handled is a dead letter, and its sender told."""
+        """Returns once a record that can't be handled is stored as a dead letter, and answered."""
         await self._publish_dead_letter(record, fault, response)
         if response is not None:
             await self._publish_response(record, request, response)
@@ -110,8 +110,8 @@ class ResponsePublisher:
         try:
             await self._publish(letter)
         except TooLarge:
-            # A compressed record grows when it is read, and may then fit nowhere.
-            log.warning("dead letter without its original", position=record.position)
+            # A compressed record grows when it is read, and may then be too large for any topic.
+            log.warning("dead letter stored without its original", position=record.position)
             await self._publish(without_original(letter))
 
     async def _publish_response(

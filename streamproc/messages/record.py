@@ -10,9 +10,9 @@ Headers = tuple[tuple[str, bytes | None], ...]
 
 
 class UnreadableValue(bytes):
-    """Stands for the value of a record that Kafka's client could not read; empty.
+    """The value of a record that Kafka's client could not read; empty.
 
-    reason: a clause that says why, and quotes nothing
+    reason: a clause that quotes nothing of the record
     """
 
     reason: str
@@ -37,7 +37,7 @@ class TopicPartition:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record as consumed: the bytes of key and value, where they lay, and when they came.
+    """A record as consumed: key, value, headers, position and timestamp.
 
     timestamp_ms: milliseconds since the epoch, as Kafka stored it
     """
@@ -57,7 +57,7 @@ class Record:
 
     @property
     def unreadable(self) -> str | None:
-        """Why Kafka's client could not read the record: all but its position is lost then."""
+        """Why Kafka's client could not read the record; then only its position is known."""
         return self.value.reason if isinstance(self.value, UnreadableValue) else None
 
     @property
@@ -67,7 +67,7 @@ class Record:
 
     @property
     def kept_bytes(self) -> int:
-        """Bytes of key and headers, which go with what becomes of a record."""
+        """Bytes of key and headers, which its response or dead letter has, too."""
         in_headers = sum(len(name) + len(value or b"") for name, value in self.headers)
         return len(self.key or b"") + in_headers
 
@@ -87,7 +87,7 @@ class Record:
 class ProducerRecord:
     """A record to be sent.
 
-    is_last_resort: nothing smaller could be sent instead, and it must not be lost
+    is_last_resort: there is no smaller record to send instead, and it must not be lost
     """
 
     topic: str

@@ -14,9 +14,9 @@ ErrorType = Literal[DeadLetterType, "deadline", "too-large"]
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a request got no answer, with the members of RFC 9457 that apply to a record.
+    """Why a request was not answered, with the members of RFC 9457 that apply to a record.
 
-    type: one of five, to branch on; title: the kind, the same each time; detail: this time
+    type: one of five, to branch on; title: the kind of problem; detail: this occurrence
     """
 
     type: ErrorType
@@ -26,7 +26,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class MemberReport:
-    """What became of one member; `result` only where `params.return_members` asked for it."""
+    """The status of one member; `result` only where `params.return_members` is true."""
 
     name: str
     version: str
@@ -46,9 +46,9 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Milliseconds: waiting for batches, in models, and from taken in to answered.
+    """Milliseconds: waiting for batches, in models, and from consumed to answered.
 
-    age_ms: from the record's timestamp to taken in; None where no record was
+    age_ms: from the record's timestamp to consumed; None where there was no record
     """
 
     queue_ms: float
@@ -64,8 +64,8 @@ class Response:
     manifest: digest of the manifest that the answer was computed under
     agreement: share of the members' weight that agrees with the answer, 0 to 1
     entropy: of the combined probabilities, in nats
-    warnings: what was passed over in the request though it looks like a mistake
-    metadata: the request's, as the JSON text that it came as
+    warnings: fields that were ignored in the request and look like mistakes
+    metadata: that of the request, as its JSON text
     """
 
     id: str

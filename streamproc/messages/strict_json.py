@@ -1,4 +1,4 @@
-"""Bytes to JSON, refusing what is not JSON, not an object, or nested too deeply."""
+"""Bytes to JSON; what is not JSON, not an object, or nested too deeply is refused."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _JSON_NAMES: Final = {
 
 
 class Unreadable(Invalid):
-    """The bytes are no JSON object; `request_id` holds the id where one could be told."""
+    """The bytes are not a JSON object."""
 
 
 def parse(text: bytes, opaque: Sequence[Sequence[str]] = _OPAQUE) -> Any:
@@ -28,7 +28,7 @@ def parse(text: bytes, opaque: Sequence[Sequence[str]] = _OPAQUE) -> Any:
 
     orjson is strict: no NaN, no wrong UTF-8, no lone surrogates.
 
-    opaque: paths to what is handed on as the bytes that it is; an empty one is the whole value
+    opaque: paths to values that are passed on as bytes; the empty path is the whole value
     Raises JSONDecodeError.
     """
     try:

@@ -1,4 +1,4 @@
-"""What pydantic found wrong, said in the words of JSON to people who may never have met Python."""
+"""Errors of pydantic in terms of JSON, for people who don't know Python."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from streamproc.did_you_mean import closest
 
-# What a sender wrote is named in an error; a hostile one must not make the answer large by it.
+# Errors quote names from the request; a hostile request must not make its response large.
 _MAX_FAULTS: Final = 8
 _MAX_CLAUSE_CHARACTERS: Final = 300
 _ARRAY: Final = "Input should be an array"
@@ -32,10 +32,10 @@ _IN_JSON: Final = {
 
 
 def describe(error: ValidationError, within: str = "", known: Collection[str] = ()) -> str:
-    """What pydantic found, a clause a fault, each naming its field; without the values sent.
+    """What pydantic found, one clause per fault, with the name of the field but not its value.
 
     within: the field that the fields are in
-    known:  names of the fields there are, told for one that there is not
+    known:  names of the existing fields, listed for one that does not exist
     """
     found = error.errors(include_input=False, include_url=False)
     clauses = [

@@ -68,8 +68,8 @@ def remove_member(stored: StoredEnsemble, name: str, verify: Verify) -> None:
     member_in_use(stored, name)
     if len(manifest.members) == 1:
         raise ModelRefused(
-            f"{name} is the only member of {manifest.name}: remove the ensemble, or let another "
-            "model join it first"
+            f"{name} is the only member of {manifest.name}: remove the ensemble, or import "
+            "another model into it first"
         )
     if manifest.quorum and manifest.quorum > len(manifest.members) - 1:
         raise ModelRefused(
@@ -140,8 +140,8 @@ def require_unchanged(stored: StoredEnsemble) -> None:
     """Raise ModelRefused where the manifest on disk is another than was read."""
     if stored.changed():
         raise ModelRefused(
-            f"{stored.folder / MANIFEST} was changed by somebody else meanwhile; nothing was "
-            "written: give the command again"
+            f"{stored.folder / MANIFEST} was changed by another process meanwhile; nothing was "
+            "written: run the command again"
         )
 
 

@@ -203,7 +203,7 @@ class Manifest(Section):
     def _holds_together(self) -> Manifest:
         names = [member.name for member in self.members]
         if len(set(names)) != len(names):
-            raise ValueError(f"members must have names of their own; found {names}")
+            raise ValueError(f"members must have different names; found {names}")
         if self.prefix and self.decoding:
             raise ValueError("members that write text take tokens: [prefix] and [decoding] exclude")
         if self.decoding and self.combine.temperature != 1:

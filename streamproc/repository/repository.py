@@ -46,7 +46,9 @@ class StoredEnsemble:
         Bytes, not a path: what was verified is what is loaded, whatever happens to the file.
         """
         if member.file is None or member.sha256 is None:
-            raise ModelRefused(f"member {member.name} is cut into stages; it is no single file")
+            raise ModelRefused(
+                f"member {member.name} is split into stages; it is not a single file"
+            )
         return self._verified(member.file, member.sha256)
 
     def stages(self, member: MemberSection) -> tuple[StoredStage, ...]:
@@ -91,7 +93,7 @@ class Repository:
     def names(self) -> list[str]:
         """Names of the ensembles there are, sorted; raises ModelRefused without a folder."""
         if not self.root.is_dir():
-            raise ModelRefused(f"{self.root} is no folder; set STREAMPROC_MODELS_DIR")
+            raise ModelRefused(f"{self.root} is not a folder; set STREAMPROC_MODELS_DIR")
         return sorted(path.parent.name for path in self.root.glob(f"*/{MANIFEST}"))
 
     def open(self, name: str) -> StoredEnsemble:

@@ -48,5 +48,5 @@ def _identity(path: Path) -> _Identity:
     except OSError as error:
         raise ModelRefused(f"{path}: {error.strerror}; the manifest names it") from None
     if not S_ISREG(found.st_mode):
-        raise ModelRefused(f"{path} is no file; the manifest names it")
+        raise ModelRefused(f"{path} is not a file; the manifest names it")
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns

@@ -49,5 +49,5 @@ def _require(path: Path, found: str, sha256: str) -> None:
     if found != sha256:
         raise ModelRefused(
             f"{path} is not the file the manifest names: its sha256 is {found}, "
-            f"expected {sha256}; restore the file, or write the manifest anew"
+            f"expected {sha256}; restore the file, or write the manifest again"
         )

@@ -24,7 +24,7 @@ def read_gate(stored: StoredEnsemble, vocabulary: int) -> Gate | None:
     try:
         table = np.load(io.BytesIO(stored.gate(section)), allow_pickle=False)
     except (ValueError, EOFError) as reason:
-        raise ModelRefused(f"{where} is no NumPy file of numbers: {reason}") from None
+        raise ModelRefused(f"{where} is not a NumPy file of numbers: {reason}") from None
     expected = (vocabulary, len(section.members))
     if table.dtype.kind != "f" or table.shape != expected or not np.isfinite(table).all():
         raise ModelRefused(

@@ -73,7 +73,7 @@ class GuardedCalls:
         that is nothing that this one could be blamed for.
         """
         if self.out_s() is not None:
-            raise MemberDown(self.member, "has not come back from an earlier call", hangs=True)
+            raise MemberDown(self.member, "has not returned from an earlier call", hangs=True)
         call = self._executor.new_call()
         timed = asyncio.ensure_future(self._timed(run, call, priority))
         self._under_way.add(timed)
@@ -103,7 +103,7 @@ class GuardedCalls:
 
     def _guarded(self, run: Callable[[Call], Value], call: Call) -> Value:
         if call.terminate:
-            raise MemberFailed(self.member, "nobody waits for its answer any more")
+            raise MemberFailed(self.member, "its request was cancelled")
         try:
             return run(call)
         except MemoryError as error:

@@ -30,7 +30,7 @@ def load_spec(stored: StoredEnsemble, task: Task) -> EnsembleSpec:
     if task.labelled != bool(manifest.labels):
         wanted = "at least two labels" if task.labelled else "no labels"
         raise ModelRefused(
-            f"ensemble {manifest.name}: {task.name} wants {wanted}; found {list(manifest.labels)}"
+            f"ensemble {manifest.name}: {task.name} needs {wanted}; found {list(manifest.labels)}"
         )
     if manifest.combine.strategy not in task.strategies:
         raise ModelRefused(
@@ -101,8 +101,8 @@ def load_step_models(
             continue
         if decoding.start_token is None:
             raise ModelRefused(
-                f"ensemble {name}: the manifest needs decoding.start_token, what an "
-                f"{task.architecture}'s decoder begins with"
+                f"ensemble {name}: the manifest needs decoding.start_token, the "
+                f"first token of an {task.architecture}'s output"
             )
         encoder, decoder = stored.model(member), stored.decoder(member)
         models.append(Seq2SeqModel(member.name, encoder, decoder, decoding.start_token, provider))

@@ -114,7 +114,7 @@ class MemberHealth:
     def _ill(self, member: _Member) -> str | None:
         out_s = member.out_s()
         if out_s is not None:
-            return f"has not come back from a call for {out_s:.0f} s"
+            return f"has not returned from a call for {out_s:.0f} s"
         for_s = self.now_s() - member.since_s
         if member.down is not None:
             return f"has given no result for {for_s:.0f} s ({member.down})"

@@ -68,5 +68,5 @@ def refuse_own_headers(settings: Settings) -> None:
     if own := [name for name in settings.copy_headers if is_own_header(name)]:
         raise SettingsError(
             f"STREAMPROC_COPY_HEADERS={','.join(settings.copy_headers)}: {', '.join(own)} can't be "
-            "copied: in a response it says something else"
+            "copied: in a response they mean something else"
         )

@@ -165,7 +165,7 @@ def test_a_bound_that_is_too_small_says_the_least_that_works(tmp_path: Path) -> 
         (["tone", "--stages", "2", "--as", "tone"], "is there already; give another name by --as"),
         (["tone", "--stages", "2", "--as", "no/name"], "can't be the name of an ensemble"),
         (["nonesuch", "--stages", "2"], "there are: tone"),
-        (["nonesuch.onnx", "--stages", "2", "--out", "x"], "nonesuch.onnx is no file"),
+        (["nonesuch.onnx", "--stages", "2", "--out", "x"], "nonesuch.onnx is not a file"),
         (["nonesuch.onnx", "--stages", "2"], "by --out"),
     ],
 )

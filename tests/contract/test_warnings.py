@@ -18,7 +18,7 @@ from tests.support.answering import answer_to, body_of
         ({"parms": {}}, "field 'parms' is unknown and was ignored; did you mean 'params'?"),
         ({"deadlineMs": 5}, "field 'deadlineMs' is unknown and was ignored; did you mean"),
         ({"ID": "r"}, "field 'ID' is unknown and was ignored; did you mean 'id'?"),
-        ({"top_k": 1}, "field 'top_k' was ignored: it is a parameter, and belongs into 'params'"),
+        ({"top_k": 1}, "field 'top_k' was ignored: it is a parameter, and belongs in 'params'"),
     ],
     ids=lambda case: str(case)[:24],
 )

@@ -109,7 +109,7 @@ async def test_while_a_member_hangs_nobodys_request_fails_and_all_are_answered_o
     await worker.until(lambda: bool(worker.engine.health.troubles()))
     assert hangs.is_set()
     (trouble,) = worker.engine.health.troubles()
-    assert trouble.startswith("member a of ensemble tiny has not come back from a call for ")
+    assert trouble.startswith("member a of ensemble tiny has not returned from a call for ")
     worker.ask(*["the film"] * REQUESTS)
     await asyncio.sleep(0.2)
     assert worker.broker.topics == {}

@@ -105,7 +105,7 @@ class EmbeddedBroker:
         if self._wanted_port and not is_free(self._wanted_port):
             raise EmbeddedBrokerError(
                 f"port {self._wanted_port} of 127.0.0.1 is busy: stop what listens there, or "
-                "choose another port with --port (0: any free one)"
+                "choose another port with --port (0: any free port)"
             )
         try:
             layout = self._place()
@@ -122,7 +122,7 @@ class EmbeddedBroker:
         if self._process is not None:
             code = self._process.exit_code(wait_s=None)
             raise EmbeddedBrokerError(
-                f"Kafka ended by itself (exit code {code}): " + last_words(self._placed.log)
+                f"Kafka stopped by itself (exit code {code}): " + last_words(self._placed.log)
             )
 
     def stop(self) -> None:
@@ -172,14 +172,14 @@ class EmbeddedBroker:
             layout.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise EmbeddedBrokerError(
-                f"the data folder {layout.root} can't be made ({error.strerror}): "
+                f"the data folder {layout.root} can't be created ({error.strerror}): "
                 "choose another with --data-dir"
             ) from error
         free_bytes = shutil.disk_usage(layout.root).free
         if free_bytes < LEAST_FREE_BYTES:
             raise EmbeddedBrokerError(
                 f"{layout.root} has {free_bytes // MIB} MiB free, and Kafka needs "
-                f"{LEAST_FREE_BYTES // MIB}: make room, or choose another folder with --data-dir"
+                f"{LEAST_FREE_BYTES // MIB}: free some space, or choose another with --data-dir"
             )
         self._unlock()
         self._lock = take(layout.lock)
@@ -205,7 +205,7 @@ class EmbeddedBroker:
             taken = "Address already in use" in layout.log.read_text("utf-8", "replace")
             if not taken or attempt == _ATTEMPTS:
                 raise EmbeddedBrokerError(
-                    "Kafka ended before it answered: " + last_words(layout.log)
+                    "Kafka stopped before it answered: " + last_words(layout.log)
                 )
 
     def _wait_until_it_answers(self, layout: Layout, cluster_id: str) -> bool:

@@ -67,8 +67,8 @@ def kafka_jars(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise EmbeddedBrokerError(
-            f"the folder for Kafka's jars, {folder}, can't be made ({error.strerror}): "
-            "set STREAMPROC_CACHE_DIR to one that can"
+            f"the folder for Kafka's jars, {folder}, can't be created ({error.strerror}): "
+            "set STREAMPROC_CACHE_DIR to another"
         ) from error
     missing = [pin for pin in pins if not (folder / pin.path.name).exists()]
     if missing:
@@ -76,7 +76,7 @@ def kafka_jars(
             if not got:
                 raise EmbeddedBrokerError(
                     f"another process has been fetching Kafka's jars into {folder} for ten "
-                    "minutes: end it, and start again"
+                    "minutes: stop it, and start again"
                 )
             _fetch(
                 [pin for pin in missing if not (folder / pin.path.name).exists()], folder, progress
@@ -106,7 +106,7 @@ def _fetch(pins: list[Pin], folder: Path, progress: Progress | None) -> None:
     if free_bytes < 2 * TOTAL_BYTES:
         raise EmbeddedBrokerError(
             f"{folder} has {free_bytes >> 20} MiB free, and Kafka's jars need "
-            f"{2 * TOTAL_BYTES >> 20}: make room, or set STREAMPROC_CACHE_DIR to another folder"
+            f"{2 * TOTAL_BYTES >> 20}: free some space, or set STREAMPROC_CACHE_DIR"
         )
     # Left by a process that was killed; the lock says that nobody is fetching now.
     for stale in folder.glob("fetching-*"):

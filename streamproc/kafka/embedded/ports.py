@@ -42,5 +42,5 @@ def free_port(besides: int = 0) -> int:
         if port != besides and is_free(port):
             return port
     raise EmbeddedBrokerError(
-        f"no free port was found between {_FIRST} and {_LAST}: name one with --port"
+        f"no free port was found between {_FIRST} and {_LAST}: choose one with --port"
     )

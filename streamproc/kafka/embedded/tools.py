@@ -43,7 +43,7 @@ def tool_command(
     """
     main = TOOLS.get(name.removesuffix(".sh"))
     if main is None:
-        raise OperatorError(f"no tool is called {name!r}; there are: {', '.join(TOOLS)}")
+        raise OperatorError(f"{name!r} is not a tool; choose from: {', '.join(TOOLS)}")
     named = any(one.startswith("--bootstrap-") for one in arguments)
     told = () if named else ("--bootstrap-server", bootstrap_servers)
     pins = (*read_pins(), *read_pins(PINS_FILE))

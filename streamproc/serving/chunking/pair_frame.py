@@ -51,9 +51,7 @@ class PairFrame:
         first = [place for place, sequence in enumerate(sequences) if sequence == 0]
         second = [place for place, sequence in enumerate(sequences) if sequence == 1]
         if not first or not second or first[-1] > second[0]:
-            raise ModelRefused(
-                f"the tokenizer does not put two texts one after the other: {pair.tokens}"
-            )
+            raise ModelRefused(f"the tokenizer does not put two texts in sequence: {pair.tokens}")
         ids, type_ids = np.array(pair.ids, np.int64), np.array(pair.type_ids, np.int64)
 
         def between(start: int, end: int | None) -> SpecialTokens:

@@ -180,5 +180,5 @@ def _frame(encoding: Encoding) -> Frame:
     ids = _ids(encoding)
     text = [index for index, mask in enumerate(special) if not mask]
     if not text:
-        raise ModelRefused("the tokenizer makes nothing but special tokens of the text 'a'")
+        raise ModelRefused("the tokenizer gives only special tokens for the text 'a'")
     return Frame(ids[: text[0]], ids[text[-1] + 1 :], int(encoding.type_ids[text[0]]))

@@ -73,7 +73,7 @@ def windows(
     content_tokens = window.max_tokens - frame.tokens
     if content_tokens <= window.overlap_tokens:
         raise ModelRefused(
-            f"a window of {window.max_tokens} tokens has no room beside {frame.tokens} special "
+            f"a window of {window.max_tokens} tokens is too short for {frame.tokens} special "
             f"tokens and an overlap of {window.overlap_tokens}"
         )
     nothing = Tokens(np.empty(0, np.int64), np.empty((0, 2), np.int64))

@@ -49,7 +49,7 @@ class PromptText:
         if prompt_tokens < 1:
             raise Invalid(
                 "invalid request",
-                f"params.max_new_tokens: {wanted} new tokens leave no room for a prompt: the model "
+                f"params.max_new_tokens: {wanted} new tokens leave none for a prompt: the model "
                 f"takes {decoding.max_tokens} tokens together",
             )
         ids, offsets, tokens = np.empty(0, np.int64), np.empty((0, 2), np.int64), 0
@@ -86,6 +86,6 @@ def _beginning(start_token: int | None) -> Int64Array:
     if start_token is None:
         raise Invalid(
             "empty prompt",
-            "text: must not be empty: this ensemble has no token that a text starts with",
+            "text: must not be empty: this ensemble has no start token",
         )
     return np.array([start_token], np.int64)

@@ -74,7 +74,7 @@ class TranslationJob(Job[SentencePrompt, Outcome]):
         if max_tokens < 1:
             raise Invalid(
                 "invalid request",
-                f"params.prefix: leaves a sentence no room: {self._profile.name} takes "
+                f"params.prefix: leaves no tokens for a sentence: {self._profile.name} takes "
                 f"{self._profile.window.max_tokens} tokens",
             )
 

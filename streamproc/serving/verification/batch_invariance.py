@@ -71,7 +71,7 @@ def check_step_models(
     }
     if len(set(sizes.values())) > 1:
         raise ModelRefused(
-            f"ensemble {spec.name}: its members must share a vocabulary; they score "
+            f"ensemble {spec.name}: its members must share a vocabulary; they have "
             + ", ".join(f"{size} tokens ({name})" for name, size in sizes.items())
         )
     _refuse_unknown_tokens(spec, max(sizes.values()))
@@ -102,7 +102,7 @@ def check_step_model(
         )
     if invariant and not np.array_equal(alone, together):
         raise ModelRefused(
-            f"member {model.name} scores a sequence otherwise when another is stepped beside it "
+            f"member {model.name} gives a sequence other scores when another is decoded beside it "
             f"(by {np.abs(alone - together).max():.2g}): dynamic quantisation does that: quantise "
             "statically, or weights alone; so does an export without position_ids of a model that "
             "needs them"
@@ -132,7 +132,7 @@ def _refuse_unknown_tokens(spec: EnsembleSpec, vocabulary: int) -> None:
     if unknown:
         raise ModelRefused(
             f"ensemble {spec.name}: decoding names the tokens "
-            f"{', '.join(map(str, unknown[:5]))}; its members score {vocabulary} tokens, from 0 on"
+            f"{', '.join(map(str, unknown[:5]))}; its members have {vocabulary} tokens"
         )
 
 

@@ -49,7 +49,7 @@ def test_a_letter_whose_original_was_too_large_says_that_it_has_none() -> None:
 
 
 def test_a_letter_from_an_undescribed_topic_is_not_put_back() -> None:
-    with pytest.raises(OperatorError, match="no described topic"):
+    with pytest.raises(OperatorError, match="not a described request topic"):
         letter().original({"other"})
 
 

@@ -128,7 +128,7 @@ def test_a_key_that_is_written_otherwise_is_told_with_its_name(
 def test_two_members_of_one_name_are_refused() -> None:
     member = MANIFEST[MANIFEST.index("[[members]]") :]
 
-    with pytest.raises(ModelRefused, match="names of their own"):
+    with pytest.raises(ModelRefused, match="must have different names"):
         read_manifest((MANIFEST + member).encode(), "here")
 
 

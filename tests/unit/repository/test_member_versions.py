@@ -195,7 +195,7 @@ def test_what_somebody_else_wrote_meanwhile_is_not_written_over(second: Path) ->
         path = second / "tone" / "manifest.toml"
         path.write_text(path.read_text("utf-8") + "# mine\n", "utf-8")
 
-    with pytest.raises(ModelRefused, match="changed by somebody else"):
+    with pytest.raises(ModelRefused, match="changed by another process"):
         use_version(opened(second), "m0", "1", changing)
     assert (second / "tone" / "manifest.toml").read_text("utf-8").endswith("# mine\n")
 

@@ -89,14 +89,14 @@ def test_weights_that_are_a_pipe_are_refused(staged: Path) -> None:
     path.unlink()
     os.mkfifo(path)
 
-    with pytest.raises(ModelRefused, match="is no file"):
+    with pytest.raises(ModelRefused, match="is not a file"):
         stages_of(staged)[0].files()
 
 
 def test_a_member_in_stages_is_no_single_file(staged: Path) -> None:
     stored = Repository(staged.parent).open("staged")
 
-    with pytest.raises(ModelRefused, match="member m0 is cut into stages"):
+    with pytest.raises(ModelRefused, match="member m0 is split into stages"):
         stored.model(stored.manifest.members[0])
 
 

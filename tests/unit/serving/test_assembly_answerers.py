@@ -171,5 +171,5 @@ async def test_an_ensemble_that_votes_is_refused(tmp_path: Path, executor: Model
 async def test_an_ensemble_with_labels_is_refused(tmp_path: Path, executor: ModelExecutor) -> None:
     write_ensemble(tmp_path / "tiny", [answerer()], task=TASK)
 
-    with pytest.raises(ModelRefused, match="wants no labels; found"):
+    with pytest.raises(ModelRefused, match="needs no labels; found"):
         load(tmp_path, [], executor)

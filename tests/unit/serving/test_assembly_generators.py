@@ -77,7 +77,7 @@ async def test_an_ensemble_on_disk_writes_with_all_its_members(
         (
             [causal(VOCABULARY, batch_dependent=True)],
             DECODING,
-            "m0 scores a sequence otherwise when another is stepped beside it .*dynamic",
+            "m0 gives a sequence other scores when another is decoded beside it .*dynamic",
         ),
         ([causal(VOCABULARY, positions=63)], DECODING, "m0 fails on the last of 64 tokens"),
         ([causal(VOCABULARY, rename=("present", "now"))], DECODING, "m0: expected .*now.0.key"),

@@ -86,7 +86,7 @@ async def test_an_ensemble_on_disk_translates_with_all_its_members(
         (
             [decoder(VOCABULARY, batch_dependent=True)],
             DECODING,
-            "m0 scores a sequence otherwise when another is stepped beside it",
+            "m0 gives a sequence other scores when another is decoded beside it",
         ),
         ([decoder(VOCABULARY)], DECODING.replace("start_token = 1", ""), "decoding.start_token"),
         ([decoder(VOCABULARY)], DECODING.replace("[0]", "[0, 900]"), "names the tokens 900"),

@@ -88,6 +88,6 @@ async def test_one_that_hangs_is_late_all_the_same_and_its_thread_replaced(
     await cancelled(hanging)
 
     assert await asyncio.wait_for(calls_of(one).make(lambda _: "another member", 0), 20)
-    with pytest.raises(MemberDown, match="has not come back"):
+    with pytest.raises(MemberDown, match="has not returned"):
         await calls.make(lambda _: "the same member", 0)
     release.set()

@@ -65,7 +65,7 @@ def test_what_runs_before_all_members_can_not_be_done_without() -> None:
     health.watch("prefix", lambda: 4.0)
 
     assert health.troubles() == [
-        "member prefix of ensemble tiny has not come back from a call for 4 s"
+        "member prefix of ensemble tiny has not returned from a call for 4 s"
     ]
     assert health.hung() == ("prefix", 4.0)
 
@@ -89,7 +89,7 @@ def test_readiness_is_told_once_a_state(capsys: pytest.CaptureFixture[str]) -> N
     assert "ready" in line
     assert f"not_ready_for_s={STARTUP_GRACE_S}" in line
     for seconds in (30, 31, 45):
-        reasons[:] = [f"member a has not come back from a call for {seconds} s"]
+        reasons[:] = [f"member a has not returned from a call for {seconds} s"]
         lines = told()
         assert len(lines) == (seconds == 30)
         assert all("not ready" in line and "member a" in line for line in lines)

@@ -91,7 +91,7 @@ def test_folder_of_another_broker_is_left_alone(tmp_path: Path) -> None:
 
 def test_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(EmbeddedBrokerError, match="can't be made"):
+    with pytest.raises(EmbeddedBrokerError, match="can't be created"):
         EmbeddedBroker(tmp_path / "file" / "data", cache_dir=tmp_path / "cache").start()
 
 

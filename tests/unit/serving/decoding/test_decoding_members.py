@@ -109,7 +109,7 @@ async def test_a_member_that_stalls_is_late_and_is_not_asked_again_before_it_is_
     assert back.status(0) == "ok"
     assert (late.status(0), late.status(1)) == ("late", "ok")
     assert isinstance(after.failures[0], MemberDown)
-    assert "has not come back" in str(after.failures[0])
+    assert "has not returned" in str(after.failures[0])
 
 
 async def test_a_member_late_at_one_step_is_lost_for_those_in_it_and_they_go_on() -> None:

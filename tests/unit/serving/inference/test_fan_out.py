@@ -251,7 +251,7 @@ async def test_a_stalled_member_is_late_not_asked_meanwhile_and_asked_again_once
     for _ in range(5):
         rows = await fan_out.run([sequence(4)], 0)
         assert statuses(rows) == [["late", "ok"]]
-    assert "has not come back" in str(rows[0][0].error)
+    assert "has not returned" in str(rows[0][0].error)
     assert seen.batches == [[2, 3]]
 
     release.set()
