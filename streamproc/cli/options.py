@@ -101,10 +101,11 @@ def _flag(name: str) -> inspect.Parameter:
     field = Settings.model_fields[name]
     default = field.default
     shown = shown_value(name, default)
+    described = (field.description or "").rstrip(".")
     hint = f" (default {shown})" if shown else ""
     option = typer.Option(
         f"--{name.replace('_', '-')}",
-        help=f"{field.description}{hint} [{PREFIX}{name.upper()}]",
+        help=f"{described}{hint} [{PREFIX}{name.upper()}]",
         rich_help_panel="Settings",
     )
     return inspect.Parameter(

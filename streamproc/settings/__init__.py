@@ -52,145 +52,88 @@ class Settings(BaseSettings):
     """Every setting. The environment overrides a default, a flag overrides both."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, extra="ignore", frozen=True, validate_default=True
+        env_prefix=PREFIX,
+        extra="ignore",
+        frozen=True,
+        validate_default=True,
+        use_attribute_docstrings=True,
     )
 
-    kafka_bootstrap_servers: Annotated[str, AfterValidator(checked_brokers)] = Field(
-        "127.0.0.1:9092", description="Kafka brokers as host:port, separated by commas"
-    )
-    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        "PLAINTEXT", description="security protocol of the connections to the brokers"
-    )
-    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        "PLAIN", description="SASL mechanism; used with SASL_PLAINTEXT and SASL_SSL"
-    )
-    kafka_sasl_username: str | None = Field(None, description="SASL user name")
-    kafka_sasl_password: SecretStr | None = Field(None, description="SASL password")
-    kafka_ssl_cafile: Path | None = Field(
-        None, description="PEM file with the certificate authority's certificate"
-    )
-    kafka_ssl_certfile: Path | None = Field(
-        None, description="PEM file with the client certificate"
-    )
-    kafka_ssl_keyfile: Path | None = Field(
-        None, description="PEM file with the client's private key"
-    )
+    kafka_bootstrap_servers: Annotated[str, AfterValidator(checked_brokers)] = "127.0.0.1:9092"
+    """Kafka brokers as host:port, separated by commas."""
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    """Security protocol of the connections to the brokers."""
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    """SASL mechanism; used with SASL_PLAINTEXT and SASL_SSL."""
+    kafka_sasl_username: str | None = None
+    """SASL user name."""
+    kafka_sasl_password: SecretStr | None = None
+    """SASL password."""
+    kafka_ssl_cafile: Path | None = None
+    """PEM file with the certificate authority's certificate."""
+    kafka_ssl_certfile: Path | None = None
+    """PEM file with the client certificate."""
+    kafka_ssl_keyfile: Path | None = None
+    """PEM file with the client's private key."""
 
-    group_id: str = Field(
-        "streamproc",
-        min_length=1,
-        max_length=200,
-        description="consumer group; workers of one group share the topic-partitions",
-    )
-    models_dir: Path = Field(_shipped("models"), description="folder of ensembles")
-    topics_dir: Path = Field(
-        _shipped("topics"),
-        description="folder of topic descriptions",
-    )
-    tasks: Names = Field(
-        (),
-        description="tasks to serve, separated by commas; empty: all that have an ensemble",
-    )
-    device: Annotated[str, AfterValidator(_device)] = Field(
-        "auto",
-        description="auto (CUDA where it works, else the CPU), cpu, cuda or cuda:N",
-    )
-    threads: int = Field(
-        0,
-        ge=0,
-        le=1024,
-        description="threads that run models; 0: one per CPU core this process may use",
-    )
-    delivery: Literal["at_least_once", "fast"] = Field(
-        "at_least_once",
-        description="at_least_once waits for replication (acks=all), fast does not (acks=1)",
-    )
-    reply_topics: Names = Field(
-        (),
-        description="topics that a request may name in its reply-topic header, separated by commas",
-    )
-    copy_headers: Names = Field(
-        (),
-        description="headers copied from request to response, separated by commas; *: all",
-    )
+    group_id: str = Field("streamproc", min_length=1, max_length=200)
+    """Consumer group; workers of one group share the topic-partitions."""
+    models_dir: Path = _shipped("models")
+    """Folder of ensembles."""
+    topics_dir: Path = _shipped("topics")
+    """Folder of topic descriptions."""
+    tasks: Names = ()
+    """Tasks to serve, separated by commas; empty: all that have an ensemble."""
+    device: Annotated[str, AfterValidator(_device)] = "auto"
+    """Where models run: auto (CUDA where it works, else the CPU), cpu, cuda or cuda:N."""
+    threads: int = Field(0, ge=0, le=1024)
+    """Threads that run models; 0: one per CPU core this process may use."""
+    delivery: Literal["at_least_once", "fast"] = "at_least_once"
+    """Whether a response waits for replication: at_least_once (acks=all), or fast (acks=1)."""
+    reply_topics: Names = ()
+    """Topics that a request may name in its reply-topic header, separated by commas."""
+    copy_headers: Names = ()
+    """Headers copied from request to response, separated by commas; *: all."""
 
-    max_message_bytes: Annotated[int, bytes_between(1 * KIB, LARGEST_MESSAGE_BYTES)] = Field(
-        1 * MIB,
-        description="largest request that is answered, in bytes; the default is Kafka's own limit",
-    )
-    max_in_flight_bytes: Annotated[int, bytes_between(1 * MIB)] = Field(
-        64 * MIB, description="bytes of requests in flight per lane; fetching pauses above it"
-    )
-    max_queued_tokens: int = Field(
-        262_144, ge=1024, description="tokens that may wait for a batch, per ensemble and lane"
-    )
-    max_document_chunks: int = Field(
-        16,
-        ge=1,
-        le=4096,
-        description="chunks of one document in flight at a time, so that short requests get a turn",
-    )
-    max_decoding_rows: int = Field(
-        32,
-        ge=1,
-        le=4096,
-        description="sequences decoded at a time, per ensemble and lane; each beam counts",
-    )
-    max_decoding_tokens: int = Field(
-        65_536, ge=1024, description="tokens that the KV caches may hold, per ensemble and lane"
-    )
-    batch_budget_tokens: int = Field(
-        0,
-        ge=0,
-        le=4_194_304,
-        description="tokens per batch, padding included; 0: 512 on a CPU, 16384 on a GPU",
-    )
-    max_resident_mb: Mebibytes = Field(
-        0,
-        ge=0,
-        description="MiB for the loaded stages of split models; 0: all stages stay loaded",
-    )
-    batch_max_wait_ms: int = Field(
-        0,
-        ge=0,
-        le=10_000,
-        description="milliseconds that a batch with room left waits for more requests",
-    )
-    call_timeout_s: float = Field(
-        30.0,
-        gt=0,
-        le=3600,
-        description="seconds one member may take for one batch; then it counts as late",
-    )
-    drain_timeout_s: float = Field(
-        30.0, ge=0, le=3600, description="seconds to finish requests in flight after SIGTERM"
-    )
-    session_timeout_s: float = Field(
-        30.0,
-        ge=6,
-        le=300,
-        description="seconds without a heartbeat until Kafka reassigns the topic-partitions",
-    )
-    ready_lag_s: float = Field(
-        30.0, gt=0, description="seconds a commit may be overdue before the worker is not ready"
-    )
+    max_message_bytes: Annotated[int, bytes_between(1 * KIB, LARGEST_MESSAGE_BYTES)] = 1 * MIB
+    """Largest request that is answered, in bytes; the default is Kafka's own limit."""
+    max_in_flight_bytes: Annotated[int, bytes_between(1 * MIB)] = 64 * MIB
+    """Bytes of requests in flight per lane; fetching pauses above it."""
+    max_queued_tokens: int = Field(262_144, ge=1024)
+    """Tokens that may wait for a batch, per ensemble and lane."""
+    max_document_chunks: int = Field(16, ge=1, le=4096)
+    """Chunks of one document in flight at a time, so that short requests get a turn."""
+    max_decoding_rows: int = Field(32, ge=1, le=4096)
+    """Sequences decoded at a time, per ensemble and lane; each beam counts."""
+    max_decoding_tokens: int = Field(65_536, ge=1024)
+    """Tokens that the KV caches may hold, per ensemble and lane."""
+    batch_budget_tokens: int = Field(0, ge=0, le=4_194_304)
+    """Tokens per batch, padding included; 0: 512 on a CPU, 16384 on a GPU."""
+    max_resident_mb: Mebibytes = Field(0, ge=0)
+    """MiB for the loaded stages of split models; 0: all stages stay loaded."""
+    batch_max_wait_ms: int = Field(0, ge=0, le=10_000)
+    """Milliseconds that a batch with room left waits for more requests."""
+    call_timeout_s: float = Field(30.0, gt=0, le=3600)
+    """Seconds one member may take for one batch; then it counts as late."""
+    drain_timeout_s: float = Field(30.0, ge=0, le=3600)
+    """Seconds to finish requests in flight after SIGTERM."""
+    session_timeout_s: float = Field(30.0, ge=6, le=300)
+    """Seconds without a heartbeat until Kafka reassigns the topic-partitions."""
+    ready_lag_s: float = Field(30.0, gt=0)
+    """Seconds a commit may be overdue before the worker is not ready."""
 
-    web_host: Annotated[str, AfterValidator(checked_host)] = Field(
-        "127.0.0.1", description="address that health and metrics listen on"
-    )
-    web_port: Annotated[int, BeforeValidator(_port)] = Field(
-        WEB_PORT, ge=0, le=65535, description="port of health and metrics; 0: any free port"
-    )
-    log_format: Literal["auto", "json", "console"] = Field(
-        "auto", description="log format; auto: console on a terminal, JSON elsewhere"
-    )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="lowest level that is logged"
-    )
-    data: Path | None = Field(None, description="folder of data sets, for training and tests only")
-    cache_dir: Path | None = Field(
-        None, description="folder where the embedded Kafka's jars are kept"
-    )
+    web_host: Annotated[str, AfterValidator(checked_host)] = "127.0.0.1"
+    """Address that health and metrics listen on."""
+    web_port: Annotated[int, BeforeValidator(_port)] = Field(WEB_PORT, ge=0, le=65535)
+    """Port of health and metrics; 0: any free port."""
+    log_format: Literal["auto", "json", "console"] = "auto"
+    """Log format; auto: console on a terminal, JSON elsewhere."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Lowest level that is logged."""
+    data: Path | None = None
+    """Folder of data sets, for training and tests only."""
+    cache_dir: Path | None = None
+    """Folder where the embedded Kafka's jars are kept."""
 
     @property
     def max_resident_bytes(self) -> int | None:
