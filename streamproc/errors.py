@@ -2,6 +2,7 @@
 
 * StreamprocError
   + Invalid                 a request that can never be answered as it stands
+    · Unreadable            ... because its bytes are not a JSON object
     · TooLarge              ... because it is larger than a limit
     · AnswerTooLarge        ... because its answer would be
     · DeadlineExceeded      ... because its deadline has passed
@@ -47,6 +48,10 @@ class Invalid(StreamprocError):
         super().__init__(f"{title}: {detail}")
         self.title = title
         self.detail = detail
+
+
+class Unreadable(Invalid):
+    """The bytes of the request are not a JSON object, or one that is nested too deeply."""
 
 
 class TooLarge(Invalid):

@@ -18,7 +18,7 @@ from streamproc.clock import Clock
 from streamproc.errors import Invalid
 from streamproc.messages.cloudevents import Envelope, Form
 from streamproc.messages.problems import to_problem
-from streamproc.messages.publishing import Publish, ResponsePublisher, Route
+from streamproc.messages.publishing import Publish, ReplyRoute, ResponsePublisher
 from streamproc.messages.record import Record
 from streamproc.messages.request import InvalidRequest, Request, read_request
 from streamproc.messages.response import Problem, Response
@@ -33,7 +33,7 @@ class Pipeline:
 
     def __init__(
         self,
-        route: Route,
+        route: ReplyRoute,
         engines: Engines,
         publish: Publish,
         *,

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final
 
-from streamproc.errors import Invalid
+from streamproc.errors import Invalid, Unreadable
 from streamproc.messages.json_spans import member_span
 from streamproc.messages.record import Headers, Record
-from streamproc.messages.strict_json import Unreadable, decode_object, refuse_depth
+from streamproc.messages.strict_json import decode_object, refuse_depth
 
 MAX_ID_CHARACTERS: Final = 256
 CONTENT_TYPE: Final = "content-type"

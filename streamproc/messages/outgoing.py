@@ -64,13 +64,13 @@ def _is_copied(name: str, copied: Collection[str]) -> bool:
 
 
 def dead_letter(
-    record: Record, fault: Problem, request_id: str | None, topic: str
+    record: Record, problem: Problem, request_id: str | None, topic: str
 ) -> ProducerRecord:
     """The original bytes, key and headers, with the reason in further headers."""
     said = {
-        "type": fault.type,
-        "title": fault.title,
-        "detail": fault.detail[:MAX_ERROR_HEADER_CHARACTERS],
+        "type": problem.type,
+        "title": problem.title,
+        "detail": problem.detail[:MAX_ERROR_HEADER_CHARACTERS],
         "id": request_id or record.position,
     }
     # After a replay only the latest reason counts.

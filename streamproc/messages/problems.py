@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from streamproc.errors import AnswerTooLarge, DeadlineExceeded, Invalid, QuorumNotMet
+from streamproc.errors import AnswerTooLarge, DeadlineExceeded, Invalid, QuorumNotMet, Unreadable
 from streamproc.messages.response import Problem
-from streamproc.messages.strict_json import Unreadable
 
 
 def to_problem(reason: Invalid | QuorumNotMet) -> Problem:

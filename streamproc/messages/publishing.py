@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class ReplyRoute:
     """How the requests of one topic are answered.
 
     ensemble: answers a request that names none
@@ -66,7 +66,7 @@ class Route:
 class ResponsePublisher:
     """Publishes responses and dead letters; what is too large is replaced by a smaller record."""
 
-    def __init__(self, route: Route, publish: Publish, clock: Clock) -> None:
+    def __init__(self, route: ReplyRoute, publish: Publish, clock: Clock) -> None:
         self._route = route
         self._publish = publish
         self._clock = clock
@@ -78,35 +78,35 @@ class ResponsePublisher:
 
         The dead letter is stored first, so that a crash between the two can't lose it.
         """
-        fault = to_problem(request.reason) if isinstance(request, InvalidRequest) else None
+        problem = to_problem(request.reason) if isinstance(request, InvalidRequest) else None
         if response is not None:
-            fault = response.error
-        if fault is not None and fault.type not in get_args(DeadLetterType):
-            fault = None
-        if fault is not None:
-            await self._publish_dead_letter(record, fault, response)
+            problem = response.error
+        if problem is not None and problem.type not in get_args(DeadLetterType):
+            problem = None
+        if problem is not None:
+            await self._publish_dead_letter(record, problem, response)
         if response is not None:
             await self._publish_response(record, request, response)
-        return fault
+        return problem
 
     async def refuse(
         self,
         record: Record,
         request: Request | InvalidRequest,
-        fault: Problem,
+        problem: Problem,
         response: Response | None,
     ) -> None:
         """Returns once a record that can't be handled is stored as a dead letter, and answered."""
-        await self._publish_dead_letter(record, fault, response)
+        await self._publish_dead_letter(record, problem, response)
         if response is not None:
             await self._publish_response(record, request, response)
 
     async def _publish_dead_letter(
-        self, record: Record, fault: Problem, response: Response | None
+        self, record: Record, problem: Problem, response: Response | None
     ) -> None:
         request_id = response.id if response else None
-        letter = dead_letter(record, fault, request_id, self._route.dead_letters)
-        log.warning("dead letter", position=record.position, type=fault.type, title=fault.title)
+        letter = dead_letter(record, problem, request_id, self._route.dead_letters)
+        log.warning("dead letter", position=record.position, type=problem.type, title=problem.title)
         try:
             await self._publish(letter)
         except TooLarge:
@@ -126,8 +126,8 @@ class ResponsePublisher:
             await self._publish(self._answer(record, response, envelope, topic))
         except TooLarge as reason:
             # Metadata is dropped too: it may be what does not fit.
-            fault = Problem("too-large", "answer too large", reason.detail)
-            answer = Response(response.id, response.task, "error", error=fault)
+            problem = Problem("too-large", "answer too large", reason.detail)
+            answer = Response(response.id, response.task, "error", error=problem)
             if record.kept_bytes + envelope.size_bytes > MAX_KEPT_BYTES:
                 record = replace(record, key=None, headers=())
                 envelope = Envelope(envelope.form)

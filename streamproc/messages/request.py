@@ -9,10 +9,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from streamproc.errors import Invalid, TooLarge
+from streamproc.errors import Invalid, TooLarge, Unreadable
 from streamproc.messages.cloudevents import MAX_ID_CHARACTERS, Envelope, Opened
 from streamproc.messages.record import Record
-from streamproc.messages.strict_json import Unreadable
 from streamproc.messages.validation import describe
 
 ENSEMBLE_NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"

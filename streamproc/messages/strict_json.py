@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import orjson
 
-from streamproc.errors import Invalid
+from streamproc.errors import Unreadable
 from streamproc.messages.json_spans import with_plain_numbers
 
 MAX_DEPTH: Final = 64
@@ -17,10 +17,6 @@ _JSON_NAMES: Final = {
     list: "array", str: "string", int: "number", float: "number", bool: "boolean",
     type(None): "null",
 }  # fmt: skip
-
-
-class Unreadable(Invalid):
-    """The bytes are not a JSON object."""
 
 
 def parse(text: bytes, opaque: Sequence[Sequence[str]] = _OPAQUE) -> Any:

@@ -26,7 +26,7 @@ from tokenizers.processors import TemplateProcessing
 
 from streamproc.clock import Clock, SystemClock
 from streamproc.messages.lane import Lane
-from streamproc.messages.publishing import Route
+from streamproc.messages.publishing import ReplyRoute
 from streamproc.messages.record import Headers, ProducerRecord, Record
 from streamproc.metrics import Metrics
 from streamproc.pipeline import Pipeline
@@ -266,9 +266,9 @@ def build_route(
     task: str = "text-classification",
     max_message_bytes: int = 1_048_576,
     reply_topics: Sequence[str] = (),
-) -> Route:
+) -> ReplyRoute:
     """A route of a task to the ensemble "tiny"."""
-    return Route(
+    return ReplyRoute(
         task=task,
         lane=lane,
         ensemble="tiny",
@@ -283,7 +283,7 @@ def build_pipeline(
     broker: MemoryBroker,
     engine: Engine | None = None,
     *,
-    route: Route | None = None,
+    route: ReplyRoute | None = None,
     clock: Clock | None = None,
     attempts: int = 3,
 ) -> Pipeline:

@@ -8,15 +8,15 @@ from streamproc.did_you_mean import closest
 from streamproc.errors import ModelRefused, SettingsError
 from streamproc.kafka.topics import RequestTopic, TopicCatalogue
 from streamproc.messages.outgoing import is_own_header
-from streamproc.messages.publishing import Route
+from streamproc.messages.publishing import ReplyRoute
 from streamproc.repository.repository import Repository
 from streamproc.serving.tasks.catalogue import TASKS
 from streamproc.settings import Settings
 
 
-def build_route(topic: RequestTopic, settings: Settings) -> Route:
+def build_route(topic: RequestTopic, settings: Settings) -> ReplyRoute:
     """How the requests of a topic are answered, as its description and the settings say."""
-    return Route(
+    return ReplyRoute(
         task=topic.task,
         lane=topic.lane,
         ensemble=topic.ensemble,

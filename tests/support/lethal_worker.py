@@ -14,7 +14,7 @@ from streamproc.kafka.dispatcher import Subscription
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.worker import KafkaWorker
 from streamproc.messages.lane import Lane
-from streamproc.messages.publishing import Route as ReplyRoute
+from streamproc.messages.publishing import ReplyRoute
 from streamproc.metrics import Metrics
 from streamproc.pipeline import Pipeline
 from streamproc.serving.engine import Engines

@@ -9,11 +9,11 @@ from typing import Any
 
 import orjson
 
-from streamproc.errors import SettingsError
+from streamproc.errors import SettingsError, Unreadable
 from streamproc.messages.json_spans import with_members
 from streamproc.messages.request import RequestFields
 from streamproc.messages.response import ErrorType
-from streamproc.messages.strict_json import Unreadable, decode_object, parse
+from streamproc.messages.strict_json import decode_object, parse
 from streamproc.offline.documents.file import DataFile
 from streamproc.offline.documents.row import DataRow
 from streamproc.serving.tasks.task import Task

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from streamproc.errors import Invalid
+from streamproc.errors import Invalid, Unreadable
 from streamproc.messages.cloudevents import MAX_ID_CHARACTERS, Envelope, Form
 from streamproc.messages.outgoing import (
     MAX_ERROR_HEADER_CHARACTERS,
@@ -15,7 +15,7 @@ from streamproc.messages.outgoing import (
 from streamproc.messages.record import Record
 from streamproc.messages.request import InvalidRequest, Request, read_request
 from streamproc.messages.response import Coverage, MemberReport, Problem, Response, Timing
-from streamproc.messages.strict_json import Unreadable, decode_object, refuse_depth
+from streamproc.messages.strict_json import decode_object, refuse_depth
 from streamproc.testing import build_record
 
 LIMIT = 100_000
