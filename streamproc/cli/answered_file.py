@@ -51,7 +51,7 @@ def answer_file(
             asyncio.run(run(job))
     except (Interrupted, KeyboardInterrupt) as stopped:
         if job is None or not job.began:
-            console.print("stopped before anything was asked")
+            console.print("stopped before any request was sent")
         code = stopped.exit_code if isinstance(stopped, Interrupted) else 130
         raise typer.Exit(code) from None
     for line in job.counts.lines():

@@ -193,7 +193,7 @@ def _export(source: Path, task: str, target: Path) -> None:
 def _show(imported: Imported) -> None:
     console = stdout_console()
     if not imported.used:
-        done = f"lies beside the version that {imported.ensemble} uses"
+        done = f"is stored beside the version that {imported.ensemble} uses"
     elif imported.replaced:
         done = f"took the place of {imported.replaced} in {imported.ensemble}"
     else:

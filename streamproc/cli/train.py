@@ -23,7 +23,7 @@ def train(
         typer.Option(min=1, help="members trained at once; default: processor cores / --threads"),
     ] = None,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="begin anew where a run was begun before")
+        bool, typer.Option("--fresh", help="start over instead of resuming an earlier run")
     ] = False,
     export: Annotated[
         bool, typer.Option("--export/--no-export", help="write the ensemble when all is trained")
@@ -31,7 +31,7 @@ def train(
 ) -> None:
     """Train one model per part of a corpus, and write them as an ensemble that a worker serves.
 
-    A run that was stopped goes on when the same command is given again.
+    To resume a run that was stopped, run the same command again.
     """
     try:
         from streamproc.offline.training.devices import process, processes

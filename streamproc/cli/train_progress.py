@@ -139,7 +139,7 @@ def _started_line(event: MemberStarted) -> str:
     what = f"{event.part} ({event.number} of {event.parts})"
     if event.number == 0:
         what = "seed model, on the whole corpus"
-    resumed = f", goes on after step {event.step}" if event.step else ""
+    resumed = f", resumes after step {event.step}" if event.step else ""
     return f"{what}: {event.records} records{resumed}"
 
 

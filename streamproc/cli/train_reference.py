@@ -28,7 +28,7 @@ def _lines() -> Iterator[str]:
     yield (
         "Made by `make docs` of `streamproc/offline/training/options.py`. A run's `run.toml` has "
         "the options under `[arguments]`, by the same names with underscores. What a run is, and "
-        "how one goes on after it was stopped: [training](training.md)."
+        "how one is resumed: [training](training.md)."
     )
     app = typer.Typer(add_completion=False)
     app.command()(train)

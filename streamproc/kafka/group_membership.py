@@ -30,7 +30,7 @@ _FINAL: Final = {
         "STREAMPROC_SESSION_TIMEOUT_S is outside of what the broker allows "
         "(group.min.session.timeout.ms to group.max.session.timeout.ms)"
     ),
-    InvalidGroupIdError: "STREAMPROC_GROUP_ID is no name that the broker takes for a group",
+    InvalidGroupIdError: "STREAMPROC_GROUP_ID is not a name that the broker accepts for a group",
 }
 _WAITED_OUT: Final = {
     InconsistentGroupProtocolError: (

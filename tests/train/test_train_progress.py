@@ -65,7 +65,7 @@ def test_what_has_happened_is_said_in_lines() -> None:
 
     assert lines == [
         "seed model, on the whole corpus: 600 records",
-        "books (1 of 2): 300 records, goes on after step 10",
+        "books (1 of 2): 300 records, resumes after step 10",
         "books, epoch 2: loss 0.400, validation loss 0.500, f1 0.8125, best so far, converged",
         "films: trained before, f1 0.8125",
         "trial 1 of 4: learning_rate 0.0001, batch 16: f1 0.8125",

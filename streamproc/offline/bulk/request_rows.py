@@ -152,7 +152,7 @@ def _require_text_alone(file: str, task: Task) -> None:
     required = required_fields(task)
     if required != ["text"]:
         raise SettingsError(
-            f"{file}: a line of text does not say what {task.name} needs: "
+            f"{file}: a line of text does not contain what {task.name} needs: "
             f"{' and '.join(required)}; use JSON Lines, or a CSV with these columns (--format, or "
             "the file's name, tells)"
         )

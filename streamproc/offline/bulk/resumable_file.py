@@ -132,7 +132,7 @@ class ResumableFile(AnswerOutput):
             return f"no row was answered; {self._output} is as it was"
         return (
             f"{answered:,} answers are kept in {self.path}, and {self._output} is as it was: the "
-            "same command goes on from there (--fresh begins anew)"
+            "same command resumes from there (--fresh starts over)"
         )
 
     def _take_up(self) -> None:

@@ -37,7 +37,7 @@ class LabelMap:
         strange = sorted(set(names) - set(labels))
         if strange:
             raise ModelRefused(
-                f"member {member}: {', '.join(strange)} is no label of the ensemble; "
+                f"member {member}: {', '.join(strange)} is not a label of the ensemble; "
                 f"its labels are {', '.join(labels)}"
             )
         if len(set(names)) != len(names) or len(names) < 2:

@@ -65,7 +65,7 @@ def refuse_fallback(in_use: Sequence[str], provider: Provider, member: str) -> N
     """Raise ModelRefused when a session runs elsewhere than asked, as it silently does."""
     if not in_use or in_use[0] != provider.name:
         raise ModelRefused(
-            f"member {member}: {provider.name} was asked for, ONNX Runtime uses {in_use}; "
+            f"member {member}: {provider.name} was requested, ONNX Runtime uses {in_use}; "
             "its CUDA libraries can't be loaded: install streamproc[gpu], or ask for "
             "STREAMPROC_DEVICE=cpu"
         )

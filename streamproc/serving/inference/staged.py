@@ -84,7 +84,7 @@ class StagedSession:
             asked |= {value.name: value for value in stage.inputs if value.name not in made}
             twice = [value.name for value in stage.outputs if value.name in made]
             if twice:
-                raise ModelRefused(f"member {stage.name} makes {', '.join(twice)} once more")
+                raise ModelRefused(f"member {stage.name} computes {', '.join(twice)} again")
             made |= {value.name: value for value in stage.outputs}
         self._inputs, self._outputs = list(asked.values()), list(made.values())
 

@@ -18,7 +18,8 @@ def language_token(profile: EnsembleSpec, code: str, field: str) -> int:
     some = ", ".join(sorted(languages)[:5])
     known = f"it has {len(languages)}, such as {some}" if languages else "it has none"
     raise Invalid(
-        "invalid request", f"{field}: {code!r} is no language of ensemble {profile.name}; {known}"
+        "invalid request",
+        f"{field}: {code!r} is not a language of ensemble {profile.name}; {known}",
     )
 
 
@@ -37,7 +38,7 @@ def source_frame(profile: EnsembleSpec, code: str | None, field: str) -> Frame:
     if token not in before and token not in after:
         raise Invalid(
             "invalid request",
-            f"{field}: ensemble {profile.name} is not told what language a text is in",
+            f"{field}: ensemble {profile.name} has no source language to set",
         )
     return Frame(before, after, frame.type_id)
 

@@ -105,7 +105,7 @@ def _options(params: TranslationParams, profile: EnsembleSpec) -> BeamOptions:
     if decoding.do_sample and beams > 1:
         raise Invalid(
             "invalid request",
-            f"params.num_beams: {beams}; {profile.name} draws by lot, with one beam",
+            f"params.num_beams: {beams}; {profile.name} samples, with one beam",
         )
     return BeamOptions(
         beams=beams,

@@ -32,7 +32,7 @@ def test_any_number_of_dimensions_before_the_labels_stays() -> None:
 @pytest.mark.parametrize(
     ("outputs", "said"),
     [
-        (["negative", "good"], "good is no label of the ensemble; its labels are negative, "),
+        (["negative", "good"], "good is not a label of the ensemble; its labels are negative, "),
         (["negative", "negative"], "each once"),
         (["negative"], "at least two labels"),
         (["negative", ""], "at least two labels"),

@@ -172,5 +172,5 @@ def test_a_session_that_fell_back_to_another_provider_is_refused() -> None:
         def get_providers(self) -> list[str]:
             return [CPU]
 
-    with pytest.raises(ModelRefused, match=f"{CUDA} was asked for, ONNX Runtime uses .*{CPU}"):
+    with pytest.raises(ModelRefused, match=f"{CUDA} was requested, ONNX Runtime uses .*{CPU}"):
         refuse_fallback(FellBack().get_providers(), Provider(CUDA, {"device_id": 0}), "m")

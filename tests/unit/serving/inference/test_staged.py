@@ -107,7 +107,7 @@ def test_a_call_that_was_told_to_end_ends_between_stages(tmp_path: Path) -> None
 def test_stages_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
     written = cut(Layered().model(), 3, tmp_path)
 
-    with pytest.raises(ModelRefused, match=r"stage 2 of 2\) makes logits once more"):
+    with pytest.raises(ModelRefused, match=r"stage 2 of 2\) computes logits again"):
         staged([written[2], written[2]])
 
 
