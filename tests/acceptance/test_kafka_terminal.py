@@ -55,7 +55,7 @@ def test_a_dead_letter_is_shown_and_not_obeyed(letters: OwnTopics, command: str)
         # Of all that it says, the value alone may have lines, and they stand to the right.
         assert not [line for line in said.splitlines() if line.startswith("error: forged")]
     else:
-        assert "no described topic of requests" in done.err
+        assert "not a described request topic" in done.err
 
 
 def test_json_is_exact(letters: OwnTopics) -> None:

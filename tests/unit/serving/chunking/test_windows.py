@@ -74,5 +74,5 @@ def test_windows_are_made_only_as_they_are_asked_for() -> None:
 
 @pytest.mark.parametrize("window", [Window(2, 0), Window(8, 6), Window(1, 0)])
 def test_a_window_without_room_is_refused(window: Window) -> None:
-    with pytest.raises(ModelRefused, match="has no room"):
+    with pytest.raises(ModelRefused, match="is too short"):
         next(windows([run_of(1)], FRAME, window, 2))
