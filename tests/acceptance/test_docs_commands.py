@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from tests.support.command import streamproc
+from tests.support.command import ROOT, streamproc
 from tests.support.doc_pages import Command, commands
 
 MARKED = [command for command in commands() if command.run != "no"]
 
 
-@pytest.mark.parametrize("command", [one for one in MARKED if one.run == "local"], ids=str)
-def test_a_command_that_needs_no_kafka_runs(command: Command) -> None:
-    done = streamproc(*command.arguments, timeout_s=300)
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with the files that pages name."""
+    texts = (ROOT / "tests" / "support" / "sample_texts.jsonl").read_text("utf-8")
+    (tmp_path / "reviews.jsonl").write_text("".join(texts.splitlines(True)[:5]), "utf-8")
+    return tmp_path
 
-    assert (done.returncode, done.stderr) == (0, "")
+
+@pytest.mark.parametrize("command", [one for one in MARKED if one.run == "local"], ids=str)
+def test_a_command_that_needs_no_kafka_runs(command: Command, folder: Path) -> None:
+    done = streamproc(*command.arguments, folder=folder, timeout_s=300)
+
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.kafka
@@ -23,4 +33,4 @@ def test_a_command_that_needs_kafka_runs(command: Command, kafka: str) -> None:
     settings = {"KAFKA_BOOTSTRAP_SERVERS": kafka}
     done = streamproc(*command.arguments, settings=settings, timeout_s=300)
 
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stderr

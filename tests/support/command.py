@@ -26,11 +26,12 @@ def streamproc(
     settings: Mapping[str, str] | None = None,
     stdin: str = "",
     timeout_s: float = 120,
+    folder: Path = ROOT,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end, whatever it exits with."""
     return subprocess.run(
         [*STREAMPROC, *map(str, arguments)],
-        cwd=ROOT,
+        cwd=folder,
         env=environment(settings or {}),
         input=stdin,
         capture_output=True,
