@@ -69,6 +69,17 @@ def test_a_member_that_is_set_is_there_and_all_else_is_as_it_was(
         assert found_plainly(written.decode(), name) == value
 
 
+@pytest.mark.parametrize(
+    "text", ['{[1]:2,"a":3}', '{1:2,"a":3}', '{"a" 1}', '{"a":', '["a",1]', "", "{}"]
+)
+def test_what_is_no_object_with_that_member_has_no_span(text: str) -> None:
+    assert found(text, "a") is None
+
+
+def test_what_is_nested_deeper_than_the_decoder_recurses_has_no_span() -> None:
+    assert found('{"a":' + "[" * 100_000 + "]" * 100_000 + "}", "a") is None
+
+
 def test_a_member_is_set_however_deep_the_object_is_nested() -> None:
     deep = b'{"id":1,"x":' + b"[" * 100 + b"]" * 100 + b"}"
 
