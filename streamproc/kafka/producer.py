@@ -142,7 +142,7 @@ class Producer:
                 missing[topic] = "this user may not use it: an ACL is missing"
             elif cluster.partitions_for_topic(topic) is None:
                 missing[topic] = (
-                    "it does not exist; `streamproc topics apply` makes those described"
+                    "it does not exist; `streamproc topics apply` creates those described"
                 )
         self.troubles.looked_up(self._watched, missing)
 
