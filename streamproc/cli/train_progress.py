@@ -85,7 +85,7 @@ class ProgressTable:
                 self.rows.setdefault(part, MemberRow()).state = "exported"
                 yield (
                     f"{part}: {exported.size_bytes / 2**20:.2f} MiB {exported.precision}, "
-                    f"{_shown(exported.shipped)} (fp32 {_shown(exported.fp32)}), "
+                    f"{_shown(exported.validation)} (fp32 {_shown(exported.validation_fp32)}), "
                     f"ONNX against torch {exported.export_difference:.1e}"
                 )
                 yield from (f"  {why}" for why in exported.why)

@@ -20,12 +20,13 @@ from streamproc.offline.corpus.partitioning import ByField, ByHash
 from streamproc.offline.corpus.records import Columns, read_labelled_texts
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.training.base import find_base
-from streamproc.offline.training.encoder import Learning, one_member_spec
+from streamproc.offline.training.encoder_trainer import Learning
 from streamproc.offline.training.events import Event, MemberExported
 from streamproc.offline.training.labelled_chunks import LabelledChunk
 from streamproc.offline.training.member import Member
 from streamproc.offline.training.plan import TrainingPlan
 from streamproc.offline.training.pruning import PruneConfig
+from streamproc.offline.training.record_requests import one_member_spec
 from streamproc.offline.training.scoring import onnx_scorer
 from streamproc.offline.training.text_classification import TextClassification
 from streamproc.serving.chunking.tokens import TextTokenizer
@@ -87,12 +88,12 @@ def trained(
 
 
 def test_members_learn_what_the_corpus_teaches(trained: tuple[Path, list[Event]]) -> None:
-    shipped = [told.exported for told in trained[1] if isinstance(told, MemberExported)]
+    exported = [told.exported for told in trained[1] if isinstance(told, MemberExported)]
 
-    assert len(shipped) == 2
-    for one in shipped:
-        assert one.fp32.metrics["accuracy"] > 0.9
-        assert one.shipped.metrics["accuracy"] > 0.9
+    assert len(exported) == 2
+    for one in exported:
+        assert one.validation_fp32.metrics["accuracy"] > 0.9
+        assert one.validation.metrics["accuracy"] > 0.9
 
 
 def test_the_manifest_describes_the_files_beside_it(trained: tuple[Path, list[Event]]) -> None:

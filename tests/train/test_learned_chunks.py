@@ -20,9 +20,10 @@ from streamproc.offline.corpus.questions import Question
 from streamproc.offline.corpus.records import LabelledText
 from streamproc.offline.corpus.tagged import TaggedText
 from streamproc.offline.training.base import Base
-from streamproc.offline.training.encoder import EncoderTask, one_member_spec
+from streamproc.offline.training.encoder import EncoderTask
 from streamproc.offline.training.labelled_chunks import LabelledChunks, draw
 from streamproc.offline.training.question_answering import QuestionAnswering
+from streamproc.offline.training.record_requests import one_member_spec
 from streamproc.offline.training.text_classification import TextClassification
 from streamproc.offline.training.token_classification import TokenClassification
 from streamproc.serving.chunking.tokens import TextTokenizer

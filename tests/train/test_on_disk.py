@@ -12,9 +12,9 @@ import pytest
 pytest.importorskip("optimum")
 
 from streamproc.offline.corpus.records import LabelledText
-from streamproc.offline.training.encoder import one_member_spec
 from streamproc.offline.training.labelled_chunks import LabelledChunk, LabelledChunks
 from streamproc.offline.training.on_disk import Records, TokenRows
+from streamproc.offline.training.record_requests import one_member_spec
 from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.serving.chunking.windows import Window
 from tests.train.test_ensemble_training import course

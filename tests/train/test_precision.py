@@ -19,7 +19,7 @@ def write(source: Path, target: Path) -> None:
 
 
 def judge(**reached: float | None) -> Callable[[Sequence[Path]], Metrics]:
-    """By precision, what a form reaches; none: its answers depend on company."""
+    """By precision, what a form reaches; none: its answers depend on the batch."""
 
     def judged(files: Sequence[Path]) -> Metrics:
         _, _, precision = files[0].stem.partition("-")
@@ -41,7 +41,7 @@ def fp32(tmp_path: Path) -> list[Path]:
 ENCODERS = {"int8": write, "int8-weights": write, "fp16": write}
 
 
-def test_the_smallest_form_that_loses_little_is_shipped(fp32: list[Path]) -> None:
+def test_the_smallest_form_that_loses_little_is_exported(fp32: list[Path]) -> None:
     whole, form = choose("auto", fp32, ENCODERS, judge(fp32=0.9, int8=0.8951))
 
     assert (form.precision, form.files[0].name) == ("int8", "model-int8.onnx")
@@ -49,7 +49,7 @@ def test_the_smallest_form_that_loses_little_is_shipped(fp32: list[Path]) -> Non
     assert whole.metrics["accuracy"] == 0.9
 
 
-def test_what_loses_more_or_depends_on_company_is_passed_over_and_said(fp32: list[Path]) -> None:
+def test_what_loses_more_or_depends_on_its_batch_is_passed_over_and_said(fp32: list[Path]) -> None:
     judged = judge(fp32=0.9, int8=0.894, int8_weights=None, fp16=0.9)
 
     _, form = choose("auto", fp32, ENCODERS, judged)
@@ -61,13 +61,13 @@ def test_what_loses_more_or_depends_on_company_is_passed_over_and_said(fp32: lis
     ]
 
 
-def test_where_every_other_form_loses_fp32_is_shipped(fp32: list[Path]) -> None:
+def test_where_every_other_form_loses_fp32_is_exported(fp32: list[Path]) -> None:
     _, form = choose("auto", fp32, {"int8-weights": write}, judge(fp32=0.9, int8_weights=0.5))
 
     assert (form.precision, form.files) == ("fp32", fp32)
 
 
-def test_what_is_asked_for_is_shipped_whatever_it_loses_but_not_what_fails(
+def test_what_is_asked_for_is_exported_whatever_it_loses_but_not_what_fails(
     fp32: list[Path],
 ) -> None:
     judged = judge(fp32=0.9, int8=0.5, fp16=None)
@@ -81,7 +81,7 @@ def test_what_is_asked_for_is_shipped_whatever_it_loses_but_not_what_fails(
 
 
 def test_dynamic_int8_is_refused_with_the_reason() -> None:
-    with pytest.raises(SettingsError, match="in other company"):
+    with pytest.raises(SettingsError, match="in another batch"):
         precision_from("int8-dynamic")
     with pytest.raises(SettingsError, match="expected auto, int8"):
         precision_from("bf16")

@@ -14,12 +14,13 @@ from streamproc.offline.corpus.partitioning import ByHash
 from streamproc.offline.corpus.records import read_labelled_texts
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.training.base import find_base
-from streamproc.offline.training.encoder import Learning, one_member_spec
+from streamproc.offline.training.encoder_trainer import Learning
 from streamproc.offline.training.events import MemberExported
 from streamproc.offline.training.labelled_chunks import mixed_lengths
 from streamproc.offline.training.plan import TrainingPlan
 from streamproc.offline.training.prefix import Prefix
 from streamproc.offline.training.pruning import PruneConfig
+from streamproc.offline.training.record_requests import one_member_spec
 from streamproc.offline.training.scoring import onnx_scorer
 from streamproc.offline.training.text_classification import TextClassification
 from streamproc.offline.training.token_classification import TokenClassification
@@ -63,7 +64,7 @@ def repository(
             tagged,
         ),
     }
-    shipped: list[MemberExported] = []
+    exported: list[MemberExported] = []
     for name, (course, (train, valid)) in courses.items():
         plan = TrainingPlan(
             config=options(
@@ -82,8 +83,8 @@ def repository(
             partitioning=ByHash(2),
             folder=folder / "work" / name,
         )
-        shipped += [told for told in events_of(plan) if isinstance(told, MemberExported)]
-    return folder / "models", shipped
+        exported += [told for told in events_of(plan) if isinstance(told, MemberExported)]
+    return folder / "models", exported
 
 
 def manifest(models: Path, name: str) -> dict[str, dict[str, str]]:
@@ -94,7 +95,7 @@ def test_members_learn_behind_frozen_layers(repository: tuple[Path, list[MemberE
     moods = [told.exported for told in repository[1][:2]]
 
     for one in moods:
-        assert one.shipped.metrics["accuracy"] > 0.75
+        assert one.validation.metrics["accuracy"] > 0.75
         assert one.export_difference < 1e-4
 
 
@@ -117,7 +118,7 @@ def test_what_was_trained_so_can_be_served(repository: tuple[Path, list[MemberEx
         assert verify_ensemble(settings, name).device == "cpu"
 
 
-def test_the_layers_give_a_text_the_same_states_in_any_company(
+def test_the_layers_give_a_text_the_same_states_in_any_batch(
     repository: tuple[Path, list[MemberExported]], corpus: Path, base: Path
 ) -> None:
     models = repository[0]

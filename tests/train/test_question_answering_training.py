@@ -16,11 +16,12 @@ from streamproc.offline.corpus.partitioning import ByHash
 from streamproc.offline.corpus.questions import Question
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.training.base import find_base
-from streamproc.offline.training.encoder import Learning, one_member_spec
+from streamproc.offline.training.encoder_trainer import Learning
 from streamproc.offline.training.events import MemberExported
 from streamproc.offline.training.plan import TrainingPlan
 from streamproc.offline.training.pruning import PruneConfig
 from streamproc.offline.training.question_answering import QuestionAnswering, mismatched
+from streamproc.offline.training.record_requests import one_member_spec
 from streamproc.offline.training.validation import Validation
 from streamproc.offline.training.vocabulary import trim_vocabulary
 from streamproc.serving.chunking.tokens import TextTokenizer
@@ -63,25 +64,21 @@ def test_members_learn_where_answers_stand(base: Path, tmp_path: Path) -> None:
         folder=tmp_path / "work",
     )
 
-    (shipped,) = [told.exported for told in events_of(plan) if isinstance(told, MemberExported)]
-    session = onnxruntime.InferenceSession(str(shipped.path), providers=["CPUExecutionProvider"])
+    (exported,) = [told.exported for told in events_of(plan) if isinstance(told, MemberExported)]
+    session = onnxruntime.InferenceSession(str(exported.path), providers=["CPUExecutionProvider"])
 
-    assert shipped.shipped.metrics["f1"] > 0.6
+    assert exported.validation.metrics["f1"] > 0.6
     assert [output.name for output in session.get_outputs()] == ["start_logits", "end_logits"]
 
 
-def chunks_of(base: Path, record: Question, window: Window) -> tuple[QuestionAnswering, Validation]:
+def chunks_of(
+    base: Path, record: Question, window: Window
+) -> tuple[QuestionAnswering, Validation[Question]]:
     """The task, and one record to be measured by."""
     task = QuestionAnswering(find_base(base))
     words = trim_vocabulary(base, ["good bad"], 170).tokenizer.to_str().encode()
     spec = one_member_spec(TextTokenizer(words), (), window)
-    validation = Validation(
-        task.evaluation([record]),
-        task.chunks([(0, record)], spec),
-        lambda request: task.begin(request, spec),
-        task.choices,
-        task.metrics,
-    )
+    validation = Validation(task, [record], spec)
     return task, validation
 
 
@@ -133,13 +130,7 @@ def test_answers_are_kept_where_there_is_one_and_refused_where_there_is_none(bas
         Question("the it", "it very good story", ((8, "good"),), {}),
         Question("the it", "it very bad story", (), {}),
     ]
-    validation = Validation(
-        task.evaluation(records),
-        task.chunks(enumerate(records), spec),
-        lambda request: task.begin(request, spec),
-        task.choices,
-        task.metrics,
-    )
+    validation = Validation(task, records, spec)
 
     def says(place: Callable[[Chunk], int]) -> dict[str, float]:
         def score(sequences: Sequence[ModelInput]) -> list[FloatArray]:

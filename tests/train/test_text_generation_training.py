@@ -58,13 +58,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Event]
 
 
 def test_members_learn_what_comes_next(trained: tuple[Path, list[Event]]) -> None:
-    shipped = [told.exported for told in trained[1] if isinstance(told, MemberExported)]
+    exported = [told.exported for told in trained[1] if isinstance(told, MemberExported)]
 
-    assert len(shipped) == 2
-    for one in shipped:
-        assert one.shipped.metrics["next_token_accuracy"] > 0.7
+    assert len(exported) == 2
+    for one in exported:
+        assert one.validation.metrics["next_token_accuracy"] > 0.7
         # Eight bits a weight are near enough.
-        assert one.shipped.loss == pytest.approx(one.fp32.loss, rel=0.02)
+        assert one.validation.loss == pytest.approx(one.validation_fp32.loss, rel=0.02)
 
 
 def test_weights_are_stored_in_a_quarter_of_their_size(
@@ -91,7 +91,7 @@ def test_the_manifest_says_how_texts_end_and_what_is_never_written(
     assert manifest.decoding.max_tokens == manifest.window.max_tokens == 32
 
 
-def test_a_shipped_member_reads_on_where_it_stopped(trained: tuple[Path, list[Event]]) -> None:
+def test_a_exported_member_reads_on_where_it_stopped(trained: tuple[Path, list[Event]]) -> None:
     tokenizer = Tokenizer.from_file(str(trained[0] / "tokenizer.json"))
     member = OnnxDecoder(trained[0] / "a" / "1" / "model.onnx")
     ids = np.array([tokenizer.encode(SONG).ids[:20]], dtype=np.int64)
@@ -130,7 +130,7 @@ def test_members_branch_off_a_model_of_the_whole_corpus(tmp_path: Path) -> None:
     assert MemberEvent("_seed_model", MemberStarted("_seed_model", 0, 0, records=2)) in told
     first, second = [one.exported for one in told if isinstance(one, MemberExported)]
     assert first.path.read_bytes() == second.path.read_bytes()
-    assert first.shipped.metrics["next_token_accuracy"] > 0.7
+    assert first.validation.metrics["next_token_accuracy"] > 0.7
     content = (tmp_path / "models" / "tiny" / "manifest.toml").read_bytes()
     for member in read_manifest(content, "tiny").members:
         assert member.provenance["seed_model"] == "one model of the whole corpus, at most 16 epochs"

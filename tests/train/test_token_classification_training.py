@@ -17,11 +17,12 @@ from streamproc.offline.corpus.partitioning import ByField
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.corpus.tagged import TaggedText
 from streamproc.offline.training.base import find_base
-from streamproc.offline.training.encoder import Learning, one_member_spec
+from streamproc.offline.training.encoder_trainer import Learning
 from streamproc.offline.training.events import MemberExported
 from streamproc.offline.training.labelled_chunks import LabelledChunk
 from streamproc.offline.training.plan import TrainingPlan
 from streamproc.offline.training.pruning import PruneConfig
+from streamproc.offline.training.record_requests import one_member_spec
 from streamproc.offline.training.token_classification import TokenClassification
 from streamproc.offline.training.validation import Validation
 from streamproc.offline.training.vocabulary import trim_vocabulary
@@ -82,10 +83,10 @@ def test_members_learn_entities_and_list_only_the_labels_of_their_own_corpus(
         partitioning=ByField("corpus"),
         folder=tmp_path / "work",
     )
-    shipped = [told.exported for told in events_of(plan) if isinstance(told, MemberExported)]
+    exported = [told.exported for told in events_of(plan) if isinstance(told, MemberExported)]
     manifest = tomllib.loads((tmp_path / "models" / "tiny" / "manifest.toml").read_text())
 
-    assert all(one.shipped.metrics["entity_f1"] > 0.8 for one in shipped)
+    assert all(one.validation.metrics["entity_f1"] > 0.8 for one in exported)
     assert manifest["task"] == "token-classification"
     assert manifest["labels"] == ["O", "B-PER", "I-PER", "B-MISC", "I-MISC"]
     assert [member["labels"] for member in manifest["members"]] == [
@@ -152,13 +153,7 @@ def test_a_token_counts_in_the_window_where_it_sits_deepest(base: Path) -> None:
         list(range(1, 9)),
         list(range(3, 9)),
     ]
-    validation = Validation(
-        task.evaluation([text]),
-        chunks,
-        lambda request: task.begin(request, spec),
-        task.choices,
-        task.metrics,
-    )
+    validation = Validation(task, [text], spec)
     found = validation.evaluate(person_in_the_second_window)
     assert found.metrics == {"entity_f1": 1}
     assert found.loss == pytest.approx(2 * np.exp(-9), rel=0.01)
@@ -166,14 +161,8 @@ def test_a_token_counts_in_the_window_where_it_sits_deepest(base: Path) -> None:
 
 def test_scores_that_are_no_numbers_answer_nothing(base: Path) -> None:
     text = TaggedText(("good",), ("B-PER",), {})
-    task, _, spec, chunks = encoder(base, text, Window(12, 4))
-    validation = Validation(
-        task.evaluation([text]),
-        chunks,
-        lambda request: task.begin(request, spec),
-        task.choices,
-        task.metrics,
-    )
+    task, _, spec, _ = encoder(base, text, Window(12, 4))
+    validation = Validation(task, [text], spec)
 
     found = validation.evaluate(lambda some: [np.full((len(one.ids), 3), np.nan) for one in some])
 

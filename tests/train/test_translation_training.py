@@ -65,14 +65,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Event]
 
 
 def test_a_member_learns_to_translate(trained: tuple[Path, list[Event]]) -> None:
-    (shipped,) = [told.exported for told in trained[1] if isinstance(told, MemberExported)]
+    (exported,) = [told.exported for told in trained[1] if isinstance(told, MemberExported)]
 
     # Without a look at the source no more than a third can be foreseen.
-    assert shipped.shipped.metrics["next_token_accuracy"] > 0.5
-    assert shipped.shipped.loss == pytest.approx(shipped.fp32.loss, rel=0.02)
+    assert exported.validation.metrics["next_token_accuracy"] > 0.5
+    assert exported.validation.loss == pytest.approx(exported.validation_fp32.loss, rel=0.02)
 
 
-def test_a_shipped_member_writes_token_by_token(trained: tuple[Path, list[Event]]) -> None:
+def test_a_exported_member_writes_token_by_token(trained: tuple[Path, list[Event]]) -> None:
     folder = trained[0] / "tiny" / "part-1-of-1" / "1"
     tokenizer = Tokenizer.from_file(str(trained[0] / "tiny" / "tokenizer.json"))
     member = OnnxEncoderDecoder(folder / "encoder_model.onnx", folder / "decoder_model_merged.onnx")
@@ -127,7 +127,7 @@ def test_padding_changes_neither_what_is_learned_nor_what_is_judged(tmp_path: Pa
     course = Translation(300, layers=1, heads=2, width=32, context=32, joined_share=0)
     records = list(course.read(Source("tiny", pairs(tmp_path / "p.jsonl", 30, 1))))
     setup = course.setup(course.prepare(records, 0), 0)
-    together, alone = (setup.new_member(records, records, size, 0).judge() for size in (30, 1))
+    together, alone = (setup.new_member(records, records, size, 0).evaluate() for size in (30, 1))
 
     assert together.loss == pytest.approx(alone.loss, rel=1e-4)
     assert together.metrics == pytest.approx(alone.metrics, rel=1e-4)

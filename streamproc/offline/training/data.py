@@ -1,4 +1,4 @@
-"""What a member learns from and is judged by: its part of the corpus's files."""
+"""What a member learns from and is measured by: its part of the corpus's files."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def processes() -> int:
 
 
 def process() -> int:
-    """Which of these this one is, from 0; the first one judges and writes."""
+    """Which of these this one is, from 0; the first one evaluates and writes."""
     return int(together().process_index)
 
 

@@ -30,10 +30,10 @@ def score_next_tokens(batches: Iterable[tuple[Float32Array, Int64Array]]) -> Met
         hits += int(np.sum(logits[asked].argmax(axis=-1) == targets[asked]))
         count += len(right)
     if not count:
-        raise TrainingError("The validation records hold nothing to judge by.")
+        raise TrainingError("The validation records hold nothing to be measured by.")
     mean = loss / count
     return Metrics(
         mean,
         {"next_token_accuracy": hits / count, "perplexity": math.exp(mean)},
-        decided_by_loss=True,
+        selected_by_loss=True,
     )

@@ -44,7 +44,7 @@ Layers = Annotated[str, _matching(r"\d+(,\d+)*", "numbers, e.g. 0,1")]
 def _precision(written: Any) -> Any:
     if "dynamic" in str(written):
         raise ValueError(
-            "int8 with ranges taken from each batch gives a text another answer in other company; "
+            "int8 with ranges taken from each batch gives a text another answer in another batch; "
             "int8 takes them from the member's own texts"
         )
     return written

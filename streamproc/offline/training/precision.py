@@ -37,7 +37,7 @@ def export_smallest(
     labels: Sequence[str] = (),
 ) -> ExportedMember:
     """Copy the form that `choose` finds into the folder `target`, under the names of `fp32`."""
-    whole, form = choose(asked, fp32, writers, evaluate)
+    unreduced, form = choose(asked, fp32, writers, evaluate)
     target.mkdir(parents=True, exist_ok=True)
     files = [target / path.name for path in fp32]
     for source, file in zip(form.files, files, strict=True):
@@ -47,8 +47,8 @@ def export_smallest(
         decoder=files[1] if len(files) > 1 else None,
         precision=form.precision,
         export_difference=export_difference,
-        fp32=whole,
-        shipped=form.metrics,
+        validation_fp32=unreduced,
+        validation=form.metrics,
         labels=labels,
         why=form.why,
     )
@@ -61,7 +61,7 @@ def precision_from(written: str) -> str:
     if "dynamic" in written:
         raise SettingsError(
             f"--precision {written}: int8 with ranges taken from each batch gives a text another "
-            "answer in other company; int8 takes them from the member's own texts."
+            "answer in another batch; int8 takes them from the member's own texts."
         )
     raise SettingsError(f"--precision {written!r}: expected {AUTO}, {', '.join(PRECISIONS)}.")
 

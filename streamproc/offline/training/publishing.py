@@ -47,7 +47,7 @@ def export_ensemble(plan: TrainingPlan, on_event: OnEvent) -> None:
         member, records = session.trained(job)
         folder = version_folder(plan, job.part)
         run.note_export(folder)
-        exported = member.ship(run.member(job.part), folder, plan.config.precision)
+        exported = member.export(run.member(job.part), folder, plan.config.precision)
         members[job.part] = (exported, records)
         on_event(MemberExported(job.part, exported))
     on_event(EnsembleWritten(_write(plan, session.setup, _sections(plan, members))))
@@ -95,7 +95,7 @@ def _sections(
         epochs = config.seed_model_epochs
         provenance["seed_model"] = f"one model of the whole corpus, at most {epochs} epochs"
     digests = ", ".join(sha256(source.path) for source in plan.corpus)
-    reached = [next(iter(one.shipped.metrics.values())) for one, _ in members.values()]
+    reached = [next(iter(one.validation.metrics.values())) for one, _ in members.values()]
     total = sum(reached) or 1.0
     sections = []
     for (part, (exported, records)), own in zip(members.items(), reached, strict=True):
@@ -115,7 +115,10 @@ def _sections(
             provenance={**provenance, "corpus": corpus},
             metrics={
                 f"validation_{name}{form}": round(value, 4)
-                for form, metrics in (("", exported.shipped), ("_fp32", exported.fp32))
+                for form, metrics in (
+                    ("", exported.validation),
+                    ("_fp32", exported.validation_fp32),
+                )
                 for name, value in metrics.metrics.items()
             },
         )

@@ -56,10 +56,8 @@ class QuestionAnswering(EncoderTask[Question]):
     def records(self, records: Sequence[Question], seed: int) -> Sequence[Question]:
         return Records(chain(records, mismatched(records, self.mismatched_share, seed)))
 
-    @property
-    def learned_window(self) -> Window:
-        longest = self.learning.max_tokens
-        return Window(longest, min(_OVERLAP_TOKENS, longest // 4))
+    def learned_window(self, max_tokens: int) -> Window:
+        return Window(max_tokens, min(_OVERLAP_TOKENS, max_tokens // 4))
 
     def learns_from(self, record: Question, targets: Int64Array) -> bool:
         """From chunks that hold the answer, where there is one, and from all without one."""

@@ -10,7 +10,7 @@ from streamproc.offline.corpus.records import Columns
 from streamproc.offline.corpus.rows import source_from
 from streamproc.offline.training.base import find_base
 from streamproc.offline.training.config import TrainConfig
-from streamproc.offline.training.encoder import Learning
+from streamproc.offline.training.encoder_trainer import Learning
 from streamproc.offline.training.pruning import PruneConfig
 from streamproc.offline.training.question_answering import QuestionAnswering
 from streamproc.offline.training.text_classification import TextClassification

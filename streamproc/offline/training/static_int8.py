@@ -41,7 +41,7 @@ def quantise(source: Path, target: Path, calibration: Iterable[Batch]) -> None:
     """Write an int8 copy of an fp32 ONNX graph: QDQ, weights per channel, activations by range.
 
     Static, because with ranges taken from each batch (dynamic) a text's answer would depend on its
-    company. Matrix products of two activations (attention) stay fp32: they hold no weights.
+    batch. Matrix products of two activations (attention) stay fp32: they hold no weights.
     Weights have seven bits, because on CPUs without VNNI two eight-bit products overflow the
     sixteen bits they are added in, and the answer would depend on the CPU.
     """

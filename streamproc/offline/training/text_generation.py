@@ -141,10 +141,10 @@ class BlockTrainer(MemberTrainer[Int64Array]):
         logits = self.model(input_ids=ids).logits[:, :-1]
         return nn.functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
 
-    def judge(self) -> Metrics:
+    def evaluate(self) -> Metrics:
         return self._measure(self._run)
 
-    def ship(self, work: Path, target: Path, precision: str) -> ExportedMember:
+    def export(self, work: Path, target: Path, precision: str) -> ExportedMember:
         fp32 = work / "model.onnx"
         export_decoder(self.model, fp32)
         checked = next(_batches(self._valid, range(len(self._valid)), _CHECKED_BLOCKS))

@@ -131,7 +131,7 @@ class CheckpointedTrainer(Trainer):  # type: ignore[misc]
 
     def evaluate(self, *_: object, **__: object) -> dict[str, float]:
         """Evaluate the model as it is; one process does, and hands the metrics to the others."""
-        found = [self.member.judge() if self.is_world_process_zero() else None]
+        found = [self.member.evaluate() if self.is_world_process_zero() else None]
         (metrics,) = broadcast_object_list(found)
         number = round(self.state.global_step / len(self.callback_handler.train_dataloader))
         epoch = self.training_state.close_epoch(

@@ -30,17 +30,17 @@ class Metrics:
 
     loss:            mean negative log-likelihood of what is right, in nats
     metrics:         by name; of the first, more is better
-    decided_by_loss: whether two epochs are compared by loss, and not by the first metric
+    selected_by_loss: whether two epochs are compared by loss, and not by the first metric
     """
 
     loss: float
     metrics: Mapping[str, float]
-    decided_by_loss: bool = False
+    selected_by_loss: bool = False
 
     @property
     def selection_key(self) -> tuple[float, float]:
         """What two epochs are compared by: more is better."""
-        if self.decided_by_loss:
+        if self.selected_by_loss:
             return -self.loss, 0.0
         return next(iter(self.metrics.values())), -self.loss
 
@@ -53,7 +53,8 @@ class ExportedMember:
     decoder:           the other file of an encoder-decoder
     precision:         as the manifest says it
     export_difference: largest difference of scores between torch and fp32 ONNX
-    fp32, shipped:     on all validation records, both by ONNX Runtime
+    validation, validation_fp32: on all validation records by ONNX Runtime, as it is exported and
+        in fp32
     labels:            the ensemble's label for each output; none where the task has no labels
     why:               what spoke against smaller forms
     """
@@ -62,8 +63,8 @@ class ExportedMember:
     decoder: Path | None
     precision: str
     export_difference: float
-    fp32: Metrics
-    shipped: Metrics
+    validation_fp32: Metrics
+    validation: Metrics
     labels: Sequence[str] = ()
     why: Sequence[str] = ()
 
@@ -74,7 +75,7 @@ class ExportedMember:
 
 
 class MemberTrainer(ABC, Generic[BatchT]):
-    """One member: its model, what that learns from, how it is judged, how it is shipped.
+    """One member: its model, what that learns from, how it is measured and exported.
 
     steps: batches an epoch
     """
@@ -91,14 +92,14 @@ class MemberTrainer(ABC, Generic[BatchT]):
         """The mean loss of a batch, to be minimised."""
 
     @abstractmethod
-    def judge(self) -> Metrics:
-        """How the model, as it is now, does on the validation records."""
+    def evaluate(self) -> Metrics:
+        """How well the model, as it is now, does on the validation records."""
 
     @abstractmethod
-    def ship(self, work: Path, target: Path, precision: str) -> ExportedMember:
+    def export(self, work: Path, target: Path, precision: str) -> ExportedMember:
         """Export the member into the folder `target`; its other forms stay in the folder `work`.
 
-        precision: as `precision.choose` takes it
+        precision: as `export_smallest` takes it
 
         Raises TrainingError when ONNX and torch disagree, or when an answer depends on what it is
         batched with. Nothing is written into `target` before.

@@ -55,7 +55,7 @@ class Translation(TrainingTask[Pair]):
     context:         the longest source, and the longest translation, in tokens
     joined_share:    of the pairs, that are learned together with another one, as a text of two
         sentences: a corpus of short sentences alone teaches nothing of longer texts
-    label_smoothing: of the loss that is minimised; judged without
+    label_smoothing: of the loss that is minimised; measured without
     """
 
     task = "translation"
@@ -176,10 +176,10 @@ class PairTrainer(MemberTrainer[PairBatch]):
             label_smoothing=self._task.label_smoothing,
         )
 
-    def judge(self) -> Metrics:
+    def evaluate(self) -> Metrics:
         return self._measure(self._run)
 
-    def ship(self, work: Path, target: Path, precision: str) -> ExportedMember:
+    def export(self, work: Path, target: Path, precision: str) -> ExportedMember:
         export_encoder_decoder(self.model, work)
         fp32 = [work / "encoder_model.onnx", work / "decoder_model_merged.onnx"]
         checked = self._valid[len(self._valid) // 2]

@@ -3,49 +3,45 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from streamproc.offline.corpus.partitioning import CorpusRecord
 from streamproc.offline.evaluation.eval_task import EvalTask, JsonObject
 from streamproc.offline.training.labelled_chunks import NO_TARGET, LabelledChunk
 from streamproc.offline.training.on_disk import Records
+from streamproc.offline.training.record_requests import RecordRequests
 from streamproc.offline.training.training_task import Metrics
 from streamproc.serving.chunking.windows import Chunk
 from streamproc.serving.ensembling.combine import softmax
 from streamproc.serving.inference.batch import MemberOutput
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.task import Job
 from streamproc.serving.verification.scores import Score
 from streamproc.types import FloatArray, Int64Array
 
+RecordT = TypeVar("RecordT", bound=CorpusRecord)
+
 _CHUNKS_AT_ONCE = 32
 
 
-class Validation:
-    """Validation records as requests, whose chunks are made once and scored by any model."""
+class Validation(Generic[RecordT]):
+    """Validation records, whose chunks are made once and scored by any model."""
 
     def __init__(
-        self,
-        evaluation: EvalTask,
-        chunks: Iterable[LabelledChunk[Chunk]],
-        begin: Callable[[JsonObject], Job[Any, Any]],
-        choices: Callable[[FloatArray], FloatArray],
-        metrics: Mapping[str, str],
+        self, task: RecordRequests[RecordT], records: Sequence[RecordT], spec: EnsembleSpec
     ) -> None:
-        """chunks: of the evaluation's records, in order
-        begin:   the job of a request, for an ensemble of this member
-        choices: a chunk's scores as (targets, what each is chosen from)
-        metrics: which of the evaluation's metrics are wanted, by the names they get
-        """
-        self._evaluation, self._begin = evaluation, begin
-        self._choices, self._metrics = choices, metrics
-        self._chunks = Records(chunks)
-        self._requests = _requests_by_record(evaluation)
-        records = np.array([labelled.record for labelled in self._chunks], np.int64)
-        tokens = np.bincount(records, [len(labelled.chunk) for labelled in self._chunks])
+        """spec: an ensemble of the member alone"""
+        self._task, self._spec = task, spec
+        self._evaluation = task.evaluation(records)
+        self._requests = _requests_by_record(self._evaluation)
+        self._chunks = Records(task.chunks(enumerate(records), spec))
+        numbers = np.array([labelled.record for labelled in self._chunks], np.int64)
+        tokens = np.bincount(numbers, [len(labelled.chunk) for labelled in self._chunks])
         # By length, so that little is padded; a record's chunks stay together and in order.
-        self._order = np.argsort(tokens[records], kind="stable")
+        self._order = np.argsort(tokens[numbers], kind="stable")
 
     @property
     def chunks(self) -> Sequence[LabelledChunk[Chunk]]:
@@ -62,11 +58,11 @@ class Validation:
             read = [self._chunks[place] for place in self._order[first : first + _CHUNKS_AT_ONCE]]
             for labelled, scores in zip(read, score([one.chunk for one in read]), strict=True):
                 if not np.isfinite(scores).all():
-                    return Metrics(math.nan, dict.fromkeys(self._metrics, 0.0))
-                losses.append(_losses(self._choices(scores), labelled.targets))
+                    return Metrics(math.nan, dict.fromkeys(self._task.metrics, 0.0))
+                losses.append(_losses(self._task.choices(scores), labelled.targets))
                 for number in self._requests[labelled.record]:
                     if number not in jobs:
-                        jobs[number] = self._begin(requests[number])
+                        jobs[number] = self._task.begin(requests[number], self._spec)
                     jobs[number].add(labelled.chunk, (MemberOutput("", scores),))
                     if labelled.chunk.is_last:
                         answer = jobs.pop(number).answer()
@@ -78,7 +74,9 @@ class Validation:
             metric.name: float(np.nan_to_num(metric.value(own)))
             for metric, own in zip(metrics, statistics, strict=True)
         }
-        return Metrics(loss, {key: values.get(name, 0.0) for key, name in self._metrics.items()})
+        return Metrics(
+            loss, {key: values.get(name, 0.0) for key, name in self._task.metrics.items()}
+        )
 
 
 def _requests_by_record(evaluation: EvalTask) -> list[list[int]]:

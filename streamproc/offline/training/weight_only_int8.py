@@ -18,7 +18,7 @@ def store_in_eight_bits(source: Path, target: Path) -> None:
     """Write a copy of an fp32 ONNX graph whose weight matrices are int8 with a scale a channel.
 
     Each is cast and scaled back before anything uses it, which ONNX Runtime does once, as it loads
-    the graph. So unlike with int8 arithmetic a row's result does not depend on its company, and
+    the graph. So unlike with int8 arithmetic a row's result does not depend on its batch, and
     graphs with branches (merged decoders), which static quantisation refuses, are no exception.
     Matrices of fewer than 1,024 numbers, biases and norms stay as they are.
     """
