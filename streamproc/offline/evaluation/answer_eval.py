@@ -58,13 +58,13 @@ class AnswerEval(EvalTask):
         # The score of an answer that stands in several windows is their sum, which may exceed 1.
         score = [min(1.0, result.get("score", 0.0)) for result in results[: self.records]]
         own, again = said[: self.records], said[self.records :]
-        told = np.array([response["status"] != "error" for response in responses], np.bool_)
-        refused = told & np.array([not answer for answer in said], np.bool_)
+        answered = np.array([response["status"] != "error" for response in responses], np.bool_)
+        refused = answered & np.array([not answer for answer in said], np.bool_)
         kept = np.zeros(self.records)
         if again:
             kept[self._answerable] = [bool(answer) for answer in again]
         exact = self._against_right(exact_match, own)
-        right = told[: self.records] & (exact == 1)
+        right = answered[: self.records] & (exact == 1)
         found = {
             "F1": self._mean(self._against_right(f1, own), self._answerable),
             "exact match": self._mean(exact, self._answerable),

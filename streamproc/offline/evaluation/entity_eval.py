@@ -63,7 +63,7 @@ class EntityEval(EvalTask):
 
     def _calibration(self, found: Sequence[Iterable[Mapping[str, Any]]]) -> FloatArray:
         """Of every entity that has a word, its score beside whether it is exactly right."""
-        judged = [
+        scored = [
             (number, entity["score"], (own.start, own.stop, entity["entity_group"]) in right)
             for number, (text, entities, right) in enumerate(
                 zip(self._texts, found, self._right, strict=True)
@@ -71,7 +71,7 @@ class EntityEval(EvalTask):
             for entity, own in words_of(text.words, entities)
             if own
         ]
-        number, score, right = zip(*judged, strict=True) if judged else ((), (), ())
+        number, score, right = zip(*scored, strict=True) if scored else ((), (), ())
         statistics = calibration_statistics(np.array(score, np.float64), np.array(right, np.bool_))
         return summed_by_record(statistics, np.array(number, np.intp), self.records)
 
@@ -98,7 +98,7 @@ def words_of(
 
     entities: of the text, each with `start` and `end` in its characters
 
-    A word is of the entity that has its first character, as training judges it by its first token.
+    A word is of the entity that has its first character, as training goes by its first token.
     """
     starts = np.cumsum([0, *(len(word) + 1 for word in words)])[:-1].tolist()
     return [

@@ -1,4 +1,4 @@
-"""Measures as functions of sums over records, so that resampled records cost one product each.
+"""Metrics as functions of sums over records, so that resampled records cost one product each.
 
 Every record comes to a few numbers, its statistics; a metric is reckoned from their sums over any
 records. Undefined ones, as a share of nothing, are NaN.

@@ -54,11 +54,11 @@ class LabelEval(EvalTask):
         ]
 
     def likelihood(self, responses: Sequence[JsonObject]) -> float:
-        told = [
+        probabilities = [
             result_of(response).get("scores", {}).get(self._labels[right], 0.0)
             for response, right in zip(responses, self._right, strict=True)
         ]
-        return float(np.log(np.maximum(told, 1e-12)).mean())
+        return float(np.log(np.maximum(probabilities, 1e-12)).mean())
 
     def _index(self, label: str | None) -> int:
         return self._labels.index(label) if label in self._labels else -1
