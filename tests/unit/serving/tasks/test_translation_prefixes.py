@@ -132,7 +132,7 @@ def test_a_source_language_takes_the_place_of_the_tokenizers() -> None:
     ("params", "field"),
     [
         ({}, "params.target_language: ensemble tiny writes 2 languages, such as deu_Latn"),
-        ({"target_language": "fra_Latn"}, "params.target_language: 'fra_Latn' is no language"),
+        ({"target_language": "fra_Latn"}, "params.target_language: 'fra_Latn' is not a language"),
         ({"target_language": "</s>"}, "params.target_language"),
         ({"target_language": "deu_Latn", "source_language": "xx"}, "params.source_language"),
     ],
