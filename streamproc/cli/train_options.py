@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import typer
-from annotated_types import Ge, Le
 from pydantic.fields import FieldInfo
 
 from streamproc.cli.options import with_flags
@@ -28,8 +27,8 @@ def with_train_config(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _flag(name: str, field: FieldInfo, heading: str) -> inspect.Parameter:
     kinds = (field.annotation, *get_args(field.annotation))
-    least: Any = next((one.ge for one in field.metadata if isinstance(one, Ge)), None)
-    most: Any = next((one.le for one in field.metadata if isinstance(one, Le)), None)
+    least = next((one.ge for one in field.metadata if hasattr(one, "ge")), None)
+    most = next((one.le for one in field.metadata if hasattr(one, "le")), None)
     if Ellipsis in kinds:
         kind: Any = list[str]
     else:

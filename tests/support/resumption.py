@@ -73,7 +73,7 @@ def kill(running: subprocess.Popen[str]) -> None:
 
 
 def told(run: Path, part: str, kind: str) -> list[dict[str, object]]:
-    """The log's lines of one kind, of a member or the trunk."""
+    """The log's lines of one kind, of a member or the seed model."""
     return [one for one in read_log(run / part) if one["kind"] == kind]
 
 

@@ -7,8 +7,8 @@ import pytest
 
 pytest.importorskip("optimum")
 
-from streamproc.errors import SettingsError, TrainingError
-from streamproc.offline.training.precision import choose, precision_from
+from streamproc.errors import TrainingError
+from streamproc.offline.training.precision import choose
 from streamproc.offline.training.training_task import Metrics
 
 pytestmark = pytest.mark.train
@@ -78,11 +78,3 @@ def test_what_is_asked_for_is_exported_whatever_it_loses_but_not_what_fails(
         choose("fp16", fp32, ENCODERS, judged)
     with pytest.raises(TrainingError, match="it can be auto, int8-weights, fp32"):
         choose("int8", fp32, {"int8-weights": write}, judged)
-
-
-def test_dynamic_int8_is_refused_with_the_reason() -> None:
-    with pytest.raises(SettingsError, match="in another batch"):
-        precision_from("int8-dynamic")
-    with pytest.raises(SettingsError, match="expected auto, int8"):
-        precision_from("bf16")
-    assert precision_from("int8-weights") == "int8-weights"

@@ -20,7 +20,7 @@ PARTS = ("part-1-of-2", "part-2-of-2")
 
 @pytest.fixture(scope="module")
 def uninterrupted(corpus: Path, base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a run has left that nobody killed: a trunk, and two members that branch off."""
+    """What a run has left that nobody killed: a seed model, and two members that branch off."""
     out = tmp_path_factory.mktemp("uninterrupted")
     finish(command(corpus, base, out, "--seed-model-epochs=4", "--jobs=2"))
     return out

@@ -50,7 +50,7 @@ def finished(told: list[Event]) -> dict[str, Epoch]:
 
 
 def weights(plan: TrainingPlan) -> dict[str, bytes]:
-    """Of each member, and of the trunk where there is one."""
+    """Of each member, and of the seed model where there is one."""
     return {path.parent.name: path.read_bytes() for path in plan.folder.glob("*/model.safetensors")}
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import onnx
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
-from streamproc.errors import SettingsError, TrainingError
+from streamproc.errors import TrainingError
 from streamproc.offline.training.exporting import save
+from streamproc.offline.training.options import AUTO
 from streamproc.offline.training.training_task import ExportedMember, Metrics
 
-AUTO = "auto"
 # From the smallest; of two of about one size first the one that computes faster.
 PRECISIONS = ("int8", "int8-weights", "fp16", "fp32")
 # Of the first metric, in hundredths, between the fp32 graph and what is exported.
@@ -52,18 +52,6 @@ def export_smallest(
         labels=labels,
         why=form.why,
     )
-
-
-def precision_from(written: str) -> str:
-    """A precision that a user wrote; raises SettingsError."""
-    if written in {AUTO, *PRECISIONS}:
-        return written
-    if "dynamic" in written:
-        raise SettingsError(
-            f"--precision {written}: int8 with ranges taken from each batch gives a text another "
-            "answer in another batch; int8 takes them from the member's own texts."
-        )
-    raise SettingsError(f"--precision {written!r}: expected {AUTO}, {', '.join(PRECISIONS)}.")
 
 
 @dataclass(frozen=True, slots=True)

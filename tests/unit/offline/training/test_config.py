@@ -38,7 +38,8 @@ def test_asking_for_help_does_not_import_torch() -> None:
         ({"layers": "0,x"}, "--layers '0,x': expected numbers"),
         ({"epochs": 0}, "--epochs 0: input should be greater than or equal to 1"),
         ({"task": "summarization"}, "expected one of text-classification, token-classification"),
-        ({"precision": "int8-dynamic"}, "another answer in other company"),
+        ({"precision": "int8-dynamic"}, "another answer in another batch"),
+        ({"precision": "bf16"}, "expected one of auto, fp32, fp16, int8, int8-weights"),
         ({"precision": "int4"}, "expected one of auto, fp32, fp16, int8, int8-weights"),
         ({"window": 32, "overlap": 17}, "--overlap 17: at most half of --window 32"),
         ({"task": "translation"}, "--layers '0,1': from scratch, say how many"),
@@ -58,6 +59,11 @@ def test_what_can_not_be_is_refused_with_the_flag_that_says_so(
         config(**options)
 
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("precision", ["auto", "int8-weights", "fp32"])
+def test_a_precision_of_every_task_is_taken(precision: str) -> None:
+    assert config(**WRITER, precision=precision).precision == precision
 
 
 def test_a_search_without_trials_is_refused() -> None:
