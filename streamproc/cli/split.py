@@ -125,7 +125,7 @@ def _compare(
 def _split_file(path: Path, stages: int, out: Path | None) -> None:
     from streamproc.offline.splitting.ensemble import SplitMember
     from streamproc.offline.splitting.model import split_model
-    from streamproc.repository.toml import section
+    from streamproc.repository.toml import to_toml
 
     if out is None:
         raise ModelRefused(f"name the folder for the stages of {path} by --out")
@@ -140,10 +140,9 @@ def _split_file(path: Path, stages: int, out: Path | None) -> None:
         shutil.rmtree(out, ignore_errors=True)
         raise
     _print_stages(stderr_console(), [SplitMember(path.stem, tuple(written))])
-    for stage in written:
-        # For a manifest, not for a screen.
-        said = stage.section(out).model_dump(mode="json")
-        sys.stdout.write(section("[[members.stages]]", said) + "\n")
+    # For the member's table in a manifest, not for a screen.
+    sections = [stage.section(out).model_dump(mode="json") for stage in written]
+    sys.stdout.write(to_toml({"members": [{"stages": sections}]}).removeprefix("[[members]]\n"))
 
 
 def _print_stages(console: TerminalConsole, members: Sequence[SplitMember]) -> None:

@@ -12,7 +12,7 @@ from streamproc.errors import SettingsError
 from streamproc.messages.validation import in_json_words
 from streamproc.offline.importing.import_source import AdaptedModel, ImportSource
 from streamproc.offline.importing.sources import Source
-from streamproc.repository.digests import sha256
+from streamproc.repository.files import sha256
 from streamproc.repository.manifest import Manifest, MemberSection, TokenizerFile, WindowSection
 
 

@@ -19,7 +19,7 @@ from streamproc.offline.splitting.graph import (
 )
 from streamproc.offline.splitting.values import Values
 from streamproc.offline.splitting.weights import WeightsWriter
-from streamproc.repository.digests import sha256
+from streamproc.repository.files import sha256
 from streamproc.repository.manifest import StageSection, WeightsFile
 
 
