@@ -114,7 +114,7 @@ def import_model(
         raise OperatorError(
             f"Importing needs {missing.name}, which is not installed: install streamproc[import]."
         ) from missing
-    wishes = ImportOptions(
+    options = ImportOptions(
         source,
         ensemble,
         out,
@@ -141,9 +141,9 @@ def import_model(
     from streamproc.logs import configure_logging
 
     configure_logging(read_settings())
-    asked = _Terminal() if sys.stdin.isatty() else _Nobody()
+    prompter = _TerminalPrompter() if sys.stdin.isatty() else _NoPrompter()
     imported = imports.import_model(
-        wishes, asked, export=_export, verify=verify_on_cpu, make_tokenizer=_tokenizer_of
+        options, prompter, export=_export, verify=verify_on_cpu, make_tokenizer=_tokenizer_of
     )
     if json:
         said = {**asdict(imported), "manifest": str(imported.manifest)}
@@ -152,14 +152,14 @@ def import_model(
         _show(imported)
 
 
-class _Terminal:
+class _TerminalPrompter:
     """A person, who is asked."""
 
     def ask(self, question: str, flag: str) -> str:
         return str(typer.prompt(f"{question} [{flag}]\n", prompt_suffix="> ", err=True))
 
 
-class _Nobody:
+class _NoPrompter:
     """Standard input is no terminal."""
 
     def ask(self, question: str, flag: str) -> str:

@@ -16,7 +16,7 @@ from onnx.external_data_helper import (
 )
 
 from streamproc.errors import ModelRefused
-from streamproc.offline.importing.weights import GIT_POINTER, is_git_pointer
+from streamproc.offline.importing.safetensors_size import GIT_POINTER, is_git_pointer
 from streamproc.repository.manifest import Precision
 
 # From here on, nodes that are put before and behind a model have one form.
