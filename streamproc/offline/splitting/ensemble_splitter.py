@@ -10,7 +10,7 @@ from pathlib import Path
 
 from streamproc.errors import ModelRefused
 from streamproc.messages.request import ENSEMBLE_NAME
-from streamproc.offline.splitting.model import WrittenStage, split_model
+from streamproc.offline.splitting.model_splitter import WrittenStage, split_model
 from streamproc.repository.files import atomic_directory, atomic_file
 from streamproc.repository.manifest import MemberSection
 from streamproc.repository.repository import MANIFEST, PREFIXES, StoredEnsemble
