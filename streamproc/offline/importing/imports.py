@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from streamproc.errors import ModelRefused, OperatorError, SettingsError
+from streamproc.errors import ModelRefused, SettingsError
 from streamproc.messages.request import ENSEMBLE_NAME
 from streamproc.offline.importing.checks import (
     check_before_export,
@@ -23,34 +23,17 @@ from streamproc.offline.importing.import_source import AdaptedModel, ImportSourc
 from streamproc.offline.importing.installing import install_beside, install_new
 from streamproc.offline.importing.keras import convert
 from streamproc.offline.importing.label_mapping import label_outputs
-from streamproc.offline.importing.marian import has_marian_tokenizer, marian_tokenizer
 from streamproc.offline.importing.model_files import MODEL, ModelFiles, find_model_files
 from streamproc.offline.importing.scoring import prepare_scoring
-from streamproc.offline.importing.tokenizers import read_tokenizer, require_same
+from streamproc.offline.importing.tokenizers import MakeTokenizer, find_tokenizer
 from streamproc.repository.changes import Verify
 from streamproc.repository.repository import MANIFEST, Repository, StoredEnsemble
 from streamproc.serving.tasks.catalogue import TASKS, task_named
 from streamproc.serving.tasks.decoding_task import DecodingTask
 from streamproc.serving.tasks.task import ScoringTask, Task
 
-# In what folders have a tokenizer that is no tokenizer.json.
-_OLDER_TOKENIZERS = (
-    "vocab.txt",
-    "vocab.json",
-    "merges.txt",
-    "spiece.model",
-    "spm.model",
-    "sentencepiece.bpe.model",
-    "sentencepiece.model",
-    "tokenizer.model",
-)
-
 Export = Callable[[Path, str, Path], None]
 """Export a Hugging Face folder, for a task, into another folder, as optimum does it."""
-
-
-MakeTokenizer = Callable[[Path], bytes]
-"""A tokenizer.json of a Hugging Face folder's older files; raises OperatorError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +80,7 @@ def import_model(
     task = _task(source)
     if task.labelled:
         require_classes(source.config, options.scores)
-    source = replace(source, tokenizer=_tokenizer(source, make_tokenizer))
+    source = replace(source, tokenizer=find_tokenizer(source, make_tokenizer))
     require_flags_of(task, source)
     if source.files.format == "hugging-face":
         check_before_export(source, task)
@@ -208,39 +191,6 @@ def _task(source: ImportSource) -> Task:
             "name another --ensemble"
         )
     return task
-
-
-def _tokenizer(source: ImportSource, make_tokenizer: MakeTokenizer | None) -> bytes:
-    folder = source.files.folder
-    path = source.options.tokenizer or source.config.tokenizer
-    own = read_tokenizer(path) if path else None
-    if own is None and folder:
-        path, own = folder, _made_tokenizer(folder, make_tokenizer)
-    if source.stored:
-        if own and path:
-            require_same(own, path, source.stored)
-        return source.stored.tokenizer()
-    if own is None:
-        question = "Where is the tokenizer.json that the model's token ids are of?"
-        own = read_tokenizer(Path(source.prompter.ask(question, "--tokenizer FILE")))
-    return own
-
-
-def _made_tokenizer(folder: Path, make: MakeTokenizer | None) -> bytes | None:
-    """A tokenizer.json of other files, if the folder has such."""
-    if has_marian_tokenizer(folder):
-        return marian_tokenizer(folder)
-    older = sorted(name for name in _OLDER_TOKENIZERS if (folder / name).is_file())
-    if not older or make is None:
-        return None
-    try:
-        return make(folder)
-    except OperatorError as error:
-        raise ModelRefused(
-            f"{error}. It has {', '.join(older)}: make one where transformers and sentencepiece "
-            'are (AutoTokenizer.from_pretrained("FOLDER").save_pretrained("FOLDER")), or name '
-            "another (--tokenizer FILE)"
-        ) from error
 
 
 def _exported(files: ModelFiles, task: Task, folder: Path, export: Export) -> ModelFiles:
