@@ -20,7 +20,7 @@ import numpy as np
 from benchmarks.large_models import Size, large_ensemble
 from benchmarks.measure import BenchmarkFailed
 from streamproc.errors import OperatorError
-from streamproc.offline.splitting.ensemble import SplitMember, split_ensemble
+from streamproc.offline.splitting.ensemble_splitter import SplitMember, split_ensemble
 from streamproc.repository.repository import Repository
 from streamproc.settings.sizes import MIB
 

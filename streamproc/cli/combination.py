@@ -22,7 +22,7 @@ from streamproc.offline.evaluation.eval_tasks import Data, eval_task_for
 from streamproc.offline.evaluation.perplexity import METRICS, read_blocks
 from streamproc.offline.evaluation.token_counts import token_counts
 from streamproc.offline.evaluation.tuning import Candidate, Scorer, tune
-from streamproc.repository.atomic import write_whole
+from streamproc.repository.files import atomic_write
 from streamproc.repository.manifest import GateSection
 from streamproc.repository.repository import MANIFEST, StoredEnsemble
 from streamproc.repository.writing import manifest_toml
@@ -61,7 +61,7 @@ def choose_combination(
         console = stdout_console()
         _show(console, metric, others, chosen)
         path = stored.folder / MANIFEST
-        write_whole(path, manifest_toml(chosen.stored.manifest))
+        atomic_write(path, manifest_toml(chosen.stored.manifest))
         used = chosen.stored.manifest.gate
         console.print(f"written: {path}, combined by {chosen.description}")
     finally:

@@ -32,7 +32,7 @@ from streamproc.offline.evaluation.perplexity import Blocks, read_blocks, score_
 from streamproc.offline.evaluation.provenance import Provenance
 from streamproc.offline.evaluation.results import Agreement, EvalResults, EvalRun
 from streamproc.offline.evaluation.systems import System, systems_to_compare
-from streamproc.repository.digests import sha256
+from streamproc.repository.files import sha256
 from streamproc.repository.repository import Repository
 from streamproc.serving.inference.providers import choose_provider
 from streamproc.serving.inference.residency import Residency

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -17,104 +19,119 @@ from streamproc.errors import OperatorError, SettingsError
 from streamproc.settings import read_settings
 
 if TYPE_CHECKING:
+    from streamproc.offline.importing.import_options import ImportOptions
     from streamproc.offline.importing.imports import Imported
 
 
+Source = Annotated[
+    Path,
+    typer.Argument(
+        help="a Hugging Face folder, an .onnx file, a folder exported by optimum, a .keras "
+        "file or a SavedModel"
+    ),
+]
+Ensemble = Annotated[
+    str, typer.Option(help="ensemble to add to; it is created if it does not exist")
+]
+Task = Annotated[
+    str | None, typer.Option(help="task; default: the ensemble's, or that of config.json")
+]
+Tokenizer = Annotated[
+    Path | None,
+    typer.Option(help="tokenizer.json; default: the ensemble's, or the one in SOURCE"),
+]
+Labels = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="label of each output, in order; or OLD=NEW for one of config.json; '' or OLD= "
+        "leaves it out; may be repeated"
+    ),
+]
+Member = Annotated[str | None, typer.Option(help="name of the member; default: the file's")]
+Version = Annotated[str, typer.Option(help="version of the member; other versions are kept")]
+Use = Annotated[
+    bool,
+    typer.Option("--use/--no-use", help="replace the member's version in use"),
+]
+Out = Annotated[Path, typer.Option(help="models folder to write to")]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option("--input", help="the model's name of an input, e.g. input_ids=keras_tensor"),
+]
+Outputs = Annotated[
+    list[str] | None,
+    typer.Option("--output", help="the model's name of an output, e.g. logits=dense_2"),
+]
+Scores = Annotated[
+    Literal["logits", "probabilities"] | None,
+    typer.Option(help="what the outputs are; default: as the last node of the graph shows"),
+]
+PaddedTo = Annotated[
+    int | None,
+    typer.Option(min=1, help="tokens that every text was padded to in training"),
+]
+PadToken = Annotated[
+    str | None, typer.Option(help="padding token, or its id; default: the tokenizer's, or 0")
+]
+PadSide = Annotated[
+    Literal["right", "left"], typer.Option(help="side of the padding, with --padded-to")
+]
+Window = Annotated[
+    int | None,
+    typer.Option(min=8, help="new ensemble: longest chunk, in tokens"),
+]
+Overlap = Annotated[
+    int | None, typer.Option(min=0, help="new ensemble: tokens by which windows overlap")
+]
+Prefix = Annotated[
+    str | None,
+    typer.Option(help="new ensemble: text put before every sentence to translate"),
+]
+SourceLanguage = Annotated[
+    str | None,
+    typer.Option(help="new multilingual ensemble: source language, a code of the tokenizer"),
+]
+TargetLanguage = Annotated[
+    str | None,
+    typer.Option(help="new multilingual ensemble: target language of requests that name none"),
+]
+Description = Annotated[str, typer.Option(help="new ensemble: description")]
+License = Annotated[str, typer.Option(help="license of the model; default: its model card's")]
+Json = Annotated[bool, typer.Option("--json", help="print JSON")]
+
+
 def import_model(
-    source: Annotated[
-        Path,
-        typer.Argument(
-            help="a Hugging Face folder, an .onnx file, a folder exported by optimum, a .keras "
-            "file or a SavedModel"
-        ),
-    ],
-    ensemble: Annotated[
-        str, typer.Option(help="ensemble to add to; it is created if it does not exist")
-    ],
-    task: Annotated[
-        str | None, typer.Option(help="task; default: the ensemble's, or that of config.json")
-    ] = None,
-    tokenizer: Annotated[
-        Path | None,
-        typer.Option(help="tokenizer.json; default: the ensemble's, or the one in SOURCE"),
-    ] = None,
-    label: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="label of each output, in order; or OLD=NEW for one of config.json; '' or OLD= "
-            "leaves it out; may be repeated"
-        ),
-    ] = None,
-    member: Annotated[
-        str | None, typer.Option(help="name of the member; default: the file's")
-    ] = None,
-    version: Annotated[
-        str, typer.Option(help="version of the member; other versions are kept")
-    ] = "1",
-    use: Annotated[
-        bool,
-        typer.Option("--use/--no-use", help="replace the member's version in use"),
-    ] = True,
-    out: Annotated[Path, typer.Option(help="models folder to write to")] = Path("models"),
-    model_input: Annotated[
-        list[str] | None,
-        typer.Option("--input", help="the model's name of an input, e.g. input_ids=keras_tensor"),
-    ] = None,
-    model_output: Annotated[
-        list[str] | None,
-        typer.Option("--output", help="the model's name of an output, e.g. logits=dense_2"),
-    ] = None,
-    scores: Annotated[
-        Literal["logits", "probabilities"] | None,
-        typer.Option(help="what the outputs are; default: as the last node of the graph shows"),
-    ] = None,
-    padded_to: Annotated[
-        int | None,
-        typer.Option(min=1, help="tokens that every text was padded to in training"),
-    ] = None,
-    pad_token: Annotated[
-        str | None, typer.Option(help="padding token, or its id; default: the tokenizer's, or 0")
-    ] = None,
-    pad_side: Annotated[
-        Literal["right", "left"], typer.Option(help="side of the padding, with --padded-to")
-    ] = "right",
-    window: Annotated[
-        int | None,
-        typer.Option(min=8, help="new ensemble: longest chunk, in tokens"),
-    ] = None,
-    overlap: Annotated[
-        int | None, typer.Option(min=0, help="new ensemble: tokens by which windows overlap")
-    ] = None,
-    prefix: Annotated[
-        str | None,
-        typer.Option(help="new ensemble: text put before every sentence to translate"),
-    ] = None,
-    source_language: Annotated[
-        str | None,
-        typer.Option(help="new multilingual ensemble: source language, a code of the tokenizer"),
-    ] = None,
-    target_language: Annotated[
-        str | None,
-        typer.Option(help="new multilingual ensemble: target language of requests that name none"),
-    ] = None,
-    description: Annotated[str, typer.Option(help="new ensemble: description")] = "",
-    license: Annotated[
-        str, typer.Option(help="license of the model; default: its model card's")
-    ] = "",
-    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    source: Source,
+    ensemble: Ensemble,
+    task: Task = None,
+    tokenizer: Tokenizer = None,
+    label: Labels = None,
+    member: Member = None,
+    version: Version = "1",
+    use: Use = True,
+    out: Out = Path("models"),
+    model_input: Inputs = None,
+    model_output: Outputs = None,
+    scores: Scores = None,
+    padded_to: PaddedTo = None,
+    pad_token: PadToken = None,
+    pad_side: PadSide = "right",
+    window: Window = None,
+    overlap: Overlap = None,
+    prefix: Prefix = None,
+    source_language: SourceLanguage = None,
+    target_language: TargetLanguage = None,
+    description: Description = "",
+    license: License = "",
+    json: Json = False,
 ) -> None:
     """Import a model as a member of an ensemble: adapt it, verify it, write it.
 
     What the model does not tell is asked at a terminal; elsewhere an error names the flag to use.
     """
-    try:
-        from streamproc.offline.importing import imports
-        from streamproc.offline.importing.import_options import ImportOptions
-    except ModuleNotFoundError as missing:
-        raise OperatorError(
-            f"Importing needs {missing.name}, which is not installed: install streamproc[import]."
-        ) from missing
-    wishes = ImportOptions(
+    with _extra():
+        from streamproc.offline.importing.import_options import ImportOptions as Options
+    options = Options(
         source,
         ensemble,
         out,
@@ -138,12 +155,18 @@ def import_model(
         description=description,
         license=license,
     )
+    _import(options, json=json)
+
+
+def _import(options: ImportOptions, *, json: bool) -> None:
     from streamproc.logs import configure_logging
 
+    with _extra():
+        from streamproc.offline.importing import imports
     configure_logging(read_settings())
-    asked = _Terminal() if sys.stdin.isatty() else _Nobody()
+    prompter = _TerminalPrompter() if sys.stdin.isatty() else _NoPrompter()
     imported = imports.import_model(
-        wishes, asked, export=_export, verify=verify_on_cpu, make_tokenizer=_tokenizer_of
+        options, prompter, export=_export, verify=verify_on_cpu, make_tokenizer=_tokenizer_of
     )
     if json:
         said = {**asdict(imported), "manifest": str(imported.manifest)}
@@ -152,14 +175,24 @@ def import_model(
         _show(imported)
 
 
-class _Terminal:
+@contextmanager
+def _extra() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as missing:
+        raise OperatorError(
+            f"Importing needs {missing.name}, which is not installed: install streamproc[import]."
+        ) from missing
+
+
+class _TerminalPrompter:
     """A person, who is asked."""
 
     def ask(self, question: str, flag: str) -> str:
         return str(typer.prompt(f"{question} [{flag}]\n", prompt_suffix="> ", err=True))
 
 
-class _Nobody:
+class _NoPrompter:
     """Standard input is no terminal."""
 
     def ask(self, question: str, flag: str) -> str:

@@ -21,7 +21,7 @@ from streamproc.settings import Settings
 from streamproc.settings.sizes import MIB
 
 if TYPE_CHECKING:
-    from streamproc.offline.splitting.ensemble import SplitMember
+    from streamproc.offline.splitting.ensemble_splitter import SplitMember
     from streamproc.repository.repository import StoredEnsemble
 
 # How far scores may be from the whole's, the difference between two kernels at most.
@@ -74,12 +74,13 @@ def split(
     The original ensemble stays as it is. Exits with 1 when the scores of the new one differ.
     """
     try:
-        from streamproc.offline.splitting.ensemble import split_ensemble
+        from streamproc.offline.splitting.ensemble_splitter import split_ensemble
     except ModuleNotFoundError as missing:
-        if missing.name != "onnx":
+        if missing.name not in {"onnx", "onnx_ir"}:
             raise
         raise ModelRefused(
-            "splitting models needs the package onnx: install it, or streamproc[train]"
+            f"splitting models needs {missing.name}, which is not installed: install "
+            "streamproc[import]"
         ) from None
     from streamproc.repository.repository import Repository
 
@@ -123,9 +124,9 @@ def _compare(
 
 
 def _split_file(path: Path, stages: int, out: Path | None) -> None:
-    from streamproc.offline.splitting.ensemble import SplitMember
-    from streamproc.offline.splitting.model import split_model
-    from streamproc.repository.toml import section
+    from streamproc.offline.splitting.ensemble_splitter import SplitMember
+    from streamproc.offline.splitting.model_splitter import split_model
+    from streamproc.repository.toml import to_toml
 
     if out is None:
         raise ModelRefused(f"name the folder for the stages of {path} by --out")
@@ -140,15 +141,19 @@ def _split_file(path: Path, stages: int, out: Path | None) -> None:
         shutil.rmtree(out, ignore_errors=True)
         raise
     _print_stages(stderr_console(), [SplitMember(path.stem, tuple(written))])
-    for stage in written:
-        # For a manifest, not for a screen.
-        said = stage.section(out).model_dump(mode="json")
-        sys.stdout.write(section("[[members.stages]]", said) + "\n")
+    # For the member's table in a manifest, not for a screen.
+    sections = [stage.section(out).model_dump(mode="json") for stage in written]
+    sys.stdout.write(to_toml({"members": [{"stages": sections}]}).removeprefix("[[members]]\n"))
 
 
 def _print_stages(console: TerminalConsole, members: Sequence[SplitMember]) -> None:
     rows = [
-        (cut.name, str(number), f"{stage.resident_bytes / MIB:.1f}", ", ".join(stage.handed_on))
+        (
+            cut.name,
+            str(number),
+            f"{stage.resident_bytes / MIB:.1f}",
+            ", ".join(stage.boundary_tensors),
+        )
         for cut in members
         for number, stage in enumerate(cut.stages, 1)
     ]

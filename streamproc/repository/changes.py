@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from streamproc.errors import ModelRefused
-from streamproc.repository.atomic import write_whole
+from streamproc.repository.files import atomic_write
 from streamproc.repository.manifest import MemberSection, read_manifest
 from streamproc.repository.repository import MANIFEST, PREFIXES, StoredEnsemble
 from streamproc.repository.rewriting import with_member
@@ -133,7 +133,7 @@ def manifest_text(stored: StoredEnsemble) -> str:
 def replace_manifest(stored: StoredEnsemble, text: str) -> None:
     """Put a manifest in the place of the one that was read; raises ModelRefused if it changed."""
     require_unchanged(stored)
-    write_whole(stored.folder / MANIFEST, text)
+    atomic_write(stored.folder / MANIFEST, text)
 
 
 def require_unchanged(stored: StoredEnsemble) -> None:

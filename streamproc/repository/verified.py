@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from streamproc.errors import ModelRefused
-from streamproc.repository.digests import sha256 as sha256_of
+from streamproc.repository.files import sha256 as sha256_of
 
 
 def verified(folder: Path, name: str, sha256: str) -> bytes:

@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from streamproc.errors import ModelRefused
-from streamproc.repository.atomic import write_whole
+from streamproc.repository.files import atomic_write
 from streamproc.repository.manifest import MemberSection
 from streamproc.repository.repository import StoredEnsemble
 from streamproc.repository.section import describe_faults
@@ -75,7 +75,7 @@ def keep_version(folder: Path, member: MemberSection) -> None:
     """Write what a manifest says of a member beside its files, so that it can be used again."""
     place = folder / member.name / member.version
     place.mkdir(parents=True, exist_ok=True)
-    write_whole(place / MEMBER, member_toml(member))
+    atomic_write(place / MEMBER, member_toml(member))
 
 
 def _numbers_by_size(version: str) -> list[tuple[int, str]]:

@@ -56,9 +56,9 @@ def test_no_configuration_ends_in_a_traceback(
 ) -> None:
     source = hub(tmp_path, **config)
     (source / "generation_config.json").write_text(json.dumps(generation), "utf-8")
-    wishes = ImportOptions(source, "tone", tmp_path / "models", task=task)
+    options = ImportOptions(source, "tone", tmp_path / "models", task=task)
     with pytest.raises((OperatorError, Exported)):
-        import_model(wishes, Said(), export=export, verify=verify)
+        import_model(options, Said(), export=export, verify=verify)
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b'{"model": 1}', b"null", b"{}"])

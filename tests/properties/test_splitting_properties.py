@@ -53,19 +53,19 @@ def test_every_stage_has_weights_and_none_is_much_larger_than_the_best_cut_allow
     used: list[dict[str, int]], size: dict[str, int], data: st.DataObject
 ) -> None:
     weights = [{name: size[name] for name in own} for own in used]
-    handed_on: list[int | None] = data.draw(
+    boundary_bytes: list[int | None] = data.draw(
         st.lists(st.integers(0, 50), min_size=len(used), max_size=len(used))
     )
     pieces = [own for own in weights if own]
     stages = data.draw(st.integers(1, max(1, len(pieces))))
 
-    cuts = choose_cuts(weights, handed_on, stages)
+    cuts = choose_cuts(weights, boundary_bytes, stages)
 
     found = [_size(weights[a:b]) for a, b in pairwise([0, *cuts, len(weights)])]
     assert len(found) == stages
     assert all(found) or not pieces
     assert max(found) <= 1.2 * _smallest_largest(pieces, stages)
-    assert cuts == choose_cuts(weights, handed_on, stages)
+    assert cuts == choose_cuts(weights, boundary_bytes, stages)
 
 
 def _size(parts: list[dict[str, int]]) -> int:

@@ -131,7 +131,7 @@ class Said:
 
 
 def bring(
-    source: Path, models: Path, questions: Said | None = None, **wishes: Any
+    source: Path, models: Path, prompter: Said | None = None, **options: Any
 ) -> tuple[Imported, bytes]:
     """Import a text classifier, tried out as a worker does; returns what came of it, and its file.
 
@@ -144,12 +144,12 @@ def bring(
         "task": "text-classification",
         "labels": ("a", "b", "c"),
         "tokenizer": tokenizer,
-        **({"window": 16} if new and "padded_to" not in wishes else {}),
-        **wishes,
+        **({"window": 16} if new and "padded_to" not in options else {}),
+        **options,
     }
     imported = import_model(
         ImportOptions(source, "tone", models, **said),
-        questions or Said(),
+        prompter or Said(),
         export=_no_export,
         verify=_verify,
     )

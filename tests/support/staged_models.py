@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamproc.offline.splitting.model import WrittenStage, split_model
+from streamproc.offline.splitting.model_splitter import WrittenStage, split_model
 from streamproc.serving.inference.providers import CPU, Provider
 from streamproc.serving.inference.residency import Residency
 from streamproc.serving.inference.session import new_call

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamproc.offline.importing.generation import decoding_section
+from streamproc.offline.importing.generation_config import decoding_section
 from streamproc.serving.decoding.logits_processors import LogitsProcessors
 from streamproc.serving.decoding.sampling import Sampling, TokenSampler
 from streamproc.serving.decoding.warping import probabilities

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 
-from streamproc.offline.importing.generation import decoding_section
+from streamproc.offline.importing.generation_config import decoding_section
 from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.serving.decoding.search import SearchStrategy, StepScores
 from streamproc.serving.inference.providers import CPU, Provider

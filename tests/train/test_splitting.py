@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamproc.offline.splitting.model import split_model
+from streamproc.offline.splitting.model_splitter import split_model
 from streamproc.serving.inference.causal import CausalModel
 from streamproc.serving.inference.model import Staged
 from streamproc.serving.inference.providers import CPU, Provider

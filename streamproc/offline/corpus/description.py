@@ -16,8 +16,8 @@ from streamproc.offline.corpus.partition_plan import PartitionPlan
 from streamproc.offline.corpus.partition_stats import PartitionStats
 from streamproc.offline.corpus.partitioning import CorpusRecord, Partitioning
 from streamproc.offline.corpus.rows import Source
-from streamproc.repository.digests import sha256
-from streamproc.repository.toml import TomlValue, section
+from streamproc.repository.files import sha256
+from streamproc.repository.toml import TomlValue, to_toml
 
 DESCRIPTION = "partition.toml"
 _SHOWN_CHARACTERS = 200
@@ -82,26 +82,31 @@ def write_description(
         about["sample_texts"] = plan.sample_texts
     shared: dict[str, TomlValue] = {"policy": plan.duplicates}
     shared |= {f"{split} in {earlier}": count for (split, earlier), count in leaked.items()}
-    sections: list[tuple[str, Mapping[str, TomlValue]]] = [("", about), ("[duplicates]", shared)]
-    for split, sources in plan.splits.items():
-        for source in sources:
-            read: dict[str, TomlValue] = {
-                "split": split,
-                "name": source.name,
-                "file": source.path.name,
-                "sha256": sha256(source.path),
-                "rows": rows.get((split, source.path), 0),
-            }
-            sections.append(("[[inputs]]", read))
-    for name, own in stats.items():
-        sections.append(("[[partitions]]", _described(name, own, by)))
-        sections.append(("[partitions.rows]", {s: own.rows[s] for s in plan.splits}))
-        for split, counts in own.labels.items():
-            if counts:
-                ordered = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
-                sections.append((f"[partitions.labels.{split}]", dict(ordered)))
-    written = "\n".join(section(title, values) for title, values in sections)
-    (out / DESCRIPTION).write_text(written, encoding="utf-8")
+    inputs = [
+        {
+            "split": split,
+            "name": source.name,
+            "file": source.path.name,
+            "sha256": sha256(source.path),
+            "rows": rows.get((split, source.path), 0),
+        }
+        for split, sources in plan.splits.items()
+        for source in sources
+    ]
+    partitions: list[dict[str, Any]] = [
+        {
+            **_described(name, own, by),
+            "rows": {split: own.rows[split] for split in plan.splits},
+            "labels": {
+                split: dict(sorted(counts.items(), key=lambda one: (-one[1], one[0])))
+                for split, counts in own.labels.items()
+                if counts
+            },
+        }
+        for name, own in stats.items()
+    ]
+    written = {**about, "duplicates": shared, "inputs": inputs, "partitions": partitions}
+    (out / DESCRIPTION).write_text(to_toml(written), encoding="utf-8")
 
 
 def _described(name: str, own: PartitionStats, by: Partitioning) -> dict[str, TomlValue]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from streamproc.offline.corpus.part_files import part_files
 from streamproc.offline.corpus.partition_plan import PartitionPlan
 from streamproc.offline.corpus.partition_stats import PartitionStats
 from streamproc.offline.corpus.partitioning import Partitioning, clusters_from, partitioning_from
+from streamproc.repository.files import atomic_directory
 
 OnProgress = Callable[[str], None]
 """Called with what is being done, and how far it is."""
@@ -63,15 +63,9 @@ def partition_corpus(
     if by is None:
         raise TrainingError(f"{plan.by!r} needs features to make clusters of.")
 
-    unfinished = plan.out.with_name(f"{plan.out.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    try:
-        unfinished.mkdir(parents=True)
+    with atomic_directory(plan.out) as unfinished:
         stats = _write(plan, by, leakage, unfinished, on_progress)
         write_description(unfinished, plan, by, stats, rows, leakage.counts)
-        unfinished.replace(plan.out)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     return PartitionedCorpus(plan.out, by, stats, leakage.counts)
 
 

@@ -11,10 +11,10 @@ import onnx.compose
 from onnx import TensorProto, helper
 
 from streamproc.errors import ModelRefused
-from streamproc.offline.importing.graph import OLDEST_OPSET, opset_of
 from streamproc.offline.importing.interface_gap import FLOATS, InterfaceGap
 from streamproc.offline.importing.matching import IDS, MASK, TYPES
 from streamproc.offline.importing.nodes import Nodes
+from streamproc.offline.importing.onnx_file import OLDEST_OPSET, opset_of
 from streamproc.offline.importing.output_kind import TWO_OF_ONE, as_logits
 from streamproc.offline.importing.padding import lengthened
 
@@ -23,7 +23,7 @@ _AS_THEY_ARE = ("logits", "softmax")
 _FILLER = {MASK: 0, TYPES: 0}
 
 
-def adapted(model: Any, form: InterfaceGap) -> Any:
+def adapt_graph(model: Any, gap: InterfaceGap) -> Any:
     """The graph with the worker's inputs, int64 of (rows, tokens), before and outputs behind it.
 
     The model's own nodes and weights stay as they are. Raises ModelRefused where its operators are
@@ -32,20 +32,20 @@ def adapted(model: Any, form: InterfaceGap) -> Any:
     if opset_of(model) < OLDEST_OPSET:
         raise ModelRefused(
             f"the model is written in opset {opset_of(model)}, and must be changed before a worker "
-            f"can run it ({'; '.join(form.differences)}): export it with opset {OLDEST_OPSET} or "
+            f"can run it ({'; '.join(gap.differences)}): export it with opset {OLDEST_OPSET} or "
             "newer"
         )
     inner = onnx.compose.add_prefix(model, _INNER)
     before, behind = Nodes("before"), Nodes("behind")
-    _feed(before, form)
-    ready = [_given(behind, inner, form, role) for role in form.outputs]
+    _feed(before, gap)
+    ready = [_given(behind, inner, gap, role) for role in gap.outputs]
     graph = inner.graph
     own = list(graph.node)
     del graph.node[:]
     graph.node.extend([*before.nodes, *own, *behind.nodes])
     graph.initializer.extend([*before.constants, *behind.constants])
     del graph.input[:]
-    for role in (IDS, MASK, *([TYPES] if TYPES in form.inputs else [])):
+    for role in (IDS, MASK, *([TYPES] if TYPES in gap.inputs else [])):
         value = helper.make_tensor_value_info(role, TensorProto.INT64, ["rows", "tokens"])
         graph.input.append(value)
     del graph.output[:]
@@ -55,25 +55,25 @@ def adapted(model: Any, form: InterfaceGap) -> Any:
     return inner
 
 
-def _feed(nodes: Nodes, form: InterfaceGap) -> None:
+def _feed(nodes: Nodes, gap: InterfaceGap) -> None:
     """Make the model's own inputs of the worker's."""
-    padding = form.padding
-    names = {role: role for role in (*form.inputs, MASK)}
-    if form.accompanied:
-        names = _accompanied(nodes, names)
+    padding = gap.padding
+    names = {role: role for role in (*gap.inputs, MASK)}
+    if gap.duplicate_single_row:
+        names = _duplicate_single_row(nodes, names)
     if padding.changes_lengths:
-        fillers = {names[role]: _FILLER.get(role, padding.token) for role in form.inputs}
+        fillers = {names[role]: _FILLER.get(role, padding.token) for role in gap.inputs}
         filled = lengthened(nodes, names[MASK], fillers, padding)
-        names = {role: filled[names[role]] for role in form.inputs}
-    elif form.fills_padding:
+        names = {role: filled[names[role]] for role in gap.inputs}
+    elif gap.fills_padding:
         is_token = nodes.add("Cast", [names[MASK]], to=TensorProto.BOOL)
         filler = nodes.constant(np.array(padding.token))
         names[IDS] = nodes.add("Where", [is_token, names[IDS], filler])
-    for role, value in form.inputs.items():
+    for role, value in gap.inputs.items():
         nodes.add("Cast", [names[role]], to=value.kind, output=_INNER + value.name)
 
 
-def _accompanied(nodes: Nodes, names: Mapping[str, str]) -> dict[str, str]:
+def _duplicate_single_row(nodes: Nodes, names: Mapping[str, str]) -> dict[str, str]:
     """Where there is one row, give it twice."""
     zero, one, two = (nodes.constant(np.array(number)) for number in range(3))
     rows = nodes.add("Gather", [nodes.add("Shape", [IDS]), zero])
@@ -82,17 +82,17 @@ def _accompanied(nodes: Nodes, names: Mapping[str, str]) -> dict[str, str]:
     return {role: nodes.add("Gather", [name, chosen], axis=0) for role, name in names.items()}
 
 
-def _given(nodes: Nodes, inner: Any, form: InterfaceGap, role: str) -> Any:
+def _given(nodes: Nodes, inner: Any, gap: InterfaceGap, role: str) -> Any:
     """Make a worker's output of the model's own; returns what the graph says of it."""
-    value, reading = form.outputs[role], form.reading(role)
-    logits = as_logits(nodes, inner, value, _INNER + value.name, reading)
-    if form.accompanied:
+    value, own_kind = gap.outputs[role], gap.output_kind(role)
+    logits = as_logits(nodes, inner, value, _INNER + value.name, own_kind)
+    if gap.duplicate_single_row:
         first = nodes.constant(np.array([0]))
         rows = nodes.add("Gather", [nodes.add("Shape", [IDS]), first])
         logits = nodes.add("Slice", [logits, first, rows, first])
-    kind = value.kind if value.kind in FLOATS and reading in _AS_THEY_ARE else TensorProto.FLOAT
+    kind = value.kind if value.kind in FLOATS and own_kind in _AS_THEY_ARE else TensorProto.FLOAT
     nodes.add("Cast", [logits], to=kind, output=role)
     sizes: list[int | str | None] = ["rows", *value.sizes[1:]]
-    if reading in TWO_OF_ONE:
+    if own_kind in TWO_OF_ONE:
         sizes = [*(sizes[:-1] if len(sizes) > 1 else sizes), 2]
     return helper.make_tensor_value_info(role, kind, sizes)

@@ -8,15 +8,14 @@ import tempfile
 from pathlib import Path
 
 from streamproc.errors import ModelRefused, SettingsError
-from streamproc.offline.importing.configuration import Configuration
 from streamproc.offline.importing.families import require_served
-from streamproc.offline.importing.import_options import ImportOptions
-from streamproc.offline.importing.sources import Source
+from streamproc.offline.importing.generative import decoding_of
+from streamproc.offline.importing.hf_config import HfConfig
+from streamproc.offline.importing.import_source import ImportSource
+from streamproc.offline.importing.output_kind import Scale
+from streamproc.offline.importing.safetensors_size import float32_bytes
 from streamproc.offline.importing.tokenizers import padding_token
-from streamproc.offline.importing.weights import float32_bytes
-from streamproc.offline.importing.writing import decoding_of
 from streamproc.repository.manifest import MEMBER_VERSION
-from streamproc.repository.repository import StoredEnsemble
 from streamproc.repository.versions import next_version
 from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.serving.tasks.decoding_task import DecodingTask
@@ -27,80 +26,110 @@ _MOST_BYTES = 2**31
 # An encoder-decoder is exported as an encoder, a decoder, one that goes on, and the last two in
 # one; each may be as large as the whole.
 _COPIES = {"translation": 4}
+_CLASSES = "single_label_classification"
 
 
-def require_free_place(name: str, wishes: ImportOptions, stored: StoredEnsemble | None) -> None:
+def require_free_place(source: ImportSource) -> None:
     """Raise SettingsError, ModelRefused where a member can't have that name and version."""
-    if not re.fullmatch(MEMBER_VERSION, wishes.version) or wishes.version in {".", ".."}:
+    options, stored, name = source.options, source.stored, source.member
+    if not re.fullmatch(MEMBER_VERSION, options.version) or options.version in {".", ".."}:
         raise SettingsError(
-            f"--version {wishes.version!r}: a version is up to 64 of letters, digits, '.', '_' "
+            f"--version {options.version!r}: a version is up to 64 of letters, digits, '.', '_' "
             "and '-'"
         )
     if stored is None:
-        if not wishes.use:
+        if not options.use:
             raise SettingsError("--no-use: a new ensemble uses the only version there is")
         return
     used = {member.name: member.version for member in stored.manifest.members}
-    if not wishes.use and name not in used:
+    if not options.use and name not in used:
         raise SettingsError(
             f"--no-use: {stored.manifest.name} has no member {name} yet, and one that joins is used"
         )
-    if used.get(name) == wishes.version or (stored.folder / name / wishes.version).exists():
+    if used.get(name) == options.version or (stored.folder / name / options.version).exists():
         raise ModelRefused(
-            f"{stored.manifest.name} has {name} in version {wishes.version} already: name another, "
-            f"which then lies beside it (--version {next_version(stored, name)}), or another "
-            "member (--member)"
+            f"{stored.manifest.name} has {name} in version {options.version} already: name "
+            f"another, which then lies beside it (--version {next_version(stored, name)}), or "
+            "another member (--member)"
         )
 
 
-def require_flags_of(
-    task: Task, wishes: ImportOptions, tokenizer: bytes, configuration: Configuration
-) -> None:
+def require_classes(config: HfConfig, scale: Scale | None) -> None:
+    """Raise ModelRefused where config.json tells of a head that is no softmax over labels.
+
+    scale: what somebody said that the scores are
+    """
+    kind = config.model.problem_type
+    if kind == "multi_label_classification":
+        raise ModelRefused(
+            "config.json says multi_label_classification: its labels do not exclude each other, "
+            "and a text has one label here"
+        )
+    if kind == "regression":
+        raise ModelRefused(
+            "config.json says problem_type regression: the head gives numbers, not the scores of "
+            "labels, and numbers are not served yet"
+        )
+    if kind not in {None, _CLASSES}:
+        raise ModelRefused(
+            f"config.json says problem_type {kind!r}, which transformers does not know either: "
+            f"of {_CLASSES} models are served"
+        )
+    if config.outputs == 1 and scale is None:
+        raise ModelRefused(
+            "config.json has a head of one output, which transformers trains as a regression, and "
+            "numbers are not served yet; where it was trained to tell two labels, say what the "
+            "output is (--scores logits) and name them, that of 0 first (--label NAME twice)"
+        )
+    function = config.model.function_to_apply
+    if function not in {None, "softmax"} and scale is None:
+        raise ModelRefused(
+            f"config.json says function_to_apply {function}, where scores are a softmax here: its "
+            "pipeline's scores would not be had; where a softmax is meant, say --scores logits"
+        )
+
+
+def require_flags_of(task: Task, source: ImportSource) -> None:
     """Raise SettingsError where a flag means nothing for the task, or can't be what it is."""
+    options = source.options
     if isinstance(task, DecodingTask) and (
-        wishes.labels or wishes.inputs or wishes.outputs or wishes.scores or wishes.padded_to
+        options.labels or options.inputs or options.outputs or options.scores or options.padded_to
     ):
         raise SettingsError(
             f"--label, --input, --output, --scores and --padded-to mean nothing for {task.name}"
         )
-    if wishes.labels and not task.labelled:
+    if options.labels and not task.labelled:
         raise SettingsError(f"--label: {task.name} has no labels")
-    padding_token(tokenizer, wishes.pad_token)
-    window = wishes.window or configuration.positions
-    if wishes.overlap and window and wishes.overlap > window // 2:
+    padding_token(source.tokenizer, options.pad_token)
+    window = options.window or source.config.positions
+    if options.overlap and window and options.overlap > window // 2:
         raise SettingsError(
-            f"--overlap {wishes.overlap}: windows of {window} tokens share at most {window // 2}"
+            f"--overlap {options.overlap}: windows of {window} tokens share at most {window // 2}"
         )
 
 
-def check_before_export(
-    source: Source,
-    task: Task,
-    wishes: ImportOptions,
-    configuration: Configuration,
-    tokenizer: bytes,
-    stored: StoredEnsemble | None,
-) -> None:
+def check_before_export(source: ImportSource, task: Task) -> None:
     """Raise ModelRefused, SettingsError where a Hugging Face folder can't become a member."""
-    require_served(configuration.model_type, task.name)
+    require_served(source.config.model.model_type, task.name)
     if isinstance(task, DecodingTask):
-        both = task.architecture == "encoder-decoder"
-        decoding_of(wishes, configuration, stored, encoder_decoder=both)
-    _require_vocabulary(configuration, tokenizer)
-    _require_window(configuration, wishes, stored)
-    size = float32_bytes(source.path)
+        decoding_of(source, encoder_decoder=task.architecture == "encoder-decoder")
+    _require_vocabulary(source)
+    require_window(source, source.config.positions)
+    path = source.files.path
+    size = float32_bytes(path)
     if size > _MOST_BYTES and task.name not in _COPIES:
         raise ModelRefused(
-            f"{source.path} has {_gib(size)} of weights in float32, and a member is one file of at "
+            f"{path} has {_gib(size)} of weights in float32, and a member is one file of at "
             "most 2 GiB: export it elsewhere in half precision (optimum-cli export onnx --dtype "
             "fp16), and import what that wrote"
         )
     _require_space(Path(tempfile.gettempdir()), size * _COPIES.get(task.name, 1), "to export it")
-    _require_space(wishes.out, size, "for the member")
+    _require_space(source.options.out, size, "for the member")
 
 
-def _require_vocabulary(configuration: Configuration, tokenizer: bytes) -> None:
-    scored, known = configuration.vocabulary, TextTokenizer(tokenizer).vocabulary_size
+def _require_vocabulary(source: ImportSource) -> None:
+    scored = source.config.model.vocab_size
+    known = TextTokenizer(source.tokenizer).vocabulary_size
     if scored is not None and scored < known:
         raise ModelRefused(
             f"config.json has a vocabulary of {scored} tokens, and the tokenizer one of {known}: "
@@ -108,10 +137,9 @@ def _require_vocabulary(configuration: Configuration, tokenizer: bytes) -> None:
         )
 
 
-def _require_window(
-    configuration: Configuration, wishes: ImportOptions, stored: StoredEnsemble | None
-) -> None:
-    most = configuration.positions
+def require_window(source: ImportSource, most: int | None) -> None:
+    """Raise ModelRefused, SettingsError where windows are longer than the model takes tokens."""
+    options, stored = source.options, source.stored
     if most is None:
         return
     if stored and stored.manifest.window.max_tokens > most and stored.manifest.decoding is None:
@@ -120,8 +148,8 @@ def _require_window(
             f"tokens, and the model takes {most} at most: make an ensemble of shorter windows "
             "(--ensemble, --window)"
         )
-    if wishes.window and wishes.window > most:
-        raise SettingsError(f"--window {wishes.window}: the model takes {most} tokens at most")
+    if options.window and options.window > most:
+        raise SettingsError(f"--window {options.window}: the model takes {most} tokens at most")
 
 
 def _require_space(folder: Path, needed: int, what: str) -> None:

@@ -1,10 +1,11 @@
-"""What whoever imports a model says of it."""
+"""What whoever imports a model says of it, and who is asked for the rest."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from streamproc.offline.importing.output_kind import Scale
 from streamproc.offline.importing.padding import Side
@@ -49,3 +50,11 @@ class ImportOptions:
     target_language: str | None = None
     description: str = ""
     license: str = ""
+
+
+class Prompter(Protocol):
+    """Whoever is asked what neither the options nor the model tell: a person, or nobody."""
+
+    def ask(self, question: str, flag: str) -> str:
+        """The answer, as `flag` would have given it; raises SettingsError where nobody is there."""
+        ...

@@ -1,16 +1,15 @@
-"""What is being imported, and what it became before it is placed."""
+"""What is being imported, and what it became before it is installed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from streamproc.offline.importing.configuration import Configuration
-from streamproc.offline.importing.import_options import ImportOptions
-from streamproc.offline.importing.prompter import Prompter
-from streamproc.offline.importing.sources import Source
+from streamproc.offline.importing.hf_config import HfConfig
+from streamproc.offline.importing.import_options import ImportOptions, Prompter
+from streamproc.offline.importing.model_files import ModelFiles
 from streamproc.repository.decoding_section import DecodingSection
-from streamproc.repository.manifest import Precision
+from streamproc.repository.manifest import MemberSection, Precision
 from streamproc.repository.repository import StoredEnsemble
 
 
@@ -18,21 +17,30 @@ from streamproc.repository.repository import StoredEnsemble
 class ImportSource:
     """A model, and all that is known about it.
 
-    source:    as ONNX
+    files:     as they were found, or as they were exported to ONNX
+    stored:    the ensemble it joins; None where one is made for it
     tokenizer: a tokenizer.json's bytes
     labels:    the ensemble's label for each output, where that was settled before the export
-    stored:    the ensemble it joins; None where one is made for it
-    member:    its name
     """
 
-    source: Source
-    member: str
-    wishes: ImportOptions
-    configuration: Configuration
-    tokenizer: bytes
+    files: ModelFiles
+    options: ImportOptions
+    config: HfConfig
     stored: StoredEnsemble | None
-    questions: Prompter
+    prompter: Prompter
+    tokenizer: bytes = b""
     labels: tuple[str, ...] | None = None
+
+    @property
+    def member(self) -> str:
+        """The member's name."""
+        return self.options.member or self.files.name
+
+    @property
+    def replaced(self) -> MemberSection | None:
+        """The version of the member that the ensemble uses, if there is one."""
+        members = self.stored.manifest.members if self.stored else ()
+        return next((member for member in members if member.name == self.member), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,5 +64,5 @@ class AdaptedModel:
     decoding: DecodingSection | None = None
     labels: tuple[str, ...] = ()
     changes: Sequence[str] = ()
-    warnings: Sequence[str] = field(default=())
+    warnings: Sequence[str] = ()
     batch_difference: float | None = None

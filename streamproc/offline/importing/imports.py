@@ -8,52 +8,32 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from streamproc.errors import ModelRefused, OperatorError, SettingsError
+from streamproc.errors import ModelRefused, SettingsError
 from streamproc.messages.request import ENSEMBLE_NAME
 from streamproc.offline.importing.checks import (
     check_before_export,
+    require_classes,
     require_flags_of,
     require_free_place,
 )
-from streamproc.offline.importing.configuration import Configuration
-from streamproc.offline.importing.heads import require_classes
-from streamproc.offline.importing.import_options import ImportOptions
+from streamproc.offline.importing.generative import prepare_generative
+from streamproc.offline.importing.hf_config import HfConfig
+from streamproc.offline.importing.import_options import ImportOptions, Prompter
 from streamproc.offline.importing.import_source import AdaptedModel, ImportSource
-from streamproc.offline.importing.installing import NewMember, place_beside, place_new
+from streamproc.offline.importing.installing import install_beside, install_new
 from streamproc.offline.importing.keras import convert
-from streamproc.offline.importing.labels import label_outputs
-from streamproc.offline.importing.manifests import new_ensemble, provenance
-from streamproc.offline.importing.marian import has_marian_tokenizer, marian_tokenizer
-from streamproc.offline.importing.prompter import Prompter
+from streamproc.offline.importing.label_mapping import label_outputs
+from streamproc.offline.importing.model_files import MODEL, ModelFiles, find_model_files
 from streamproc.offline.importing.scoring import prepare_scoring
-from streamproc.offline.importing.sources import MODEL, Source, find_source
-from streamproc.offline.importing.tokenizers import read_tokenizer, require_same
-from streamproc.offline.importing.writing import prepare_writing
+from streamproc.offline.importing.tokenizers import MakeTokenizer, find_tokenizer
 from streamproc.repository.changes import Verify
-from streamproc.repository.manifest import MemberSection
 from streamproc.repository.repository import MANIFEST, Repository, StoredEnsemble
 from streamproc.serving.tasks.catalogue import TASKS, task_named
 from streamproc.serving.tasks.decoding_task import DecodingTask
 from streamproc.serving.tasks.task import ScoringTask, Task
 
-# In what folders have a tokenizer that is no tokenizer.json.
-_OLDER_TOKENIZERS = (
-    "vocab.txt",
-    "vocab.json",
-    "merges.txt",
-    "spiece.model",
-    "spm.model",
-    "sentencepiece.bpe.model",
-    "sentencepiece.model",
-    "tokenizer.model",
-)
-
 Export = Callable[[Path, str, Path], None]
 """Export a Hugging Face folder, for a task, into another folder, as optimum does it."""
-
-
-MakeTokenizer = Callable[[Path], bytes]
-"""A tokenizer.json of a Hugging Face folder's older files; raises OperatorError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +63,8 @@ class Imported:
 
 
 def import_model(
-    wishes: ImportOptions,
-    questions: Prompter,
+    options: ImportOptions,
+    prompter: Prompter,
     *,
     export: Export,
     verify: Verify,
@@ -93,75 +73,65 @@ def import_model(
     """Make a member of a model, and put it into an ensemble, new or there already.
 
     Nothing is written before the member was tried out as a worker does it. Asks for what neither
-    the wishes nor the model tell. Raises ModelRefused, SettingsError.
+    the options nor the model tell. Raises ModelRefused, SettingsError.
     """
-    source = find_source(wishes.source)
-    name = wishes.member or source.name
-    for flag, chosen in (("--ensemble", wishes.ensemble), ("--member", name)):
-        if not re.match(ENSEMBLE_NAME, chosen):
+    source = _source(options, prompter)
+    require_free_place(source)
+    task = _task(source)
+    if task.labelled:
+        require_classes(source.config, options.scores)
+    source = replace(source, tokenizer=find_tokenizer(source, make_tokenizer))
+    require_flags_of(task, source)
+    if source.files.format == "hugging-face":
+        check_before_export(source, task)
+        source = replace(source, labels=_labels_before_export(source, task))
+    with tempfile.TemporaryDirectory() as folder:
+        files = _exported(source.files, task, Path(folder), export)
+        adapted = _adapted(replace(source, files=files), task)
+    if source.stored:
+        member = install_beside(source.stored, source, adapted, verify)
+    else:
+        member = install_new(source, task.name, adapted, verify)
+    replaced = source.replaced
+    return Imported(
+        manifest=options.out / options.ensemble / MANIFEST,
+        ensemble=options.ensemble,
+        task=task.name,
+        new=source.stored is None,
+        member=member.name,
+        version=member.version,
+        used=options.use,
+        replaced=replaced.version if replaced and options.use else None,
+        files={
+            file: (options.out / options.ensemble / file).stat().st_size for file, _ in member.files
+        },
+        precision=member.precision,
+        labels=member.labels,
+        changes=adapted.changes,
+        warnings=[*adapted.warnings, *_fitted_before(source)],
+        batch_difference=adapted.batch_difference,
+    )
+
+
+def _source(options: ImportOptions, prompter: Prompter) -> ImportSource:
+    """What is at the path, and the ensemble it joins; raises ModelRefused, SettingsError."""
+    files = find_model_files(options.source)
+    names = (("--ensemble", options.ensemble), ("--member", options.member or files.name))
+    for flag, name in names:
+        if not re.match(ENSEMBLE_NAME, name):
             raise SettingsError(
-                f"{flag} {chosen!r}: a name is up to 64 of a-z, 0-9, '.', '_' and '-', a letter "
+                f"{flag} {name!r}: a name is up to 64 of a-z, 0-9, '.', '_' and '-', a letter "
                 "or digit first"
             )
-    configuration = Configuration(source.folder)
-    stored = _stored(wishes)
-    require_free_place(name, wishes, stored)
-    task = _task(wishes, configuration, stored, questions)
-    if task.labelled:
-        require_classes(configuration, wishes.scores)
-    tokenizer = _tokenizer(source, wishes, configuration, stored, questions, make_tokenizer)
-    require_flags_of(task, wishes, tokenizer, configuration)
-    labels = None
-    if source.form == "hugging-face":
-        check_before_export(source, task, wishes, configuration, tokenizer, stored)
-        labels = _labels_of(configuration, task, wishes, stored, questions)
-    with tempfile.TemporaryDirectory() as folder:
-        exported = _exported(source, task, Path(folder), export)
-        subject = ImportSource(
-            exported, name, wishes, configuration, tokenizer, stored, questions, labels
-        )
-        prepared = _prepared(subject, task)
-    before = {member.name: member for member in stored.manifest.members} if stored else {}
-    replaced = before.get(name)
-    member = NewMember(
-        name,
-        wishes.version,
-        prepared.model,
-        prepared.decoder,
-        prepared.precision,
-        prepared.labels,
-        provenance(subject, source, prepared),
-        # A new version has the say that the one before it had.
-        replaced.weight if replaced else 1.0,
-    )
-    if stored:
-        manifest = place_beside(stored, member, verify, use=wishes.use)
-    else:
-        ensemble = new_ensemble(subject, task.name, prepared, member.section)
-        manifest = place_new(wishes.out, ensemble, tokenizer, member, verify)
-    return Imported(
-        manifest,
-        wishes.ensemble,
-        task.name,
-        stored is None,
-        name,
-        wishes.version,
-        wishes.use,
-        replaced.version if replaced and wishes.use else None,
-        {place_in: len(content) for place_in, content in member.files.items()},
-        prepared.precision,
-        prepared.labels,
-        prepared.changes,
-        [*prepared.warnings, *_fitted_before(stored, replaced)],
-        prepared.batch_difference,
-    )
+    return ImportSource(files, options, HfConfig(files.folder), _stored(options), prompter)
 
 
-def _fitted_before(stored: StoredEnsemble | None, replaced: MemberSection | None) -> Sequence[str]:
+def _fitted_before(source: ImportSource) -> Sequence[str]:
     """What is told where a version takes the place of one that the ensemble was fitted with."""
-    if stored is None or replaced is None:
+    replaced = source.replaced
+    if source.stored is None or replaced is None:
         return ()
-    manifest = stored.manifest
+    manifest = source.stored.manifest
     if not (manifest.gate or manifest.combine.temperature != 1 or replaced.weight != 1):
         return ()
     told = (
@@ -171,62 +141,50 @@ def _fitted_before(stored: StoredEnsemble | None, replaced: MemberSection | None
     return (told,)
 
 
-def _labels_of(
-    configuration: Configuration,
-    task: Task,
-    wishes: ImportOptions,
-    stored: StoredEnsemble | None,
-    questions: Prompter,
-) -> tuple[str, ...] | None:
+def _labels_before_export(source: ImportSource, task: Task) -> tuple[str, ...] | None:
     """The outputs' labels, where config.json says how many there are, or the task has none."""
-    if not task.labelled:
+    outputs = 2 if source.config.outputs == 1 else source.config.outputs
+    if not task.labelled or outputs is None:
         return None
-    outputs = 2 if configuration.outputs == 1 else configuration.outputs
-    if outputs is None:
-        return None
-    known = stored.manifest.labels if stored else ()
-    return label_outputs(outputs, configuration, wishes.labels, known, questions)
+    return label_outputs(outputs, source)
 
 
-def _prepared(subject: ImportSource, task: Task) -> AdaptedModel:
+def _adapted(source: ImportSource, task: Task) -> AdaptedModel:
     if isinstance(task, DecodingTask):
-        return prepare_writing(subject, task)
+        return prepare_generative(source, task)
     if isinstance(task, ScoringTask):
-        return prepare_scoring(subject, task)
+        return prepare_scoring(source, task)
     raise ModelRefused(f"{task.name} has no way to run its members")
 
 
-def _stored(wishes: ImportOptions) -> StoredEnsemble | None:
-    folder = wishes.out / wishes.ensemble
+def _stored(options: ImportOptions) -> StoredEnsemble | None:
+    folder = options.out / options.ensemble
     if not (folder / MANIFEST).is_file():
         if folder.exists():
             raise ModelRefused(f"{folder} is there, without a {MANIFEST}; name another --ensemble")
         return None
-    stored = Repository(wishes.out).open(wishes.ensemble)
+    stored = Repository(options.out).open(options.ensemble)
     manifest = stored.manifest
     if manifest.prefix:
         raise ModelRefused(
             f"members of {manifest.name} stand behind a prefix that was trained with them; name "
             "another --ensemble"
         )
-    if wishes.window is not None or wishes.overlap is not None:
+    if options.window is not None or options.overlap is not None:
         raise SettingsError(f"--window, --overlap: {manifest.name} is there, and has its own")
-    if wishes.description:
+    if options.description:
         raise SettingsError(f"--description: {manifest.name} is there, and has its own")
     return stored
 
 
-def _task(
-    wishes: ImportOptions,
-    configuration: Configuration,
-    stored: StoredEnsemble | None,
-    questions: Prompter,
-) -> Task:
-    said = wishes.task or (stored.manifest.task if stored else configuration.task)
+def _task(source: ImportSource) -> Task:
+    stored = source.stored
+    said = source.options.task or (stored.manifest.task if stored else source.config.task)
     if said and said.startswith("translation_"):
         # One of those that config.json has settings for, as translation_en_to_de.
         said = "translation"
-    task = task_named(said or questions.ask(f"What is it for: {', '.join(TASKS)}?", "--task TASK"))
+    question = f"What is it for: {', '.join(TASKS)}?"
+    task = task_named(said or source.prompter.ask(question, "--task TASK"))
     if stored and stored.manifest.task != task.name:
         raise ModelRefused(
             f"the ensemble {stored.manifest.name} is for {stored.manifest.task}, not {task.name}; "
@@ -235,51 +193,12 @@ def _task(
     return task
 
 
-def _tokenizer(
-    source: Source,
-    wishes: ImportOptions,
-    configuration: Configuration,
-    stored: StoredEnsemble | None,
-    questions: Prompter,
-    make_tokenizer: MakeTokenizer | None,
-) -> bytes:
-    path = wishes.tokenizer or configuration.tokenizer
-    own = read_tokenizer(path) if path else None
-    if own is None and source.folder:
-        path, own = source.folder, _made_tokenizer(source.folder, make_tokenizer)
-    if stored:
-        if own and path:
-            require_same(own, path, stored)
-        return stored.tokenizer()
-    if own is None:
-        question = "Where is the tokenizer.json that the model's token ids are of?"
-        own = read_tokenizer(Path(questions.ask(question, "--tokenizer FILE")))
-    return own
-
-
-def _made_tokenizer(folder: Path, make: MakeTokenizer | None) -> bytes | None:
-    """A tokenizer.json of other files, if the folder has such."""
-    if has_marian_tokenizer(folder):
-        return marian_tokenizer(folder)
-    older = sorted(name for name in _OLDER_TOKENIZERS if (folder / name).is_file())
-    if not older or make is None:
-        return None
-    try:
-        return make(folder)
-    except OperatorError as error:
-        raise ModelRefused(
-            f"{error}. It has {', '.join(older)}: make one where transformers and sentencepiece "
-            'are (AutoTokenizer.from_pretrained("FOLDER").save_pretrained("FOLDER")), or name '
-            "another (--tokenizer FILE)"
-        ) from error
-
-
-def _exported(source: Source, task: Task, folder: Path, export: Export) -> Source:
-    if source.form == "onnx":
-        return source
-    if source.form == "hugging-face":
-        export(source.path, task.name, folder)
-        made = find_source(folder)
-        return replace(source, model=made.model, decoder=made.decoder)
-    convert(source, folder / MODEL)
-    return replace(source, model=folder / MODEL)
+def _exported(files: ModelFiles, task: Task, folder: Path, export: Export) -> ModelFiles:
+    if files.format == "onnx":
+        return files
+    if files.format == "hugging-face":
+        export(files.path, task.name, folder)
+        made = find_model_files(folder)
+        return replace(files, model=made.model, decoder=made.decoder)
+    convert(files, folder / MODEL)
+    return replace(files, model=folder / MODEL)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from onnx import TensorProto
 
-from streamproc.offline.importing.graph import Value
 from streamproc.offline.importing.matching import MASK
+from streamproc.offline.importing.onnx_file import Value
 from streamproc.offline.importing.output_kind import OutputKind
 from streamproc.offline.importing.padding import Padding
 
@@ -21,15 +21,15 @@ class InterfaceGap:
 
     inputs:   the graph's inputs by the worker's names
     outputs:  its outputs by the worker's names
-    readings: what each output's scores are, where they are no logits
-    accompanied: whether a text that is alone is run beside itself
+    output_kinds: what each output's scores are, where they are no logits
+    duplicate_single_row: whether a text that is alone is run twice, beside itself
     """
 
     inputs: Mapping[str, Value]
     outputs: Mapping[str, Value]
-    readings: Mapping[str, OutputKind]
+    output_kinds: Mapping[str, OutputKind]
     padding: Padding
-    accompanied: bool = False
+    duplicate_single_row: bool = False
 
     @property
     def differences(self) -> list[str]:
@@ -50,10 +50,10 @@ class InterfaceGap:
             found.append("takes no attention_mask")
         if padding.length is None and padding.multiple > 1:
             found.append(f"padded to a multiple of {padding.multiple} tokens")
-        if self.accompanied:
+        if self.duplicate_single_row:
             found.append("a text alone is run beside itself")
         for role, value in self.outputs.items():
-            said = _SAID.get(self.reading(role), "")
+            said = _SAID.get(self.output_kind(role), "")
             if value.name != role or value.kind not in FLOATS or said:
                 found.append(f"{role} from {value.name}, {value.type_name}{said and ': '}{said}")
         return found
@@ -63,9 +63,9 @@ class InterfaceGap:
         """Whether the padding token is to stand behind a text, in the place of any id."""
         return bool(self.padding.token) and (self.padding.by_id or MASK not in self.inputs)
 
-    def reading(self, role: str) -> OutputKind:
+    def output_kind(self, role: str) -> OutputKind:
         """What the scores of an output are; logits where nothing was said."""
-        return self.readings.get(role, "logits")
+        return self.output_kinds.get(role, "logits")
 
 
 _SAID: dict[OutputKind, str] = {

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from streamproc.errors import ModelRefused
-from streamproc.offline.importing.sources import Source
+from streamproc.offline.importing.model_files import ModelFiles
 
 _NEEDED = ("tensorflow", "tf2onnx")
 # Keras exports no model that was not called since it was loaded.
@@ -21,7 +21,7 @@ _EXPORT = (
 )
 
 
-def convert(source: Source, target: Path) -> None:
+def convert(files: ModelFiles, target: Path) -> None:
     """Write a Keras file or a SavedModel as ONNX, in a process of its own.
 
     Raises ModelRefused where tensorflow or tf2onnx is not installed, with the commands that make
@@ -30,16 +30,16 @@ def convert(source: Source, target: Path) -> None:
     missing = [package for package in _NEEDED if find_spec(package) is None]
     if missing:
         raise ModelRefused(
-            f"{source.path} is a model of Keras or TensorFlow, and {' and '.join(missing)} "
+            f"{files.path} is a model of Keras or TensorFlow, and {' and '.join(missing)} "
             f"{'is' if len(missing) == 1 else 'are'} not "
             "installed here. Export it in an environment of its own:\n"
             "    python3 -m venv keras-onnx\n"
             "    keras-onnx/bin/pip install tensorflow tf2onnx\n"
-            f"    keras-onnx/bin/python {shlex.join(_command(source, 'model.onnx'))}\n"
+            f"    keras-onnx/bin/python {shlex.join(_command(files, 'model.onnx'))}\n"
             "and import model.onnx."
         )
     done = subprocess.run(  # noqa: S603  # this very interpreter
-        [sys.executable, *_command(source, str(target))],
+        [sys.executable, *_command(files, str(target))],
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
         capture_output=True,
         text=True,
@@ -47,12 +47,12 @@ def convert(source: Source, target: Path) -> None:
     )
     if done.returncode or not target.is_file():
         raise ModelRefused(
-            f"{source.path} can't be exported to ONNX: {' / '.join(done.stderr.splitlines()[-3:])}"
+            f"{files.path} can't be exported to ONNX: {' / '.join(done.stderr.splitlines()[-3:])}"
         )
 
 
-def _command(source: Source, target: str) -> list[str]:
+def _command(files: ModelFiles, target: str) -> list[str]:
     """Arguments of a Python that has both packages."""
-    if source.form == "keras":
-        return ["-c", _EXPORT, str(source.path), target]
-    return ["-m", "tf2onnx.convert", "--saved-model", str(source.path), "--output", target]
+    if files.format == "keras":
+        return ["-c", _EXPORT, str(files.path), target]
+    return ["-m", "tf2onnx.convert", "--saved-model", str(files.path), "--output", target]

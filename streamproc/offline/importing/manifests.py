@@ -2,68 +2,70 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from streamproc import __version__
 from streamproc.errors import SettingsError
-from streamproc.messages.validation import in_json_words
 from streamproc.offline.importing.import_source import AdaptedModel, ImportSource
-from streamproc.offline.importing.sources import Source
-from streamproc.repository.digests import sha256
-from streamproc.repository.manifest import Manifest, MemberSection, TokenizerFile, WindowSection
+from streamproc.offline.importing.model_files import ModelFiles
+from streamproc.repository.files import sha256
+from streamproc.repository.manifest import Manifest, MemberSection, WindowSection
+from streamproc.repository.section import describe_faults
+from streamproc.repository.writing import tokenizer_section
 
 
 def new_ensemble(
-    subject: ImportSource, task: str, prepared: AdaptedModel, member: MemberSection
+    source: ImportSource,
+    task: str,
+    adapted: AdaptedModel,
+    tokenizer: Path,
+    member: MemberSection,
 ) -> Manifest:
-    """The manifest of an ensemble of that one member; raises SettingsError."""
-    wishes = subject.wishes
+    """The manifest of an ensemble of that one member; raises SettingsError.
+
+    tokenizer: its file, in the ensemble's folder
+    """
+    options = source.options
     try:
         return Manifest(
             format=1,
-            name=wishes.ensemble,
+            name=options.ensemble,
             task=task,
-            description=wishes.description,
-            license=wishes.license or subject.configuration.license,
-            labels=tuple(label for label in prepared.labels if label),
-            tokenizer=TokenizerFile(
-                file="tokenizer.json", sha256=hashlib.sha256(subject.tokenizer).hexdigest()
-            ),
+            description=options.description,
+            license=options.license or source.config.license,
+            labels=tuple(label for label in adapted.labels if label),
+            tokenizer=tokenizer_section(tokenizer.parent, tokenizer),
             window=WindowSection(
-                max_tokens=prepared.window_tokens, overlap_tokens=prepared.overlap_tokens
+                max_tokens=adapted.window_tokens, overlap_tokens=adapted.overlap_tokens
             ),
-            decoding=prepared.decoding,
+            decoding=adapted.decoding,
             members=(member,),
         )
     except ValidationError as error:
-        faults = "; ".join(in_json_words(fault) for fault in error.errors(include_url=False))
+        faults = describe_faults(error, Manifest)
         raise SettingsError(f"--window, --overlap: {faults}") from None
 
 
-def provenance(subject: ImportSource, source: Source, prepared: AdaptedModel) -> dict[str, str]:
-    """Where a member came from, and what was done to it.
-
-    source: as it was found, before it was exported
-    """
+def provenance(source: ImportSource, adapted: AdaptedModel) -> dict[str, str]:
+    """Where a member came from, and what was done to it."""
     kept = {
-        "source": source.path.resolve().name,
-        "source_sha256": ", ".join(sha256(file) for file in _weights(source)),
-        "producer": prepared.producer,
+        "source": source.files.path.resolve().name,
+        "source_sha256": ", ".join(sha256(file) for file in _weights(source.files)),
+        "producer": adapted.producer,
         "imported_by": f"streamproc {__version__}",
-        "adapted": "; ".join(prepared.changes),
-        "license": subject.wishes.license or subject.configuration.license,
+        "adapted": "; ".join(adapted.changes),
+        "license": source.options.license or source.config.license,
     }
     return {key: value for key, value in kept.items() if value}
 
 
-def _weights(source: Source) -> list[Path]:
+def _weights(files: ModelFiles) -> list[Path]:
     """The files that hold what was imported, in the order of their names."""
-    if source.form == "onnx":
-        return [file for file in (source.model, source.decoder) if file]
-    if source.path.is_file():
-        return [source.path]
+    if files.format == "onnx":
+        return [file for file in (files.model, files.decoder) if file]
+    if files.path.is_file():
+        return [files.path]
     kinds = ("*.safetensors", "saved_model.pb", "variables/*")
-    return sorted(file for kind in kinds for file in source.path.glob(kind))
+    return sorted(file for kind in kinds for file in files.path.glob(kind))

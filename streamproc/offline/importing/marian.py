@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+from google.protobuf.message import DecodeError
+from sentencepiece import sentencepiece_model_pb2
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, normalizers, pre_tokenizers
 from tokenizers.models import Unigram
 from tokenizers.processors import TemplateProcessing
 
 from streamproc.errors import ModelRefused
-from streamproc.offline.importing.sentencepiece import (
-    NORMAL,
-    SentencePieceModel,
-    read_sentencepiece,
-)
 
 SOURCE, TARGET, VOCABULARY = "source.spm", "target.spm", "vocab.json"
 _END, _UNKNOWN, _PADDING = "</s>", "<unk>", "<pad>"
@@ -27,6 +25,8 @@ _SPACE = "▁"
 # Stands before pieces that only the target has, so that no text is cut into them. Unicode says that
 # it is no character, and a text that has it all the same loses it.
 _TARGET_ONLY = "\ufdd0"
+# protobuf makes its classes as it is imported, so that mypy does not see them.
+_MODEL_PROTO: Any = getattr(sentencepiece_model_pb2, "ModelProto")  # noqa: B009
 # What sentencepiece takes from a character that it has no piece for.
 _UNKNOWN_PENALTY = 10.0
 
@@ -39,9 +39,10 @@ def has_marian_tokenizer(folder: Path) -> bool:
 def marian_tokenizer(folder: Path) -> bytes:
     """The folder's tokenizer as a tokenizer.json; raises ModelRefused."""
     vocabulary = _vocabulary(folder)
-    source = read_sentencepiece(folder / SOURCE)
-    read_sentencepiece(folder / TARGET)
-    scores = {piece: score for piece, score, kind in source.pieces if kind == NORMAL}
+    source = _read_unigram(folder / SOURCE)
+    _read_unigram(folder / TARGET)
+    normal = _MODEL_PROTO.SentencePiece.NORMAL
+    scores = {piece.piece: piece.score for piece in source.pieces if piece.type == normal}
     lone = min(scores.values(), default=0.0) - _UNKNOWN_PENALTY
     special = [_END, _UNKNOWN, _PADDING, *(piece for piece in vocabulary if _is_code(piece))]
     pieces = []
@@ -55,8 +56,8 @@ def marian_tokenizer(folder: Path) -> bytes:
             pieces.append((_TARGET_ONLY + piece, lone))
     numbers = {piece: number for number, piece in enumerate(vocabulary)}
     tokenizer = Tokenizer(Unigram(pieces, unk_id=numbers[_UNKNOWN], byte_fallback=False))
-    tokenizer.normalizer = _normaliser(source)
-    scheme = "always" if source.add_dummy_prefix else "never"
+    tokenizer.normalizer = _normaliser(source.normalizer_spec)
+    scheme = "always" if source.normalizer_spec.add_dummy_prefix else "never"
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(_SPACE, prepend_scheme=scheme, split=False)
     tokenizer.decoder = decoders.Sequence(
         [
@@ -72,11 +73,27 @@ def marian_tokenizer(folder: Path) -> bytes:
     return written.encode()
 
 
-def _normaliser(source: SentencePieceModel) -> normalizers.Normalizer:
+def _read_unigram(path: Path) -> Any:
+    """A unigram model of sentencepiece; raises ModelRefused."""
+    model = _MODEL_PROTO()
+    try:
+        model.ParseFromString(path.read_bytes())
+    except OSError as error:
+        raise ModelRefused(f"{path}: {error.strerror}") from None
+    except DecodeError as error:
+        raise ModelRefused(f"{path}: not a model of sentencepiece: {error}") from None
+    if not model.pieces:
+        raise ModelRefused(f"{path}: not a model of sentencepiece: it has no pieces")
+    if model.trainer_spec.model_type != model.trainer_spec.UNIGRAM:
+        raise ModelRefused(f"{path}: a model of sentencepiece that is not unigram is not read")
+    return model
+
+
+def _normaliser(rules: Any) -> normalizers.Normalizer:
     steps: list[normalizers.Normalizer] = [normalizers.Replace(_TARGET_ONLY, "")]
-    if source.charsmap:
-        steps.append(normalizers.Precompiled(source.charsmap))
-    if source.remove_extra_whitespaces:
+    if rules.precompiled_charsmap:
+        steps.append(normalizers.Precompiled(rules.precompiled_charsmap))
+    if rules.remove_extra_whitespaces:
         steps += [normalizers.Strip(), normalizers.Replace(Regex(" {2,}"), " ")]
     return normalizers.Sequence(steps)
 

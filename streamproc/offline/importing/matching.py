@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from onnx import TensorProto
 
 from streamproc.errors import ModelRefused, SettingsError
-from streamproc.offline.importing.graph import Value
-from streamproc.offline.importing.prompter import Prompter
+from streamproc.offline.importing.import_options import Prompter
+from streamproc.offline.importing.onnx_file import Value
 
 IDS, MASK, TYPES = "input_ids", "attention_mask", "token_type_ids"
 
@@ -38,7 +38,7 @@ def pairs_from(written: Iterable[str], flag: str, known: Sequence[str]) -> dict[
 
 
 def match_inputs(
-    found: Sequence[Value], said: Mapping[str, str], questions: Prompter
+    found: Sequence[Value], said: Mapping[str, str], prompter: Prompter
 ) -> dict[str, Value]:
     """The graph's inputs by the worker's names; raises ModelRefused, SettingsError."""
     matched = _said(found, said, "input")
@@ -51,7 +51,7 @@ def match_inputs(
         # Of a model with one input, or with one that has no known name, it is the text.
         matched[IDS] = left.pop()
     for value in left:
-        role = questions.ask(
+        role = prompter.ask(
             f"What is the model's input {value}: {', '.join(_KNOWN)}?",
             f"--input ROLE={value.name}",
         )
@@ -72,7 +72,7 @@ def match_inputs(
 
 
 def match_outputs(
-    found: Sequence[Value], wanted: Sequence[str], said: Mapping[str, str], questions: Prompter
+    found: Sequence[Value], wanted: Sequence[str], said: Mapping[str, str], prompter: Prompter
 ) -> dict[str, Value]:
     """The outputs that a task wants by its names for them; raises ModelRefused, SettingsError."""
     matched = _said(found, said, "output")
@@ -89,7 +89,7 @@ def match_outputs(
                 break
         else:
             listed = ", ".join(map(str, found))
-            name = questions.ask(
+            name = prompter.ask(
                 f"Which of the model's outputs is {role}: {listed}?", f"--output {role}=NAME"
             )
             matched.update(_said(found, {role: name}, "output"))

@@ -7,8 +7,8 @@ from typing import Any, Literal
 import numpy as np
 
 from streamproc.errors import ModelRefused
-from streamproc.offline.importing.graph import Value
 from streamproc.offline.importing.nodes import Nodes
+from streamproc.offline.importing.onnx_file import Value
 
 Scale = Literal["logits", "probabilities"]
 OutputKind = Literal[
@@ -22,7 +22,7 @@ TWO_OF_ONE: tuple[OutputKind, ...] = ("one logit", "sigmoid", "one probability")
 _TINY = np.array([1.2e-38], np.float32)
 
 
-def reading_of(model: Any, value: Value, said: Scale | None) -> OutputKind:
+def output_kind(model: Any, value: Value, said: Scale | None) -> OutputKind:
     """What the scores are: as the flag says, or as the graph's last node does.
 
     Raises ModelRefused where labels do not exclude each other.
@@ -44,26 +44,26 @@ def reading_of(model: Any, value: Value, said: Scale | None) -> OutputKind:
     return "one logit" if one else "logits"
 
 
-def as_logits(nodes: Nodes, model: Any, value: Value, name: str, reading: OutputKind) -> str:
+def as_logits(nodes: Nodes, model: Any, value: Value, name: str, kind: OutputKind) -> str:
     """Add the nodes that make logits of the output `value`, by now called `name`.
 
     Returns the logits' name: (rows, labels), or as many dimensions as the output has. Of one score
     they are two: nothing for the first label, and the score for the second.
     """
     found = name
-    if reading in {"softmax", "sigmoid"}:
+    if kind in {"softmax", "sigmoid"}:
         # What goes into the last node are logits; to take their logarithm would lose digits.
         last = _maker(model, name)
         found = last.input[0]
     if len(value.sizes) == 1:
         found = nodes.add("Reshape", [found, nodes.constant(np.array([-1, 1]))])
-    if reading in {"probabilities", "one probability"}:
+    if kind in {"probabilities", "one probability"}:
         single = nodes.add("Cast", [found], to=1)
-        if reading == "one probability":
+        if kind == "one probability":
             rest = nodes.add("Sub", [nodes.constant(np.ones(1, np.float32)), single])
             single = nodes.add("Concat", [rest, single], axis=-1)
         return nodes.add("Log", [nodes.add("Max", [single, nodes.constant(_TINY)])])
-    if reading in {"one logit", "sigmoid"}:
+    if kind in {"one logit", "sigmoid"}:
         nothing = nodes.add("Sub", [found, found])
         return nodes.add("Concat", [nothing, found], axis=-1)
     return found

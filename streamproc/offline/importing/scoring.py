@@ -8,8 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from streamproc.errors import ModelRefused, SettingsError
-from streamproc.offline.importing.adapting import adapted
-from streamproc.offline.importing.graph import (
+from streamproc.offline.importing.adapting import adapt_graph
+from streamproc.offline.importing.checks import require_window
+from streamproc.offline.importing.import_source import AdaptedModel, ImportSource
+from streamproc.offline.importing.interface_gap import InterfaceGap
+from streamproc.offline.importing.label_mapping import label_outputs
+from streamproc.offline.importing.matching import IDS, MASK, match_inputs, match_outputs, pairs_from
+from streamproc.offline.importing.onnx_file import (
     Value,
     inputs_of,
     outputs_of,
@@ -18,11 +23,7 @@ from streamproc.offline.importing.graph import (
     read_graph,
     serialised,
 )
-from streamproc.offline.importing.import_source import AdaptedModel, ImportSource
-from streamproc.offline.importing.interface_gap import InterfaceGap
-from streamproc.offline.importing.labels import label_outputs
-from streamproc.offline.importing.matching import IDS, MASK, match_inputs, match_outputs, pairs_from
-from streamproc.offline.importing.output_kind import TWO_OF_ONE, Scale, reading_of
+from streamproc.offline.importing.output_kind import TWO_OF_ONE, Scale, output_kind
 from streamproc.offline.importing.padding import Padding
 from streamproc.offline.importing.tokenizers import padding_token
 from streamproc.serving.chunking.tokens import TextTokenizer
@@ -36,33 +37,33 @@ _WINDOW_TOKENS = 256
 _ROUND = 16
 
 
-def prepare_scoring(subject: ImportSource, task: ScoringTask) -> AdaptedModel:
+def prepare_scoring(source: ImportSource, task: ScoringTask) -> AdaptedModel:
     """The graph as a member of that task; asks for what it does not tell.
 
     Raises ModelRefused, SettingsError.
     """
-    path, wishes = subject.source.model, subject.wishes
+    path, options = source.files.model, source.options
     assert path is not None  # noqa: S101  # what was no ONNX has been exported
     model = read_graph(path)
-    form = _form(model, task.signature(0), subject)
-    labels = _labels(form, task, subject)
-    window = _window(form.padding, subject)
+    gap = _interface_gap(model, task.signature(0), source)
+    labels = _labels(gap, task, source)
+    window = _window(gap.padding, source)
 
-    def tried(form: InterfaceGap) -> _Attempt:
-        content = _content(path, model, form)
+    def tried(gap: InterfaceGap) -> _Attempt:
+        content = _content(path, model, gap)
         found = report_on_model(
-            subject.member,
+            source.member,
             content,
             task.signature(len(labels)),
-            TextTokenizer(subject.tokenizer),
+            TextTokenizer(source.tokenizer),
             window_tokens=window,
-            padding_token=form.padding.token,
+            padding_token=gap.padding.token,
         )
-        return _Attempt(form, content, found)
+        return _Attempt(gap, content, found)
 
-    attempt = tried(form)
-    if task.labelled and attempt.found.like_probabilities and wishes.scores is None:
-        attempt = tried(_asked_again(form, model, subject))
+    attempt = tried(gap)
+    if task.labelled and attempt.found.like_probabilities and options.scores is None:
+        attempt = tried(_asked_again(gap, model, source))
     _require_invariance(attempt)
     warnings = []
     if attempt.found.batch_difference:
@@ -75,9 +76,9 @@ def prepare_scoring(subject: ImportSource, task: ScoringTask) -> AdaptedModel:
         producer=producer_of(model),
         precision=precision_of(model),
         window_tokens=window,
-        overlap_tokens=window // 8 if wishes.overlap is None else wishes.overlap,
+        overlap_tokens=window // 8 if options.overlap is None else options.overlap,
         labels=labels,
-        changes=attempt.form.differences,
+        changes=attempt.gap.differences,
         warnings=warnings,
         batch_difference=attempt.found.batch_difference,
     )
@@ -85,7 +86,7 @@ def prepare_scoring(subject: ImportSource, task: ScoringTask) -> AdaptedModel:
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    form: InterfaceGap
+    gap: InterfaceGap
     content: bytes
     found: ModelReport
 
@@ -98,9 +99,9 @@ def _to_the_bit(
     Measured with ONNX Runtime: products of a single row are added up in another order than those
     of several, and the end of a sum that no vector is filled by in another than its beginning.
     """
-    padding = attempt.form.padding
+    padding = attempt.gap.padding
     round_lengths = replace(padding, multiple=1 if padding.length else _ROUND)
-    same = replace(attempt.form, accompanied=True, padding=round_lengths)
+    same = replace(attempt.gap, duplicate_single_row=True, padding=round_lengths)
     if exact := _exact(same, tried):
         return exact, []
     said = (
@@ -113,48 +114,48 @@ def _to_the_bit(
     return attempt, [said]
 
 
-def _exact(form: InterfaceGap, tried: Callable[[InterfaceGap], _Attempt]) -> _Attempt | None:
+def _exact(gap: InterfaceGap, tried: Callable[[InterfaceGap], _Attempt]) -> _Attempt | None:
     try:
-        attempt = tried(form)
+        attempt = tried(gap)
     except ModelRefused:  # as where lengths that are rounded up have no positions
         return None
     return None if attempt.found.batch_difference else attempt
 
 
-def _form(model: Any, wanted: Signature, subject: ImportSource) -> InterfaceGap:
-    wishes, questions = subject.wishes, subject.questions
-    said = pairs_from(wishes.inputs, "--input", (*wanted.required, *wanted.optional))
-    inputs = match_inputs(inputs_of(model), said, questions)
-    said = pairs_from(wishes.outputs, "--output", wanted.outputs)
-    outputs = match_outputs(outputs_of(model), wanted.outputs, said, questions)
-    length = _fixed_length(inputs[IDS], wishes.padded_to)
-    if wishes.pad_side == "left" and (length is None or wanted.per_token):
+def _interface_gap(model: Any, wanted: Signature, source: ImportSource) -> InterfaceGap:
+    options, prompter = source.options, source.prompter
+    said = pairs_from(options.inputs, "--input", (*wanted.required, *wanted.optional))
+    inputs = match_inputs(inputs_of(model), said, prompter)
+    said = pairs_from(options.outputs, "--output", wanted.outputs)
+    outputs = match_outputs(outputs_of(model), wanted.outputs, said, prompter)
+    length = _fixed_length(inputs[IDS], options.padded_to)
+    if options.pad_side == "left" and (length is None or wanted.per_token):
         raise SettingsError(
             "--pad-side left: for texts that are padded to a length (--padded-to), and get one "
             "answer each"
         )
-    token = padding_token(subject.tokenizer, wishes.pad_token)
+    token = padding_token(source.tokenizer, options.pad_token)
     # Who names the token knows that the model looks for it.
-    padding = Padding(token, length, wishes.pad_side, by_id=wishes.pad_token is not None)
-    form = InterfaceGap(inputs, outputs, {}, padding)
+    padding = Padding(token, length, options.pad_side, by_id=options.pad_token is not None)
+    gap = InterfaceGap(inputs, outputs, {}, padding)
     # Where there are no labels, scores are compared over tokens, and taken as they are.
-    return _read(form, model, wishes.scores) if wanted.labels is not None else form
+    return _with_kinds(gap, model, options.scores) if wanted.labels is not None else gap
 
 
-def _read(form: InterfaceGap, model: Any, scale: Scale | None) -> InterfaceGap:
-    readings = {role: reading_of(model, value, scale) for role, value in form.outputs.items()}
-    return replace(form, readings=readings)
+def _with_kinds(gap: InterfaceGap, model: Any, scale: Scale | None) -> InterfaceGap:
+    kinds = {role: output_kind(model, value, scale) for role, value in gap.outputs.items()}
+    return replace(gap, output_kinds=kinds)
 
 
-def _asked_again(form: InterfaceGap, model: Any, subject: ImportSource) -> InterfaceGap:
-    scale = subject.questions.ask(
+def _asked_again(gap: InterfaceGap, model: Any, source: ImportSource) -> InterfaceGap:
+    scale = source.prompter.ask(
         "The model's scores lie between 0 and 1: are they logits or probabilities?",
         "--scores logits or --scores probabilities",
     )
     if scale == "logits":
-        return _read(form, model, "logits")
+        return _with_kinds(gap, model, "logits")
     if scale == "probabilities":
-        return _read(form, model, "probabilities")
+        return _with_kinds(gap, model, "probabilities")
     raise SettingsError(f"--scores {scale!r}: expected logits or probabilities")
 
 
@@ -165,58 +166,48 @@ def _fixed_length(ids: Value, asked: int | None) -> int | None:
     return asked if fixed is None else fixed
 
 
-def _labels(form: InterfaceGap, task: ScoringTask, subject: ImportSource) -> tuple[str, ...]:
-    wishes, stored = subject.wishes, subject.stored
+def _labels(gap: InterfaceGap, task: ScoringTask, source: ImportSource) -> tuple[str, ...]:
     if not task.labelled:
         return ()
-    (role,) = form.outputs
-    if form.readings[role] == "one logit" and wishes.scores is None:
+    (role,) = gap.outputs
+    if gap.output_kinds[role] == "one logit" and source.options.scores is None:
         raise ModelRefused(
-            f"the model has one output, {form.outputs[role]}, and does not tell whether that is a "
+            f"the model has one output, {gap.outputs[role]}, and does not tell whether that is a "
             "number, which is not served yet, or a score that tells two labels apart: of such a "
             "score say --scores logits"
         )
-    if subject.labels is not None:
-        return subject.labels
-    outputs = 2 if form.readings[role] in TWO_OF_ONE else form.outputs[role].sizes[-1]
-    known = stored.manifest.labels if stored else ()
-    return label_outputs(outputs, subject.configuration, wishes.labels, known, subject.questions)
+    if source.labels is not None:
+        return source.labels
+    outputs = 2 if gap.output_kinds[role] in TWO_OF_ONE else gap.outputs[role].sizes[-1]
+    return label_outputs(outputs, source)
 
 
-def _window(padding: Padding, subject: ImportSource) -> int:
+def _window(padding: Padding, source: ImportSource) -> int:
     """How long the texts are that the model is tried out with, and given later."""
-    stored, asked = subject.stored, subject.wishes.window
-    most = padding.length or subject.configuration.positions
-    if stored:
-        window = stored.manifest.window.max_tokens
-        if most and window > most:
-            raise ModelRefused(
-                f"the windows of {stored.manifest.name} are {window} tokens, and the model takes "
-                f"{most} at most: make an ensemble of shorter windows (--ensemble, --window)"
-            )
-        return window
-    if asked and most and asked > most:
-        raise SettingsError(f"--window {asked}: the model takes {most} tokens at most")
-    return asked or padding.length or min(most or _WINDOW_TOKENS, _WINDOW_TOKENS)
+    most = padding.length or source.config.positions
+    require_window(source, most)
+    if source.stored:
+        return source.stored.manifest.window.max_tokens
+    return source.options.window or padding.length or min(most or _WINDOW_TOKENS, _WINDOW_TOKENS)
 
 
-def _content(path: Path, model: Any, form: InterfaceGap) -> bytes:
-    if form.differences:
-        return serialised(adapted(model, form), path)
+def _content(path: Path, model: Any, gap: InterfaceGap) -> bytes:
+    if gap.differences:
+        return serialised(adapt_graph(model, gap), path)
     # To the bit as it was, but for weights that lay beside the file, and belong into it.
     content = path.read_bytes()
     return content if len(content) >= model.ByteSize() else serialised(model, path)
 
 
 def _require_invariance(attempt: _Attempt) -> None:
-    difference, form = attempt.found.batch_difference, attempt.form
+    difference, gap = attempt.found.batch_difference, attempt.gap
     if difference <= MAX_BATCH_DIFFERENCE * max(1.0, attempt.found.largest_score):
         return
     why = "Dynamic quantisation does that: quantise statically, or take fp32."
-    if form.padding.length is None:
-        maskless = "" if MASK in form.inputs else "; it takes no attention_mask"
+    if gap.padding.length is None:
+        maskless = "" if MASK in gap.inputs else "; it takes no attention_mask"
         why = (
-            f"Its answer hangs on the padding behind a text (of id {form.padding.token}{maskless})"
+            f"Its answer hangs on the padding behind a text (of id {gap.padding.token}{maskless})"
             ". If all texts were padded to one length as it was trained, say --padded-to LENGTH; "
             "if its padding has another id, --pad-token ID; else export it with a mask (Keras: "
             f"Embedding(mask_zero=True), torch: attention_mask). {why}"

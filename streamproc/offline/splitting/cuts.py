@@ -15,17 +15,17 @@ Weights = Mapping[str, int]
 
 
 def choose_cuts(
-    weights: Sequence[Weights], handed_on: Sequence[int | None], stages: int
+    weights: Sequence[Weights], boundary_bytes: Sequence[int | None], stages: int
 ) -> list[int]:
     """Before which steps to cut, ascending, one fewer than stages.
 
     weights: what each step uses
-    handed_on: before each step, the bytes that earlier ones hand on; None where no cut may be
+    boundary_bytes: before each step, the bytes that earlier ones hand on; None where no cut may be
     Of all ways with stages hardly larger than the largest one need be, the way that hands on least,
     then the most even one, then the one that cuts first.
     Raises ModelRefused where there are not as many places to cut at.
     """
-    ends = _places(weights, handed_on)
+    ends = _places(weights, boundary_bytes)
     pieces = [
         _together(weights[first:last])
         for first, last in zip([0, *ends], [*ends, len(weights)], strict=True)
@@ -38,7 +38,7 @@ def choose_cuts(
         )
     largest = int(_SLACK * _smallest_largest(pieces, stages))
     least = int(_SMALLEST * sum(_together(pieces).values()) / stages)
-    costs = [handed_on[end] or 0 for end in ends]
+    costs = [boundary_bytes[end] or 0 for end in ends]
     found = _cheapest(pieces, costs, stages, least, largest) or _cheapest(
         pieces, costs, stages, 0, largest
     )
@@ -47,13 +47,13 @@ def choose_cuts(
     return [ends[cut] for cut in found]
 
 
-def _places(weights: Sequence[Weights], handed_on: Sequence[int | None]) -> list[int]:
+def _places(weights: Sequence[Weights], boundary_bytes: Sequence[int | None]) -> list[int]:
     """Between two steps with weights the place that hands on least, the first of several."""
     places: list[int] = []
     best: tuple[int, int] | None = None
     begun = False
     for at, own in enumerate(weights):
-        handed = handed_on[at]
+        handed = boundary_bytes[at]
         if begun and handed is not None and (best is None or handed < best[0]):
             best = handed, at
         if own and best is not None:

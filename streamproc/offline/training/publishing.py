@@ -12,9 +12,8 @@ from streamproc.offline.training.plan import TrainingPlan
 from streamproc.offline.training.run_folder import RunFolder
 from streamproc.offline.training.training_session import TrainingSession, member_jobs
 from streamproc.offline.training.training_task import ExportedMember, TaskSetup
-from streamproc.repository.atomic import write_whole
 from streamproc.repository.decoding_section import DecodingSection
-from streamproc.repository.digests import sha256
+from streamproc.repository.files import atomic_write, sha256
 from streamproc.repository.manifest import Manifest, MemberSection, PrefixSection, WindowSection
 from streamproc.repository.repository import MANIFEST, PREFIXES
 from streamproc.repository.writing import manifest_toml, member_section, tokenizer_section
@@ -81,7 +80,7 @@ def _write(plan: TrainingPlan, setup: TaskSetup[Any], members: tuple[MemberSecti
         else None,
         members=members,
     )
-    write_whole(folder / MANIFEST, manifest_toml(manifest))
+    atomic_write(folder / MANIFEST, manifest_toml(manifest))
     return folder / MANIFEST
 
 

@@ -22,9 +22,8 @@ from streamproc.offline.training.config import differences
 from streamproc.offline.training.devices import device, processes
 from streamproc.offline.training.events import Epoch
 from streamproc.offline.training.plan import TrainingPlan
-from streamproc.repository.atomic import write_whole
-from streamproc.repository.digests import sha256
-from streamproc.repository.toml import TomlValue, section
+from streamproc.repository.files import atomic_write, sha256
+from streamproc.repository.toml import TomlValue, to_toml
 
 _LIBRARIES = ("torch", "transformers", "accelerate", "tokenizers", "onnxruntime", "numpy")
 # No part is called so: names of parts begin with a letter or a digit.
@@ -92,7 +91,7 @@ class RunFolder:
                     + "Go on as it was started, name another --work, or begin anew with --fresh."
                 )
             self._clear()  # an option that was wrong, and has been put right
-        write_whole(path, description)
+        atomic_write(path, description)
 
     def _refuse_strangers(self) -> None:
         if any(not own.name.startswith(".") for own in self.path.iterdir()):
@@ -133,7 +132,7 @@ class RunFolder:
         """Add to `run.toml` the options that a search has found."""
         path = self.path / _RUN
         before = path.read_text(encoding="utf-8").partition("\n[found]")[0]
-        write_whole(path, f"{before}\n{section('[found]', found)}")
+        atomic_write(path, f"{before}\n{to_toml({'found': found})}")
 
     def note_export(self, folder: Path) -> None:
         """Note where a member is about to be exported to."""
@@ -149,7 +148,7 @@ class RunFolder:
     def finish(self, part: str, best: Epoch, weights: str) -> None:
         """Note that a member is trained. weights: their digest."""
         noted = {"best": asdict(best), "sha256": weights}
-        write_whole(self.member(part) / _FINISHED, json.dumps(noted, indent=1) + "\n")
+        atomic_write(self.member(part) / _FINISHED, json.dumps(noted, indent=1) + "\n")
 
     def finished(self, part: str) -> Epoch | None:
         """The best epoch of a member that is trained.
@@ -183,15 +182,17 @@ def _description(plan: TrainingPlan) -> str:
         "precision": found.precision,
         "processes": processes(),
     }
-    sections: list[tuple[str, Mapping[str, TomlValue]]] = [
-        ("", {"format": 1, "ensemble": plan.config.ensemble}),
-        ("[arguments]", plan.config.written()),
-        ("[decided]", {"base": plan.recipe.base, "partitioning": plan.partitioning.description}),
-        *(("[[data]]", one) for one in _data(plan)),
-        ("[versions]", {"streamproc": __version__, **libraries}),
-        ("[machine]", machine),
-    ]
-    return "\n".join(section(title, values) for title, values in sections)
+    return to_toml(
+        {
+            "format": 1,
+            "ensemble": plan.config.ensemble,
+            "arguments": plan.config.written(),
+            "decided": {"base": plan.recipe.base, "partitioning": plan.partitioning.description},
+            "data": _data(plan),
+            "versions": {"streamproc": __version__, **libraries},
+            "machine": machine,
+        }
+    )
 
 
 def _data(plan: TrainingPlan) -> list[dict[str, TomlValue]]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 from tokenizers import Tokenizer
+
+from streamproc.repository.files import atomic_directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +28,14 @@ class SharedArtifacts:
 
     def save(self, folder: Path) -> None:
         """Write it into a folder, which appears when it is complete."""
-        unfinished = folder.with_name(f"{folder.name}.unfinished")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(parents=True)
-        # Without line breaks: half of the file would be indentation.
-        text = self.tokenizer.to_str(pretty=False)
-        (unfinished / "tokenizer.json").write_text(text, encoding="utf-8")
-        about = {"parts": dict(self.parts), "kept": list(self.kept)}
-        (unfinished / "about.json").write_text(json.dumps(about), encoding="utf-8")
-        if self.prefix is not None:
-            (unfinished / "prefix.onnx").write_bytes(self.prefix)
-        unfinished.replace(folder)
+        with atomic_directory(folder) as unfinished:
+            # Without line breaks: half of the file would be indentation.
+            text = self.tokenizer.to_str(pretty=False)
+            (unfinished / "tokenizer.json").write_text(text, encoding="utf-8")
+            about = {"parts": dict(self.parts), "kept": list(self.kept)}
+            (unfinished / "about.json").write_text(json.dumps(about), encoding="utf-8")
+            if self.prefix is not None:
+                (unfinished / "prefix.onnx").write_bytes(self.prefix)
 
     @classmethod
     def load(cls, folder: Path) -> Self:

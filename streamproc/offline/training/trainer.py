@@ -21,6 +21,7 @@ from streamproc.offline.training.events import Epoch, OnMemberEvent, Step
 from streamproc.offline.training.options import Schedule
 from streamproc.offline.training.training_state import TrainingState
 from streamproc.offline.training.training_task import MemberTrainer
+from streamproc.repository.files import atomic_file
 
 _WEIGHTS = "model.safetensors"
 _UNFINISHED = "unfinished"
@@ -138,9 +139,8 @@ class CheckpointedTrainer(Trainer):  # type: ignore[misc]
             number, metrics, self.schedule.patience, self.schedule.epochs
         )
         if epoch.best and self.is_world_process_zero():
-            unfinished = self._best.with_name(f"{self._best.name}.unfinished")
-            save_model(self.member.model, str(unfinished))
-            unfinished.replace(self._best)
+            with atomic_file(self._best) as unfinished:
+                save_model(self.member.model, str(unfinished))
         self.on_event(epoch)
         self.control.should_evaluate = False
         self.control.should_training_stop = self.training_state.ended

@@ -28,7 +28,7 @@ from streamproc.offline.training.run_folder import SEED_MODEL, RunFolder
 from streamproc.offline.training.shared_artifacts import SharedArtifacts
 from streamproc.offline.training.trainer import CheckpointedTrainer
 from streamproc.offline.training.training_task import MemberTrainer, TaskSetup
-from streamproc.repository.digests import sha256
+from streamproc.repository.files import sha256
 
 _WEIGHTS = "model.safetensors"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from streamproc.errors import ModelRefused
-from streamproc.repository import atomic, changes
+from streamproc.repository import changes, files
 from streamproc.repository.changes import (
     remove_ensemble,
     remove_member,
@@ -132,7 +132,7 @@ def test_whatever_ends_in_between_the_ensemble_can_be_used(
     change: Callable[[Path, Path], None],
     moment: str,
 ) -> None:
-    write = atomic.write_whole
+    write = files.atomic_write
 
     def killed(path: Path, content: str) -> None:
         if path.name != "manifest.toml":
@@ -143,7 +143,7 @@ def test_whatever_ends_in_between_the_ensemble_can_be_used(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(changes, "write_whole", killed)
+        patch.setattr(changes, "atomic_write", killed)
         with pytest.raises(Killed):
             change(tmp_path, second)
 

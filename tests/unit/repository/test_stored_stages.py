@@ -7,7 +7,7 @@ import onnx
 import pytest
 
 from streamproc.errors import ModelRefused
-from streamproc.offline.splitting.ensemble import split_ensemble
+from streamproc.offline.splitting.ensemble_splitter import split_ensemble
 from streamproc.repository.repository import Repository
 from streamproc.repository.stages import StoredStage
 from streamproc.serving.inference.providers import CPU, Provider

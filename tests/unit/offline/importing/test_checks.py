@@ -56,8 +56,8 @@ def _no_export(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.support.foreign_models._no_export", exported)
 
 
-def brought(source: Path, models: Path, **wishes: Any) -> None:
-    bring(source, models, **{"labels": (), "tokenizer": None, "task": None, **wishes})
+def brought(source: Path, models: Path, **options: Any) -> None:
+    bring(source, models, **{"labels": (), "tokenizer": None, "task": None, **options})
 
 
 def test_a_folder_with_nothing_wrong_is_exported(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_a_folder_with_nothing_wrong_is_exported(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "wishes", "said"),
+    ("config", "options", "said"),
     [
         ({"problem_type": "regression"}, {}, "numbers are not served yet"),
         ({"id2label": {"0": "LABEL_0"}}, {"labels": ("a", "b")}, "head of one output"),
@@ -85,15 +85,15 @@ def test_a_folder_with_nothing_wrong_is_exported(tmp_path: Path) -> None:
     ],
 )
 def test_what_does_not_fit_is_refused_before_the_export(
-    tmp_path: Path, config: dict[str, Any], wishes: dict[str, Any], said: str
+    tmp_path: Path, config: dict[str, Any], options: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(OperatorError, match=said):
-        brought(hub(tmp_path, **config), tmp_path / "models", **wishes)
+        brought(hub(tmp_path, **config), tmp_path / "models", **options)
     assert not (tmp_path / "models").exists()
 
 
 @pytest.mark.parametrize(
-    ("wishes", "said"),
+    ("options", "said"),
     [
         ({"member": "m0"}, r"has m0 in version 1 already.*--version 2"),
         ({"labels": ("a", "b", "d")}, "d is no label of the ensemble"),
@@ -101,12 +101,12 @@ def test_what_does_not_fit_is_refused_before_the_export(
     ],
 )
 def test_what_does_not_fit_an_ensemble_is_refused_before_the_export(
-    tmp_path: Path, wishes: dict[str, Any], said: str
+    tmp_path: Path, options: dict[str, Any], said: str
 ) -> None:
     members = [classifier(VOCABULARY, 3, seed=1)]
     write_ensemble(tmp_path / "models" / "tone", members, labels=("a", "b", "c"))
     with pytest.raises(OperatorError, match=said):
-        brought(hub(tmp_path), tmp_path / "models", **wishes)
+        brought(hub(tmp_path), tmp_path / "models", **options)
 
 
 def _pointer(path: Path) -> None:

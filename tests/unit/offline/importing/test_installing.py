@@ -56,7 +56,7 @@ def test_a_member_joins_and_everything_else_stays_as_it_was(tmp_path: Path, mode
 
 
 @pytest.mark.parametrize(
-    ("wishes", "said"),
+    ("options", "said"),
     [
         ({"member": "m0"}, r"has m0 in version 1 already.*--version 2"),
         ({"use": False}, "has no member new yet"),
@@ -74,11 +74,11 @@ def test_a_member_joins_and_everything_else_stays_as_it_was(tmp_path: Path, mode
     ],
 )
 def test_what_does_not_fit_is_refused_and_nothing_is_written(
-    tmp_path: Path, models: Path, wishes: dict[str, Any], said: str
+    tmp_path: Path, models: Path, options: dict[str, Any], said: str
 ) -> None:
     before = contents(models)
     with pytest.raises(OperatorError, match=said):
-        bring(foreign(tmp_path / "new.onnx", ignored_id=0), models, **wishes)
+        bring(foreign(tmp_path / "new.onnx", ignored_id=0), models, **options)
     assert contents(models) == before
     assert [path.name for path in models.iterdir()] == ["tone"]
 

@@ -21,31 +21,8 @@ _SAID_NOTHING_LENGTH = 20
 _POSITIONS_WITHOUT_LIMIT = 512
 _NEW_TOKENS = 128
 
-# What a manifest calls otherwise or the same, and takes as it is.
-_AS_IT_IS = {
-    "length_penalty": "length_penalty",
-    "early_stopping": "early_stopping",
-    "repetition_penalty": "repetition_penalty",
-    "encoder_repetition_penalty": "encoder_repetition_penalty",
-    "no_repeat_ngram_size": "no_repeat_ngram_size",
-    "encoder_no_repeat_ngram_size": "encoder_no_repeat_ngram_size",
-    "forced_bos_token_id": "forced_begin_token",
-    "suppress_tokens": "suppressed_tokens",
-    "begin_suppress_tokens": "begin_suppressed_tokens",
-    "exponential_decay_length_penalty": "length_decay",
-    "renormalize_logits": "renormalise",
-    "num_beams": "beams",
-    "do_sample": "do_sample",
-    "temperature": "temperature",
-    "top_k": "top_k",
-    "top_p": "top_p",
-    "min_p": "min_p",
-    "typical_p": "typical_p",
-    "epsilon_cutoff": "epsilon_cutoff",
-    "eta_cutoff": "eta_cutoff",
-}
-# Settings that only lots are drawn by; whatever else they say, nothing comes of them without.
-_OF_LOTS = (
+# Settings of sampling; whatever they say, nothing comes of them without do_sample.
+_SAMPLING = (
     "temperature",
     "top_k",
     "top_p",
@@ -54,6 +31,25 @@ _OF_LOTS = (
     "epsilon_cutoff",
     "eta_cutoff",
 )
+_SAME_NAME = (
+    *_SAMPLING,
+    "do_sample",
+    "length_penalty",
+    "early_stopping",
+    "repetition_penalty",
+    "encoder_repetition_penalty",
+    "no_repeat_ngram_size",
+    "encoder_no_repeat_ngram_size",
+)
+# What a manifest takes as it is, by transformers' name for it.
+_MANIFEST_NAME = {name: name for name in _SAME_NAME} | {
+    "forced_bos_token_id": "forced_begin_token",
+    "suppress_tokens": "suppressed_tokens",
+    "begin_suppress_tokens": "begin_suppressed_tokens",
+    "exponential_decay_length_penalty": "length_decay",
+    "renormalize_logits": "renormalise",
+    "num_beams": "beams",
+}
 # What changes an answer and can't be had, with the values that change nothing.
 _REFUSED: dict[str, tuple[Any, ...]] = {
     "guidance_scale": (1,),
@@ -88,7 +84,7 @@ def decoding_section(
         values = _values(said, encoder_decoder=encoder_decoder, positions=positions)
         return DecodingSection.model_validate({**values, "prefix": prefix})
     except ValidationError as error:
-        raise ModelRefused(f"config.json and generation_config.json: {_told(error)}") from None
+        raise ModelRefused(f"config.json and generation_config.json: {_describe(error)}") from None
     except TypeError as error:
         raise ModelRefused(
             f"config.json and generation_config.json: a setting is of another kind: {error}"
@@ -98,10 +94,10 @@ def decoding_section(
 def _values(
     said: Mapping[str, Any], *, encoder_decoder: bool, positions: int | None
 ) -> dict[str, Any]:
-    values = {ours: said[theirs] for theirs, ours in _AS_IT_IS.items() if theirs in said}
+    values = {ours: said[theirs] for theirs, ours in _MANIFEST_NAME.items() if theirs in said}
     if not values.get("do_sample"):
         # At their limits, such as a temperature of 0, they would be refused for nothing.
-        values = {name: value for name, value in values.items() if name not in _OF_LOTS}
+        values = {name: value for name, value in values.items() if name not in _SAMPLING}
     banned = [word for word in said.get("bad_words_ids", ()) if word]
     forced_end = _several(said.get("forced_eos_token_id", ()))
     if encoder_decoder:
@@ -169,8 +165,9 @@ def _several(value: int | Sequence[int]) -> list[int]:
     return [value] if isinstance(value, int) else list(value)
 
 
-def _told(error: ValidationError) -> str:
-    ours = {name: theirs for theirs, name in _AS_IT_IS.items()}
+def _describe(error: ValidationError) -> str:
+    """What is wrong, by transformers' names."""
+    ours = {name: theirs for theirs, name in _MANIFEST_NAME.items()}
     return "; ".join(
         f"{ours.get(str(fault['loc'][0]), fault['loc'][0]) if fault['loc'] else 'decoding'}: "
         f"{in_json_words(fault)}"

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from streamproc.errors import ModelRefused
 from streamproc.offline.splitting.cuts import choose_cuts
-from streamproc.offline.splitting.model import WrittenStage, split_model
+from streamproc.offline.splitting.model_splitter import WrittenStage, split_model
 from tests.support.causal_graphs import causal
 from tests.support.layered_graphs import VOCABULARY, Layered
 from tests.support.onnx_models import IR_VERSION, OPSET, classifier
@@ -40,7 +40,7 @@ def test_between_layers_only_the_state_is_handed_on_and_the_mask_is_made_anew(
 ) -> None:
     first, second = cut(Layered(widths=(256, 256)).model(), 2, tmp_path)
 
-    (handed_on,) = first.handed_on
+    (handed_on,) = first.boundary_tensors
     assert handed_on == "l0.state"
     assert names(graph_of(first).output) == [handed_on]
     assert names(graph_of(second).input) == ["attention_mask", handed_on]
@@ -228,5 +228,5 @@ def test_random_numbers_are_drawn_once(tmp_path: Path) -> None:
 
     first, second = cut(graph.SerializeToString(), 2, tmp_path)
 
-    assert "noise" in first.handed_on
+    assert "noise" in first.boundary_tensors
     assert "noise" in names(graph_of(second).input)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import orjson
 import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from streamproc.errors import ModelRefused
-from streamproc.offline.importing.generation import decoding_section
-from streamproc.offline.importing.kinds import require_kinds
+from streamproc.messages.validation import in_json_words
+from streamproc.offline.importing.generation_config import decoding_section
 from streamproc.repository.decoding_section import DecodingSection
 from streamproc.serving.inference.cache_rows import BLOCK
 
@@ -37,28 +37,67 @@ def _whole_blocks(positions: int) -> int:
     return (positions - 1) // BLOCK * BLOCK + 1
 
 
-class Configuration:
-    """`config.json` and what else lies in the folder; of a model without one, nothing."""
+class _GenerationConfig(BaseModel):
+    """Kinds of values that transformers writes into its JSON files, as far as they are read."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    eos_token_id: int | list[int] | None = None
+    forced_eos_token_id: int | list[int] | None = None
+    decoder_start_token_id: int | None = None
+    bad_words_ids: list[list[int]] | None = None
+    max_length: int | None = None
+    max_new_tokens: int | None = None
+    min_length: int | None = None
+    min_new_tokens: int | None = None
+    num_beams: int | None = None
+    prefix: str | None = None
+
+
+class ModelConfig(_GenerationConfig):
+    """What is read of `config.json`, by transformers' names."""
+
+    architectures: list[str] | None = None
+    model_type: str | None = None
+    id2label: dict[str, str | int | float] | None = None
+    problem_type: str | None = None
+    function_to_apply: str | None = None
+    pad_token_id: int | None = None
+    vocab_size: int | None = None
+    max_position_embeddings: int | None = None
+    n_positions: int | None = None
+    n_ctx: int | None = None
+    max_seq_len: int | None = None
+    task_specific_params: dict[str, _GenerationConfig] | None = None
+
+
+class HfConfig:
+    """`config.json` and what else lies in the folder; of a model without one, nothing.
+
+    model: config.json
+    """
 
     def __init__(self, folder: Path | None) -> None:
-        """Read; raises ModelRefused where a file is not JSON."""
+        """Read; raises ModelRefused where a file is not JSON, or a value of another kind."""
         self._folder = folder
-        self._config = self._read("config.json")
+        said = self._read("config.json")
+        self.model = ModelConfig.model_validate(said)
         # As transformers has it: a file of their own holds all settings, but for tokens.
         own = self._read("generation_config.json")
         tokens = ("eos_token_id", "decoder_start_token_id")
-        inherited = {name: self._config[name] for name in tokens if name in self._config}
-        self._generation = {**inherited, **own} if own else self._config
+        inherited = {name: said[name] for name in tokens if name in said}
+        self._generation = {**inherited, **own} if own else said
+        self._of_tasks: dict[str, dict[str, Any]] = said.get("task_specific_params") or {}
 
     @property
     def is_there(self) -> bool:
         """Whether the folder says anything of its model."""
-        return bool(self._config or self._generation)
+        return bool(self._generation)
 
     @property
     def task(self) -> str | None:
         """What the architecture is for."""
-        for architecture in self._config.get("architectures") or ():
+        for architecture in self.model.architectures or ():
             for ending, task in _TASKS.items():
                 if architecture.endswith(ending):
                     return task
@@ -70,7 +109,7 @@ class Configuration:
 
         Raises ModelRefused where the file names them in another way.
         """
-        named: Mapping[str, Any] = self._config.get("id2label") or {}
+        named = self.model.id2label or {}
         if not all(key.isascii() and key.isdecimal() for key in named):
             raise ModelRefused("config.json: id2label must be an object of names by output numbers")
         return tuple(str(named[key]) for key in sorted(named, key=int))
@@ -86,47 +125,19 @@ class Configuration:
         if self.labels:
             return len(self.labels)
         # transformers leaves its default of two labels without names out of the file.
-        return 2 if self.model_type else None
-
-    @property
-    def problem_type(self) -> str | None:
-        """What the head was trained for, as transformers names it; None where it is not said."""
-        said = self._config.get("problem_type")
-        return None if said is None else str(said)
-
-    @property
-    def score_function(self) -> str | None:
-        """What transformers' pipeline makes scores by, where the file says it."""
-        said = self._config.get("function_to_apply")
-        return None if said is None else str(said)
-
-    @property
-    def model_type(self) -> str | None:
-        """The model's family, as transformers names it."""
-        said = self._config.get("model_type")
-        return None if said is None else str(said)
-
-    @property
-    def vocabulary(self) -> int | None:
-        """How many tokens the model has, where the file says it."""
-        said = self._config.get("vocab_size")
-        return said if isinstance(said, int) else None
-
-    @property
-    def padding_token(self) -> int | None:
-        """The id of the padding token, where the file says it."""
-        said = self._config.get("pad_token_id")
-        return said if isinstance(said, int) else None
+        return 2 if self.model.model_type else None
 
     @property
     def positions(self) -> int | None:
         """The longest input in tokens; None where it is not said."""
-        for key in ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len"):
-            if isinstance(found := self._config.get(key), int):
-                if any(name in str(self.model_type) for name in _BEHIND_PADDING):
-                    return found - 1 - (self.padding_token or 0)
-                return _whole_blocks(found) if self.model_type in _TABLED else found
-        return None
+        model = self.model
+        said = (model.max_position_embeddings, model.n_positions, model.n_ctx, model.max_seq_len)
+        found = next((positions for positions in said if positions is not None), None)
+        if found is None:
+            return None
+        if any(name in str(model.model_type) for name in _BEHIND_PADDING):
+            return found - 1 - (model.pad_token_id or 0)
+        return _whole_blocks(found) if model.model_type in _TABLED else found
 
     @property
     def license(self) -> str:
@@ -154,26 +165,19 @@ class Configuration:
 
         task: as transformers names those that a model was made for, as translation_en_to_de
         """
-        said, prefix = self._generation, self._config.get("prefix")
-        own = self._of_task(task) if encoder_decoder else self._tasks.get("text-generation")
+        said, prefix = self._generation, self.model.prefix
+        own = self._of_task(task) if encoder_decoder else self._of_tasks.get("text-generation")
         if own:
             prefix, said = own.get("prefix", prefix), {**said, **own}
         return decoding_section(
             said, encoder_decoder=encoder_decoder, positions=self.positions, prefix=prefix or ""
         )
 
-    @property
-    def _tasks(self) -> dict[str, dict[str, Any]]:
-        found = self._config.get("task_specific_params") or {}
-        if not isinstance(found, dict) or not all(isinstance(own, dict) for own in found.values()):
-            raise ModelRefused("config.json: task_specific_params are not settings by task")
-        return found
-
     def _of_task(self, task: str | None) -> dict[str, Any] | None:
         """The settings for a way of translating; raises ModelRefused where one must be chosen."""
-        found = [name for name in self._tasks if name.startswith("translation")]
+        found = [name for name in self._of_tasks if name.startswith("translation")]
         if task in found or len(found) == 1:
-            return self._tasks[task if task in found else found[0]]
+            return self._of_tasks[task if task in found else found[0]]
         if len(found) > 1 or (task or "").startswith("translation_"):
             known = ", ".join(found) or "none"
             raise ModelRefused(
@@ -191,5 +195,10 @@ class Configuration:
             raise ModelRefused(f"{path}: not JSON: {error}") from None
         if not isinstance(found, dict):
             raise ModelRefused(f"{path}: expected an object")
-        require_kinds(found, str(path))
+        try:
+            ModelConfig.model_validate(found)
+        except ValidationError as error:
+            faults = {str(fault["loc"][0]): fault for fault in error.errors(include_url=False)}
+            told = "; ".join(f"{name}: {in_json_words(fault)}" for name, fault in faults.items())
+            raise ModelRefused(f"{path}: {told}") from None
         return found

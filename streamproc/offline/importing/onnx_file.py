@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +18,19 @@ from onnx.external_data_helper import (
 )
 
 from streamproc.errors import ModelRefused
-from streamproc.offline.importing.weights import GIT_POINTER, is_git_pointer
+from streamproc.offline.importing.safetensors_size import GIT_POINTER, is_git_pointer
 from streamproc.repository.manifest import Precision
 
 # From here on, nodes that are put before and behind a model have one form.
 OLDEST_OPSET = 13
 
-_HALF = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
-_EIGHT_BITS = (TensorProto.INT8, TensorProto.UINT8)
+_PRECISIONS: dict[int, Precision] = {
+    TensorProto.FLOAT: "fp32",
+    TensorProto.FLOAT16: "fp16",
+    TensorProto.BFLOAT16: "fp16",
+    TensorProto.INT8: "int8",
+    TensorProto.UINT8: "int8",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,20 +131,12 @@ def producer_of(model: Any) -> str:
 
 def precision_of(model: Any) -> Precision:
     """What most of the weights are kept in."""
-    counts = {"fp32": 0, "fp16": 0, "int8": 0}
+    elements: Counter[Precision] = Counter()
     for weight in model.graph.initializer:
-        size = 1
-        for extent in weight.dims:
-            size *= extent
-        if weight.data_type in _HALF:
-            counts["fp16"] += size
-        elif weight.data_type in _EIGHT_BITS:
-            counts["int8"] += size
-        elif weight.data_type == TensorProto.FLOAT:
-            counts["fp32"] += size
-    if counts["int8"] > max(counts["fp16"], counts["fp32"]):
-        return "int8"
-    return "fp16" if counts["fp16"] > counts["fp32"] else "fp32"
+        if weight.data_type in _PRECISIONS:
+            elements[_PRECISIONS[weight.data_type]] += math.prod(weight.dims)
+    # Of two that are as many, the one of more bits.
+    return max(("fp32", "fp16", "int8"), key=elements.__getitem__)
 
 
 def _value(given: Any) -> Value:

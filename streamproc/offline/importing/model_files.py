@@ -8,7 +8,7 @@ from typing import Literal
 
 from streamproc.errors import ModelRefused
 
-Form = Literal["onnx", "hugging-face", "keras", "saved-model"]
+ModelFormat = Literal["onnx", "hugging-face", "keras", "saved-model"]
 
 CONFIG = "config.json"
 ENCODER, DECODER, MODEL = "encoder_model.onnx", "decoder_model_merged.onnx", "model.onnx"
@@ -30,17 +30,17 @@ and import model.onnx. A model of transformers: save_pretrained, and import its 
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ModelFiles:
     """A model as it was found.
 
-    form:    what it is to be exported from, if it is not ONNX
+    format:  what it is to be exported from, if it is not ONNX
     model:   its ONNX file, an encoder-decoder's encoder; None where it is yet to be exported
     decoder: the other file of an encoder-decoder
     folder:  where config.json and tokenizer.json lie, if anywhere
     """
 
     path: Path
-    form: Form = "onnx"
+    format: ModelFormat = "onnx"
     model: Path | None = None
     decoder: Path | None = None
     folder: Path | None = None
@@ -57,7 +57,7 @@ class Source:
         return "".join(kept).strip("-") or "model"
 
 
-def find_source(path: Path) -> Source:
+def find_model_files(path: Path) -> ModelFiles:
     """What the path holds; raises ModelRefused saying what would be right, and how to make it."""
     if path.is_dir():
         return _folder(path)
@@ -67,10 +67,10 @@ def find_source(path: Path) -> Source:
     if kind == ".onnx":
         about = _about(path.parent)
         if path.name == ENCODER and (path.parent / DECODER).is_file():
-            return Source(path, model=path, decoder=path.parent / DECODER, folder=about)
-        return Source(path, model=path, folder=about)
+            return ModelFiles(path, model=path, decoder=path.parent / DECODER, folder=about)
+        return ModelFiles(path, model=path, folder=about)
     if kind in _KERAS:
-        return Source(path, form="keras")
+        return ModelFiles(path, format="keras")
     if kind in _PICKLED:
         raise ModelRefused(
             f"{path} may hold pickled Python, which runs as it is read, and is not opened. "
@@ -85,22 +85,22 @@ def find_source(path: Path) -> Source:
     )
 
 
-def _folder(path: Path) -> Source:
+def _folder(path: Path) -> ModelFiles:
     if found := _exported(path):
         return found
     if (path / "saved_model.pb").is_file():
-        return Source(path, form="saved-model")
+        return ModelFiles(path, format="saved-model")
     weights = any(path.glob("*.safetensors"))
     graphs = sorted(file.name for file in path.glob("*.onnx"))
     if len(graphs) == 1:
-        return Source(path, model=path / graphs[0], folder=_about(path) or path)
+        return ModelFiles(path, model=path / graphs[0], folder=_about(path) or path)
     if graphs:
         raise ModelRefused(
             f"{path} holds {', '.join(graphs)}: name the file to import; of an encoder-decoder "
             f"the folder must have {ENCODER} and {DECODER}"
         )
     if weights and (path / CONFIG).is_file():
-        return Source(path, form="hugging-face", folder=path)
+        return ModelFiles(path, format="hugging-face", folder=path)
     if (path / HUB_FOLDER).is_dir():
         if found := _exported(path / HUB_FOLDER):
             return replace(found, path=path)
@@ -127,13 +127,13 @@ def _folder(path: Path) -> Source:
     )
 
 
-def _exported(path: Path) -> Source | None:
+def _exported(path: Path) -> ModelFiles | None:
     """What optimum wrote into a folder, by its names for it."""
     if (path / MODEL).is_file():
-        return Source(path, model=path / MODEL, folder=_about(path) or path)
+        return ModelFiles(path, model=path / MODEL, folder=_about(path) or path)
     if (path / ENCODER).is_file() and (path / DECODER).is_file():
         about = _about(path) or path
-        return Source(path, model=path / ENCODER, decoder=path / DECODER, folder=about)
+        return ModelFiles(path, model=path / ENCODER, decoder=path / DECODER, folder=about)
     return None
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from streamproc.errors import ModelRefused
-from streamproc.offline.importing.configuration import Configuration
-from streamproc.offline.importing.generation import decoding_section
+from streamproc.offline.importing.generation_config import decoding_section
+from streamproc.offline.importing.hf_config import HfConfig
 from streamproc.repository.decoding_section import DecodingSection
 
 T5_TASKS = {
@@ -27,11 +27,11 @@ def section(
     return decoding_section({**start, **said}, encoder_decoder=encoder_decoder, positions=positions)
 
 
-def t5(folder: Path, tasks: dict[str, Any]) -> Configuration:
+def t5(folder: Path, tasks: dict[str, Any]) -> HfConfig:
     config = {"decoder_start_token_id": 0, "task_specific_params": tasks}
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "generation_config.json").write_text('{"num_beams": 2, "eos_token_id": 1}')
-    return Configuration(folder)
+    return HfConfig(folder)
 
 
 @pytest.mark.parametrize(

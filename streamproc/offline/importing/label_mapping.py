@@ -5,36 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from streamproc.errors import SettingsError
-from streamproc.offline.importing.configuration import Configuration
-from streamproc.offline.importing.prompter import Prompter
+from streamproc.offline.importing.import_options import Prompter
+from streamproc.offline.importing.import_source import ImportSource
 
 
-def label_outputs(
-    outputs: int | None,
-    configuration: Configuration,
-    said: Sequence[str],
-    ensemble: Sequence[str],
-    questions: Prompter,
-) -> tuple[str, ...]:
+def label_outputs(outputs: int | None, source: ImportSource) -> tuple[str, ...]:
     """The ensemble's label for each output, in order; "" for one to leave out.
 
     outputs: how many there are; None where the graph does not tell
-    said: as --label has them: a name for each output in order, or SPELLING=NAME of some that
-        config.json names
-    ensemble: the labels of an ensemble that is already there
     Raises SettingsError.
     """
-    own = configuration.labels
+    # As --label has them: a name for each output, or SPELLING=NAME of some in config.json.
+    said = source.options.labels
+    ensemble = source.stored.manifest.labels if source.stored else ()
+    own = source.config.labels
     if own and outputs is not None and len(own) != outputs:
         own = ()
     if said and any("=" in pair for pair in said):
         names = _renamed(own, said)
     elif said:
         names = list(said)
-    elif own and configuration.labels_are_named:
+    elif own and source.config.labels_are_named:
         names = list(own)
     else:
-        names = _asked(outputs, ensemble, questions)
+        names = _asked(outputs, ensemble, source.prompter)
     if outputs is not None and len(names) != outputs:
         raise SettingsError(
             f"--label: the model has {outputs} outputs, and {len(names)} labels were named: "
@@ -67,11 +61,11 @@ def _renamed(own: Sequence[str], said: Sequence[str]) -> list[str]:
     return [given.get(spelling, spelling) for spelling in own]
 
 
-def _asked(outputs: int | None, ensemble: Sequence[str], questions: Prompter) -> list[str]:
+def _asked(outputs: int | None, ensemble: Sequence[str], prompter: Prompter) -> list[str]:
     many = f"{outputs} outputs" if outputs else "outputs"
     of = f" ({', '.join(ensemble)} in the model's order)" if ensemble else ""
     one = "; of a single score the label of 0 comes first" if outputs == 2 else ""
-    answer = questions.ask(
+    answer = prompter.ask(
         f"What are the labels of the model's {many}{of}, in order, separated by commas{one}?",
         "--label NAME once for each output",
     )

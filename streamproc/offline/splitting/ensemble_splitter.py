@@ -10,7 +10,8 @@ from pathlib import Path
 
 from streamproc.errors import ModelRefused
 from streamproc.messages.request import ENSEMBLE_NAME
-from streamproc.offline.splitting.model import WrittenStage, split_model
+from streamproc.offline.splitting.model_splitter import WrittenStage, split_model
+from streamproc.repository.files import atomic_directory, atomic_file
 from streamproc.repository.manifest import MemberSection
 from streamproc.repository.repository import MANIFEST, PREFIXES, StoredEnsemble
 from streamproc.repository.verified import verify_in_place
@@ -46,24 +47,19 @@ def split_ensemble(
     if folder.exists():
         raise ModelRefused(f"{folder} is there already; give another name by --as, or remove it")
     chosen = _chosen(stored, members)
-    half_made = root / f".{name}.half-made"
-    shutil.rmtree(half_made, ignore_errors=True)
-    try:
-        _copy_shared(stored, half_made, root)
+    with atomic_directory(folder) as unfinished:
+        _copy_shared(stored, unfinished, root)
         written: list[MemberSection] = []
         for member in stored.manifest.members:
             if member.name in chosen:
-                cut = _split_member(stored, member, stages, half_made)
-                written.append(_in_stages(member, cut, half_made))
+                cut = _split_member(stored, member, stages, unfinished)
+                written.append(_in_stages(member, cut, unfinished))
                 told(cut)
             else:
-                _copy_files(stored, member.files, half_made)
+                _copy_files(stored, member.files, unfinished)
                 written.append(member)
         manifest = stored.manifest.model_copy(update={"name": name, "members": tuple(written)})
-        (half_made / MANIFEST).write_text(manifest_toml(manifest), encoding="utf-8")
-        half_made.rename(folder)
-    finally:
-        shutil.rmtree(half_made, ignore_errors=True)
+        (unfinished / MANIFEST).write_text(manifest_toml(manifest), encoding="utf-8")
     return folder
 
 
@@ -133,6 +129,5 @@ def _copy(source: Path, name: str, sha256: str, target: Path) -> None:
     copy = target / name
     copy.parent.mkdir(parents=True, exist_ok=True)
     # Under its name only when complete: other ensembles may look for a prefix meanwhile.
-    half_made = copy.with_name(f".{copy.name}.half-made")
-    shutil.copyfile(path, half_made)
-    half_made.replace(copy)
+    with atomic_file(copy) as unfinished:
+        shutil.copyfile(path, unfinished)

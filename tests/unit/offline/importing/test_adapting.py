@@ -45,9 +45,9 @@ def test_texts_are_padded_to_the_length_that_a_model_was_trained_with(
     tmp_path: Path, side: str, fixed: bool
 ) -> None:
     source = foreign(tmp_path / "m.onnx", length=12 if fixed else None)
-    wishes: dict[str, Any] = {"padded_to": 12, "pad_side": side, "pad_token": "5"}
+    options: dict[str, Any] = {"padded_to": 12, "pad_side": side, "pad_token": "5"}
 
-    imported, model = bring(source, tmp_path / "models", **wishes)
+    imported, model = bring(source, tmp_path / "models", **options)
 
     def padded(row: list[int]) -> list[int]:
         filler = [5] * (12 - len(row))
