@@ -38,7 +38,7 @@ from tests.support.trainings import changed, epochs, events_of, options
 pytestmark = pytest.mark.train
 
 
-def course(base: Path, **other: Any) -> TextClassification:
+def tiny_task(base: Path, **other: Any) -> TextClassification:
     parameters = {
         "vocabulary_size": 170,
         "shape": PruneConfig((0, 2), 32, positions=32),
@@ -64,7 +64,7 @@ def plan(corpus: Path, base: Path, out: Path, **other: Any) -> TrainingPlan:
             batch=16,
             learning_rate=5e-3,
         ),
-        recipe=course(base, **other),
+        recipe=tiny_task(base, **other),
         corpus=[Source("tiny", corpus / "train.jsonl")],
         valid=[Source("tiny", corpus / "valid.jsonl")],
         partitioning=ByHash(2),
@@ -74,7 +74,7 @@ def plan(corpus: Path, base: Path, out: Path, **other: Any) -> TrainingPlan:
 
 def chunks(path: Path, base: Path, folder: Path) -> list[LabelledChunk[Chunk]]:
     """Of the texts of a file, as members of the ensemble in the folder are handed them."""
-    task, tokenizer = course(base), TextTokenizer((folder / "tokenizer.json").read_bytes())
+    task, tokenizer = tiny_task(base), TextTokenizer((folder / "tokenizer.json").read_bytes())
     spec = one_member_spec(tokenizer, task.labels(), task.window)
     return list(task.chunks(enumerate(read_labelled_texts(path)), spec))
 

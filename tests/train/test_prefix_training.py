@@ -54,7 +54,7 @@ def repository(
     shape, size = PruneConfig((1, 2), 32, positions=32), Window(32, 8)
     start, learning = find_base(base), Learning(32)
     names = {"person": "PER", "thing": "O"}
-    courses: dict[str, tuple[TrainingTask[Any], list[Source]]] = {
+    recipes: dict[str, tuple[TrainingTask[Any], list[Source]]] = {
         "moods": (
             TextClassification(start, 170, shape, learning, size, 1, shared, names=LABELS),
             reviews,
@@ -65,19 +65,19 @@ def repository(
         ),
     }
     exported: list[MemberExported] = []
-    for name, (course, (train, valid)) in courses.items():
+    for name, (recipe, (train, valid)) in recipes.items():
         plan = TrainingPlan(
             config=options(
                 folder,
                 ensemble=name,
-                task=course.task,
+                task=recipe.task,
                 seed=1,
                 epochs=10,
                 patience=10,
                 batch=16,
                 learning_rate=5e-3,
             ),
-            recipe=course,
+            recipe=recipe,
             corpus=[train],
             valid=[valid],
             partitioning=ByHash(2),
@@ -145,9 +145,9 @@ def test_the_layers_give_a_text_the_same_states_in_any_batch(
 def test_a_corpus_of_no_texts_to_choose_words_by_is_refused(base: Path, tmp_path: Path) -> None:
     path = tmp_path / "odd.jsonl"
     path.write_text(json.dumps({"title": "x"}) + "\n", "utf-8")
-    course = TextClassification(
+    recipe = TextClassification(
         find_base(base), names=LABELS, frozen=2, shared=[Source("odd", path)]
     )
 
     with pytest.raises(TrainingError, match=r"odd\.jsonl, line 1: no field 'text'"):
-        course.prepare([], 0)
+        recipe.prepare([], 0)

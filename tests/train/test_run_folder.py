@@ -20,8 +20,8 @@ from streamproc.offline.training.pruning import PruneConfig
 from streamproc.offline.training.run_folder import RunFolder
 from streamproc.offline.training.search_space import Range, SearchSpace
 from tests.support.trainings import changed
-from tests.train.test_ensemble_training import course
 from tests.train.test_ensemble_training import plan as reviews
+from tests.train.test_ensemble_training import tiny_task
 from tests.train.test_text_generation_training import corpus as songs
 from tests.train.test_translation_training import plan as sentences
 
@@ -149,7 +149,7 @@ def test_a_run_that_has_nothing_to_lose_begins_anew_when_an_option_is_put_right(
     corpus: Path, base: Path, tmp_path: Path
 ) -> None:
     plan = small(reviews(corpus, base, tmp_path), tmp_path / "run")
-    recipe = course(base, shape=PruneConfig((0, 9), 32, positions=32))
+    recipe = tiny_task(base, shape=PruneConfig((0, 9), 32, positions=32))
     wrong = dataclasses.replace(changed(plan, layers="0,9"), recipe=recipe)
     with pytest.raises(TrainingError, match="3 layers"):
         train_ensemble(wrong, lambda _: None, export=False)

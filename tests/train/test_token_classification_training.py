@@ -55,7 +55,7 @@ def sentences(path: Path, count: int, seed: int) -> Path:
     return path
 
 
-def course(base: Path) -> TokenClassification:
+def recipe(base: Path) -> TokenClassification:
     return TokenClassification(
         find_base(base),
         170,
@@ -77,7 +77,7 @@ def test_members_learn_entities_and_list_only_the_labels_of_their_own_corpus(
         config=options(
             tmp_path, task="token-classification", epochs=4, batch=16, learning_rate=5e-3
         ),
-        recipe=course(base),
+        recipe=recipe(base),
         corpus=[Source("films", train), Source("shops", train)],
         valid=[Source("films", valid), Source("shops", valid)],
         partitioning=ByField("corpus"),
@@ -100,14 +100,14 @@ def test_an_entity_without_a_name_is_an_error_that_names_it(base: Path, tmp_path
     path.write_text('{"tokens": ["a", "b"], "tags": ["O", "B-place"]}\n', encoding="utf-8")
 
     with pytest.raises(TrainingError, match=r"c\.jsonl: entities place are not named"):
-        list(course(base).read(Source("films", path)))
+        list(recipe(base).read(Source("films", path)))
 
 
 def encoder(
     base: Path, text: TaggedText, window: Window
 ) -> tuple[TokenClassification, TextTokenizer, EnsembleSpec, list[LabelledChunk[Chunk]]]:
     """The task without what is no person, its tokenizer, a member of it, and a text's chunks."""
-    task = replace(course(base), names={"person": "PER"})
+    task = replace(recipe(base), names={"person": "PER"})
     words = trim_vocabulary(base, ["good"], 170)
     tokenizer = TextTokenizer(words.tokenizer.to_str().encode())
     spec = one_member_spec(tokenizer, task.labels(), window)

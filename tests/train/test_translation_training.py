@@ -67,7 +67,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Event]
 def test_a_member_learns_to_translate(trained: tuple[Path, list[Event]]) -> None:
     (exported,) = [told.exported for told in trained[1] if isinstance(told, MemberExported)]
 
-    # Without a look at the source no more than a third can be foreseen.
+    # Without a look at the source no more than a third can be predicted.
     assert exported.validation.metrics["next_token_accuracy"] > 0.5
     assert exported.validation.loss == pytest.approx(exported.validation_fp32.loss, rel=0.02)
 
@@ -112,21 +112,21 @@ def test_the_manifest_names_encoder_decoder_and_how_a_translation_begins_and_end
 
 
 def test_short_sentences_are_also_learned_in_twos(tmp_path: Path) -> None:
-    course = Translation(300, layers=1, heads=2, width=32, context=32, joined_share=0.5)
-    records = list(course.read(Source("tiny", pairs(tmp_path / "p.jsonl", 100, 1))))
-    setup = course.setup(course.prepare(records, 0), 0)
-    lesson = setup.new_member(records, records[:9], 16, 0)
+    task = Translation(300, layers=1, heads=2, width=32, context=32, joined_share=0.5)
+    records = list(task.read(Source("tiny", pairs(tmp_path / "p.jsonl", 100, 1))))
+    setup = task.setup(task.prepare(records, 0), 0)
+    member = setup.new_member(records, records[:9], 16, 0)
 
-    rows = [len(batch.source) for batch in lesson.batches(random.Random(0))]
+    rows = [len(batch.source) for batch in member.batches(random.Random(0))]
 
     assert sum(rows) == 75  # 25 in twos, 50 alone
-    assert len(rows) == lesson.steps
+    assert len(rows) == member.steps
 
 
 def test_padding_changes_neither_what_is_learned_nor_what_is_judged(tmp_path: Path) -> None:
-    course = Translation(300, layers=1, heads=2, width=32, context=32, joined_share=0)
-    records = list(course.read(Source("tiny", pairs(tmp_path / "p.jsonl", 30, 1))))
-    setup = course.setup(course.prepare(records, 0), 0)
+    task = Translation(300, layers=1, heads=2, width=32, context=32, joined_share=0)
+    records = list(task.read(Source("tiny", pairs(tmp_path / "p.jsonl", 30, 1))))
+    setup = task.setup(task.prepare(records, 0), 0)
     together, alone = (setup.new_member(records, records, size, 0).evaluate() for size in (30, 1))
 
     assert together.loss == pytest.approx(alone.loss, rel=1e-4)
