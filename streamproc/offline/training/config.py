@@ -9,6 +9,7 @@ from typing import Any, Final, Self
 from pydantic import ValidationError, model_validator
 
 from streamproc.errors import SettingsError, TrainingError
+from streamproc.messages.validation import in_json_words
 from streamproc.offline.corpus.rows import source_from
 from streamproc.offline.training.options import (
     DataOptions,
@@ -135,7 +136,7 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def _said(fault: Any) -> str:
-    why = fault["msg"].removeprefix("Value error, ")
+    why = in_json_words(fault)
     if not fault["loc"]:
         return f"{why}."
     name, known = str(fault["loc"][0]), TrainConfig.model_fields
