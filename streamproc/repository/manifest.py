@@ -17,10 +17,8 @@ from pydantic import (
 from streamproc.errors import ModelRefused
 from streamproc.messages.request import ENSEMBLE_NAME
 from streamproc.repository.decoding_section import DecodingSection
-from streamproc.repository.section import Section, describe_faults
+from streamproc.repository.section import MEMBER_VERSION, Section, describe_faults
 from streamproc.types import Strategy
-
-MEMBER_VERSION = r"^[A-Za-z0-9._-]{1,64}$"
 
 
 def _inside(path: str) -> str:

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from streamproc.messages.validation import in_json_words
 
+MEMBER_VERSION = r"^[A-Za-z0-9._-]{1,64}$"
+
 
 class Section(BaseModel):
     """Values as they are written, none of them unknown."""

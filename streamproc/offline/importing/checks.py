@@ -15,7 +15,7 @@ from streamproc.offline.importing.import_source import ImportSource
 from streamproc.offline.importing.output_kind import Scale
 from streamproc.offline.importing.safetensors_size import float32_bytes
 from streamproc.offline.importing.tokenizers import padding_token
-from streamproc.repository.manifest import MEMBER_VERSION
+from streamproc.repository.section import MEMBER_VERSION
 from streamproc.repository.versions import next_version
 from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.serving.tasks.decoding_task import DecodingTask

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from streamproc.messages.request import ENSEMBLE_NAME
 from streamproc.offline.training.search_space import SearchSpace, space_from
-from streamproc.repository.manifest import MEMBER_VERSION
+from streamproc.repository.section import MEMBER_VERSION
 
 AUTO: Final = "auto"
 

@@ -12,8 +12,8 @@ import pytest
 from streamproc import Settings
 from streamproc.clock import SystemClock
 from streamproc.errors import OperatorError, TooLarge
-from streamproc.local_client import LocalClient
 from streamproc.testing import MemoryBroker, ScriptedClient, build_pipeline
+from streamproc.worker.local_client import LocalClient
 
 
 def good(_: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -8,11 +8,11 @@ import orjson
 
 from streamproc.clock import SystemClock
 from streamproc.errors import TooLarge
-from streamproc.local_client import LocalClient
 from streamproc.messages.client import ResponseBody
 from streamproc.offline.bulk.job import BulkJob, JsonClient, open_bulk_job
 from streamproc.serving.tasks.catalogue import task_named
 from streamproc.testing import MemoryBroker, build_pipeline
+from streamproc.worker.local_client import LocalClient
 
 
 class Echo:
