@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -26,12 +26,7 @@ from tests.support.poison import (
     statuses,
 )
 
-
-@pytest.fixture
-async def executor() -> AsyncIterator[ModelExecutor]:
-    executor = ModelExecutor(3)
-    yield executor
-    executor.close()
+THREADS = 3
 
 
 class Recorder:

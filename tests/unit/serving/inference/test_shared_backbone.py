@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,6 @@ from tests.support.onnx_prefixes import behind_backbone, prefix, write_prefixed_
 from tests.support.poison import CANARY, POISON, failures, refuse_poison, sequence, statuses
 
 SIGNATURE = Signature(outputs=("logits",), labels=2)
-
-
-@pytest.fixture
-async def executor() -> AsyncIterator[ModelExecutor]:
-    executor = ModelExecutor(2)
-    yield executor
-    executor.close()
 
 
 class Watched:
