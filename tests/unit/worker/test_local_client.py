@@ -9,8 +9,7 @@ import pytest
 
 from streamproc import LocalClient, Settings
 from streamproc.clock import SystemClock
-from streamproc.errors import ModelRefused
-from streamproc.messages.strict_json import Unreadable
+from streamproc.errors import ModelRefused, Unreadable
 from streamproc.testing import MemoryBroker, build_pipeline, build_record
 
 
