@@ -50,8 +50,8 @@ docs: install-dev  ## the documentation site, strictly, in build/site
 	$(BIN)/python -m streamproc.cli.train_reference
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
-test-fast: install-dev  ## unit, property and contract tests: no Kafka, no torch, about a minute
-	$(BIN)/python -m pytest -q tests/unit tests/properties tests/contract
+test-fast: install-dev  ## unit, property and contract tests: no Kafka, no torch, under two minutes
+	$(BIN)/python -m pytest -q -n $(TEST_PROCESSES) tests/unit tests/properties tests/contract
 
 test: lint  ## everything above, then all tests: unit, properties, contract, integration, acceptance
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile

@@ -37,10 +37,10 @@ __all__ = [
 if TYPE_CHECKING:
     from streamproc import errors, testing
     from streamproc.kafka.client import RequestClient
-    from streamproc.local_client import LocalClient
     from streamproc.messages.client import Client, ResponseBody
     from streamproc.messages.lane import Lane
     from streamproc.settings import Settings
+    from streamproc.worker.local_client import LocalClient
 else:
     from importlib import import_module as _import_module
 
@@ -48,7 +48,7 @@ else:
     _HOMES = {
         "Client": "messages.client",
         "Lane": "messages.lane",
-        "LocalClient": "local_client",
+        "LocalClient": "worker.local_client",
         "RequestClient": "kafka.client",
         "ResponseBody": "messages.client",
         "Settings": "settings",

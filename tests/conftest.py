@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
 
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
+
+from streamproc.serving.inference.executor import ModelExecutor
 
 settings.register_profile(
     "streamproc", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -32,3 +34,11 @@ def logging_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     logging.root.handlers[:] = handlers
     logging.root.setLevel(level)
     structlog.reset_defaults()
+
+
+@pytest.fixture
+async def executor(request: pytest.FixtureRequest) -> AsyncIterator[ModelExecutor]:
+    """Threads that run models: two, or as many as the module's THREADS says."""
+    executor = ModelExecutor(getattr(request.module, "THREADS", 2))
+    yield executor
+    executor.close()

@@ -20,7 +20,6 @@ from streamproc.errors import (
     SettingsError,
     WorkerFault,
 )
-from streamproc.local_client import LocalClient
 from streamproc.messages.client import ResponseBody
 from streamproc.offline.bulk.ask_each import ask_each
 from streamproc.offline.corpus.rows import described
@@ -39,6 +38,7 @@ from streamproc.serving.inference.residency import Residency
 from streamproc.serving.tasks.catalogue import task_named
 from streamproc.settings import Settings
 from streamproc.worker import ensemble_pipeline
+from streamproc.worker.local_client import LocalClient
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,11 +38,11 @@ def run(
     from streamproc.cli.answered_file import answer_file
     from streamproc.cli.terminal import stderr_console
     from streamproc.errors import OperatorError, WorkerFault
-    from streamproc.local_client import LocalClient
     from streamproc.logs import configure_logging
     from streamproc.offline.bulk.job import open_bulk_job
     from streamproc.repository.repository import digest_of_manifests
     from streamproc.serving.tasks.catalogue import task_named
+    from streamproc.worker.local_client import LocalClient
 
     configure_logging(settings)
     job = open_bulk_job(

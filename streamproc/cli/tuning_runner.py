@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack, aclosing, contextmanager
 
 from streamproc.clock import SystemClock
 from streamproc.errors import MemberError, OperatorError, WorkerFault
-from streamproc.local_client import LocalClient
 from streamproc.messages.client import ResponseBody
 from streamproc.offline.bulk.ask_each import ask_each
 from streamproc.offline.evaluation.eval_metrics import CALIBRATION, Metric
@@ -21,6 +20,7 @@ from streamproc.serving.inference.providers import choose_provider
 from streamproc.settings import Settings
 from streamproc.types import FloatArray, Int64Array
 from streamproc.worker import Combined, combining_pipelines
+from streamproc.worker.local_client import LocalClient
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from streamproc.serving.engine import Engine
 from streamproc.serving.ensembling.labels import LabelMap
 from streamproc.serving.tasks.catalogue import decoding_task_named
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec, MemberProfile
-from streamproc.testing import build_context
+from streamproc.testing.builders import build_context
 from streamproc.types import FloatArray, Strategy
 
 Histories = tuple[tuple[int, ...], ...]

@@ -18,14 +18,13 @@ import typer
 
 from tests.support.answer_models import (
     ENSEMBLE,
-    AnswerModel,
     Question,
     bert,
     pipeline_answers,
     roberta,
-    shipped_model,
 )
 from tests.support.answers_of_run import answers_of_run
+from tests.support.exported_models import ExportedModel, shipped_model
 from tests.support.report import say, tell
 from tests.support.texts import rows
 
@@ -37,7 +36,7 @@ SETTINGS: tuple[dict[str, Any], ...] = (
     {"top_k": 3, "handle_impossible_answer": True},
     {"top_k": 3, "align_to_words": False},
 )
-MODELS: dict[str, Callable[[Path], AnswerModel]] = {"bert": bert, "roberta": roberta}
+MODELS: dict[str, Callable[[Path], ExportedModel]] = {"bert": bert, "roberta": roberta}
 Answers = list[dict[str, Any]]
 
 
@@ -118,7 +117,7 @@ def our_answers(
     return found
 
 
-def compare(model: AnswerModel, questions: Sequence[Question], folder: Path) -> list[Comparison]:
+def compare(model: ExportedModel, questions: Sequence[Question], folder: Path) -> list[Comparison]:
     """One comparison for each of SETTINGS."""
     requests = [
         {"question": question, "context": context, "params": params}
@@ -166,7 +165,14 @@ def main(
     good = True
     builds = {kind: MODELS[kind] for kind in model}
     if ensemble:
-        builds = {ensemble: partial(shipped_model, ensemble=ensemble, member=member)}
+        builds = {
+            ensemble: partial(
+                shipped_model,
+                ensemble=ensemble,
+                member=member,
+                architecture="BertForQuestionAnswering",
+            )
+        }
     for kind, build in builds.items():
         with tempfile.TemporaryDirectory() as place:
             found = compare(build(Path(place)), questions, Path(place))

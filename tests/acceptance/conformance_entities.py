@@ -16,12 +16,11 @@ import typer
 
 from tests.support.answers_of_run import answers_of_run
 from tests.support.entity_models import (
-    TokenClassifier,
     byte_level_classifier,
     pipeline_answers,
-    shipped_classifier,
     word_piece_classifier,
 )
+from tests.support.exported_models import ExportedModel, shipped_model
 from tests.support.report import say, tell
 from tests.support.texts import entity_texts, rows
 
@@ -61,7 +60,7 @@ def _place(entity: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def our_answers(
-    classifier: TokenClassifier, requests: Sequence[dict[str, Any]], folder: Path
+    classifier: ExportedModel, requests: Sequence[dict[str, Any]], folder: Path
 ) -> list[dict[str, Any]]:
     """By `streamproc run`; every answer's words and coverage are checked on the way."""
     found = answers_of_run(
@@ -82,7 +81,7 @@ def our_answers(
 
 
 def compare(
-    classifier: TokenClassifier, texts: Sequence[str], folder: Path, *, windows: bool
+    classifier: ExportedModel, texts: Sequence[str], folder: Path, *, windows: bool
 ) -> dict[str, Comparison]:
     """Every way of aggregating, by its name; `windows` as `pipeline_answers` takes it."""
     aggregations = AGGREGATIONS[1:] if windows else AGGREGATIONS
@@ -119,12 +118,19 @@ def main(
     many += [book[:book_characters] for book in books]
     figures: dict[str, Any] = {"texts": len(texts), "documents": len(many)}
     good = True
-    builds: dict[str, Callable[[Path], TokenClassifier]] = {
+    builds: dict[str, Callable[[Path], ExportedModel]] = {
         "wordpiece": word_piece_classifier,
         "bytes": byte_level_classifier,
     }
     if ensemble:
-        builds = {ensemble: partial(shipped_classifier, ensemble=ensemble, member=member)}
+        builds = {
+            ensemble: partial(
+                shipped_model,
+                ensemble=ensemble,
+                member=member,
+                architecture="BertForTokenClassification",
+            )
+        }
     for kind, build in builds.items():
         with tempfile.TemporaryDirectory() as place:
             classifier = build(Path(place))

@@ -111,6 +111,18 @@ def _by_origin(stored: Sequence[Stored]) -> dict[tuple[str, Position], list[Stor
     return found
 
 
+async def run_hostile_alone(of: Served, good: int, bad: int, seed: int = 1) -> dict[str, Any]:
+    """`run_hostile` on a Kafka and a worker of its own."""
+    async with (
+        cluster() as kafka,
+        group(
+            kafka.bootstrap_servers, "hostile", kafka.folder, tasks=of.tasks, settings=of.settings
+        ) as workers,
+    ):
+        worker = workers.workers[0]
+        return await run_hostile(kafka.bootstrap_servers, worker, of.tasks, good, bad, seed)
+
+
 def main(
     good: int = 2000,
     bad: int = 2000,
@@ -120,24 +132,9 @@ def main(
     small: bool = False,
 ) -> None:
     """Send hostile records among good ones; exit with 1 when one ends otherwise than it should."""
-
-    async def run(of: Served) -> dict[str, Any]:
-        async with (
-            cluster() as kafka,
-            group(
-                kafka.bootstrap_servers,
-                "hostile",
-                kafka.folder,
-                tasks=of.tasks,
-                settings=of.settings,
-            ) as workers,
-        ):
-            worker = workers.workers[0]
-            return await run_hostile(kafka.bootstrap_servers, worker, of.tasks, good, bad, seed)
-
     with served(tasks, models_dir, small=small) as of:
         say(f"{', '.join(of.tasks)} from {of.models_dir}")
-        found = asyncio.run(run(of))
+        found = asyncio.run(run_hostile_alone(of, good, bad, seed))
     tell("hostile records among good ones", found, not found["faults"])
 
 

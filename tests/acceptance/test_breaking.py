@@ -8,11 +8,11 @@ import pytest
 
 from tests.acceptance.books import read_aloud
 from tests.acceptance.chaos import run_chaos
-from tests.acceptance.hostile import run_hostile
+from tests.acceptance.hostile import run_hostile_alone
 from tests.acceptance.ordering import differing, results_of_runs, results_through_kafka
 from tests.acceptance.outage import run_outage
 from tests.support.chaos_report import Plan
-from tests.support.cluster import cluster, group
+from tests.support.cluster import cluster
 from tests.support.hostile_records import kinds_count
 from tests.support.served import Served
 from tests.support.small_ensembles import SMALL, write_small_ensembles
@@ -55,23 +55,8 @@ async def test_killing_and_terminating_workers_of_all_tasks_at_any_moment_loses_
 async def test_every_hostile_record_ends_as_the_table_says_and_every_good_one_is_ok(
     small: Served,
 ) -> None:
-    async with (
-        cluster() as kafka,
-        group(
-            kafka.bootstrap_servers,
-            "hostile",
-            kafka.folder,
-            tasks=small.tasks,
-            settings=small.settings,
-        ) as workers,
-    ):
-        found = await run_hostile(
-            kafka.bootstrap_servers,
-            workers.workers[0],
-            small.tasks,
-            good=100,
-            bad=kinds_count(small.tasks),
-        )
+    found = await run_hostile_alone(small, good=100, bad=kinds_count(small.tasks))
+
     assert found["faults"] == []
     assert found["kinds"] == kinds_count(small.tasks)
     assert all(figures["good"] == 20 for figures in found["tasks"].values())

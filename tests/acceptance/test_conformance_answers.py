@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.conformance_answers import compare
-from tests.support.answer_models import AnswerModel, Question, bert, roberta
+from tests.support.answer_models import Question, bert, roberta
+from tests.support.exported_models import ExportedModel
 from tests.support.texts import sample_texts
 
 ODD = "Was \u200d it? 👩‍👩‍👧‍👦 said “Ünïcödé” e\u0301\r\n\tשלום 中文字符 -- don't [SEP] stop.\n\n"
@@ -29,7 +30,7 @@ def questions() -> list[Question]:
 @pytest.mark.slow
 @pytest.mark.parametrize("build", [bert, roberta])
 def test_a_single_member_answers_questions_as_the_pipeline_of_transformers(
-    build: Callable[[Path], AnswerModel], tmp_path: Path
+    build: Callable[[Path], ExportedModel], tmp_path: Path
 ) -> None:
     pytest.importorskip("optimum.onnxruntime")
 

@@ -10,10 +10,10 @@ import pytest
 
 from tests.acceptance.conformance_entities import TOLERANCE, compare
 from tests.support.entity_models import (
-    TokenClassifier,
     byte_level_classifier,
     word_piece_classifier,
 )
+from tests.support.exported_models import ExportedModel
 from tests.support.texts import sample_texts
 
 AWKWARD = [
@@ -31,7 +31,7 @@ AWKWARD = [
 @pytest.mark.train
 @pytest.mark.parametrize("build", [word_piece_classifier, byte_level_classifier])
 def test_a_single_member_finds_the_entities_that_the_pipeline_of_transformers_finds(
-    build: Callable[[Path], TokenClassifier], tmp_path: Path
+    build: Callable[[Path], ExportedModel], tmp_path: Path
 ) -> None:
     pytest.importorskip("optimum.onnxruntime")
     classifier, texts = build(tmp_path), AWKWARD + sample_texts()[:22]
@@ -44,7 +44,7 @@ def test_a_single_member_finds_the_entities_that_the_pipeline_of_transformers_fi
 @pytest.mark.train
 @pytest.mark.parametrize("build", [word_piece_classifier, byte_level_classifier])
 def test_the_longest_of_overlapping_entities_stay_as_in_the_pipeline_of_transformers(
-    build: Callable[..., TokenClassifier], tmp_path: Path
+    build: Callable[..., ExportedModel], tmp_path: Path
 ) -> None:
     pytest.importorskip("optimum.onnxruntime")
     # Overlaps of more than half a window: some tokens are seen three times.

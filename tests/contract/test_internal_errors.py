@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -31,13 +31,6 @@ from streamproc.testing import (
 
 MARK = "secret words"
 METADATA = {"kept": [1]}
-
-
-@pytest.fixture
-async def executor() -> AsyncIterator[ModelExecutor]:
-    executor = ModelExecutor(2)
-    yield executor
-    executor.close()
 
 
 class Buggy:

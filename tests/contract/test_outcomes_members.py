@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -26,14 +25,9 @@ from streamproc.testing import (
 )
 from tests.support.contract_answers import HEADERS, assert_dead_letter, assert_refused, only
 
+THREADS = 3
+
 BAD = int(next(build_tokenizer().stream("bad")).ids[0])
-
-
-@pytest.fixture
-def executor() -> Iterator[ModelExecutor]:
-    executor = ModelExecutor(3)
-    yield executor
-    executor.close()
 
 
 def refuse_bad(batch: Batch) -> None:

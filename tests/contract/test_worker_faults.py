@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
-
-import pytest
 
 from streamproc.errors import MemberFailed
 from streamproc.serving.engine import Engine
@@ -32,15 +30,10 @@ from streamproc.testing.generative import (
     build_decoding_profile,
 )
 
+THREADS = 3
+
 BAD, FILM = (int(next(build_tokenizer().stream(word)).ids[0]) for word in ("bad", "film"))
 REQUESTS = 60
-
-
-@pytest.fixture
-async def executor() -> AsyncIterator[ModelExecutor]:
-    executor = ModelExecutor(3)
-    yield executor
-    executor.close()
 
 
 def engine_of(

@@ -15,7 +15,7 @@ from streamproc.offline.importing.import_options import ImportOptions
 from streamproc.offline.importing.imports import import_model
 from streamproc.testing import tokenizer_json
 from tests.support.foreign_models import Said
-from tests.unit.offline.importing.test_checks import GOOD, hub
+from tests.support.hub_folders import GOOD, hub
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 70_000) | st.floats(allow_nan=False) | st.text(),

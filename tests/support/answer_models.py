@@ -3,60 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support.alone import copy_with_one_member, encoder_for_transformers, in_stages
-from tests.support.onnx_models import write_ensemble
+from tests.support.exported_models import ExportedModel, export, mini_lm
 from tests.support.texts import sample_texts
 
-ENSEMBLE = "answers"
+TASK, ENSEMBLE = "question-answering", "answers"
 Question = tuple[str, str]
 """A question and its context."""
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerModel:
-    """One exported model, as transformers reads it and as streamproc does.
-
-    folder: model.onnx, config.json and tokenizer files; models: a repository with the ensemble
-    tokenizer: of transformers, with the window's length
-    """
-
-    folder: Path
-    models: Path
-    tokenizer: Any
-    overlap_tokens: int
-    ensemble: str = ENSEMBLE
-
-
-def shipped_model(place: Path, ensemble: str, member: int) -> AnswerModel:
-    """A member of an ensemble in the models folder, alone."""
-    folder, models = place / "exported", place / "models"
-    stored, chosen = copy_with_one_member(ensemble, member, models)
-    architecture = "BertForQuestionAnswering"
-    tokenizer = encoder_for_transformers(stored, chosen, architecture, folder)
-    overlap_tokens = stored.manifest.window.overlap_tokens
-    return AnswerModel(folder, models, tokenizer, overlap_tokens, ensemble)
-
-
-def bert(place: Path, max_tokens: int = 384, overlap_tokens: int = 128) -> AnswerModel:
+def bert(place: Path, max_tokens: int = 384, overlap_tokens: int = 128) -> ExportedModel:
     """MiniLM's first two layers and its tokenizer, with token types."""
     import torch
-    from transformers import AutoTokenizer, BertForQuestionAnswering
-
-    from streamproc.offline.training.base import find_base
 
     torch.manual_seed(4)
-    base = find_base().folder
-    tokenizer = AutoTokenizer.from_pretrained(base, model_max_length=max_tokens)
-    model = BertForQuestionAnswering.from_pretrained(base, num_hidden_layers=2)
+    model, tokenizer = mini_lm("BertForQuestionAnswering", max_tokens)
     _draw_head(model, tokenizer, null_logit=16)
-    return _exported(model, tokenizer, place, overlap_tokens)
+    return export(model, tokenizer, place, overlap_tokens, task=TASK, ensemble=ENSEMBLE)
 
 
-def roberta(place: Path, max_tokens: int = 128, overlap_tokens: int = 64) -> AnswerModel:
+def roberta(place: Path, max_tokens: int = 128, overlap_tokens: int = 64) -> ExportedModel:
     """Random weights and a small byte-level tokenizer: no token types, one character in several
     tokens, `<s> question </s></s> context </s>`."""
     import torch
@@ -88,26 +56,7 @@ def roberta(place: Path, max_tokens: int = 128, overlap_tokens: int = 64) -> Ans
     )
     model = RobertaForQuestionAnswering(config)
     _draw_head(model, tokenizer, null_logit=12)
-    return _exported(model, tokenizer, place, overlap_tokens)
-
-
-def _exported(model: Any, tokenizer: Any, place: Path, overlap_tokens: int) -> AnswerModel:
-    from optimum.exporters.onnx import onnx_export_from_model
-
-    folder, models = place / "exported", place / "models"
-    onnx_export_from_model(
-        model, str(folder), task="question-answering", opset=17, do_validation=False
-    )
-    tokenizer.save_pretrained(folder)
-    write_ensemble(
-        models / ENSEMBLE,
-        [(folder / "model.onnx").read_bytes()],
-        labels=(),
-        task="question-answering",
-        tokenizer=tokenizer.backend_tokenizer.to_str().encode(),
-        window=(tokenizer.model_max_length, overlap_tokens),
-    )
-    return AnswerModel(folder, models, tokenizer, overlap_tokens)
+    return export(model, tokenizer, place, overlap_tokens, task=TASK, ensemble=ENSEMBLE)
 
 
 def _draw_head(model: Any, tokenizer: Any, null_logit: float) -> None:
@@ -126,18 +75,13 @@ def _draw_head(model: Any, tokenizer: Any, null_logit: float) -> None:
 
 
 def pipeline_answers(
-    model: AnswerModel, questions: Sequence[Question], **params: Any
+    model: ExportedModel, questions: Sequence[Question], **params: Any
 ) -> list[list[dict[str, Any]] | None]:
     """What transformers' pipeline answers to each question, windows cut as the model's are.
 
     returns: None for a question too long for the window, over which the tokenizers library panics
     """
-    from optimum.onnxruntime import ORTModelForQuestionAnswering
-    from transformers import pipeline
-
-    loaded = ORTModelForQuestionAnswering.from_pretrained(model.folder, local_files_only=True)
-    run = in_stages(loaded, model.folder)
-    ask = pipeline("question-answering", model=run, tokenizer=model.tokenizer)
+    ask = model.pipeline("ORTModelForQuestionAnswering")
     window = {
         "max_seq_len": model.tokenizer.model_max_length,
         "doc_stride": model.overlap_tokens,

@@ -92,6 +92,11 @@ class Gate:
         self._open.set()
 
 
+def model(name: str = "a", before: Callable[[Histories], None] | None = None) -> ScriptedStepModel:
+    """A member of the small vocabulary."""
+    return ScriptedStepModel(name, VOCABULARY, before)
+
+
 @asynccontextmanager
 async def decoding(
     *models: ScriptedStepModel,

@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 
-GOOD = ("good", "great", "fine", "lovely")
-BAD = ("bad", "awful", "poor", "dull")
-NEUTRAL = ("the", "film", "phone", "was", "a", "very", "really", "it", "and", "story")
+from tests.support.tiny_corpora import BAD, GOOD, NEUTRAL
 
 
 @pytest.fixture(scope="session")
@@ -58,3 +56,9 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     BertModel(config).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture
+def logs_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command, run in this process, would send all later logs to the runner's closed stream."""
+    monkeypatch.setattr("streamproc.logs.configure_logging", lambda _: None)

@@ -4,7 +4,6 @@ import dataclasses
 import hashlib
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,65 +15,26 @@ from tokenizers import Tokenizer
 from transformers import AutoModelForSequenceClassification, pipeline
 
 from streamproc.errors import TrainingError
-from streamproc.offline.corpus.partitioning import ByField, ByHash
+from streamproc.offline.corpus.partitioning import ByField
 from streamproc.offline.corpus.records import Columns, read_labelled_texts
-from streamproc.offline.corpus.rows import Source
-from streamproc.offline.training.base import find_base
-from streamproc.offline.training.encoder_trainer import Learning
 from streamproc.offline.training.events import Event, MemberExported
 from streamproc.offline.training.labelled_chunks import LabelledChunk
 from streamproc.offline.training.member import Member
-from streamproc.offline.training.plan import TrainingPlan
-from streamproc.offline.training.pruning import PruneConfig
 from streamproc.offline.training.record_requests import one_member_spec
 from streamproc.offline.training.scoring import onnx_scorer
-from streamproc.offline.training.text_classification import TextClassification
 from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.serving.chunking.windows import Chunk, Window
 from streamproc.serving.tasks.text_classification import TextClassification as Served
 from streamproc.serving.verification.scores import count_batch_variant, largest_difference
-from tests.support.trainings import changed, epochs, events_of, options
+from tests.support.training_plans import review_recipe, reviews
+from tests.support.trainings import changed, epochs, events_of
 
 pytestmark = pytest.mark.train
 
 
-def tiny_task(base: Path, **other: Any) -> TextClassification:
-    parameters = {
-        "vocabulary_size": 170,
-        "shape": PruneConfig((0, 2), 32, positions=32),
-        "learning": Learning(32),
-        "window": Window(32, 8),
-        "names": {"0": "negative", "1": "positive"},
-    }
-    return TextClassification(find_base(base), **{**parameters, **other})
-
-
-def plan(corpus: Path, base: Path, out: Path, **other: Any) -> TrainingPlan:
-    return TrainingPlan(
-        config=options(
-            out,
-            license='made "here"',
-            layers="0,2",
-            ffn_width=32,
-            window=32,
-            overlap=8,
-            seed=1,
-            epochs=8,
-            patience=8,
-            batch=16,
-            learning_rate=5e-3,
-        ),
-        recipe=tiny_task(base, **other),
-        corpus=[Source("tiny", corpus / "train.jsonl")],
-        valid=[Source("tiny", corpus / "valid.jsonl")],
-        partitioning=ByHash(2),
-        folder=out / "work",
-    )
-
-
 def chunks(path: Path, base: Path, folder: Path) -> list[LabelledChunk[Chunk]]:
     """Of the texts of a file, as members of the ensemble in the folder are handed them."""
-    task, tokenizer = tiny_task(base), TextTokenizer((folder / "tokenizer.json").read_bytes())
+    task, tokenizer = review_recipe(base), TextTokenizer((folder / "tokenizer.json").read_bytes())
     spec = one_member_spec(tokenizer, task.labels(), task.window)
     return list(task.chunks(enumerate(read_labelled_texts(path)), spec))
 
@@ -84,7 +44,7 @@ def trained(
     corpus: Path, base: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, list[Event]]:
     out = tmp_path_factory.mktemp("trained")
-    return out, events_of(plan(corpus, base, out))
+    return out, events_of(reviews(corpus, base, out))
 
 
 def test_members_learn_what_the_corpus_teaches(trained: tuple[Path, list[Event]]) -> None:
@@ -178,9 +138,9 @@ def test_the_fp32_folder_is_one_that_transformers_reads(
 def test_the_same_seed_gives_the_same_ensemble_and_another_seed_another(
     trained: tuple[Path, list[Event]], corpus: Path, base: Path, tmp_path: Path
 ) -> None:
-    once = plan(corpus, base, tmp_path / "again")
+    once = reviews(corpus, base, tmp_path / "again")
     events_of(once)
-    other = changed(plan(corpus, base, tmp_path / "other"), seed=2)
+    other = changed(reviews(corpus, base, tmp_path / "other"), seed=2)
     events_of(other)
 
     def manifest(out: Path) -> str:
@@ -194,7 +154,9 @@ def test_training_stops_when_validation_no_longer_improves(
     corpus: Path, base: Path, tmp_path: Path
 ) -> None:
     patient = dataclasses.replace(
-        changed(plan(corpus, base, tmp_path), epochs=30, patience=2, batch=32, learning_rate=0.0),
+        changed(
+            reviews(corpus, base, tmp_path), epochs=30, patience=2, batch=32, learning_rate=0.0
+        ),
         partitioning=ByField("shop"),
     )
     told = events_of(patient)
@@ -209,7 +171,7 @@ def test_training_stops_when_validation_no_longer_improves(
 def test_a_label_without_a_name_is_an_error_that_names_it(
     corpus: Path, base: Path, tmp_path: Path
 ) -> None:
-    wrong = plan(corpus, base, tmp_path, columns=Columns(label="shop"))
+    wrong = reviews(corpus, base, tmp_path, columns=Columns(label="shop"))
 
     with pytest.raises(TrainingError, match=r"train\.jsonl: labels a, b are not named"):
         events_of(wrong)
@@ -220,7 +182,7 @@ def test_a_label_without_a_name_is_an_error_that_names_it(
 def test_windows_longer_than_the_model_are_refused(
     corpus: Path, base: Path, tmp_path: Path
 ) -> None:
-    wrong = plan(corpus, base, tmp_path, window=Window(33, 8))
+    wrong = reviews(corpus, base, tmp_path, window=Window(33, 8))
 
     with pytest.raises(TrainingError, match="33 tokens do not fit a model of 32 positions"):
         events_of(wrong)

@@ -13,11 +13,9 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 from tokenizers.processors import TemplateProcessing
 
-from tests.train.test_models_import import _logs_stay, answers, imported, saved
+from tests.support.hub_imports import answers, imported, saved
 
-__all__ = ["_logs_stay"]  # a fixture
-
-pytestmark = pytest.mark.train
+pytestmark = [pytest.mark.train, pytest.mark.usefixtures("logs_stay")]
 pytest.importorskip("optimum")
 
 VOCABULARY = 120

@@ -13,8 +13,8 @@ from streamproc.offline.training.ensemble import train_ensemble
 from streamproc.offline.training.events import Event, MemberEvent, MemberFinished, Step
 from streamproc.offline.training.jobs import Jobs
 from streamproc.offline.training.plan import TrainingPlan
+from tests.support.training_plans import reviews
 from tests.support.trainings import changed
-from tests.train.test_ensemble_training import plan as reviews
 
 pytestmark = [pytest.mark.train, pytest.mark.slow]
 

@@ -22,7 +22,7 @@ from streamproc.testing import build_record
 from streamproc.worker import local_pipeline
 from tests.support.model_families import ask_pipeline, has_head, save_model
 
-pytestmark = [pytest.mark.train]
+pytestmark = [pytest.mark.train, pytest.mark.usefixtures("logs_stay")]
 pytest.importorskip("optimum")
 
 TEXTS = ("the good film", "bad film, the bad film!", "a film the film the good.", "x")
@@ -40,12 +40,6 @@ A_FEW = {
 }
 app = typer.Typer()
 app.command()(import_model)
-
-
-@pytest.fixture(autouse=True)
-def _logs_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command, run in this process, would send all later logs to the runner's closed stream."""
-    monkeypatch.setattr("streamproc.logs.configure_logging", lambda _: None)
 
 
 @pytest.mark.parametrize(

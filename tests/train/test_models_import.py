@@ -8,29 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
-from streamproc.cli.importing import import_model
 from streamproc.errors import ModelRefused, OperatorError, TrainingError
 from streamproc.testing import tokenizer_json
 from streamproc.testing.generative import byte_tokenizer_json
-from tests.support.command import streamproc
+from tests.support.hub_imports import answers, imported, saved
 
-pytestmark = pytest.mark.train
+pytestmark = [pytest.mark.train, pytest.mark.usefixtures("logs_stay")]
 pytest.importorskip("optimum")
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 TEXTS = ("the good film", "bad film, the bad film!", "a film the film the good.")
 CONTEXT = "the good film, the bad film. a bad end."
-app = typer.Typer()
-app.command()(import_model)
-
-
-def saved(folder: Path, model: Any, tokenizer: bytes) -> Path:
-    model.save_pretrained(folder)
-    (folder / "tokenizer.json").write_bytes(tokenizer)
-    return folder
 
 
 def bert(folder: Path, kind: str, **config: Any) -> Path:
@@ -63,28 +52,6 @@ def pipeline(task: str, folder: Path, **options: Any) -> Any:
         model_input_names=["input_ids", "token_type_ids", "attention_mask"],
     )
     return transformers.pipeline(task, str(folder), tokenizer=tokenizer, device="cpu", **options)
-
-
-@pytest.fixture(autouse=True)
-def _logs_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command, run in this process, would send all later logs to the runner's closed stream."""
-    monkeypatch.setattr("streamproc.logs.configure_logging", lambda _: None)
-
-
-def imported(source: Path, models: Path, *more: str) -> None:
-    arguments = [str(source), "--ensemble=mine", f"--out={models}", *more]
-    done = CliRunner().invoke(app, arguments, catch_exceptions=False)
-    assert done.exit_code == 0, done.output
-
-
-def answers(models: Path, task: str, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    done = streamproc(
-        *("run", "-", "--format", "jsonl", "--task", task, "--ensemble", "mine"),
-        *("--models-dir", models),
-        stdin="".join(json.dumps(request) + "\n" for request in requests),
-    )
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line)["result"] for line in done.stdout.splitlines()]
 
 
 def test_a_text_classifier_answers_as_its_pipeline(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from streamproc.offline.training.on_disk import Records, TokenRows
 from streamproc.offline.training.record_requests import one_member_spec
 from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.serving.chunking.windows import Window
-from tests.train.test_ensemble_training import tiny_task
+from tests.support.training_plans import review_recipe
 
 pytestmark = pytest.mark.train
 
@@ -67,7 +67,7 @@ def test_however_many_records_there_are_few_are_in_memory_at_once(base: Path, co
                 most = max(most, alive(LabelledText))
 
     before = alive(LabelledText)
-    task = tiny_task(base)
+    task = review_recipe(base)
     setup = task.setup(task.prepare(texts(), 0), 0)
     member = setup.new_member(
         Records(texts()), Records([LabelledText("it was bad", "0", {})]), 16, 0
@@ -80,7 +80,7 @@ def test_however_many_records_there_are_few_are_in_memory_at_once(base: Path, co
 
 
 def test_chunks_are_read_when_they_are_asked_for(base: Path) -> None:
-    task = tiny_task(base)
+    task = review_recipe(base)
     tokenizer = TextTokenizer(
         task.prepare([LabelledText("it was good", "1", {})], 0).tokenizer.to_str().encode()
     )

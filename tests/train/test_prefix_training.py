@@ -31,8 +31,8 @@ from streamproc.serving.tasks.text_classification import TextClassification as S
 from streamproc.serving.verification.scores import count_batch_variant
 from streamproc.settings import read_settings
 from streamproc.worker import verify_ensemble
+from tests.support.tiny_corpora import sentences
 from tests.support.trainings import events_of, options
-from tests.train.test_token_classification_training import sentences
 
 pytestmark = pytest.mark.train
 

@@ -28,8 +28,8 @@ from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.serving.chunking.windows import Chunk, Window
 from streamproc.serving.inference.batch import ModelInput
 from streamproc.types import FloatArray
+from tests.support.tiny_corpora import GOOD, NEUTRAL
 from tests.support.trainings import events_of, options
-from tests.train.conftest import GOOD, NEUTRAL
 
 pytestmark = pytest.mark.train
 

@@ -19,11 +19,8 @@ from streamproc.offline.training.plan import TrainingPlan
 from streamproc.offline.training.pruning import PruneConfig
 from streamproc.offline.training.run_folder import RunFolder
 from streamproc.offline.training.search_space import Range, SearchSpace
+from tests.support.training_plans import review_recipe, reviews, sentence_pairs, songs
 from tests.support.trainings import changed
-from tests.train.test_ensemble_training import plan as reviews
-from tests.train.test_ensemble_training import tiny_task
-from tests.train.test_text_generation_training import corpus as songs
-from tests.train.test_translation_training import plan as sentences
 
 pytestmark = pytest.mark.train
 
@@ -68,7 +65,7 @@ def test_training_cut_short_anywhere_ends_with_the_same_weights(
     made = {
         "text-classification": lambda: reviews(corpus, base, tmp_path),
         "text-generation": lambda: songs(tmp_path),
-        "translation": lambda: sentences(tmp_path),
+        "translation": lambda: sentence_pairs(tmp_path),
     }[task]()
     whole, cut = small(made, tmp_path / "whole"), small(made, tmp_path / "cut")
     told: list[Event] = []
@@ -149,7 +146,7 @@ def test_a_run_that_has_nothing_to_lose_begins_anew_when_an_option_is_put_right(
     corpus: Path, base: Path, tmp_path: Path
 ) -> None:
     plan = small(reviews(corpus, base, tmp_path), tmp_path / "run")
-    recipe = tiny_task(base, shape=PruneConfig((0, 9), 32, positions=32))
+    recipe = review_recipe(base, shape=PruneConfig((0, 9), 32, positions=32))
     wrong = dataclasses.replace(changed(plan, layers="0,9"), recipe=recipe)
     with pytest.raises(TrainingError, match="3 layers"):
         train_ensemble(wrong, lambda _: None, export=False)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import tomllib
 from pathlib import Path
 
@@ -13,48 +12,22 @@ pytest.importorskip("optimum")
 from tokenizers import Tokenizer
 
 from streamproc.errors import TrainingError
-from streamproc.offline.corpus.partitioning import ByField
 from streamproc.offline.corpus.passages import Passage
-from streamproc.offline.corpus.rows import Source
 from streamproc.offline.training.byte_level import byte_level_bpe
 from streamproc.offline.training.decoder import OnnxDecoder
 from streamproc.offline.training.events import Event, MemberEvent, MemberExported, MemberStarted
-from streamproc.offline.training.plan import TrainingPlan
-from streamproc.offline.training.text_generation import END_OF_TEXT, UNKNOWN, TextGeneration, blocks
+from streamproc.offline.training.text_generation import END_OF_TEXT, UNKNOWN, blocks
 from streamproc.repository.manifest import read_manifest
-from tests.support.trainings import changed, events_of, options
+from tests.support.training_plans import SONG, songs
+from tests.support.trainings import changed, events_of
 
 pytestmark = pytest.mark.train
-
-SONG = "the film was good and the phone was bad, <unk> says; "
-
-
-def corpus(folder: Path) -> TrainingPlan:
-    for name, text in (("a", SONG * 60), ("b", SONG.upper() * 60)):
-        (folder / f"{name}.jsonl").write_text(json.dumps({"text": text}) + "\n", encoding="utf-8")
-    sources = [Source(name, folder / f"{name}.jsonl") for name in "ab"]
-    return TrainingPlan(
-        config=options(
-            folder,
-            task="text-generation",
-            layers="1",
-            seed=1,
-            epochs=16,
-            batch=8,
-            learning_rate=1e-2,
-        ),
-        recipe=TextGeneration(300, layers=1, heads=2, width=32, ffn_width=64, context=32),
-        corpus=sources,
-        valid=sources,
-        partitioning=ByField("corpus"),
-        folder=folder / "work",
-    )
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Event]]:
     folder = tmp_path_factory.mktemp("written")
-    return folder / "models" / "tiny", events_of(corpus(folder))
+    return folder / "models" / "tiny", events_of(songs(folder))
 
 
 def test_members_learn_what_comes_next(trained: tuple[Path, list[Event]]) -> None:
@@ -107,7 +80,7 @@ def test_a_exported_member_reads_on_where_it_stopped(trained: tuple[Path, list[E
 def test_the_same_seed_gives_the_same_ensemble(
     trained: tuple[Path, list[Event]], tmp_path: Path
 ) -> None:
-    events_of(corpus(tmp_path))
+    events_of(songs(tmp_path))
 
     def digests(folder: Path) -> list[str]:
         manifest = tomllib.loads((folder / "manifest.toml").read_text(encoding="utf-8"))
@@ -118,7 +91,7 @@ def test_the_same_seed_gives_the_same_ensemble(
 
 def test_members_branch_off_a_model_of_the_whole_corpus(tmp_path: Path) -> None:
     learning_nothing_more = changed(
-        corpus(tmp_path),
+        songs(tmp_path),
         seed_model_epochs=16,
         seed_model_learning_rate=1e-2,
         epochs=1,

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-import random
 import tomllib
 from collections.abc import Sequence
 from dataclasses import replace
@@ -31,28 +29,12 @@ from streamproc.serving.chunking.windows import Chunk, Window
 from streamproc.serving.inference.batch import ModelInput
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.types import FloatArray
+from tests.support.tiny_corpora import sentences
 from tests.support.trainings import events_of, options
-from tests.train.conftest import BAD, GOOD, NEUTRAL
 
 pytestmark = pytest.mark.train
 
 NAMES = {"person": "PER", "shops:thing": "O", "thing": "MISC"}
-
-
-def sentences(path: Path, count: int, seed: int) -> Path:
-    """Words of GOOD are persons, words of BAD things; one record in three is longer than 20."""
-    draw = random.Random(seed)
-    lines = []
-    for number in range(count):
-        words = draw.choices(NEUTRAL, k=draw.randint(2, 30 if number % 3 == 0 else 8))
-        tags = ["O"] * len(words)
-        for names, kind in ((GOOD, "person"), (BAD, "thing")):
-            place = draw.randrange(len(words))
-            words.insert(place, draw.choice(names))
-            tags.insert(place, f"B-{kind}")
-        lines.append(json.dumps({"tokens": words, "tags": tags}))
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return path
 
 
 def recipe(base: Path) -> TokenClassification:

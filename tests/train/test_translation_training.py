@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import random
 from pathlib import Path
 
@@ -11,57 +10,23 @@ pytest.importorskip("optimum")
 
 from tokenizers import Tokenizer
 
-from streamproc.offline.corpus.partitioning import ByHash
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.training.encoder_decoder import OnnxEncoderDecoder
 from streamproc.offline.training.events import Event, MemberExported
-from streamproc.offline.training.plan import TrainingPlan
 from streamproc.offline.training.translation import Translation
 from streamproc.repository.manifest import read_manifest
 from streamproc.repository.repository import Repository
-from tests.support.trainings import events_of, options
+from tests.support.tiny_corpora import WORDS, pairs
+from tests.support.training_plans import sentence_pairs
+from tests.support.trainings import events_of
 
 pytestmark = pytest.mark.train
-
-WORDS = {
-    "the": "das",
-    "film": "Filmchen",
-    "good": "gut",
-    "bad": "schlecht",
-    "it": "es",
-    "was": "war",
-}
-
-
-def pairs(path: Path, count: int, seed: int) -> Path:
-    """Word by word, so that there is a little to learn."""
-    draw = random.Random(seed)
-    lines = []
-    for _ in range(count):
-        words = draw.choices(list(WORDS), k=draw.randint(1, 5))
-        target = " ".join(WORDS[word] for word in words)
-        lines.append(json.dumps({"src": " ".join(words), "tgt": target}))
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return path
-
-
-def plan(folder: Path) -> TrainingPlan:
-    return TrainingPlan(
-        config=options(
-            folder, task="translation", layers="1", epochs=10, batch=16, learning_rate=5e-3
-        ),
-        recipe=Translation(300, layers=1, heads=2, width=32, ffn_width=64, context=32),
-        corpus=[Source("tiny", pairs(folder / "train.jsonl", 800, 1))],
-        valid=[Source("tiny", pairs(folder / "valid.jsonl", 40, 2))],
-        partitioning=ByHash(1),
-        folder=folder / "work",
-    )
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Event]]:
     folder = tmp_path_factory.mktemp("translated")
-    return folder / "models", events_of(plan(folder))
+    return folder / "models", events_of(sentence_pairs(folder))
 
 
 def test_a_member_learns_to_translate(trained: tuple[Path, list[Event]]) -> None:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import random
 import sys
-from collections.abc import AsyncIterator
 from typing import Any
 
 import orjson
@@ -31,13 +30,6 @@ from streamproc.testing import (
 )
 
 WORDS = ("good", "bad", "film", "the", "x", "日本", "👍🏽", "\r\n")
-
-
-@pytest.fixture
-async def executor() -> AsyncIterator[ModelExecutor]:
-    executor = ModelExecutor(2)
-    yield executor
-    executor.close()
 
 
 def measured(

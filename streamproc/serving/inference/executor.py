@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -77,7 +78,8 @@ class ModelExecutor:
         with self._ready:
             self._closed = True
             for job in self._jobs:
-                job.loop.call_soon_threadsafe(job.future.cancel)
+                with suppress(RuntimeError):  # its loop is closed: nobody awaits it any more
+                    job.loop.call_soon_threadsafe(job.future.cancel)
             self._jobs.clear()
             self._ready.notify_all()
 

@@ -6,34 +6,7 @@ import pytest
 
 from streamproc.errors import ModelRefused
 from streamproc.repository.manifest import read_manifest
-
-DIGEST = "0" * 64
-MANIFEST = f"""
-format = 1
-name = "tiny"
-task = "text-classification"
-labels = ["negative", "positive"]
-quorum = 1
-
-[tokenizer]
-file = "tokenizer.json"
-sha256 = "{DIGEST}"
-
-[window]
-max_tokens = 16
-overlap_tokens = 4
-
-[combine]
-strategy = "weighted"
-
-[[members]]
-name = "a"
-version = "1"
-file = "a/1/model.onnx"
-sha256 = "{DIGEST}"
-labels = ["negative", "positive"]
-weight = 2.5
-"""
+from tests.support.manifests import DIGEST, MANIFEST
 
 
 def test_a_manifest_is_read_with_its_defaults() -> None:

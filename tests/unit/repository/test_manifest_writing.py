@@ -6,7 +6,7 @@ import pytest
 
 from streamproc.repository.manifest import read_manifest
 from streamproc.repository.writing import manifest_toml
-from tests.unit.repository.test_manifest import DIGEST, MANIFEST
+from tests.support.manifests import DIGEST, MANIFEST
 
 SHIPPED = sorted(Path(__file__).parents[3].glob("models/*/manifest.toml"))
 GATED = f"""{MANIFEST.replace('"weighted"', '"gated"')}

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -17,14 +17,9 @@ from streamproc.serving.verification.batch_invariance import check_members
 from streamproc.testing import MemoryBroker, build_context, build_pipeline, build_record
 from tests.support.onnx_models import classifier, write_ensemble
 
+THREADS = 1
+
 TASK = scoring_task_named("text-classification")
-
-
-@pytest.fixture
-async def executor() -> AsyncIterator[ModelExecutor]:
-    executor = ModelExecutor(1)
-    yield executor
-    executor.close()
 
 
 def load(root: Path, executor: ModelExecutor) -> Engine:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +30,6 @@ from tests.support.onnx_answerers import answerer
 from tests.support.onnx_models import write_ensemble
 
 TASK = "question-answering"
-
-
-@pytest.fixture
-async def executor() -> AsyncIterator[ModelExecutor]:
-    executor = ModelExecutor(2)
-    yield executor
-    executor.close()
 
 
 def roberta_tokenizer() -> bytes:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -18,19 +18,14 @@ from tests.support.asking import answered
 from tests.support.causal_graphs import causal
 from tests.support.onnx_models import write_ensemble
 
+THREADS = 1
+
 VOCABULARY = build_byte_tokenizer().vocabulary_size
 DECODING = f"""[decoding]
 end_tokens = [{VOCABULARY - 1}]
 max_tokens = 64
 max_new_tokens = 16
 """
-
-
-@pytest.fixture
-async def executor() -> AsyncIterator[ModelExecutor]:
-    executor = ModelExecutor(1)
-    yield executor
-    executor.close()
 
 
 def write(folder: Path, graphs: Sequence[bytes], sections: str) -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,8 @@ from tests.support.onnx_models import write_ensemble
 from tests.support.seq2seq_graphs import decoder, encoder
 from tests.support.translators import END, PAD, TOKENIZER, byte_tokenizer_json, translated
 
+THREADS = 1
+
 VOCABULARY = TOKENIZER.vocabulary_size
 DECODING = f"""
 start_token = {PAD}
@@ -24,13 +26,6 @@ end_tokens = [{END}]
 banned_tokens = [{PAD}]
 max_tokens = 16
 """
-
-
-@pytest.fixture
-async def executor() -> AsyncIterator[ModelExecutor]:
-    executor = ModelExecutor(1)
-    yield executor
-    executor.close()
 
 
 def write(

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
@@ -15,14 +14,9 @@ from streamproc.serving.engine import Engine, Engines
 from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.testing import ScriptedSession, build_engine, build_profile
 
+THREADS = 1
+
 LONG = "the good film " * 200
-
-
-@pytest.fixture
-async def executor() -> AsyncIterator[ModelExecutor]:
-    executor = ModelExecutor(1)
-    yield executor
-    executor.close()
 
 
 async def indices(engine: Engine, text: str) -> list[int]:

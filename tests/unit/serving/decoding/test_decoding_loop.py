@@ -12,21 +12,16 @@ from streamproc.serving.decoding.kv_cache_budget import KVCacheLimits
 from streamproc.serving.decoding.sampling import TokenSampler
 from streamproc.serving.decoding.sampling_search import SamplingSearch
 from streamproc.serving.decoding.search import Decoded
-from streamproc.testing.generative import ScriptedStepModel
 from tests.support.decoding_scenes import (
-    VOCABULARY,
     Gate,
     Recorder,
     decoding,
+    model,
     outcomes,
     prompt,
     submitted,
     written,
 )
-
-
-def model(name: str = "a", before: Any = None) -> ScriptedStepModel:
-    return ScriptedStepModel(name, VOCABULARY, before)
 
 
 async def until(condition: Any) -> None:

@@ -14,15 +14,12 @@ from tests.support.decoding_scenes import (
     VOCABULARY,
     Recorder,
     decoding,
+    model,
     outcomes,
     prompt,
     submitted,
     written,
 )
-
-
-def model(name: str = "a", before: Any = None) -> ScriptedStepModel:
-    return ScriptedStepModel(name, VOCABULARY, before)
 
 
 def poisoned_at(length: int) -> Any:

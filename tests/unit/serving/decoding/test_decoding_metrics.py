@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +17,6 @@ from streamproc.serving.decoding.prompt import Prompt
 from streamproc.testing import ManualClock, build_context
 from streamproc.testing.generative import (
     Histories,
-    ScriptedStepModel,
     build_decoding_engine,
     build_decoding_profile,
 )
@@ -26,19 +24,15 @@ from tests.support.asking import answered
 from tests.support.decoding_scenes import (
     ENSEMBLE,
     POISON,
-    VOCABULARY,
     Gate,
     Recorder,
     combine,
     decoding,
+    model,
     outcomes,
     prompt,
     submitted,
 )
-
-
-def model(name: str = "a", before: Any = None) -> ScriptedStepModel:
-    return ScriptedStepModel(name, VOCABULARY, before)
 
 
 def sample(metrics: Metrics, name: str, **labels: str) -> float:

@@ -154,3 +154,21 @@ async def test_a_call_after_closing_is_refused_rather_than_left_waiting() -> Non
 
     with pytest.raises(WorkerFault, match="shutting down"):
         await asyncio.wait_for(executor.run(lambda: "never", 0, LONG_S), 5)
+
+
+def test_an_executor_is_closed_though_a_call_waits_whose_loop_has_ended() -> None:
+    executor, gate = ModelExecutor(1), Gate()
+
+    async def begin_two() -> None:
+        running = asyncio.ensure_future(executor.run(gate, 0, LONG_S))
+        await gate.until_begun()
+        waiting = asyncio.ensure_future(executor.run(lambda: "late", 0, LONG_S))
+        await asyncio.sleep(0)
+        for call in (running, waiting):
+            call.cancel()
+
+    asyncio.run(begin_two())
+
+    executor.close()
+    gate.open.set()
+    executor.join()

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,32 +10,23 @@ import pytest
 from streamproc.clock import SystemClock
 from streamproc.errors import MemberFailed, OutOfMemory, WorkerFault
 from streamproc.metrics import Metrics
-from streamproc.serving.inference.batch import Batch, MemberOutput
+from streamproc.serving.inference.batch import Batch
 from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.serving.inference.fan_out import FanOut
 from streamproc.serving.inference.members import Members
 from streamproc.serving.member_health import MemberHealth
 from streamproc.testing import ScriptedSession
-from streamproc.types import FloatArray, Int64Array
+from streamproc.types import FloatArray
+from tests.support.poison import (
+    CANARY,
+    POISON,
+    failures,
+    refuse_poison,
+    sequence,
+    statuses,
+)
 
-CANARY, POISON = 1, 99
-
-
-@dataclass(frozen=True)
-class Sequence:
-    ids: Int64Array
-    type_ids: Int64Array
-
-
-def sequence(*ids: int) -> Sequence:
-    return Sequence(np.array(ids, np.int64), np.zeros(len(ids), np.int64))
-
-
-@pytest.fixture
-async def executor() -> AsyncIterator[ModelExecutor]:
-    executor = ModelExecutor(3)
-    yield executor
-    executor.close()
+THREADS = 3
 
 
 class Recorder:
@@ -49,11 +39,6 @@ class Recorder:
     def __call__(self, batch: Batch) -> None:
         self.batches.append([int(row[0]) for row in batch.ids])
         self.then(batch)
-
-
-def refuse_poison(batch: Batch) -> None:
-    if (batch.ids == POISON).any():
-        raise MemberFailed("a", "poison")
 
 
 def refuse_all(_: Batch) -> None:
@@ -74,16 +59,6 @@ def fan_out_of(
         metrics=metrics or Metrics(),
         health=MemberHealth("tiny", [session.name for session in sessions], 1, SystemClock()),
     )
-
-
-def failures(metrics: Metrics, member: str, status: str) -> float | None:
-    """How many sequences a member has no result for, as an operator reads it."""
-    labels = {"ensemble": "tiny", "member": member, "status": status}
-    return metrics.registry.get_sample_value("streamproc_member_failures_total", labels)
-
-
-def statuses(rows: list[tuple[MemberOutput, ...]]) -> list[list[str]]:
-    return [[output.status for output in row] for row in rows]
 
 
 async def test_every_sequence_gets_every_members_scores_in_order(executor: ModelExecutor) -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,23 +25,9 @@ from streamproc.testing import MemoryBroker, build_context, build_pipeline, buil
 from streamproc.types import Float32Array
 from tests.support.onnx_models import classifier, write_ensemble
 from tests.support.onnx_prefixes import behind_backbone, prefix, write_prefixed_ensemble
-from tests.unit.serving.inference.test_fan_out import (
-    CANARY,
-    POISON,
-    failures,
-    refuse_poison,
-    sequence,
-    statuses,
-)
+from tests.support.poison import CANARY, POISON, failures, refuse_poison, sequence, statuses
 
 SIGNATURE = Signature(outputs=("logits",), labels=2)
-
-
-@pytest.fixture
-async def executor() -> AsyncIterator[ModelExecutor]:
-    executor = ModelExecutor(2)
-    yield executor
-    executor.close()
 
 
 class Watched:

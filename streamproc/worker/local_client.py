@@ -8,8 +8,10 @@ from itertools import count
 from typing import Any, Self, cast
 
 import orjson
+import structlog
 
 from streamproc.clock import Clock, SystemClock
+from streamproc.logs import configure_logging
 from streamproc.messages.client import ResponseBody
 from streamproc.messages.outgoing import as_json
 from streamproc.messages.record import Headers, Record
@@ -43,6 +45,9 @@ class LocalClient:
         ensemble: answers requests that name none; None: the one that the task's bulk topic names
         Raises OperatorError.
         """
+        if not structlog.is_configured():
+            # A program that does not say how it logs gets no debug lines on its standard output.
+            configure_logging(settings)
         clock = SystemClock()
         async with local_pipeline(settings, task, ensemble, clock) as pipeline:
             yield cls(pipeline, clock)

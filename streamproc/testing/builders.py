@@ -1,0 +1,179 @@
+"""Ensembles, pipelines and records for tests, each with defaults for what a test does not say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+from tenacity import stop_after_attempt, stop_never
+
+from streamproc.clock import Clock, SystemClock
+from streamproc.messages.lane import Lane
+from streamproc.messages.publishing import ReplyRoute
+from streamproc.messages.record import Headers, Record
+from streamproc.metrics import Metrics
+from streamproc.pipeline import Pipeline
+from streamproc.serving.assembly import assemble_engine
+from streamproc.serving.batching.batcher import Limits
+from streamproc.serving.chunking.windows import Window
+from streamproc.serving.context import EngineContext
+from streamproc.serving.decoding.kv_cache_budget import KVCacheLimits
+from streamproc.serving.engine import Engine, Engines
+from streamproc.serving.ensembling.labels import LabelMap
+from streamproc.serving.inference.executor import ModelExecutor
+from streamproc.serving.inference.members import Members
+from streamproc.serving.inference.session import Session
+from streamproc.serving.tasks.catalogue import scoring_task_named
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec, MemberProfile
+from streamproc.testing.memory_broker import MemoryBroker
+from streamproc.testing.sessions import ScriptedSession
+from streamproc.testing.tokenizers import build_tokenizer
+from streamproc.types import FloatArray, Strategy
+
+
+def build_profile(
+    members: Sequence[str] = ("a", "b", "c"),
+    *,
+    labels: Sequence[str] = ("negative", "positive"),
+    member_labels: Mapping[str, Sequence[str]] | None = None,
+    strategy: Strategy = "mean",
+    quorum: int | None = None,
+    max_tokens: int = 16,
+    overlap_tokens: int = 4,
+) -> EnsembleSpec:
+    """An ensemble called "tiny"; labels: none for a task without."""
+    known = member_labels or {}
+    return EnsembleSpec(
+        name="tiny",
+        digest="0" * 64,
+        labels=tuple(labels),
+        members=tuple(
+            MemberProfile(
+                name,
+                "1",
+                1.0,
+                LabelMap.between(name, known.get(name, labels), labels)
+                if labels
+                else LabelMap.none(),
+            )
+            for name in members
+        ),
+        strategy=strategy,
+        needed_members=len(members) if quorum is None else quorum,
+        tokenizer=build_tokenizer(),
+        window=Window(max_tokens, overlap_tokens),
+    )
+
+
+def build_context(
+    executor: ModelExecutor | None = None,
+    *,
+    budget_tokens: int = 64,
+    call_timeout_s: float = 30.0,
+    max_document_chunks: int = 4,
+    clock: Clock | None = None,
+    kv_cache: KVCacheLimits | None = None,
+) -> EngineContext:
+    """What engines share, with bounds that tests reach."""
+    return EngineContext(
+        executor or ModelExecutor(2),
+        Limits(budget_tokens, slots=2, max_wait_ms=0, max_queued_tokens=4096),
+        call_timeout_s=call_timeout_s,
+        max_document_chunks=max_document_chunks,
+        clock=clock or SystemClock(),
+        metrics=Metrics(),
+        kv_cache=kv_cache or KVCacheLimits(),
+    )
+
+
+def build_engine(
+    profile: EnsembleSpec | None = None,
+    sessions: Sequence[Session[FloatArray]] | None = None,
+    *,
+    task: str = "text-classification",
+    budget_tokens: int = 64,
+    call_timeout_s: float = 30.0,
+    max_document_chunks: int = 4,
+    executor: ModelExecutor | None = None,
+    clock: Clock | None = None,
+) -> Engine:
+    """An engine of scripted members, unless others are given."""
+    profile = profile or build_profile()
+    scoring = scoring_task_named(task)
+    return assemble_engine(
+        scoring,
+        profile,
+        Members(
+            sessions
+            or [
+                ScriptedSession(
+                    member.name,
+                    member.labels.outputs or len(scoring.signature(0).outputs),
+                    per_token=scoring.signature(member.labels.outputs).per_token,
+                )
+                for member in profile.members
+            ]
+        ),
+        build_context(
+            executor,
+            budget_tokens=budget_tokens,
+            call_timeout_s=call_timeout_s,
+            max_document_chunks=max_document_chunks,
+            clock=clock,
+        ),
+    )
+
+
+def build_route(
+    lane: Lane = Lane.INTERACTIVE,
+    *,
+    task: str = "text-classification",
+    max_message_bytes: int = 1_048_576,
+    reply_topics: Sequence[str] = (),
+) -> ReplyRoute:
+    """A route of a task to the ensemble "tiny"."""
+    return ReplyRoute(
+        task=task,
+        lane=lane,
+        ensemble="tiny",
+        responses="responses",
+        dead_letters="dlq",
+        reply_topics=frozenset(reply_topics),
+        max_message_bytes=max_message_bytes,
+    )
+
+
+def build_pipeline(
+    broker: MemoryBroker,
+    engine: Engine | None = None,
+    *,
+    route: ReplyRoute | None = None,
+    clock: Clock | None = None,
+    attempts: int = 3,
+) -> Pipeline:
+    """A pipeline that publishes to `broker`.
+
+    attempts: how often what the worker is at fault for is tried; 0: without end, as a worker does
+    """
+    return Pipeline(
+        route or build_route(),
+        Engines({"tiny": engine or build_engine()}),
+        broker.publish,
+        clock=clock or SystemClock(),
+        metrics=Metrics(),
+        stop_after=stop_after_attempt(attempts) if attempts else stop_never,
+    )
+
+
+def build_record(
+    value: Mapping[str, Any] | bytes | None,
+    *,
+    offset: int = 0,
+    key: bytes | None = b"key",
+    headers: Headers = (),
+    timestamp_ms: int = 1_700_000_000_000,
+) -> Record:
+    """A record of the topic "requests"; a mapping becomes JSON."""
+    content = orjson.dumps(value) if isinstance(value, Mapping) else value
+    return Record("requests", 0, offset, timestamp_ms, key, content, headers)
