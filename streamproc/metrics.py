@@ -69,6 +69,25 @@ class Metrics:
             ("task", "type"),
             registry=self.registry,
         )
+        self.route_events = Counter(
+            "streamproc_route_events_total",
+            "Events that a route is done with: enriched, unmatched, tombstone or dead-letter",
+            ("route", "outcome"),
+            registry=self.registry,
+        )
+        self.route_answers = Counter(
+            "streamproc_route_answers_total",
+            "Answers of a route's events: ok, skipped or failed",
+            ("route", "answer", "state"),
+            registry=self.registry,
+        )
+        self.route_seconds = Histogram(
+            "streamproc_route_seconds",
+            "Seconds from taking an event to storing what became of it",
+            ("route",),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
         self.retries = Counter(
             "streamproc_retries_total",
             "Attempts that failed because of a fault of the worker, and were repeated",

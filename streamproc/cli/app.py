@@ -63,6 +63,10 @@ COMMANDS = {
         "Create and check the topics that topics/*.yaml describe.",
         "streamproc.cli.topics:app",
     ),
+    "routes": (
+        "List, check and try routes: events of any shape in, the same with answers out.",
+        "streamproc.cli.routes:app",
+    ),
     "dlq": ("List, show and replay dead letters.", "streamproc.cli.dlq:app"),
     "models": (
         "List, verify, import and change ensembles in the models folder.",

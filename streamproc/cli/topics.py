@@ -15,21 +15,22 @@ from streamproc.cli.terminal import TerminalConsole, print_json, stdout_console
 from streamproc.settings import Settings
 
 if TYPE_CHECKING:
+    from streamproc.enrichment.catalogue import RouteTopic
     from streamproc.kafka.topic_admin import TopicAdmin
-    from streamproc.kafka.topic_drift import Drift
+    from streamproc.kafka.topic_drift import DescribedTopic, Drift
     from streamproc.kafka.topics import Topic
 
 app = command_group("Create and check the topics that topics/*.yaml describe.")
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 T = TypeVar("T")
-_FLAGS = (*KAFKA, "topics_dir", "max_message_bytes")
+_FLAGS = (*KAFKA, "topics_dir", "routes_dir", "max_message_bytes")
 
 
 @app.command()
 @with_settings(_FLAGS)
 def apply(settings: Settings, json: Json = False) -> None:
     """Create missing topics; existing ones that differ are reported and not changed."""
-    topics = _described(settings)
+    topics: list[DescribedTopic] = [*_described(settings), *_of_routes(settings)]
 
     async def make(admin: TopicAdmin) -> tuple[list[str], list[Drift]]:
         created = await admin.create_missing(topics)
@@ -53,7 +54,7 @@ def apply(settings: Settings, json: Json = False) -> None:
 @with_settings(_FLAGS)
 def check(settings: Settings, json: Json = False) -> None:
     """Report how Kafka's topics differ from their description; exit with 1 when any does."""
-    topics = _described(settings)
+    topics: list[DescribedTopic] = [*_described(settings), *_of_routes(settings)]
     differences = _in_kafka(settings, lambda admin: admin.drift(topics))
     if json:
         print_json({"drift": differences})
@@ -97,6 +98,12 @@ def _described(settings: Settings) -> list[Topic]:
     from streamproc.kafka.topics import load_topics
 
     return list(load_topics(settings.topics_dir).topics.values())
+
+
+def _of_routes(settings: Settings) -> list[RouteTopic]:
+    from streamproc.enrichment.catalogue import load_routes, route_topics
+
+    return route_topics(load_routes(settings))
 
 
 def _in_kafka(settings: Settings, do: Callable[[TopicAdmin], Awaitable[T]]) -> T:

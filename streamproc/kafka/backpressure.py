@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from streamproc.kafka.budget import ByteBudget
+from streamproc.kafka.byte_budget import ByteBudget
 from streamproc.kafka.consumer_control import ConsumerControl
 from streamproc.kafka.offsets import Delivery, OffsetTracker
 from streamproc.messages.lane import Lane

@@ -1,4 +1,4 @@
-"""Dead letters: what they say, and putting their originals back."""
+"""Reading and replaying dead letters; `messages/outgoing.py` writes them, headers included."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from streamproc.errors import OperatorError
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.topic_reader import read_topic
 from streamproc.kafka.topics import TopicCatalogue
-from streamproc.messages.outgoing import ERROR_PREFIX, LEFT_OUT, ORIGINAL_ID
+from streamproc.messages.outgoing import ERROR_PREFIX, LEFT_OUT, ORIGIN_PREFIX, ORIGINAL_ID
 from streamproc.messages.record import ProducerRecord, Record
 from streamproc.settings import Settings
 
-_ORIGIN_PREFIX = "streamproc-request-"
 # As large as Kafka has them: 32 and 64 bits.
 _OFFSET_NAME = re.compile(r"[0-9]{1,9}:[0-9]{1,18}")
 
@@ -61,7 +60,7 @@ class DeadLetter:
     @property
     def request_topic(self) -> str:
         """The topic that the request came by."""
-        return self._header(_ORIGIN_PREFIX + "topic")
+        return self._header(ORIGIN_PREFIX + "topic")
 
     def summary(self) -> dict[str, str]:
         """Where it lies, whose it is, and what was wrong."""
@@ -89,7 +88,7 @@ class DeadLetter:
                 f"dead letter {self.record.position} is of {self.request_topic!r}, which is not a "
                 "described request topic; nothing was replayed to it"
             )
-        ours = (ERROR_PREFIX, _ORIGIN_PREFIX)
+        ours = (ERROR_PREFIX, ORIGIN_PREFIX)
         kept = tuple(
             (name, value)
             for name, value in self.record.headers

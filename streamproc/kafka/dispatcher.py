@@ -44,6 +44,7 @@ class Subscription:
 
     refuse: what is done with one that can't be handled; None: the worker ends
     publishes_to: the topics without which its requests can't be finished
+    starts_at_end: whether a group that has never committed an offset skips what is there
     """
 
     topic: str
@@ -51,6 +52,7 @@ class Subscription:
     handler: Handler
     refuse: Refuse | None = None
     publishes_to: frozenset[str] = frozenset()
+    starts_at_end: bool = False
 
 
 class Dispatcher:

@@ -152,12 +152,16 @@ class Producer:
         headers = list(record.headers)
         if record.key is not None or record.value is not None:
             handed_over: asyncio.Future[object] = await client.send(
-                record.topic, key=record.key, value=record.value, headers=headers
+                record.topic,
+                key=record.key,
+                value=record.value,
+                headers=headers,
+                timestamp_ms=record.timestamp_ms,
             )
             return handed_over
         # aiokafka's send refuses a record without key and value, which a dead letter may be.
         batch = client.create_batch()
-        batch.append(timestamp=None, key=None, value=None, headers=headers)
+        batch.append(timestamp=record.timestamp_ms, key=None, value=None, headers=headers)
         batch.close()
         choices = sorted(await client.partitions_for(record.topic))
         return await client.send_batch(  # type: ignore[no-any-return]

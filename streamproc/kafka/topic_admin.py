@@ -12,8 +12,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from streamproc.errors import OperatorError, TopicsError
 from streamproc.kafka.security import connection_options
-from streamproc.kafka.topic_drift import Drift, FoundTopic, drift
-from streamproc.kafka.topics import Topic
+from streamproc.kafka.topic_drift import DescribedTopic, Drift, FoundTopic, drift
 from streamproc.settings import Settings
 
 _MOST_REPLICAS = 3
@@ -72,13 +71,13 @@ class TopicAdmin:
             for topic in described
         }
 
-    async def drift(self, described: Iterable[Topic]) -> list[Drift]:
+    async def drift(self, described: Iterable[DescribedTopic]) -> list[Drift]:
         """How Kafka's topics differ from those described."""
         topics = list(described)
         found = await self.found(topic.name for topic in topics)
         return drift(topics, found, self._settings.max_message_bytes)
 
-    async def create_missing(self, described: Iterable[Topic]) -> list[str]:
+    async def create_missing(self, described: Iterable[DescribedTopic]) -> list[str]:
         """Make the topics that are missing; their names. Raises TopicsError when Kafka refuses."""
         topics = list(described)
         found = await self.found(topic.name for topic in topics)
@@ -99,7 +98,7 @@ class TopicAdmin:
                 created.append(name)
         return created
 
-    def _new(self, topic: Topic, replicas: int) -> NewTopic:
+    def _new(self, topic: DescribedTopic, replicas: int) -> NewTopic:
         return NewTopic(
             topic.name,
             topic.topic_partitions,

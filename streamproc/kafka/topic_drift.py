@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
-from streamproc.kafka.topics import Topic
+
+class DescribedTopic(Protocol):
+    """A topic as it should be; of the catalogue, or a route's."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def topic_partitions(self) -> int: ...
+    def wanted_config(self, max_message_bytes: int) -> dict[str, str]:
+        """The settings that Kafka should have for it, in Kafka's names."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +39,7 @@ class Drift:
 
 
 def drift(
-    described: Iterable[Topic], found: Mapping[str, FoundTopic], max_message_bytes: int
+    described: Iterable[DescribedTopic], found: Mapping[str, FoundTopic], max_message_bytes: int
 ) -> list[Drift]:
     """Every difference, in the order of the descriptions; a missing topic is one difference."""
     differences = []

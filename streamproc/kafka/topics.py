@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,9 +125,14 @@ class TopicCatalogue:
         }
 
 
+def is_route(file: Path) -> bool:
+    """Whether a description is of a route, which is read elsewhere."""
+    return re.search(rb"(?m)^kind:\s*[\"']?route\b", file.read_bytes()) is not None
+
+
 def load_topics(folder: Path) -> TopicCatalogue:
     """Every `*.yaml` of a folder. Raises TopicsError naming the file and the field."""
-    files = sorted(folder.glob("*.yaml"))
+    files = [file for file in sorted(folder.glob("*.yaml")) if not is_route(file)]
     if not files:
         raise TopicsError(f"no topics are described in {folder} (STREAMPROC_TOPICS_DIR)")
     topics: dict[str, Topic] = {}

@@ -23,7 +23,49 @@ _COLON: Final = re.compile(r"[ \t\r\n]*+:[ \t\r\n]*+")
 _STRING_OR_NUMBER: Final = re.compile(
     rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?', re.DOTALL
 )
+Span = tuple[int, int]
+"""Start and end of a value in a text."""
 _BREAKS_TO_BLANKS: Final = bytes.maketrans(b"\r\n", b"  ")
+
+
+def member_spans(text: str, at: int) -> dict[str, Span]:
+    """Where each member's value lies in the object at `at`; raises ValueError."""
+    found: dict[str, Span] = {}
+    before = "{"
+    while text[at : at + 1] == before:
+        at = _after(_SPACE, text, at + 1)
+        if text[at : at + 1] != '"':
+            break
+        name, at = _DECODER.raw_decode(text, at)
+        start = _after(_COLON, text, at)
+        end = value_end(text, start)
+        found[name] = start, end
+        at, before = _after(_SPACE, text, end), ","
+    return found
+
+
+def element_spans(text: str, at: int) -> list[Span]:
+    """Where each element lies in the array at `at`; raises ValueError."""
+    found: list[Span] = []
+    before = "["
+    while text[at : at + 1] == before:
+        start = _after(_SPACE, text, at + 1)
+        if text[start : start + 1] == "]":
+            break
+        end = value_end(text, start)
+        found.append((start, end))
+        at, before = _after(_SPACE, text, end), ","
+    return found
+
+
+def value_start(text: str) -> int:
+    """Where the value of a JSON text begins."""
+    return _after(_SPACE, text, 0)
+
+
+def value_end(text: str, start: int) -> int:
+    """Where the value that begins at `start` ends; raises ValueError."""
+    return int(_DECODER.raw_decode(text, start)[1])
 
 
 def member_span(text: bytes, *path: str) -> slice | None:
@@ -35,10 +77,10 @@ def member_span(text: bytes, *path: str) -> slice | None:
     """
     try:
         written = text.decode()
-        start = _after(_SPACE, written, 0)
-        end = len(written) if path else _DECODER.raw_decode(written, start)[1]
+        start = value_start(written)
+        end = len(written) if path else value_end(written, start)
         for name in path:
-            start, end = _members(written, start)[name]
+            start, end = member_spans(written, start)[name]
     except (ValueError, KeyError, RecursionError):
         return None
     start_byte = len(written[:start].encode())
@@ -82,22 +124,6 @@ def on_one_line(text: bytes) -> bytes:
 
 def _plain_number(found: re.Match[bytes]) -> bytes:
     return found[0] if found[0].startswith(b'"') else b"0e0"
-
-
-def _members(text: str, at: int) -> dict[str, tuple[int, int]]:
-    """Start and end of each member's value in the object at `at`; raises ValueError."""
-    found: dict[str, tuple[int, int]] = {}
-    before = "{"
-    while text[at : at + 1] == before:
-        at = _after(_SPACE, text, at + 1)
-        if text[at : at + 1] != '"':
-            break
-        name, at = _DECODER.raw_decode(text, at)
-        start = _after(_COLON, text, at)
-        _, end = _DECODER.raw_decode(text, start)
-        found[name] = start, end
-        at, before = _after(_SPACE, text, end), ","
-    return found
 
 
 def _after(pattern: re.Pattern[str], text: str, at: int) -> int:

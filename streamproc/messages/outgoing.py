@@ -19,9 +19,8 @@ LEFT_OUT = "streamproc-error-original-left-out"
 _COPIED = ("traceparent", "tracestate", "correlation-id")
 # Headers that have another meaning in a response, or are meant for the worker alone.
 _OURS = ("streamproc-", BINARY_PREFIX, CONTENT_TYPE, REPLY_TOPIC)
-_ORIGIN_TOPIC = "streamproc-request-topic"
-_ORIGIN_PARTITION = "streamproc-request-partition"
-_ORIGIN_OFFSET = "streamproc-request-offset"
+ORIGIN_PREFIX = "streamproc-request-"
+"""Of the headers that say where a request lies, on its response and on its dead letter."""
 MAX_ERROR_HEADER_CHARACTERS = 2000
 # Above this size of key and headers, a response that its topic rejects is sent without them.
 MAX_KEPT_BYTES = 16 * 1024
@@ -77,7 +76,7 @@ def dead_letter(
     kept = tuple(
         (name, value)
         for name, value in record.headers
-        if not name.startswith((ERROR_PREFIX, "streamproc-request-")) and name != ORIGINAL_ID
+        if not name.startswith((ERROR_PREFIX, ORIGIN_PREFIX)) and name != ORIGINAL_ID
     )
     errors: Headers = tuple(
         (ERROR_PREFIX + name, value.encode("utf-8", "replace")) for name, value in said.items()
@@ -88,7 +87,7 @@ def dead_letter(
 
 def without_original(letter: ProducerRecord) -> ProducerRecord:
     """A dead letter with the reason and the position of the original, but not the original."""
-    ours = (ERROR_PREFIX, "streamproc-request-")
+    ours = (ERROR_PREFIX, ORIGIN_PREFIX)
     own = tuple((name, value) for name, value in letter.headers if name.startswith(ours))
     return ProducerRecord(
         letter.topic, None, None, (*own, (LEFT_OUT, b"true")), is_last_resort=True
@@ -122,7 +121,7 @@ def _set_fields(said: Response | MemberReport | Coverage | Timing | Problem) -> 
 
 def _origin(record: Record) -> Headers:
     return (
-        (_ORIGIN_TOPIC, record.topic.encode()),
-        (_ORIGIN_PARTITION, str(record.topic_partition).encode()),
-        (_ORIGIN_OFFSET, str(record.offset).encode()),
+        (ORIGIN_PREFIX + "topic", record.topic.encode()),
+        (ORIGIN_PREFIX + "partition", str(record.topic_partition).encode()),
+        (ORIGIN_PREFIX + "offset", str(record.offset).encode()),
     )

@@ -88,6 +88,7 @@ class ProducerRecord:
     """A record to be sent.
 
     is_last_resort: there is no smaller record to send instead, and it must not be lost
+    timestamp_ms: milliseconds since the epoch; None: when it is sent
     """
 
     topic: str
@@ -95,3 +96,4 @@ class ProducerRecord:
     value: bytes | None
     headers: Headers = field(default=())
     is_last_resort: bool = False
+    timestamp_ms: int | None = None

@@ -57,6 +57,11 @@ class Answerer:
         """Of the manifest that an ensemble answers under; raises Invalid when there is none."""
         return self._engines.named(ensemble).profile.digest
 
+    def count_tokens(self, ensemble: str, text: str) -> int:
+        """How many tokens a text has for an ensemble, special tokens not counted."""
+        tokenizer = self._engines.named(ensemble).profile.tokenizer
+        return sum(len(tokens) for tokens in tokenizer.stream(text))
+
     async def answer(self, request: Request) -> Response:
         """The response, whose `error` says why there is no answer.
 

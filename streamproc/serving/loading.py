@@ -9,7 +9,7 @@ from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.serving.chunking.windows import Window
 from streamproc.serving.decoding.model import AnyStepModel
 from streamproc.serving.ensembling.labels import LabelMap
-from streamproc.serving.gate_table import read_gate
+from streamproc.serving.gate_loading import read_gate
 from streamproc.serving.inference.causal import CausalModel
 from streamproc.serving.inference.members import Members
 from streamproc.serving.inference.model import Model, Staged

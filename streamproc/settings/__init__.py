@@ -82,6 +82,8 @@ class Settings(BaseSettings):
     """Folder of ensembles."""
     topics_dir: Path = _shipped("topics")
     """Folder of topic descriptions."""
+    routes_dir: Path | None = None
+    """Folder of routes, beside those in the folder of topics; none by default."""
     tasks: Names = ()
     """Tasks to serve, separated by commas; empty: all that have an ensemble."""
     device: Annotated[str, AfterValidator(_device)] = "auto"
@@ -108,6 +110,7 @@ class Settings(BaseSettings):
     max_decoding_tokens: int = Field(65_536, ge=1024)
     """Tokens that the KV caches may hold, per ensemble and lane."""
     batch_budget_tokens: int = Field(0, ge=0, le=4_194_304)
+    # The defaults by device are in worker/models.py.
     """Tokens per batch, padding included; 0: 512 on a CPU, 16384 on a GPU."""
     max_resident_mb: Mebibytes = Field(0, ge=0)
     """MiB for the loaded stages of split models; 0: all stages stay loaded."""

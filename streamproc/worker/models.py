@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Collection
 from functools import cached_property
 from typing import Final
 
@@ -23,7 +24,7 @@ from streamproc.settings import Settings
 
 # A core gains nothing from larger batches, and interactive requests wait for them; a GPU is idle
 # without them.
-_BUDGET_TOKENS: Final = {CPU: 512, CUDA: 16_384}
+_DEFAULT_BUDGET_TOKENS: Final = {CPU: 512, CUDA: 16_384}
 
 
 class Models:
@@ -36,7 +37,8 @@ class Models:
         self._context = EngineContext(
             self.executor,
             Limits(
-                budget_tokens=settings.batch_budget_tokens or _BUDGET_TOKENS[self.provider.name],
+                budget_tokens=settings.batch_budget_tokens
+                or _DEFAULT_BUDGET_TOKENS[self.provider.name],
                 slots=self.executor.threads,
                 max_wait_ms=settings.batch_max_wait_ms,
                 max_queued_tokens=settings.max_queued_tokens,
@@ -49,13 +51,13 @@ class Models:
             residency=Residency(settings.max_resident_bytes),
         )
 
-    def load_task(self, task: str) -> dict[str, Engine]:
-        """Every ensemble of a task, by name."""
+    def load_task(self, task: str, only: Collection[str] | None = None) -> dict[str, Engine]:
+        """Every ensemble of a task, or of `only` some, by name."""
         task_named(task)
         return {
             ensemble.manifest.name: self.load(ensemble)
             for ensemble in self._stored
-            if ensemble.manifest.task == task
+            if ensemble.manifest.task == task and (only is None or ensemble.manifest.name in only)
         }
 
     @cached_property

@@ -13,6 +13,7 @@ import structlog
 from tenacity import stop_never
 
 from streamproc.clock import Clock, SystemClock
+from streamproc.enrichment.catalogue import load_routes
 from streamproc.kafka.dispatcher import Subscription
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.topics import RequestTopic, load_topics
@@ -25,6 +26,11 @@ from streamproc.serving.engine import Engine, Engines
 from streamproc.settings import Settings
 from streamproc.web.readiness import Readiness
 from streamproc.web.server import build_app, serving
+from streamproc.worker.enrichment import (
+    refuse_shared_topics,
+    route_limits,
+    route_subscriptions,
+)
 from streamproc.worker.models import Models
 from streamproc.worker.routes import build_route, refuse_own_headers, require_default, served_tasks
 
@@ -42,22 +48,30 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     refuse_own_headers(settings)
     clock, metrics = SystemClock(), Metrics()
     catalogue = load_topics(settings.topics_dir)
+    routes = load_routes(settings)
     tasks = settings.tasks or served_tasks(catalogue, Repository(settings.models_dir))
     topics = [topic for task in tasks for topic in catalogue.requests(task)]
+    asked = dict.fromkeys((*tasks, *(answer.task for one in routes for answer in one.answers)))
     models = Models(settings, clock, metrics)
-    producer = Producer(settings, clock, limits=catalogue.limits(settings))
+    limits = catalogue.limits(settings) | route_limits(routes, settings)
+    producer = Producer(settings, clock, limits=limits)
     try:
-        engines = {task: models.load_task(task) for task in tasks}
+        engines = {task: models.load_task(task) for task in asked}
         for topic in topics:
             require_default(topic, engines[topic.task])
         served = [engine for loaded in engines.values() for engine in loaded.values()]
-        needed = {name for topic in topics for name in (topic.name, topic.responses, topic.dlq)}
-        worker = KafkaWorker(
-            settings,
-            [
+        subscriptions = [
+            *(
                 _subscription(topic, engines[topic.task], producer, settings, clock, metrics)
                 for topic in topics
-            ],
+            ),
+            *route_subscriptions(routes, engines, producer.send, clock, metrics),
+        ]
+        refuse_shared_topics(subscriptions)
+        needed = {name for one in subscriptions for name in (one.topic, *one.publishes_to)}
+        worker = KafkaWorker(
+            settings,
+            subscriptions,
             clock=clock,
             producer=producer,
             needed_topics=needed.union(settings.reply_topics),
@@ -83,7 +97,8 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
                     provider=models.provider.name,
                     threads=models.executor.threads,
                     ensembles=sorted(engine.profile.name for engine in served),
-                    topics=[topic.name for topic in topics],
+                    topics=[one.topic for one in subscriptions],
+                    routes=[route.name for route in routes],
                     health=f"{at}/v2/health/ready",
                 )
                 telling = asyncio.create_task(readiness.watch())

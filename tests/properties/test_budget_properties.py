@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from streamproc.serving.batching.budget import Budget
+from streamproc.serving.batching.queue_limit import Budget
 
 LIMIT = 10
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
@@ -102,6 +102,16 @@ async def send_all(producer: AIOKafkaProducer, records: Iterable[Sent]) -> list[
             )
     stored = [await future for future in waiting]
     return [(one.topic, one.partition, one.offset) for one in stored]
+
+
+async def create_topic(bootstrap_servers: str, name: str, topic_partitions: int) -> None:
+    """Make a topic as somebody else would have."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(name, topic_partitions, 1)])
+    finally:
+        await admin.close()
 
 
 async def end_offsets(bootstrap_servers: str, *topics: str) -> Offsets:

@@ -27,7 +27,7 @@ from streamproc.offline.evaluation.token_blocks import token_blocks
 from streamproc.repository.repository import StoredEnsemble
 from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.serving.ensembling.steps import STEP_STRATEGIES, StepStrategy, combine_step
-from streamproc.serving.gate_table import read_gate
+from streamproc.serving.gate_loading import read_gate
 from streamproc.serving.inference.causal import CausalModel
 from streamproc.serving.inference.providers import Provider
 from streamproc.serving.inference.residency import Residency

@@ -65,7 +65,9 @@ def _row(row: ResultRow) -> dict[str, Any]:
 def as_markdown(
     results: EvalResults, provenance: Provenance, plots: Mapping[str, Plot] | None = None
 ) -> str:
-    """Tables, plots, and how all was made.
+    """Tables, plots, and how all was made: what `evaluate --markdown` writes.
+
+    The tables come from `result_tables.py`, the digits of their numbers from `formatting.py`.
 
     plots: by what they are linked to as
     """

@@ -163,7 +163,7 @@ class Schedule(_Options):
     learning_rate: Rate = 3e-4
     """highest learning rate"""
     warmup: Annotated[float, Field(ge=0, le=1)] = 0.1
-    """share of the steps in which the learning rate rises"""
+    """share of the steps in which the learning rate rises (transformers: warmup_ratio)"""
     weight_decay: Rate = 0.01
     """weight decay of AdamW"""
     patience: Positive = 2

@@ -11,8 +11,8 @@ from streamproc.clock import Clock, Timed
 from streamproc.errors import StreamprocError
 from streamproc.messages.lane import Lane
 from streamproc.serving.batching.batch_metrics import BatchMetrics
-from streamproc.serving.batching.budget import Budget
 from streamproc.serving.batching.queue import TokenQueue
+from streamproc.serving.batching.queue_limit import Budget
 
 Item = TypeVar("Item", bound=Sized)
 Result = TypeVar("Result")

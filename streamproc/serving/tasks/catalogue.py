@@ -21,6 +21,7 @@ TASKS: dict[str, Task] = {
         TextGeneration(),
     )
 }
+"""What a worker serves. docs/design.md lists what else knows tasks by name."""
 
 
 def task_named(name: str) -> Task:

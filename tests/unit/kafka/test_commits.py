@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from streamproc.errors import SettingsError
-from streamproc.kafka.budget import REQUEST_OVERHEAD_BYTES, ByteBudget
+from streamproc.kafka.byte_budget import REQUEST_OVERHEAD_BYTES, ByteBudget
 from streamproc.kafka.commits import Committer, Position
 from streamproc.kafka.offsets import OffsetTracker
 from streamproc.kafka.security import connection_options, faust_credentials

@@ -13,7 +13,7 @@ from streamproc.offline.evaluation.eval_metrics import CALIBRATION, calibration_
 from streamproc.offline.evaluation.perplexity import METRICS, blocks, score_next_tokens
 from streamproc.offline.evaluation.systems import systems_to_compare
 from streamproc.repository.repository import Repository, StoredEnsemble
-from streamproc.serving.gate_table import read_gate
+from streamproc.serving.gate_loading import read_gate
 from streamproc.serving.inference.causal import CausalModel
 from streamproc.serving.inference.providers import CPU, Provider
 from streamproc.serving.inference.session import new_call

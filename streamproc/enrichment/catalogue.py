@@ -1,0 +1,144 @@
+"""The routes that a worker serves, read, and held against each other and their tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from streamproc.did_you_mean import closest
+from streamproc.enrichment.route import WHOLE_FIELDS, AnswerSpec, Route, load_route
+from streamproc.errors import Invalid, SettingsError, TopicsError
+from streamproc.kafka.sizes import topic_max_bytes
+from streamproc.kafka.topics import is_route
+from streamproc.messages.lane import Lane
+from streamproc.serving.tasks.catalogue import task_named
+from streamproc.serving.tasks.task import validated
+from streamproc.settings import Settings
+
+RESULT_FIELDS = {
+    "question-answering": ("answer", "score", "start", "end", "answers"),
+    "text-classification": ("label", "score", "scores"),
+    "text-generation": ("generated_text", "finish_reason", "next_tokens"),
+    "token-classification": ("entities",),
+    "translation": ("translation_text", "finish_reason", "unfinished"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RouteTopic:
+    """A topic that a route publishes to, as Kafka should have it."""
+
+    name: str
+    topic_partitions: int
+    retention_ms: int
+
+    def wanted_config(self, max_message_bytes: int) -> dict[str, str]:
+        """The settings that Kafka should have for it, in Kafka's names."""
+        return {
+            "retention.ms": str(self.retention_ms),
+            "max.message.bytes": str(topic_max_bytes("responses", max_message_bytes)),
+        }
+
+
+def route_files(settings: Settings) -> list[Path]:
+    """The descriptions of routes beside those of topics, and those in `routes_dir`.
+
+    Raises TopicsError where `routes_dir` has none.
+    """
+    files = [file for file in sorted(settings.topics_dir.glob("*.yaml")) if is_route(file)]
+    if settings.routes_dir is not None:
+        found = sorted(settings.routes_dir.glob("*.yaml"))
+        if not found:
+            raise TopicsError(f"no routes in {settings.routes_dir} (STREAMPROC_ROUTES_DIR)")
+        files += found
+    return files
+
+
+def load_routes(settings: Settings) -> list[Route]:
+    """All routes, in the order of their names.
+
+    Raises TopicsError naming the file and what is wrong.
+    """
+    routes: dict[str, Route] = {}
+    for file in route_files(settings):
+        route = load_route(file)
+        if route.name in routes:
+            raise TopicsError(f"{file}: name: there are two routes {route.name}")
+        check_tasks(route, file)
+        routes[route.name] = route
+    in_order = [routes[name] for name in sorted(routes)]
+    refuse_loops(in_order)
+    _refuse_two_lanes(in_order)
+    return in_order
+
+
+def route_topics(routes: Iterable[Route]) -> list[RouteTopic]:
+    """The topics that routes publish to, each once."""
+    topics = {
+        name: RouteTopic(name, route.topic_partitions, retention_ms)
+        for route in routes
+        for name, retention_ms in (
+            (route.to.topic, route.retention_ms),
+            (route.dlq, max(route.retention_ms, 28 * 24 * 3600 * 1000)),
+        )
+    }
+    return [topics[name] for name in sorted(topics)]
+
+
+def check_tasks(route: Route, file: Path) -> None:
+    """Raises TopicsError where an answer asks what its task does not take, or does not give."""
+    for spec in route.answers:
+        try:
+            _check_task(spec)
+        except (Invalid, SettingsError) as error:
+            raise TopicsError(f"{file}: answers: {spec.name}: {error}") from None
+
+
+def _check_task(spec: AnswerSpec) -> None:
+    task = task_named(spec.task)
+    validated(task.params, spec.params, "params")
+    takes_context = "context" in task.inputs.model_fields
+    if takes_context != (spec.context is not None):
+        wanted = "question and context" if takes_context else "text"
+        raise Invalid("wrong fields", f"{spec.task} takes {wanted}")
+    known = (*RESULT_FIELDS[spec.task], *WHOLE_FIELDS)
+    for name in spec.keep or ():
+        if name not in known:
+            meant = closest(name, known)
+            hint = f"did you mean {meant!r}? " if meant else ""
+            raise Invalid("keep", f"no field {name!r}; {hint}There are: {', '.join(known)}")
+
+
+def refuse_loops(routes: Sequence[Route]) -> None:
+    """Raises TopicsError where an event could come back to a route that it went through."""
+    leads_to: dict[str, set[str]] = {}
+    for route in routes:
+        for topic in route.from_.topics:
+            leads_to.setdefault(topic, set()).update((route.to.topic, route.dlq))
+    for start in sorted(leads_to):
+        reached, ahead = set[str](), {start}
+        while ahead:
+            ahead = {after for topic in ahead for after in leads_to.get(topic, ())} - reached
+            reached |= ahead
+        if start in reached:
+            through = ", ".join(
+                route.name
+                for route in routes
+                if reached & {route.to.topic, route.dlq} and reached & set(route.from_.topics)
+            )
+            raise TopicsError(
+                f"{start} feeds itself through the routes {through}: its events would go round "
+                "for ever; publish to a topic that none of them reads"
+            )
+
+
+def _refuse_two_lanes(routes: Sequence[Route]) -> None:
+    lanes: dict[str, Lane] = {}
+    for route in routes:
+        for topic in route.from_.topics:
+            if lanes.setdefault(topic, route.from_.priority) is not route.from_.priority:
+                raise TopicsError(
+                    f"routes/{route.name}: {topic} is read by another route on another lane; "
+                    "a topic has one"
+                )

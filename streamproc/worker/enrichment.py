@@ -1,0 +1,124 @@
+"""Routes put together with the engines of the tasks that their answers ask."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from tenacity import stop_never
+from tenacity.stop import stop_base
+
+from streamproc.clock import Clock
+from streamproc.did_you_mean import closest
+from streamproc.enrichment.catalogue import route_topics
+from streamproc.enrichment.enricher import Enricher
+from streamproc.enrichment.route import Route
+from streamproc.enrichment.together import run_together
+from streamproc.errors import ModelRefused, TopicsError
+from streamproc.kafka.dispatcher import Subscription
+from streamproc.messages.publishing import Publish
+from streamproc.messages.record import Record
+from streamproc.metrics import Metrics
+from streamproc.serving.answerer import Answerer
+from streamproc.serving.engine import Engine, Engines
+from streamproc.settings import Settings
+
+TaskEngines = Mapping[str, Mapping[str, Engine]]
+"""The engines by the name of their ensemble, by task."""
+
+
+def build_enricher(
+    route: Route,
+    engines: TaskEngines,
+    publish: Publish,
+    clock: Clock,
+    metrics: Metrics,
+    stop_after: stop_base = stop_never,
+) -> Enricher:
+    """The enricher of one route; raises ModelRefused where an answer's ensemble is not there."""
+    require_ensembles(route, engines)
+    answerers = {
+        answer.task: Answerer(
+            answer.task,
+            Engines(engines[answer.task]),
+            default_ensemble=answer.ensemble,
+            lane=route.from_.priority,
+            clock=clock,
+            metrics=metrics,
+            stop_after=stop_after,
+        )
+        for answer in route.answers
+    }
+    return Enricher(route, answerers, publish, clock=clock, metrics=metrics)
+
+
+def route_subscriptions(
+    routes: Sequence[Route],
+    engines: TaskEngines,
+    publish: Publish,
+    clock: Clock,
+    metrics: Metrics,
+) -> list[Subscription]:
+    """One subscription for each topic that routes read."""
+    enrichers: dict[str, list[Enricher]] = {}
+    for route in routes:
+        enricher = build_enricher(route, engines, publish, clock, metrics)
+        for topic in route.from_.topics:
+            enrichers.setdefault(topic, []).append(enricher)
+    return [
+        Subscription(
+            topic,
+            readers[0].route.from_.priority,
+            readers[0] if len(readers) == 1 else _Several(readers),
+            refuse=_Several(readers).refuse,
+            publishes_to=frozenset(
+                name for one in readers for name in (one.route.to.topic, one.route.dlq)
+            ),
+            starts_at_end=all(one.route.from_.start == "latest" for one in readers),
+        )
+        for topic, readers in enrichers.items()
+    ]
+
+
+def route_limits(routes: Sequence[Route], settings: Settings) -> dict[str, int]:
+    """The most bytes a record may have, by topic that routes publish to."""
+    return {
+        topic.name: int(topic.wanted_config(settings.max_message_bytes)["max.message.bytes"])
+        for topic in route_topics(routes)
+    }
+
+
+def refuse_shared_topics(subscriptions: Sequence[Subscription]) -> None:
+    """Raises TopicsError where a topic of requests is also one of a route's events."""
+    topics = [one.topic for one in subscriptions]
+    if shared := {topic for topic in topics if topics.count(topic) > 1}:
+        raise TopicsError(
+            f"{', '.join(sorted(shared))}: a route can't read a topic of requests; "
+            "let it read the topic that the requests are made from"
+        )
+
+
+class _Several:
+    """The enrichers of all routes that read one topic: an event is done once it is through all."""
+
+    def __init__(self, enrichers: Sequence[Enricher]) -> None:
+        self._enrichers = enrichers
+
+    async def __call__(self, record: Record) -> None:
+        await run_together(enricher(record) for enricher in self._enrichers)
+
+    async def refuse(self, record: Record, title: str, detail: str, /) -> None:
+        for enricher in self._enrichers:
+            await enricher.refuse(record, title, detail)
+
+
+def require_ensembles(route: Route, by_task: Mapping[str, Collection[str]]) -> None:
+    """Raises ModelRefused where an answer's ensemble is not there. by_task: the names there are."""
+    for answer in route.answers:
+        there = by_task.get(answer.task, ())
+        if answer.ensemble not in there:
+            meant = closest(answer.ensemble, there)
+            hint = f"did you mean {meant!r}? " if meant else ""
+            raise ModelRefused(
+                f"route {route.name}: answers: {answer.name}: no ensemble {answer.ensemble!r} for "
+                f"{answer.task}; {hint}There are: {', '.join(sorted(there)) or 'none'}"
+            )

@@ -1,0 +1,429 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from streamproc.clock import SystemClock
+from streamproc.enrichment.enricher import Enricher
+from streamproc.enrichment.route import Route
+from streamproc.errors import TooLarge, WorkerFault
+from streamproc.messages.record import Headers, ProducerRecord, Record
+from streamproc.messages.request import Request
+from streamproc.messages.response import Problem, Response
+from streamproc.metrics import Metrics
+
+MOOD = {
+    "name": "mood", "task": "text-classification", "ensemble": "sentiment", "text": "/body",
+    "to": "/nlp/mood", "keep": ["label", "agreement"],
+}  # fmt: skip
+PEOPLE = {
+    "name": "people", "task": "token-classification", "ensemble": "entities", "text": "/body",
+    "to": "/nlp/people",
+    "redact": {"labels": ["PER"], "from": "/body", "to": "/masked"},
+}  # fmt: skip
+LINES = {
+    "name": "lines", "task": "translation", "ensemble": "translation-en-de",
+    "text": "/lines/*/text", "to": "de",
+}  # fmt: skip
+
+
+class Scripted:
+    """Answers by the text: entities are words in capitals, translations are capitals."""
+
+    def __init__(self, task: str) -> None:
+        self.task = task
+        self.asked: list[Request] = []
+        self.fail: Callable[[Request], None] = lambda request: None
+
+    def digest(self, ensemble: str) -> str:
+        return f"digest of {ensemble}"
+
+    def count_tokens(self, ensemble: str, text: str) -> int:
+        return len(text.split())
+
+    async def answer(self, request: Request) -> Response:
+        await asyncio.sleep(0)
+        self.asked.append(request)
+        self.fail(request)
+        text = request.inputs.get("text") or request.inputs["context"]
+        if "late" in text:
+            problem = Problem("deadline", "deadline passed", "no answer was ready in time")
+            return Response(request.id, self.task, "error", error=problem)
+        return Response(request.id, self.task, "ok", result=self._result(text), agreement=0.75)
+
+    def _result(self, text: str) -> dict[str, Any]:
+        if self.task == "text-classification":
+            return {"label": "GOOD" if "good" in text else "BAD", "score": 0.5, "scores": {}}
+        if self.task == "translation":
+            return {"translation_text": text.upper(), "finish_reason": "stop", "unfinished": []}
+        if self.task == "question-answering":
+            return {"answer": text.split(maxsplit=1)[0], "score": 0.5, "start": 0, "end": 1}
+        words = [(word, text.index(word)) for word in text.split() if word[0].isupper()]
+        return {
+            "entities": [
+                {"entity_group": "PER", "word": word, "start": at, "end": at + len(word)}
+                for word, at in words
+            ]
+        }
+
+
+class Scene:
+    """One route with scripted answerers, and what it published."""
+
+    def __init__(self, *answers: dict[str, Any], **fields: Any) -> None:
+        described = {
+            "kind": "route", "name": "shop", "description": "what is tested here",
+            "from": {"topics": ["in"]}, "to": {"topic": "out"}, "meta": "/nlp/run", "dlq": "dead",
+            "answers": [*answers], **fields,
+        }  # fmt: skip
+        self.route = Route.model_validate(described)
+        self.answerers = {
+            task: Scripted(task)
+            for task in (
+                "text-classification", "token-classification", "translation", "question-answering",
+            )
+        }  # fmt: skip
+        self.published: list[ProducerRecord] = []
+        self.too_large = frozenset[str]()
+        self.metrics = Metrics()
+        self.enricher = Enricher(
+            self.route, self.answerers, self._publish, clock=SystemClock(), metrics=self.metrics
+        )
+
+    async def _publish(self, record: ProducerRecord) -> None:
+        if record.topic in self.too_large and not record.is_last_resort:
+            raise TooLarge("record too large", "too many bytes")
+        self.published.append(record)
+
+    async def through(self, value: str | bytes | None, headers: Headers = ()) -> ProducerRecord:
+        """What the event became."""
+        value = value.encode() if isinstance(value, str) else value
+        record = Record("in", 3, 42, 1_700_000_000_000, b"key", value, headers)
+        await self.enricher(record)
+        return self.published[-1]
+
+    async def event(self, value: str) -> Any:
+        """The event that it became, parsed."""
+        published = await self.through(value)
+        assert published.topic == "out", published.headers
+        return json.loads(published.value or b"")
+
+
+async def test_answers_are_put_in_and_the_event_stays_to_the_byte() -> None:
+    before = '{ "body":"a good day", "price": 1.10, "id":12345678901234567890,"a":1,"a":2 }'
+    scene = Scene(MOOD)
+
+    published = await scene.through(before)
+
+    meta = '{"ok":["mood"],"skipped":[],"failed":{},"manifests":{"mood":"digest of sentiment"}}'
+    answer = '{"label":"GOOD","agreement":0.75}'
+    assert (published.value or b"").decode() == (
+        f'{before[:-2]},"nlp":{{"mood":{answer},"run":{meta}}} }}'
+    )
+
+
+async def test_key_timestamp_and_headers_go_on_and_the_source_is_told() -> None:
+    trace = ("traceparent", b"00-1-2-01")
+    old = ("streamproc-route", b"another")
+    published = await Scene(MOOD).through('{"body":"x"}', (trace, ("a", None), old))
+
+    assert (published.key, published.timestamp_ms) == (b"key", 1_700_000_000_000)
+    assert published.headers == (
+        trace, ("a", None), ("streamproc-route", b"shop"), ("streamproc-source-topic", b"in"),
+        ("streamproc-source-partition", b"3"), ("streamproc-source-offset", b"42"),
+    )  # fmt: skip
+
+
+async def test_an_answers_id_says_which_text_of_which_event_it_is_about() -> None:
+    scene = Scene(MOOD, LINES)
+    await scene.event('{"body":"x","lines":[{"text":"a"},{"text":"b"}]}')
+
+    assert [one.id for one in scene.answerers["text-classification"].asked] == ["in:3:42/mood"]
+    assert [one.id for one in scene.answerers["translation"].asked] == [
+        "in:3:42/lines/lines/0/text", "in:3:42/lines/lines/1/text",
+    ]  # fmt: skip
+
+
+async def test_each_element_has_its_answer_beside_it() -> None:
+    event = await Scene(LINES).event('{"lines":[{"text":"a"},{"text":null},{},{"text":"b"}]}')
+
+    assert event["lines"] == [
+        {"text": "a", "de": "A"},
+        {"text": None},
+        {},
+        {"text": "b", "de": "B"},
+    ]
+
+
+async def test_several_texts_have_an_answer_each_by_their_pointers() -> None:
+    several = {**PEOPLE, "text": ["/subject", "/body"]}
+    event = await Scene(several).event('{"subject":"to Ada","body":"from Bob"}')
+
+    people = event["nlp"]["people"]
+    assert {place: [one["word"] for one in found] for place, found in people.items()} == {
+        "/subject": ["Ada"], "/body": ["Bob"],
+    }  # fmt: skip
+    assert event["masked"] == "from <PER>"
+
+
+async def test_a_text_without_the_entity_is_masked_as_it_is() -> None:
+    assert (await Scene(PEOPLE).event('{"body":"nobody at all"}'))["masked"] == "nobody at all"
+
+
+async def test_answers_that_redact_one_text_mask_it_together() -> None:
+    other = {
+        **PEOPLE, "name": "more", "to": "/nlp/more",
+        "redact": {"labels": ["PER"], "from": "/body", "to": "/masked", "with": "#"},
+    }  # fmt: skip
+    assert (await Scene(PEOPLE, other).event('{"body":"Ada, ok"}'))["masked"] in (
+        "# ok",
+        "<PER> ok",
+    )
+
+
+async def test_a_text_whose_entities_are_not_known_is_not_shown_as_masked() -> None:
+    event = await Scene(PEOPLE).event('{"body":"late Ada"}')
+
+    assert "masked" not in event
+    assert event["nlp"]["run"]["failed"] == {"people": "deadline"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({**MOOD, "on_error": "annotate"}, {}),
+        ({**MOOD, "on_error": "default", "default": {"label": "NEUTRAL"}}, {"label": "NEUTRAL"}),
+        ({**MOOD, "on_error": "default", "default": None}, None),
+    ],
+)
+async def test_a_part_that_fails_holds_up_no_event(spec: dict[str, Any], expected: Any) -> None:
+    event = await Scene(spec, LINES).event('{"body":"late","lines":[{"text":"a"}]}')
+
+    assert event["nlp"].get("mood", {}) == expected
+    assert event["nlp"]["run"]["failed"] == {"mood": "deadline"}
+    assert event["nlp"]["run"]["ok"] == ["lines"]
+
+
+async def test_what_on_error_sends_there_is_a_dead_letter_with_the_headers_of_consoles() -> None:
+    scene = Scene({**MOOD, "on_error": "dlq"})
+    letter = await scene.through('{"body":"late"}', (("a", b"b"),))
+
+    headers = dict(letter.headers)
+    assert (letter.topic, letter.key, letter.value) == ("dead", b"key", b'{"body":"late"}')
+    assert headers["a"] == b"b"
+    assert headers["streamproc-route"] == b"shop"
+    assert headers["kafka_dlt-original-topic"] == b"in"
+    assert headers["kafka_dlt-original-partition"] == (3).to_bytes(4, "big")
+    assert headers["kafka_dlt-original-offset"] == (42).to_bytes(8, "big")
+    assert b"deadline passed" in (headers["kafka_dlt-exception-message"] or b"")
+    assert len(scene.published) == 1
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({**MOOD, "on_missing": "skip"}, {}),
+        ({**MOOD, "on_missing": "null"}, None),
+    ],
+)
+@pytest.mark.parametrize("event", ['{"lines":[]}', '{"lines":[],"body":null}'])
+async def test_a_text_that_is_not_there_is_skipped(
+    spec: dict[str, Any], expected: Any, event: str
+) -> None:
+    enriched = await Scene(spec).event(event)
+
+    assert enriched["nlp"].get("mood", {}) == expected
+    assert enriched["nlp"]["run"]["skipped"] == ["mood"]
+
+
+async def test_a_missing_text_may_make_a_dead_letter() -> None:
+    assert (await Scene({**MOOD, "on_missing": "dlq"}).through("{}")).topic == "dead"
+
+
+@pytest.mark.parametrize("body", ["1", "true", "[]", "{}"])
+async def test_what_is_no_text_fails_as_an_answer(body: str) -> None:
+    event = await Scene(MOOD).event(f'{{"body":{body}}}')
+
+    assert event["nlp"]["run"]["failed"] == {"mood": "invalid"}
+
+
+async def test_a_place_that_is_taken_by_a_scalar_fails_as_an_answer() -> None:
+    scene = Scene({**MOOD, "to": "/a/b"}, LINES)
+    event = await scene.event('{"body":"x","a":1,"lines":[{"text":"a"}]}')
+
+    assert event["a"] == 1
+    assert event["nlp"]["run"]["failed"] == {"mood": "invalid"}
+    assert event["lines"] == [{"text": "a", "de": "A"}]
+
+
+async def test_a_place_for_meta_that_is_taken_makes_a_dead_letter() -> None:
+    assert (await Scene(MOOD).through('{"body":"x","nlp":"taken"}')).topic == "dead"
+
+
+@pytest.mark.parametrize("value", [b"", b"{", b'{"a":NaN}', b'{"body":"\xff"}', b"\x00\x01"])
+async def test_an_event_that_is_not_readable_is_a_dead_letter_bytes_and_all(value: bytes) -> None:
+    letter = await Scene(MOOD).through(value)
+
+    assert (letter.topic, letter.value) == ("dead", value)
+    assert dict(letter.headers)["streamproc-error-type"] == b"unreadable"
+
+
+async def test_a_tombstone_goes_on_as_one() -> None:
+    published = await Scene(MOOD).through(None)
+
+    assert (published.topic, published.key, published.value) == ("out", b"key", None)
+
+
+@pytest.mark.parametrize(("unmatched", "topics"), [("forward", ["out"]), ("drop", [])])
+async def test_events_that_a_condition_does_not_hold_for(unmatched: str, topics: list[str]) -> None:
+    scene = Scene(MOOD, when=[{"at": "/lang", "in": ["en"]}], unmatched=unmatched)
+    record = Record("in", 0, 0, 0, None, b'{"lang":"de","body":"x"}')
+    await scene.enricher(record)
+
+    assert [one.topic for one in scene.published] == topics
+    assert all(one.value == record.value for one in scene.published)
+    assert not scene.answerers["text-classification"].asked
+
+
+@pytest.mark.parametrize(
+    ("condition", "holds"),
+    [
+        ({"at": "/a", "in": [1, 2]}, True),
+        ({"at": "/a", "equals": 1.0}, True),
+        ({"at": "/a", "equals": True}, False),
+        ({"at": "/a", "equals": "1"}, False),
+        ({"at": "/big", "equals": 12345678901234567890123}, True),
+        ({"at": "/big", "equals": 12345678901234567890124}, False),
+        ({"at": "/n", "exists": True}, False),
+        ({"at": "/n", "exists": False}, True),
+        ({"at": "/s", "matches": "^he.lo$"}, True),
+        ({"at": "/a", "matches": "1"}, False),
+        ({"at": "/l/*/x", "equals": 2}, True),
+        ({"at": "/l/*/x", "equals": 3}, False),
+    ],
+)
+async def test_conditions(condition: dict[str, Any], holds: bool) -> None:
+    event = (
+        b'{"a":1,"n":null,"s":"hello","big":12345678901234567890123,'
+        b'"l":[{"x":1},{"x":2}],"body":"b"}'
+    )
+    scene = Scene(MOOD, when=[condition])
+    await scene.through(event)
+
+    assert bool(scene.answerers["text-classification"].asked) is holds
+
+
+async def test_a_replayed_event_keeps_what_was_answered_under_the_same_manifest() -> None:
+    scene = Scene(MOOD, PEOPLE, LINES, skip_if_done=True)
+    first = await scene.through('{"body":"good Ada","lines":[{"text":"late"}]}')
+    again = await scene.through(first.value)
+
+    assert again.value == first.value
+    assert len(scene.answerers["text-classification"].asked) == 1
+    assert len(scene.answerers["token-classification"].asked) == 1
+    assert len(scene.answerers["translation"].asked) == 2
+
+
+async def test_a_masked_text_is_made_anew_with_all_that_have_a_say_in_it() -> None:
+    other = {
+        **PEOPLE, "name": "more", "to": "/nlp/more", "ensemble": "others",
+        "redact": {"labels": ["PER"], "from": "/body", "to": "/masked"},
+    }  # fmt: skip
+    scene = Scene(PEOPLE, other, skip_if_done=True)
+    first = await scene.event('{"body":"Ada"}')
+    first["nlp"]["run"]["manifests"]["more"] = "of last year"
+    scene.answerers["token-classification"].asked.clear()
+    again = await scene.event(json.dumps(first))
+
+    assert again["masked"] == "<PER>"
+    assert len(scene.answerers["token-classification"].asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"), [("/nlp/mood/label", b"BAD"), ("/n", b"1.10"), ("same", b"key")]
+)
+async def test_the_key_may_come_from_the_enriched_event(key: str, expected: bytes) -> None:
+    scene = Scene(MOOD, to={"topic": "out", "key": key})
+    assert (await scene.through('{"body":"x","n":1.10}')).key == expected
+
+
+async def test_an_event_without_the_key_is_a_dead_letter() -> None:
+    scene = Scene(MOOD, to={"topic": "out", "key": "/missing"})
+    assert (await scene.through('{"body":"x"}')).topic == "dead"
+
+
+async def test_a_question_may_be_a_constant_or_a_pointer() -> None:
+    ask = {
+        "name": "one", "task": "question-answering", "ensemble": "qa", "question": "Who?",
+        "context": "/body", "to": "/nlp/one",
+    }  # fmt: skip
+    scene = Scene(ask, {**ask, "name": "two", "question": "/ask", "to": "/nlp/two"})
+    event = await scene.event('{"body":"Ada did","ask":"Really?"}')
+
+    assert event["nlp"]["one"]["answer"] == "Ada"
+    asked = [one.inputs["question"] for one in scene.answerers["question-answering"].asked]
+    assert sorted(asked) == ["Really?", "Who?"]
+
+
+async def test_a_structured_cloud_event_is_addressed_below_data() -> None:
+    scene = Scene(MOOD, **{"from": {"topics": ["in"], "format": "cloudevents"}})
+    text = '{"specversion":"1.0","id":"1","source":"/s","type":"t","data":{"body":"good"}}'
+    event = await scene.event(text)
+
+    assert event["data"]["nlp"]["mood"]["label"] == "GOOD"
+    assert [event[name] for name in ("specversion", "id", "source", "type")] == [
+        "1.0",
+        "1",
+        "/s",
+        "t",
+    ]
+
+
+async def test_a_binary_cloud_event_keeps_its_attributes() -> None:
+    scene = Scene(MOOD, **{"from": {"topics": ["in"], "format": "cloudevents"}})
+    attributes = tuple(
+        (f"ce_{name}", value)
+        for name, value in (("specversion", b"1.0"), ("id", b"1"), ("source", b"/"), ("type", b"t"))
+    )
+    published = await scene.through('{"body":"good"}', attributes)
+
+    assert json.loads(published.value or b"")["nlp"]["mood"]["label"] == "GOOD"
+    assert published.headers[:4] == attributes
+
+
+async def test_what_is_no_cloud_event_is_a_dead_letter_where_one_is_expected() -> None:
+    scene = Scene(MOOD, **{"from": {"topics": ["in"], "format": "cloudevents"}})
+    assert (await scene.through('{"body":"x"}')).topic == "dead"
+
+
+async def test_an_event_that_grew_too_large_is_a_dead_letter() -> None:
+    scene = Scene(MOOD)
+    scene.too_large = frozenset({"out"})
+    letter = await scene.through('{"body":"x"}')
+
+    assert (letter.topic, letter.value) == ("dead", b'{"body":"x"}')
+
+
+async def test_a_dead_letter_that_is_too_large_says_where_the_original_lies() -> None:
+    scene = Scene(MOOD)
+    scene.too_large = frozenset({"out", "dead"})
+    letter = await scene.through('{"body":"x"}')
+
+    assert (letter.topic, letter.value, letter.is_last_resort) == ("dead", None, True)
+    assert dict(letter.headers)["streamproc-request-offset"] == b"42"
+
+
+async def test_a_fault_of_the_worker_is_raised_and_the_other_answers_end() -> None:
+    scene = Scene(MOOD, LINES)
+
+    def fail(_: Request) -> None:
+        raise WorkerFault("no memory")
+
+    scene.answerers["text-classification"].fail = fail
+    with pytest.raises(WorkerFault, match="no memory"):
+        await scene.through('{"body":"x","lines":[{"text":"a"}]}')
+    assert not scene.published
