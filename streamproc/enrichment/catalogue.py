@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streamproc.did_you_mean import closest
-from streamproc.enrichment.route import WHOLE_FIELDS, AnswerSpec, Route, load_route
+from streamproc.enrichment.answer_spec import WHOLE_FIELDS, AnswerSpec
+from streamproc.enrichment.route import Route, load_route
 from streamproc.errors import Invalid, SettingsError, TopicsError
 from streamproc.kafka.sizes import topic_max_bytes
 from streamproc.kafka.topics import is_route

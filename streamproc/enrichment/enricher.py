@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, NamedTuple, Protocol
+from typing import Any, Final, Literal
 
-import orjson
 import structlog
 
 from streamproc.clock import Clock
+from streamproc.enrichment.asking import AskedText, Asker, EventRefused, TaskAnswers
 from streamproc.enrichment.conditions import all_hold
 from streamproc.enrichment.dead_letters import event_dead_letter
-from streamproc.enrichment.json_event import CannotPlace, Found, JsonEvent
-from streamproc.enrichment.json_pointer import Path, format_pointer, parse_pointer
-from streamproc.enrichment.redaction import Mask, masked, masks_of
-from streamproc.enrichment.route import AnswerSpec, Redaction, Route
-from streamproc.enrichment.together import run_together
+from streamproc.enrichment.json_event import JsonEvent
+from streamproc.enrichment.json_pointer import Path, format_pointer
+from streamproc.enrichment.placing import placed
+from streamproc.enrichment.route import Route
 from streamproc.errors import Invalid, TooLarge, Unreadable
 from streamproc.messages.cloudevents import Envelope, Form
 from streamproc.messages.outgoing import without_original
 from streamproc.messages.problems import to_problem
 from streamproc.messages.publishing import Publish
 from streamproc.messages.record import Headers, ProducerRecord, Record
-from streamproc.messages.request import Request
-from streamproc.messages.response import Problem, Response
+from streamproc.messages.response import Problem
 from streamproc.metrics import Metrics
 
 OWN_HEADERS: Final = ("streamproc-route", "streamproc-source-")
@@ -36,49 +34,6 @@ _NOT_TEXT: Final = Problem("invalid", "not a text", "the value is no string")
 Outcome = Literal["enriched", "unmatched", "tombstone", "dead-letter"]
 
 log = structlog.get_logger(__name__)
-
-
-class Answerer(Protocol):
-    """What answers the requests of one task."""
-
-    async def answer(self, request: Request) -> Response:
-        """The response; raises WorkerFault only where the worker can't go on."""
-        ...
-
-    def digest(self, ensemble: str) -> str:
-        """Of the manifest that an ensemble answers under; raises Invalid when there is none."""
-        ...
-
-    def count_tokens(self, ensemble: str, text: str) -> int:
-        """How many tokens a text has for an ensemble, special tokens not counted."""
-        ...
-
-
-class AskedText(NamedTuple):
-    """A text of an event that would be asked about, and what it is long in tokens."""
-
-    answer: str
-    ensemble: str
-    pointer: str
-    tokens: int
-
-
-class EventRefused(Invalid):
-    """The event as a whole is a dead letter, as an answer's `on_error` or `on_missing` says."""
-
-
-@dataclass(slots=True)
-class _Answered:
-    """What became of one answer.
-
-    values: what is put into the event
-    masks:  what its redaction hides; None where that is not known
-    """
-
-    state: Literal["ok", "skipped", "failed"]
-    values: dict[Path, Any] = field(default_factory=dict)
-    reason: str = ""
-    masks: list[Mask] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +57,15 @@ class Enricher:
     def __init__(
         self,
         route: Route,
-        answerers: Mapping[str, Answerer],
+        answers: Mapping[str, TaskAnswers],
         publish: Publish,
         *,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
-        """answerers: by task"""
+        """answers: what answers requests, by task"""
         self.route = route
-        self._answerers = answerers
+        self._asker = Asker(route, answers)
         self._publish = publish
         self._clock = clock
         self._metrics = metrics
@@ -150,9 +105,8 @@ class Enricher:
         event = JsonEvent(record.value, root=self._root(record))
         if not all_hold(self.route.when, event):
             return Enriched("unmatched", record.key, record.value)
-        answered = await self._answered(event, record)
-        put = self._placed(event, answered)
-        value = event.with_values(_as_json(put))
+        answered = await self._asker.ask(event, record)
+        value, put = placed(self.route, event, answered, self._asker.digest)
         states = {name: one.state for name, one in answered.items()}
         return Enriched("enriched", self._key(record, value), value, states, put)
 
@@ -161,19 +115,7 @@ class Enricher:
         if record.value is None:
             return []
         event = JsonEvent(record.value, root=self._root(record))
-        if not all_hold(self.route.when, event):
-            return []
-        return [
-            AskedText(
-                spec.name,
-                spec.ensemble,
-                format_pointer(found.path),
-                self._answerers[spec.task].count_tokens(spec.ensemble, found.value),
-            )
-            for spec in self.route.answers
-            for found in self._texts(event, spec)
-            if isinstance(found.value, str)
-        ]
+        return self._asker.texts_of(event) if all_hold(self.route.when, event) else []
 
     def _root(self, record: Record) -> Path:
         if self.route.from_.format == "json":
@@ -182,171 +124,6 @@ class Enricher:
         if envelope.form is Form.PLAIN:
             raise Unreadable("not a CloudEvent", "it has neither ce_specversion nor specversion")
         return ("data",) if envelope.form is Form.STRUCTURED else ()
-
-    async def _answered(self, event: JsonEvent, record: Record) -> dict[str, _Answered]:
-        done = self._done_before(event)
-        asked = [spec for spec in self.route.answers if spec.name not in done]
-        results = await run_together([self._ask(spec, event, record) for spec in asked])
-        answered = dict(zip((spec.name for spec in asked), results, strict=True))
-        return {spec.name: answered.get(spec.name, _Answered("ok")) for spec in self.route.answers}
-
-    def _done_before(self, event: JsonEvent) -> frozenset[str]:
-        """The answers that the event already has, of the manifests that would answer now."""
-        if not self.route.skip_if_done or self.route.meta is None:
-            return frozenset()
-        meta = next((found.value for found in event.find(self.route.meta)), None)
-        if not isinstance(meta, dict):
-            return frozenset()
-        finished, manifests = meta.get("ok"), meta.get("manifests")
-        if not isinstance(finished, list) or not isinstance(manifests, dict):
-            return frozenset()
-        done = {
-            spec.name
-            for spec in self.route.answers
-            if spec.name in finished and manifests.get(spec.name) == self._digest(spec)
-        }
-        # A masked text is made of all answers that have a say in it, or stays as it is.
-        asked_anew = {
-            spec.redact.to
-            for spec in self.route.answers
-            if spec.redact is not None and spec.name not in done
-        }
-        return frozenset(
-            spec.name
-            for spec in self.route.answers
-            if spec.name in done and (spec.redact is None or spec.redact.to not in asked_anew)
-        )
-
-    def _digest(self, spec: AnswerSpec) -> str:
-        return self._answerers[spec.task].digest(spec.ensemble)
-
-    def _texts(self, event: JsonEvent, spec: AnswerSpec) -> list[Found]:
-        found = [one for path in spec.sources for one in event.find(path)]
-        return [one for one in found if one.value is not None]
-
-    async def _ask(self, spec: AnswerSpec, event: JsonEvent, record: Record) -> _Answered:
-        """One answer, of one or of several texts."""
-        texts = self._texts(event, spec)
-        question = self._question(spec, event)
-        if not texts or (spec.question is not None and question is None):
-            return self._missing(spec)
-        responses = await run_together(
-            [self._ask_about(spec, question, found, record) for found in texts]
-        )
-        failures = [one for one in responses if isinstance(one, Problem)]
-        if failures and spec.on_error == "dlq":
-            first = failures[0]
-            raise EventRefused(f"answer {spec.name}: {first.title}", first.detail)
-        answered = _Answered("failed" if failures else "ok")
-        answered.reason = failures[0].type if failures else ""
-        together: dict[str, Any] = {}
-        for found, response in zip(texts, responses, strict=True):
-            if isinstance(response, Problem) and spec.on_error != "default":
-                continue
-            value = spec.default if isinstance(response, Problem) else shaped(spec, response)
-            if spec.is_beside:
-                answered.values[(*found.path[:-1], spec.to)] = value
-            elif spec.has_many:
-                together[format_pointer(found.path)] = value
-            else:
-                answered.values[parse_pointer(spec.to)] = value
-        if together:
-            answered.values[parse_pointer(spec.to)] = together
-        if spec.redact is not None:
-            answered.masks = _masks(spec.redact, texts, responses)
-        return answered
-
-    async def _ask_about(
-        self, spec: AnswerSpec, question: str | None, found: Found, record: Record
-    ) -> Response | Problem:
-        if not isinstance(found.value, str):
-            return _NOT_TEXT
-        inputs: dict[str, Any] = {"text": found.value}
-        if question is not None:
-            inputs = {"question": question, "context": found.value}
-        within = format_pointer(found.path) if spec.has_many else ""
-        deadline_ms = self.route.deadline_ms
-        request = Request(
-            id=f"{record.position}/{spec.name}{within}",
-            ensemble=spec.ensemble,
-            inputs=inputs,
-            given=inputs.keys(),
-            params=spec.params,
-            deadline_at_ms=None if deadline_ms is None else record.timestamp_ms + deadline_ms,
-            metadata=None,
-            envelope=Envelope(Form.PLAIN),
-        )
-        response = await self._answerers[spec.task].answer(request)
-        return response if response.error is None else response.error
-
-    def _question(self, spec: AnswerSpec, event: JsonEvent) -> str | None:
-        if spec.question is None or not spec.question.startswith("/"):
-            return spec.question
-        found = next((one.value for one in event.find(parse_pointer(spec.question))), None)
-        return found if isinstance(found, str) else None
-
-    def _missing(self, spec: AnswerSpec) -> _Answered:
-        if spec.on_missing == "dlq":
-            places = ", ".join(map(format_pointer, spec.sources))
-            raise EventRefused(f"answer {spec.name}: no text", f"there is none at {places}")
-        if spec.on_missing == "null" and not spec.is_beside:
-            return _Answered("skipped", {parse_pointer(spec.to): None})
-        return _Answered("skipped")
-
-    def _placed(self, event: JsonEvent, answered: dict[str, _Answered]) -> dict[Path, Any]:
-        """What is put in, by place; an answer that finds no place has failed."""
-        self._redact(event, answered)
-        try:
-            put = self._everything(answered)
-            event.with_values(_as_json(put))
-        except CannotPlace:
-            self._fail_without_place(event, answered)
-            put = self._everything(answered)
-        return put
-
-    def _everything(self, answered: Mapping[str, _Answered]) -> dict[Path, Any]:
-        put = {path: value for one in answered.values() for path, value in one.values.items()}
-        if self.route.meta is not None:
-            put[self.route.meta] = self._meta(answered)
-        return put
-
-    def _fail_without_place(self, event: JsonEvent, answered: dict[str, _Answered]) -> None:
-        for spec in self.route.answers:
-            try:
-                event.with_values(_as_json(answered[spec.name].values))
-            except CannotPlace as reason:
-                if spec.on_error == "dlq":
-                    raise
-                answered[spec.name] = _Answered("failed", reason=to_problem(reason).type)
-
-    def _redact(self, event: JsonEvent, answered: dict[str, _Answered]) -> None:
-        """Masked texts, each made once all that have a say in it have answered."""
-        places: dict[tuple[Path, Path], list[_Answered]] = {}
-        for spec in self.route.answers:
-            if spec.redact is not None:
-                place = spec.redact.from_, spec.redact.to
-                places.setdefault(place, []).append(answered[spec.name])
-        for (source, to), asked in places.items():
-            masks = [one.masks for one in asked if one.masks is not None]
-            text = next((one.value for one in event.find(source)), None)
-            # A text of which only some entities are known is not shown as if it were masked.
-            if isinstance(text, str) and len(masks) == len(asked):
-                asked[0].values[to] = masked(text, [mask for part in masks for mask in part])
-
-    def _meta(self, answered: Mapping[str, _Answered]) -> dict[str, Any]:
-        by_state: dict[str, list[str]] = {"ok": [], "skipped": []}
-        failed = {}
-        for name, one in answered.items():
-            if one.state == "failed":
-                failed[name] = one.reason
-            else:
-                by_state[one.state].append(name)
-        manifests = {
-            spec.name: self._digest(spec)
-            for spec in self.route.answers
-            if answered[spec.name].state == "ok"
-        }
-        return {**by_state, "failed": failed, "manifests": manifests}
 
     def _key(self, record: Record, value: bytes) -> bytes | None:
         path = self.route.to.key_path
@@ -392,28 +169,3 @@ class Enricher:
             await self._publish(letter)
         except TooLarge:
             await self._publish(without_original(letter))
-
-
-def shaped(spec: AnswerSpec, response: Response) -> Any:
-    """What of a response goes into the event."""
-    result = response.result or {}
-    if spec.keep is None:
-        return result.get(_MAIN_FIELD.get(spec.task, ""), result)
-    return {
-        name: result[name] if name in result else getattr(response, name, None)
-        for name in spec.keep
-    }
-
-
-def _masks(
-    redact: Redaction, texts: Sequence[Found], responses: Sequence[Response | Problem]
-) -> list[Mask] | None:
-    for found, response in zip(texts, responses, strict=True):
-        if found.path == redact.from_ and isinstance(response, Response):
-            entities = (response.result or {}).get("entities", ())
-            return masks_of(entities, redact.labels, redact.with_)
-    return None
-
-
-def _as_json(values: Mapping[Path, Any]) -> dict[Path, bytes]:
-    return {path: orjson.dumps(value) for path, value in values.items()}

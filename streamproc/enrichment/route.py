@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from itertools import combinations
 from pathlib import Path as FilePath
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Literal
 
 import re2
 import yaml
 from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
-    PlainSerializer,
     ValidationError,
     field_validator,
     model_validator,
 )
 
+from streamproc.enrichment.answer_spec import AnswerSpec, Part, Pointer
 from streamproc.enrichment.json_pointer import (
     Path,
     format_pointer,
@@ -29,26 +26,10 @@ from streamproc.enrichment.json_pointer import (
 from streamproc.errors import TopicsError
 from streamproc.kafka.topics import TopicName
 from streamproc.messages.lane import Lane
-from streamproc.messages.request import ENSEMBLE_NAME
 from streamproc.messages.validation import describe
 
-WHOLE_FIELDS: Final = ("agreement", "entropy", "status", "coverage")
-"""What `keep` may name beside the fields of a task's result."""
 
-
-def _pointer(value: object) -> object:
-    return parse_pointer(value) if isinstance(value, str) else value
-
-
-Pointer = Annotated[Path, BeforeValidator(_pointer), PlainSerializer(format_pointer)]
-"""A JSON Pointer; `*` in it stands for every element of an array."""
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
-class Source(_Part):
+class Source(Part):
     """Where events come from.
 
     lane:  interactive events are answered before bulk ones
@@ -66,7 +47,7 @@ class Source(_Part):
         return Lane[self.lane.upper()]
 
 
-class Condition(_Part):
+class Condition(Part):
     """What the value at a pointer has to be; exactly one of the others is given.
 
     exists:  whether there is a value that is not null
@@ -101,99 +82,7 @@ class Condition(_Part):
         return self
 
 
-class Redaction(_Part):
-    """The text of `from_` with each entity of these labels replaced, put at `to`.
-
-    with_: what stands for an entity; {label} is its label
-    """
-
-    labels: list[str] = Field(min_length=1)
-    from_: Pointer = Field(alias="from")
-    to: Pointer
-    with_: str = Field("<{label}>", alias="with")
-
-
-class AnswerSpec(_Part):
-    """One question asked about each event.
-
-    text, context:  where the text is, or several places; a task takes the one or the other
-    question:       a constant, or a pointer
-    to:             where the answer goes; without a leading "/", the name of a member beside each
-                    text
-    keep:           fields of the result, or agreement, entropy, status or coverage; None: all
-    default:        what stands for an answer that failed, where `on_error` says so
-    """
-
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
-    task: str
-    ensemble: str = Field(pattern=ENSEMBLE_NAME)
-    text: Pointer | list[Pointer] | None = None
-    question: str | None = Field(None, min_length=1)
-    context: Pointer | list[Pointer] | None = None
-    to: str = Field(min_length=1)
-    keep: list[str] | None = Field(None, min_length=1)
-    params: dict[str, Any] = Field(default_factory=dict)
-    redact: Redaction | None = None
-    default: Any = None
-    on_missing: Literal["skip", "null", "dlq"] = "skip"
-    on_error: Literal["default", "annotate", "dlq"] = "annotate"
-
-    @property
-    def sources(self) -> tuple[Path, ...]:
-        """Where its texts are."""
-        given = self.text if self.text is not None else self.context
-        return tuple(given) if isinstance(given, list) else (given or (),)
-
-    @property
-    def is_beside(self) -> bool:
-        """Whether each answer goes beside its text."""
-        return not self.to.startswith("/")
-
-    @property
-    def has_many(self) -> bool:
-        """Whether several texts are asked about, so that answers are told apart by pointer."""
-        given = self.text if self.text is not None else self.context
-        return isinstance(given, list) or any(map(has_wildcard, self.sources))
-
-    @field_validator("text", "context", mode="before")
-    @classmethod
-    def _pointers(cls, value: object) -> object:
-        if isinstance(value, list):
-            return [_pointer(one) for one in value]
-        return _pointer(value)
-
-    @field_validator("to")
-    @classmethod
-    def _is_place(cls, to: str) -> str:
-        if to.startswith("/") and has_wildcard(parse_pointer(to)):
-            raise ValueError("'*' can't say where one value is; a name without '/' goes beside")
-        return to
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> AnswerSpec:
-        if (self.text is None) == (self.context is None):
-            raise ValueError("give text, or question and context")
-        if (self.context is None) != (self.question is None):
-            raise ValueError("question and context belong together")
-        if self.on_error == "default" and "default" not in self.model_fields_set:
-            raise ValueError("on_error: default needs a default")
-        if self.redact is not None:
-            self._check_redaction(self.redact)
-        return self
-
-    def _check_redaction(self, redact: Redaction) -> None:
-        if self.task != "token-classification":
-            raise ValueError("redact: only token-classification finds entities to redact")
-        if redact.from_ not in self.sources:
-            raise ValueError(f"redact: from: {format_pointer(redact.from_)!r} is not in text")
-        if has_wildcard(redact.from_) or has_wildcard(redact.to):
-            raise ValueError("redact: from, to: '*' is not taken here")
-        if redact.from_ == redact.to and self.on_error != "dlq":
-            # An event whose redaction failed would go on with what was to be hidden.
-            raise ValueError("redact: in place of the text itself needs on_error: dlq")
-
-
-class Destination(_Part):
+class Destination(Part):
     """Where events go. key: the event's own, or a pointer to what becomes the key."""
 
     topic: TopicName
@@ -213,7 +102,7 @@ class Destination(_Part):
         return key
 
 
-class Route(_Part):
+class Route(Part):
     """What is asked about the events of some topics, and where they go with the answers.
 
     when:         conditions that all must hold; unmatched: what becomes of other events

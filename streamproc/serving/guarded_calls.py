@@ -1,8 +1,8 @@
 """A member's calls on model threads, under a time-out.
 
 What follows where a call hangs: `inference/executor.py` starts another thread in the place of the
-one that it holds, `member_health.py` takes the member for down, `ready` says so, `worker/run.py` ends
-the process where the call has not come back for three time-outs.
+one that it holds, `member_health.py` takes the member for down, `ready` says so, and after three
+time-outs `worker/run.py` ends the process.
 """
 
 from __future__ import annotations

@@ -169,7 +169,7 @@ def test_versions_are_imported_used_listed_and_removed_by_commands(
     command("use", "tone", "keras-averaging", "1")
     back = answers(own, text, tmp_path)
     assert (back[0]["result"], back[0]["manifest"]) == (before[0]["result"], before[0]["manifest"])
-    assert "say --yes" in command("remove", "tone", "keras-averaging/2", code=2)
+    assert "--yes removes without asking" in command("remove", "tone", "keras-averaging/2", code=2)
     command("remove", "tone", "keras-averaging/2", "--yes")
     command("remove", "tone", "keras-convolution", "--yes")
     command("remove", "tone", "-y")

@@ -1,0 +1,228 @@
+"""One event's questions: texts found and asked about together, answers shaped for the event."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, NamedTuple, Protocol
+
+from streamproc.enrichment.answer_spec import AnswerSpec, Redaction
+from streamproc.enrichment.json_event import Found, JsonEvent
+from streamproc.enrichment.json_pointer import Path, format_pointer, parse_pointer
+from streamproc.enrichment.redaction import Mask, masks_of
+from streamproc.enrichment.route import Route
+from streamproc.enrichment.together import run_together
+from streamproc.errors import Invalid
+from streamproc.messages.cloudevents import Envelope, Form
+from streamproc.messages.record import Record
+from streamproc.messages.request import Request
+from streamproc.messages.response import Problem, Response
+
+# A result of one thing that people want, beside what tells how it came about.
+_MAIN_FIELD: Final = {"token-classification": "entities", "translation": "translation_text"}
+_NOT_TEXT: Final = Problem("invalid", "not a text", "the value is no string")
+
+
+class TaskAnswers(Protocol):
+    """What answers the requests of one task."""
+
+    async def answer(self, request: Request) -> Response:
+        """The response; raises WorkerFault only where the worker can't go on."""
+        ...
+
+    def digest(self, ensemble: str) -> str:
+        """Of the manifest that an ensemble answers under; raises Invalid when there is none."""
+        ...
+
+    def count_tokens(self, ensemble: str, text: str) -> int:
+        """How many tokens a text has for an ensemble, special tokens not counted."""
+        ...
+
+
+class AskedText(NamedTuple):
+    """A text of an event that would be asked about, and what it is long in tokens."""
+
+    answer: str
+    ensemble: str
+    pointer: str
+    tokens: int
+
+
+class EventRefused(Invalid):
+    """The event as a whole is a dead letter, as an answer's `on_error` or `on_missing` says."""
+
+
+@dataclass(slots=True)
+class Answered:
+    """What became of one answer.
+
+    values: what is put into the event
+    masks:  what its redaction hides; None where that is not known
+    """
+
+    state: Literal["ok", "skipped", "failed"]
+    values: dict[Path, Any] = field(default_factory=dict)
+    reason: str = ""
+    masks: list[Mask] | None = None
+
+
+class Asker:
+    """Asks what a route wants to know of its events."""
+
+    def __init__(self, route: Route, answers: Mapping[str, TaskAnswers]) -> None:
+        """answers: what answers requests, by task"""
+        self._route = route
+        self._answers = answers
+
+    def digest(self, spec: AnswerSpec) -> str:
+        """Of the manifest that an answer is given under now."""
+        return self._answers[spec.task].digest(spec.ensemble)
+
+    def texts_of(self, event: JsonEvent) -> list[AskedText]:
+        """What would be asked about an event."""
+        return [
+            AskedText(
+                spec.name,
+                spec.ensemble,
+                format_pointer(found.path),
+                self._answers[spec.task].count_tokens(spec.ensemble, found.value),
+            )
+            for spec in self._route.answers
+            for found in _texts(event, spec)
+            if isinstance(found.value, str)
+        ]
+
+    async def ask(self, event: JsonEvent, record: Record) -> dict[str, Answered]:
+        """What became of each answer, by name, in the order of the route.
+
+        Raises EventRefused where one makes the event a dead letter.
+        """
+        done = self._done_before(event)
+        asked = [spec for spec in self._route.answers if spec.name not in done]
+        results = await run_together([self._ask(spec, event, record) for spec in asked])
+        answered = dict(zip((spec.name for spec in asked), results, strict=True))
+        return {spec.name: answered.get(spec.name, Answered("ok")) for spec in self._route.answers}
+
+    def _done_before(self, event: JsonEvent) -> frozenset[str]:
+        """The answers that the event already has, of the manifests that would answer now."""
+        if not self._route.skip_if_done or self._route.meta is None:
+            return frozenset()
+        meta = next((found.value for found in event.find(self._route.meta)), None)
+        if not isinstance(meta, dict):
+            return frozenset()
+        finished, manifests = meta.get("ok"), meta.get("manifests")
+        if not isinstance(finished, list) or not isinstance(manifests, dict):
+            return frozenset()
+        done = {
+            spec.name
+            for spec in self._route.answers
+            if spec.name in finished and manifests.get(spec.name) == self.digest(spec)
+        }
+        # A masked text is made of all answers that have a say in it, or stays as it is.
+        asked_anew = {
+            spec.redact.to
+            for spec in self._route.answers
+            if spec.redact is not None and spec.name not in done
+        }
+        return frozenset(
+            spec.name
+            for spec in self._route.answers
+            if spec.name in done and (spec.redact is None or spec.redact.to not in asked_anew)
+        )
+
+    async def _ask(self, spec: AnswerSpec, event: JsonEvent, record: Record) -> Answered:
+        """One answer, of one or of several texts."""
+        texts = _texts(event, spec)
+        question = _question(spec, event)
+        if not texts or (spec.question is not None and question is None):
+            return _missing(spec)
+        responses = await run_together(
+            [self._ask_about(spec, question, found, record) for found in texts]
+        )
+        failures = [one for one in responses if isinstance(one, Problem)]
+        if failures and spec.on_error == "dlq":
+            first = failures[0]
+            raise EventRefused(f"answer {spec.name}: {first.title}", first.detail)
+        answered = Answered("failed" if failures else "ok")
+        answered.reason = failures[0].type if failures else ""
+        together: dict[str, Any] = {}
+        for found, response in zip(texts, responses, strict=True):
+            if isinstance(response, Problem) and spec.on_error != "default":
+                continue
+            value = spec.default if isinstance(response, Problem) else shaped(spec, response)
+            if spec.is_beside:
+                answered.values[(*found.path[:-1], spec.to)] = value
+            elif spec.has_many:
+                together[format_pointer(found.path)] = value
+            else:
+                answered.values[parse_pointer(spec.to)] = value
+        if together:
+            answered.values[parse_pointer(spec.to)] = together
+        if spec.redact is not None:
+            answered.masks = _masks(spec.redact, texts, responses)
+        return answered
+
+    async def _ask_about(
+        self, spec: AnswerSpec, question: str | None, found: Found, record: Record
+    ) -> Response | Problem:
+        if not isinstance(found.value, str):
+            return _NOT_TEXT
+        inputs: dict[str, Any] = {"text": found.value}
+        if question is not None:
+            inputs = {"question": question, "context": found.value}
+        within = format_pointer(found.path) if spec.has_many else ""
+        deadline_ms = self._route.deadline_ms
+        request = Request(
+            id=f"{record.position}/{spec.name}{within}",
+            ensemble=spec.ensemble,
+            inputs=inputs,
+            given=inputs.keys(),
+            params=spec.params,
+            deadline_at_ms=None if deadline_ms is None else record.timestamp_ms + deadline_ms,
+            metadata=None,
+            envelope=Envelope(Form.PLAIN),
+        )
+        response = await self._answers[spec.task].answer(request)
+        return response if response.error is None else response.error
+
+
+def shaped(spec: AnswerSpec, response: Response) -> Any:
+    """What of a response goes into the event."""
+    result = response.result or {}
+    if spec.keep is None:
+        return result.get(_MAIN_FIELD.get(spec.task, ""), result)
+    return {
+        name: result[name] if name in result else getattr(response, name, None)
+        for name in spec.keep
+    }
+
+
+def _texts(event: JsonEvent, spec: AnswerSpec) -> list[Found]:
+    found = [one for path in spec.sources for one in event.find(path)]
+    return [one for one in found if one.value is not None]
+
+
+def _question(spec: AnswerSpec, event: JsonEvent) -> str | None:
+    if spec.question is None or not spec.question.startswith("/"):
+        return spec.question
+    found = next((one.value for one in event.find(parse_pointer(spec.question))), None)
+    return found if isinstance(found, str) else None
+
+
+def _missing(spec: AnswerSpec) -> Answered:
+    if spec.on_missing == "dlq":
+        places = ", ".join(map(format_pointer, spec.sources))
+        raise EventRefused(f"answer {spec.name}: no text", f"there is none at {places}")
+    if spec.on_missing == "null" and not spec.is_beside:
+        return Answered("skipped", {parse_pointer(spec.to): None})
+    return Answered("skipped")
+
+
+def _masks(
+    redact: Redaction, texts: Sequence[Found], responses: Sequence[Response | Problem]
+) -> list[Mask] | None:
+    for found, response in zip(texts, responses, strict=True):
+        if found.path == redact.from_ and isinstance(response, Response):
+            entities = (response.result or {}).get("entities", ())
+            return masks_of(entities, redact.labels, redact.with_)
+    return None
