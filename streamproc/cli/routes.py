@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated
 
@@ -168,14 +168,11 @@ def _records(route: Route, lines: IO[bytes] | list[bytes], now_ms: int) -> Itera
             yield Record(route.from_.topics[0], 0, offset, now_ms, None, text)
 
 
-@contextmanager
-def _opened(events: Path) -> Iterator[IO[bytes]]:
+def _opened(events: Path) -> AbstractContextManager[IO[bytes]]:
     if str(events) == "-":
-        yield sys.stdin.buffer
-        return
+        return nullcontext(sys.stdin.buffer)
     try:
-        with events.open("rb") as file:
-            yield file
+        return events.open("rb")
     except OSError as error:
         raise DataFileError(f"{events}: {error.strerror}") from None
 

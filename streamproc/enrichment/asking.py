@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple, Protocol
@@ -18,9 +19,12 @@ from streamproc.messages.record import Record
 from streamproc.messages.request import Request
 from streamproc.messages.response import Problem, Response
 
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 # A result of one thing that people want, beside what tells how it came about.
 _MAIN_FIELD: Final = {"token-classification": "entities", "translation": "translation_text"}
-_NOT_TEXT: Final = Problem("invalid", "not a text", "the value is no string")
+_NOT_TEXT: Final = Problem(
+    "invalid", "not a text", "the value is no string, or holds half of a surrogate pair"
+)
 
 
 class TaskAnswers(Protocol):
@@ -89,7 +93,7 @@ class Asker:
             )
             for spec in self._route.answers
             for found in _texts(event, spec)
-            if isinstance(found.value, str)
+            if _is_text(found.value)
         ]
 
     async def ask(self, event: JsonEvent, record: Record) -> dict[str, Answered]:
@@ -165,7 +169,7 @@ class Asker:
     async def _ask_about(
         self, spec: AnswerSpec, question: str | None, found: Found, record: Record
     ) -> Response | Problem:
-        if not isinstance(found.value, str):
+        if not _is_text(found.value):
             return _NOT_TEXT
         inputs: dict[str, Any] = {"text": found.value}
         if question is not None:
@@ -197,6 +201,11 @@ def shaped(spec: AnswerSpec, response: Response) -> Any:
     }
 
 
+def _is_text(value: object) -> bool:
+    """Whether it is a string of characters: JSON may write half of a pair, which is none."""
+    return isinstance(value, str) and not _SURROGATE.search(value)
+
+
 def _texts(event: JsonEvent, spec: AnswerSpec) -> list[Found]:
     found = [one for path in spec.sources for one in event.find(path)]
     return [one for one in found if one.value is not None]
@@ -206,7 +215,7 @@ def _question(spec: AnswerSpec, event: JsonEvent) -> str | None:
     if spec.question is None or not spec.question.startswith("/"):
         return spec.question
     found = next((one.value for one in event.find(parse_pointer(spec.question))), None)
-    return found if isinstance(found, str) else None
+    return found if _is_text(found) else None
 
 
 def _missing(spec: AnswerSpec) -> Answered:

@@ -45,8 +45,10 @@ class RouteTopic:
 def route_files(settings: Settings) -> list[Path]:
     """The descriptions of routes beside those of topics, and those in `routes_dir`.
 
-    Raises TopicsError where `routes_dir` has none.
+    Raises TopicsError where there is no folder of topics, or `routes_dir` has no routes.
     """
+    if not settings.topics_dir.is_dir():
+        raise TopicsError(f"no folder {settings.topics_dir} (STREAMPROC_TOPICS_DIR)")
     files = [file for file in sorted(settings.topics_dir.glob("*.yaml")) if is_route(file)]
     if settings.routes_dir is not None:
         found = sorted(settings.routes_dir.glob("*.yaml"))

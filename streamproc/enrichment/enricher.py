@@ -27,9 +27,6 @@ from streamproc.metrics import Metrics
 
 OWN_HEADERS: Final = ("streamproc-route", "streamproc-source-")
 _TRACE: Final = ("traceparent", "tracestate")
-# A result of one thing that people want, beside what tells how it came about.
-_MAIN_FIELD: Final = {"token-classification": "entities", "translation": "translation_text"}
-_NOT_TEXT: Final = Problem("invalid", "not a text", "the value is no string")
 
 Outcome = Literal["enriched", "unmatched", "tombstone", "dead-letter"]
 
@@ -133,7 +130,13 @@ class Enricher:
         key = next((one.value for one in found.find(path)), None)
         if key is None:
             raise EventRefused("no key", f"there is nothing at {format_pointer(path)}")
-        return key.encode() if isinstance(key, str) else found.json_at(path)
+        if not isinstance(key, str):
+            return found.json_at(path)
+        try:
+            return key.encode()
+        except UnicodeEncodeError:
+            where = format_pointer(path)
+            raise EventRefused("no key", f"half of a surrogate pair at {where}") from None
 
     def _record(self, record: Record, enriched: Enriched) -> ProducerRecord:
         return ProducerRecord(

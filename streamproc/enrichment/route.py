@@ -7,7 +7,6 @@ from pathlib import Path as FilePath
 from typing import Any, Literal
 
 import re2
-import yaml
 from pydantic import (
     Field,
     ValidationError,
@@ -24,7 +23,7 @@ from streamproc.enrichment.json_pointer import (
     parse_pointer,
 )
 from streamproc.errors import TopicsError
-from streamproc.kafka.topics import TopicName
+from streamproc.kafka.topics import TopicName, read_yaml
 from streamproc.messages.lane import Lane
 from streamproc.messages.validation import describe
 
@@ -170,10 +169,8 @@ class Route(Part):
 
 def load_route(file: FilePath) -> Route:
     """The route in a YAML file; raises TopicsError naming the file and the field."""
+    content = read_yaml(file)
     try:
-        content: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
         return Route.model_validate(content)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise TopicsError(f"{file}: not readable as YAML: {error}") from None
     except ValidationError as error:
         raise TopicsError(f"{file}: {describe(error, known=Route.model_fields)}") from None

@@ -127,7 +127,11 @@ class TopicCatalogue:
 
 def is_route(file: Path) -> bool:
     """Whether a description is of a route, which is read elsewhere."""
-    return re.search(rb"(?m)^kind:\s*[\"']?route\b", file.read_bytes()) is not None
+    try:
+        content = file.read_bytes()
+    except OSError:  # told by who reads it as what it is not told apart from
+        return False
+    return re.search(rb"(?m)^kind:\s*[\"']?route\b", content) is not None
 
 
 def load_topics(folder: Path) -> TopicCatalogue:
@@ -146,14 +150,21 @@ def load_topics(folder: Path) -> TopicCatalogue:
     return catalogue
 
 
-def _load(file: Path) -> Topic:
+def read_yaml(file: Path) -> Any:
+    """What a YAML file holds; raises TopicsError saying why it can't be read."""
     try:
-        content: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
-        return _DESCRIPTION.validate_python(content)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise TopicsError(f"{file}: not readable as YAML: {error}") from None
+        return yaml.safe_load(file.read_text(encoding="utf-8"))
     except RecursionError:
         raise TopicsError(f"{file}: not readable as YAML: nested too deeply") from None
+    # ValueError: such as a number of more digits than Python reads
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise TopicsError(f"{file}: not readable as YAML: {error}") from None
+
+
+def _load(file: Path) -> Topic:
+    content = read_yaml(file)
+    try:
+        return _DESCRIPTION.validate_python(content)
     except ValidationError as error:
         # The first part of a place is the kind, by which the form was chosen.
         faults = "; ".join(
@@ -161,8 +172,6 @@ def _load(file: Path) -> Topic:
             for fault in error.errors(include_url=False)
         )
         raise TopicsError(f"{file}: {faults}") from None
-    except ValueError as error:  # such as a number of more digits than Python reads
-        raise TopicsError(f"{file}: not readable as YAML: {error}") from None
 
 
 def _check_references(catalogue: TopicCatalogue) -> None:

@@ -28,10 +28,11 @@ from tests.support.zoo import ADDRESSES, NAMES, NEVER, make_zoo, tree_digest
 INPUTS = {
     *("file", "data", "valid", "test", "train", "corpus", "prefix_corpus", "partitions", "part"),
     *("base", "source", "tokenizer", "what", "run", "search", "models_dir", "topics_dir"),
+    *("routes_dir", "route", "events"),
     *("kafka_ssl_cafile", "kafka_ssl_certfile", "kafka_ssl_keyfile"),
 }
 FOLDERS = {
-    *("base", "source", "what", "run", "models_dir", "topics_dir", "partitions"),
+    *("base", "source", "what", "run", "models_dir", "topics_dir", "routes_dir", "partitions"),
 }
 """Of these, what may be a folder."""
 ONCE = {
@@ -71,6 +72,16 @@ WORDS = {
     *("prefix", "source_language", "target_language"),
 }
 """Parameters that are words: none of them names a file, a folder, an address or a thing."""
+ROUTE = """
+kind: route
+name: tiny
+description: what the zoo is tried with
+from: {topics: [in]}
+answers: [{name: a, task: text-classification, ensemble: tiny, text: /text, to: /a}]
+to: {topic: out}
+meta: /meta
+dlq: dead
+"""
 CLOSED = "127.0.0.1:1"
 FULL = Path("/dev/full")
 
@@ -79,8 +90,8 @@ FULL = Path("/dev/full")
 class Base:
     """A command that would do something: its arguments and options, by the names of parameters.
 
-    GOOD, MODELS, NEW and ONNX stand for a good file, the folder of ensembles, a path where nothing
-    is yet, and a model.
+    GOOD, MODELS, NEW, ONNX, ROUTES and ROUTE stand for a good file, the folder of ensembles, a path
+    where nothing is yet, a model, a folder of routes and its route.
     """
 
     arguments: Mapping[str, str] = field(default_factory=dict)
@@ -105,6 +116,9 @@ BASES: dict[str, Base | None] = {
     "topics apply": Base(),
     "topics check": Base(),
     "topics list": Base(),
+    "routes list": Base(options={"routes_dir": "ROUTES"}),
+    "routes check": Base(options={"routes_dir": "ROUTES"}),
+    "routes try": Base({"route": "ROUTE", "events": "GOOD"}),
     "dlq list": Base(),
     "dlq show": Base({"offset": "0:0"}),
     "dlq replay": Base(options={"every": ""}),
@@ -144,6 +158,8 @@ class Place:
             "NEW": self.root / "new",
             "NEW2": self.root / "new2",
             "ONNX": self.root / "model.onnx",
+            "ROUTES": self.root / "routes",
+            "ROUTE": self.root / "routes" / "route.yaml",
             "TOKENIZER": models / "tiny" / "tokenizer.json",
         }
         return str(good.get(text, text))
@@ -181,6 +197,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     ]
     (root / "good.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
     (root / "model.onnx").write_bytes(classifier())
+    (root / "routes").mkdir()
+    (root / "routes" / "route.yaml").write_text(ROUTE, encoding="utf-8")
     return Place(root, make_zoo(root / "zoo"))
 
 

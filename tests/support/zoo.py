@@ -25,7 +25,7 @@ CONTENTS: dict[str, bytes] = {
     "latin-1": '{"text": "caf\u00e9", "label": "positive"}\n'.encode("latin-1"),
     "binary": bytes(range(256)) * 8,
     "not-gzip": b"\x1f\x8b\x08\x00 this is no gzip",
-    "cut-gzip": gzip.compress(json.dumps(GOOD_ROW).encode() * 200)[:-30],
+    "cut-gzip": gzip.compress(json.dumps(GOOD_ROW).encode() * 200, mtime=0)[:-30],
     "huge-line": json.dumps({"text": "x" * HUGE_CHARACTERS, "label": "positive"}).encode(),
     "deep": b"[" * DEEP + b"]" * DEEP,
     "deep-field": b'{"text": "good", "label": "positive", "metadata": '

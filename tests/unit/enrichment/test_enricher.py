@@ -244,7 +244,7 @@ async def test_a_missing_text_may_make_a_dead_letter() -> None:
     assert (await Scene({**MOOD, "on_missing": "dlq"}).through("{}")).topic == "dead"
 
 
-@pytest.mark.parametrize("body", ["1", "true", "[]", "{}"])
+@pytest.mark.parametrize("body", ["1", "true", "[]", "{}", '"\\ud800"', '"x\\udfff"'])
 async def test_what_is_no_text_fails_as_an_answer(body: str) -> None:
     event = await Scene(MOOD).event(f'{{"body":{body}}}')
 
@@ -354,6 +354,19 @@ async def test_the_key_may_come_from_the_enriched_event(key: str, expected: byte
 async def test_an_event_without_the_key_is_a_dead_letter() -> None:
     scene = Scene(MOOD, to={"topic": "out", "key": "/missing"})
     assert (await scene.through('{"body":"x"}')).topic == "dead"
+
+
+async def test_half_a_surrogate_pair_is_no_key() -> None:
+    scene = Scene(MOOD, to={"topic": "out", "key": "/k"})
+    assert (await scene.through('{"body":"x","k":"\\ud800"}')).topic == "dead"
+
+
+async def test_a_text_with_half_a_surrogate_pair_holds_up_no_other() -> None:
+    event = await Scene(PEOPLE, LINES).event('{"body":"\\ud800","lines":[{"text":"a"}]}')
+
+    assert event["nlp"]["run"]["failed"] == {"people": "invalid"}
+    assert "masked" not in event
+    assert event["lines"] == [{"text": "a", "de": "A"}]
 
 
 async def test_a_question_may_be_a_constant_or_a_pointer() -> None:
