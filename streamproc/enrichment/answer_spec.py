@@ -122,6 +122,8 @@ class AnswerSpec(Part):
             raise ValueError(f"redact: from: {format_pointer(redact.from_)!r} is not in text")
         if has_wildcard(redact.from_) or has_wildcard(redact.to):
             raise ValueError("redact: from, to: '*' is not taken here")
+        if self.params.get("truncate"):
+            raise ValueError("redact: with params.truncate the rest of a text would go unmasked")
         if redact.from_ == redact.to and self.on_error != "dlq":
             # An event whose redaction failed would go on with what was to be hidden.
             raise ValueError("redact: in place of the text itself needs on_error: dlq")

@@ -65,6 +65,10 @@ def answering(**fields: Any) -> dict[str, Any]:
             described(answers=[{**ENTITIES, "redact": {**REDACT, "to": "/body"}}]),
             "needs on_error: dlq",
         ),
+        (
+            described(answers=[{**ENTITIES, "redact": REDACT, "params": {"truncate": True}}]),
+            "would go unmasked",
+        ),
         (answering(task="sentiment"), "sentiment"),
         (answering(keep=["lable"]), "did you mean 'label'?"),
         (answering(params={"topk": 1}), "params.topk"),
