@@ -17,6 +17,8 @@ def folder(tmp_path: Path) -> Path:
     """A folder with the files that pages name."""
     texts = (ROOT / "tests" / "support" / "sample_texts.jsonl").read_text("utf-8")
     (tmp_path / "reviews.jsonl").write_text("".join(texts.splitlines(True)[:5]), "utf-8")
+    # Pages show paths of a checkout.
+    (tmp_path / "topics").symlink_to(ROOT / "topics")
     return tmp_path
 
 
