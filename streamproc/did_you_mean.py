@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from difflib import SequenceMatcher
 from typing import Final
 
@@ -27,6 +27,13 @@ def closest(name: str, known: Iterable[str]) -> str | None:
         if likeness >= best_likeness:
             best, best_likeness = candidate, likeness
     return best
+
+
+def there_are(name: str, known: Collection[str]) -> str:
+    """What there is instead of `name`, the closest first asked for: the end of an error."""
+    meant = closest(name, known)
+    hint = f"did you mean {meant!r}? " if meant else ""
+    return f"{hint}There are: {', '.join(known) or 'none'}"
 
 
 def _letters(name: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from streamproc.did_you_mean import closest
+from streamproc.did_you_mean import there_are
 from streamproc.enrichment.answer_spec import WHOLE_FIELDS, AnswerSpec
 from streamproc.enrichment.route import Route, load_route
 from streamproc.errors import Invalid, SettingsError, TopicsError
@@ -108,9 +108,7 @@ def _check_task(spec: AnswerSpec) -> None:
     known = (*RESULT_FIELDS[spec.task], *WHOLE_FIELDS)
     for name in spec.keep or ():
         if name not in known:
-            meant = closest(name, known)
-            hint = f"did you mean {meant!r}? " if meant else ""
-            raise Invalid("keep", f"no field {name!r}; {hint}There are: {', '.join(known)}")
+            raise Invalid("keep", f"no field {name!r}; {there_are(name, known)}")
 
 
 def refuse_loops(routes: Sequence[Route]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from streamproc.errors import TopicsError
 from streamproc.kafka.sizes import TopicKind, topic_max_bytes
+from streamproc.kafka.topic_drift import DescribedTopic
 from streamproc.messages.lane import Lane
 from streamproc.messages.validation import in_json_words
 from streamproc.settings import Settings
@@ -119,10 +120,15 @@ class TopicCatalogue:
 
     def limits(self, settings: Settings) -> dict[str, int]:
         """The most bytes a record may have, by topic."""
-        return {
-            name: int(topic.wanted_config(settings.max_message_bytes)["max.message.bytes"])
-            for name, topic in self.topics.items()
-        }
+        return record_limits(self.topics.values(), settings)
+
+
+def record_limits(topics: Iterable[DescribedTopic], settings: Settings) -> dict[str, int]:
+    """The most bytes a record may have, by topic."""
+    return {
+        topic.name: int(topic.wanted_config(settings.max_message_bytes)["max.message.bytes"])
+        for topic in topics
+    }
 
 
 def is_route(file: Path) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from streamproc.did_you_mean import closest
+from streamproc.did_you_mean import there_are
 
 # Errors quote names from the request; a hostile request must not make its response large.
 _MAX_FAULTS: Final = 8
@@ -66,6 +66,4 @@ def in_json_words(fault: Any, known: Collection[str] = ()) -> str:
 
 
 def _unknown(name: str, known: Collection[str]) -> str:
-    meant = closest(name, known)
-    hint = f"did you mean {meant!r}? " if meant else ""
-    return f"unknown; {hint}There are: {', '.join(known)}"
+    return f"unknown; {there_are(name, known)}"

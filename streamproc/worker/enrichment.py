@@ -8,8 +8,7 @@ from tenacity import stop_never
 from tenacity.stop import stop_base
 
 from streamproc.clock import Clock
-from streamproc.did_you_mean import closest
-from streamproc.enrichment.catalogue import route_topics
+from streamproc.did_you_mean import there_are
 from streamproc.enrichment.enricher import Enricher
 from streamproc.enrichment.route import Route
 from streamproc.enrichment.together import run_together
@@ -20,7 +19,6 @@ from streamproc.messages.record import Record
 from streamproc.metrics import Metrics
 from streamproc.serving.answerer import Answerer
 from streamproc.serving.engine import Engine, Engines
-from streamproc.settings import Settings
 
 TaskEngines = Mapping[str, Mapping[str, Engine]]
 """The engines by the name of their ensemble, by task."""
@@ -64,12 +62,16 @@ def route_subscriptions(
         enricher = build_enricher(route, engines, publish, clock, metrics)
         for topic in route.from_.topics:
             enrichers.setdefault(topic, []).append(enricher)
+    handlers = {
+        topic: readers[0] if len(readers) == 1 else _Several(readers)
+        for topic, readers in enrichers.items()
+    }
     return [
         Subscription(
             topic,
             readers[0].route.from_.priority,
-            readers[0] if len(readers) == 1 else _Several(readers),
-            refuse=_Several(readers).refuse,
+            handlers[topic],
+            refuse=handlers[topic].refuse,
             publishes_to=frozenset(
                 name for one in readers for name in (one.route.to.topic, one.route.dlq)
             ),
@@ -77,14 +79,6 @@ def route_subscriptions(
         )
         for topic, readers in enrichers.items()
     ]
-
-
-def route_limits(routes: Sequence[Route], settings: Settings) -> dict[str, int]:
-    """The most bytes a record may have, by topic that routes publish to."""
-    return {
-        topic.name: int(topic.wanted_config(settings.max_message_bytes)["max.message.bytes"])
-        for topic in route_topics(routes)
-    }
 
 
 def refuse_shared_topics(subscriptions: Sequence[Subscription]) -> None:
@@ -116,9 +110,7 @@ def require_ensembles(route: Route, by_task: Mapping[str, Collection[str]]) -> N
     for answer in route.answers:
         there = by_task.get(answer.task, ())
         if answer.ensemble not in there:
-            meant = closest(answer.ensemble, there)
-            hint = f"did you mean {meant!r}? " if meant else ""
             raise ModelRefused(
                 f"route {route.name}: answers: {answer.name}: no ensemble {answer.ensemble!r} for "
-                f"{answer.task}; {hint}There are: {', '.join(sorted(there)) or 'none'}"
+                f"{answer.task}; {there_are(answer.ensemble, sorted(there))}"
             )

@@ -115,7 +115,7 @@ async def _local(
         return Pipeline(
             build_route(topic, settings),
             Engines(engines),
-            _refuse_to_publish,
+            refuse_to_publish,
             clock=clock,
             metrics=metrics,
             stop_after=stop_after_attempt(LOCAL_ATTEMPTS),
@@ -127,5 +127,6 @@ async def _local(
         await models.close()
 
 
-async def _refuse_to_publish(record: ProducerRecord) -> None:
-    raise AssertionError(f"a local pipeline has nowhere to publish to, not even {record.topic}")
+async def refuse_to_publish(record: ProducerRecord) -> None:
+    """Where a worker would publish; nothing here does."""
+    raise AssertionError(f"what runs locally has nowhere to publish to, not even {record.topic}")

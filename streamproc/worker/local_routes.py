@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
-from typing import Final
 
 from tenacity import stop_after_attempt
 
 from streamproc.clock import Clock
 from streamproc.enrichment.enricher import Enricher
 from streamproc.enrichment.route import Route
-from streamproc.messages.record import ProducerRecord
 from streamproc.metrics import Metrics
 from streamproc.settings import Settings
 from streamproc.worker.enrichment import build_enricher, require_ensembles
+from streamproc.worker.local import LOCAL_ATTEMPTS, refuse_to_publish
 from streamproc.worker.models import Models
-
-LOCAL_ATTEMPTS: Final = 3
 
 
 @asynccontextmanager
@@ -34,11 +31,7 @@ async def local_enricher(settings: Settings, route: Route, clock: Clock) -> Asyn
         require_ensembles(route, {task: models.names(task) for task in tasks})
         engines = {task: models.load_task(task, wanted) for task in tasks}
         yield build_enricher(
-            route, engines, _refuse_to_publish, clock, metrics, stop_after_attempt(LOCAL_ATTEMPTS)
+            route, engines, refuse_to_publish, clock, metrics, stop_after_attempt(LOCAL_ATTEMPTS)
         )
     finally:
         await models.close()
-
-
-async def _refuse_to_publish(record: ProducerRecord) -> None:
-    raise AssertionError(f"a local route has nowhere to publish to, not even {record.topic}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from streamproc.did_you_mean import closest
+from streamproc.did_you_mean import there_are
 from streamproc.errors import ModelRefused, SettingsError
 from streamproc.kafka.topics import RequestTopic, TopicCatalogue
 from streamproc.messages.outgoing import is_own_header
@@ -47,11 +47,9 @@ def served_tasks(catalogue: TopicCatalogue, repository: Repository) -> tuple[str
 
 def require_ensemble(name: str, there: Collection[str], task: str, settings: Settings) -> None:
     if name not in there:
-        meant = closest(name, there)
-        hint = f"did you mean {meant!r}? " if meant else ""
         raise ModelRefused(
-            f"no ensemble {name!r} for {task} in {settings.models_dir}; {hint}"
-            f"There are: {', '.join(sorted(there)) or 'none'} (--ensemble)"
+            f"no ensemble {name!r} for {task} in {settings.models_dir}; "
+            f"{there_are(name, sorted(there))} (--ensemble)"
         )
 
 

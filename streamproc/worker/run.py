@@ -13,10 +13,10 @@ import structlog
 from tenacity import stop_never
 
 from streamproc.clock import Clock, SystemClock
-from streamproc.enrichment.catalogue import load_routes
+from streamproc.enrichment.catalogue import load_routes, route_topics
 from streamproc.kafka.dispatcher import Subscription
 from streamproc.kafka.producer import Producer
-from streamproc.kafka.topics import RequestTopic, load_topics
+from streamproc.kafka.topics import RequestTopic, load_topics, record_limits
 from streamproc.kafka.worker import KafkaWorker
 from streamproc.messages.lane import Lane
 from streamproc.metrics import Metrics
@@ -28,7 +28,6 @@ from streamproc.web.readiness import Readiness
 from streamproc.web.server import build_app, serving
 from streamproc.worker.enrichment import (
     refuse_shared_topics,
-    route_limits,
     route_subscriptions,
 )
 from streamproc.worker.models import Models
@@ -53,7 +52,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     topics = [topic for task in tasks for topic in catalogue.requests(task)]
     asked = dict.fromkeys((*tasks, *(answer.task for one in routes for answer in one.answers)))
     models = Models(settings, clock, metrics)
-    limits = catalogue.limits(settings) | route_limits(routes, settings)
+    limits = catalogue.limits(settings) | record_limits(route_topics(routes), settings)
     producer = Producer(settings, clock, limits=limits)
     try:
         engines = {task: models.load_task(task) for task in asked}
