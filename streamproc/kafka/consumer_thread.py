@@ -24,6 +24,7 @@ from streamproc.kafka.private_api import (
 from streamproc.kafka.progress import ProgressNotes
 from streamproc.kafka.record_batches import read_every_record
 from streamproc.kafka.remade_logs import RemadeLogs
+from streamproc.kafka.seek_to_committed import SeekToCommitted
 
 FETCH_MAX_WAIT_MS: Final = 50
 COMMIT_TIMEOUT_S: Final = 3.0
@@ -45,6 +46,7 @@ class LaneThread(ConsumerThread):
         self._state = state
         self._interactive_topics = interactive_topics
         self._progress = ProgressNotes(state)
+        self._seek = SeekToCommitted()
         self._remade: RemadeLogs | None = None
         self._crashing: asyncio.Future[Any] | None = None
 
@@ -76,9 +78,7 @@ class LaneThread(ConsumerThread):
         await super().on_partitions_assigned(assigned, generation_id)
 
     async def seek_to_committed(self) -> Any:
-        committed = await super().seek_to_committed()
-        self._progress.begin(committed)
-        return committed
+        return await self.call_thread(self._seek.seek, self.client, self._progress.begin)
 
     async def fetch(
         self,
@@ -111,6 +111,7 @@ class LaneThread(ConsumerThread):
         """Records of the logs that are there now, and how far these were read, noted."""
         was_flowing = self.consumer.flow_active
         fetched = await super().fetch(client, topic_partitions, timeout_s, max_records)
+        self._seek.note(client, fetched)
         if self._remade is not None:
             fetched = self._remade.without(fetched)
         # While the flow rests, positions may be those of another assignment.
@@ -136,6 +137,9 @@ class LaneThread(ConsumerThread):
             for tp, position in positions.items()
             if tp in self.assignment()
         }
+        # Another assignment has begun, and aiokafka raises where there is nothing to commit.
+        if not kept:
+            return False
         try:
             await self.client.commit(kept)
         except CommitFailedError as error:

@@ -44,7 +44,7 @@ class RemadeLogs:
         self._ids: dict[str, bytes] = {}
         self._out_of_range: dict[Any, int] = {}
         self._begin_again: set[Any] = set()
-        self._told_deleted: dict[Any, tuple[int, int]] = {}
+        self._told: dict[Any, tuple[int, int]] = {}
         self._found = asyncio.Event()
         replace_fetch_request(consumer, self._noticing_resets)
         self.watching = asyncio.create_task(self._watch())
@@ -74,7 +74,9 @@ class RemadeLogs:
                 for number, offset, *_ in topic_partitions
             }
             for tp in assignment.tps if assignment.active else ():
-                if tp in asked and assignment.state_value(tp).awaiting_reset:
+                if tp not in asked or tp in self._begin_again:
+                    continue
+                if assignment.state_value(tp).awaiting_reset:
                     self._out_of_range[tp] = asked[tp]
                     self._found.set()
             return fetched
@@ -121,14 +123,13 @@ class RemadeLogs:
                 "offset": asked[tp],
                 "begins_at": first,
             }
-            if asked[tp] >= first:
-                _log.error(
-                    "offset out of range, reading from the beginning",
-                    **where,
-                )
             # The same offset is asked for once more by another assignment before the next commit.
-            elif self._told_deleted.get(tp) != (asked[tp], first):
-                self._told_deleted[tp] = asked[tp], first
+            if self._told.get(tp) == (asked[tp], first):
+                continue
+            self._told[tp] = asked[tp], first
+            if asked[tp] >= first:
+                _log.error("offset out of range, reading from the beginning", **where)
+            else:
                 _log.error("requests deleted by retention before they were answered", **where)
         return {tp for tp, first in firsts.items() if asked[tp] >= first}
 
@@ -139,4 +140,8 @@ class RemadeLogs:
         firsts = await self._consumer.beginning_offsets(chosen)
         begun = {tp: OffsetAndMetadata(first, "") for tp, first in firsts.items()}
         await self._consumer.commit(begun)
+        # What was refused before this commit is of a position that the next assignment has not.
+        for tp in chosen:
+            self._told.pop(tp, None)
+            self._out_of_range.pop(tp, None)
         rejoin_group(self._consumer)

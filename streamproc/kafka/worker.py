@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
+from itertools import takewhile
 from typing import Any, Final
 
 import structlog
@@ -97,12 +98,16 @@ class KafkaWorker(WorkerStatus):
         if not self._needed_topics:
             return
         async with TopicAdmin(self._settings) as admin:
-            missing = self._needed_topics - (await admin.found(self._needed_topics)).keys()
-        if missing:
-            raise TopicsError(
-                f"Kafka has no topic {', '.join(sorted(missing))}; `streamproc topics apply` "
-                "creates those that are described; create those of STREAMPROC_REPLY_TOPICS yourself"
-            )
+            # A broker learns of a topic a moment after another one has said that it is made.
+            for wait_s in takewhile(lambda wait_s: wait_s < 1, backoff_s()):
+                missing = self._needed_topics - (await admin.found(self._needed_topics)).keys()
+                if not missing:
+                    return
+                await self._clock.sleep(wait_s)
+        raise TopicsError(
+            f"Kafka has no topic {', '.join(sorted(missing))}; `streamproc topics apply` "
+            "creates those that are described; create those of STREAMPROC_REPLY_TOPICS yourself"
+        )
 
     async def _work(self, stopping: asyncio.Task[bool]) -> None:
         # Faust's consumer exists only once there is an app, whose agents need the dispatcher.

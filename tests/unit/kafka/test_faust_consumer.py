@@ -13,8 +13,10 @@ from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamproc.kafka.commits import Position
 from streamproc.kafka.consumer_thread import LaneThread
 from streamproc.kafka.faust_consumer import LaneConsumer
+from streamproc.kafka.seek_to_committed import SeekToCommitted
 from streamproc.kafka.started_coroutine import rest_of
 
 INTERACTIVE, BULK = TP("interactive", 0), TP("bulk", 0)
@@ -52,6 +54,8 @@ async def poll(
     thread = object.__new__(LaneThread)
     thread._interactive_topics = frozenset({"interactive"})
     thread._remade = None
+    monkeypatch.setattr(SeekToCommitted, "note", lambda *_: None)
+    thread._seek = SeekToCommitted()
     thread.consumer = SimpleNamespace(flow_active=False)
     return await thread._fetch_records(None, active, timeout=0.05, max_records=max_records)
 
@@ -161,3 +165,13 @@ async def test_a_coroutine_that_is_cancelled_while_it_waits_cleans_up() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert cleaned == [True]
+
+
+async def test_offsets_of_topic_partitions_that_are_another_workers_now_are_not_committed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(LaneThread, "assignment", lambda _self: set[TP]())
+    thread = object.__new__(LaneThread)
+    thread._remade = None
+    # Without a client: aiokafka raises when it is given nothing to commit, which ends the worker.
+    assert await thread.store({BULK: Position(7, "")}) is False
