@@ -9,10 +9,11 @@ import typer
 
 from streamproc.offline.documents.formats import Format
 
-File = Annotated[
-    Path,
+Files = Annotated[
+    list[Path],
     typer.Argument(
-        help="JSON Lines, JSON, CSV, TSV, or one text per line; also .gz; - for stdin",
+        help="files, folders, patterns: JSON Lines, JSON, CSV, TSV, one text per line, or "
+        "documents; also .gz; - for stdin",
     ),
 ]
 Output = Annotated[
@@ -30,4 +31,14 @@ Encoding = Annotated[
 ]
 Fresh = Annotated[
     bool, typer.Option("--fresh", help="discard the answers of an interrupted run and start over")
+]
+TextColumn = Annotated[
+    str | None, typer.Option(metavar="COLUMN", help="column of the text; default: text")
+]
+IdColumn = Annotated[
+    str | None, typer.Option(metavar="COLUMN", help="column of the id; default: id")
+]
+Mapped = Annotated[
+    list[str] | None,
+    typer.Option("--map", metavar="FIELD=COLUMN", help="column of any other request field"),
 ]

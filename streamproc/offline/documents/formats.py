@@ -1,4 +1,4 @@
-"""What a file's rows look like: told by its name, else by how it begins."""
+"""What a file holds: told by its name, else by how it begins."""
 
 from __future__ import annotations
 
@@ -6,15 +6,22 @@ import csv
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import orjson
 
 from streamproc.offline.documents.source import Source
+from streamproc.offline.documents.streams import OpenFile
 
-Format = Literal["jsonl", "json", "csv", "tsv", "text"]
+RowFormat = Literal["jsonl", "json", "csv", "tsv", "text", "parquet"]
+"""Of files that hold rows; `text` is one in each line."""
+DocumentFormat = Literal["document"]
+"""Of files that are one text; `document` is plain text."""
+Format = Literal[RowFormat, DocumentFormat]
+DOCUMENT_FORMATS: tuple[DocumentFormat, ...] = get_args(DocumentFormat)
 
-_BY_SUFFIX: dict[str, Format] = {
+_DOCUMENTS_BY_SUFFIX: dict[str, Format] = {}
+_ROWS_BY_SUFFIX: dict[str, Format] = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".csv": "csv",
@@ -22,6 +29,7 @@ _BY_SUFFIX: dict[str, Format] = {
     ".tab": "tsv",
 }
 _TEXT_SUFFIXES = (".txt", ".text")
+_PACKED_SUFFIXES = (".gz",)
 # How files begin that are no text; what to do with them.
 _NO_TEXT = {
     b"PK\x03\x04": "a ZIP archive, as Excel files are: save it as CSV",
@@ -39,6 +47,19 @@ _COLUMN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _JSON_BEGIN = re.compile(rb'\{\s*(["}]|$)|\[\s*([\[{"\]\d-]|$)')
 
 
+def document_format(file: OpenFile, *, whole_texts: bool) -> Format | None:
+    """The format of a document, by the file's name or by how it begins; None where it has rows.
+
+    whole_texts: what is text is one document, rather than a text in each line
+    """
+    suffix = _suffix(file.path)
+    if suffix in _DOCUMENTS_BY_SUFFIX:
+        return _DOCUMENTS_BY_SUFFIX[suffix]
+    if suffix in _ROWS_BY_SUFFIX or suffix == ".json":
+        return None
+    return "document" if whole_texts else None
+
+
 def format_of(source: Source, fields: Sequence[str]) -> Format:
     """The format of a file, by its name or by its first line.
 
@@ -46,8 +67,8 @@ def format_of(source: Source, fields: Sequence[str]) -> Format:
     Raises DataFileError when it can't be told.
     """
     first, suffix = source.first_line(), _suffix(source.path)
-    if suffix in _BY_SUFFIX:
-        return _BY_SUFFIX[suffix]
+    if suffix in _ROWS_BY_SUFFIX:
+        return _ROWS_BY_SUFFIX[suffix]
     if suffix == ".json" or _JSON_BEGIN.match(first):
         return _json_format(first)
     if suffix in _TEXT_SUFFIXES:
@@ -73,8 +94,8 @@ def delimiter_of(first_line: bytes, form: Format) -> str:
 
 
 def _suffix(path: Path) -> str:
-    """The ending of a file's name, in small letters, without .gz."""
-    plain = path.with_suffix("") if path.suffix.lower() == ".gz" else path
+    """The ending of a file's name, in small letters, without that of a packer."""
+    plain = path.with_suffix("") if path.suffix.lower() in _PACKED_SUFFIXES else path
     return plain.suffix.lower()
 
 

@@ -7,14 +7,19 @@ import gzip
 import io
 import os
 import stat
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from streamproc.errors import DataFileError, SettingsError
 
 STDIN = Path("-")
 GZIP = b"\x1f\x8b"
+# How many bytes tell a format, and how those begin whose format has to be told by them.
+_TOLD_BYTES = 8
+_MAY_BE_BINARY = (b"PK", b"PA", b"%P", b"\x28\xb5", b"\xd0\xcf")
 _CHUNK_BYTES = 1 << 16
 
 
@@ -77,18 +82,59 @@ def shown(path: Path) -> str:
     return "standard input" if path == STDIN else str(path)
 
 
-@contextmanager
-def opened(
-    path: Path, encoding: str | None
-) -> Iterator[tuple[io.BufferedReader, Counted, int | None]]:
-    """A file's bytes in UTF-8, unpacked where they are gzipped; "-" is standard input.
+@dataclass(frozen=True, slots=True)
+class OpenFile:
+    """A file that is open to be read.
 
-    encoding: of its text; None: UTF-8, which is not checked here
-    yields: the bytes; what counts those read of the file itself; how many that has, where known
-    Raises DataFileError when it can't be opened, SettingsError when there is no such encoding.
+    unpacked:   its bytes, unpacked where they are packed
+    counted:    counts the bytes read of the file itself
+    size_bytes: of the file itself; None where it has no known end
     """
-    if encoding is not None:
-        _require_encoding(encoding)
+
+    path: Path
+    unpacked: io.BufferedReader
+    counted: Counted
+    size_bytes: int | None
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages."""
+        return shown(self.path)
+
+    @property
+    def share_read(self) -> float | None:
+        """How much of it was read, 0 to 1; None of a pipe, which has no known end.
+
+        What a buffer holds counts as read.
+        """
+        if self.size_bytes is None:
+            return None
+        return min(1.0, self.counted.count / self.size_bytes) if self.size_bytes else 1.0
+
+    def begin(self) -> bytes:
+        """Its first bytes, as many as tell a format, which are still there to be read."""
+        try:
+            return self.unpacked.peek(_TOLD_BYTES)[:_TOLD_BYTES]
+        except (OSError, EOFError, zlib.error):  # told by whoever reads it
+            return b""
+
+    def in_utf8(self, encoding: str | None) -> io.BufferedReader:
+        """Its bytes, from `encoding` to UTF-8; None: they are that already, which is not checked.
+
+        Raises SettingsError where there is no such encoding.
+        """
+        if encoding is None:
+            return self.unpacked
+        require_encoding(encoding)
+        return io.BufferedReader(Transcoded(self.unpacked, encoding, self.name), _CHUNK_BYTES)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[OpenFile]:
+    """A file, unpacked where it is packed with gzip; "-" is standard input.
+
+    Raises DataFileError when it can't be opened.
+    """
     name = shown(path)
     with ExitStack() as stack:
         try:
@@ -97,23 +143,35 @@ def opened(
             file = 0 if path == STDIN else path
             raw = stack.enter_context(open(file, "rb", buffering=0, closefd=path != STDIN))
             about = os.fstat(raw.fileno())
-            head = raw.read(1) + raw.read(1)
+            head = _head(raw)
         except IsADirectoryError:
             raise DataFileError(f"can't read {name}: it is a folder; name a file") from None
         except OSError as error:
             raise DataFileError(f"can't read {name}: {error.strerror}") from None
         counted = Counted(head, raw)
         unpacked: io.BufferedReader = io.BufferedReader(counted, _CHUNK_BYTES)
-        if head == GZIP:
+        if head.startswith(GZIP):
             unpacked = io.BufferedReader(gzip.GzipFile(fileobj=unpacked), _CHUNK_BYTES)
         elif path.suffix.lower() == ".gz":
             raise DataFileError(f"{name} is not gzip, as its name says")
-        if encoding is not None:
-            unpacked = io.BufferedReader(Transcoded(unpacked, encoding, name), _CHUNK_BYTES)
-        yield unpacked, counted, about.st_size if stat.S_ISREG(about.st_mode) else None
+        size_bytes = about.st_size if stat.S_ISREG(about.st_mode) else None
+        yield OpenFile(path, unpacked, counted, size_bytes)
 
 
-def _require_encoding(encoding: str) -> None:
+def _head(raw: io.RawIOBase) -> bytes:
+    """The first bytes: two, and more where these may begin what is no text.
+
+    The first line of a pipe may be as short, and its writer wait for the answer.
+    """
+    head = (raw.read(1) or b"") + (raw.read(1) or b"")
+    if head in _MAY_BE_BINARY:
+        while len(head) < _TOLD_BYTES and (more := raw.read(_TOLD_BYTES - len(head))):
+            head += more
+    return head
+
+
+def require_encoding(encoding: str) -> None:
+    """Raise SettingsError where there is no such encoding."""
     try:
         # Not of nothing: for that no codec is looked up.
         b" ".decode(encoding)
