@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 
 from streamproc.offline.documents.document import DocumentError
 
@@ -14,8 +15,28 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+# Bytes that no text begins with, whatever its name says.
+_BINARY = {
+    b"%PDF-": "a PDF",
+    b"PK\x03\x04": "a ZIP archive",
+    b"PAR1": "Parquet",
+    b"\xd0\xcf\x11\xe0": "a file of an Office before 2007",
+    b"\x1f\x8b": "gzip",
+}
 _NO_TEXT_SEEN_BYTES = 8 << 10
-_DETECTED_BYTES = 1 << 20
+# Encodings in which every byte is ASCII: that they are UTF-8 too says nothing.
+_STATEFUL = ("iso-2022", "iso2022", "hz", "utf-7")
+# As browsers take them: what is called by these is nearly always the larger one.
+_LARGER = {"iso8859-1": "cp1252", "ascii": "cp1252"}
+_DETECTED_BYTES = 256 << 10
+_NOT_ASCII = re.compile(rb"[\x80-\xff]")
+# What files come in that are not Unicode; of all encodings that there are, rare ones are found for
+# a few accents in French.
+_USUAL = (
+    *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257"),
+    *("koi8_r", "iso8859_2", "cp932", "euc_jp", "gb18030", "big5", "cp949"),
+)
+_AS_LIKELY = 0.02
 
 
 def decoded(
@@ -32,18 +53,26 @@ def decoded(
     for mark, name in _MARKS:
         if data.startswith(mark):
             return _strictly(data[len(mark) :], name), ()
+    for sign, what in _BINARY.items():
+        if data.startswith(sign):
+            raise DocumentError(f"is {what}, and not what its name says")
     if b"\0" in data[:_NO_TEXT_SEEN_BYTES]:
-        raise DocumentError("is no text: a byte of 0 is in it")
-    try:
-        return data.decode(), ()
-    except UnicodeDecodeError:
-        pass
-    if declared is not None:
-        try:
-            return data.decode(declared), ()
-        except (UnicodeDecodeError, LookupError, ValueError):
-            pass
+        raise DocumentError("is of no format that is read: a byte of 0 is in it, as in no text")
+    declared = (declared or "").lower()
+    names = (declared, "utf-8") if declared.startswith(_STATEFUL) else ("utf-8", declared)
+    for name in filter(None, names):
+        text = _if_it_is(data, name)
+        if text is not None:
+            return text, ()
     return _detected(data)
+
+
+def _if_it_is(data: bytes, encoding: str) -> str | None:
+    try:
+        name = codecs.lookup(encoding).name
+        return data.decode(_LARGER.get(name, name))
+    except (UnicodeError, LookupError, ValueError):
+        return None
 
 
 def _strictly(data: bytes, encoding: str) -> str:
@@ -54,12 +83,30 @@ def _strictly(data: bytes, encoding: str) -> str:
 
 
 def _detected(data: bytes) -> tuple[str, tuple[str, ...]]:
+    encoding = _detected_encoding(_sample(data))
+    if encoding is None:
+        raise DocumentError("is no text in any encoding that is known; --encoding names one")
+    said = f"not UTF-8: read as {encoding}, which was detected (--encoding names another)"
+    return data.decode(encoding, "replace"), (said,)
+
+
+def _detected_encoding(sample: bytes) -> str | None:
+    """The likeliest encoding; the usual one of Western Europe where others are as likely."""
     from charset_normalizer import from_bytes  # noqa: PLC0415  # of the documents extra
 
-    best = from_bytes(data[:_DETECTED_BYTES]).best()
-    if best is None:
-        raise DocumentError("is no text in any known encoding; --encoding names one")
-    text = data.decode(best.encoding, "replace").removeprefix("\ufeff")
-    return text, (
-        f"not UTF-8: read as {best.encoding}, which was detected (--encoding names another)",
-    )
+    matches = list(from_bytes(sample, cp_isolation=[*_USUAL]))
+    if not matches:
+        return None
+    likely = [match for match in matches if match.coherence >= matches[0].coherence - _AS_LIKELY]
+    western = sample.decode(_USUAL[0], "replace")
+    return _USUAL[0] if western in map(str, likely) else likely[0].encoding
+
+
+def _sample(data: bytes) -> bytes:
+    """A part of a text that has bytes that are not ASCII."""
+    found = _NOT_ASCII.search(data)
+    start = found.start() if found and found.start() > _DETECTED_BYTES // 2 else 0
+    sample = data[start : start + _DETECTED_BYTES]
+    # A letter of several bytes may be cut in two at the end.
+    end = max(sample.rfind(b"\n"), sample.rfind(b" "))
+    return sample if len(sample) < _DETECTED_BYTES or end < 0 else sample[:end]

@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from streamproc.offline.documents.delimited import Delimited
 from streamproc.offline.documents.formats import (
     DOCUMENT_FORMATS,
     Format,
+    binary_or_document,
     delimiter_of,
-    document_format,
     format_of,
     require_text,
 )
 from streamproc.offline.documents.json_lines import json_line_rows
 from streamproc.offline.documents.json_values import json_rows
+from streamproc.offline.documents.parquet import ParquetTable, open_parquet
 from streamproc.offline.documents.row import DataRow
 from streamproc.offline.documents.source import Source
-from streamproc.offline.documents.streams import OpenFile, opened
+from streamproc.offline.documents.streams import OpenFile, opened, require_encoding
 from streamproc.offline.documents.text_lines import text_rows
 from streamproc.offline.documents.whole_file import document_rows
 
@@ -33,12 +35,14 @@ class DataFile:
     rows:    the rows in the file's order, read as they are asked for; what is no row has a fault.
         Raises DataFileError where nothing can be read further, or text is not in its encoding
     columns: of CSV, TSV and Parquet, their names; None of other formats
+    table:   of Parquet, the open table
     """
 
     file: OpenFile
     format: Format
     rows: Callable[[], Iterator[DataRow]]
     columns: tuple[str, ...] | None = None
+    table: ParquetTable | None = None
 
     @property
     def name(self) -> str:
@@ -48,7 +52,7 @@ class DataFile:
     @property
     def share_read(self) -> float | None:
         """How much of the file was read, 0 to 1; None where it has no known end."""
-        return self.file.share_read
+        return self.table.share_read if self.table is not None else self.file.share_read
 
     @property
     def is_document(self) -> bool:
@@ -80,10 +84,15 @@ def open_data_file(
     Raises DataFileError, naming file and line; SettingsError for an encoding that there is not, and
     where an extra is not installed.
     """
+    if encoding is not None:
+        require_encoding(encoding)
     with opened(path) as file:
-        form = form or document_format(file, whole_texts=whole_texts)
-        if form in DOCUMENT_FORMATS:
-            yield DataFile(file, form, lambda: document_rows(file, form, encoding))
+        form = form or binary_or_document(file, whole_texts=whole_texts)
+        if form == "parquet":
+            with open_parquet(file) as table:
+                yield DataFile(file, form, table.rows, table.columns, table)
+        elif form in DOCUMENT_FORMATS:
+            yield DataFile(file, form, partial(document_rows, file, form, encoding))
         else:
             yield _file_of_rows(file, Source(file, encoding), form, fields)
 
@@ -97,7 +106,7 @@ def _file_of_rows(
         table = Delimited(source, delimiter_of(source.first_line(), form))
         return DataFile(file, form, table.rows, table.columns)
     if form == "text":
-        return DataFile(file, form, lambda: text_rows(source, "text"))
+        return DataFile(file, form, partial(text_rows, source, "text"))
     if form == "json":
-        return DataFile(file, form, lambda: json_rows(source))
-    return DataFile(file, form, lambda: json_line_rows(source))
+        return DataFile(file, form, partial(json_rows, source))
+    return DataFile(file, form, partial(json_line_rows, source))

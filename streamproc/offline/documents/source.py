@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
 import re
-import zlib
 from collections.abc import Iterator
 from typing import NoReturn
 
 from streamproc.errors import DataFileError
-from streamproc.offline.documents.streams import OpenFile, shown
+from streamproc.offline.documents.streams import BrokenPacking, OpenFile, shown
 
 # As large as STREAMPROC_MAX_MESSAGE_BYTES may be: no request, and so no row, is longer.
 MAX_ROW_BYTES = 64 << 20
@@ -99,8 +97,8 @@ class Source:
     def _read(self, *, lines: bool, size: int) -> bytes:
         try:
             taken = self._unpacked.readline(size) if lines else self._unpacked.read1(size)
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            self.fail(f", after line {self.line}: broken gzip: {error}")
+        except BrokenPacking as error:
+            self.fail(f", after line {self.line}: {error}")
         except OSError as error:
             self.fail(f", after line {self.line}: can't be read further: {error.strerror}")
         if not self._begun:

@@ -12,11 +12,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from streamproc.errors import DataFileError, SettingsError
 
 STDIN = Path("-")
-GZIP = b"\x1f\x8b"
+GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+PACKED_SUFFIXES = {".gz": "gzip", ".zst": "zstd"}
 # How many bytes tell a format, and how those begin whose format has to be told by them.
 _TOLD_BYTES = 8
 _MAY_BE_BINARY = (b"PK", b"PA", b"%P", b"\x28\xb5", b"\xd0\xcf")
@@ -42,6 +44,29 @@ class Counted(io.RawIOBase):
             found = self._rest.read(len(buffer)) or b""
         buffer[: len(found)] = found
         self.count += len(found)
+        return len(found)
+
+
+class BrokenPacking(Exception):
+    """What was packed can't be unpacked any further."""
+
+
+class Unpacked(io.RawIOBase):
+    """Another file's bytes, unpacked; raises BrokenPacking."""
+
+    def __init__(self, packed: Any, kind: str, errors: tuple[type[Exception], ...]) -> None:
+        """packed: with a `read` that unpacks; errors: what that raises"""
+        self._packed, self._kind, self._errors = packed, kind, errors
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        try:
+            found = self._packed.read(len(buffer))
+        except self._errors as error:
+            raise BrokenPacking(f"broken {self._kind}: {error}") from None
+        buffer[: len(found)] = found
         return len(found)
 
 
@@ -86,7 +111,7 @@ def shown(path: Path) -> str:
 class OpenFile:
     """A file that is open to be read.
 
-    unpacked:   its bytes, unpacked where they are packed
+    unpacked:   its bytes, unpacked where it is packed
     counted:    counts the bytes read of the file itself
     size_bytes: of the file itself; None where it has no known end
     """
@@ -95,6 +120,7 @@ class OpenFile:
     unpacked: io.BufferedReader
     counted: Counted
     size_bytes: int | None
+    is_packed: bool = False
 
     @property
     def name(self) -> str:
@@ -115,8 +141,17 @@ class OpenFile:
         """Its first bytes, as many as tell a format, which are still there to be read."""
         try:
             return self.unpacked.peek(_TOLD_BYTES)[:_TOLD_BYTES]
-        except (OSError, EOFError, zlib.error):  # told by whoever reads it
+        except (OSError, BrokenPacking):  # told by whoever reads it
             return b""
+
+    def read(self, size: int) -> bytes:
+        """The next bytes, at most `size`; b"" at the end. Raises DataFileError."""
+        try:
+            return self.unpacked.read(size)
+        except BrokenPacking as error:
+            raise DataFileError(f"{self.name}: {error}") from None
+        except OSError as error:
+            raise DataFileError(f"can't read {self.name}: {error.strerror}") from None
 
     def in_utf8(self, encoding: str | None) -> io.BufferedReader:
         """Its bytes, from `encoding` to UTF-8; None: they are that already, which is not checked.
@@ -131,9 +166,9 @@ class OpenFile:
 
 @contextmanager
 def opened(path: Path) -> Iterator[OpenFile]:
-    """A file, unpacked where it is packed with gzip; "-" is standard input.
+    """A file, unpacked where it is packed with gzip or zstd; "-" is standard input.
 
-    Raises DataFileError when it can't be opened.
+    Raises DataFileError when it can't be opened, SettingsError where an extra is not installed.
     """
     name = shown(path)
     with ExitStack() as stack:
@@ -149,13 +184,34 @@ def opened(path: Path) -> Iterator[OpenFile]:
         except OSError as error:
             raise DataFileError(f"can't read {name}: {error.strerror}") from None
         counted = Counted(head, raw)
-        unpacked: io.BufferedReader = io.BufferedReader(counted, _CHUNK_BYTES)
-        if head.startswith(GZIP):
-            unpacked = io.BufferedReader(gzip.GzipFile(fileobj=unpacked), _CHUNK_BYTES)
-        elif path.suffix.lower() == ".gz":
-            raise DataFileError(f"{name} is not gzip, as its name says")
+        plain: io.BufferedReader = io.BufferedReader(counted, _CHUNK_BYTES)
+        unpacked = _unpacked(plain, head, name)
+        kind = PACKED_SUFFIXES.get(path.suffix.lower())
+        if unpacked is None and kind is not None:
+            raise DataFileError(f"{name} is not {kind}, as its name says")
         size_bytes = about.st_size if stat.S_ISREG(about.st_mode) else None
-        yield OpenFile(path, unpacked, counted, size_bytes)
+        yield OpenFile(path, unpacked or plain, counted, size_bytes, unpacked is not None)
+
+
+def _unpacked(packed: io.BufferedReader, head: bytes, name: str) -> io.BufferedReader | None:
+    """What is packed, as it begins; None where it is not packed."""
+    if head.startswith(GZIP):
+        # It may be taken to have ended before, and be read to its end then.
+        broken = (gzip.BadGzipFile, EOFError, zlib.error)
+        gzipped = io.BufferedReader(gzip.GzipFile(fileobj=packed), _CHUNK_BYTES)
+        return io.BufferedReader(Unpacked(gzipped, "gzip", broken), _CHUNK_BYTES)
+    if not head.startswith(ZSTD):
+        return None
+    try:
+        import pyarrow  # noqa: PLC0415  # of the documents extra, and of others
+    except ModuleNotFoundError:
+        raise SettingsError(
+            f"unpacking {name} needs pyarrow, which is not installed: pip install "
+            '"streamproc[documents]"'
+        ) from None
+    # zstandard takes the end of a file that was cut off for its end.
+    stream = pyarrow.CompressedInputStream(pyarrow.PythonFile(packed, mode="r"), "zstd")
+    return io.BufferedReader(Unpacked(stream, "zstd", (OSError,)), _CHUNK_BYTES)
 
 
 def _head(raw: io.RawIOBase) -> bytes:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Iterator
 
 from streamproc.errors import DataFileError, SettingsError
 from streamproc.offline.documents.document import DocumentError, DocumentReader
+from streamproc.offline.documents.formats import DocumentFormat
+from streamproc.offline.documents.readers.html import read_html
+from streamproc.offline.documents.readers.mail import read_mail
+from streamproc.offline.documents.readers.markdown import read_markdown
+from streamproc.offline.documents.readers.office import read_office
+from streamproc.offline.documents.readers.pdf import read_pdf
 from streamproc.offline.documents.readers.plain_text import read_plain_text
 from streamproc.offline.documents.row import DataRow
 from streamproc.offline.documents.source import MAX_ROW_BYTES
@@ -16,13 +20,18 @@ from streamproc.offline.documents.streams import OpenFile
 # Of a document's file, unpacked: it is held in memory as a whole, and may come from anybody.
 MAX_DOCUMENT_BYTES = 256 << 20
 
-READERS: dict[str, DocumentReader] = {
+READERS: dict[DocumentFormat, DocumentReader] = {
     "document": read_plain_text,
+    "markdown": read_markdown,
+    "html": read_html,
+    "pdf": read_pdf,
+    "office": read_office,
+    "email": read_mail,
 }
 """By format."""
 
 
-def document_rows(file: OpenFile, form: str, encoding: str | None) -> Iterator[DataRow]:
+def document_rows(file: OpenFile, form: DocumentFormat, encoding: str | None) -> Iterator[DataRow]:
     """The one row of a document, whose field is `text`; raises DataFileError, SettingsError."""
     data = _whole(file)
     try:
@@ -34,6 +43,8 @@ def document_rows(file: OpenFile, form: str, encoding: str | None) -> Iterator[D
             f"reading {file.name} needs {missing.name}, which is not installed: pip install "
             '"streamproc[documents]"'
         ) from None
+    except Exception as error:  # noqa: BLE001 - a file that is made to do harm makes a library raise anything
+        raise DataFileError(f"{file.name} can't be read as {form}: {error!r}"[:500]) from None
     if not document.text.strip():
         raise DataFileError(f"{file.name} has no text")
     if len(document.text) > MAX_ROW_BYTES:
@@ -42,14 +53,10 @@ def document_rows(file: OpenFile, form: str, encoding: str | None) -> Iterator[D
 
 
 def _whole(file: OpenFile) -> bytes:
-    try:
-        data = file.unpacked.read(MAX_DOCUMENT_BYTES + 1)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataFileError(f"{file.name}: broken gzip: {error}") from None
-    except OSError as error:
-        raise DataFileError(f"can't read {file.name}: {error.strerror}") from None
+    data = file.read(MAX_DOCUMENT_BYTES + 1)
     if not data:
         raise DataFileError(f"{file.name} is empty")
     if len(data) > MAX_DOCUMENT_BYTES:
-        raise DataFileError(f"{file.name} has more than {MAX_DOCUMENT_BYTES >> 20} MiB, unpacked")
+        packed = ", unpacked" if file.is_packed else ""
+        raise DataFileError(f"{file.name} has more than {MAX_DOCUMENT_BYTES >> 20} MiB{packed}")
     return data

@@ -1,0 +1,85 @@
+"""Lines as they lie on a page, to paragraphs: a page of a PDF knows nothing of these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+# In heights of the line. What lies further below than lines of a paragraph do begins a new one.
+_PARAGRAPH_GAP = 0.7
+_OTHER_FONT = 1.25
+_INDENT = 0.8
+# Of the paragraph's width: a line that ends before it is the last of its paragraph, or no prose.
+_FULL_LINE = 0.75
+_BULLETS = ("•", "●", "▪", "■", "◦", "‣", "–", "—", "·", "*", "-")
+
+
+@dataclass(frozen=True, slots=True)
+class PageLine:
+    """A line of text and its box, in points from the left and from the bottom of its page.
+
+    columns:  words stand apart in it as in a row of a table
+    hyphen:   a word goes on in the next line, and a hyphen is there for that alone
+    """
+
+    text: str
+    left: float
+    right: float
+    top: float
+    bottom: float
+    columns: bool = False
+    hyphen: bool = False
+
+    @property
+    def height(self) -> float:
+        return self.top - self.bottom
+
+
+def paragraphs(lines: Iterable[PageLine]) -> Iterator[str]:
+    """The paragraphs that lines make: prose is joined, other lines stay lines."""
+    held: list[PageLine] = []
+    for line in lines:
+        if held and _begins_paragraph(held, line):
+            yield _joined(held)
+            held = []
+        held.append(line)
+    if held:
+        yield _joined(held)
+
+
+def _begins_paragraph(held: list[PageLine], line: PageLine) -> bool:
+    before = held[-1]
+    height = max(before.height, line.height, 1.0)
+    gap = before.bottom - line.top
+    if gap > _PARAGRAPH_GAP * height:
+        return True
+    if before.hyphen:
+        return False
+    if gap < -height:
+        # Further up: another column, where a sentence may go on.
+        return not line.text[:1].islower()
+    smaller, larger = sorted((before.height, line.height))
+    return larger > _OTHER_FONT * max(smaller, 1.0)
+
+
+def _joined(lines: list[PageLine]) -> str:
+    left, right = min(line.left for line in lines), max(line.right for line in lines)
+    text = lines[0].text
+    for before, line in pairwise(lines):
+        if before.hyphen:
+            text += line.text
+        elif _goes_on(before, line, left, right):
+            text += " " + line.text
+        else:
+            text += "\n" + line.text
+    return text
+
+
+def _goes_on(before: PageLine, line: PageLine, left: float, right: float) -> bool:
+    """Whether a line of prose goes on in the next one."""
+    if before.columns or line.columns or line.text.startswith(_BULLETS):
+        return False
+    indented = line.left - before.left > _INDENT * line.height and before.left - left < 1
+    full = before.right - left >= _FULL_LINE * (right - left)
+    return full and not indented
