@@ -6,13 +6,12 @@ import gzip
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.command import ROOT, environment, streamproc
+from tests.support.command import ROOT, STREAMPROC, environment, streamproc
 from tests.support.documents import MADE_BY, Placed, pdf
 
 GOOD = ("A lovely film", "It is wonderful, warm and funny.", "I loved every minute of it.")
@@ -92,7 +91,7 @@ def test_a_bad_file_is_named_and_the_rest_goes_on(pile: Path) -> None:
 
 def test_a_document_comes_through_a_pipe(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "streamproc", "run", "-"],
+        [*STREAMPROC, "run", "-"],
         cwd=ROOT,
         env=environment({}),
         input=MADE_BY[".pdf"](GOOD),
@@ -125,18 +124,18 @@ def test_other_names_of_columns_are_told_by_options(tmp_path: Path) -> None:
 
 
 def test_a_format_whose_extra_is_missing_ends_the_command_with_a_sentence(tmp_path: Path) -> None:
-    (tmp_path / "a.docx").write_bytes(MADE_BY[".docx"](GOOD))
-    program = (
-        "import sys; sys.modules['docx'] = None\n"
-        "from streamproc.cli import main\n"
-        f"sys.argv = ['streamproc', 'run', {str(tmp_path)!r}]\n"
-        "main()\n"
+    (tmp_path / "pile").mkdir()
+    (tmp_path / "pile" / "a.docx").write_bytes(MADE_BY[".docx"](GOOD))
+    # In the place of the extra's package.
+    (tmp_path / "path").mkdir()
+    (tmp_path / "path" / "docx.py").write_text(
+        "raise ModuleNotFoundError('no docx', name='docx')\n", "utf-8"
     )
 
     done = subprocess.run(
-        [sys.executable, "-c", program],
+        [*STREAMPROC, "run", str(tmp_path / "pile")],
         cwd=ROOT,
-        env=environment({}),
+        env=environment({}) | {"PYTHONPATH": str(tmp_path / "path")},
         capture_output=True,
         text=True,
         check=False,

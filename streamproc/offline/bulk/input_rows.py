@@ -15,6 +15,7 @@ from streamproc.offline.bulk.request_rows import (
 from streamproc.offline.documents.file import DataFile, open_data_file
 from streamproc.offline.documents.formats import Format
 from streamproc.offline.documents.inputs import InputFile, Inputs
+from streamproc.offline.documents.reader_process import ReaderProcess
 from streamproc.offline.documents.row import RowSource
 from streamproc.serving.tasks.task import Task
 
@@ -64,12 +65,16 @@ class InputRows:
 
         Raises SettingsError, and DataFileError where a single file was named and can't be read.
         """
+        with ReaderProcess() as reader:
+            yield from self._all_rows(reader)
+
+    def _all_rows(self, reader: ReaderProcess) -> Iterator[RequestRow]:
         number = 0
         for file in self._inputs:
             self._bytes_now = file.size_bytes or 0
             rows_before = number
             try:
-                for row in self._rows(file, number + 1):
+                for row in self._rows(file, number + 1, reader):
                     number = row.number
                     yield row
                 fault = "" if number > rows_before else f"{file.path} has no rows"
@@ -84,7 +89,7 @@ class InputRows:
             self._file = None
             self._bytes_before += self._bytes_now
 
-    def _rows(self, file: InputFile, first: int) -> Iterator[RequestRow]:
+    def _rows(self, file: InputFile, first: int, reader: ReaderProcess) -> Iterator[RequestRow]:
         if file.fault:
             raise DataFileError(file.fault)
         options, alone = self._options, self._inputs.alone
@@ -94,6 +99,7 @@ class InputRows:
             encoding=options.encoding,
             fields=required_fields(self._task),
             whole_texts=not alone,
+            read=reader.read,
         ) as self._file:
             yield from request_rows(
                 self._file,

@@ -24,7 +24,7 @@ from streamproc.offline.documents.row import DataRow
 from streamproc.offline.documents.source import Source
 from streamproc.offline.documents.streams import OpenFile, opened, require_encoding
 from streamproc.offline.documents.text_lines import text_rows
-from streamproc.offline.documents.whole_file import document_rows
+from streamproc.offline.documents.whole_file import ReadDocument, document_rows, read_document
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,7 @@ def open_data_file(
     encoding: str | None = None,
     fields: Sequence[str] = (),
     whole_texts: bool = False,
+    read: ReadDocument = read_document,
 ) -> Iterator[DataFile]:
     """A file of rows, or one that is a document, plain or packed; "-" is standard input.
 
@@ -81,6 +82,7 @@ def open_data_file(
                  may be another, and is detected
     fields:      columns that rows need; see `format_of`
     whole_texts: what is text is one document, rather than a text in each line
+    read:        reads a document, as `read_document` does
     Raises DataFileError, naming file and line; SettingsError for an encoding that there is not, and
     where an extra is not installed.
     """
@@ -92,7 +94,7 @@ def open_data_file(
             with open_parquet(file) as table:
                 yield DataFile(file, form, table.rows, table.columns, table)
         elif form in DOCUMENT_FORMATS:
-            yield DataFile(file, form, partial(document_rows, file, form, encoding))
+            yield DataFile(file, form, partial(document_rows, file, form, encoding, read))
         else:
             yield _file_of_rows(file, Source(file, encoding), form, fields)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from streamproc.errors import DataFileError, SettingsError
-from streamproc.offline.documents.document import DocumentError, DocumentReader
+from streamproc.offline.documents.document import Document, DocumentError, DocumentReader
 from streamproc.offline.documents.formats import DocumentFormat
 from streamproc.offline.documents.readers.html import read_html
 from streamproc.offline.documents.readers.mail import read_mail
@@ -29,13 +29,43 @@ READERS: dict[DocumentFormat, DocumentReader] = {
     "email": read_mail,
 }
 """By format."""
+ReadDocument = Callable[[DocumentFormat, bytes, str | None], Document]
+_SAID_CHARACTERS = 500
 
 
-def document_rows(file: OpenFile, form: DocumentFormat, encoding: str | None) -> Iterator[DataRow]:
-    """The one row of a document, whose field is `text`; raises DataFileError, SettingsError."""
-    data = _whole(file)
+def read_document(form: DocumentFormat, data: bytes, encoding: str | None) -> Document:
+    """The text in a file's bytes; raises DocumentError, ModuleNotFoundError for a missing extra."""
     try:
         document = READERS[form](data, encoding)
+    except (DocumentError, ModuleNotFoundError):
+        raise
+    except MemoryError:
+        raise DocumentError("needs more memory to be read than a document may have") from None
+    except Exception as error:  # noqa: BLE001 - made to do harm, it makes a library raise anything
+        raise DocumentError(f"can't be read as {form}: {error!r}"[:_SAID_CHARACTERS]) from None
+    if not document.text.strip():
+        raise DocumentError("has no text")
+    if len(document.text) > MAX_ROW_BYTES:
+        raise DocumentError(f"has more than {MAX_ROW_BYTES} characters of text")
+    # Half of a surrogate pair, as some files have it, is no text.
+    text = document.text.encode("utf-8", "replace").decode()
+    return Document(text, document.warnings)
+
+
+def document_rows(
+    file: OpenFile,
+    form: DocumentFormat,
+    encoding: str | None,
+    read: ReadDocument = read_document,
+) -> Iterator[DataRow]:
+    """The one row of a document, whose field is `text`.
+
+    read: as `read_document` does
+    Raises DataFileError, and SettingsError where an extra is missing.
+    """
+    data = _whole(file)
+    try:
+        document = read(form, data, encoding)
     except DocumentError as error:
         raise DataFileError(f"{file.name} {error}") from None
     except ModuleNotFoundError as missing:
@@ -43,12 +73,6 @@ def document_rows(file: OpenFile, form: DocumentFormat, encoding: str | None) ->
             f"reading {file.name} needs {missing.name}, which is not installed: pip install "
             '"streamproc[documents]"'
         ) from None
-    except Exception as error:  # noqa: BLE001 - a file that is made to do harm makes a library raise anything
-        raise DataFileError(f"{file.name} can't be read as {form}: {error!r}"[:500]) from None
-    if not document.text.strip():
-        raise DataFileError(f"{file.name} has no text")
-    if len(document.text) > MAX_ROW_BYTES:
-        raise DataFileError(f"{file.name} has more than {MAX_ROW_BYTES} characters of text")
     yield DataRow(1, 1, {"text": document.text}, warnings=document.warnings)
 
 
