@@ -12,8 +12,8 @@ from streamproc.offline.documents.formats import Format
 Files = Annotated[
     list[Path],
     typer.Argument(
-        help="files, folders, patterns: JSON Lines, JSON, CSV, TSV, one text per line, or "
-        "documents; also .gz; - for stdin",
+        help="files, folders, patterns: JSON Lines, JSON, CSV, TSV, Parquet, texts, PDF, DOCX, "
+        "PPTX, HTML, Markdown, e-mail; also .gz, .zst; - for stdin",
     ),
 ]
 Output = Annotated[
@@ -27,7 +27,11 @@ Form = Annotated[
     typer.Option("--format", help="format of the file; default: by its name, or how it begins"),
 ]
 Encoding = Annotated[
-    str | None, typer.Option(help="encoding of the file, e.g. latin-1; default: UTF-8")
+    str | None,
+    typer.Option(
+        help="encoding of text, e.g. latin-1, or detect; default: UTF-8, else that of a document "
+        "is detected"
+    ),
 ]
 Fresh = Annotated[
     bool, typer.Option("--fresh", help="discard the answers of an interrupted run and start over")

@@ -63,7 +63,7 @@ def request_rows(
 ) -> Iterator[RequestRow]:
     """The rows of a file as requests of a task, read as they are asked for.
 
-    tell:    is told once, in a line, which columns are not used
+    tell:    is told in a line which columns are not used, and what else may be a mistake
     columns: by request field, the column that it is read from, where that has another name
     name:    of the file, in `RequestRow.source`
     default_id: the id of a row that has none, by its number; None is the whole file
@@ -71,6 +71,8 @@ def request_rows(
     Raises FieldsMissing when the file has no place for the task's fields, DataFileError.
     """
     maker = RequestMaker(task, columns or {})
+    if file.said:
+        tell(file.said)
     if file.columns is not None:
         _check_columns(file.name, file.columns, task, maker, tell)
     elif file.holds_text:
@@ -78,11 +80,9 @@ def request_rows(
     for number, read in enumerate(file.rows(), first):
         row = _with_any_number(read) if read.fault and read.written else read
         place = None if file.is_document else row.number
-        made = _request(file, row, maker)
-        yield replace(
-            made,
-            number=number,
-            id=made.id if made.id != "" else default_id(place),
+        own, value, fault, fault_type = _request(file, row, maker)
+        yield RequestRow(
+            *(number, default_id(place) if own is None else own, value, fault, fault_type),
             source=RowSource(name, place),
             columns=row.values,
             warnings=row.warnings,
@@ -94,16 +94,17 @@ def required_fields(task: Task) -> list[str]:
     return [name for name, field in task.inputs.model_fields.items() if field.is_required()]
 
 
-def _request(file: DataFile, row: DataRow, maker: RequestMaker) -> RequestRow:
-    """The request of a row, with the id "" where it has none."""
-    own: RowId = ""
+def _request(
+    file: DataFile, row: DataRow, maker: RequestMaker
+) -> tuple[RowId | None, bytes | None, str, ErrorType]:
+    """The id that a row has itself, its request, or its fault and of which type that is."""
+    own: RowId | None = None
     try:
         # A value too many moves all that follow; what is in the first column stays there.
         if not row.fault or (file.columns or ("",))[0] == maker.used["id"]:
-            found = maker.id_of(row)
-            own = "" if found is None else found
+            own = maker.id_of(row)
         if row.fault:
-            return RequestRow(0, own, None, row.fault)
+            return own, None, row.fault, "unreadable"
         if file.format == "parquet":
             value = maker.of_values(row)
         elif file.columns is not None:
@@ -111,8 +112,8 @@ def _request(file: DataFile, row: DataRow, maker: RequestMaker) -> RequestRow:
         else:
             value = maker.of_json(row) if row.written else maker.of_text(row)
     except Invalid as error:
-        return RequestRow(0, own, None, error.detail, "invalid")
-    return RequestRow(0, own, value)
+        return own, None, error.detail, "invalid"
+    return own, value, "", "unreadable"
 
 
 def _with_any_number(row: DataRow) -> DataRow:

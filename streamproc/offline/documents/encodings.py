@@ -28,7 +28,7 @@ _NO_TEXT_SEEN_BYTES = 8 << 10
 _STATEFUL = ("iso-2022", "iso2022", "hz", "utf-7")
 # As browsers take them: what is called by these is nearly always the larger one.
 _LARGER = {"iso8859-1": "cp1252", "ascii": "cp1252"}
-_DETECTED_BYTES = 256 << 10
+DETECTED_BYTES = 256 << 10
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
 # What files come in that are not Unicode; of all encodings that there are, rare ones are found for
 # a few accents in French.
@@ -82,6 +82,25 @@ def _strictly(data: bytes, encoding: str) -> str:
         raise DocumentError(f"is not {encoding} at byte {error.start}: {error.reason}") from None
 
 
+def encoding_of(begin: bytes) -> str | None:
+    """The encoding of a text of which this is the begin; None where that is UTF-8.
+
+    Raises DocumentError where it is no text, ModuleNotFoundError where an extra is missing.
+    """
+    for mark, name in _MARKS:
+        if begin.startswith(mark):
+            # With the mark dropped, as these do.
+            return None if mark == codecs.BOM_UTF8 else name[:6]
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(begin)
+    except UnicodeDecodeError:
+        encoding = _detected_encoding(_sample(begin))
+        if encoding is None:
+            raise DocumentError("is no text in any encoding that is known") from None
+        return encoding
+    return None
+
+
 def _detected(data: bytes) -> tuple[str, tuple[str, ...]]:
     encoding = _detected_encoding(_sample(data))
     if encoding is None:
@@ -105,8 +124,8 @@ def _detected_encoding(sample: bytes) -> str | None:
 def _sample(data: bytes) -> bytes:
     """A part of a text that has bytes that are not ASCII."""
     found = _NOT_ASCII.search(data)
-    start = found.start() if found and found.start() > _DETECTED_BYTES // 2 else 0
-    sample = data[start : start + _DETECTED_BYTES]
+    start = found.start() if found and found.start() > DETECTED_BYTES // 2 else 0
+    sample = data[start : start + DETECTED_BYTES]
     # A letter of several bytes may be cut in two at the end.
     end = max(sample.rfind(b"\n"), sample.rfind(b" "))
-    return sample if len(sample) < _DETECTED_BYTES or end < 0 else sample[:end]
+    return sample if len(sample) < DETECTED_BYTES or end < 0 else sample[:end]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -22,8 +22,9 @@ from streamproc.offline.documents.json_values import json_rows
 from streamproc.offline.documents.parquet import ParquetTable, open_parquet
 from streamproc.offline.documents.row import DataRow
 from streamproc.offline.documents.source import Source
-from streamproc.offline.documents.streams import OpenFile, opened, require_encoding
+from streamproc.offline.documents.streams import OpenFile, opened
 from streamproc.offline.documents.text_lines import text_rows
+from streamproc.offline.documents.transcoding import DETECT, in_utf8, require_encoding
 from streamproc.offline.documents.whole_file import ReadDocument, document_rows, read_document
 
 
@@ -36,6 +37,7 @@ class DataFile:
         Raises DataFileError where nothing can be read further, or text is not in its encoding
     columns: of CSV, TSV and Parquet, their names; None of other formats
     table:   of Parquet, the open table
+    said:    what is to be told of the file as a whole; "" where there is nothing
     """
 
     file: OpenFile
@@ -43,6 +45,7 @@ class DataFile:
     rows: Callable[[], Iterator[DataRow]]
     columns: tuple[str, ...] | None = None
     table: ParquetTable | None = None
+    said: str = ""
 
     @property
     def name(self) -> str:
@@ -79,14 +82,14 @@ def open_data_file(
 
     form:        None tells it by the file's name, else by how it begins
     encoding:    of its text; None: UTF-8, with a byte order mark or without; that of a document
-                 may be another, and is detected
+                 may be another, and is detected, as that of rows is with DETECT
     fields:      columns that rows need; see `format_of`
     whole_texts: what is text is one document, rather than a text in each line
     read:        reads a document, as `read_document` does
     Raises DataFileError, naming file and line; SettingsError for an encoding that there is not, and
     where an extra is not installed.
     """
-    if encoding is not None:
+    if encoding not in (None, DETECT):
         require_encoding(encoding)
     with opened(path) as file:
         form = form or binary_or_document(file, whole_texts=whole_texts)
@@ -96,12 +99,12 @@ def open_data_file(
         elif form in DOCUMENT_FORMATS:
             yield DataFile(file, form, partial(document_rows, file, form, encoding, read))
         else:
-            yield _file_of_rows(file, Source(file, encoding), form, fields)
+            text, said = in_utf8(file, encoding)
+            yield replace(_file_of_rows(text, form, fields), said=said)
 
 
-def _file_of_rows(
-    file: OpenFile, source: Source, form: Format | None, fields: Sequence[str]
-) -> DataFile:
+def _file_of_rows(file: OpenFile, form: Format | None, fields: Sequence[str]) -> DataFile:
+    source = Source(file)
     require_text(source)
     form = form or format_of(source, fields)
     if form in {"csv", "tsv"}:

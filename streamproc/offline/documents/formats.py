@@ -10,8 +10,9 @@ from typing import Literal, get_args
 
 import orjson
 
+from streamproc.offline.documents.packing import PACKED_SUFFIXES
 from streamproc.offline.documents.source import Source
-from streamproc.offline.documents.streams import PACKED_SUFFIXES, OpenFile
+from streamproc.offline.documents.streams import OpenFile
 
 RowFormat = Literal["jsonl", "json", "csv", "tsv", "text", "parquet"]
 """Of files that hold rows; `text` is one in each line."""

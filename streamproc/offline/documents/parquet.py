@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from streamproc.errors import DataFileError, SettingsError
+from streamproc.offline.documents.extras import needs_extra
 from streamproc.offline.documents.row import DataRow
 from streamproc.offline.documents.streams import STDIN, OpenFile
 
 _BATCH_ROWS = 256
+# Of a column as it is read; without it the whole column of a row group is.
+_BUFFER_BYTES = 1 << 20
 # Of a file that is packed, or comes through a pipe, and is unpacked into one on the disk: Parquet
 # is read from its end.
 MAX_UNPACKED_BYTES = 4 << 30
@@ -52,14 +55,11 @@ def open_parquet(file: OpenFile) -> Iterator[ParquetTable]:
     """A Parquet file; raises DataFileError, and SettingsError where pyarrow is not installed."""
     try:
         from pyarrow import parquet  # noqa: PLC0415  # of the documents extra, and of others
-    except ModuleNotFoundError:
-        raise SettingsError(
-            f"reading {file.name} needs pyarrow, which is not installed: pip install "
-            '"streamproc[documents]"'
-        ) from None
+    except ModuleNotFoundError as missing:
+        raise SettingsError(needs_extra(file.name, missing)) from None
     with _on_disk(file) as place:
         with _told(file):
-            table = parquet.ParquetFile(place, memory_map=isinstance(place, Path))
+            table = parquet.ParquetFile(place, buffer_size=_BUFFER_BYTES)
         with table:
             names = table.schema_arrow.names
             twice = sorted({name for name in names if names.count(name) > 1})

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import NoReturn
 
 from streamproc.errors import DataFileError
-from streamproc.offline.documents.streams import BrokenPacking, OpenFile, shown
+from streamproc.offline.documents.packing import BrokenPacking
+from streamproc.offline.documents.streams import OpenFile, shown
 
 # As large as STREAMPROC_MAX_MESSAGE_BYTES may be: no request, and so no row, is longer.
 MAX_ROW_BYTES = 64 << 20
@@ -26,10 +27,9 @@ class Source:
     bytes: of the unpacked text, read so far
     """
 
-    def __init__(self, file: OpenFile, encoding: str | None = None) -> None:
-        """encoding: as `OpenFile.in_utf8` has it; raises SettingsError"""
+    def __init__(self, file: OpenFile) -> None:
         self.path, self.line, self.bytes = file.path, 0, 0
-        self._unpacked = file.in_utf8(encoding)
+        self._unpacked = file.unpacked
         # Blank lines, and the begin of the first that is not, which were looked at beforehand.
         self._put_back = b""
         self._begun = False
@@ -79,7 +79,7 @@ class Source:
         self.fail(
             f", line {line}: not UTF-8: {error.reason} at byte {begins + error.start} of the "
             f"file; convert it (iconv -f latin1 -t utf-8), or give run and submit its encoding "
-            "(--encoding latin-1)"
+            "(--encoding latin-1, or --encoding detect)"
         )
 
     def _line(self) -> bytes:

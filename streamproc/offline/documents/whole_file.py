@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from streamproc.errors import DataFileError, SettingsError
 from streamproc.offline.documents.document import Document, DocumentError, DocumentReader
+from streamproc.offline.documents.extras import needs_extra
 from streamproc.offline.documents.formats import DocumentFormat
 from streamproc.offline.documents.readers.html import read_html
 from streamproc.offline.documents.readers.mail import read_mail
@@ -16,6 +17,7 @@ from streamproc.offline.documents.readers.plain_text import read_plain_text
 from streamproc.offline.documents.row import DataRow
 from streamproc.offline.documents.source import MAX_ROW_BYTES
 from streamproc.offline.documents.streams import OpenFile
+from streamproc.offline.documents.transcoding import DETECT
 
 # Of a document's file, unpacked: it is held in memory as a whole, and may come from anybody.
 MAX_DOCUMENT_BYTES = 256 << 20
@@ -65,14 +67,11 @@ def document_rows(
     """
     data = _whole(file)
     try:
-        document = read(form, data, encoding)
+        document = read(form, data, None if encoding == DETECT else encoding)
     except DocumentError as error:
         raise DataFileError(f"{file.name} {error}") from None
     except ModuleNotFoundError as missing:
-        raise SettingsError(
-            f"reading {file.name} needs {missing.name}, which is not installed: pip install "
-            '"streamproc[documents]"'
-        ) from None
+        raise SettingsError(needs_extra(file.name, missing)) from None
     yield DataRow(1, 1, {"text": document.text}, warnings=document.warnings)
 
 
