@@ -48,8 +48,7 @@ def unpacked_reader(packed: io.BufferedReader, head: bytes, name: str) -> io.Buf
     """
     if head.startswith(GZIP):
         broken = (gzip.BadGzipFile, EOFError, zlib.error)
-        # `read1`, as a pipe's writer may wait for what is answered so far.
-        read = gzip.GzipFile(fileobj=packed).read1
+        read = gzip.GzipFile(fileobj=packed).read
         return io.BufferedReader(Unpacked(read, "gzip", broken), _BUFFER_BYTES)
     if not head.startswith(ZSTD):
         return None
