@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,6 +13,8 @@ _OTHER_FONT = 1.25
 _INDENT = 0.8
 # Of the paragraph's width: a line that ends before it is the last of its paragraph, or no prose.
 _FULL_LINE = 0.75
+# Dots between a heading and its page.
+_LEADER = re.compile(r"(?:\. ?){4}")
 _BULLETS = ("•", "●", "▪", "■", "◦", "‣", "–", "—", "·", "*", "-")
 
 
@@ -80,6 +83,11 @@ def _goes_on(before: PageLine, line: PageLine, left: float, right: float) -> boo
     """Whether a line of prose goes on in the next one."""
     if before.columns or line.columns or line.text.startswith(_BULLETS):
         return False
-    indented = line.left - before.left > _INDENT * line.height and before.left - left < 1
+    if _LEADER.search(before.text):
+        return False
+    hangs = before.text.startswith(_BULLETS)
+    indented = (
+        not hangs and line.left - before.left > _INDENT * line.height and before.left - left < 1
+    )
     full = before.right - left >= _FULL_LINE * (right - left)
     return full and not indented

@@ -29,6 +29,7 @@ _PARAGRAPHS = {
     *("p", "pre", "section", "summary", "table", "tbody", "td", "tfoot", "th", "thead", "ul"),
 }
 _LISTS = {"ul", "ol", "dl", "menu", "dir", "select"}
+_PREFORMATTED = {"pre", "textarea"}
 # A line's end that a page asks for; and white space that stays as it is, until all other is gone.
 _BREAK = "\0"
 _KEPT = {ord(" "): "\1", ord("\n"): "\2", ord("\t"): "\3"}
@@ -71,18 +72,19 @@ class _Page:
         self._inline: list[str] = []
         # Of the innermost table that is one: the cells of the row so far.
         self._cells: list[str] | None = None
+        self._preformatted = 0
 
     def read(self, root: Any) -> str:
         for happens, element in _walk(root):
             tag = element.tag
             if happens == "start":
                 self._start(tag, element)
-                self._add(element.text or "", element)
+                self._preformatted += tag in _PREFORMATTED
+                self._add(element.text or "")
             else:
+                self._preformatted -= tag in _PREFORMATTED
                 self._end(tag)
-                parent = element.getparent()
-                if parent is not None:
-                    self._add(element.tail or "", parent)
+                self._add(element.tail or "")
         self._flush()
         return self._blocks.text()
 
@@ -113,8 +115,8 @@ class _Page:
                 self._cells = None
                 self._blocks.end_lines()
 
-    def _add(self, text: str, within: Any) -> None:
-        if within.tag in {"pre", "textarea"}:
+    def _add(self, text: str) -> None:
+        if self._preformatted:
             self._inline.append(text.translate(_KEPT))
         elif text:
             self._inline.append(_BLANKS.sub(" ", text))

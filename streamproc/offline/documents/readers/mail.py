@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from email import message_from_bytes
 from email.message import EmailMessage, MIMEPart
 from email.policy import default
@@ -17,24 +18,41 @@ _SHOWN_ATTACHMENTS = 20
 
 
 def read_mail(data: bytes, encoding: str | None) -> Document:
-    """The subject, then the part that is plain text, or else the HTML; raises DocumentError."""
+    """The subject, then what is text in it, plain or else HTML; raises DocumentError."""
     message = message_from_bytes(data, policy=default)
     assert isinstance(message, EmailMessage)  # noqa: S101 - as the policy makes them
     if not message.keys():
         raise DocumentError("is no e-mail: it has no header")
-    blocks, warnings = TextBlocks(), list[str]()
+    blocks, warnings, attached = TextBlocks(), list[str](), list[str]()
     blocks.paragraph(on_one_line(str(message["subject"] or "")))
-    body = message.get_body(("plain", "html"))
-    if body is not None:
-        text, said = _text(body, encoding)
+    for part in _shown(message, attached):
+        text, said = _text(part, encoding)
         blocks.paragraph(text)
         warnings += said
-    attached = [_name(part) for part in message.iter_attachments() if part is not body]
     if attached:
         names = ", ".join(attached[:_SHOWN_ATTACHMENTS])
         more = len(attached) - _SHOWN_ATTACHMENTS
+        if not blocks.text():
+            raise DocumentError(f"has no text, only attachments: {names}")
         warnings.append(f"attachments not read: {names}{f' and {more} more' if more > 0 else ''}")
     return Document(blocks.text(), tuple(warnings))
+
+
+def _shown(part: MIMEPart, attached: list[str]) -> Iterator[MIMEPart]:
+    """The parts that a mail program shows as text; the names of all others go into `attached`."""
+    kind = part.get_content_type()
+    if kind in {"multipart/alternative", "multipart/related"}:
+        body = part.get_body(("plain", "html"))
+        if body is not None:
+            yield body
+        attached += [_name(one) for one in part.iter_attachments() if one.is_attachment()]
+    elif part.is_multipart() and kind.startswith("multipart/"):
+        for one in part.iter_parts():
+            yield from _shown(one, attached)
+    elif kind in {"text/plain", "text/html"} and not part.is_attachment():
+        yield part
+    else:
+        attached.append(_name(part))
 
 
 def _text(part: MIMEPart, encoding: str | None) -> tuple[str, tuple[str, ...]]:

@@ -7,7 +7,9 @@ import io
 import subprocess
 import sys
 import zipfile
+from email import message_from_bytes
 from email.message import EmailMessage
+from email.policy import default
 from pathlib import Path
 
 import pytest
@@ -102,11 +104,11 @@ def test_html_that_is_too_deep_is_told_and_not_cut() -> None:
 def test_markdown_loses_its_signs_and_its_front_matter() -> None:
     text = (
         "---\ntitle: no\n---\n# Head\n\nOne *fine* [link](http://example.org)\ngoes on.\n\n"
-        "- a\n- b\n\n| x | y |\n|---|---|\n| 1 | 2 |\n\n```\ncode\n```\n"
+        "- a\n- b\n\n| x | y |\n|---|---|\n| 1 | 2 |\n\n```\nsome  code\n  of lines\n```\n"
     )
 
     assert read_markdown(text.encode(), None).text == (
-        "Head\n\nOne fine link goes on.\n\na\nb\n\nx | y\n1 | 2\n\ncode"
+        "Head\n\nOne fine link goes on.\n\na\nb\n\nx | y\n1 | 2\n\nsome  code\n  of lines"
     )
 
 
@@ -120,13 +122,19 @@ def test_lines_of_a_page_become_paragraphs_and_rows_of_a_table_stay_lines() -> N
         *(Placed(x, 630, text) for x, text in ((72, "Name"), (200, "Age"), (300, "Town"))),
         *(Placed(x, 616, text) for x, text in ((72, "Anna"), (200, "33"), (300, "Rome"))),
         Placed(72, 580, "• one point"),
-        Placed(72, 566, "• another point"),
+        Placed(72, 566, "• another point, which is long enough to be"),
+        Placed(84, 552, "continued where its text begins"),
+        Placed(72, 510, "1 Contents . . . . . . . . . . . . . . . . . . . . 1"),
+        Placed(72, 496, "2 Figures . . . . . . . . . . . . . . . . . . . . 23"),
     ]
 
     assert read_pdf(pdf(page, [Placed(72, 700, "Page two, café.")]), None).text == (
         "A title\n\nThe first paragraph is long enough to be broken into several lines, and then "
         "it goes on until it comes to its end here.\n\nThe second is short.\n\n"
-        "Name Age Town\nAnna 33 Rome\n\n• one point\n• another point\n\nPage two, café."
+        "Name Age Town\nAnna 33 Rome\n\n• one point\n"
+        "• another point, which is long enough to be continued where its text begins\n\n"
+        "1 Contents . . . . . . . . . . . . . . . . . . . . 1\n"
+        "2 Figures . . . . . . . . . . . . . . . . . . . . 23\n\nPage two, café."
     )
 
 
@@ -191,6 +199,22 @@ def test_an_email_is_its_subject_and_its_text_and_names_what_is_attached() -> No
     assert read_mail(message.as_bytes(), None) == Document(
         "Grüße aus Köln\n\nPlain text.", ("attachments not read: bill.pdf, text/csv",)
     )
+
+
+def test_every_part_of_an_email_that_is_shown_as_text_is_read() -> None:
+    message = EmailMessage()
+    message["Subject"] = "Fwd"
+    message.add_attachment("First part.\n", disposition="inline")
+    message.add_attachment(message_from_bytes(b"Subject: old\n\nold", policy=default))
+    message.add_attachment("From the list.\n", disposition="inline")
+    alone = EmailMessage()
+    alone.add_attachment(b"x", maintype="image", subtype="png", filename="a.png")
+
+    assert read_mail(message.as_bytes(), None) == Document(
+        "Fwd\n\nFirst part.\n\nFrom the list.", ("attachments not read: message/rfc822",)
+    )
+    with pytest.raises(DocumentError, match=r"only attachments: a\.png"):
+        read_mail(alone.as_bytes(), None)
 
 
 def test_an_email_of_html_alone_is_read_and_flowed_lines_are_joined() -> None:
