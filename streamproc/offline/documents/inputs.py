@@ -13,7 +13,7 @@ from pathlib import Path
 from streamproc.errors import DataFileError, SettingsError
 from streamproc.messages.cloudevents import MAX_ID_CHARACTERS
 from streamproc.offline.documents.streams import STDIN
-from streamproc.offline.documents.walking import FoundFile, SkippedFiles, file_identity, walk
+from streamproc.offline.documents.walking import FoundFile, SkippedFiles, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,11 @@ class Inputs:
 
         given:     files, folders, patterns such as "mail/**/*.eml"; "-" is standard input
         tell:      is told in a line what a folder holds that is not read
-        leave_out: files that are being written, which are skipped where they lie in a folder
+        leave_out: files and folders that are written, which are skipped where they lie in a folder
         Raises SettingsError for what is not there or given twice.
         """
         self._tell = tell
-        self._left_out = frozenset(filter(None, map(file_identity, leave_out)))
+        self._leave_out = tuple(leave_out)
         self._given = _with_patterns_resolved(given)
         _refuse_twice(self._given)
         self.alone = len(given) == 1 == len(self._given) and not given[0].is_dir()
@@ -103,7 +103,7 @@ class Inputs:
     def _found(self, skipped: SkippedFiles) -> Iterator[FoundFile]:
         for path in self._given:
             if path != STDIN and path.is_dir():
-                yield from walk(path, self._left_out, skipped)
+                yield from walk(path, self._leave_out, skipped)
             else:
                 yield FoundFile.named(path)
 

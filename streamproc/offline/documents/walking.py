@@ -55,17 +55,16 @@ class SkippedFiles:
             yield f"{count:,} {why} not read, such as {self._first[why]}"
 
 
-def walk(
-    folder: Path, left_out: Collection[Identity], skipped: SkippedFiles
-) -> Iterator[FoundFile]:
+def walk(folder: Path, leave_out: Collection[Path], skipped: SkippedFiles) -> Iterator[FoundFile]:
     """The files in a folder and in the folders in it, sorted by their paths' parts.
 
-    left_out: files that are skipped
+    leave_out: files and folders that are skipped, which may not be there yet
     skipped: is told of these, of hidden files, of links to folders, and of what is no file
     A folder that can't be listed is found with its fault. Memory holds the names of the folders
     that lead to a file.
     """
     levels = [iter([str(folder)])]
+    left_out = set[Identity | None]()
     while levels:
         path = next(levels[-1], None)
         if path is None:
@@ -73,21 +72,21 @@ def walk(
             continue
         try:
             about = os.stat(path)  # noqa: PTH116 - a million paths
-            if stat.S_ISDIR(about.st_mode):
+            if (about.st_dev, about.st_ino) in left_out:
+                skipped.add("files that are written are", path)
+            elif stat.S_ISDIR(about.st_mode):
                 if os.path.islink(path) and len(levels) > 1:  # noqa: PTH114
                     skipped.add("links to folders are", path)
                 else:
+                    # Again in each folder, as what is written appears while others are read.
+                    left_out = set(map(_identity, leave_out)) - {None}
                     levels.append(iter(_names(path, skipped)))
-                continue
+            elif stat.S_ISREG(about.st_mode):
+                yield FoundFile(Path(path), about.st_size)
+            else:
+                skipped.add("pipes and devices are", path)
         except OSError as error:
             yield FoundFile(Path(path), 0, f"can't read {path}: {error.strerror}")
-            continue
-        if not stat.S_ISREG(about.st_mode):
-            skipped.add("pipes and devices are", path)
-        elif (about.st_dev, about.st_ino) in left_out:
-            skipped.add("files that are written are", path)
-        else:
-            yield FoundFile(Path(path), about.st_size)
 
 
 def file_identity(path: Path) -> Identity | None:
@@ -97,6 +96,15 @@ def file_identity(path: Path) -> Identity | None:
     except (OSError, ValueError):
         return None
     return (about.st_dev, about.st_ino) if stat.S_ISREG(about.st_mode) else None
+
+
+def _identity(path: Path) -> Identity | None:
+    """Of a file or a folder; None of what is not there."""
+    try:
+        about = path.stat()
+    except (OSError, ValueError):
+        return None
+    return about.st_dev, about.st_ino
 
 
 def _names(folder: str, skipped: SkippedFiles) -> list[str]:

@@ -55,12 +55,19 @@ def test_hidden_files_links_to_folders_and_pipes_are_not_read_and_told(tmp_path:
     ]
 
 
-def test_what_is_being_written_into_the_folder_is_not_read(tmp_path: Path) -> None:
-    made(tmp_path, "a.txt", "answers.jsonl")
+def test_what_is_written_into_the_folder_is_not_read_though_it_appears_late(tmp_path: Path) -> None:
+    made(tmp_path, "a.txt", "b/c.txt", "run/ledger.jsonl")
     told: list[str] = []
+    output = tmp_path / "z" / "answers.jsonl"
+    found = []
 
-    assert names(tmp_path, told=told, leave_out=(tmp_path / "answers.jsonl",)) == ["a.txt"]
-    assert "1 files that are written" in told[0]
+    for file in Inputs([tmp_path], told.append, leave_out=(output, tmp_path / "run")):
+        found.append(file.name)
+        made(tmp_path, "z/answers.jsonl", "z/d.txt")
+
+    assert found == ["a.txt", "b/c.txt"]
+    assert names(tmp_path, leave_out=(output, tmp_path / "run")) == ["a.txt", "b/c.txt", "z/d.txt"]
+    assert told == [f"1 files that are written are not read, such as {tmp_path}/run"]
 
 
 def test_a_folder_or_file_that_may_not_be_read_is_found_with_its_fault(tmp_path: Path) -> None:
