@@ -66,8 +66,9 @@ class Inputs:
         self._leave_out = tuple(leave_out)
         self._given = _with_patterns_resolved(given)
         _refuse_twice(self._given)
-        self.alone = len(given) == 1 == len(self._given) and not given[0].is_dir()
-        self._base = _shared_folder(self._given)
+        # Neither hangs on how many files there are today.
+        self.alone = [*given] == self._given and len(given) == 1 and not given[0].is_dir()
+        self._base = _shared_folder(given)
         self._total_bytes: int | None = None
         self._counted = False
 
@@ -110,19 +111,24 @@ class Inputs:
     def _name(self, path: Path) -> str:
         if path == STDIN:
             return str(path)
-        name = os.path.relpath(os.path.abspath(path), self._base)  # noqa: PTH100 - keeps links
+        name = os.path.relpath(_absolute(path), self._base)
         # Bytes of a name that are not UTF-8 are escaped, as no id could hold them.
         return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def _is_pattern(path: Path) -> bool:
+    # A name that is there is no pattern, whatever signs are in it.
+    return path != STDIN and glob.has_magic(str(path)) and not os.path.lexists(path)
 
 
 def _with_patterns_resolved(given: Sequence[Path]) -> list[Path]:
     paths: list[Path] = []
     for path in given:
-        # A name that is there is no pattern, whatever signs are in it.
-        if path == STDIN or not glob.has_magic(str(path)) or os.path.lexists(path):
+        if not _is_pattern(path):
             paths.append(path)
             continue
-        found = sorted(Path(name) for name in glob.iglob(str(path), recursive=True))  # noqa: PTH207 - skips hidden files
+        # Hidden files are left out by this one.
+        found = sorted(Path(name) for name in glob.iglob(str(path), recursive=True))  # noqa: PTH207
         files = [name for name in found if not name.is_dir()]
         if not files:
             raise SettingsError(f"no file matches {path}")
@@ -135,24 +141,32 @@ def _with_patterns_resolved(given: Sequence[Path]) -> list[Path]:
 
 
 def _refuse_twice(paths: Sequence[Path]) -> None:
-    seen = set[Path]()
+    seen = set[str]()
     for path in paths:
-        place = path if path == STDIN else Path(os.path.abspath(path))  # noqa: PTH100 - keeps links
+        place = _absolute(path)
         if place in seen:
             raise SettingsError(f"{path} is given twice")
         seen.add(place)
     for path in paths:
-        inside = next((one for one in Path(os.path.abspath(path)).parents if one in seen), None)  # noqa: PTH100
-        if path != STDIN and inside is not None:
+        inside = next((one for one in Path(_absolute(path)).parents if str(one) in seen), None)
+        if inside is not None:
             raise SettingsError(f"{path} is given twice: {inside} holds it")
 
 
-def _shared_folder(paths: Sequence[Path]) -> str:
-    folders = [
-        os.path.abspath(path if path.is_dir() else path.parent)  # noqa: PTH100 - keeps links
-        for path in paths
-        if path != STDIN
-    ]
+def _shared_folder(given: Sequence[Path]) -> str:
+    """The folder that all lie in; of a pattern, the folder that it begins with."""
+    folders = []
+    for path in given:
+        folder = path if path.is_dir() else path.parent
+        while _is_pattern(folder):
+            folder = folder.parent
+        if path != STDIN:
+            folders.append(_absolute(folder))
     with suppress(ValueError):  # on two drives
         return os.path.commonpath(folders) if folders else ""
     return os.sep
+
+
+def _absolute(path: Path) -> str:
+    """A path from the root, whose links stay as they are."""
+    return str(path) if path == STDIN else os.path.abspath(path)  # noqa: PTH100

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -70,20 +71,37 @@ def test_what_is_written_into_the_folder_is_not_read_though_it_appears_late(tmp_
     assert told == [f"1 files that are written are not read, such as {tmp_path}/run"]
 
 
-def test_a_folder_or_file_that_may_not_be_read_is_found_with_its_fault(tmp_path: Path) -> None:
+def test_a_folder_or_file_that_may_not_be_read_is_found_with_its_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made(tmp_path, "a/b.txt", "c.txt")
     (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
 
-    gone = next(file for file in Inputs([tmp_path]) if file.name == "gone")
+    listed = os.listdir
 
-    assert "No such file" in gone.fault
+    def refuse(folder: str) -> list[str]:
+        if folder.endswith("a"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return listed(folder)
+
+    monkeypatch.setattr("os.listdir", refuse)
+
+    faults = {file.name: file.fault for file in Inputs([tmp_path])}
+
+    assert "Permission denied" in faults["a"]
+    assert "No such file" in faults["gone"]
+    assert faults["c.txt"] == ""
 
 
 def test_a_pattern_finds_files_that_match_it(tmp_path: Path) -> None:
-    made(tmp_path, "x/a.eml", "x/y/b.eml", "x/c.txt", "[1].eml")
+    made(tmp_path, "x/a.eml", "x/y/b.eml", "x/c.txt", "[1].eml", "x/.hidden.eml")
 
     assert names(tmp_path / "**" / "*.eml") == ["[1].eml", "x/a.eml", "x/y/b.eml"]
     assert names(tmp_path / "[1].eml") == ["[1].eml"]
+    # Of one that matches a single file too: tomorrow there may be more.
+    assert names(tmp_path / "x" / "*" / "*.eml") == ["y/b.eml"]
+    assert not Inputs([tmp_path / "x" / "*.txt"]).alone
+    assert Inputs([tmp_path / "x" / "c.txt"]).alone
 
 
 @pytest.mark.parametrize(
