@@ -19,6 +19,8 @@ from streamproc.offline.documents.reader_process import ReaderProcess
 from streamproc.offline.documents.row import RowSource
 from streamproc.serving.tasks.task import Task
 
+_MAX_TOLD = 50
+
 
 @dataclass(frozen=True, slots=True)
 class ReadingOptions:
@@ -49,12 +51,13 @@ class InputRows:
         self._options = options or ReadingOptions()
         self._tell = _once(tell)
         self._file: DataFile | None = None
+        self._total_bytes: int | None = None
         self._bytes_before, self._bytes_now = 0, 0
 
     @property
     def share_read(self) -> float | None:
         """How much of all files was read, 0 to 1; None where they have no known end."""
-        total, file = self._inputs.total_bytes, self._file
+        total, file = self._total_bytes, self._file
         if total is None:
             return None
         now = self._bytes_now * (file.share_read or 0) if file is not None else 0
@@ -65,6 +68,8 @@ class InputRows:
 
         Raises SettingsError, and DataFileError where a single file was named and can't be read.
         """
+        # Counted here, as whoever asks for the share is not to wait for it.
+        self._total_bytes = self._inputs.total_bytes
         with ReaderProcess() as reader:
             yield from self._all_rows(reader)
 
@@ -117,8 +122,8 @@ def _once(tell: Callable[[str], None]) -> Callable[[str], None]:
     told = set[str]()
 
     def tell_once(line: str) -> None:
-        if line not in told:
+        if line not in told and len(told) < _MAX_TOLD:
             told.add(line)
-            tell(line)
+            tell(line if len(told) < _MAX_TOLD else f"{line}; no more of these lines are shown")
 
     return tell_once

@@ -69,8 +69,6 @@ class Inputs:
         # Neither hangs on how many files there are today.
         self.alone = [*given] == self._given and len(given) == 1 and not given[0].is_dir()
         self._base = _shared_folder(given)
-        self._total_bytes: int | None = None
-        self._counted = False
 
     def __iter__(self) -> Iterator[InputFile]:
         """The files; a folder's are sorted by name, and found as they are asked for.
@@ -89,17 +87,14 @@ class Inputs:
 
     @property
     def total_bytes(self) -> int | None:
-        """Of all files, which are counted when this is first asked; None where that has no end."""
-        if not self._counted:
-            total = 0
-            for found in self._found(SkippedFiles()):
-                if found.size_bytes is None:
-                    break
-                total += found.size_bytes
-            else:
-                self._total_bytes = total
-            self._counted = True
-        return self._total_bytes
+        """Of all files, which are looked at for it; None where that has no end."""
+        sizes = (found.size_bytes for found in self._found(SkippedFiles()))
+        total = 0
+        for size in sizes:
+            if size is None:
+                return None
+            total += size
+        return total
 
     def _found(self, skipped: SkippedFiles) -> Iterator[FoundFile]:
         for path in self._given:

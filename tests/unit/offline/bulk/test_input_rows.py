@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def asked(row: RequestRow) -> Any:
     return orjson.loads(row.value)
 
 
-def write(folder: Path, files: dict[str, str | bytes]) -> None:
+def write(folder: Path, files: Mapping[str, str | bytes]) -> None:
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(exist_ok=True)
@@ -174,3 +175,15 @@ def test_the_share_read_grows_to_one_over_all_files(tmp_path: Path) -> None:
 
     assert shares == sorted(shares)
     assert 0 < shares[0] < shares[-1] == rows.share_read == 1
+
+
+def test_what_may_be_a_mistake_is_told_once_and_not_for_ever(tmp_path: Path) -> None:
+    alike = {f"a{n}.csv": "text,film\na,b\n" for n in range(3)}
+    write(tmp_path, alike | {f"b{n:03}.csv": f"text,c{n:03}\na,b\n" for n in range(80)})
+    told: list[str] = []
+
+    rows_of(tmp_path, told=told)
+
+    assert sum("film" in line for line in told) == 1
+    assert len(told) == 50
+    assert told[-1].endswith("no more of these lines are shown")
