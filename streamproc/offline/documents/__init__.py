@@ -1,1 +1,1 @@
-"""Files as users have them: rows of JSON, CSV and Parquet, and documents, by name, folder or pattern."""
+"""Files as users have them: rows of JSON, CSV and Parquet, and documents of many formats."""

@@ -41,29 +41,45 @@ class PageLine:
 
 def paragraphs(lines: Iterable[PageLine]) -> Iterator[str]:
     """The paragraphs that lines make: prose is joined, other lines stay lines."""
-    held: list[PageLine] = []
+    text, before = "", None
+    for block in _blocks(lines):
+        if before is not None and _goes_on_elsewhere(before, block[0]):
+            text += ("" if before.hyphen else " ") + _joined(block)
+        else:
+            if before is not None:
+                yield text
+            text = _joined(block)
+        before = block[-1]
+    if before is not None:
+        yield text
+
+
+def _blocks(lines: Iterable[PageLine]) -> Iterator[list[PageLine]]:
+    """Lines that lie below each other, as those of a paragraph do."""
+    block: list[PageLine] = []
     for line in lines:
-        if held and _begins_paragraph(held, line):
-            yield _joined(held)
-            held = []
-        held.append(line)
-    if held:
-        yield _joined(held)
+        if block and _begins_block(block[-1], line):
+            yield block
+            block = []
+        block.append(line)
+    if block:
+        yield block
 
 
-def _begins_paragraph(held: list[PageLine], line: PageLine) -> bool:
-    before = held[-1]
+def _begins_block(before: PageLine, line: PageLine) -> bool:
     height = max(before.height, line.height, 1.0)
     gap = before.bottom - line.top
-    if gap > _PARAGRAPH_GAP * height:
+    if gap > _PARAGRAPH_GAP * height or gap < -height:
         return True
-    if before.hyphen:
-        return False
-    if gap < -height:
-        # Further up: another column, where a sentence may go on.
-        return not line.text[:1].islower()
     smaller, larger = sorted((before.height, line.height))
-    return larger > _OTHER_FONT * max(smaller, 1.0)
+    return larger > _OTHER_FONT * max(smaller, 1.0) and not before.hyphen
+
+
+def _goes_on_elsewhere(before: PageLine, line: PageLine) -> bool:
+    """Whether a sentence goes on further up, in another column or on another page."""
+    if before.columns or line.columns or before.bottom - line.top > 0:
+        return False
+    return before.hyphen or (line.text[:1].islower() and before.text[-1:] not in ".!?:")
 
 
 def _joined(lines: list[PageLine]) -> str:

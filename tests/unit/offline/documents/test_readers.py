@@ -138,6 +138,22 @@ def test_lines_of_a_page_become_paragraphs_and_rows_of_a_table_stay_lines() -> N
     )
 
 
+def test_a_sentence_goes_on_in_the_next_column_and_on_the_next_page() -> None:
+    left = ["The left column has a text that", "is broken into lines, up to its end"]
+    right = ["in the right column. A new sen-", "tence begins there, and it goes on"]
+    columns = [
+        Placed(x, 700 - 14 * n, text)
+        for x, lines in ((60, left), (320, right))
+        for n, text in enumerate(lines)
+    ]
+    pages = [columns, [Placed(60, 700, "over here."), Placed(60, 640, "Another paragraph.")]]
+
+    assert read_pdf(pdf(*pages), None).text == (
+        "The left column has a text that is broken into lines, up to its end in the right column. "
+        "A new sentence begins there, and it goes on over here.\n\nAnother paragraph."
+    )
+
+
 def test_a_word_document_is_read_with_its_tables_boxes_and_notes() -> None:
     import docx
     from docx.oxml import parse_xml
