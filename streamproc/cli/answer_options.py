@@ -9,10 +9,11 @@ import typer
 
 from streamproc.offline.documents.formats import Format
 
-File = Annotated[
-    Path,
+Files = Annotated[
+    list[Path],
     typer.Argument(
-        help="JSON Lines, JSON, CSV, TSV, or one text per line; also .gz; - for stdin",
+        help="files, folders, patterns: JSON Lines, JSON, CSV, TSV, Parquet, texts, PDF, DOCX, "
+        "PPTX, HTML, Markdown, e-mail; also .gz, .zst; - for stdin",
     ),
 ]
 Output = Annotated[
@@ -26,8 +27,22 @@ Form = Annotated[
     typer.Option("--format", help="format of the file; default: by its name, or how it begins"),
 ]
 Encoding = Annotated[
-    str | None, typer.Option(help="encoding of the file, e.g. latin-1; default: UTF-8")
+    str | None,
+    typer.Option(
+        help="encoding of text, e.g. latin-1, or detect; default: UTF-8, else that of a document "
+        "is detected"
+    ),
 ]
 Fresh = Annotated[
     bool, typer.Option("--fresh", help="discard the answers of an interrupted run and start over")
+]
+TextColumn = Annotated[
+    str | None, typer.Option(metavar="COLUMN", help="column of the text; default: text")
+]
+IdColumn = Annotated[
+    str | None, typer.Option(metavar="COLUMN", help="column of the id; default: id")
+]
+Mapped = Annotated[
+    list[str] | None,
+    typer.Option("--map", metavar="FIELD=COLUMN", help="column of any other request field"),
 ]

@@ -1,4 +1,4 @@
-"""`streamproc run`: the same pipeline over a file, without Kafka."""
+"""`streamproc run`: the same pipeline over files, without Kafka."""
 
 from __future__ import annotations
 
@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from streamproc.cli.answer_options import Encoding, File, Form, Fresh, Output
+from streamproc.cli.answer_options import (
+    Encoding,
+    Files,
+    Form,
+    Fresh,
+    IdColumn,
+    Mapped,
+    Output,
+    TextColumn,
+)
 from streamproc.cli.options import LOCAL_MODELS, with_settings
 from streamproc.settings import Settings
 
@@ -18,7 +27,7 @@ OUTSTANDING_BYTES = 512 << 10
 @with_settings(LOCAL_MODELS)
 def run(
     settings: Settings,
-    file: File,
+    files: Files,
     task: Annotated[str, typer.Option(help="task of the requests")] = "text-classification",
     ensemble: Annotated[
         str | None,
@@ -27,15 +36,19 @@ def run(
     output: Output = None,
     form: Form = None,
     encoding: Encoding = None,
+    text_column: TextColumn = None,
+    id_column: IdColumn = None,
+    mapped: Mapped = None,
     fresh: Fresh = False,
     outstanding: Annotated[int, typer.Option(min=1, help="requests in flight at a time")] = 1024,
 ) -> None:
-    """Answer every row of a file with local models; results are JSON Lines in input order.
+    """Answer every row and document with local models; results are JSON Lines in input order.
 
     With --output, answers are kept in OUTPUT.part as they arrive; after Ctrl-C the same command
     resumes from there.
     """
     from streamproc.cli.answered_file import answer_file
+    from streamproc.cli.reading_options import reading_options
     from streamproc.cli.terminal import stderr_console
     from streamproc.errors import OperatorError, WorkerFault
     from streamproc.logs import configure_logging
@@ -46,12 +59,11 @@ def run(
 
     configure_logging(settings)
     job = open_bulk_job(
-        file,
+        files,
         output,
         task_named(task),
         stderr_console().print,
-        form=form,
-        encoding=encoding,
+        options=reading_options(task_named(task), form, encoding, text_column, id_column, mapped),
         fresh=fresh,
         asked=(task, ensemble, digest_of_manifests(settings.models_dir)),
     )

@@ -1,4 +1,4 @@
-"""`streamproc submit`: send a file of requests through Kafka and wait for the answers."""
+"""`streamproc submit`: send files of requests through Kafka and wait for the answers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from streamproc.cli.answer_options import Encoding, File, Form, Fresh, Output
+from streamproc.cli.answer_options import (
+    Encoding,
+    Files,
+    Form,
+    Fresh,
+    IdColumn,
+    Mapped,
+    Output,
+    TextColumn,
+)
 from streamproc.cli.options import KAFKA, with_settings
 from streamproc.settings import Settings
 
@@ -22,7 +31,7 @@ class LaneName(StrEnum):
 @with_settings([*KAFKA, "topics_dir", "max_message_bytes", "log_level", "log_format"])
 def submit(
     settings: Settings,
-    file: File,
+    files: Files,
     task: Annotated[str, typer.Option(help="task of the requests")] = "text-classification",
     ensemble: Annotated[
         str | None, typer.Option(help="ensemble for rows that name none; default: the topic's")
@@ -33,18 +42,22 @@ def submit(
     output: Output = None,
     form: Form = None,
     encoding: Encoding = None,
+    text_column: TextColumn = None,
+    id_column: IdColumn = None,
+    mapped: Mapped = None,
     fresh: Fresh = False,
     outstanding: Annotated[int, typer.Option(min=1, help="requests in flight at a time")] = 256,
     timeout_s: Annotated[
         float, typer.Option(min=1, help="seconds without any answer after which to stop")
     ] = 60,
 ) -> None:
-    """Answer every row of a file through Kafka; results are JSON Lines in input order.
+    """Answer every row and document through Kafka; results are JSON Lines in input order.
 
     Rows are sent as requests, and workers answer them. With --output, answers are kept in
     OUTPUT.part as they arrive; after Ctrl-C the same command resumes from there.
     """
     from streamproc.cli.answered_file import answer_file
+    from streamproc.cli.reading_options import reading_options
     from streamproc.cli.terminal import stderr_console
     from streamproc.kafka.client import RequestClient
     from streamproc.logs import configure_logging
@@ -55,12 +68,11 @@ def submit(
     configure_logging(settings)
     client = RequestClient.of_task(settings, task, Lane[lane.name], answer_timeout_s=timeout_s)
     job = open_bulk_job(
-        file,
+        files,
         output,
         task_named(task),
         stderr_console().print,
-        form=form,
-        encoding=encoding,
+        options=reading_options(task_named(task), form, encoding, text_column, id_column, mapped),
         fresh=fresh,
         asked=(task, ensemble, client.requests_topic),
     )

@@ -45,7 +45,7 @@ def run_bytes(*arguments: str | Path, stdin: bytes, **settings: str) -> tuple[in
         ("a.jsonl.gz", gzip.compress(b'{"text": "a"}\n' * 99, mtime=0)[:40], (), "broken gzip"),
         ("a.json", b'[{"text": "a"} 3]', ("--ensemble", "nosuch"), "nosuch"),
         ("same.jsonl", b'{"text": "a"}\n', (), "is what is read"),
-        ("folder.jsonl/x", b"", (), "folder.jsonl: it is a folder"),
+        ("folder.jsonl/.x", b"", (), "no file to read in"),
     ],
 )
 def test_a_run_that_can_not_be_done_says_so_in_a_line_and_harms_no_file(
@@ -55,7 +55,7 @@ def test_a_run_that_can_not_be_done_says_so_in_a_line_and_harms_no_file(
     path.parent.mkdir(exist_ok=True)
     if content is not None:
         path.write_bytes(content)
-    if name.endswith("/x"):
+    if name.endswith("/.x"):
         path = path.parent
     if name == "same.jsonl":
         output.symlink_to(path)

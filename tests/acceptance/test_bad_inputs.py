@@ -26,13 +26,14 @@ from tests.support.onnx_models import classifier, write_ensemble
 from tests.support.zoo import ADDRESSES, NAMES, NEVER, make_zoo, tree_digest
 
 INPUTS = {
-    *("file", "data", "valid", "test", "train", "corpus", "prefix_corpus", "partitions", "part"),
+    *("files", "data", "valid", "test", "train", "corpus", "prefix_corpus", "partitions", "part"),
     *("base", "source", "tokenizer", "what", "run", "search", "models_dir", "topics_dir"),
     *("routes_dir", "route", "events"),
     *("kafka_ssl_cafile", "kafka_ssl_certfile", "kafka_ssl_keyfile"),
 }
 FOLDERS = {
     *("base", "source", "what", "run", "models_dir", "topics_dir", "routes_dir", "partitions"),
+    "files",
 }
 """Of these, what may be a folder."""
 ONCE = {
@@ -58,6 +59,9 @@ CALLED = {
         "web_host",
         "params",
         "encoding",
+        "text_column",
+        "id_column",
+        "mapped",
         "label",
         "partition_by",
         "by",
@@ -105,8 +109,8 @@ BASES: dict[str, Base | None] = {
     "broker": Base(options={"port": "0"}),
     "broker tools": Base({"tool": "kafka-topics", "arguments": "--list"}),
     "worker": Base(),
-    "submit": Base({"file": "GOOD"}),
-    "run": Base({"file": "GOOD"}, TINY),
+    "submit": Base({"files": "GOOD"}),
+    "run": Base({"files": "GOOD"}, TINY),
     "train": Base(
         options={**TINY, "corpus": "GOOD", "valid": "GOOD", "out": "NEW", "work": "NEW2"}
     ),
@@ -182,7 +186,7 @@ TEXTS = [
     for name, command in ALL.items()
     for parameter in command.params
     if not getattr(parameter, "is_flag", False)
-    and parameter.bare_type() in ("str", "Path", "list[str]")
+    and parameter.bare_type() in ("str", "Path", "list[str]", "list[Path]")
 ]
 """Every parameter of a command that is a text or a path."""
 

@@ -1,8 +1,8 @@
-"""A file of rows, the client that is asked, and the output that the answers go to."""
+"""Files of rows, the client that is asked, and the output that the answers go to."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import asdict, dataclass
 from itertools import chain, islice
@@ -19,12 +19,12 @@ from streamproc.messages.response import Problem
 from streamproc.messages.strict_json import parse
 from streamproc.offline.bulk.answer_counts import AnswerCounts
 from streamproc.offline.bulk.ask_each import ask_each
+from streamproc.offline.bulk.input_rows import InputRows, ReadingOptions
 from streamproc.offline.bulk.output import AnswerOutput, AnswerStream, is_file, refuse_same_file
 from streamproc.offline.bulk.progress import BulkProgress
-from streamproc.offline.bulk.request_rows import RequestRow, request_rows, required_fields
+from streamproc.offline.bulk.request_rows import RequestRow
 from streamproc.offline.bulk.resumable_file import ResumableFile
-from streamproc.offline.documents.file import DataFile, open_data_file
-from streamproc.offline.documents.formats import Format
+from streamproc.offline.documents.inputs import Inputs
 from streamproc.serving.tasks.task import Task
 
 
@@ -53,19 +53,21 @@ class BulkJob:
 
     def __init__(
         self,
-        file: DataFile,
-        rows: Iterator[RequestRow],
+        rows: InputRows,
         output: AnswerOutput,
         counts: AnswerCounts,
     ) -> None:
-        self._file, self._rows = file, rows
+        self._input = rows
+        # The first is read at once: what is wrong with all is known before anything is done.
+        reading = iter(rows)
+        self._rows = chain(list(islice(reading, 1)), reading)
         self.output, self.counts = output, counts
         self.began = False
         self._read, self._ended = 0, False
 
     def progress(self) -> BulkProgress:
         """How far it is."""
-        share = 1.0 if self._ended else self._file.share_read
+        share = 1.0 if self._ended else self._input.share_read
         return BulkProgress(self.counts.answered, self._read, share, self.counts.kept)
 
     async def run(
@@ -111,40 +113,44 @@ class BulkJob:
 
 @contextmanager
 def open_bulk_job(
-    path: Path,
+    paths: Sequence[Path],
     output: Path | None,
     task: Task,
     tell: Callable[[str], None],
     *,
-    form: Format | None = None,
-    encoding: str | None = None,
+    options: ReadingOptions | None = None,
     fresh: bool = False,
     asked: object = None,
 ) -> Iterator[BulkJob]:
-    """The job of answering a file; nothing is touched before it is run.
+    """The job of answering files; nothing is touched before it is run.
 
-    output: None is standard output
-    tell:   is told in a line what may be a mistake in the file
+    paths:  files, folders and patterns, as `Inputs` has them
+    output: None is standard output; where it lies in a folder that is read, it is left out
+    tell:   is told in a line what may be a mistake in a file
     fresh:  answers that a run before has kept are asked again
     asked:  what beside a row decides its answer, for JSON; kept answers are taken up where it is
         the same
     Raises SettingsError, DataFileError.
     """
     counts = AnswerCounts()
+    written: list[Path] = []
     if output is None or not is_file(output):
         into: AnswerOutput = AnswerStream(output)
     else:
-        refuse_same_file(path, output)
         into = ResumableFile(output, orjson.dumps(asked), counts, fresh=fresh)
-        refuse_same_file(path, into.path)
-    with open_data_file(path, form, encoding=encoding, fields=required_fields(task)) as file:
-        rows = request_rows(file, task, tell)
-        yield BulkJob(file, chain(list(islice(rows, 1)), rows), into, counts)
+        written = [output, into.path]
+        for path in paths:
+            for file in written:
+                refuse_same_file(path, file)
+    inputs = Inputs(paths, tell, leave_out=written)
+    yield BulkJob(InputRows(inputs, task, tell, options), into, counts)
 
 
 async def _answered(client: JsonClient, row: RequestRow, ensemble: str | None) -> AnsweredRow:
     if row.value is None:
-        title = "not a row" if row.fault_type == "unreadable" else "invalid request"
+        title = "invalid request"
+        if row.fault_type == "unreadable":
+            title = "unreadable file" if row.source.row is None else "not a row"
         return _refused(row, Problem(row.fault_type, title, row.fault))
     value = row.value
     if ensemble is not None and parse(value).get("ensemble") is None:
@@ -153,7 +159,10 @@ async def _answered(client: JsonClient, row: RequestRow, ensemble: str | None) -
         response, written = await client.ask_json(value)
     except Invalid as reason:
         return _refused(row, to_problem(reason))
-    return AnsweredRow(row, response, on_one_line(with_members(written, {"id": row.id_json})))
+    members = {"id": row.id_json}
+    if row.warnings:
+        members["warnings"] = orjson.dumps([*(response.get("warnings") or ()), *row.warnings])
+    return AnsweredRow(row, response, on_one_line(with_members(written, members)))
 
 
 def _refused(row: RequestRow, why: Problem) -> AnsweredRow:

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, NoReturn, Self
+from typing import IO, NoReturn, Self
 
 from streamproc.errors import OperatorError, SettingsError
 from streamproc.offline.bulk.request_rows import RequestRow
-from streamproc.offline.documents.streams import STDIN
+from streamproc.offline.documents.walking import file_identity
 
 
 class AnswerOutput(ABC):
@@ -123,15 +123,6 @@ def is_file(output: Path) -> bool:
 
 def refuse_same_file(source: Path, output: Path) -> None:
     """Raise SettingsError where answers would take the place of what is asked."""
-    read = _identity(source)
-    if read is not None and read == _identity(output):
+    read = file_identity(source)
+    if read is not None and read == file_identity(output):
         raise SettingsError(f"{output} is what is read: name another file for the answers")
-
-
-def _identity(path: Path) -> Any:
-    """What tells a file from any other, by whatever name; None of what is no file."""
-    try:
-        about = os.fstat(0) if path == STDIN else path.stat()
-    except (OSError, ValueError):
-        return None
-    return (about.st_dev, about.st_ino) if stat.S_ISREG(about.st_mode) else None

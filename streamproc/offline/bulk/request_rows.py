@@ -2,41 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import orjson
 
-from streamproc.errors import SettingsError, Unreadable
-from streamproc.messages.json_spans import with_members
-from streamproc.messages.request import RequestFields
+from streamproc.errors import Invalid, SettingsError, Unreadable
 from streamproc.messages.response import ErrorType
-from streamproc.messages.strict_json import decode_object, parse
+from streamproc.messages.strict_json import decode_object
+from streamproc.offline.bulk.request_fields import RequestMaker, RowId
 from streamproc.offline.documents.file import DataFile
-from streamproc.offline.documents.row import DataRow
+from streamproc.offline.documents.row import DataRow, RowSource
 from streamproc.serving.tasks.task import Task
 
-# Cells of these hold JSON; a text alone is not.
-_JSON_COLUMNS = ("params", "metadata")
+_NO_SOURCE = RowSource("", None)
+
+
+class FieldsMissing(SettingsError):
+    """A file has no place for the fields that a task needs."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestRow:
-    """One row of a file as a request.
+    """One row of the input as a request.
 
-    number: its place among the rows, from 1
-    id:     its own, as it stands there (pandas writes integers), or what numbers it in its file
-    value:  the request in JSON, a JSON row's own bytes; None where the row is none
-    fault:  what is wrong with the row; of type `fault_type`
+    number:   its place among all rows, from 1
+    id:       its own, as it stands there (pandas writes integers), or what tells it from all others
+    value:    the request in JSON, a JSON row's own bytes; None where the row is none
+    fault:    what is wrong with the row; of type `fault_type`
+    source:   where it comes from
+    columns:  what it holds there, by name; of a row with a fault, what could be read
+    warnings: what was not read of it, or not surely read as it was meant
     """
 
     number: int
-    id: str | int
+    id: RowId
     value: bytes | None
     fault: str = ""
     fault_type: ErrorType = "unreadable"
+    source: RowSource = _NO_SOURCE
+    columns: Mapping[str, object] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     @property
     def id_json(self) -> bytes:
@@ -44,17 +51,42 @@ class RequestRow:
         return orjson.dumps(self.id) if isinstance(self.id, str) else b"%d" % self.id
 
 
-def request_rows(file: DataFile, task: Task, tell: Callable[[str], None]) -> Iterator[RequestRow]:
+def request_rows(
+    file: DataFile,
+    task: Task,
+    tell: Callable[[str], None],
+    *,
+    columns: Mapping[str, str] | None = None,
+    name: str = "",
+    default_id: Callable[[int | None], str] = str,
+    first: int = 1,
+) -> Iterator[RequestRow]:
     """The rows of a file as requests of a task, read as they are asked for.
 
-    tell: is told once, in a line, which columns are not used
-    Raises SettingsError when the file has no place for the task's fields, DataFileError.
+    tell:    is told in a line which columns are not used, and what else may be a mistake
+    columns: by request field, the column that it is read from, where that has another name
+    name:    of the file, in `RequestRow.source`
+    default_id: the id of a row that has none, by its number; None is the whole file
+    first:   number of the first row
+    Raises FieldsMissing when the file has no place for the task's fields, DataFileError.
     """
-    if file.format == "text":
-        _require_text_alone(file.name, task)
+    maker = RequestMaker(task, columns or {})
+    if file.said:
+        tell(file.said)
     if file.columns is not None:
-        _check_columns(file.name, file.columns, task, tell)
-    return _requests(file, task)
+        _check_columns(file.name, file.columns, task, maker, tell)
+    elif file.holds_text:
+        _require_text_alone(file.name, task, maker)
+    for number, read in enumerate(file.rows(), first):
+        row = _with_any_number(read) if read.fault and read.written else read
+        place = None if file.is_document else row.number
+        own, value, fault, fault_type = _request(file, row, maker)
+        yield RequestRow(
+            *(number, default_id(place) if own is None else own, value, fault, fault_type),
+            source=RowSource(name, place),
+            columns=row.values,
+            warnings=row.warnings,
+        )
 
 
 def required_fields(task: Task) -> list[str]:
@@ -62,19 +94,26 @@ def required_fields(task: Task) -> list[str]:
     return [name for name, field in task.inputs.model_fields.items() if field.is_required()]
 
 
-def _requests(file: DataFile, task: Task) -> Iterator[RequestRow]:
-    for number, read in enumerate(file.rows(), 1):
-        row = _with_any_number(read) if read.fault and read.written else read
+def _request(
+    file: DataFile, row: DataRow, maker: RequestMaker
+) -> tuple[RowId | None, bytes | None, str, ErrorType]:
+    """The id that a row has itself, its request, or its fault and of which type that is."""
+    own: RowId | None = None
+    try:
+        # A value too many moves all that follow; what is in the first column stays there.
+        if not row.fault or (file.columns or ("",))[0] == maker.used["id"]:
+            own = maker.id_of(row)
         if row.fault:
-            # A value too many moves all that follow; what is in the first column stays there.
-            own = _cell_id(row) if (file.columns or ("",))[0] == "id" else ""
-            yield RequestRow(number, own or str(row.number), None, row.fault)
+            return own, None, row.fault, "unreadable"
+        if file.format == "parquet":
+            value = maker.of_values(row)
         elif file.columns is not None:
-            yield _of_cells(number, row, task)
-        elif row.written:
-            yield _of_json(number, row)
+            value = maker.of_cells(row)
         else:
-            yield RequestRow(number, str(row.number), orjson.dumps(row.values))
+            value = maker.of_json(row) if row.written else maker.of_text(row)
+    except Invalid as error:
+        return own, None, error.detail, "invalid"
+    return own, value, "", "unreadable"
 
 
 def _with_any_number(row: DataRow) -> DataRow:
@@ -84,75 +123,29 @@ def _with_any_number(row: DataRow) -> DataRow:
     return row
 
 
-def _of_json(number: int, row: DataRow) -> RequestRow:
-    own = row.values.get("id")
-    if own is None or own == "":
-        return RequestRow(number, str(row.number), row.written)
-    if isinstance(own, str):
-        return RequestRow(number, own, row.written)
-    if isinstance(own, int) and not isinstance(own, bool):
-        return RequestRow(number, own, with_members(row.written, {"id": b'"%d"' % own}))
-    kind = {list: "a list", dict: "an object", bool: "true or false"}.get(type(own), "a decimal")
-    fault = f"line {row.line}: id is {kind}; an id is a string or an integer"
-    return RequestRow(number, str(row.number), None, fault, "invalid")
-
-
-def _of_cells(number: int, row: DataRow, task: Task) -> RequestRow:
-    """A request of a CSV's cells; one that is empty is not given, but for the task's own fields."""
-    cells = {name: str(cell) for name, cell in row.values.items()}
-    request: dict[str, Any] = {
-        name: cells[name] for name in task.inputs.model_fields & cells.keys()
-    }
-    own = _cell_id(row)
-    if own:
-        request["id"] = own
-    if cells.get("ensemble"):
-        request["ensemble"] = cells["ensemble"]
-    if cells.get("deadline_ms"):
-        request["deadline_ms"] = _whole(cells["deadline_ms"])
-    for name in _JSON_COLUMNS:
-        if cells.get(name):
-            written = cells[name].encode()
-            try:
-                parse(written, ((),) if name == "metadata" else ())
-            except orjson.JSONDecodeError as error:
-                fault = f"line {row.line}: {name} is not JSON: {error.msg}; a text stands in quotes"
-                return RequestRow(number, own or str(row.number), None, fault, "invalid")
-            request[name] = orjson.Fragment(written)
-    return RequestRow(number, own or str(row.number), orjson.dumps(request))
-
-
-def _cell_id(row: DataRow) -> str:
-    return str(row.values.get("id") or "")
-
-
-def _whole(cell: str) -> int | str:
-    """A cell's number; pandas writes 1.0 where a column has gaps. What is none stays as it is."""
-    try:
-        number = float(cell)
-        return int(number) if number.is_integer() else cell
-    except ValueError:
-        return cell
-
-
 def _check_columns(
-    file: str, columns: tuple[str, ...], task: Task, tell: Callable[[str], None]
+    file: str,
+    columns: tuple[str, ...],
+    task: Task,
+    maker: RequestMaker,
+    tell: Callable[[str], None],
 ) -> None:
-    lacking = [name for name in required_fields(task) if name not in columns]
+    used = maker.used
+    lacking = [used[name] for name in required_fields(task) if used[name] not in columns]
     if lacking:
         called = f"{'columns' if len(lacking) > 1 else 'a column'} called {' and '.join(lacking)}"
-        raise SettingsError(f"{file} needs {called} for {task.name}; it has {list(columns)}")
-    used = [*task.inputs.model_fields, *RequestFields.model_fields]
-    unused = [name for name in columns if name not in used]
+        raise FieldsMissing(f"{file} needs {called} for {task.name}; it has {list(columns)}")
+    unused = [name for name in columns if name not in used.values()]
     if unused:
-        tell(f"columns that are not used: {', '.join(unused)} (used are: {', '.join(used)})")
+        names = ", ".join(used.values())
+        tell(f"columns that are not used: {', '.join(unused)} (used are: {names})")
 
 
-def _require_text_alone(file: str, task: Task) -> None:
-    required = required_fields(task)
-    if required != ["text"]:
-        raise SettingsError(
-            f"{file}: a line of text does not contain what {task.name} needs: "
-            f"{' and '.join(required)}; use JSON Lines, or a CSV with these columns (--format, or "
-            "the file's name, tells)"
+def _require_text_alone(file: str, task: Task, maker: RequestMaker) -> None:
+    lacking = [name for name in required_fields(task) if maker.used[name] != "text"]
+    if lacking:
+        raise FieldsMissing(
+            f"{file}: a text alone does not contain what {task.name} needs: "
+            f"{' and '.join(required_fields(task))}; use JSON Lines, or a CSV with these columns "
+            "(--format, or the file's name, tells)"
         )

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from streamproc.errors import DataFileError, TrainingError
-from streamproc.offline.corpus.parquet import read_parquet
+from streamproc.errors import DataFileError, SettingsError, TrainingError
 from streamproc.offline.documents.file import open_data_file
 
 
@@ -98,22 +97,18 @@ def described(sources: Sequence[Source]) -> str:
 def read_rows(path: Path) -> Iterator[CorpusRow]:
     """The rows of a corpus file, in the file's order, read as they are asked for.
 
-    path: JSON Lines, JSON, CSV or TSV with a line of names, as its name says or as it begins, each
-        also as `.gz`, in UTF-8; or `.parquet`
+    path: JSON Lines, JSON, CSV or TSV with a line of names, in UTF-8, or Parquet, as its name says
+        or as it begins, each also as `.gz` or `.zst`
     Raises TrainingError with file and line when a row can't be read.
     """
     if path.exists() and not path.is_file() and not path.is_dir():
         raise TrainingError(f"{path}: a corpus is read more than once, which a pipe can't be.")
-    if path.suffix.lower() == ".parquet":
-        for number, values in enumerate(read_parquet(path), start=1):
-            yield CorpusRow(path, number, values)
-        return
     try:
         with open_data_file(path) as file:
-            if file.format == "text":
+            if file.holds_text:
                 raise TrainingError(
-                    f"{path}: a corpus has fields: JSON Lines, JSON, CSV or TSV, plain or .gz, or "
-                    "a .parquet file; rename or convert this one."
+                    f"{path}: a corpus has fields: JSON Lines, JSON, CSV or TSV, or Parquet, "
+                    "each also as .gz or .zst; rename or convert this one."
                 )
             for row in file.rows():
                 if row.fault:
@@ -121,5 +116,5 @@ def read_rows(path: Path) -> Iterator[CorpusRow]:
                 # Rows are handed on as lines: one that is written over several is made anew.
                 written = b"" if b"\n" in row.written or b"\r" in row.written else row.written
                 yield CorpusRow(path, row.line, row.values, written.decode())
-    except DataFileError as error:
+    except (DataFileError, SettingsError) as error:
         raise TrainingError(str(error)) from None

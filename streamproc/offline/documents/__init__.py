@@ -1,1 +1,1 @@
-"""Files of rows as users have them: JSON Lines, JSON, CSV, TSV, lines of text."""
+"""Files as users have them: rows of JSON, CSV and Parquet, and documents of many formats."""

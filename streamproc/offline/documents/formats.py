@@ -1,4 +1,4 @@
-"""What a file's rows look like: told by its name, else by how it begins."""
+"""What a file holds: told by its name, else by how it begins."""
 
 from __future__ import annotations
 
@@ -6,28 +6,53 @@ import csv
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import orjson
 
+from streamproc.offline.documents.packing import PACKED_SUFFIXES
 from streamproc.offline.documents.source import Source
+from streamproc.offline.documents.streams import OpenFile
 
-Format = Literal["jsonl", "json", "csv", "tsv", "text"]
+RowFormat = Literal["jsonl", "json", "csv", "tsv", "text", "parquet"]
+"""Of files that hold rows; `text` is one in each line."""
+DocumentFormat = Literal["document", "markdown", "html", "pdf", "office", "email"]
+"""Of files that are one text; `document` is plain text, `office` DOCX or PPTX."""
+Format = Literal[RowFormat, DocumentFormat]
+DOCUMENT_FORMATS: tuple[DocumentFormat, ...] = get_args(DocumentFormat)
 
-_BY_SUFFIX: dict[str, Format] = {
+_DOCUMENTS_BY_SUFFIX: dict[str, DocumentFormat] = {
+    ".md": "markdown",
+    ".markdown": "markdown",
+    ".html": "html",
+    ".htm": "html",
+    ".xhtml": "html",
+    ".pdf": "pdf",
+    ".docx": "office",
+    ".pptx": "office",
+    ".eml": "email",
+}
+_DOCUMENTS_BY_BEGIN: dict[bytes, DocumentFormat] = {
+    b"%PDF-": "pdf",
+    b"PK\x03\x04": "office",
+    b"\xd0\xcf\x11\xe0": "office",
+}
+_PARQUET = b"PAR1"
+_ROWS_BY_SUFFIX: dict[str, Format] = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".csv": "csv",
     ".tsv": "tsv",
     ".tab": "tsv",
+    ".parquet": "parquet",
 }
 _TEXT_SUFFIXES = (".txt", ".text")
 # How files begin that are no text; what to do with them.
 _NO_TEXT = {
     b"PK\x03\x04": "a ZIP archive, as Excel files are: save it as CSV",
-    b"PAR1": "Parquet, which only the commands that read a corpus take: write it as JSON Lines",
-    b"%PDF": "a PDF: extract its text first",
-    b"\x28\xb5\x2f\xfd": "packed with zstd: unpack it first",
+    b"PAR1": "Parquet, and not what its name says",
+    b"%PDF": "a PDF, and not what its name says",
+    b"\xd0\xcf\x11\xe0": "a file of an Office before 2007, and not what its name says",
     b"BZh": "packed with bzip2: unpack it first",
     b"\xfd7zXZ": "packed with xz: unpack it first",
     b"\xff\xfe": "UTF-16: convert it (iconv -f utf-16 -t utf-8), or give run and submit its "
@@ -39,6 +64,26 @@ _COLUMN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _JSON_BEGIN = re.compile(rb'\{\s*(["}]|$)|\[\s*([\[{"\]\d-]|$)')
 
 
+def binary_or_document(file: OpenFile, *, whole_texts: bool) -> Format | None:
+    """The format of a document or of Parquet, by the file's name, else by how it begins.
+
+    whole_texts: what is text is one document, rather than a text in each line
+    None where it has rows of text, whose format `format_of` tells.
+    """
+    suffix = _suffix(file.path)
+    if suffix in _DOCUMENTS_BY_SUFFIX:
+        return _DOCUMENTS_BY_SUFFIX[suffix]
+    if suffix in _ROWS_BY_SUFFIX or suffix == ".json":
+        return "parquet" if suffix == ".parquet" else None
+    begin = file.begin()
+    if begin.startswith(_PARQUET):
+        return "parquet"
+    for sign, form in _DOCUMENTS_BY_BEGIN.items():
+        if begin.startswith(sign) and suffix not in _TEXT_SUFFIXES:
+            return form
+    return "document" if whole_texts else None
+
+
 def format_of(source: Source, fields: Sequence[str]) -> Format:
     """The format of a file, by its name or by its first line.
 
@@ -46,8 +91,8 @@ def format_of(source: Source, fields: Sequence[str]) -> Format:
     Raises DataFileError when it can't be told.
     """
     first, suffix = source.first_line(), _suffix(source.path)
-    if suffix in _BY_SUFFIX:
-        return _BY_SUFFIX[suffix]
+    if suffix in _ROWS_BY_SUFFIX:
+        return _ROWS_BY_SUFFIX[suffix]
     if suffix == ".json" or _JSON_BEGIN.match(first):
         return _json_format(first)
     if suffix in _TEXT_SUFFIXES:
@@ -73,8 +118,8 @@ def delimiter_of(first_line: bytes, form: Format) -> str:
 
 
 def _suffix(path: Path) -> str:
-    """The ending of a file's name, in small letters, without .gz."""
-    plain = path.with_suffix("") if path.suffix.lower() == ".gz" else path
+    """The ending of a file's name, in small letters, without that of a packer."""
+    plain = path.with_suffix("") if path.suffix.lower() in PACKED_SUFFIXES else path
     return plain.suffix.lower()
 
 

@@ -1,4 +1,4 @@
-"""A row of a data file, and how one is made of JSON."""
+"""A row of a data file, where it stands, and how one is made of JSON."""
 
 from __future__ import annotations
 
@@ -14,14 +14,27 @@ _LONG_INTEGER = re.compile(rb"\d{19}")
 
 
 @dataclass(frozen=True, slots=True)
+class RowSource:
+    """Where a row comes from.
+
+    file: the file's name below the folder that all inputs share; "-" is standard input
+    row:  its number in the file, as `DataRow.number`; None: the whole file, as of a document
+    """
+
+    file: str
+    row: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class DataRow:
     """One row, and where it stands in its file.
 
-    line:    where it begins, from 1
-    number:  from 1; of JSON Lines and lines of text, where blank lines count, the line
-    values:  its fields; of a row with a fault, those that could be read
-    written: the JSON object as it stands in the file, or what stands where one should
-    fault:   why it is no row, naming its line; "" where it is one
+    line:     where it begins, from 1
+    number:   from 1; of JSON Lines and lines of text, where blank lines count, the line
+    values:   its fields; of a row with a fault, those that could be read
+    written:  the JSON object as it stands in the file, or what stands where one should
+    fault:    why it is no row, naming its line; "" where it is one
+    warnings: what was not read of it, or not surely read as it was meant
     """
 
     line: int
@@ -29,6 +42,7 @@ class DataRow:
     values: Mapping[str, object] = field(default_factory=dict)
     written: bytes = b""
     fault: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 def json_row(written: bytes, line: int, number: int) -> DataRow:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 import re
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import NoReturn
 
 from streamproc.errors import DataFileError
-from streamproc.offline.documents.streams import Counted, opened, shown
+from streamproc.offline.documents.packing import BrokenPacking
+from streamproc.offline.documents.streams import OpenFile, shown
 
 # As large as STREAMPROC_MAX_MESSAGE_BYTES may be: no request, and so no row, is longer.
 MAX_ROW_BYTES = 64 << 20
@@ -31,24 +27,12 @@ class Source:
     bytes: of the unpacked text, read so far
     """
 
-    def __init__(
-        self, path: Path, unpacked: io.BufferedReader, counted: Counted, size_bytes: int | None
-    ) -> None:
-        self.path, self.line, self.bytes = path, 0, 0
-        self._unpacked, self._counted, self._size_bytes = unpacked, counted, size_bytes
+    def __init__(self, file: OpenFile) -> None:
+        self.path, self.line, self.bytes = file.path, 0, 0
+        self._unpacked = file.unpacked
         # Blank lines, and the begin of the first that is not, which were looked at beforehand.
         self._put_back = b""
         self._begun = False
-
-    @property
-    def share_read(self) -> float | None:
-        """How much of the file was read, 0 to 1; None of a pipe, which has no known end.
-
-        What a buffer holds counts as read.
-        """
-        if self._size_bytes is None:
-            return None
-        return min(1.0, self._counted.count / self._size_bytes) if self._size_bytes else 1.0
 
     def lines(self) -> Iterator[bytes]:
         """The lines that are left, each with its end."""
@@ -95,7 +79,7 @@ class Source:
         self.fail(
             f", line {line}: not UTF-8: {error.reason} at byte {begins + error.start} of the "
             f"file; convert it (iconv -f latin1 -t utf-8), or give run and submit its encoding "
-            "(--encoding latin-1)"
+            "(--encoding latin-1, or --encoding detect)"
         )
 
     def _line(self) -> bytes:
@@ -113,8 +97,8 @@ class Source:
     def _read(self, *, lines: bool, size: int) -> bytes:
         try:
             taken = self._unpacked.readline(size) if lines else self._unpacked.read1(size)
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            self.fail(f", after line {self.line}: broken gzip: {error}")
+        except BrokenPacking as error:
+            self.fail(f", after line {self.line}: {error}")
         except OSError as error:
             self.fail(f", after line {self.line}: can't be read further: {error.strerror}")
         if not self._begun:
@@ -123,10 +107,3 @@ class Source:
                 taken = taken[len(_BOM) :]
                 self.bytes += len(_BOM)
         return taken
-
-
-@contextmanager
-def reading(path: Path, encoding: str | None = None) -> Iterator[Source]:
-    """A file to be read; "-" is standard input. Raises DataFileError, SettingsError."""
-    with opened(path, encoding) as (unpacked, counted, size_bytes):
-        yield Source(path, unpacked, counted, size_bytes)

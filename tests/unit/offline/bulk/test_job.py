@@ -30,7 +30,7 @@ async def answered(
 ) -> tuple[BulkJob, list[dict[str, object]]]:
     source, output = folder / "rows.jsonl", folder / "answers.jsonl"
     source.write_bytes(rows)
-    with open_bulk_job(source, output, task_named("text-classification"), print) as job:
+    with open_bulk_job([source], output, task_named("text-classification"), print) as job:
         assert not job.began
         await job.run(client, 4, ensemble=ensemble)
     return job, [orjson.loads(line) for line in output.read_bytes().splitlines()]

@@ -143,3 +143,18 @@ def test_how_much_was_read_goes_from_nothing_to_all(tmp_path: Path) -> None:
     assert shares[-1] == 1
     assert shares[0] is not None
     assert shares[0] < 0.1
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16", "utf-8", "utf-8-sig"])
+def test_the_encoding_of_rows_is_detected_where_that_is_asked(
+    tmp_path: Path, encoding: str
+) -> None:
+    rows = [f"{n};le garçon déçu espérait être là l'été, près de la forêt" for n in range(9_999)]
+    path = written(tmp_path, "a.csv", "\n".join(["n;text", *rows, ""]).encode(encoding))
+
+    with open_data_file(path, encoding="detect") as file:
+        found = list(file.rows())
+        said = file.said
+
+    assert [f"{row.values['n']};{row.values['text']}" for row in found] == rows
+    assert ("detected" in said) == (not encoding.startswith("utf-8"))

@@ -1,0 +1,131 @@
+"""Bytes to text: UTF-8 first, then what a byte order mark says, then what is detected."""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+from streamproc.offline.documents.document import DocumentError
+
+# UTF-32's mark begins with that of UTF-16.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+# Bytes that no text begins with, whatever its name says.
+_BINARY = {
+    b"%PDF-": "a PDF",
+    b"PK\x03\x04": "a ZIP archive",
+    b"PAR1": "Parquet",
+    b"\xd0\xcf\x11\xe0": "a file of an Office before 2007",
+    b"\x1f\x8b": "gzip",
+}
+_NO_TEXT_SEEN_BYTES = 8 << 10
+# Encodings in which every byte is ASCII: that they are UTF-8 too says nothing.
+_STATEFUL = ("iso-2022", "iso2022", "hz", "utf-7")
+# As browsers take them: what is called by these is nearly always the larger one.
+_LARGER = {"iso8859-1": "cp1252", "ascii": "cp1252"}
+DETECTED_BYTES = 256 << 10
+_NOT_ASCII = re.compile(rb"[\x80-\xff]")
+# What files come in that are not Unicode; of all encodings that there are, rare ones are found for
+# a few accents in French.
+_USUAL = (
+    *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257"),
+    *("koi8_r", "iso8859_2", "cp932", "euc_jp", "gb18030", "big5", "cp949"),
+)
+_AS_LIKELY = 0.02
+
+
+def decoded(
+    data: bytes, encoding: str | None, declared: str | None = None
+) -> tuple[str, tuple[str, ...]]:
+    """The text, without a byte order mark, and a warning where its encoding is a guess.
+
+    encoding: the one to use; None: a byte order mark's, UTF-8, what is declared, what is detected
+    declared: what the file itself says that it is
+    Raises DocumentError where it is no text.
+    """
+    if encoding is not None:
+        return _strictly(data, encoding), ()
+    for mark, name in _MARKS:
+        if data.startswith(mark):
+            return _strictly(data[len(mark) :], name), ()
+    for sign, what in _BINARY.items():
+        if data.startswith(sign):
+            raise DocumentError(f"is {what}, and not what its name says")
+    if b"\0" in data[:_NO_TEXT_SEEN_BYTES]:
+        raise DocumentError("is of no format that is read: a byte of 0 is in it, as in no text")
+    declared = (declared or "").lower()
+    names = (declared, "utf-8") if declared.startswith(_STATEFUL) else ("utf-8", declared)
+    for name in filter(None, names):
+        text = _if_it_is(data, name)
+        if text is not None:
+            return text, ()
+    return _detected(data)
+
+
+def _if_it_is(data: bytes, encoding: str) -> str | None:
+    try:
+        name = codecs.lookup(encoding).name
+        return data.decode(_LARGER.get(name, name))
+    except (UnicodeError, LookupError, ValueError):
+        return None
+
+
+def _strictly(data: bytes, encoding: str) -> str:
+    try:
+        return data.decode(encoding).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise DocumentError(f"is not {encoding} at byte {error.start}: {error.reason}") from None
+
+
+def encoding_of(begin: bytes) -> str | None:
+    """The encoding of a text of which this is the begin; None where that is UTF-8.
+
+    Raises DocumentError where it is no text, ModuleNotFoundError where an extra is missing.
+    """
+    for mark, name in _MARKS:
+        if begin.startswith(mark):
+            # With the mark dropped, as these do.
+            return None if mark == codecs.BOM_UTF8 else name[:6]
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(begin)
+    except UnicodeDecodeError:
+        encoding = _detected_encoding(_sample(begin))
+        if encoding is None:
+            raise DocumentError("is no text in any encoding that is known") from None
+        return encoding
+    return None
+
+
+def _detected(data: bytes) -> tuple[str, tuple[str, ...]]:
+    encoding = _detected_encoding(_sample(data))
+    if encoding is None:
+        raise DocumentError("is no text in any encoding that is known; --encoding names one")
+    said = f"not UTF-8: read as {encoding}, which was detected (--encoding names another)"
+    return data.decode(encoding, "replace"), (said,)
+
+
+def _detected_encoding(sample: bytes) -> str | None:
+    """The likeliest encoding; the usual one of Western Europe where others are as likely."""
+    from charset_normalizer import from_bytes  # noqa: PLC0415  # of the documents extra
+
+    matches = list(from_bytes(sample, cp_isolation=[*_USUAL]))
+    if not matches:
+        return None
+    likely = [match for match in matches if match.coherence >= matches[0].coherence - _AS_LIKELY]
+    western = sample.decode(_USUAL[0], "replace")
+    return _USUAL[0] if western in map(str, likely) else likely[0].encoding
+
+
+def _sample(data: bytes) -> bytes:
+    """A part of a text that has bytes that are not ASCII."""
+    found = _NOT_ASCII.search(data)
+    start = found.start() if found and found.start() > DETECTED_BYTES // 2 else 0
+    sample = data[start : start + DETECTED_BYTES]
+    # A letter of several bytes may be cut in two at the end.
+    end = max(sample.rfind(b"\n"), sample.rfind(b" "))
+    return sample if len(sample) < DETECTED_BYTES or end < 0 else sample[:end]

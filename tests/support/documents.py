@@ -1,0 +1,134 @@
+"""Small documents of every format that is read, made of a few paragraphs."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable, Sequence
+from email.message import EmailMessage
+from typing import NamedTuple
+
+PROTECTED = (
+    b"/Encrypt << /Filter /Standard /V 1 /R 2 /P -44 /O <%b> /U <%b> >> /ID [<00> <00>] "
+    % (
+        b"ab" * 32,
+        b"cd" * 32,
+    )
+)
+"""What a PDF's trailer has that a password protects."""
+
+
+class Placed(NamedTuple):
+    """A line of a page, in points from the left and from the bottom."""
+
+    x: float
+    y: float
+    text: str
+    size: float = 11
+
+
+def pdf(*pages: Sequence[Placed], trailer: bytes = b"") -> bytes:
+    """A PDF whose lines stand where they are put."""
+    objects = [
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>",
+        b"",
+    ]
+    kids = []
+    for page in pages:
+        shown = b"".join(map(_shown, page))
+        objects.append(b"<< /Length %d >>\nstream\n%b\nendstream" % (len(shown), shown))
+        objects.append(
+            b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] "
+            b"/Resources << /Font << /F1 1 0 R >> >> /Contents %d 0 R >>" % len(objects)
+        )
+        kids.append(b"%d 0 R" % len(objects))
+    objects[1] = b"<< /Type /Pages /Count %d /Kids [%b] >>" % (len(kids), b" ".join(kids))
+    objects.append(b"<< /Type /Catalog /Pages 2 0 R >>")
+    made, places = bytearray(b"%PDF-1.4\n"), list[int]()
+    for number, written in enumerate(objects, 1):
+        places.append(len(made))
+        made += b"%d 0 obj\n%b\nendobj\n" % (number, written)
+    start = len(made)
+    made += b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
+    made += b"".join(b"%010d 00000 n \n" % place for place in places)
+    made += b"trailer << /Size %d /Root %d 0 R %b>>\nstartxref\n%d\n%%%%EOF" % (
+        *(len(objects) + 1, len(objects), trailer),
+        start,
+    )
+    return bytes(made)
+
+
+def pdf_of(paragraphs: Sequence[str]) -> bytes:
+    """A PDF of short paragraphs."""
+    return pdf([Placed(72, 760 - 40 * n, text) for n, text in enumerate(paragraphs)])
+
+
+def docx_of(paragraphs: Sequence[str]) -> bytes:
+    import docx
+
+    document = docx.Document()
+    for text in paragraphs:
+        document.add_paragraph(text)
+    return _saved(document.save)
+
+
+def pptx_of(paragraphs: Sequence[str]) -> bytes:
+    from pptx import Presentation
+
+    presentation = Presentation()
+    for text in paragraphs:
+        slide = presentation.slides.add_slide(presentation.slide_layouts[5])
+        assert slide.shapes.title is not None
+        slide.shapes.title.text = text
+    return _saved(presentation.save)
+
+
+def email_of(paragraphs: Sequence[str]) -> bytes:
+    message = EmailMessage()
+    message["Subject"] = paragraphs[0]
+    message["From"] = "somebody@example.org"
+    message.set_content("\n\n".join(paragraphs[1:]) + "\n")
+    return message.as_bytes()
+
+
+def html_of(paragraphs: Sequence[str]) -> bytes:
+    body = "".join(f"<p>{text}</p>" for text in paragraphs)
+    return f"<!doctype html><title>not this</title><nav>not this</nav>{body}".encode()
+
+
+def text_of(paragraphs: Sequence[str]) -> bytes:
+    return "\n\n".join(paragraphs).encode()
+
+
+MADE_BY: dict[str, Callable[[Sequence[str]], bytes]] = {
+    ".txt": text_of,
+    ".md": text_of,
+    ".html": html_of,
+    ".pdf": pdf_of,
+    ".docx": docx_of,
+    ".pptx": pptx_of,
+    ".eml": email_of,
+}
+"""By the ending of a file's name, what makes a document of paragraphs."""
+
+
+def with_part(archive: bytes, name: str, content: bytes) -> bytes:
+    """A ZIP archive, with one part more, or another in the place of one."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(made, "w") as new:
+        for part in old.infolist():
+            if part.filename != name:
+                new.writestr(part, old.read(part))
+        new.writestr(name, content, zipfile.ZIP_DEFLATED)
+    return made.getvalue()
+
+
+def _shown(line: Placed) -> bytes:
+    written = line.text.encode("cp1252").replace(b"(", b"\\(").replace(b")", b"\\)")
+    return b"BT /F1 %g Tf %g %g Td (%b) Tj ET\n" % (line.size, line.x, line.y, written)
+
+
+def _saved(save: Callable[[io.BytesIO], None]) -> bytes:
+    made = io.BytesIO()
+    save(made)
+    return made.getvalue()
