@@ -14,8 +14,8 @@ from streamproc.kafka.topics import load_topics
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import ProducerRecord
 from streamproc.metrics import Metrics
-from streamproc.pipeline import Pipeline
 from streamproc.repository.repository import Repository, StoredEnsemble
+from streamproc.request_pipeline import Pipeline
 from streamproc.serving.caching_scorer import CachingScorer
 from streamproc.serving.engine import Engine, Engines
 from streamproc.serving.inference.providers import Provider

@@ -17,7 +17,7 @@ from streamproc.messages.outgoing import as_json
 from streamproc.messages.record import Headers, Record
 from streamproc.messages.request import InvalidRequest, read_request
 from streamproc.messages.strict_json import parse
-from streamproc.pipeline import Pipeline
+from streamproc.request_pipeline import Pipeline
 from streamproc.settings import Settings
 from streamproc.worker import local_pipeline
 
