@@ -11,7 +11,7 @@ import orjson
 import structlog
 
 from streamproc.clock import Clock, SystemClock
-from streamproc.logs import configure_logging
+from streamproc.logs import configure_events
 from streamproc.messages.client import ResponseBody
 from streamproc.messages.outgoing import as_json
 from streamproc.messages.record import Headers, Record
@@ -47,7 +47,7 @@ class LocalClient:
         """
         if not structlog.is_configured():
             # A program that does not say how it logs gets no debug lines on its standard output.
-            configure_logging(settings)
+            configure_events(settings)
         clock = SystemClock()
         async with local_pipeline(settings, task, ensemble, clock) as pipeline:
             yield cls(pipeline, clock)

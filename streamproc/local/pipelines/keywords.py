@@ -1,0 +1,83 @@
+"""The keywords of a pipeline: which are taken, which change nothing here, which are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from streamproc.did_you_mean import closest
+from streamproc.errors import SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One that is taken; as: the name it has here, where that is another."""
+
+    as_name: str | None = None
+    convert: Callable[[Any], Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoEffect:
+    """One that says how transformers goes about it, and changes no answer here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Only:
+    """One that may say what holds here anyway, and nothing else.
+
+    values: what it may be; why: the rest of the sentence that refuses anything else
+    """
+
+    values: tuple[Any, ...]
+    why: str
+
+
+Keyword = Taken | NoEffect | Only
+
+TAKEN: Final = Taken()
+NO_EFFECT: Final = NoEffect()
+
+EVERY_PIPELINE: Final[Mapping[str, Keyword]] = {
+    "batch_size": TAKEN,
+    "num_workers": NO_EFFECT,
+    "padding": NO_EFFECT,
+}
+
+
+class Keywords:
+    """Those of one task: transformers', by name, and those that are streamproc's own params."""
+
+    def __init__(self, task: str, theirs: Mapping[str, Keyword], ours: Collection[str]) -> None:
+        self._task = task
+        self._known: dict[str, Keyword] = {
+            **dict.fromkeys(ours, TAKEN),
+            **EVERY_PIPELINE,
+            **theirs,
+        }
+
+    def read(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """What was given and counts, under the names it has here.
+
+        Raises SettingsError naming the keyword that is refused.
+        """
+        read: dict[str, Any] = {}
+        for name, value in given.items():
+            match self._known.get(name):
+                case None:
+                    raise SettingsError(self._unknown(name))
+                case Only(values, why):
+                    if not any(value is one or value == one for one in values):
+                        raise SettingsError(f"{name}={value!r}: {why}")
+                case Taken(as_name, convert):
+                    read[as_name or name] = value if convert is None else convert(value)
+                case NoEffect():
+                    pass
+        return read
+
+    def _unknown(self, name: str) -> str:
+        meant = closest(name, self._known)
+        hint = f"did you mean {meant}=? " if meant else ""
+        takes = [known for known, is_ in self._known.items() if isinstance(is_, Taken)]
+        return f"{self._task} takes no {name}=; {hint}It takes: {', '.join(sorted(takes))}"
