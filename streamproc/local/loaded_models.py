@@ -23,6 +23,11 @@ class LoadedModels:
         self._inherited: list[BlockingClient] = []
         os.register_at_fork(after_in_child=self._begin_anew)
 
+    @property
+    def loaded(self) -> tuple[_Key, ...]:
+        """What is loaded: settings, task and ensemble."""
+        return tuple(self._clients)
+
     def client(self, settings: Settings, task: str, ensemble: Ensemble | None) -> BlockingClient:
         """Who asks that ensemble, loaded unless it is; raises OperatorError."""
         key = (settings, task, str(ensemble))

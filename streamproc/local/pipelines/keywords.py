@@ -33,6 +33,13 @@ class Only:
     values: tuple[Any, ...]
     why: str
 
+    def require(self, name: str, value: Any) -> None:
+        """Raises SettingsError where it says anything else."""
+        # torch.float32 is what "float32" is.
+        said = str(value).removeprefix("torch.")
+        if not any(value is one or value == one or said == one for one in self.values):
+            raise SettingsError(f"{name}={value!r}: {self.why}")
+
 
 Keyword = Taken | NoEffect | Only
 
@@ -67,9 +74,8 @@ class Keywords:
             match self._known.get(name):
                 case None:
                     raise SettingsError(self._unknown(name))
-                case Only(values, why):
-                    if not any(value is one or value == one for one in values):
-                        raise SettingsError(f"{name}={value!r}: {why}")
+                case Only() as only:
+                    only.require(name, value)
                 case Taken(as_name, convert):
                     read[as_name or name] = value if convert is None else convert(value)
                 case NoEffect():

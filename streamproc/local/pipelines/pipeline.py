@@ -90,9 +90,7 @@ def pipeline(
         raise SettingsError('pipeline() needs a task, such as "question-answering", or an ensemble')
     kind = None if task is None else pipeline_named(task)
     for name in LOADING.keys() & options.keys():
-        value, only = options.pop(name), LOADING[name]
-        if not any(value is one or str(value).removeprefix("torch.") == one for one in only.values):
-            raise SettingsError(f"{name}={value!r}: {only.why}")
+        LOADING[name].require(name, options.pop(name))
     settings = settings or read_settings()
     if device is not None:
         settings = settings.model_copy(update={"device": _device(device)})

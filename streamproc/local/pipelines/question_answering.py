@@ -92,7 +92,8 @@ def _inputs(inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
     if len(inputs) > 1:
         return list(inputs)
     if inputs:
-        return [inputs[0]] if isinstance(inputs[0], Mapping) else inputs[0]
+        # A str would be iterated over, letter by letter.
+        return [inputs[0]] if isinstance(inputs[0], Mapping | str) else inputs[0]
     for name in ("X", "data"):
         if name in options:
             return _inputs((options.pop(name),), options)
