@@ -54,10 +54,11 @@ ENTITIES: dict[str, Call] = {
     "a list of one": lambda ask: ask(TEXTS[2:]),
     "a generator": lambda ask: drained(ask(text for text in TEXTS)),
     "without entities": lambda ask: ask("ok"),
-    **{
-        f"aggregated {how}": lambda ask, how=how: ask(TEXTS, aggregation_strategy=how)
-        for how in ("none", "simple", "first", "average", "max")
-    },
+    "none": lambda ask: ask(TEXTS, aggregation_strategy="none"),
+    "simple": lambda ask: ask(TEXTS, aggregation_strategy="simple"),
+    "first": lambda ask: ask(TEXTS, aggregation_strategy="first"),
+    "average": lambda ask: ask(TEXTS, aggregation_strategy="average"),
+    "max": lambda ask: ask(TEXTS, aggregation_strategy="MAX"),
     "grouped_entities": lambda ask: ask(TEXTS[2], grouped_entities=True),
     "ignore_subwords": lambda ask: ask(TEXTS[2], grouped_entities=True, ignore_subwords=True),
     "ignore_labels": lambda ask: ask(TEXTS[2], ignore_labels=["O", "B-LOC"]),

@@ -26,8 +26,10 @@ def test_what_is_not_listed_is_not_there() -> None:
 @pytest.mark.parametrize("name", ["__version__", "Settings", "RequestClient", "Scorer"])
 def test_a_name_is_imported_when_it_is_asked_for(name: str) -> None:
     unneeded = {
-        "__version__": "pydantic", "Settings": "numpy",
-        "RequestClient": "onnxruntime", "Scorer": "pyarrow",
+        "__version__": "pydantic",
+        "Settings": "numpy",
+        "RequestClient": "onnxruntime",
+        "Scorer": "pyarrow",
     }
     program = f"import sys, streamproc; streamproc.{name}; print({unneeded[name]!r} in sys.modules)"
 

@@ -37,7 +37,7 @@ class Only:
         """Raises SettingsError where it says anything else."""
         # torch.float32 is what "float32" is.
         said = str(value).removeprefix("torch.")
-        if not any(value is one or value == one or said == one for one in self.values):
+        if not any(value is one or one in (value, said) for one in self.values):
             raise SettingsError(f"{name}={value!r}: {self.why}")
 
 

@@ -57,6 +57,10 @@ class TaskPipeline(ABC):
         self._defaults = self._keywords.read(defaults)
         self._read({})
 
+    @abstractmethod
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        """The answers to one input or to many, as transformers has them."""
+
     def responses(self, inputs: Any, **options: Any) -> list[ResponseBody]:
         """The responses that the answers are made from, with `agreement`, `members`, `coverage`.
 
