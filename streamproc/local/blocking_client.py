@@ -79,10 +79,13 @@ class BlockingClient:
             daemon=True,
         )
         thread.start()
-        self._served = started.result()
+        try:
+            self._served = started.result()
+        except KeyboardInterrupt:  # nobody will come for what is being loaded
+            started.add_done_callback(_end_at_once)
+            raise
         self._process = os.getpid()
-        self._asked = set[Future[ResponseBody]]()
-        self._end = weakref.finalize(self, _end, self._served, thread, self._asked, self._process)
+        self._end = weakref.finalize(self, _end, self._served, thread, self._process)
 
     def close(self) -> None:
         """Let the models go; who still waits for an answer gets WorkerFault."""
@@ -96,12 +99,7 @@ class BlockingClient:
                 "threads are not here: load them in the process that uses them, as a "
                 "streamproc.Scorer does"
             )
-        if not self._end.alive:
-            raise WorkerFault("the models are closed")
-        future = asyncio.run_coroutine_threadsafe(self._served.ask(asked), self._served.loop)
-        self._asked.add(future)
-        future.add_done_callback(self._asked.discard)
-        return future
+        return self._served.begin(asked)
 
     def ask_each(
         self,
@@ -141,12 +139,34 @@ class _Served:
 
     def __init__(self, task: str, windowed: Windowed) -> None:
         self._task = task
-        self.loop = asyncio.get_running_loop()
-        self.ended = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
         self._windowed = windowed
         self._clients: dict[Window | None, LocalClient] = {}
+        self.ended = asyncio.Event()
+        # What is asked after the end would wait for ever: the loop no longer takes it up.
+        self._lock, self._closed = threading.Lock(), False
+        self._asked = set[Future[ResponseBody]]()
 
-    async def ask(self, asked: Asked) -> ResponseBody:
+    def begin(self, asked: Asked) -> Future[ResponseBody]:
+        """Ask from another thread; raises WorkerFault after the end."""
+        with self._lock:
+            if self._closed:
+                raise WorkerFault("the models are closed")
+            future = asyncio.run_coroutine_threadsafe(self._ask(asked), self._loop)
+            self._asked.add(future)
+        future.add_done_callback(self._asked.discard)
+        return future
+
+    def end(self) -> None:
+        """Cancel what was asked, and let the loop end; from any thread."""
+        with self._lock:
+            self._closed = True
+            asked = tuple(self._asked)
+        for future in asked:
+            future.cancel()
+        self._loop.call_soon_threadsafe(self.ended.set)
+
+    async def _ask(self, asked: Asked) -> ResponseBody:
         client = self._clients.get(asked.window)
         if client is None:
             client = LocalClient(self._windowed(asked.window), SystemClock())
@@ -176,20 +196,18 @@ async def _serve(settings: Settings, stored: StoredEnsemble, started: Future[_Se
         await served.ended.wait()
 
 
-def _end(
-    served: _Served,
-    thread: threading.Thread,
-    asked: set[Future[ResponseBody]],
-    process: int,
-) -> None:
+def _end(served: _Served, thread: threading.Thread, process: int) -> None:
     if os.getpid() != process:
         return
-    for future in tuple(asked):
-        future.cancel()
-    served.loop.call_soon_threadsafe(served.ended.set)
+    served.end()
     # The last one to refer to a client may be a task on its own loop.
     if threading.current_thread() is not thread:
         thread.join(_JOIN_TIMEOUT_S)
+
+
+def _end_at_once(started: Future[_Served]) -> None:
+    if started.exception() is None:
+        started.result().end()
 
 
 def _result(future: Future[ResponseBody]) -> ResponseBody:

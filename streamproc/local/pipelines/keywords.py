@@ -53,6 +53,18 @@ EVERY_PIPELINE: Final[Mapping[str, Keyword]] = {
 }
 
 
+def whole(name: str, value: Any, least: int) -> int:
+    """The whole number that a keyword is; raises SettingsError."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise SettingsError(f"{name}={value!r}: must be a whole number of at least {least}")
+    return value
+
+
+def truncates(truncation: Any) -> bool:
+    """Whether a value of transformers' `truncation` asks for it."""
+    return truncation not in (False, None, "do_not_truncate")
+
+
 class Keywords:
     """Those of one task: transformers', by name, and those that are streamproc's own params."""
 
@@ -77,7 +89,7 @@ class Keywords:
                 case Only() as only:
                     only.require(name, value)
                 case Taken(as_name, convert):
-                    read[as_name or name] = value if convert is None else convert(value)
+                    read[as_name or name] = _converted(name, value, convert)
                 case NoEffect():
                     pass
         return read
@@ -87,3 +99,10 @@ class Keywords:
         hint = f"did you mean {meant}=? " if meant else ""
         takes = [known for known, is_ in self._known.items() if isinstance(is_, Taken)]
         return f"{self._task} takes no {name}=; {hint}It takes: {', '.join(sorted(takes))}"
+
+
+def _converted(name: str, value: Any, convert: Callable[[Any], Any] | None) -> Any:
+    try:
+        return value if convert is None else convert(value)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise SettingsError(f"{name}={value!r}: can't be that") from None

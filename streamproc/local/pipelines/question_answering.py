@@ -50,11 +50,14 @@ class QuestionAnsweringPipeline(TaskPipeline):
             of several questions a list of that
         Raises Invalid, SettingsError, and WorkerFault when the models can't run.
         """
-        asked = _inputs(args, options)
+        asked = self.inputs_of(args, options)
         if isinstance(asked, list) and len(asked) == 1:
             # As there: a list of one question is one question.
             return self._answer_one(asked[0], options)
         return self._answer_all(asked, options)
+
+    def inputs_of(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        return _inputs(args, options)
 
     def call_of(self, read: dict[str, Any]) -> Call:
         params = {name: value for name, value in read.items() if value is not None}

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NoReturn, Self
 
 from streamproc.errors import Invalid
 from streamproc.local.blocking_client import OUTSTANDING, Asked, BlockingClient
-from streamproc.local.pipelines.keywords import Keyword, Keywords
+from streamproc.local.pipelines.keywords import Keyword, Keywords, whole
 from streamproc.messages.client import ResponseBody
 from streamproc.repository.manifest import Manifest
 from streamproc.serving.chunking.windows import Window
@@ -44,7 +44,6 @@ class TaskPipeline(ABC):
 
     task: ClassVar[str]
     keywords: ClassVar[Mapping[str, Keyword]]
-    form: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(
         self, client: BlockingClient, manifest: Manifest, defaults: Mapping[str, Any]
@@ -61,15 +60,15 @@ class TaskPipeline(ABC):
     def __call__(self, *args: Any, **options: Any) -> Any:
         """The answers to one input or to many, as transformers has them."""
 
-    def responses(self, inputs: Any, **options: Any) -> list[ResponseBody]:
+    def responses(self, *args: Any, **options: Any) -> list[ResponseBody]:
         """The responses that the answers are made from, with `agreement`, `members`, `coverage`.
 
-        inputs, options: as for a call, one input being a list of one; with `return_members` each
-            member's own result too
+        args, options: as for a call; with `return_members` each member's own result too
         returns: a response for each request (docs/messages.md), of status `error` where there is no
-            answer
+            answer; a list of one for one input
         """
         members = {"return_members": options.pop("return_members", False)}
+        inputs = self.inputs_of(args, options)
         call, _ = self._read(options)
         call = replace(call, params={**call.params, **members})
         many = [inputs] if self.is_one(inputs) else inputs
@@ -112,6 +111,11 @@ class TaskPipeline(ABC):
     def answer(self, one: Any, results: list[dict[str, Any]], call: Call) -> Any:
         """The answer to one input, of the results of its requests."""
 
+    def inputs_of(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """The inputs of a call; those that are keywords are taken out of `options`."""
+        (inputs,) = args
+        return inputs
+
     def is_one(self, inputs: Any) -> bool:
         """Whether it is one input."""
         return isinstance(inputs, (str, Mapping))
@@ -121,9 +125,13 @@ class TaskPipeline(ABC):
         call, ahead = self._read(options)
         if isinstance(inputs, (list, tuple)):
             return list(self._answers(inputs, call, OUTSTANDING))
-        if not isinstance(inputs, Iterable):
-            raise Invalid("not an input", f"{self.task} takes no {type(inputs).__name__}")
-        return self._answers(inputs, call, ahead)
+        try:
+            # By its items, as a torch Dataset has it, is enough.
+            many = iter(inputs)
+        except TypeError:
+            kind = type(inputs).__name__
+            raise Invalid("not an input", f"{self.task} takes no {kind}") from None
+        return self._answers(many, call, ahead)
 
     def _answer_one(self, one: Any, options: Mapping[str, Any]) -> Any:
         call, _ = self._read(options)
@@ -132,7 +140,8 @@ class TaskPipeline(ABC):
 
     def _read(self, options: Mapping[str, Any]) -> tuple[Call, int]:
         read = {**self._defaults, **self._keywords.read(options)}
-        ahead = read.pop("batch_size", None) or 1
+        ahead = read.pop("batch_size", None)
+        ahead = 1 if ahead is None else whole("batch_size", ahead, 1)
         return self.call_of(read), min(ahead, OUTSTANDING)
 
     def _answers(self, inputs: Iterable[Any], call: Call, ahead: int) -> Iterator[Any]:

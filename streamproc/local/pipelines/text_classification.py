@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
-from streamproc.errors import Invalid
-from streamproc.local.pipelines.keywords import TAKEN, Keyword, Only, Taken
+from streamproc.errors import Invalid, SettingsError
+from streamproc.local.pipelines.keywords import TAKEN, Keyword, Only, Taken, truncates
 from streamproc.local.pipelines.task_pipeline import Bodies, Call, TaskPipeline
 from streamproc.local.pipelines.windows import window_of
-
-_TRUNCATION: Final = Taken("truncate", lambda value: value not in (False, None, "do_not_truncate"))
 
 
 class TextClassificationPipeline(TaskPipeline):
@@ -28,7 +26,7 @@ class TextClassificationPipeline(TaskPipeline):
             (None, "default", "softmax", "SOFTMAX"),
             "scores are the probabilities that the members combine to",
         ),
-        "truncation": _TRUNCATION,
+        "truncation": Taken("truncate", truncates),
         "max_length": TAKEN,
     }
 
@@ -57,7 +55,13 @@ class TextClassificationPipeline(TaskPipeline):
                 UserWarning,
                 stacklevel=5,
             )
-        window = window_of(self._manifest, ("max_length", read.pop("max_length", None)), ("", None))
+        longest = read.pop("max_length", None)
+        if longest is not None and not read.get("truncate"):
+            raise SettingsError(
+                f"max_length={longest}: pass truncation=True to read the first so many tokens; "
+                "without it a text is read to its end"
+            )
+        window = window_of(self._manifest, ("max_length", longest), ("", None))
         return Call(read, form, window)
 
     def bodies(self, one: Any, call: Call) -> Bodies:

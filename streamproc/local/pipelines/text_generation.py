@@ -7,7 +7,15 @@ from typing import Any, ClassVar, Final, overload
 
 from streamproc.errors import Invalid
 from streamproc.local.pipelines.generation_keywords import WRITING
-from streamproc.local.pipelines.keywords import NO_EFFECT, TAKEN, Keyword, Only, Taken
+from streamproc.local.pipelines.keywords import (
+    NO_EFFECT,
+    TAKEN,
+    Keyword,
+    Only,
+    Taken,
+    truncates,
+    whole,
+)
 from streamproc.local.pipelines.task_pipeline import Bodies, Call, TaskPipeline
 
 Generated = list[dict[str, Any]]
@@ -33,8 +41,8 @@ class TextGenerationPipeline(TaskPipeline):
         **WRITING,
         "return_full_text": TAKEN,
         "prefix": TAKEN,
-        "handle_long_generation": Taken("truncate", {"hole": "start", None: None}.get),
-        "truncation": Taken("truncate", lambda value: "end" if value is True else None),
+        "handle_long_generation": Taken("truncate", {"hole": "start", None: None}.__getitem__),
+        "truncation": Taken("truncate", lambda value: "end" if truncates(value) else None),
         "clean_up_tokenization_spaces": TAKEN,
         "skip_special_tokens": Only((True, None), "special tokens are no text"),
         "add_special_tokens": Only((False, None), "the ensemble's tokenizer says which it adds"),
@@ -65,6 +73,7 @@ class TextGenerationPipeline(TaskPipeline):
 
     def call_of(self, read: dict[str, Any]) -> Call:
         params = {name: value for name, value in read.items() if value is not None}
+        whole("num_return_sequences", params.get("num_return_sequences", 1), 1)
         form: dict[str, Any] = {
             name: params.pop(name) for name in (*_FORM, "prefix") if name in params
         }

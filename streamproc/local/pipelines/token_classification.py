@@ -24,7 +24,7 @@ class TokenClassificationPipeline(TaskPipeline):
 
     task: ClassVar[str] = "token-classification"
     keywords: ClassVar[Mapping[str, Keyword]] = {
-        "aggregation_strategy": Taken("aggregation", lambda value: value and str.lower(value)),
+        "aggregation_strategy": Taken("aggregation", lambda value: value and value.lower()),
         "grouped_entities": TAKEN,
         "ignore_subwords": TAKEN,
         "ignore_labels": Taken(convert=lambda value: value if value is None else list(value)),

@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from streamproc.errors import SettingsError
+from streamproc.local.pipelines.keywords import whole
 from streamproc.repository.manifest import Manifest
 from streamproc.serving.chunking.windows import Window
+
+# As in a manifest.
+_LEAST_TOKENS = 8
 
 
 def window_of(
@@ -22,23 +26,17 @@ def window_of(
     if max_tokens is None and overlap_tokens is None:
         return None
     most = section.max_tokens
-    max_tokens = _whole(longest_name, most if max_tokens is None else max_tokens)
-    if not 8 <= max_tokens <= most:
+    max_tokens = whole(longest_name, most if max_tokens is None else max_tokens, _LEAST_TOKENS)
+    if max_tokens > most:
         raise SettingsError(
-            f"{longest_name}={max_tokens}: a window of {manifest.name} has 8 to {most} tokens"
+            f"{longest_name}={max_tokens}: a window of {manifest.name} has {most} tokens at most"
         )
     if overlap_tokens is None:
         overlap_tokens = min(section.overlap_tokens, max_tokens // 2)
-    overlap_tokens = _whole(overlap_name, overlap_tokens)
-    if not 0 <= overlap_tokens <= max_tokens // 2:
+    overlap_tokens = whole(overlap_name, overlap_tokens, 0)
+    if overlap_tokens > max_tokens // 2:
         raise SettingsError(
-            f"{overlap_name}={overlap_tokens}: windows of {max_tokens} tokens overlap by 0 to "
-            f"{max_tokens // 2}"
+            f"{overlap_name}={overlap_tokens}: windows of {max_tokens} tokens overlap by "
+            f"{max_tokens // 2} at most"
         )
     return Window(max_tokens, overlap_tokens)
-
-
-def _whole(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise SettingsError(f"{name}={value!r}: must be a whole number")
-    return value

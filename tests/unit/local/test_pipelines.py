@@ -76,6 +76,32 @@ def test_a_generator_is_read_as_far_ahead_as_a_batch(pipeline: Make) -> None:
     assert len(list(one_by_one)) == 9
 
 
+def test_what_has_items_by_number_is_read_like_a_generator(pipeline: Make) -> None:
+    class Dataset:
+        """As torch has them, and transformers' KeyDataset."""
+
+        def __len__(self) -> int:
+            return 3
+
+        def __getitem__(self, place: int) -> str:
+            return ["good", "bad", "film"][place]
+
+    ask = pipeline("sentiment-analysis")
+
+    assert list(ask(Dataset(), batch_size=2)) == ask(["good", "bad", "film"])
+
+
+def test_a_question_gets_responses_however_it_is_asked(pipeline: Make) -> None:
+    ask = pipeline("question-answering")
+    asked = {"question": "what", "context": "the good film"}
+
+    (by_keywords,) = ask.responses(**asked, top_k=2)
+    (by_dict,) = ask.responses(asked, top_k=2)
+
+    assert by_keywords["result"] == by_dict["result"]
+    assert len(by_dict["result"]["answers"]) == 2
+
+
 def test_what_a_generator_raises_comes_out(pipeline: Make) -> None:
     def texts() -> Iterator[str]:
         yield "good"
@@ -120,9 +146,14 @@ def test_params_of_streamproc_are_taken_too(pipeline: Make) -> None:
     [
         ("sentiment-analysis", {"topk": 2}, "takes no topk=; did you mean top_k="),
         ("sentiment-analysis", {"function_to_apply": "sigmoid"}, "probabilities"),
-        ("sentiment-analysis", {"max_length": 100_000}, "a window of sentiment has 8 to"),
-        ("sentiment-analysis", {"max_length": "long"}, "must be a whole number"),
-        ("ner", {"aggregation": "simple", "stride": 10_000}, "overlap by 0 to"),
+        ("sentiment-analysis", {"max_length": 16}, "pass truncation=True"),
+        ("sentiment-analysis", {"max_length": 9**9, "truncation": True}, "tokens at most"),
+        ("sentiment-analysis", {"max_length": "a", "truncation": True}, "a whole number"),
+        ("sentiment-analysis", {"batch_size": 0}, "batch_size=0: must be a whole number"),
+        ("ner", {"aggregation": "simple", "stride": 10_000}, "overlap by .* at most"),
+        ("ner", {"aggregation_strategy": 5}, "aggregation_strategy=5: can't be that"),
+        ("text-generation", {"handle_long_generation": "cut"}, "can't be that"),
+        ("text-generation", {"num_return_sequences": 0}, "at least 1"),
         ("ner", {"stride": 2}, "compares entities"),
         ("ner", {"is_split_into_words": True}, "cut into words by the ensemble's tokenizer"),
         ("question-answering", {"max_answer_length": 3}, "did you mean max_answer_len="),
