@@ -23,7 +23,7 @@ def test_what_is_not_listed_is_not_there() -> None:
         streamproc.Pipelines  # type: ignore[attr-defined]  # noqa: B018
 
 
-@pytest.mark.parametrize("name", ["__version__", "Settings", "RequestClient", "Scorer"])
+@pytest.mark.parametrize("name", ["__version__", "Settings", "RequestClient", "Scorer", "pipeline"])
 def test_a_name_is_imported_when_it_is_asked_for(name: str) -> None:
     unneeded = {
         "__version__": "pydantic",
