@@ -30,6 +30,7 @@ def test_a_name_is_imported_when_it_is_asked_for(name: str) -> None:
         "Settings": "numpy",
         "RequestClient": "onnxruntime",
         "Scorer": "pyarrow",
+        "pipeline": "faust",
     }
     program = f"import sys, streamproc; streamproc.{name}; print({unneeded[name]!r} in sys.modules)"
 
