@@ -85,7 +85,7 @@ def test_two_workers_of_ray_answer_as_run_does_and_so_do_tasks(
     )
 
     assert done.returncode == 0, done.stderr
-    for way in orjson.loads(done.stdout.splitlines()[-1]).values():
+    for way in orjson.loads(done.stdout.splitlines()[-1]):
         rows = sorted(way["answers"], key=lambda row: row["row"])
         assert [row.pop("row") for row in rows] == list(range(len(TEXTS)))
         assert [row.pop("text") for row in rows] == TEXTS

@@ -22,7 +22,7 @@ BATCH = 64
 
 
 def scored(models: Path, ensemble: str, texts: list[Any], way: str) -> dict[str, Any]:
-    """The answers by row, and the seconds they took, with loading the models.
+    """The answers, and the seconds they took, with loading the models.
 
     way: `workers:N`, that many actors made of the class; `instance`, tasks that are handed a scorer
     """
@@ -44,7 +44,7 @@ def scored(models: Path, ensemble: str, texts: list[Any], way: str) -> dict[str,
         )
     started_s = time.monotonic()
     answers = mapped.take_all()
-    return {"seconds": time.monotonic() - started_s, "answers": answers}
+    return {"way": way, "seconds": time.monotonic() - started_s, "answers": answers}
 
 
 def main(
@@ -65,7 +65,7 @@ def main(
         try:
             context = ray.data.DataContext.get_current()
             context.enable_progress_bars = False
-            found = {one: scored(models, ensemble, asked, one) for one in way}
+            found = [scored(models, ensemble, asked, one) for one in way]
         finally:
             ray.shutdown()
     typer.echo(orjson.dumps(found))
