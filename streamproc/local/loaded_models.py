@@ -21,7 +21,8 @@ class LoadedModels:
         # Those of the process that this one was forked from, whose threads are not here: taking
         # them apart would wait for these for ever.
         self._inherited: list[BlockingClient] = []
-        os.register_at_fork(after_in_child=self._begin_anew)
+        if hasattr(os, "register_at_fork"):  # not on Windows
+            os.register_at_fork(after_in_child=self._begin_anew)
 
     @property
     def loaded(self) -> tuple[_Key, ...]:

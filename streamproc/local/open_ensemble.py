@@ -25,11 +25,12 @@ def open_ensemble(
     ensemble: None: the one that the task's bulk topic names
     Raises ModelRefused saying which ensembles there are, TopicsError.
     """
-    repository, name = Repository(settings.models_dir), ""
+    repository = Repository(settings.models_dir)
     if ensemble is None:
         name = load_topics(settings.topics_dir).request_topic(task or "", Lane.BULK).ensemble
-    elif (Path(ensemble) / MANIFEST).is_file():
-        folder = Path(ensemble).resolve()
+    elif folder := folder_of(ensemble):
+        if not (folder / MANIFEST).is_file():
+            raise ModelRefused(f"{folder} is not the folder of an ensemble: it has no {MANIFEST}")
         repository, name = Repository(folder.parent), folder.name
     else:
         name = fspath(ensemble)
@@ -44,3 +45,17 @@ def open_ensemble(
             f"are: {', '.join(of_task) or 'none'}"
         )
     return stored
+
+
+def folder_of(ensemble: Ensemble) -> Path | None:
+    """The folder that is meant; None where it is a name. Raises ModelRefused where it is neither.
+
+    A name is never looked for where the program happens to run.
+    """
+    if not isinstance(ensemble, (str, PathLike)):
+        raise ModelRefused(
+            "a model is the name of an ensemble, or its folder, as streamproc models import makes "
+            f"it; found {type(ensemble).__name__}"
+        )
+    path = Path(ensemble)
+    return path.absolute() if isinstance(ensemble, PathLike) or len(path.parts) > 1 else None

@@ -11,7 +11,7 @@ from streamproc.local.answer_columns import DEFAULT_COLUMNS, column_types, colum
 from streamproc.local.batches import arrow_type, column_names, column_values, with_columns
 from streamproc.local.blocking_client import Asked, refusal
 from streamproc.local.loaded_models import LOADED
-from streamproc.local.open_ensemble import Ensemble
+from streamproc.local.open_ensemble import Ensemble, folder_of
 from streamproc.messages.client import ResponseBody
 from streamproc.serving.tasks.catalogue import task_named
 from streamproc.serving.tasks.task import validated
@@ -50,12 +50,13 @@ class Scorer:
         keep:     what is kept of an answer, a column each: fields of its `result`, `agreement`,
             `entropy`, `status`, and `response`, which is all of it in JSON
         prefix:   put before the names of the columns that are added
-        settings: default: STREAMPROC_* where it is called
+        settings: default: STREAMPROC_* where it is called; no password goes with them
         params:   of the task, as in a request
         Raises SettingsError, and Invalid naming the parameter that is wrong.
         """
-        self.ensemble, self.task = ensemble, task
-        self._settings, self._params = settings, params
+        self.ensemble = ensemble if ensemble is None else folder_of(ensemble) or ensemble
+        self.task, self._params = task, params
+        self._settings = None if settings is None else _carried(settings)
         asked = task_named(task)
         validated(asked.params, params, "params")
         inputs = asked.inputs.model_fields
@@ -145,6 +146,17 @@ class Scorer:
 
         answered = client.ask_each(range(len(rows)), requests_of)
         return [responses[0] if responses else refused[place] for place, responses in answered]
+
+
+def _carried(settings: Settings) -> Settings:
+    """What of the settings may go to another process, which runs in another folder."""
+    return settings.model_copy(
+        update={
+            "kafka_sasl_password": None,
+            "models_dir": settings.models_dir.absolute(),
+            "topics_dir": settings.topics_dir.absolute(),
+        }
+    )
 
 
 def _error(response: ResponseBody) -> str:

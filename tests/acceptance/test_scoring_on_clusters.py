@@ -85,7 +85,9 @@ def test_two_workers_of_ray_answer_as_run_does_and_so_do_tasks(
     )
 
     assert done.returncode == 0, done.stderr
-    for way in orjson.loads(done.stdout.splitlines()[-1]):
+    told = orjson.loads(done.stdout.splitlines()[-1])
+    assert told["left"] == []
+    for way in told["ways"]:
         rows = sorted(way["answers"], key=lambda row: row["row"])
         assert [row.pop("row") for row in rows] == list(range(len(TEXTS)))
         assert [row.pop("text") for row in rows] == TEXTS

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
+import psutil
 import typer
 
 import streamproc
@@ -67,8 +68,10 @@ def main(
             context.enable_progress_bars = False
             found = [scored(models, ensemble, asked, one) for one in way]
         finally:
+            started = psutil.Process().children(recursive=True)
             ray.shutdown()
-    typer.echo(orjson.dumps(found))
+            _, left = psutil.wait_procs(started, timeout=30)
+    typer.echo(orjson.dumps({"ways": found, "left": [str(process) for process in left]}))
 
 
 if __name__ == "__main__":

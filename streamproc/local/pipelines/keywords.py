@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+
+# A value may be a tokenizer, which says all of itself.
+from reprlib import repr as shown
 from typing import Any, Final
 
 from streamproc.did_you_mean import closest
@@ -38,7 +41,7 @@ class Only:
         # torch.float32 is what "float32" is.
         said = str(value).removeprefix("torch.")
         if not any(value is one or one in (value, said) for one in self.values):
-            raise SettingsError(f"{name}={value!r}: {self.why}")
+            raise SettingsError(f"{name}={shown(value)}: {self.why}")
 
 
 Keyword = Taken | NoEffect | Only
@@ -56,7 +59,7 @@ EVERY_PIPELINE: Final[Mapping[str, Keyword]] = {
 def whole(name: str, value: Any, least: int) -> int:
     """The whole number that a keyword is; raises SettingsError."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise SettingsError(f"{name}={value!r}: must be a whole number of at least {least}")
+        raise SettingsError(f"{name}={shown(value)}: must be a whole number of at least {least}")
     return value
 
 
@@ -105,4 +108,4 @@ def _converted(name: str, value: Any, convert: Callable[[Any], Any] | None) -> A
     try:
         return value if convert is None else convert(value)
     except (AttributeError, KeyError, TypeError, ValueError):
-        raise SettingsError(f"{name}={value!r}: can't be that") from None
+        raise SettingsError(f"{name}={shown(value)}: can't be that") from None

@@ -126,11 +126,12 @@ class TaskPipeline(ABC):
         if isinstance(inputs, (list, tuple)):
             return list(self._answers(inputs, call, OUTSTANDING))
         try:
-            # By its items, as a torch Dataset has it, is enough.
-            many = iter(inputs)
+            # By its items, as a torch Dataset has it, is enough; bytes are no text.
+            many = None if isinstance(inputs, bytes | bytearray) else iter(inputs)
         except TypeError:
-            kind = type(inputs).__name__
-            raise Invalid("not an input", f"{self.task} takes no {kind}") from None
+            many = None
+        if many is None:
+            raise Invalid("not an input", f"{self.task} takes no {type(inputs).__name__}")
         return self._answers(many, call, ahead)
 
     def _answer_one(self, one: Any, options: Mapping[str, Any]) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import streamproc
@@ -39,9 +40,26 @@ def test_tasks_have_their_other_names(pipeline: Make) -> None:
     assert tasks == ["text-classification", "token-classification", "translation"]
 
 
-def test_an_ensemble_may_be_named_by_its_folder(models: Path) -> None:
-    with streamproc.pipeline(model=models / "sentiment") as ask:
-        assert ask("good")[0]["label"] in ("negative", "positive")
+def test_an_ensemble_may_be_named_by_its_folder(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(models)
+    with streamproc.pipeline(model=Path("sentiment")) as ask:
+        (by_path,) = ask("good")
+    with streamproc.pipeline(model="./../models0/sentiment".replace("models0", models.name)) as ask:
+        (by_text,) = ask("good")
+    # A name is that of an ensemble in the folder of models, wherever this runs.
+    with streamproc.pipeline(model="sentiment") as ask:
+        (by_name,) = ask("good")
+
+    assert by_path == by_text != by_name
+
+
+def test_what_is_no_ensemble_is_told(models: Path, settings: streamproc.Settings) -> None:
+    with pytest.raises(ModelRefused, match=r"has no manifest\.toml"):
+        streamproc.pipeline("ner", models / "nosuch", settings=settings)
+    with pytest.raises(ModelRefused, match="found object"):
+        streamproc.pipeline("ner", object(), settings=settings)  # type: ignore[call-overload]
 
 
 def test_the_responses_say_what_an_answer_does_not(pipeline: Make) -> None:
@@ -89,6 +107,12 @@ def test_what_has_items_by_number_is_read_like_a_generator(pipeline: Make) -> No
     ask = pipeline("sentiment-analysis")
 
     assert list(ask(Dataset(), batch_size=2)) == ask(["good", "bad", "film"])
+
+
+def test_texts_may_be_in_an_array(pipeline: Make) -> None:
+    ask = pipeline("ner", ignore_labels=[])
+
+    assert list(ask(np.array(["the good film", "bad"]))) == ask(["the good film", "bad"])
 
 
 def test_a_question_gets_responses_however_it_is_asked(pipeline: Make) -> None:
@@ -213,6 +237,7 @@ def test_tasks_and_ensembles_that_are_not_there_are_told(settings: streamproc.Se
     [
         ("text-classification", {"text": "a", "text_pair": "b"}),
         ("text-classification", 5),
+        ("text-classification", b"bytes"),
         ("token-classification", []),
         ("token-classification", [["a", "b"]]),
         ("question-answering", {"question": "what"}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -170,6 +171,23 @@ def test_it_is_pickled_as_what_it_was_made_with(scorer: Make) -> None:
 
     assert len(pickle.dumps(score)) < 4096
     assert copy({"text": TEXTS}) == found
+
+
+def test_what_goes_with_it_holds_in_another_folder_and_has_no_password(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(models.parent)
+    settings = streamproc.Settings(models_dir=Path(models.name), kafka_sasl_password="secret")  # noqa: S106
+    by_name = streamproc.Scorer("sentiment", settings=settings)
+    by_folder = streamproc.Scorer(Path(models.name) / "sentiment", settings=settings)
+    monkeypatch.chdir(tmp_path)
+
+    pickled = pickle.dumps([by_name, by_folder])
+
+    assert b"secret" not in pickled
+    found = [score({"text": TEXTS}) for score in pickle.loads(pickled)]  # noqa: S301
+    assert found[0] == found[1]
+    assert found[0]["error"] == [""] * 3
 
 
 def test_models_are_loaded_when_they_are_used_and_once_a_process(scorer: Make) -> None:
