@@ -18,7 +18,7 @@ from benchmarks.worker_counters import Counters
 from benchmarks.workload import Workload
 from streamproc.messages.record import Record
 from streamproc.messages.request import read_request
-from streamproc.pipeline import Pipeline
+from streamproc.request_pipeline import Pipeline
 from streamproc.types import FloatArray
 
 THROUGH_KAFKA = "streamproc, Kafka"

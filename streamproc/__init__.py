@@ -5,6 +5,8 @@ The public API is what `__all__` lists, `streamproc.errors`, and `streamproc.tes
     Settings         read from STREAMPROC_* and from what is given
     RequestClient    asks workers, over Kafka
     LocalClient      asks models in this process, without Kafka
+    pipeline         the call of transformers, over an ensemble: for notebooks and scripts
+    Scorer           batches of rows in, with answers out: Ray, Spark, datasets
     Client           what both can do, for the types of your own code
     ResponseBody     what they hand back: docs/messages.md, typed
     Lane             interactive or bulk
@@ -28,15 +30,19 @@ __all__ = [
     "LocalClient",
     "RequestClient",
     "ResponseBody",
+    "Scorer",
     "Settings",
     "__version__",
     "errors",
+    "pipeline",
     "testing",
 ]
 
 if TYPE_CHECKING:
     from streamproc import errors, testing
     from streamproc.kafka.client import RequestClient
+    from streamproc.local.pipelines.pipeline import pipeline
+    from streamproc.local.scorer import Scorer
     from streamproc.messages.client import Client, ResponseBody
     from streamproc.messages.lane import Lane
     from streamproc.settings import Settings
@@ -51,7 +57,10 @@ else:
         "LocalClient": "worker.local_client",
         "RequestClient": "kafka.client",
         "ResponseBody": "messages.client",
+        "Scorer": "local.scorer",
         "Settings": "settings",
+        # No module of the package may have this name: importing it would take the function's place.
+        "pipeline": "local.pipelines.pipeline",
     }
 
     def __getattr__(name):

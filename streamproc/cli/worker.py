@@ -46,7 +46,7 @@ def worker(
 
 
 async def _until_told_to_stop(settings: Settings) -> None:
-    from streamproc.worker import run_worker
+    from streamproc.worker.run import run_worker
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

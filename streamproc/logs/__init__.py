@@ -18,26 +18,7 @@ _NO_COORDINATOR: Final = "GroupCoordinatorNotAvailableError"
 
 def configure_logging(settings: Settings) -> None:
     """Send structlog's events, and the standard library's warnings, to standard error."""
-    level = getattr(logging, settings.log_level.upper())
-    console = settings.log_format == "console" or (
-        settings.log_format == "auto" and sys.stderr.isatty()
-    )
-    shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.StackInfoRenderer(),
-    ]
-    renderer: list[structlog.typing.Processor] = [structlog.processors.JSONRenderer()]
-    if console:
-        renderer = [_escape, structlog.dev.ConsoleRenderer()]
-    renderer.insert(0, render_exception)
-    structlog.configure(
-        processors=[*shared, *renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
+    shared, renderer = configure_events(settings)
     handler = RedactingHandler(sys.stderr)
     handler.addFilter(CoordinatorStarting())
     handler.addFilter(RepeatsFilter())
@@ -48,7 +29,42 @@ def configure_logging(settings: Settings) -> None:
         )
     )
     # Below warnings Kafka's clients log what only their authors can use.
-    logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
+    level = max(_level(settings), logging.WARNING)
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+
+
+Processors = list[structlog.typing.Processor]
+
+
+def configure_events(settings: Settings) -> tuple[Processors, Processors]:
+    """Send structlog's events alone to standard error: how others log is not ours to say.
+
+    returns: what is added to an event, and what writes it
+    """
+    console = settings.log_format == "console" or (
+        settings.log_format == "auto" and sys.stderr.isatty()
+    )
+    shared: Processors = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    renderer: Processors = [structlog.processors.JSONRenderer()]
+    if console:
+        renderer = [_escape, structlog.dev.ConsoleRenderer()]
+    renderer.insert(0, render_exception)
+    structlog.configure(
+        processors=[*shared, *renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(_level(settings)),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    return shared, renderer
+
+
+def _level(settings: Settings) -> int:
+    return int(getattr(logging, settings.log_level.upper()))
 
 
 class CoordinatorStarting(logging.Filter):

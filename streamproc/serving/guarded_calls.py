@@ -87,6 +87,8 @@ class GuardedCalls:
             return await asyncio.shield(timed)
         except asyncio.CancelledError:
             call.terminate = True
+            # What it comes to is nobody's any more, and no warning to print.
+            timed.add_done_callback(_take_notice)
             raise
 
     async def _timed(self, run: Callable[[Call], Value], call: Call, priority: int) -> Value:
@@ -118,3 +120,8 @@ class GuardedCalls:
         except Exception as error:  # noqa: BLE001 - a bug met by one input is not its neighbours'
             # Not the message: it may quote what a user sent.
             raise MemberFailed(self.member, f"{type(error).__name__} in its call") from None
+
+
+def _take_notice(task: asyncio.Task[object]) -> None:
+    if not task.cancelled():
+        task.exception()

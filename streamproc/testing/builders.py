@@ -13,7 +13,7 @@ from streamproc.messages.lane import Lane
 from streamproc.messages.publishing import ReplyRoute
 from streamproc.messages.record import Headers, Record
 from streamproc.metrics import Metrics
-from streamproc.pipeline import Pipeline
+from streamproc.request_pipeline import Pipeline
 from streamproc.serving.assembly import assemble_engine
 from streamproc.serving.batching.batcher import Limits
 from streamproc.serving.chunking.windows import Window

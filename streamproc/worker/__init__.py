@@ -1,4 +1,7 @@
-"""The composition root: settings in, a running worker or a local pipeline out."""
+"""The composition root: settings in, a running worker or a local pipeline out.
+
+`run.py` is not imported with it: who asks models in a process of their own needs no Faust.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,6 @@ from streamproc.worker.local import (
     verify_ensemble,
 )
 from streamproc.worker.routes import build_route, served_tasks
-from streamproc.worker.run import run_worker
 
 __all__ = [
     "Combined",
@@ -18,7 +20,6 @@ __all__ = [
     "combining_pipelines",
     "ensemble_pipeline",
     "local_pipeline",
-    "run_worker",
     "served_tasks",
     "verify_ensemble",
 ]

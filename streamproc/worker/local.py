@@ -14,9 +14,10 @@ from streamproc.kafka.topics import load_topics
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import ProducerRecord
 from streamproc.metrics import Metrics
-from streamproc.pipeline import Pipeline
 from streamproc.repository.repository import Repository, StoredEnsemble
+from streamproc.request_pipeline import Pipeline
 from streamproc.serving.caching_scorer import CachingScorer
+from streamproc.serving.chunking.windows import Window
 from streamproc.serving.engine import Engine, Engines
 from streamproc.serving.inference.providers import Provider
 from streamproc.serving.loading import load_spec
@@ -56,6 +57,29 @@ async def ensemble_pipeline(
     manifest = stored.manifest
     async with _local(settings, manifest.task, manifest.name, clock) as (models, build):
         yield build({manifest.name: models.load(stored)})
+
+
+Windowed = Callable[[Window | None], Pipeline]
+"""The pipeline of an ensemble that cuts texts into such windows; None: as its manifest says."""
+
+
+@asynccontextmanager
+async def windowed_pipelines(
+    settings: Settings, stored: StoredEnsemble, clock: Clock
+) -> AsyncIterator[Windowed]:
+    """The same for windows of other sizes, whose models are loaded once.
+
+    Raises OperatorError.
+    """
+    manifest = stored.manifest
+    async with _local(settings, manifest.task, manifest.name, clock) as (models, build):
+        engine = models.load(stored)
+
+        def windowed(window: Window | None) -> Pipeline:
+            profile = engine.profile if window is None else replace(engine.profile, window=window)
+            return build({manifest.name: replace(engine, profile=profile)})
+
+        yield windowed
 
 
 Combined = Callable[[StoredEnsemble], Pipeline]

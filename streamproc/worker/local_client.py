@@ -11,13 +11,13 @@ import orjson
 import structlog
 
 from streamproc.clock import Clock, SystemClock
-from streamproc.logs import configure_logging
+from streamproc.logs import configure_events
 from streamproc.messages.client import ResponseBody
 from streamproc.messages.outgoing import as_json
 from streamproc.messages.record import Headers, Record
 from streamproc.messages.request import InvalidRequest, read_request
 from streamproc.messages.strict_json import parse
-from streamproc.pipeline import Pipeline
+from streamproc.request_pipeline import Pipeline
 from streamproc.settings import Settings
 from streamproc.worker import local_pipeline
 
@@ -47,7 +47,7 @@ class LocalClient:
         """
         if not structlog.is_configured():
             # A program that does not say how it logs gets no debug lines on its standard output.
-            configure_logging(settings)
+            configure_events(settings)
         clock = SystemClock()
         async with local_pipeline(settings, task, ensemble, clock) as pipeline:
             yield cls(pipeline, clock)

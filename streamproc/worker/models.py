@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Collection
 from functools import cached_property
@@ -74,7 +73,7 @@ class Models:
     async def close(self) -> None:
         """Let the threads go; returns once the calls that run have come back."""
         self.executor.close()
-        await asyncio.to_thread(self.executor.join)
+        await self.executor.wait_closed()
 
     def load(self, stored: StoredEnsemble) -> Engine:
         """One ensemble, tried out; raises ModelRefused."""

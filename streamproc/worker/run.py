@@ -20,8 +20,8 @@ from streamproc.kafka.topics import RequestTopic, load_topics, record_limits
 from streamproc.kafka.worker import KafkaWorker
 from streamproc.messages.lane import Lane
 from streamproc.metrics import Metrics
-from streamproc.pipeline import Pipeline
 from streamproc.repository.repository import Repository
+from streamproc.request_pipeline import Pipeline
 from streamproc.serving.engine import Engine, Engines
 from streamproc.settings import Settings
 from streamproc.web.readiness import Readiness

@@ -68,6 +68,30 @@ def test_code_of_ones_own_is_tested(tmp_path: Path) -> None:
     assert "2 passed" in run("test_your_own_code.py", folder=tmp_path)
 
 
+def test_a_transformers_call_answers_in_a_line(tmp_path: Path) -> None:
+    first, second = run("ask_like_transformers.py", folder=tmp_path).splitlines()
+
+    assert first.startswith("When was the bridge opened? ")
+    assert second.startswith("agreement of the models: ")
+
+
+@pytest.mark.slow
+def test_a_data_set_is_answered_on_a_ray_cluster(tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    lines = run("score_with_ray.py", folder=tmp_path).splitlines()
+
+    assert lines[-3:-1] == ["negative: 100", "positive: 50"]
+    assert lines[-1].startswith("not answered: 50 (invalid request: text")
+
+
+def test_a_data_set_of_hugging_face_is_answered(tmp_path: Path) -> None:
+    first, second, third = run("score_with_datasets.py", folder=tmp_path).splitlines()
+
+    assert first.startswith("When was the bridge opened? 1932")
+    assert second.startswith("How long is the arch? 503")
+    assert "question: String should have at least 1 character" in third
+
+
 def test_every_example_is_run_here_and_short() -> None:
     programs = {path.name: path.read_text("utf-8") for path in EXAMPLES.glob("*.py")}
     listed = (EXAMPLES / "README.md").read_text("utf-8")

@@ -13,6 +13,7 @@ from streamproc.kafka.topics import load_topics
 from streamproc.messages.record import Headers, ProducerRecord
 from streamproc.settings import read_settings
 from streamproc.testing import MemoryBroker, build_pipeline, build_record, build_route
+from streamproc.worker.run import run_worker
 from tests.support.answering import answer_to
 
 
@@ -131,7 +132,7 @@ async def test_headers_that_can_not_be_copied_are_refused_before_a_worker_starts
     settings = read_settings(copy_headers="tenant,ce_subject,Content-Type")
 
     with pytest.raises(SettingsError, match=r"ce_subject, Content-Type can't be copied"):
-        await bootstrap.run_worker(settings, asyncio.Event())
+        await run_worker(settings, asyncio.Event())
 
 
 async def test_an_answer_to_a_request_with_endless_headers_is_sent_without_them() -> None:

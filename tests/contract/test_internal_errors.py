@@ -16,7 +16,7 @@ from streamproc.kafka.requests_in_flight import ATTEMPTS, RequestsInFlight
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import Record, TopicPartition
 from streamproc.metrics import Metrics
-from streamproc.pipeline import Pipeline
+from streamproc.request_pipeline import Pipeline
 from streamproc.serving.batching.batch_metrics import BatchMetrics
 from streamproc.serving.batching.batcher import Batcher, Limits
 from streamproc.serving.engine import Engine
@@ -136,7 +136,7 @@ async def test_a_record_that_can_not_even_be_read_without_a_bug_is_a_dead_letter
     def read(*_: Any) -> Any:
         raise RecursionError
 
-    monkeypatch.setattr("streamproc.pipeline.read_request", read)
+    monkeypatch.setattr("streamproc.request_pipeline.read_request", read)
     broker = MemoryBroker()
 
     finished = await handle(

@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from streamproc.kafka.topics import load_topics
-from streamproc.pipeline import Pipeline
+from streamproc.request_pipeline import Pipeline
 from streamproc.settings import Settings
 from streamproc.testing import (
     MemoryBroker,

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from streamproc.clock import SystemClock
 from streamproc.kafka.topics import load_topics
-from streamproc.pipeline import Pipeline
+from streamproc.request_pipeline import Pipeline
 from streamproc.settings import Settings
 from streamproc.testing import MemoryBroker, build_pipeline, build_record, build_route
 from streamproc.testing.generative import build_decoding_engine, build_decoding_profile

@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from streamproc.kafka.topics import load_topics
-from streamproc.pipeline import Pipeline
+from streamproc.request_pipeline import Pipeline
 from streamproc.serving.engine import Engine
 from streamproc.settings import Settings
 from streamproc.testing import (

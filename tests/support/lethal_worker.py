@@ -16,7 +16,7 @@ from streamproc.kafka.worker import KafkaWorker
 from streamproc.messages.lane import Lane
 from streamproc.messages.publishing import ReplyRoute
 from streamproc.metrics import Metrics
-from streamproc.pipeline import Pipeline
+from streamproc.request_pipeline import Pipeline
 from streamproc.serving.engine import Engines
 from streamproc.serving.inference.batch import Batch
 from streamproc.testing import ScriptedSession, build_engine, build_profile, build_tokenizer

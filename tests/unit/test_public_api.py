@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -22,11 +23,43 @@ def test_what_is_not_listed_is_not_there() -> None:
         streamproc.Pipelines  # type: ignore[attr-defined]  # noqa: B018
 
 
-@pytest.mark.parametrize("name", ["__version__", "Settings", "RequestClient"])
+@pytest.mark.parametrize("name", ["__version__", "Settings", "RequestClient", "Scorer", "pipeline"])
 def test_a_name_is_imported_when_it_is_asked_for(name: str) -> None:
-    unneeded = {"__version__": "pydantic", "Settings": "numpy", "RequestClient": "onnxruntime"}
+    unneeded = {
+        "__version__": "pydantic",
+        "Settings": "numpy",
+        "RequestClient": "onnxruntime",
+        "Scorer": "pyarrow",
+        "pipeline": "faust",
+    }
     program = f"import sys, streamproc; streamproc.{name}; print({unneeded[name]!r} in sys.modules)"
 
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
 
     assert done.stdout == b"False\n"
+
+
+@pytest.mark.parametrize("first", ["streamproc.pipeline", "import_all()"])
+def test_pipeline_is_the_function_whatever_is_imported_before_or_after(first: str) -> None:
+    program = (
+        "import importlib, pkgutil, streamproc\n"
+        "def import_all():\n"
+        "    for found in pkgutil.iter_modules(streamproc.__path__, 'streamproc.'):\n"
+        "        if found.name != 'streamproc.__main__': importlib.import_module(found.name)\n"
+        f"{first}\n"
+        "import_all()\n"
+        "from streamproc.request_pipeline import Pipeline\n"
+        "from streamproc import pipeline\n"
+        "print(callable(streamproc.pipeline), pipeline is streamproc.pipeline)\n"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+
+    assert done.stdout == b"True True\n"
+
+
+def test_no_module_takes_the_place_of_a_public_function_or_class() -> None:
+    modules = {path.stem for path in Path(streamproc.__path__[0]).iterdir()}
+
+    # Importing a module sets its name on the package.
+    assert modules & set(streamproc.__all__) == {"errors", "testing"}

@@ -21,6 +21,7 @@ from streamproc.serving.inference.session import new_call
 Value = TypeVar("Value")
 
 _JOIN_TIMEOUT_S = 10.0
+_LOOK_EVERY_S = 0.01
 _NICENESS = 5
 
 
@@ -91,6 +92,17 @@ class ModelExecutor:
         deadline_s = time.monotonic() + _JOIN_TIMEOUT_S
         for thread in tuple(self._alive):
             thread.join(max(0.0, deadline_s - time.monotonic()))
+
+    async def wait_closed(self) -> None:
+        """As `join`, without keeping the event loop waiting.
+
+        By looking again and again: at the interpreter's end no pool takes work any more.
+        """
+        deadline_s = time.monotonic() + _JOIN_TIMEOUT_S
+        while time.monotonic() < deadline_s and any(  # noqa: ASYNC110 - a thread's end is no event
+            one.is_alive() for one in self._alive
+        ):
+            await asyncio.sleep(_LOOK_EVERY_S)
 
     def _add(
         self, call: Callable[[], Value], priority: int, loop: asyncio.AbstractEventLoop

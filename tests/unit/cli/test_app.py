@@ -22,7 +22,7 @@ HEAVY = ("onnxruntime", "faust", "aiokafka", "numpy", "torch", "tokenizers", "st
 # What only a command that runs has use for.
 RUNNING = (
     *("onnxruntime", "faust", "aiokafka", "numpy", "torch", "tokenizers", "transformers", "onnx"),
-    *("aiohttp", "prometheus_client", "yaml", "streamproc.pipeline", "streamproc.kafka"),
+    *("aiohttp", "prometheus_client", "yaml", "streamproc.request_pipeline", "streamproc.kafka"),
 )
 # typer's own completion imports these two.
 LIGHTER = ("pydantic", "rich")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import AsyncIterator
 from typing import Any
@@ -53,6 +54,28 @@ async def test_one_that_waits_for_a_thread_is_not_made(one: ModelExecutor) -> No
     await calls.make(lambda _: made.append("next"), 0)
 
     assert made == ["next"]
+
+
+async def test_what_one_comes_to_that_was_cancelled_is_no_warning(one: ModelExecutor) -> None:
+    begun, release, told = threading.Event(), threading.Event(), list[dict[str, Any]]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+
+    def fail(_: Any) -> None:
+        begun.set()
+        assert release.wait(20)
+        raise ValueError
+
+    calls = calls_of(one)
+    running = asyncio.create_task(calls.make(fail, 0))
+    await asyncio.to_thread(begun.wait, 20)
+    await cancelled(running)
+    release.set()
+    await asyncio.wait(calls._under_way)
+    # It would be told of when nobody refers to it any more.
+    del running
+    gc.collect()
+
+    assert told == []
 
 
 async def test_one_that_runs_is_told_to_end(one: ModelExecutor) -> None:

@@ -14,7 +14,7 @@ from streamproc.errors import OutOfMemory, TooLarge, WorkerFault
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import ProducerRecord
 from streamproc.metrics import Metrics
-from streamproc.pipeline import Pipeline
+from streamproc.request_pipeline import Pipeline
 from streamproc.serving.engine import Engine, Engines
 from streamproc.serving.inference.batch import Batch
 from streamproc.serving.inference.executor import ModelExecutor

@@ -1,0 +1,94 @@
+"""Batches of rows, whatever holds their columns: a dict of arrays or lists, or Arrow.
+
+Arrow is not imported here before somebody hands a batch of it over.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from streamproc.errors import SettingsError
+from streamproc.local.answer_columns import ColumnType
+
+_NUMPY = {"double": np.float64}
+
+
+def column_names(batch: Any) -> list[str]:
+    """The columns of a batch; raises SettingsError where it is none."""
+    if is_arrow(batch):
+        return list(batch.schema.names)
+    if isinstance(batch, Mapping):
+        return list(batch)
+    raise SettingsError(
+        "a batch is a dict of columns, or a pyarrow Table or RecordBatch; found "
+        f"{type(batch).__module__}.{type(batch).__name__}"
+    )
+
+
+def column_values(batch: Any, name: str) -> list[Any]:
+    """The values of one column."""
+    column = batch.column(name) if is_arrow(batch) else batch[name]
+    if hasattr(column, "to_pylist"):
+        return list(column.to_pylist())
+    return column.tolist() if hasattr(column, "tolist") else list(column)
+
+
+def with_columns(
+    batch: Any, columns: Mapping[str, tuple[ColumnType, Sequence[Any]]], like: str
+) -> Any:
+    """A batch of the same kind with columns added, after those it has.
+
+    columns: type and values, by name
+    like: the column of a dict that says whether others are arrays or lists
+    """
+    if not is_arrow(batch):
+        as_arrays = isinstance(batch[like], np.ndarray)
+        added = {
+            name: _array(kind, values) if as_arrays else list(values)
+            for name, (kind, values) in columns.items()
+        }
+        return {**batch, **added}
+    arrow = sys.modules["pyarrow"]
+    names, arrays = list(batch.schema.names), list(batch.columns)
+    fields = list(batch.schema)
+    for name, (kind, values) in columns.items():
+        names.append(name)
+        arrays.append(arrow.array(values, arrow_type(kind)))
+        fields.append(arrow.field(name, arrow_type(kind)))
+    schema = arrow.schema(fields, metadata=batch.schema.metadata)
+    return type(batch).from_arrays(arrays, schema=schema)
+
+
+def arrow_type(kind: ColumnType) -> Any:
+    """A type of column as Arrow has it."""
+    import pyarrow  # noqa: PLC0415 - an extra
+
+    if isinstance(kind, str):
+        return {
+            "string": pyarrow.string(),
+            "double": pyarrow.float64(),
+            "int64": pyarrow.int64(),
+        }[kind]
+    return pyarrow.list_(pyarrow.struct([(name, arrow_type(of)) for name, of in kind.items()]))
+
+
+def is_arrow(batch: Any) -> bool:
+    """Whether it is a table of Arrow."""
+    arrow = sys.modules.get("pyarrow")
+    return arrow is not None and isinstance(batch, (arrow.Table, arrow.RecordBatch))
+
+
+def _array(kind: ColumnType, values: Sequence[Any]) -> Any:
+    if kind == "double":
+        return np.array([np.nan if value is None else value for value in values], np.float64)
+    if kind == "int64" and None not in values:
+        return np.array(values, np.int64)
+    # One by one: numpy would make a second dimension of lists that are equally long.
+    array = np.empty(len(values), object)
+    for place, value in enumerate(values):
+        array[place] = value
+    return array
