@@ -125,7 +125,7 @@ async def _try(
     async with local_enricher(settings, route, clock) as enricher:
         for number, record in enumerate(_records(route, events, clock.now_ms()), start=1):
             if dry:
-                _print_questions(console, enricher, record, number)
+                await _print_questions(console, enricher, record, number)
                 continue
             try:
                 enriched = await enricher.enrich(record)
@@ -199,11 +199,11 @@ def _print_dead_letter(
     console.print(f"event {number} → {route.dlq}, a dead letter: {reason}")
 
 
-def _print_questions(
+async def _print_questions(
     console: TerminalConsole, enricher: Enricher, record: Record, number: int
 ) -> None:
     try:
-        questions = enricher.questions(record)
+        questions = await enricher.questions(record)
     except Invalid as reason:
         _print_dead_letter(console, number, reason, enricher.route)
         return

@@ -1,0 +1,172 @@
+"""An Avro schema: how events of it are read, and how a longer record is made of one.
+
+The answers become fields behind the last one, so that an event with answers is the bytes of the
+event, and behind them those of the answers.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import fastavro
+
+# Its reader in C ends the process where records lie in each other a few thousand deep.
+from fastavro import _read_py as unhurried
+from fastavro.schema import SchemaParseException, UnknownType
+
+from streamproc.enrichment.json_event import JsonEvent
+from streamproc.enrichment.registry.answer_types import RecordOf
+from streamproc.enrichment.registry.avro_types import optional_field
+from streamproc.errors import Invalid, Unreadable
+
+_NOT_A_SCHEMA = (
+    SchemaParseException, UnknownType, ValueError, TypeError, KeyError, AttributeError,
+    RecursionError,
+)  # fmt: skip
+_NOT_AVRO = (EOFError, IndexError, KeyError, ValueError, TypeError, OverflowError, struct.error)
+
+
+class AvroSchema:
+    """A schema whose events can be read."""
+
+    def __init__(self, text: str, used: Sequence[str] = ()) -> None:
+        """used: the texts of the schemas that it refers to, each before those that use it.
+
+        Raises Invalid where its events can't be read.
+        """
+        named: dict[str, Any] = {}
+        try:
+            for one in used:
+                fastavro.parse_schema(_without_logical_types(json.loads(one)), named)
+            parsed = fastavro.parse_schema(_without_logical_types(json.loads(text)), named)
+            shape = _Shape(named)
+            shape.visit(parsed, ())
+        except _NOT_A_SCHEMA as error:
+            raise Invalid("wrong schema", f"it can't be read as Avro: {error!r}"[:300]) from None
+        if not isinstance(parsed, dict) or parsed.get("type") not in ("record", "error"):
+            raise Invalid(
+                "no record", "the schema is not one of a record, so nothing can be put in"
+            )
+        if shape.has_lists_of_nothing:
+            raise Invalid(
+                "arrays of nothing", "a few bytes could hold as many elements as one likes"
+            )
+        self.text = text
+        self._used = tuple(used)
+        self._parsed = parsed
+        self._is_recursive = shape.is_recursive
+        self.fields = frozenset(str(one["name"]) for one in parsed["fields"])
+
+    def decode(self, body: bytes) -> dict[str, Any]:
+        """The record in a body: times, dates and decimals as Avro stores them.
+
+        Bytes that are no UTF-8 in a string become surrogates. Raises Unreadable.
+        """
+        read = unhurried.schemaless_reader if self._is_recursive else fastavro.schemaless_reader
+        source = io.BytesIO(body)
+        try:
+            value = read(source, self._parsed, None, handle_unicode_errors="surrogateescape")
+        except RecursionError:
+            raise Unreadable("nested too deeply", "the event is nested too deeply") from None
+        except _NOT_AVRO:
+            raise Unreadable("not Avro", "the bytes are none of the event's schema") from None
+        if source.tell() != len(body) or not isinstance(value, dict):
+            raise Unreadable("not Avro", "there are bytes behind the record")
+        return value
+
+    def with_members(self, members: RecordOf) -> AvroSchema:
+        """This schema with optional fields behind its last; its own text stays as it is.
+
+        Raises Invalid where the record has a field of that name, or the names of types clash.
+        """
+        for name in members.fields:
+            if name in self.fields:
+                raise Invalid(
+                    "no place for the answer",
+                    f"the schema has a field {name!r} already; Avro's answers go into a new one",
+                )
+        text = self.text.encode()
+        for name, one in members.fields.items():
+            field = json.dumps(optional_field(name, one)).encode()
+            text = JsonEvent(text).with_values({("fields", "-"): field})
+        return AvroSchema(text.decode(), self._used)
+
+
+class AvroMembers:
+    """The fields that answers become, written one after the other."""
+
+    def __init__(self, members: RecordOf) -> None:
+        self._types = {
+            name: fastavro.parse_schema(optional_field(name, one)["type"])
+            for name, one in members.fields.items()
+        }
+
+    def encode(self, values: Mapping[str, Any]) -> bytes:
+        """The bytes of all of them; those that are not given are null."""
+        out = io.BytesIO()
+        for name, schema in self._types.items():
+            fastavro.schemaless_writer(out, schema, values.get(name))
+        return out.getvalue()
+
+
+class _Shape:
+    """What of a schema decides how its events can be read safely."""
+
+    def __init__(self, named: Mapping[str, Any]) -> None:
+        self._named = named
+        self._visited: dict[str, bool] = {}
+        self.is_recursive = False
+        self.has_lists_of_nothing = False
+
+    def visit(self, schema: Any, within: tuple[str, ...]) -> bool:
+        """Whether a value may take no byte. within: the names of the records around it."""
+        if isinstance(schema, list):
+            for branch in schema:
+                self.visit(branch, within)
+            return False
+        if isinstance(schema, dict):
+            return self._visit_type(schema, within)
+        named = self._named.get(schema)
+        return bool(schema == "null") if named is None else self.visit(named, within)
+
+    def _visit_type(self, schema: dict[str, Any], within: tuple[str, ...]) -> bool:
+        kind = schema["type"]
+        if kind in ("record", "error"):
+            return self._visit_record(schema, within)
+        if kind == "array":
+            self.has_lists_of_nothing |= self.visit(schema["items"], within)
+            return False
+        if kind == "map":
+            self.visit(schema["values"], within)
+            return False
+        if kind == "fixed":
+            return bool(schema["size"] == 0)
+        return kind != "enum" and self.visit(kind, within)
+
+    def _visit_record(self, schema: Any, within: tuple[str, ...]) -> bool:
+        name = schema["name"]
+        if name in within:
+            self.is_recursive = True
+            return False
+        if name not in self._visited:
+            inside = (*within, name)
+            each = [self.visit(field["type"], inside) for field in schema["fields"]]
+            self._visited[name] = all(each)
+        return self._visited[name]
+
+
+def _without_logical_types(schema: Any) -> Any:
+    """A schema that reads values as they are stored, also those that Python has no value for."""
+    if isinstance(schema, list):
+        return [_without_logical_types(one) for one in schema]
+    if isinstance(schema, dict):
+        return {
+            name: _without_logical_types(value)
+            for name, value in schema.items()
+            if name != "logicalType"
+        }
+    return schema
