@@ -15,10 +15,13 @@ from streamproc.settings import Settings
 from streamproc.worker.enrichment import build_enricher, require_ensembles
 from streamproc.worker.local import LOCAL_ATTEMPTS, refuse_to_publish
 from streamproc.worker.models import Models
+from streamproc.worker.route_samples import RouteSamples
 
 
 @asynccontextmanager
-async def local_enricher(settings: Settings, route: Route, clock: Clock) -> AsyncIterator[Enricher]:
+async def local_enricher(
+    settings: Settings, route: Route, clock: Clock, samples: RouteSamples
+) -> AsyncIterator[Enricher]:
     """The enricher of a route, to be used by its `enrich`; its ensembles alone are loaded.
 
     Raises OperatorError.
@@ -31,7 +34,13 @@ async def local_enricher(settings: Settings, route: Route, clock: Clock) -> Asyn
         require_ensembles(route, {task: models.names(task) for task in tasks})
         engines = {task: models.load_task(task, wanted) for task in tasks}
         yield build_enricher(
-            route, engines, refuse_to_publish, clock, metrics, stop_after_attempt(LOCAL_ATTEMPTS)
+            route,
+            engines,
+            refuse_to_publish,
+            clock,
+            metrics,
+            stop_after_attempt(LOCAL_ATTEMPTS),
+            samples.format(route, clock),
         )
     finally:
         await models.close()

@@ -36,7 +36,7 @@ class RegistryFormats:
                 RegistryFormat,
             )
         except ImportError as missing:
-            raise SettingsError(missing_extra(needing[0], missing)) from None
+            raise missing_extra(needing[0], missing) from None
         self._registry = registry = ConfluentRegistry(settings)
         self.formats = {route.name: RegistryFormat(route, registry, clock) for route in needing}
 
@@ -55,9 +55,9 @@ class RegistryFormats:
             await self._registry.close()
 
 
-def missing_extra(route: Route, missing: ImportError) -> str:
-    """Why a route's events can't be read, and what to do."""
-    return (
+def missing_extra(route: Route, missing: ImportError) -> SettingsError:
+    """That what reads a route's events is not installed."""
+    return SettingsError(
         f"route {route.name}: from.format: {route.from_.format} needs {missing.name}, which is not "
         'installed: pip install "streamproc[registry]"'
     )

@@ -49,7 +49,9 @@ class Apicurio:
         return f"http://127.0.0.1:{self._port}/apis/ccompat/v7"
 
     def start(self) -> None:
-        """Returns when it answers."""
+        """Returns when it answers; nothing happens when it runs."""
+        if self._process is not None:
+            return
         java = [str(find_java()), "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
         settings = {
             "QUARKUS_HTTP_HOST": "127.0.0.1",

@@ -11,13 +11,13 @@ from streamproc.clock import SystemClock
 from streamproc.enrichment.enricher import Enricher
 from streamproc.enrichment.event import EventFormat
 from streamproc.enrichment.registry.registry_format import RegistryFormat
+from streamproc.enrichment.registry.schemas import Registry
 from streamproc.enrichment.route import Route
 from streamproc.errors import TooLarge
 from streamproc.messages.record import Headers, ProducerRecord, Record
 from streamproc.messages.request import Request
 from streamproc.messages.response import Problem, Response
 from streamproc.metrics import Metrics
-from tests.support.registries import MemoryRegistry
 
 MOOD = {
     "name": "mood", "task": "text-classification", "ensemble": "sentiment", "text": "/body",
@@ -130,13 +130,14 @@ class RegistryScene(Scene):
 
     def __init__(
         self,
-        registry: MemoryRegistry,
+        registry: Registry,
         *answers: dict[str, Any],
         format_: str = "avro",
+        topic: str = "in",
         **fields: Any,
     ) -> None:
         self.registry = registry
-        super().__init__(*answers, **{"from": {"topics": ["in"], "format": format_}, **fields})
+        super().__init__(*answers, **{"from": {"topics": [topic], "format": format_}, **fields})
 
     def _events(self) -> RegistryFormat:
         return RegistryFormat(self.route, self.registry, SystemClock())

@@ -31,9 +31,13 @@ class MapOf:
 
 @dataclass(frozen=True, slots=True)
 class RecordOf:
-    """Fields by name; each may be missing or null."""
+    """Fields by name; each may be missing or null.
+
+    is_there: it is never null where it is given
+    """
 
     fields: dict[str, AnswerType] = field(default_factory=dict)
+    is_there: bool = False
 
 
 AnswerType = Scalar | ListOf | MapOf | RecordOf
@@ -74,7 +78,7 @@ _WHOLE_TYPES: Final[dict[str, AnswerType]] = {
 _META: Final = RecordOf({
     "ok": ListOf("string"), "skipped": ListOf("string"), "failed": MapOf("string"),
     "manifests": MapOf("string"),
-})  # fmt: skip
+}, is_there=True)  # fmt: skip
 
 
 def answer_type(spec: AnswerSpec) -> AnswerType:
@@ -82,11 +86,12 @@ def answer_type(spec: AnswerSpec) -> AnswerType:
     fields = RESULT_TYPES.get(spec.task)
     if fields is None:
         raise Invalid("no schema", f"the answers of {spec.task} have none yet")
+    is_there = spec.on_missing != "null" and spec.on_error != "default"
     if spec.keep is not None:
         known = fields | _WHOLE_TYPES
-        return RecordOf({name: known[name] for name in spec.keep})
+        return RecordOf({name: known[name] for name in spec.keep}, is_there)
     main = MAIN_FIELD.get(spec.task)
-    return RecordOf(fields) if main is None else fields[main]
+    return RecordOf(fields, is_there) if main is None else fields[main]
 
 
 def placed_types(route: Route) -> dict[Path, AnswerType]:
@@ -107,11 +112,11 @@ def placed_types(route: Route) -> dict[Path, AnswerType]:
 
 def as_record(placed: Mapping[Path, AnswerType]) -> RecordOf:
     """One record of all places: those that begin alike lie in one record."""
-    whole = RecordOf()
+    whole = RecordOf(is_there=True)
     for path, one in placed.items():
         at = whole
         for name in path[:-1]:
-            inner = at.fields.setdefault(name, RecordOf())
+            inner = at.fields.setdefault(name, RecordOf(is_there=True))
             assert isinstance(inner, RecordOf)  # noqa: S101 - places don't overlap: route.py
             at = inner
         at.fields[path[-1]] = one

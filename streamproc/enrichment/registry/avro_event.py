@@ -12,6 +12,7 @@ import orjson
 
 from streamproc.enrichment.json_event import Found
 from streamproc.enrichment.json_pointer import EVERY, Path
+from streamproc.enrichment.registry.avro_json import as_json
 from streamproc.enrichment.registry.avro_schema import AvroMembers, AvroSchema
 from streamproc.enrichment.registry.wire_format import FramedValue, SchemaName
 from streamproc.messages.record import Headers
@@ -54,7 +55,7 @@ class AvroEvent:
     def json_at(self, path: Path) -> bytes | None:
         """See `Event`; bytes of the event become characters of the same numbers."""
         for found in self.find(path):
-            return json.dumps(found.value, default=_as_text, separators=(",", ":")).encode()
+            return json.dumps(found.value, default=as_json, separators=(",", ":")).encode()
         return None
 
     def with_values(self, values: Mapping[Path, bytes]) -> bytes:
@@ -89,9 +90,3 @@ def _steps(found: Found, token: str) -> Iterator[Found]:
             yield from (Found((*found.path, str(at)), one) for at, one in enumerate(value))
         elif _INDEX.fullmatch(token) and int(token) < len(value):
             yield Found((*found.path, token), value[int(token)])
-
-
-def _as_text(value: object) -> str:
-    if isinstance(value, bytes):
-        return value.decode("latin-1")
-    raise TypeError

@@ -20,6 +20,7 @@ from fastavro.schema import SchemaParseException, UnknownType
 
 from streamproc.enrichment.json_event import JsonEvent
 from streamproc.enrichment.registry.answer_types import RecordOf
+from streamproc.enrichment.registry.avro_json import stored
 from streamproc.enrichment.registry.avro_types import optional_field
 from streamproc.errors import Invalid, Unreadable
 
@@ -58,6 +59,7 @@ class AvroSchema:
         self.text = text
         self._used = tuple(used)
         self._parsed = parsed
+        self._named = named
         self._is_recursive = shape.is_recursive
         self.fields = frozenset(str(one["name"]) for one in parsed["fields"])
 
@@ -77,6 +79,15 @@ class AvroSchema:
         if source.tell() != len(body) or not isinstance(value, dict):
             raise Unreadable("not Avro", "there are bytes behind the record")
         return value
+
+    def encode(self, value: Any) -> bytes:
+        """The body of an event that is written as JSON; see `avro_json`. Raises Invalid."""
+        out = io.BytesIO()
+        try:
+            fastavro.schemaless_writer(out, self._parsed, stored(value, self._parsed, self._named))
+        except (*_NOT_AVRO, AttributeError) as error:
+            raise Invalid("no event of the schema", str(error)[:300]) from None
+        return out.getvalue()
 
     def with_members(self, members: RecordOf) -> AvroSchema:
         """This schema with optional fields behind its last; its own text stays as it is.

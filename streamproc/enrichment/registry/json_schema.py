@@ -6,18 +6,25 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import unquote
 
 from streamproc.enrichment.json_event import CannotPlace, Found, JsonEvent
-from streamproc.enrichment.json_pointer import EVERY, Path, format_pointer
-from streamproc.enrichment.registry.answer_types import AnswerType, ListOf, MapOf, RecordOf
+from streamproc.enrichment.json_pointer import EVERY, Path, format_pointer, parse_pointer
+from streamproc.enrichment.registry.answer_types import (
+    AnswerType,
+    ListOf,
+    MapOf,
+    RecordOf,
+    as_record,
+)
 from streamproc.enrichment.registry.wire_format import FramedValue, SchemaName
 from streamproc.errors import Invalid, Unreadable
 from streamproc.messages.record import Headers
 
-# What says of an object's members more than `properties` does.
-_APART: Final = ("$ref", "$dynamicRef", "$recursiveRef", "allOf", "anyOf", "oneOf", "if", "not")
-_OF_ALL_NAMES: Final = ("patternProperties", "propertyNames", "maxProperties")
-_MAX_TEXT_DEPTH: Final = 200
+# What may say of an object's members more than `properties` does, and what closes it.
+_COMBINING: Final = ("$dynamicRef", "$recursiveRef", "allOf", "anyOf", "oneOf", "not", "if", "then")
+_CLOSING: Final = ("patternProperties", "propertyNames", "maxProperties")
+_CLOSING_WITHIN: Final = (*_CLOSING, "$ref", "additionalProperties", "unevaluatedProperties", "not")
 
 
 def with_answers(text: str, placed: Mapping[Path, AnswerType]) -> str:
@@ -34,44 +41,82 @@ def with_answers(text: str, placed: Mapping[Path, AnswerType]) -> str:
         return text
     values: dict[Path, bytes] = {}
     for path, one in placed.items():
-        place = _place(schema, path)
-        if place is not None:
-            values[place] = json.dumps(_json_schema(one)).encode()
+        at, length = _place(schema, path, one)
+        if at is not None:
+            new = one if length == len(path) else _together(placed, path[:length])
+            values[at] = json.dumps(_json_schema(new)).encode()
     try:
         return event.with_values(values).decode()
     except CannotPlace as error:
         raise Invalid("wrong schema", error.detail) from None
 
 
-def _place(schema: Any, path: Path) -> Path | None:
-    """Where the schema describes a place of the event; None where it leaves all open there."""
+def _place(root: Any, path: Path, one: AnswerType) -> tuple[Path | None, int]:
+    """Where the schema is to describe a place of the event, or the start of it, which is so long.
+
+    None where it need not.
+    """
     at: Path = ()
+    schema = root
     for number, token in enumerate(path):
+        at, schema = _followed(root, at, schema)
         if schema is True or schema == {}:
-            return None
+            return None, number
         _refuse_more(schema, path)
         if token == EVERY:
             at, schema = (*at, "items"), schema.get("items", True)
             continue
         at = (*at, "properties", token)
         properties = schema.get("properties", {})
-        if token not in properties and number < len(path) - 1:
-            # A new object for the answer alone: what is not said of it is open.
-            return (*at, *(step for name in path[number + 1 :] for step in ("properties", name)))
-        schema = properties.get(token, True)
-    return at
+        if token not in properties:
+            is_open = EVERY in path[number:]
+            return None if is_open else at, number + 1
+        schema = properties[token]
+    is_text = isinstance(schema, dict) and schema.get("type") == "string"
+    # A masked text in the place of the text itself.
+    return None if is_text and one == "string" else at, len(path)
+
+
+def _together(placed: Mapping[Path, AnswerType], start: Path) -> RecordOf:
+    """What is put into an object that is there for answers alone."""
+    size = len(start)
+    return as_record({path[size:]: one for path, one in placed.items() if path[:size] == start})
+
+
+def _followed(root: Any, at: Path, schema: Any) -> tuple[Path, Any]:
+    """Where a schema that is said elsewhere in the same text lies."""
+    seen: set[str] = set()
+    while isinstance(schema, dict) and str(schema.get("$ref", "")).startswith("#/"):
+        pointer = schema["$ref"][1:]
+        at, schema = parse_pointer(unquote(pointer)), root
+        for token in at:
+            schema = schema.get(token) if isinstance(schema, dict) else None
+        if pointer in seen:
+            break
+        seen.add(pointer)
+    return at, schema
 
 
 def _refuse_more(schema: Any, path: Path) -> None:
-    told = [
-        name for name in (*_APART, *_OF_ALL_NAMES) if isinstance(schema, dict) and name in schema
-    ]
-    if told or not isinstance(schema, dict):
+    """Raises Invalid where a member that `properties` allows might not be allowed all the same."""
+    told = ["false"]
+    if isinstance(schema, dict):
+        told = [name for name in (*_CLOSING, "$ref") if name in schema]
+        told += [name for name in _COMBINING if name in schema and _closes(schema[name])]
+    if told:
         raise Invalid(
             "no place for the answer",
-            f"the schema says by {', '.join(told) or 'false'} what may be at "
-            f"{format_pointer(path)}; only what properties and items say can be added to",
+            f"the schema says by {', '.join(told)} what may be at {format_pointer(path)}; a "
+            "property can be added where properties and items alone say that",
         )
+
+
+def _closes(schema: Any) -> bool:
+    if isinstance(schema, list):
+        return any(map(_closes, schema))
+    if isinstance(schema, dict):
+        return any(name in schema for name in _CLOSING_WITHIN) or any(map(_closes, schema.values()))
+    return schema is False
 
 
 def _json_schema(one: AnswerType) -> dict[str, Any]:
@@ -83,7 +128,8 @@ def _json_schema(one: AnswerType) -> dict[str, Any]:
     if isinstance(one, RecordOf):
         properties = {name: _json_schema(inner) for name, inner in one.fields.items()}
         return {
-            "type": ["object", "null"],
+            # A registry compares what is of one type member by member, and no other.
+            "type": "object" if one.is_there else ["object", "null"],
             "properties": properties,
             "additionalProperties": False,
         }

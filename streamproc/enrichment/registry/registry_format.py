@@ -120,7 +120,7 @@ class RegistryFormat:
         if self._type == "JSON":
             text = with_answers(schema.text, self._placed)
             return JsonEventSchema(await self._registered(text, schema))
-        used = [one.text for one in await referenced(self._registry, schema)]
+        used = [one.text for one in (await referenced(self._registry, schema)).values()]
         members = as_record(self._placed)
         read = AvroSchema(schema.text, used)
         longer = read.with_members(members)

@@ -57,11 +57,11 @@ class Registry(Protocol):
         ...
 
 
-async def referenced(registry: Registry, schema: Schema) -> list[Schema]:
+async def referenced(registry: Registry, schema: Schema) -> dict[Reference, Schema]:
     """The schemas that a schema refers to, and that those refer to, each before its users."""
     found: dict[Reference, Schema] = {}
     await _collect(registry, schema, found)
-    return list(found.values())
+    return found
 
 
 async def _collect(registry: Registry, schema: Schema, found: dict[Reference, Schema]) -> None:

@@ -47,13 +47,17 @@ class FramedValue:
 
         A header counts more than what the value begins with, as in Confluent's clients.
         """
-        value = record.value or b""
         told = record.header(VALUE_SCHEMA_ID)
         if told is not None:
             ref = _ref(told)
             if ref is None or len(told) != _length(ref):
                 raise Unreadable("no schema id", f"the header {VALUE_SCHEMA_ID} holds no id")
-            return cls(ref, value, in_header=True)
+            return cls(ref, record.value or b"", in_header=True)
+        return cls.of_value(record.value or b"")
+
+    @classmethod
+    def of_value(cls, value: bytes) -> FramedValue:
+        """Of a value whose record has no such header; raises Unreadable as `of` does."""
         ref = _ref(value)
         if ref is None:
             raise Unreadable(
@@ -69,8 +73,7 @@ class FramedValue:
 
     def body_of(self, value: bytes) -> bytes:
         """What `value` was made of."""
-        ref = None if self.in_header else _ref(value)
-        return value if ref is None else value[_length(ref) :]
+        return value if self.in_header else self.of_value(value).body
 
     def headers(self, headers: Headers, schema: SchemaName) -> Headers:
         """The record's headers, saying the other schema where they say one."""
