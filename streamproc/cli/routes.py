@@ -127,7 +127,7 @@ async def _try(
     from streamproc.worker.route_samples import open_samples
 
     console, clock = stdout_console(), SystemClock()
-    samples = await open_samples(settings, route, folder)
+    samples = await open_samples(settings, route, folder, clock)
     async with local_enricher(settings, route, clock, samples) as enricher:
         for number, sample in enumerate(_records(route, events, clock.now_ms()), start=1):
             try:
@@ -154,9 +154,9 @@ async def _check_examples(settings: Settings, route: Route, folder: Path) -> tup
     from streamproc.worker.route_samples import open_samples
 
     examples = route_examples(route, folder)
-    samples = await open_samples(settings, route, folder)
     differences: list[str] = []
     clock = SystemClock()
+    samples = await open_samples(settings, route, folder, clock)
     async with local_enricher(settings, route, clock, samples) as enricher:
         for example in examples:
             (record,) = _records(route, [example.event.replace(b"\n", b" ")], clock.now_ms())

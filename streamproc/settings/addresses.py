@@ -41,8 +41,13 @@ def checked_registries(value: str | None) -> str | None:
         )
     urls = [part.strip().rstrip("/") for part in value.split(",") if part.strip()]
     for url in urls:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            parts = urlsplit(url)
+            is_address = parts.scheme in ("http", "https") and parts.port != 0
+            checked_host(parts.hostname or "")
+        except ValueError:
+            is_address = False
+        if not is_address or re.search(r"\s", url):
             raise ValueError(f"{url!r} is no URL; give one as https://registry.example.com")
     return ",".join(urls)
 

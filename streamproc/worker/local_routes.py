@@ -40,7 +40,7 @@ async def local_enricher(
             clock,
             metrics,
             stop_after_attempt(LOCAL_ATTEMPTS),
-            samples.format(route, clock),
+            samples.format,
         )
     finally:
         await models.close()

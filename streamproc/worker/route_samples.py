@@ -20,21 +20,17 @@ if TYPE_CHECKING:
 
 
 class RouteSamples:
-    """Samples as records, and what comes out as JSON. No registry is told of anything."""
+    """Samples as records, and what comes out as JSON. No registry is told of anything.
 
-    def __init__(self, registry: SampleRegistry | None = None) -> None:
+    format: how the records are written; None: as the route says, without schemas
+    """
+
+    def __init__(
+        self, registry: SampleRegistry | None = None, format_: EventFormat | None = None
+    ) -> None:
         """registry: of the schema that the samples have; None: they have none"""
         self._registry = registry
-
-    def format(self, route: Route, clock: Clock) -> EventFormat | None:
-        """How the records are written; None: as the route says, without schemas."""
-        if self._registry is None:
-            return None
-        from streamproc.enrichment.registry.registry_format import (  # noqa: PLC0415 - the extra
-            RegistryFormat,
-        )
-
-        return RegistryFormat(route, self._registry, clock)
+        self.format = format_
 
     def record(self, sample: Record) -> Record:
         """The record that a sample stands for; raises Invalid where it is not of the schema."""
@@ -49,20 +45,28 @@ class RouteSamples:
         return value if self._registry is None else self._registry.shown(value)
 
 
-async def open_samples(settings: Settings, route: Route, folder: Path) -> RouteSamples:
+async def open_samples(
+    settings: Settings, route: Route, folder: Path, clock: Clock
+) -> RouteSamples:
     """What reads samples of a route whose file is in `folder`.
 
     Their schema is the file that the route names, or the topic's last one in the registry.
-    Raises OperatorError where it is in neither.
+    Raises OperatorError where it is in neither, or answers can't be put into its events.
     """
     if not route.from_.has_registry:
         return RouteSamples()
     try:
+        from streamproc.enrichment.registry.registry_format import (  # noqa: PLC0415
+            RegistryFormat,
+        )
         from streamproc.enrichment.registry.samples import SampleRegistry  # noqa: PLC0415
     except ImportError as missing:
         raise missing_extra(route, missing) from None
     schema, used = await _schema(settings, route, folder)
-    return RouteSamples(SampleRegistry(schema, used))
+    registry = SampleRegistry(schema, used)
+    format_ = RegistryFormat(route, registry, clock)
+    await format_.prepare()
+    return RouteSamples(registry, format_)
 
 
 async def _schema(
