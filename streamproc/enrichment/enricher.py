@@ -15,7 +15,7 @@ from streamproc.enrichment.dead_letters import event_dead_letter
 from streamproc.enrichment.event import CloudEventsFormat, Event, EventFormat, JsonFormat
 from streamproc.enrichment.json_pointer import Path, format_pointer
 from streamproc.enrichment.placing import placed
-from streamproc.enrichment.registry.wire_format import VALUE_SCHEMA_ID
+from streamproc.enrichment.registry.wire_format import KEY_SCHEMA_ID, VALUE_SCHEMA_ID
 from streamproc.enrichment.route import Route
 from streamproc.errors import Invalid, TooLarge, Unreadable
 from streamproc.messages.outgoing import without_original
@@ -26,8 +26,8 @@ from streamproc.messages.response import Problem
 from streamproc.metrics import Metrics
 
 OWN_HEADERS: Final = ("streamproc-route", "streamproc-source-")
-# What goes on in any case: whose trace it is, and which schema the value has.
-_ALWAYS_KEPT: Final = ("traceparent", "tracestate", VALUE_SCHEMA_ID)
+# What goes on in any case: whose trace it is, and which schemas value and key have.
+_ALWAYS_KEPT: Final = ("traceparent", "tracestate", VALUE_SCHEMA_ID, KEY_SCHEMA_ID)
 
 Outcome = Literal["enriched", "unmatched", "tombstone", "dead-letter"]
 
@@ -148,10 +148,13 @@ class Enricher:
 
     def _headers(self, record: Record, own: Headers) -> Headers:
         everything = self.route.to.headers == "same"
+        # A key that was found in the event is text.
+        dropped = () if self.route.to.key_path is None else (KEY_SCHEMA_ID,)
         kept = (
             (name, value)
             for name, value in own
-            if (everything and not name.startswith(OWN_HEADERS)) or name in _ALWAYS_KEPT
+            if ((everything and not name.startswith(OWN_HEADERS)) or name in _ALWAYS_KEPT)
+            and name not in dropped
         )
         return (
             *kept,

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -149,8 +150,8 @@ def answering(*answers: tuple[int, str]) -> Iterator[tuple[str, list[Any]]]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append((self.command, self.path, self.headers.get("Authorization")))
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            asked.append((self.command, self.path, self.headers.get("Authorization"), sent))
             status, body = left.pop(0)
             self.send_response(status)
             self.send_header("Content-Length", str(len(body.encode())))
@@ -204,6 +205,21 @@ async def test_a_guid_is_asked_for_and_registered_schemas_say_theirs() -> None:
     assert (name.id, name.guid) == (7, guid)
     assert asked[0][1] == f"/schemas/guids/{guid}"
     assert [one[0] for one in asked] == ["GET", "POST", "POST"]
+
+
+async def test_metadata_and_rules_go_on_with_a_schema_that_is_made_of_another() -> None:
+    rules = {"domainRules": [{"name": "hide", "kind": "TRANSFORM", "type": "ENCRYPT"}]}
+    stored = {"schema": "{}", "schemaType": "JSON", "ruleSet": rules,
+              "metadata": {"properties": {"owner": "shop"}}}  # fmt: skip
+    missing = '{"error_code": 40401, "message": "Subject not found"}'
+    with answering((200, json.dumps(stored)), (404, missing), (200, '{"id": 7}')) as (url, asked):
+        async with client(url) as registry:
+            await registry.register("out-value", replace(await registry.schema(1), text="true"))
+
+    sent = json.loads(asked[-1][3])
+    assert sent["schema"] == "true"
+    assert sent["metadata"]["properties"] == {"owner": "shop"}
+    assert sent["ruleSet"]["domainRules"][0]["type"] == "ENCRYPT"
 
 
 async def test_who_may_not_register_gets_on_where_the_schema_is_there() -> None:

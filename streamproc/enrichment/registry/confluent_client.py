@@ -89,6 +89,7 @@ class ConfluentRegistry:
             schema.text,
             schema.type,
             [SchemaReference(one.name, one.subject, one.version) for one in schema.references],
+            *schema.terms,
         )
         try:
             # Who may read but not register gets on where somebody else has registered it.
@@ -161,7 +162,8 @@ def _schema(found: ConfluentSchema) -> Schema:
         Reference(str(one.name), str(one.subject), int(one.version or 0))
         for one in found.references or ()
     )
-    return Schema(found.schema_str or "", found.schema_type or "AVRO", references)
+    terms = (found.metadata, found.rule_set)
+    return Schema(found.schema_str or "", found.schema_type or "AVRO", references, terms)
 
 
 def _name(found: Any) -> SchemaName:

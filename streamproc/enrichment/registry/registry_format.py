@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from typing import Final, TypeVar
 
@@ -131,7 +132,7 @@ class RegistryFormat:
     async def _registered(self, text: str, schema: Schema) -> SchemaName:
         to = self._route.to
         subject = to.subject or f"{to.topic}-value"
-        return await self._registry.register(subject, Schema(text, self._type, schema.references))
+        return await self._registry.register(subject, replace(schema, text=text))
 
     async def _answer(
         self, ask: Callable[[], Awaitable[Result]], tries: int | None = None

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Protocol
 
 from streamproc.enrichment.registry.wire_format import SchemaName, SchemaRef
 from streamproc.errors import Invalid, Unreadable
-
-SchemaType = Literal["AVRO", "JSON"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +20,16 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """A schema as a registry holds it. type: `AVRO`, `JSON`, or another that is not read here."""
+    """A schema as a registry holds it.
+
+    type:  `AVRO`, `JSON`, or another that is not read here
+    terms: its metadata and rules, as the client has them; they go on with a schema made of it
+    """
 
     text: str
     type: str
     references: tuple[Reference, ...] = ()
+    terms: tuple[Any, Any] = (None, None)
 
 
 class UnknownSchema(Unreadable):

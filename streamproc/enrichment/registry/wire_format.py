@@ -15,6 +15,7 @@ from streamproc.errors import Unreadable
 from streamproc.messages.record import Headers, Record
 
 VALUE_SCHEMA_ID: Final = "__value_schema_id"
+KEY_SCHEMA_ID: Final = "__key_schema_id"
 _ID, _GUID = b"\x00", b"\x01"
 _ID_BYTES, _GUID_BYTES = 5, 17
 

@@ -136,6 +136,30 @@ async def test_the_header_goes_on_though_others_do_not() -> None:
     assert "__value_schema_id" in dict(published.headers)
 
 
+@pytest.mark.parametrize(("key", "goes_on"), [("same", True), ("/id", False)])
+async def test_the_header_of_a_key_goes_on_with_the_key(key: str, goes_on: bool) -> None:
+    registry = MemoryRegistry()
+    name = registry.add("in-value", ORDER)
+    for headers in ("same", "none"):
+        scene = RegistryScene(registry, MOOD, to={"topic": "out", "key": key, "headers": headers})
+        value = framed(name.id, encoded(ORDER, order()))
+        published = await scene.through(value, (("__key_schema_id", framed(5, b"")),))
+
+        assert ("__key_schema_id" in dict(published.headers)) is goes_on
+
+
+@pytest.mark.parametrize(
+    ("schema", "why"), [({"type": ORDER}, b"wrong schema"), ([ORDER], b"no record")]
+)
+async def test_a_schema_that_is_no_record_itself_is_refused(schema: Any, why: bytes) -> None:
+    registry = MemoryRegistry()
+    name = registry.add("in-value", json.dumps(schema))
+
+    letter = await RegistryScene(registry, MOOD).through(framed(name.id, b""))
+
+    assert why in (dict(letter.headers)["kafka_dlt-exception-message"] or b"")
+
+
 async def test_an_unmatched_event_goes_on_as_it_is() -> None:
     registry = MemoryRegistry()
     name = registry.add("in-value", ORDER)
