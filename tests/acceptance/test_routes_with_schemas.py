@@ -70,6 +70,7 @@ class Shop:
             "ROUTES_DIR": str(folder / "routes"),
             "SCHEMA_REGISTRY_URL": registry.url,
             "TASKS": "text-classification",
+            "DRAIN_TIMEOUT_S": "2",
         }
         self.worker = WorkerProcess(kafka, prefix, folder / "worker.log", self.settings)
 
@@ -126,7 +127,8 @@ async def test_avro_events_come_out_with_answers_behind_their_bytes_though_the_r
         async with asyncio.timeout(60):
             while "no schema registry answers" not in str(place.worker.health()):  # noqa: ASYNC110
                 await asyncio.sleep(0.2)
-        place.worker.kill()
+        # Events that wait hold up no end of the worker.
+        assert await place.worker.terminate() == 0
         schema_registry.start()
         place.worker.start()
         await place.worker.wait_until_ready(240)

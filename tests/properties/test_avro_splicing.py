@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from hypothesis import assume, given
@@ -177,6 +178,33 @@ def test_an_event_with_answers_is_its_own_bytes_and_those_of_answers(
         if isinstance(given_, dict) and name == "mood":
             given_ = {"score": None, "n": None, **given_}
         assert found == given_
+
+
+@given(events(), st.text(max_size=80))
+def test_a_string_is_replaced_and_all_bytes_around_it_stay(
+    event: tuple[dict[str, Any], dict[str, Any]], text: str
+) -> None:
+    schema, value = event
+    read, body = kind_of(schema).schema, encoded(schema, value)
+    for path, changed in with_each_string_changed(schema, value, text):
+        read.refuse_masks([path])
+
+        assert read.with_string(body, path, text) == encoded(schema, changed)
+
+
+def with_each_string_changed(
+    schema: Any, value: Any, text: str
+) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """A path to each string within records, and the value with another text there."""
+    for field in schema["fields"]:
+        name, kind, inner = field["name"], field["type"], value[field["name"]]
+        if isinstance(kind, list) and inner is not None:
+            kind = kind[1]
+        if kind == "string":
+            yield (name,), {**value, name: text}
+        elif isinstance(kind, dict) and kind["type"] == "record":
+            for path, changed in with_each_string_changed(kind, inner, text):
+                yield (name, *path), {**value, name: changed}
 
 
 @given(events(), st.data())

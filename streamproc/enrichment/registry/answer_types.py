@@ -95,7 +95,10 @@ def answer_type(spec: AnswerSpec) -> AnswerType:
 
 
 def placed_types(route: Route) -> dict[Path, AnswerType]:
-    """By place, what is put there; `*` stands for every element of an array."""
+    """By place, what is put there; `*` stands for every element of an array.
+
+    A text that is masked in its own place is none of these: it is what it was.
+    """
     placed: dict[Path, AnswerType] = {}
     for spec in route.answers:
         one = answer_type(spec)
@@ -103,11 +106,20 @@ def placed_types(route: Route) -> dict[Path, AnswerType]:
             placed |= {(*path[:-1], spec.to): one for path in spec.sources}
         else:
             placed[parse_pointer(spec.to)] = MapOf(one) if spec.has_many else one
-        if spec.redact is not None:
+        if spec.redact is not None and spec.redact.to != spec.redact.from_:
             placed[spec.redact.to] = "string"
     if route.meta is not None:
         placed[route.meta] = _META
     return placed
+
+
+def masked_in_place(route: Route) -> frozenset[Path]:
+    """The texts that are masked where they are."""
+    return frozenset(
+        spec.redact.to
+        for spec in route.answers
+        if spec.redact is not None and spec.redact.to == spec.redact.from_
+    )
 
 
 def as_record(placed: Mapping[Path, AnswerType]) -> RecordOf:

@@ -24,13 +24,15 @@ _INDEX: Final = re.compile(r"0|[1-9][0-9]{0,8}")
 class AvroEventSchema:
     """What the events of one schema are, and what they become.
 
-    name: what the registry knows the longer schema by
+    name:   what the registry knows the longer schema by
+    masked: texts that are replaced where they are
     """
 
     schema: AvroSchema
     members: AvroMembers
     longer: AvroSchema
     name: SchemaName
+    masked: frozenset[Path] = frozenset()
 
     def event(self, framed: FramedValue) -> AvroEvent:
         """The event in a value; raises Unreadable."""
@@ -59,14 +61,18 @@ class AvroEvent:
         return None
 
     def with_values(self, values: Mapping[Path, bytes]) -> bytes:
-        """See `Event`; every place is one that the answers' fields were made for."""
+        """See `Event`; every place is an answer's field, or a text that is masked."""
         members: dict[str, Any] = {}
+        body = self._framed.body
         for path, value in values.items():
+            if path in self._kind.masked:
+                body = self._kind.schema.with_string(body, path, orjson.loads(value))
+                continue
             at = members
             for name in path[:-1]:
                 at = at.setdefault(name, {})
             at[path[-1]] = orjson.loads(value)
-        body = self._framed.body + self._kind.members.encode(members)
+        body += self._kind.members.encode(members)
         return self._framed.value(self._kind.name, body)
 
     def headers(self, headers: Headers) -> Headers:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import fastavro
@@ -19,8 +19,14 @@ from fastavro import _read_py as unhurried
 from fastavro.schema import SchemaParseException, UnknownType
 
 from streamproc.enrichment.json_event import JsonEvent
+from streamproc.enrichment.json_pointer import Path, format_pointer
 from streamproc.enrichment.registry.answer_types import RecordOf
 from streamproc.enrichment.registry.avro_json import stored
+from streamproc.enrichment.registry.avro_spans import (
+    encoded_string,
+    leads_to_string,
+    string_span,
+)
 from streamproc.enrichment.registry.avro_types import optional_field
 from streamproc.errors import Invalid, Unreadable
 
@@ -88,6 +94,23 @@ class AvroSchema:
         except (*_NOT_AVRO, AttributeError) as error:
             raise Invalid("no event of the schema", str(error)[:300]) from None
         return out.getvalue()
+
+    def refuse_masks(self, paths: Iterable[Path]) -> None:
+        """Raises Invalid where a text that is to be masked in its place is no string there."""
+        for path in paths:
+            if not leads_to_string(self._parsed, self._named, path):
+                raise Invalid(
+                    "no place for the masked text",
+                    f"in the schema {format_pointer(path)} is not a string or null within records",
+                )
+
+    def with_string(self, body: bytes, path: Path, text: str) -> bytes:
+        """The body with another text in the place of one; the same where there is null."""
+        span = string_span(body, self._parsed, self._named, path)
+        if span is None:
+            return body
+        start, end = span
+        return body[:start] + encoded_string(text) + body[end:]
 
     def with_members(self, members: RecordOf) -> AvroSchema:
         """This schema with optional fields behind its last; its own text stays as it is.

@@ -41,7 +41,7 @@ def with_answers(text: str, placed: Mapping[Path, AnswerType]) -> str:
         return text
     values: dict[Path, bytes] = {}
     for path, one in placed.items():
-        at, length = _place(schema, path, one)
+        at, length = _place(schema, path)
         if at is not None:
             new = one if length == len(path) else _together(placed, path[:length])
             values[at] = json.dumps(_json_schema(new)).encode()
@@ -51,7 +51,7 @@ def with_answers(text: str, placed: Mapping[Path, AnswerType]) -> str:
         raise Invalid("wrong schema", error.detail) from None
 
 
-def _place(root: Any, path: Path, one: AnswerType) -> tuple[Path | None, int]:
+def _place(root: Any, path: Path) -> tuple[Path | None, int]:
     """Where the schema is to describe a place of the event, or the start of it, which is so long.
 
     None where it need not.
@@ -72,9 +72,7 @@ def _place(root: Any, path: Path, one: AnswerType) -> tuple[Path | None, int]:
             is_open = EVERY in path[number:]
             return None if is_open else at, number + 1
         schema = properties[token]
-    is_text = isinstance(schema, dict) and schema.get("type") == "string"
-    # A masked text in the place of the text itself.
-    return None if is_text and one == "string" else at, len(path)
+    return at, len(path)
 
 
 def _together(placed: Mapping[Path, AnswerType], start: Path) -> RecordOf:

@@ -17,7 +17,11 @@ import structlog
 
 from streamproc.clock import Clock
 from streamproc.enrichment.event import Event
-from streamproc.enrichment.registry.answer_types import as_record, placed_types
+from streamproc.enrichment.registry.answer_types import (
+    as_record,
+    masked_in_place,
+    placed_types,
+)
 from streamproc.enrichment.registry.avro_event import AvroEventSchema
 from streamproc.enrichment.registry.avro_schema import AvroMembers, AvroSchema
 from streamproc.enrichment.registry.json_schema import JsonEventSchema, with_answers
@@ -50,6 +54,7 @@ class RegistryFormat:
         self._clock = clock
         self._type = "AVRO" if route.from_.format == "avro" else "JSON"
         self._placed = placed_types(route)
+        self._masked = masked_in_place(route)
         self._known: dict[SchemaRef, EventSchema] = {}
         self._refused: dict[SchemaRef, tuple[float, Invalid]] = {}
         self._turns: defaultdict[SchemaRef, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -124,10 +129,10 @@ class RegistryFormat:
         used = [one.text for one in (await referenced(self._registry, schema)).values()]
         members = as_record(self._placed)
         read = AvroSchema(schema.text, used)
+        read.refuse_masks(self._masked)
         longer = read.with_members(members)
-        return AvroEventSchema(
-            read, AvroMembers(members), longer, await self._registered(longer.text, schema)
-        )
+        name = await self._registered(longer.text, schema)
+        return AvroEventSchema(read, AvroMembers(members), longer, name, self._masked)
 
     async def _registered(self, text: str, schema: Schema) -> SchemaName:
         to = self._route.to

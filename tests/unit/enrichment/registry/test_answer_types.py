@@ -21,7 +21,7 @@ from streamproc.enrichment.route import Route
 from streamproc.errors import Invalid
 from streamproc.settings import read_settings
 from tests.support.registries import MemoryRegistry
-from tests.support.route_scenes import LINES, MOOD, PEOPLE, RegistryScene
+from tests.support.route_scenes import LINES, MOOD, RegistryScene
 
 SCALARS = ("string", "number", "integer", "boolean")
 
@@ -108,15 +108,6 @@ def test_a_default_of_the_answers_type_is_taken() -> None:
         (LINES, {}, "behind their last field, and not beside each text"),
         ({**MOOD, "to": "/n-l-p/mood"}, {}, "'n-l-p' is no name of a field in Avro"),
         (MOOD, {"skip_if_done": True}, "Avro events take each answer once"),
-        (
-            {
-                **PEOPLE,
-                "on_error": "dlq",
-                "redact": {"labels": ["PER"], "from": "/body", "to": "/body"},
-            },
-            {},
-            "name a new member",
-        ),
     ],
 )
 def test_what_avro_can_not_hold_is_refused_and_json_holds(

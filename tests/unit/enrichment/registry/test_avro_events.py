@@ -353,6 +353,36 @@ async def test_a_topic_without_a_schema_does_not_hold_up_the_start() -> None:
     assert registry.asked == ["latest"]
 
 
+HIDE = {
+    **PEOPLE, "on_error": "dlq", "redact": {"labels": ["PER"], "from": "/body", "to": "/body"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("body", ["Ada was here", "a" * 200 + " Ada", "nobody", None])
+async def test_a_text_is_masked_where_it_is_and_the_rest_stays(body: str | None) -> None:
+    registry = MemoryRegistry()
+    name = registry.add("in-value", ORDER)
+    value = framed(name.id, encoded(ORDER, order(body=body)))
+
+    published = await RegistryScene(registry, HIDE).through(value)
+
+    masked = None if body is None else body.replace("Ada", "<PER>")
+    whole = (published.value or b"")[5:]
+    assert whole.startswith(encoded(ORDER, order(body=masked)))
+    assert opened(registry, published)["body"] == masked
+
+
+@pytest.mark.parametrize("pointer", ["/day", "/lines/0/text", "/tags/a", "/nobody", "/state"])
+async def test_what_is_no_string_within_records_is_not_masked_in_its_place(pointer: str) -> None:
+    registry = MemoryRegistry()
+    registry.add("in-value", ORDER)
+    redact = {"labels": ["PER"], "from": pointer, "to": pointer}
+    scene = RegistryScene(registry, {**HIDE, "text": pointer, "redact": redact})
+
+    with pytest.raises(TopicsError, match=f"in the schema {pointer} is not a string"):
+        await RegistryFormat(scene.route, registry, SystemClock()).prepare()
+
+
 async def test_an_answer_is_null_where_none_was_given() -> None:
     registry = MemoryRegistry()
     name = registry.add("in-value", ORDER)

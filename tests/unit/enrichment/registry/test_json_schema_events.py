@@ -119,10 +119,19 @@ def test_an_object_for_answers_alone_holds_all_of_them_and_is_closed() -> None:
     assert nlp["properties"]["run"]["additionalProperties"] is False
 
 
-def test_a_masked_text_in_its_own_place_keeps_what_its_schema_says() -> None:
-    schema = {"properties": {"body": {"type": "string", "maxLength": 9}}}
+async def test_a_masked_text_in_its_own_place_keeps_what_its_schema_says() -> None:
+    registry = MemoryRegistry()
+    name = registry.add("in-value", CLOSED, "JSON")
+    redact = {"labels": ["PER"], "from": "/body", "to": "/body"}
+    scene = RegistryScene(
+        registry, {**PEOPLE, "on_error": "dlq", "redact": redact}, format_="json-schema"
+    )
 
-    assert longer(schema, _body="string") == schema
+    published = await scene.through(framed(name.id, EVENT))
+
+    assert b'"body":"good <PER>"' in (published.value or b"")
+    output = json.loads(registry.under("out-value")[0].text)
+    assert output["properties"]["body"] == CLOSED["properties"]["body"]  # type: ignore[index]
 
 
 def test_a_definition_that_a_schema_refers_to_gets_the_property() -> None:
