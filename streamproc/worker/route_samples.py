@@ -100,10 +100,10 @@ async def _latest(settings: Settings, route: Route) -> tuple[Schema, dict[Refere
 
     registry, subject = ConfluentRegistry(settings), f"{route.from_.topics[0]}-value"
     try:
-        schema = await registry.latest(subject)
-        if schema is None:
+        found = await registry.versions(subject, 1)
+        if not found:
             raise TopicsError(f"route {route.name}: the registry has no subject {subject}")
-        return schema, await referenced(registry, schema)
+        return found[0], await referenced(registry, found[0])
     except (Invalid, RegistryUnavailable) as error:
         raise TopicsError(f"route {route.name}: {error}") from None
     finally:

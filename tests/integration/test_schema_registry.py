@@ -47,15 +47,15 @@ async def test_a_schema_is_had_by_its_id_and_by_its_subject(schema_registry: Api
     name = subject()
     id_ = schema_registry.register(name, ORDER)
     async with client(schema_registry.url) as registry:
-        found, latest = await registry.schema(id_), await registry.latest(name)
+        found, versions = await registry.schema(id_), await registry.versions(name, 20)
 
-    assert found == latest
+    assert versions == [found]
     assert (json.loads(found.text), found.type, found.references) == (ORDER, "AVRO", ())
 
 
 async def test_what_is_not_there_is_unknown(schema_registry: Apicurio) -> None:
     async with client(schema_registry.url) as registry:
-        assert await registry.latest(subject()) is None
+        assert await registry.versions(subject(), 20) == []
         with pytest.raises(UnknownSchema, match="the registry has none of id 999999"):
             await registry.schema(999_999)
         with pytest.raises(UnknownSchema):
@@ -101,6 +101,24 @@ async def test_longer_schemas_are_compatible_as_those_that_they_are_made_of(
                 schema_registry.require(f"{topic}.out-value", compatibility)
 
     assert schema_registry.versions(f"{topic}.out-value") == [1, 2, 3, 4]
+
+
+async def test_events_of_an_older_schema_that_would_not_be_taken_behind_a_newer_come_out(
+    schema_registry: Apicurio,
+) -> None:
+    topic = uuid4().hex
+    newer = {**ORDER, "fields": [one for one in ORDER["fields"] if one["name"] != "day"]}
+    ids = [schema_registry.register(f"{topic}-value", one) for one in (ORDER, newer)]
+    async with client(schema_registry.url) as registry:
+        scene = RegistryScene(registry, MOOD, to={"topic": f"{topic}.out"}, topic=topic)
+        await RegistryFormat(scene.route, registry, SystemClock()).prepare()
+        schema_registry.require(f"{topic}.out-value", "BACKWARD")
+        bodies = [encoded(one, order()) for one in (ORDER, newer)]
+        published = [
+            await scene.through(framed(id_, body)) for id_, body in zip(ids, bodies, strict=True)
+        ]
+
+    assert [one.topic for one in published] == [f"{topic}.out"] * 2
 
 
 async def test_longer_json_schemas_are_compatible_too(schema_registry: Apicurio) -> None:

@@ -54,10 +54,10 @@ class MemoryRegistry:
                 return schema
         raise UnknownSchema("unknown schema", f"the registry has none of id {ref}")
 
-    async def latest(self, subject: str) -> Schema | None:
+    async def versions(self, subject: str, last: int) -> list[Schema]:
         """See `Registry`."""
-        self._asked("latest")
-        return next(reversed(self.under(subject)), None)
+        self._asked("versions")
+        return self.under(subject)[-last:]
 
     async def version(self, reference: Reference) -> Schema:
         """See `Registry`."""

@@ -60,13 +60,15 @@ class ConfluentRegistry:
                 ) from None
             raise self._unavailable(error) from None
 
-    async def latest(self, subject: str) -> Schema | None:
+    async def versions(self, subject: str, last: int) -> list[Schema]:
         """See `Registry`."""
         try:
-            return _schema((await self._answer(self._client.get_latest_version(subject))).schema)
+            numbers = sorted(await self._answer(self._client.get_versions(subject)))
+            asked = [self._client.get_version(subject, number) for number in numbers[-last:]]
+            return [_schema((await self._answer(one)).schema) for one in asked]
         except SchemaRegistryError as error:
             if error.error_code in _NOT_THERE:
-                return None
+                return []
             raise self._unavailable(error) from None
 
     async def version(self, reference: Reference) -> Schema:

@@ -38,6 +38,8 @@ REFUSAL_S: Final = 10.0
 """Seconds for which what was wrong with a schema is taken to be so still."""
 
 MAX_REFUSALS: Final = 1000
+RECENT_VERSIONS: Final = 20
+"""Of an input topic's schemas, those that are registered at start."""
 
 EventSchema = AvroEventSchema | JsonEventSchema
 Result = TypeVar("Result")
@@ -75,47 +77,59 @@ class RegistryFormat:
     async def prepare(self) -> None:
         """Register what comes of the schemas that the topics have now.
 
-        Raises TopicsError where the registry does not take it, or does not answer.
+        In the order of their versions, so that the output's are compatible as the input's are: an
+        older one may not be taken behind a newer, and there may be events of it.
+        Raises TopicsError where the registry does not take the last, or does not answer.
         """
         for topic in self._route.from_.topics:
             subject = f"{topic}-value"
             try:
-                latest = partial(self._registry.latest, subject)
-                schema = await self._answer(latest, START_TRIES)
-                if schema is None:
+                ask = partial(self._registry.versions, subject, RECENT_VERSIONS)
+                versions = await self._answer(ask, START_TRIES)
+                if not versions:
                     log.info("no schema yet", route=self._route.name, subject=subject)
-                else:
+                for schema in versions[:-1]:
+                    await self._prepare_older(subject, schema)
+                for schema in versions[-1:]:
                     await self._answer(partial(self._made, schema), START_TRIES)
             except (Invalid, RegistryUnavailable) as error:
                 raise TopicsError(f"route {self._route.name}: {subject}: {error}") from None
 
+    async def _prepare_older(self, subject: str, schema: Schema) -> None:
+        try:
+            await self._answer(partial(self._made, schema), START_TRIES)
+        except Invalid as error:
+            log.warning(
+                "events of an older schema would be dead letters",
+                route=self._route.name, subject=subject, error=str(error),
+            )  # fmt: skip
+
     async def _looked_up(self, ref: SchemaRef) -> EventSchema:
         async with self._turns[ref]:
-            if ref in self._known:
-                return self._known[ref]
-            self._refuse_again(ref)
             try:
-                schema = await self._answer(partial(self._registry.schema, ref))
-                made = await self._answer(partial(self._made, schema))
+                if ref not in self._known:
+                    self._refuse_again(ref)
+                    schema = await self._answer(partial(self._registry.schema, ref))
+                    self._known[ref] = await self._answer(partial(self._made, schema))
+                return self._known[ref]
             except Invalid as error:
                 self._remember(ref, error)
                 raise
             finally:
                 # Whoever waits for this turn has it still, and finds what became of it.
                 self._turns.pop(ref, None)
-            self._known[ref] = made
-            return made
 
     def _refuse_again(self, ref: SchemaRef) -> None:
         until_s, reason = self._refused.get(ref, (0.0, None))
         if reason is not None and self._clock.monotonic_s() < until_s:
             raise reason.with_traceback(None)
+        self._refused.pop(ref, None)
 
     def _remember(self, ref: SchemaRef, reason: Invalid) -> None:
         # Bytes that are no schema's id say another one in every record.
         if len(self._refused) >= MAX_REFUSALS:
             self._refused.clear()
-        self._refused[ref] = (self._clock.monotonic_s() + REFUSAL_S, reason)
+        self._refused.setdefault(ref, (self._clock.monotonic_s() + REFUSAL_S, reason))
 
     async def _made(self, schema: Schema) -> EventSchema:
         """What events of a schema become; the longer schema is registered."""

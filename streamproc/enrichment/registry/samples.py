@@ -29,9 +29,9 @@ class SampleRegistry:
         """See `Registry`."""
         return self._schema
 
-    async def latest(self, subject: str) -> Schema | None:
+    async def versions(self, subject: str, last: int) -> list[Schema]:
         """See `Registry`."""
-        return self._schema
+        return [self._schema]
 
     async def version(self, reference: Reference) -> Schema:
         """See `Registry`."""

@@ -47,8 +47,8 @@ class Registry(Protocol):
         """The schema of an id; raises UnknownSchema where there is none."""
         ...
 
-    async def latest(self, subject: str) -> Schema | None:
-        """The last version under a subject; None where there is no such subject."""
+    async def versions(self, subject: str, last: int) -> list[Schema]:
+        """So many of the last versions under a subject, oldest first; none without a subject."""
         ...
 
     async def version(self, reference: Reference) -> Schema:

@@ -345,12 +345,33 @@ async def test_the_longer_schema_is_registered_at_start() -> None:
     assert len(registry.under("out-value")) == 1
 
 
+async def test_all_versions_are_made_longer_at_start_in_their_order() -> None:
+    registry = MemoryRegistry()
+    for fields in (ORDER["fields"], ORDER["fields"][:3], ORDER["fields"][:2]):
+        registry.add("in-value", {**ORDER, "fields": fields})
+
+    await RegistryFormat(RegistryScene(registry, MOOD).route, registry, SystemClock()).prepare()
+
+    longer = [json.loads(one.text)["fields"] for one in registry.under("out-value")]
+    assert [len(fields) for fields in longer] == [len(ORDER["fields"]) + 1, 4, 3]
+
+
+async def test_an_older_version_that_can_not_be_made_longer_holds_up_no_start() -> None:
+    registry = MemoryRegistry()
+    registry.add("in-value", {**ORDER, "fields": [{"name": "nlp", "type": "string"}]})
+    registry.add("in-value", ORDER)
+
+    await RegistryFormat(RegistryScene(registry, MOOD).route, registry, SystemClock()).prepare()
+
+    assert len(registry.under("out-value")) == 1
+
+
 async def test_a_topic_without_a_schema_does_not_hold_up_the_start() -> None:
     registry = MemoryRegistry()
 
     await RegistryFormat(RegistryScene(registry, MOOD).route, registry, SystemClock()).prepare()
 
-    assert registry.asked == ["latest"]
+    assert registry.asked == ["versions"]
 
 
 HIDE = {
