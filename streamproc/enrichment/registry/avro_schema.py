@@ -22,6 +22,7 @@ from streamproc.enrichment.json_event import JsonEvent
 from streamproc.enrichment.json_pointer import Path, format_pointer
 from streamproc.enrichment.registry.answer_types import RecordOf
 from streamproc.enrichment.registry.avro_json import stored
+from streamproc.enrichment.registry.avro_shape import AvroShape, without_logical_types
 from streamproc.enrichment.registry.avro_spans import (
     encoded_string,
     leads_to_string,
@@ -48,9 +49,9 @@ class AvroSchema:
         named: dict[str, Any] = {}
         try:
             for one in used:
-                fastavro.parse_schema(_without_logical_types(json.loads(one)), named)
-            parsed = fastavro.parse_schema(_without_logical_types(json.loads(text)), named)
-            shape = _Shape(named)
+                fastavro.parse_schema(without_logical_types(json.loads(one)), named)
+            parsed = fastavro.parse_schema(without_logical_types(json.loads(text)), named)
+            shape = AvroShape(named)
             shape.visit(parsed, ())
         except _NOT_A_SCHEMA as error:
             raise Invalid("wrong schema", f"it can't be read as Avro: {error!r}"[:300]) from None
@@ -145,62 +146,3 @@ class AvroMembers:
         for name, schema in self._types.items():
             fastavro.schemaless_writer(out, schema, values.get(name))
         return out.getvalue()
-
-
-class _Shape:
-    """What of a schema decides how its events can be read safely."""
-
-    def __init__(self, named: Mapping[str, Any]) -> None:
-        self._named = named
-        self._visited: dict[str, bool] = {}
-        self.is_recursive = False
-        self.has_lists_of_nothing = False
-
-    def visit(self, schema: Any, within: tuple[str, ...]) -> bool:
-        """Whether a value may take no byte. within: the names of the records around it."""
-        if isinstance(schema, list):
-            for branch in schema:
-                self.visit(branch, within)
-            return False
-        if isinstance(schema, dict):
-            return self._visit_type(schema, within)
-        named = self._named.get(schema)
-        return bool(schema == "null") if named is None else self.visit(named, within)
-
-    def _visit_type(self, schema: dict[str, Any], within: tuple[str, ...]) -> bool:
-        kind = schema["type"]
-        if kind in ("record", "error"):
-            return self._visit_record(schema, within)
-        if kind == "array":
-            self.has_lists_of_nothing |= self.visit(schema["items"], within)
-            return False
-        if kind == "map":
-            self.visit(schema["values"], within)
-            return False
-        if kind == "fixed":
-            return bool(schema["size"] == 0)
-        return kind != "enum" and self.visit(kind, within)
-
-    def _visit_record(self, schema: Any, within: tuple[str, ...]) -> bool:
-        name = schema["name"]
-        if name in within:
-            self.is_recursive = True
-            return False
-        if name not in self._visited:
-            inside = (*within, name)
-            each = [self.visit(field["type"], inside) for field in schema["fields"]]
-            self._visited[name] = all(each)
-        return self._visited[name]
-
-
-def _without_logical_types(schema: Any) -> Any:
-    """A schema that reads values as they are stored, also those that Python has no value for."""
-    if isinstance(schema, list):
-        return [_without_logical_types(one) for one in schema]
-    if isinstance(schema, dict):
-        return {
-            name: _without_logical_types(value)
-            for name, value in schema.items()
-            if name != "logicalType"
-        }
-    return schema

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import unquote
 
-from streamproc.enrichment.json_event import CannotPlace, Found, JsonEvent
+from streamproc.enrichment.json_event import CannotPlace, JsonEvent
 from streamproc.enrichment.json_pointer import EVERY, Path, format_pointer, parse_pointer
 from streamproc.enrichment.registry.answer_types import (
     AnswerType,
@@ -17,14 +16,16 @@ from streamproc.enrichment.registry.answer_types import (
     RecordOf,
     as_record,
 )
-from streamproc.enrichment.registry.wire_format import FramedValue, SchemaName
 from streamproc.errors import Invalid, Unreadable
-from streamproc.messages.record import Headers
 
 # What may say of an object's members more than `properties` does, and what closes it.
-_COMBINING: Final = ("$dynamicRef", "$recursiveRef", "allOf", "anyOf", "oneOf", "not", "if", "then")
+_COMBINING: Final = (
+    "$dynamicRef", "$recursiveRef", "allOf", "anyOf", "oneOf", "not", "then", "else",
+    "dependentSchemas", "dependencies",
+)  # fmt: skip
 _CLOSING: Final = ("patternProperties", "propertyNames", "maxProperties")
 _CLOSING_WITHIN: Final = (*_CLOSING, "$ref", "additionalProperties", "unevaluatedProperties", "not")
+_VALUES: Final = ("default", "const", "enum", "examples")
 
 
 def with_answers(text: str, placed: Mapping[Path, AnswerType]) -> str:
@@ -113,7 +114,11 @@ def _closes(schema: Any) -> bool:
     if isinstance(schema, list):
         return any(map(_closes, schema))
     if isinstance(schema, dict):
-        return any(name in schema for name in _CLOSING_WITHIN) or any(map(_closes, schema.values()))
+        return any(
+            (name in _CLOSING_WITHIN and said not in (True, {}))
+            or (name not in _VALUES and _closes(said))
+            for name, said in schema.items()
+        )
     return schema is False
 
 
@@ -132,43 +137,3 @@ def _json_schema(one: AnswerType) -> dict[str, Any]:
             "additionalProperties": False,
         }
     return {"type": [one, "null"]}
-
-
-@dataclass(frozen=True, slots=True)
-class JsonEventSchema:
-    """What events of one JSON Schema become. name: what the registry knows the other schema by."""
-
-    name: SchemaName
-
-    def event(self, framed: FramedValue) -> RegistryJsonEvent:
-        """The event in a value; raises Unreadable."""
-        return RegistryJsonEvent(framed, JsonEvent(framed.body), self.name)
-
-
-class RegistryJsonEvent:
-    """A JSON text whose schema the record says."""
-
-    def __init__(self, framed: FramedValue, event: JsonEvent, name: SchemaName) -> None:
-        self._framed = framed
-        self._event = event
-        self._name = name
-
-    def find(self, path: Path) -> Iterator[Found]:
-        """See `Event`."""
-        return self._event.find(path)
-
-    def json_at(self, path: Path) -> bytes | None:
-        """See `Event`."""
-        return self._event.json_at(path)
-
-    def with_values(self, values: Mapping[Path, bytes]) -> bytes:
-        """See `Event`."""
-        return self._framed.value(self._name, self._event.with_values(values))
-
-    def headers(self, headers: Headers) -> Headers:
-        """See `Event`."""
-        return self._framed.headers(headers, self._name)
-
-    def again(self, value: bytes) -> RegistryJsonEvent:
-        """See `Event`."""
-        return RegistryJsonEvent(self._framed, JsonEvent(self._framed.body_of(value)), self._name)

@@ -24,7 +24,8 @@ from streamproc.enrichment.registry.answer_types import (
 )
 from streamproc.enrichment.registry.avro_event import AvroEventSchema
 from streamproc.enrichment.registry.avro_schema import AvroMembers, AvroSchema
-from streamproc.enrichment.registry.json_schema import JsonEventSchema, with_answers
+from streamproc.enrichment.registry.json_schema import with_answers
+from streamproc.enrichment.registry.registry_json_event import JsonEventSchema
 from streamproc.enrichment.registry.schemas import Registry, Schema, referenced
 from streamproc.enrichment.registry.wire_format import FramedValue, SchemaName, SchemaRef
 from streamproc.enrichment.route import Route

@@ -153,7 +153,8 @@ def test_a_definition_that_refers_to_itself_is_no_endless_search() -> None:
 
 
 def test_what_a_schema_combines_without_closing_leaves_place() -> None:
-    schema = {"type": "object", "allOf": [{"required": ["id"]}, {"properties": {"id": {}}}]}
+    paid = {"properties": {"paid": {"default": False}}, "additionalProperties": True}
+    schema = {"type": "object", "allOf": [{"required": ["id"]}, paid]}
 
     assert longer(schema, _nlp="string")["properties"] == {"nlp": {"type": ["string", "null"]}}
 
