@@ -65,7 +65,7 @@ async def open_samples(
     schema, used = await _schema(settings, route, folder)
     registry = SampleRegistry(schema, used)
     format_ = RegistryFormat(route, registry, clock)
-    await format_.prepare()
+    await format_.prepare(tries=1)
     return RouteSamples(registry, format_)
 
 

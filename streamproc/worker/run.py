@@ -77,7 +77,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
             clock=clock,
             producer=producer,
             needed_topics=needed.union(settings.reply_topics),
-            must_end=partial(_hangs_for_good, served, settings.call_timeout_s),
+            must_end=lambda: registry.refusal or _hangs_for_good(served, settings.call_timeout_s),
         )
         for engine in served:
             spec = engine.profile
@@ -105,10 +105,12 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
                     health=f"{at}/v2/health/ready",
                 )
                 telling = asyncio.create_task(readiness.watch())
+                preparing = asyncio.create_task(registry.prepare_late())
                 try:
                     await worker.run(stop)
                 finally:
                     telling.cancel()
+                    preparing.cancel()
                 log.info("worker stopped")
     finally:
         await registry.close()

@@ -33,8 +33,6 @@ from streamproc.errors import Invalid, RegistryUnavailable, TopicsError, Unreada
 from streamproc.kafka.backoff import backoff_s
 from streamproc.messages.record import Record
 
-START_TRIES: Final = 5
-"""Times that a registry which is away is asked before a worker does not start."""
 REFUSAL_S: Final = 10.0
 """Seconds for which what was wrong with a schema is taken to be so still."""
 
@@ -62,6 +60,8 @@ class RegistryFormat:
         self._refused: dict[SchemaRef, tuple[float, Invalid]] = {}
         self._turns: defaultdict[SchemaRef, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._waits: dict[object, str] = {}
+        self._prepared = asyncio.Event()
+        self._prepared.set()
 
     def not_ready(self) -> list[str]:
         """Why events wait for the registry; empty where none does."""
@@ -70,35 +70,39 @@ class RegistryFormat:
     async def open(self, record: Record) -> Event:
         """See `EventFormat`; waits while the registry is away."""
         framed = FramedValue.of(record)
+        await self._prepared.wait()
         known = self._known.get(framed.ref)
         if known is None:
             known = await self._looked_up(framed.ref)
         return known.event(framed)
 
-    async def prepare(self) -> None:
-        """Register what comes of the schemas that the topics have now.
+    async def prepare(self, tries: int | None = None) -> None:
+        """Register what comes of the schemas that the topics have now; events wait until then.
 
         In the order of their versions, so that the output's are compatible as the input's are: an
         older one may not be taken behind a newer, and there may be events of it.
-        Raises TopicsError where the registry does not take the last, or does not answer.
+        tries: None, so often as it takes until the registry answers
+        Raises TopicsError where the registry does not take the last, and RegistryUnavailable.
         """
+        self._prepared.clear()
         for topic in self._route.from_.topics:
             subject = f"{topic}-value"
             try:
                 ask = partial(self._registry.versions, subject, RECENT_VERSIONS)
-                versions = await self._answer(ask, START_TRIES)
+                versions = await self._answer(ask, tries)
                 if not versions:
                     log.info("no schema yet", route=self._route.name, subject=subject)
                 for schema in versions[:-1]:
-                    await self._prepare_older(subject, schema)
+                    await self._prepare_older(subject, schema, tries)
                 for schema in versions[-1:]:
-                    await self._answer(partial(self._made, schema), START_TRIES)
-            except (Invalid, RegistryUnavailable) as error:
+                    await self._answer(partial(self._made, schema), tries)
+            except Invalid as error:
                 raise TopicsError(f"route {self._route.name}: {subject}: {error}") from None
+        self._prepared.set()
 
-    async def _prepare_older(self, subject: str, schema: Schema) -> None:
+    async def _prepare_older(self, subject: str, schema: Schema, tries: int | None) -> None:
         try:
-            await self._answer(partial(self._made, schema), START_TRIES)
+            await self._answer(partial(self._made, schema), tries)
         except Invalid as error:
             log.warning(
                 "events of an older schema would be dead letters",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
 from streamproc.clock import SystemClock
-from streamproc.enrichment.registry.registry_format import START_TRIES, RegistryFormat
+from streamproc.enrichment.registry.registry_format import RegistryFormat
 from streamproc.enrichment.registry.schemas import SchemaRefused
-from streamproc.errors import RegistryUnavailable, TopicsError
+from streamproc.errors import RegistryUnavailable
+from streamproc.settings import read_settings
+from streamproc.worker.registry import START_TRIES, RegistryFormats
 from tests.support.avro_events import ORDER, encoded, framed, order
 from tests.support.registries import MemoryRegistry
 from tests.support.route_scenes import MOOD, RegistryScene
@@ -115,12 +118,39 @@ async def test_a_schema_that_is_refused_while_events_come_is_asked_again_later()
     assert later.topic == "out"
 
 
-async def test_a_worker_does_not_start_while_the_registry_is_away() -> None:
+async def test_events_wait_for_the_schemas_there_were_at_start() -> None:
     registry = MemoryRegistry()
+    first = registry.add("in-value", ORDER)
+    registry.add("in-value", {**ORDER, "fields": ORDER["fields"][:2]})
     scene = Scene(registry, MOOD)
-    away(10**9, "versions", registry)
+    away(3, "versions", registry)
+    with pytest.raises(RegistryUnavailable):
+        await scene.format.prepare(tries=2)
 
-    with pytest.raises(TopicsError, match="route shop: in-value: no schema registry answers"):
-        await scene.format.prepare()
+    waiting = asyncio.create_task(scene.through(framed(first.id, encoded(ORDER, order()))))
+    await asyncio.sleep(0.01)
+    published_before = list(scene.published)
+    await scene.format.prepare()
+    published = await waiting
 
-    assert registry.asked == ["versions"] * START_TRIES
+    assert not published_before
+    assert published.topic == "out"
+    longer = [len(json.loads(one.text)["fields"]) for one in registry.under("out-value")]
+    assert longer == [len(ORDER["fields"]) + 1, 3]
+
+
+async def test_a_schema_that_is_refused_late_ends_the_worker() -> None:
+    registry = MemoryRegistry()
+    registry.add("in-value", {**ORDER, "fields": [{"name": "nlp", "type": "string"}]})
+    scene = Scene(registry, MOOD)
+    formats = RegistryFormats(read_settings(), [], scene.clock)
+    formats.formats["shop"] = scene.format
+    away(START_TRIES, "versions", registry)
+
+    await formats.prepare()
+    before = formats.refusal
+    await formats.prepare_late()
+
+    assert before is None
+    assert "route shop: in-value" in (formats.refusal or "")
+    assert registry.asked == ["versions"] * (START_TRIES + 1)
