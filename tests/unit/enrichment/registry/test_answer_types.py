@@ -36,11 +36,8 @@ def test_results_have_the_types_that_their_schema_says(task: str) -> None:
     file = read_settings().topics_dir / "schemas" / f"{task}.response.v1.json"
     whole = json.loads(file.read_text("utf-8"))
 
-    described = {
-        name: _type(one, whole["$defs"])
-        for name, one in whole["$defs"]["result"]["properties"].items()
-    }
-    assert described == RESULT_TYPES[task]
+    described = _type(whole["$defs"]["result"], whole["$defs"])
+    assert described == RecordOf(RESULT_TYPES[task])
 
 
 def _type(schema: dict[str, Any], defs: dict[str, Any]) -> AnswerType:
