@@ -128,7 +128,7 @@ async def _try(
 
     console, clock = stdout_console(), SystemClock()
     samples = await open_samples(settings, route, folder, clock)
-    async with local_enricher(settings, route, clock, samples) as enricher:
+    async with local_enricher(settings, route, clock, samples.format) as enricher:
         for number, sample in enumerate(_records(route, events, clock.now_ms()), start=1):
             try:
                 record = samples.record(sample)
@@ -157,7 +157,7 @@ async def _check_examples(settings: Settings, route: Route, folder: Path) -> tup
     differences: list[str] = []
     clock = SystemClock()
     samples = await open_samples(settings, route, folder, clock)
-    async with local_enricher(settings, route, clock, samples) as enricher:
+    async with local_enricher(settings, route, clock, samples.format) as enricher:
         for example in examples:
             (record,) = _records(route, [example.event.replace(b"\n", b" ")], clock.now_ms())
             try:

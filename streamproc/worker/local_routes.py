@@ -9,21 +9,22 @@ from tenacity import stop_after_attempt
 
 from streamproc.clock import Clock
 from streamproc.enrichment.enricher import Enricher
+from streamproc.enrichment.event import EventFormat
 from streamproc.enrichment.route import Route
 from streamproc.metrics import Metrics
 from streamproc.settings import Settings
 from streamproc.worker.enrichment import build_enricher, require_ensembles
 from streamproc.worker.local import LOCAL_ATTEMPTS, refuse_to_publish
 from streamproc.worker.models import Models
-from streamproc.worker.route_samples import RouteSamples
 
 
 @asynccontextmanager
 async def local_enricher(
-    settings: Settings, route: Route, clock: Clock, samples: RouteSamples
+    settings: Settings, route: Route, clock: Clock, events: EventFormat | None = None
 ) -> AsyncIterator[Enricher]:
     """The enricher of a route, to be used by its `enrich`; its ensembles alone are loaded.
 
+    events: how they are written; None: as the route says, without schemas
     Raises OperatorError.
     """
     metrics = Metrics()
@@ -40,7 +41,7 @@ async def local_enricher(
             clock,
             metrics,
             stop_after_attempt(LOCAL_ATTEMPTS),
-            samples.format,
+            events,
         )
     finally:
         await models.close()
