@@ -15,6 +15,7 @@
     · MemberDown            a member hangs, or fails on everything
     · OutOfMemory           the device has no memory for the batch
     · BrokerUnavailable     Kafka can't be reached
+    · RegistryUnavailable   the schema registry can't be reached
   + OperatorError           somebody has to change something before this can work
     · SettingsError         a setting is missing or has an impossible value
     · ModelRefused          a manifest or a model does not fit
@@ -117,6 +118,10 @@ class OutOfMemory(WorkerFault):
 
 class BrokerUnavailable(WorkerFault):
     """Kafka can't be reached."""
+
+
+class RegistryUnavailable(WorkerFault):
+    """The schema registry can't be reached, or does not answer as one."""
 
 
 class OperatorError(StreamprocError):

@@ -5,12 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
 from streamproc.serving.inference.executor import ModelExecutor
+
+if TYPE_CHECKING:
+    from tests.support.apicurio import Apicurio
 
 settings.register_profile(
     "streamproc", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -34,6 +38,17 @@ def logging_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     logging.root.handlers[:] = handlers
     logging.root.setLevel(level)
     structlog.reset_defaults()
+
+
+@pytest.fixture(scope="session")
+def schema_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apicurio]:
+    """A real schema registry, shared by the session: name subjects apart, and leave it running."""
+    from tests.support.apicurio import Apicurio
+
+    running = Apicurio(tmp_path_factory.mktemp("schema-registry"))
+    running.start()
+    yield running
+    running.stop()
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated
@@ -19,7 +19,8 @@ from streamproc.errors import DataFileError, Invalid
 from streamproc.settings import Settings
 
 if TYPE_CHECKING:
-    from streamproc.enrichment.enricher import Enriched, Enricher
+    from streamproc.enrichment.asking import AskedText
+    from streamproc.enrichment.enricher import Enriched
     from streamproc.enrichment.route import Route
     from streamproc.messages.record import Record
 
@@ -27,7 +28,10 @@ app = command_group(
     "List, check and try routes: events of any shape in, the same with answers out."
 )
 _FOLDERS = ("topics_dir", "routes_dir")
-_MODELS = tuple(name for name in LOCAL_MODELS if name != "max_message_bytes")
+_MODELS = (
+    *(name for name in LOCAL_MODELS if name != "max_message_bytes"),
+    *(name for name in Settings.model_fields if name.startswith("schema_registry_")),
+)
 RouteFile = Annotated[Path, typer.Argument(help="the route's YAML file")]
 EventsFile = Annotated[Path, typer.Argument(help="an event a line, JSON; - is standard input")]
 
@@ -112,28 +116,32 @@ def try_route(
     loaded = load_route(route)
     check_tasks(loaded, route)
     with _opened(events) as file:
-        asyncio.run(_try(settings, loaded, file, dry=dry, as_json=as_json))
+        asyncio.run(_try(settings, loaded, route.parent, file, dry=dry, as_json=as_json))
 
 
 async def _try(
-    settings: Settings, route: Route, events: IO[bytes], *, dry: bool, as_json: bool
+    settings: Settings, route: Route, folder: Path, events: IO[bytes], *, dry: bool, as_json: bool
 ) -> None:
     from streamproc.clock import SystemClock
     from streamproc.worker.local_routes import local_enricher
+    from streamproc.worker.route_samples import open_samples
 
     console, clock = stdout_console(), SystemClock()
-    async with local_enricher(settings, route, clock) as enricher:
-        for number, record in enumerate(_records(route, events, clock.now_ms()), start=1):
-            if dry:
-                _print_questions(console, enricher, record, number)
-                continue
+    samples = await open_samples(settings, route, folder, clock)
+    async with local_enricher(settings, route, clock, samples.format) as enricher:
+        for number, sample in enumerate(_records(route, events, clock.now_ms()), start=1):
             try:
+                record = samples.record(sample)
+                if dry:
+                    _print_questions(console, await enricher.questions(record), number)
+                    continue
                 enriched = await enricher.enrich(record)
             except Invalid as reason:
                 _print_dead_letter(console, number, reason, route)
                 continue
             if as_json:
-                sys.stdout.buffer.write((enriched.value or b"null").replace(b"\n", b" ") + b"\n")
+                shown = samples.shown(enriched.value)
+                sys.stdout.buffer.write(shown.replace(b"\n", b" ") + b"\n")
             else:
                 _print_enriched(console, number, enriched, route)
 
@@ -143,16 +151,18 @@ async def _check_examples(settings: Settings, route: Route, folder: Path) -> tup
     from streamproc.clock import SystemClock
     from streamproc.enrichment.examples import route_examples
     from streamproc.worker.local_routes import local_enricher
+    from streamproc.worker.route_samples import open_samples
 
     examples = route_examples(route, folder)
     differences: list[str] = []
     clock = SystemClock()
-    async with local_enricher(settings, route, clock) as enricher:
+    samples = await open_samples(settings, route, folder, clock)
+    async with local_enricher(settings, route, clock, samples.format) as enricher:
         for example in examples:
             (record,) = _records(route, [example.event.replace(b"\n", b" ")], clock.now_ms())
             try:
-                enriched = await enricher.enrich(record)
-                found = example.differences(route, enriched.value or b"null")
+                enriched = await enricher.enrich(samples.record(record))
+                found = example.differences(route, samples.shown(enriched.value))
             except Invalid as reason:
                 found = [f"it would be a dead letter: {reason}"]
             differences += [f"{example.file.name}: {line}" for line in found]
@@ -199,14 +209,7 @@ def _print_dead_letter(
     console.print(f"event {number} → {route.dlq}, a dead letter: {reason}")
 
 
-def _print_questions(
-    console: TerminalConsole, enricher: Enricher, record: Record, number: int
-) -> None:
-    try:
-        questions = enricher.questions(record)
-    except Invalid as reason:
-        _print_dead_letter(console, number, reason, enricher.route)
-        return
+def _print_questions(console: TerminalConsole, questions: Sequence[AskedText], number: int) -> None:
     console.print(f"event {number}: {len(questions)} questions")
     for question in questions:
         console.print(

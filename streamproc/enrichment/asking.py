@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from streamproc.enrichment.answer_spec import AnswerSpec, Redaction
-from streamproc.enrichment.json_event import Found, JsonEvent
+from streamproc.enrichment.event import Event
+from streamproc.enrichment.json_event import Found
 from streamproc.enrichment.json_pointer import Path, format_pointer, parse_pointer
 from streamproc.enrichment.redaction import Mask, masks_of
 from streamproc.enrichment.route import Route
@@ -20,8 +21,8 @@ from streamproc.messages.request import Request
 from streamproc.messages.response import Problem, Response
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
-# A result of one thing that people want, beside what tells how it came about.
-_MAIN_FIELD: Final = {"token-classification": "entities", "translation": "translation_text"}
+MAIN_FIELD: Final = {"token-classification": "entities", "translation": "translation_text"}
+"""Of a result that is one thing and how it came about: what goes into the event without `keep`."""
 _NOT_TEXT: Final = Problem(
     "invalid", "not a text", "the value is no string, or holds half of a surrogate pair"
 )
@@ -82,7 +83,7 @@ class Asker:
         """Of the manifest that an answer is given under now."""
         return self._answers[spec.task].digest(spec.ensemble)
 
-    def texts_of(self, event: JsonEvent) -> list[AskedText]:
+    def texts_of(self, event: Event) -> list[AskedText]:
         """What would be asked about an event."""
         return [
             AskedText(
@@ -96,7 +97,7 @@ class Asker:
             if _is_text(found.value)
         ]
 
-    async def ask(self, event: JsonEvent, record: Record) -> dict[str, Answered]:
+    async def ask(self, event: Event, record: Record) -> dict[str, Answered]:
         """What became of each answer, by name, in the order of the route.
 
         Raises EventRefused where one makes the event a dead letter.
@@ -107,7 +108,7 @@ class Asker:
         answered = dict(zip((spec.name for spec in asked), results, strict=True))
         return {spec.name: answered.get(spec.name, Answered("ok")) for spec in self._route.answers}
 
-    def _done_before(self, event: JsonEvent) -> frozenset[str]:
+    def _done_before(self, event: Event) -> frozenset[str]:
         """The answers that the event already has, of the manifests that would answer now."""
         if not self._route.skip_if_done or self._route.meta is None:
             return frozenset()
@@ -134,7 +135,7 @@ class Asker:
             if spec.name in done and (spec.redact is None or spec.redact.to not in asked_anew)
         )
 
-    async def _ask(self, spec: AnswerSpec, event: JsonEvent, record: Record) -> Answered:
+    async def _ask(self, spec: AnswerSpec, event: Event, record: Record) -> Answered:
         """One answer, of one or of several texts."""
         texts = _texts(event, spec)
         question = _question(spec, event)
@@ -194,7 +195,7 @@ def shaped(spec: AnswerSpec, response: Response) -> Any:
     """What of a response goes into the event."""
     result = response.result or {}
     if spec.keep is None:
-        return result.get(_MAIN_FIELD.get(spec.task, ""), result)
+        return result.get(MAIN_FIELD.get(spec.task, ""), result)
     return {
         name: result[name] if name in result else getattr(response, name, None)
         for name in spec.keep
@@ -206,12 +207,12 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and not _SURROGATE.search(value)
 
 
-def _texts(event: JsonEvent, spec: AnswerSpec) -> list[Found]:
+def _texts(event: Event, spec: AnswerSpec) -> list[Found]:
     found = [one for path in spec.sources for one in event.find(path)]
     return [one for one in found if one.value is not None]
 
 
-def _question(spec: AnswerSpec, event: JsonEvent) -> str | None:
+def _question(spec: AnswerSpec, event: Event) -> str | None:
     if spec.question is None or not spec.question.startswith("/"):
         return spec.question
     found = next((one.value for one in event.find(parse_pointer(spec.question))), None)

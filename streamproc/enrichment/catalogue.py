@@ -8,6 +8,7 @@ from pathlib import Path
 
 from streamproc.did_you_mean import there_are
 from streamproc.enrichment.answer_spec import WHOLE_FIELDS, AnswerSpec
+from streamproc.enrichment.registry.placement import check_schemas
 from streamproc.enrichment.route import Route, load_route
 from streamproc.errors import Invalid, SettingsError, TopicsError
 from streamproc.kafka.sizes import topic_max_bytes
@@ -96,6 +97,11 @@ def check_tasks(route: Route, file: Path) -> None:
             _check_task(spec)
         except (Invalid, SettingsError) as error:
             raise TopicsError(f"{file}: answers: {spec.name}: {error}") from None
+    if route.from_.has_registry:
+        try:
+            check_schemas(route)
+        except Invalid as error:
+            raise TopicsError(f"{file}: {error}") from None
 
 
 def _check_task(spec: AnswerSpec) -> None:

@@ -7,11 +7,11 @@ from typing import Any
 
 import re2
 
-from streamproc.enrichment.json_event import JsonEvent
+from streamproc.enrichment.event import Event
 from streamproc.enrichment.route import Condition
 
 
-def all_hold(conditions: Sequence[Condition], event: JsonEvent) -> bool:
+def all_hold(conditions: Sequence[Condition], event: Event) -> bool:
     """Whether an event is what every condition asks for.
 
     With `*` in a pointer one of the values is enough. null is as if there were nothing.
@@ -19,7 +19,7 @@ def all_hold(conditions: Sequence[Condition], event: JsonEvent) -> bool:
     return all(_holds(condition, event) for condition in conditions)
 
 
-def _holds(condition: Condition, event: JsonEvent) -> bool:
+def _holds(condition: Condition, event: Event) -> bool:
     values = [found.value for found in event.find(condition.at)]
     if condition.exists is not None:
         return any(value is not None for value in values) is condition.exists

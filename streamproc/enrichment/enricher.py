@@ -12,12 +12,12 @@ from streamproc.clock import Clock
 from streamproc.enrichment.asking import AskedText, Asker, EventRefused, TaskAnswers
 from streamproc.enrichment.conditions import all_hold
 from streamproc.enrichment.dead_letters import event_dead_letter
-from streamproc.enrichment.json_event import JsonEvent
+from streamproc.enrichment.event import CloudEventsFormat, Event, EventFormat, JsonFormat
 from streamproc.enrichment.json_pointer import Path, format_pointer
 from streamproc.enrichment.placing import placed
+from streamproc.enrichment.registry.wire_format import KEY_SCHEMA_ID, VALUE_SCHEMA_ID
 from streamproc.enrichment.route import Route
 from streamproc.errors import Invalid, TooLarge, Unreadable
-from streamproc.messages.cloudevents import Envelope, Form
 from streamproc.messages.outgoing import without_original
 from streamproc.messages.problems import to_problem
 from streamproc.messages.publishing import Publish
@@ -26,7 +26,8 @@ from streamproc.messages.response import Problem
 from streamproc.metrics import Metrics
 
 OWN_HEADERS: Final = ("streamproc-route", "streamproc-source-")
-_TRACE: Final = ("traceparent", "tracestate")
+# What goes on in any case: whose trace it is, and which schemas value and key have.
+_ALWAYS_KEPT: Final = ("traceparent", "tracestate", VALUE_SCHEMA_ID, KEY_SCHEMA_ID)
 
 Outcome = Literal["enriched", "unmatched", "tombstone", "dead-letter"]
 
@@ -38,12 +39,14 @@ class Enriched:
     """An event that has been through a route.
 
     value: its bytes with answers; None for a tombstone
+    headers: the record's, saying the schema that the value has now
     put:   what was put in, by place
     """
 
     outcome: Outcome
     key: bytes | None
     value: bytes | None
+    headers: Headers = ()
     states: Mapping[str, str] = field(default_factory=dict)
     put: Mapping[Path, Any] = field(default_factory=dict)
 
@@ -59,9 +62,11 @@ class Enricher:
         *,
         clock: Clock,
         metrics: Metrics,
+        events: EventFormat | None = None,
     ) -> None:
-        """answers: what answers requests, by task"""
+        """answers: what answers requests, by task; events: None, as the route says, no schemas"""
         self.route = route
+        self._events = events or _without_schemas(route)
         self._asker = Asker(route, answers)
         self._publish = publish
         self._clock = clock
@@ -98,36 +103,29 @@ class Enricher:
         if record.unreadable is not None:
             raise Unreadable("damaged record", f"{record.unreadable}; only its offset is known")
         if record.value is None:
-            return Enriched("tombstone", record.key, None)
-        root = self._root(record)
-        event = JsonEvent(record.value, root)
+            return Enriched("tombstone", record.key, None, record.headers)
+        event = await self._events.open(record)
         if not all_hold(self.route.when, event):
-            return Enriched("unmatched", record.key, record.value)
+            return Enriched("unmatched", record.key, record.value, record.headers)
         answered = await self._asker.ask(event, record)
         value, put = placed(self.route, event, answered, self._asker.digest)
         states = {name: one.state for name, one in answered.items()}
-        return Enriched("enriched", self._key(record.key, value, root), value, states, put)
+        headers = event.headers(record.headers)
+        key = self._key(record.key, value, event)
+        return Enriched("enriched", key, value, headers, states, put)
 
-    def questions(self, record: Record) -> list[AskedText]:
+    async def questions(self, record: Record) -> list[AskedText]:
         """What would be asked about an event; raises Invalid as `enrich` does."""
         if record.value is None:
             return []
-        event = JsonEvent(record.value, root=self._root(record))
+        event = await self._events.open(record)
         return self._asker.texts_of(event) if all_hold(self.route.when, event) else []
 
-    def _root(self, record: Record) -> Path:
-        if self.route.from_.format == "json":
-            return ()
-        envelope = Envelope.open(record).envelope
-        if envelope.form is Form.PLAIN:
-            raise Unreadable("not a CloudEvent", "it has neither ce_specversion nor specversion")
-        return ("data",) if envelope.form is Form.STRUCTURED else ()
-
-    def _key(self, own: bytes | None, value: bytes, root: Path) -> bytes | None:
+    def _key(self, own: bytes | None, value: bytes, event: Event) -> bytes | None:
         path = self.route.to.key_path
         if path is None:
             return own
-        found = JsonEvent(value, root)
+        found = event.again(value)
         key = next((one.value for one in found.find(path)), None)
         if key is None:
             raise EventRefused("no key", f"there is nothing at {format_pointer(path)}")
@@ -144,16 +142,19 @@ class Enricher:
             self.route.to.topic,
             enriched.key,
             enriched.value,
-            self._headers(record),
+            self._headers(record, enriched.headers),
             timestamp_ms=record.timestamp_ms,
         )
 
-    def _headers(self, record: Record) -> Headers:
+    def _headers(self, record: Record, own: Headers) -> Headers:
         everything = self.route.to.headers == "same"
+        # A key that was found in the event is text.
+        dropped = () if self.route.to.key_path is None else (KEY_SCHEMA_ID,)
         kept = (
             (name, value)
-            for name, value in record.headers
-            if (everything and not name.startswith(OWN_HEADERS)) or name in _TRACE
+            for name, value in own
+            if ((everything and not name.startswith(OWN_HEADERS)) or name in _ALWAYS_KEPT)
+            and name not in dropped
         )
         return (
             *kept,
@@ -173,3 +174,7 @@ class Enricher:
             await self._publish(letter)
         except TooLarge:
             await self._publish(without_original(letter))
+
+
+def _without_schemas(route: Route) -> EventFormat:
+    return CloudEventsFormat() if route.from_.format == "cloudevents" else JsonFormat()

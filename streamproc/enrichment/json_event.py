@@ -22,6 +22,7 @@ from streamproc.messages.json_spans import (
     value_end,
     value_start,
 )
+from streamproc.messages.record import Headers
 
 _INDEX: Final = re.compile(r"0|[1-9][0-9]{0,8}")
 _MAX_INTEGER_DIGITS: Final = 4_000
@@ -64,6 +65,14 @@ class JsonEvent:
         for _, (start, end) in _places(self._spans, (*self._root, *path)):
             return self._text[start:end].encode()
         return None
+
+    def headers(self, headers: Headers) -> Headers:
+        """Those of the event once values are put in; see `Event`."""
+        return headers
+
+    def again(self, text: bytes) -> JsonEvent:
+        """This event once values are put in; see `Event`."""
+        return JsonEvent(text, self._root)
 
     def with_values(self, values: Mapping[Path, bytes]) -> bytes:
         """The text with values, JSON texts too, put in or put in the place of what was there.

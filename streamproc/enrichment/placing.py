@@ -9,7 +9,8 @@ import orjson
 
 from streamproc.enrichment.answer_spec import AnswerSpec
 from streamproc.enrichment.asking import Answered
-from streamproc.enrichment.json_event import CannotPlace, JsonEvent
+from streamproc.enrichment.event import Event
+from streamproc.enrichment.json_event import CannotPlace
 from streamproc.enrichment.json_pointer import Path
 from streamproc.enrichment.redaction import masked
 from streamproc.enrichment.route import Route
@@ -19,9 +20,9 @@ Digest = Callable[[AnswerSpec], str]
 
 
 def placed(
-    route: Route, event: JsonEvent, answered: dict[str, Answered], digest: Digest
+    route: Route, event: Event, answered: dict[str, Answered], digest: Digest
 ) -> tuple[bytes, dict[Path, Any]]:
-    """The event's text with answers, and what was put in, by place.
+    """The record's value with answers, and what was put in, by place.
 
     An answer that finds no place has failed, which `answered` says then.
     Raises CannotPlace where it makes the event a dead letter, or there is no place for `meta`.
@@ -43,7 +44,7 @@ def _everything(route: Route, answered: Mapping[str, Answered], digest: Digest) 
     return put
 
 
-def _fail_without_place(route: Route, event: JsonEvent, answered: dict[str, Answered]) -> None:
+def _fail_without_place(route: Route, event: Event, answered: dict[str, Answered]) -> None:
     for spec in route.answers:
         try:
             event.with_values(_as_json(answered[spec.name].values))
@@ -53,7 +54,7 @@ def _fail_without_place(route: Route, event: JsonEvent, answered: dict[str, Answ
             answered[spec.name] = Answered("failed", reason=to_problem(reason).type)
 
 
-def _redact(route: Route, event: JsonEvent, answered: dict[str, Answered]) -> None:
+def _redact(route: Route, event: Event, answered: dict[str, Answered]) -> None:
     """Masked texts, each made once all that have a say in it have answered."""
     places: dict[tuple[Path, Path], list[Answered]] = {}
     for spec in route.answers:

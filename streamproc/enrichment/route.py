@@ -31,14 +31,21 @@ from streamproc.messages.validation import describe
 class Source(Part):
     """Where events come from.
 
-    lane:  interactive events are answered before bulk ones
-    start: where a group begins that has no committed offset
+    schema_: the file of a schema that samples and examples have, below the folder of the route's
+    lane:    interactive events are answered before bulk ones
+    start:   where a group begins that has no committed offset
     """
 
     topics: list[TopicName] = Field(min_length=1)
-    format: Literal["json", "cloudevents"] = "json"
+    format: Literal["json", "cloudevents", "avro", "json-schema"] = "json"
+    schema_: str | None = Field(None, alias="schema", min_length=1)
     lane: Literal["interactive", "bulk"] = "interactive"
     start: Literal["earliest", "latest"] = "latest"
+
+    @property
+    def has_registry(self) -> bool:
+        """Whether a schema registry holds the events' schemas."""
+        return self.format in ("avro", "json-schema")
 
     @property
     def priority(self) -> Lane:
@@ -82,9 +89,14 @@ class Condition(Part):
 
 
 class Destination(Part):
-    """Where events go. key: the event's own, or a pointer to what becomes the key."""
+    """Where events go.
+
+    subject: what their schema is registered under; None: the topic's name with `-value`
+    key:     the event's own, or a pointer to what becomes the key
+    """
 
     topic: TopicName
+    subject: str | None = Field(None, min_length=1, max_length=255)
     key: str = "same"
     headers: Literal["same", "none"] = "same"
 

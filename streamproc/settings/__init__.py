@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from streamproc.errors import SettingsError
-from streamproc.settings.addresses import checked_brokers, checked_host
+from streamproc.settings.addresses import checked_brokers, checked_host, checked_registries
 from streamproc.settings.environment import UnknownVariable, is_service_link, unknown_variables
 from streamproc.settings.sizes import KIB, MIB, Mebibytes, bytes_between, shown_bytes
 
@@ -75,6 +75,15 @@ class Settings(BaseSettings):
     """PEM file with the client certificate."""
     kafka_ssl_keyfile: Path | None = None
     """PEM file with the client's private key."""
+
+    schema_registry_url: Annotated[str | None, AfterValidator(checked_registries)] = None
+    """Schema registries of routes in Avro or JSON Schema, as URLs separated by commas."""
+    schema_registry_username: str | None = None
+    """User name at the schema registry."""
+    schema_registry_password: SecretStr | None = None
+    """Password at the schema registry."""
+    schema_registry_ssl_cafile: Path | None = None
+    """PEM file with the certificate of the schema registry's certificate authority."""
 
     group_id: str = Field("streamproc", min_length=1, max_length=200)
     """Consumer group; workers of one group share the topic-partitions."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from ipaddress import IPv6Address
 from typing import Final
+from urllib.parse import urlsplit
 
 KAFKA_PORT: Final = 9092
 _MAX_HOST_CHARACTERS: Final = 253
@@ -27,6 +28,28 @@ def checked_brokers(value: str) -> str:
     if not brokers:
         raise ValueError("names no broker; give host:port, several of them separated by commas")
     return ",".join(brokers)
+
+
+def checked_registries(value: str | None) -> str | None:
+    """The URLs of schema registries; raises ValueError, whose message never holds a password."""
+    if value is None or not value.strip():
+        return None
+    if "@" in value:
+        raise ValueError(
+            "a URL must not contain a user or password; set STREAMPROC_SCHEMA_REGISTRY_USERNAME "
+            "and STREAMPROC_SCHEMA_REGISTRY_PASSWORD"
+        )
+    urls = [part.strip().rstrip("/") for part in value.split(",") if part.strip()]
+    for url in urls:
+        try:
+            parts = urlsplit(url)
+            is_address = parts.scheme in ("http", "https") and parts.port != 0
+            checked_host(parts.hostname or "")
+        except ValueError:
+            is_address = False
+        if not is_address or re.search(r"\s", url):
+            raise ValueError(f"{url!r} is no URL; give one as https://registry.example.com")
+    return ",".join(urls)
 
 
 def checked_host(value: str) -> str:

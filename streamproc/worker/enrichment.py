@@ -10,6 +10,7 @@ from tenacity.stop import stop_base
 from streamproc.clock import Clock
 from streamproc.did_you_mean import there_are
 from streamproc.enrichment.enricher import Enricher
+from streamproc.enrichment.event import EventFormat
 from streamproc.enrichment.route import Route
 from streamproc.enrichment.together import run_together
 from streamproc.errors import ModelRefused, TopicsError
@@ -31,6 +32,7 @@ def build_enricher(
     clock: Clock,
     metrics: Metrics,
     stop_after: stop_base = stop_never,
+    events: EventFormat | None = None,
 ) -> Enricher:
     """The enricher of one route; raises ModelRefused where an answer's ensemble is not there."""
     require_ensembles(route, engines)
@@ -46,7 +48,7 @@ def build_enricher(
         )
         for answer in route.answers
     }
-    return Enricher(route, answerers, publish, clock=clock, metrics=metrics)
+    return Enricher(route, answerers, publish, clock=clock, metrics=metrics, events=events)
 
 
 def route_subscriptions(
@@ -55,11 +57,17 @@ def route_subscriptions(
     publish: Publish,
     clock: Clock,
     metrics: Metrics,
+    formats: Mapping[str, EventFormat],
 ) -> list[Subscription]:
-    """One subscription for each topic that routes read."""
+    """One subscription for each topic that routes read.
+
+    formats: how events are written, by the name of the route, where a schema registry says it
+    """
     enrichers: dict[str, list[Enricher]] = {}
     for route in routes:
-        enricher = build_enricher(route, engines, publish, clock, metrics)
+        enricher = build_enricher(
+            route, engines, publish, clock, metrics, events=formats.get(route.name)
+        )
         for topic in route.from_.topics:
             enrichers.setdefault(topic, []).append(enricher)
     handlers = {

@@ -9,6 +9,7 @@ from tenacity import stop_after_attempt
 
 from streamproc.clock import Clock
 from streamproc.enrichment.enricher import Enricher
+from streamproc.enrichment.event import EventFormat
 from streamproc.enrichment.route import Route
 from streamproc.metrics import Metrics
 from streamproc.settings import Settings
@@ -18,9 +19,12 @@ from streamproc.worker.models import Models
 
 
 @asynccontextmanager
-async def local_enricher(settings: Settings, route: Route, clock: Clock) -> AsyncIterator[Enricher]:
+async def local_enricher(
+    settings: Settings, route: Route, clock: Clock, events: EventFormat | None = None
+) -> AsyncIterator[Enricher]:
     """The enricher of a route, to be used by its `enrich`; its ensembles alone are loaded.
 
+    events: how they are written; None: as the route says, without schemas
     Raises OperatorError.
     """
     metrics = Metrics()
@@ -31,7 +35,13 @@ async def local_enricher(settings: Settings, route: Route, clock: Clock) -> Asyn
         require_ensembles(route, {task: models.names(task) for task in tasks})
         engines = {task: models.load_task(task, wanted) for task in tasks}
         yield build_enricher(
-            route, engines, refuse_to_publish, clock, metrics, stop_after_attempt(LOCAL_ATTEMPTS)
+            route,
+            engines,
+            refuse_to_publish,
+            clock,
+            metrics,
+            stop_after_attempt(LOCAL_ATTEMPTS),
+            events,
         )
     finally:
         await models.close()

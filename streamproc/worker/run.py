@@ -31,6 +31,7 @@ from streamproc.worker.enrichment import (
     route_subscriptions,
 )
 from streamproc.worker.models import Models
+from streamproc.worker.registry import RegistryFormats
 from streamproc.worker.routes import build_route, refuse_own_headers, require_default, served_tasks
 
 HANG_TIMEOUTS: Final = 3
@@ -54,7 +55,9 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     models = Models(settings, clock, metrics)
     limits = catalogue.limits(settings) | record_limits(route_topics(routes), settings)
     producer = Producer(settings, clock, limits=limits)
+    registry = RegistryFormats(settings, routes, clock)
     try:
+        await registry.prepare()
         engines = {task: models.load_task(task) for task in asked}
         for topic in topics:
             require_default(topic, engines[topic.task])
@@ -64,7 +67,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
                 _subscription(topic, engines[topic.task], producer, settings, clock, metrics)
                 for topic in topics
             ),
-            *route_subscriptions(routes, engines, producer.send, clock, metrics),
+            *route_subscriptions(routes, engines, producer.send, clock, metrics, registry.formats),
         ]
         refuse_shared_topics(subscriptions)
         needed = {name for one in subscriptions for name in (one.topic, *one.publishes_to)}
@@ -74,7 +77,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
             clock=clock,
             producer=producer,
             needed_topics=needed.union(settings.reply_topics),
-            must_end=partial(_hangs_for_good, served, settings.call_timeout_s),
+            must_end=lambda: registry.refusal or _hangs_for_good(served, settings.call_timeout_s),
         )
         for engine in served:
             spec = engine.profile
@@ -83,7 +86,8 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
             gauge = metrics.in_flight_bytes.labels(lane.name.lower())
             gauge.set_function(partial(worker.in_flight_bytes, lane))
         readiness = Readiness(
-            [worker.not_ready, *(engine.health.troubles for engine in served)], clock
+            [worker.not_ready, registry.not_ready, *(engine.health.troubles for engine in served)],
+            clock,
         )
         app = build_app(readiness.reasons, metrics.registry)
         # Only a port that somebody chose is one that probes look at.
@@ -101,12 +105,15 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
                     health=f"{at}/v2/health/ready",
                 )
                 telling = asyncio.create_task(readiness.watch())
+                preparing = asyncio.create_task(registry.prepare_late())
                 try:
                     await worker.run(stop)
                 finally:
                     telling.cancel()
+                    preparing.cancel()
                 log.info("worker stopped")
     finally:
+        await registry.close()
         await models.close()
 
 

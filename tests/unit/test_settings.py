@@ -86,6 +86,17 @@ def test_devices_are_taken(monkeypatch: pytest.MonkeyPatch, device: str) -> None
             )
         ),
         *(("WEB_HOST", value) for value in ("", "a..b", "http://a", "[::1]", "1:2", "a b")),
+        *(
+            ("SCHEMA_REGISTRY_URL", value)
+            for value in (
+                "registry:8081",
+                "ftp://r",
+                "http://",
+                "http://r:x",
+                "http://a b",
+                "http://[",
+            )
+        ),
         ("KAFKA_SECURITY_PROTOCOL", "plaintext"),
         ("KAFKA_SASL_MECHANISM", "GSSAPI"),
         ("GROUP_ID", ""),
@@ -171,6 +182,31 @@ def test_a_password_in_an_address_is_refused_and_not_repeated(address: str) -> N
         read_settings(kafka_bootstrap_servers=address)
 
     assert "hunter2" not in str(wrong.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ("https://registry.example.com:8081/", "https://registry.example.com:8081"),
+        ("http://a/apis/ccompat/v7, http://b,", "http://a/apis/ccompat/v7,http://b"),
+        ("", None),
+    ],
+)
+def test_registries_are_urls(given: str, taken: str | None) -> None:
+    assert read_settings(schema_registry_url=given).schema_registry_url == taken
+
+
+def test_a_password_in_a_registrys_url_is_refused_and_not_repeated() -> None:
+    with pytest.raises(SettingsError, match="STREAMPROC_SCHEMA_REGISTRY_PASSWORD") as wrong:
+        read_settings(schema_registry_url="https://shop:hunter2@registry:8081")
+
+    assert "hunter2" not in str(wrong.value)
+
+
+def test_a_registrys_password_is_shown_nowhere() -> None:
+    settings = read_settings(schema_registry_password="hunter2")  # noqa: S106 - made up
+
+    assert "hunter2" not in str(settings.shown())
 
 
 @given(st.text() | st.text("a.:[]@,/ 19\n"))

@@ -1,0 +1,67 @@
+"""What the way of an event asks of its format: places to read, and to put values in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Protocol, Self
+
+from streamproc.enrichment.json_event import Found, JsonEvent
+from streamproc.enrichment.json_pointer import Path
+from streamproc.errors import Unreadable
+from streamproc.messages.cloudevents import Envelope, Form
+from streamproc.messages.record import Headers, Record
+
+
+class Event(Protocol):
+    """An event that was read, and is addressed by pointers."""
+
+    def find(self, path: Path) -> Iterator[Found]:
+        """What lies at a path, in the order of the event."""
+        ...
+
+    def json_at(self, path: Path) -> bytes | None:
+        """The JSON text of the value at a path without `*`; None where there is none."""
+        ...
+
+    def with_values(self, values: Mapping[Path, bytes]) -> bytes:
+        """The record's value with these JSON texts put in, and all else as it was.
+
+        Raises CannotPlace.
+        """
+        ...
+
+    def headers(self, headers: Headers) -> Headers:
+        """The record's headers, as they go with what `with_values` returns."""
+        ...
+
+    def again(self, value: bytes) -> Self:
+        """What `with_values` returned, read."""
+        ...
+
+
+class EventFormat(Protocol):
+    """How the events of a route are written."""
+
+    async def open(self, record: Record) -> Event:
+        """The event of a record that has a value; raises Invalid where it can't be read."""
+        ...
+
+
+class JsonFormat:
+    """JSON, whatever it holds."""
+
+    async def open(self, record: Record) -> JsonEvent:
+        """See `EventFormat`."""
+        return JsonEvent(record.value or b"")
+
+
+class CloudEventsFormat:
+    """CloudEvents, structured or binary; pointers begin at the data."""
+
+    async def open(self, record: Record) -> JsonEvent:
+        """See `EventFormat`."""
+        envelope = Envelope.open(record).envelope
+        if envelope.form is Form.PLAIN:
+            raise Unreadable("not a CloudEvent", "it has neither ce_specversion nor specversion")
+        root = ("data",) if envelope.form is Form.STRUCTURED else ()
+        return JsonEvent(record.value or b"", root)

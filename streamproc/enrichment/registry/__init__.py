@@ -1,0 +1,1 @@
+"""Events whose schemas a schema registry holds: Avro and JSON Schema, in Confluent's wire forms."""
