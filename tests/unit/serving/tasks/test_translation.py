@@ -30,6 +30,7 @@ async def test_translations_stand_where_their_sentences_stood() -> None:
     assert answer.coverage.chunks == 5
     assert answer.coverage.characters == answer.coverage.characters_covered == len(TEXT)
     assert not answer.coverage.truncated
+    assert answer.entropy is not None
     assert 0 < answer.entropy < 1
     assert answer.agreement == 1
 
