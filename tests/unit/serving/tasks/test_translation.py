@@ -145,7 +145,7 @@ async def test_fewer_members_than_the_quorum_is_an_error() -> None:
 async def test_an_answer_that_no_topic_would_take_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("streamproc.serving.tasks.translation.MAX_WRITTEN_CHARACTERS", 12)
+    monkeypatch.setattr("streamproc.serving.tasks.seq2seq_job.MAX_WRITTEN_CHARACTERS", 12)
     engine = build_translating_engine()
 
     assert (await translated(engine, "One. Two.")).coverage.chunks == 2
