@@ -21,7 +21,11 @@ from streamproc.messages.response import Problem, Response
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 # A result of one thing that people want, beside what tells how it came about.
-_MAIN_FIELD: Final = {"token-classification": "entities", "translation": "translation_text"}
+_MAIN_FIELD: Final = {
+    "summarization": "summary_text",
+    "token-classification": "entities",
+    "translation": "translation_text",
+}
 _NOT_TEXT: Final = Problem(
     "invalid", "not a text", "the value is no string, or holds half of a surrogate pair"
 )
