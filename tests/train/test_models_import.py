@@ -186,7 +186,7 @@ def test_a_bart_translates_as_transformers_does(tmp_path: Path) -> None:
     model = build_seq2seq("bart", vocabulary=size, end=end, padding=padding)
     source = saved(tmp_path / "translator", model, tokenizer_json())
 
-    imported(source, tmp_path / "models")
+    imported(source, tmp_path / "models", "--task=translation")
 
     params = {"max_new_tokens": 12, "num_beams": 1}
     (found,) = answers(tmp_path / "models", "translation", [{"text": "the film", "params": params}])

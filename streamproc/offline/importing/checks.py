@@ -25,7 +25,7 @@ from streamproc.serving.tasks.task import Task
 _MOST_BYTES = 2**31
 # An encoder-decoder is exported as an encoder, a decoder, one that goes on, and the last two in
 # one; each may be as large as the whole.
-_COPIES = {"translation": 4}
+_COPIES_OF_ENCODER_DECODER = 4
 _CLASSES = "single_label_classification"
 
 
@@ -115,18 +115,20 @@ def check_before_export(source: ImportSource, task: Task) -> None:
     """Raise ModelRefused, SettingsError where a Hugging Face folder can't become a member."""
     require_served(source.config.model.model_type, task.name)
     if isinstance(task, DecodingTask):
-        decoding_of(source, encoder_decoder=task.architecture == "encoder-decoder")
+        decoding_of(source, task)
     _require_vocabulary(source)
     require_window(source, source.config.positions)
     path = source.files.path
     size = float32_bytes(path)
-    if size > _MOST_BYTES and task.name not in _COPIES:
+    several = isinstance(task, DecodingTask) and task.architecture == "encoder-decoder"
+    if size > _MOST_BYTES and not several:
         raise ModelRefused(
             f"{path} has {_gib(size)} of weights in float32, and a member is one file of at "
             "most 2 GiB: export it elsewhere in half precision (optimum-cli export onnx --dtype "
             "fp16), and import what that wrote"
         )
-    _require_space(Path(tempfile.gettempdir()), size * _COPIES.get(task.name, 1), "to export it")
+    copies = _COPIES_OF_ENCODER_DECODER if several else 1
+    _require_space(Path(tempfile.gettempdir()), size * copies, "to export it")
     _require_space(source.options.out, size, "for the member")
 
 

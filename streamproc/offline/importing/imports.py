@@ -184,11 +184,15 @@ def _stored(options: ImportOptions) -> StoredEnsemble | None:
 def _task(source: ImportSource) -> Task:
     stored = source.stored
     said = source.options.task or (stored.manifest.task if stored else source.config.task)
-    if said and said.startswith("translation_"):
-        # One of those that config.json has settings for, as translation_en_to_de.
-        said = "translation"
-    question = f"What is it for: {', '.join(TASKS)}?"
-    task = task_named(said or source.prompter.ask(question, "--task TASK"))
+    for kind in ("translation", "summarization"):
+        if said and said.startswith(f"{kind}_"):
+            # One of those that config.json has settings for, as translation_en_to_de.
+            said = kind
+    question, flag = f"What is it for: {', '.join(TASKS)}?", "--task TASK"
+    if source.config.writes_anew:
+        question = "It may translate or summarise, and config.json does not tell: which is it?"
+        flag = "--task translation or --task summarization"
+    task = task_named(said or source.prompter.ask(question, flag))
     if stored and stored.manifest.task != task.name:
         raise ModelRefused(
             f"the ensemble {stored.manifest.name} is for {stored.manifest.task}, not {task.name}; "
