@@ -38,8 +38,9 @@ def passages(
             return
         cut = _cut(text, start, ahead, max_tokens, fits)
         if cut is None:
-            limit = ahead[-1] if ahead else len(text)
-            cut = end_of_piece(text, start, max(limit, start + 1), token_ends, max_tokens)
+            limit = ahead[min(2 * max_tokens, len(ahead)) - 1] if ahead else len(text)
+            most = max_tokens if len(ahead) > 2 * max_tokens else max(1, (len(ahead) + 1) // 2)
+            cut = end_of_piece(text, start, max(limit, start + 1), token_ends, most)
         last = cut
         while last > start and text[last - 1].isspace():
             last -= 1
@@ -60,12 +61,12 @@ def _cut(
 ) -> int | None:
     """The best end of a sentence to cut at; None where no whole sentence fits.
 
-    ahead: where the tokens after `start` end, of two passages or of all that is left
+    ahead: where the tokens after `start` end, of two passages at least or of all that is left
     """
     if not ahead:
         return None
     furthest = ahead[min(max_tokens, len(ahead)) - 1]
-    within = text[start : ahead[-1]]
+    within = text[start : ahead[min(2 * max_tokens, len(ahead)) - 1]]
     found = (start + sentence.end for sentence in sentences(within))
     # Ends of sentences, but for the last, which what follows may go on with.
     possible = [end for end in list(found)[:-1] if end <= furthest]

@@ -54,3 +54,7 @@ def test_a_text_without_letters_is_cut_too() -> None:
     text = "1984 1985 1986 1987 1988 1989"
 
     assert cut(text, 10) == ["1984 1985", "1986 1987", "1988 1989"]
+
+
+def test_what_is_left_without_a_sentence_is_shared_out_as_well() -> None:
+    assert [len(part) for part in cut("x" * 26, 10)] == [10, 8, 8]
