@@ -32,11 +32,13 @@ def problem_type_said(source: ImportSource, task: Task) -> ProblemType | None:
             require_classes(config, source.options.scores)
         return task.problem_types[0]
     own = asked or _own(source)
-    if source.stored:
-        _require_same(own, source)
-        return source.stored.manifest.problem_type
+    there = source.stored.manifest.problem_type if source.stored else None
+    if own is None and there in {"multi_label_classification", "regression"}:
+        # Any number of outputs can be these, and nothing says otherwise.
+        return there
     if own is None and config.outputs == 1:
-        return asked_of_one_output("config.json has a head of one output", source)
+        own = asked_of_one_output("config.json has a head of one output", source)
+    require_same(own, source)
     return own
 
 
@@ -73,17 +75,16 @@ def _own(source: ImportSource) -> ProblemType | None:
     return None
 
 
-def _require_same(own: ProblemType | None, source: ImportSource) -> None:
+def require_same(own: ProblemType | None, source: ImportSource) -> None:
     """Raise ModelRefused where a model is of another kind than the ensemble it is to join."""
-    assert source.stored is not None  # noqa: S101
+    if source.stored is None or own in {None, source.stored.manifest.problem_type}:
+        return
     manifest = source.stored.manifest
-    if own not in {None, manifest.problem_type}:
-        said = "" if source.options.problem_type else ", as config.json says"
-        raise ModelRefused(
-            f"{manifest.name} is an ensemble of {manifest.problem_type}, and the model is one of "
-            f"{own}{said}; name another --ensemble, or say --problem-type {manifest.problem_type} "
-            "if its outputs are that all the same"
-        )
+    raise ModelRefused(
+        f"{manifest.name} is an ensemble of {manifest.problem_type}, and the model is one of "
+        f"{own}; name another --ensemble, or say --problem-type {manifest.problem_type} if its "
+        "outputs are that all the same"
+    )
 
 
 def _known(said: str, where: str) -> ProblemType:

@@ -31,7 +31,7 @@ from streamproc.offline.importing.output_kind import (
     output_kind,
 )
 from streamproc.offline.importing.padding import Padding
-from streamproc.offline.importing.problem_types import asked_of_one_output
+from streamproc.offline.importing.problem_types import asked_of_one_output, require_same
 from streamproc.offline.importing.tokenizers import padding_token
 from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.serving.tasks.task import ScoringTask
@@ -150,6 +150,7 @@ def _interface_gap(
     padding = Padding(token, length, options.pad_side, by_id=options.pad_token is not None)
     gap = InterfaceGap(inputs, outputs, {}, padding)
     problem_type = source.problem_type or _problem_type_of_graph(model, gap, source)
+    require_same(problem_type, source)
     # Where there are no labels, scores are compared over tokens, and taken as they are.
     if wanted.labels is None:
         return gap, problem_type

@@ -197,3 +197,25 @@ def test_probabilities_of_numbers_make_no_sense(tmp_path: Path) -> None:
     source = foreign(tmp_path / "m.onnx", ending="logits", ignored_id=0)
     with pytest.raises(SettingsError, match="--scores: means nothing for a regression"):
         bring(source, tmp_path / "models", problem_type="regression", scores="probabilities")
+
+
+@pytest.mark.parametrize(
+    ("outputs", "ending", "options", "said"),
+    [
+        (1, "logits", {"labels": ("no", "yes")}, "which may be a number"),
+        (2, "sigmoid", {"labels": ("no", "yes")}, "the model is one of multi_label"),
+    ],
+)
+def test_a_model_that_may_be_of_another_kind_does_not_join_unasked(
+    tmp_path: Path, outputs: int, ending: Ending, options: dict[str, Any], said: str
+) -> None:
+    models = tmp_path / "models"
+    write_ensemble(models / "tone", [classifier(VOCABULARY, 2)], labels=("no", "yes"))
+    source = foreign(tmp_path / "m.onnx", ending=ending, labels=outputs, ignored_id=0)
+
+    with pytest.raises((ModelRefused, SettingsError), match=said):
+        bring(source, models, member="second", **options)
+
+    if outputs == 1:
+        imported, _ = bring(source, models, member="second", scores="logits", **options)
+        assert imported.problem_type == "single_label_classification"
