@@ -20,6 +20,7 @@ from streamproc.offline.corpus.description import read_partitions
 from streamproc.offline.corpus.rows import Source, source_from
 from streamproc.offline.evaluation.eval_tasks import Data, eval_task_for
 from streamproc.offline.evaluation.perplexity import METRICS, read_blocks
+from streamproc.offline.evaluation.systems import strategies_of
 from streamproc.offline.evaluation.token_counts import token_counts
 from streamproc.offline.evaluation.tuning import Candidate, Scorer, tune
 from streamproc.repository.files import atomic_write
@@ -27,12 +28,10 @@ from streamproc.repository.manifest import GateSection
 from streamproc.repository.repository import MANIFEST, StoredEnsemble
 from streamproc.repository.writing import manifest_toml
 from streamproc.serving.ensembling.gate import evidence
-from streamproc.serving.ensembling.steps import STEP_STRATEGIES
 from streamproc.serving.loading import load_spec
 from streamproc.serving.tasks.catalogue import task_named
-from streamproc.serving.tasks.decoding_task import DecodingTask
 from streamproc.settings import Settings
-from streamproc.types import FloatArray, Strategy
+from streamproc.types import FloatArray
 
 
 def choose_combination(
@@ -53,9 +52,7 @@ def choose_combination(
             gate = _write_gate(stored, validation, partitions)
     try:
         task = task_named(stored.manifest.task)
-        strategies: Sequence[Strategy] = (
-            STEP_STRATEGIES if isinstance(task, DecodingTask) else task.strategies
-        )
+        strategies = strategies_of(stored, task)
         with _scorer(settings, stored, validation, limit, outstanding) as (scorer, metric):
             *others, chosen = _show_progress(tune(stored, scorer, strategies, gate))
         console = stdout_console()

@@ -62,6 +62,13 @@ Outputs = Annotated[
     list[str] | None,
     typer.Option("--output", help="the model's name of an output, e.g. logits=dense_2"),
 ]
+ProblemTypes = Annotated[
+    Literal["single_label_classification", "multi_label_classification", "regression"] | None,
+    typer.Option(
+        help="what a classifier's outputs are, in transformers' words; default: as config.json or "
+        "the graph shows"
+    ),
+]
 Scores = Annotated[
     Literal["logits", "probabilities"] | None,
     typer.Option(help="what the outputs are; default: as the last node of the graph shows"),
@@ -112,6 +119,7 @@ def import_model(
     out: Out = Path("models"),
     model_input: Inputs = None,
     model_output: Outputs = None,
+    problem_type: ProblemTypes = None,
     scores: Scores = None,
     padded_to: PaddedTo = None,
     pad_token: PadToken = None,
@@ -143,6 +151,7 @@ def import_model(
         use=use,
         inputs=model_input or (),
         outputs=model_output or (),
+        problem_type=problem_type,
         scores=scores,
         padded_to=padded_to,
         pad_token=pad_token,
@@ -231,7 +240,9 @@ def _show(imported: Imported) -> None:
         done = f"took the place of {imported.replaced} in {imported.ensemble}"
     else:
         done = f"{'made' if imported.new else 'joined'} {imported.ensemble}"
-    what = f" {imported.version} {done} · {imported.task}"
+    kind = imported.problem_type
+    of = f" ({kind})" if kind != "single_label_classification" else ""
+    what = f" {imported.version} {done} · {imported.task}{of}"
     console.print(Text.assemble((imported.member, "bold"), what))
     if imported.labels:
         console.print(f"labels: {', '.join(label or '(left out)' for label in imported.labels)}")

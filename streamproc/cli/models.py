@@ -77,6 +77,8 @@ def show(settings: Settings, name: str, json: Json = False) -> None:
     about = f" · {manifest.task} · {printable(manifest.description)}"
     console.print(Text.assemble((manifest.name, "bold"), about))
     labels = f"labels {', '.join(manifest.labels)} · " if manifest.labels else ""
+    if manifest.problem_type != "single_label_classification":
+        labels = f"{manifest.problem_type} · {labels}"
     console.print(f"{labels}digest {stored.digest}")
     console.print(
         f"windows of {manifest.window.max_tokens} tokens, overlapping by "

@@ -21,7 +21,11 @@ from streamproc.messages.request import Request
 from streamproc.messages.response import Problem, Response
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
-MAIN_FIELD: Final = {"token-classification": "entities", "translation": "translation_text"}
+MAIN_FIELD: Final = {
+    "summarization": "summary_text",
+    "token-classification": "entities",
+    "translation": "translation_text",
+}
 """Of a result that is one thing and how it came about: what goes into the event without `keep`."""
 _NOT_TEXT: Final = Problem(
     "invalid", "not a text", "the value is no string, or holds half of a surrogate pair"

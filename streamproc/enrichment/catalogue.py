@@ -20,7 +20,8 @@ from streamproc.settings import Settings
 
 RESULT_FIELDS = {
     "question-answering": ("answer", "score", "start", "end", "answers"),
-    "text-classification": ("label", "score", "scores"),
+    "summarization": ("summary_text", "finish_reason", "chunks"),
+    "text-classification": ("label", "score", "scores", "labels", "value", "spread", "values"),
     "text-generation": ("generated_text", "finish_reason", "next_tokens"),
     "token-classification": ("entities",),
     "translation": ("translation_text", "finish_reason", "unfinished"),

@@ -18,7 +18,7 @@ from streamproc.errors import ModelRefused
 from streamproc.messages.request import ENSEMBLE_NAME
 from streamproc.repository.decoding_section import DecodingSection
 from streamproc.repository.section import MEMBER_VERSION, Section, describe_faults
-from streamproc.types import Strategy
+from streamproc.types import ProblemType, Strategy
 
 
 def _inside(path: str) -> str:
@@ -180,13 +180,17 @@ class MemberSection(Section):
 
 
 class Manifest(Section):
-    """An ensemble."""
+    """An ensemble.
+
+    problem_type: what the outputs of members that classify texts are, by transformers' names
+    """
 
     format: Literal[1]
     name: Name
     task: str
     description: str = ""
     license: str = ""
+    problem_type: ProblemType = "single_label_classification"
     labels: tuple[str, ...] = Field((), strict=False)
     quorum: int | None = Field(None, ge=1)
     tokenizer: TokenizerFile
@@ -210,13 +214,27 @@ class Manifest(Section):
             raise ValueError("combine.strategy is gated, but there is no section [gate]")
         if self.gate and (ungated := set(names) - set(self.gate.members)):
             raise ValueError(f"gate.members lacks {', '.join(sorted(ungated))}")
-        if len(self.labels) == 1:
+        if len(self.labels) == 1 and self.problem_type == "single_label_classification":
             raise ValueError(f"labels must be at least two, or none; found {list(self.labels)}")
         if len(set(self.labels)) != len(self.labels):
             raise ValueError(f"labels must differ; found {list(self.labels)}")
         if self.quorum is not None and self.quorum > len(names):
             raise ValueError(f"quorum is {self.quorum}, but there are {len(names)} members")
+        if self.problem_type == "regression":
+            self._require_numbers()
         return self
+
+    def _require_numbers(self) -> None:
+        """Raise ValueError where numbers could not be combined as the manifest says."""
+        if self.combine.temperature != 1:
+            raise ValueError("combine.temperature calibrates probabilities, not a regression")
+        for member in self.members:
+            # A label's probability is 0 where nobody knows it; of a number nothing could be said.
+            if set(member.labels) - {""} != set(self.labels):
+                raise ValueError(
+                    f"member {member.name} must give every number of a regression, "
+                    f"{', '.join(self.labels)}; found {list(member.labels)}"
+                )
 
     @property
     def needed_members(self) -> int:

@@ -8,6 +8,8 @@ from streamproc.repository.repository import StoredEnsemble
 from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.serving.chunking.windows import Window
 from streamproc.serving.decoding.model import AnyStepModel
+from streamproc.serving.ensembling.combine import STRATEGIES
+from streamproc.serving.ensembling.heads import HEADS
 from streamproc.serving.ensembling.labels import LabelMap
 from streamproc.serving.gate_loading import read_gate
 from streamproc.serving.inference.causal import CausalModel
@@ -27,15 +29,25 @@ def load_spec(stored: StoredEnsemble, task: Task) -> EnsembleSpec:
     manifest = stored.manifest
     if manifest.task != task.name:
         raise ModelRefused(f"ensemble {manifest.name} is for {manifest.task}, not {task.name}")
+    if manifest.problem_type not in task.problem_types:
+        raise ModelRefused(
+            f"ensemble {manifest.name}: members of {task.name} are {', '.join(task.problem_types)};"
+            f" found problem_type {manifest.problem_type}"
+        )
+    head = HEADS[manifest.problem_type]
     if task.labelled != bool(manifest.labels):
-        wanted = "at least two labels" if task.labelled else "no labels"
+        wanted = "no labels"
+        if task.labelled:
+            wanted = "at least two labels" if head.least_labels == 2 else "at least one label"
         raise ModelRefused(
             f"ensemble {manifest.name}: {task.name} needs {wanted}; found {list(manifest.labels)}"
         )
-    if manifest.combine.strategy not in task.strategies:
+    strategies = [one for one in task.strategies if one in head.strategies]
+    if manifest.combine.strategy not in strategies:
+        of = task.name + (f" ({manifest.problem_type})" if head.strategies != STRATEGIES else "")
         raise ModelRefused(
-            f"ensemble {manifest.name}: members of {task.name} are combined by "
-            f"{', '.join(task.strategies)}; found {manifest.combine.strategy}"
+            f"ensemble {manifest.name}: members of {of} are combined by "
+            f"{', '.join(strategies)}; found {manifest.combine.strategy}"
         )
     tokenizer = TextTokenizer(stored.tokenizer())
     return EnsembleSpec(
@@ -47,7 +59,9 @@ def load_spec(stored: StoredEnsemble, task: Task) -> EnsembleSpec:
                 member.name,
                 member.version,
                 member.weight,
-                LabelMap.between(member.name, member.labels, manifest.labels)
+                LabelMap.between(
+                    member.name, member.labels, manifest.labels, least=head.least_labels
+                )
                 if task.labelled
                 else LabelMap.none(),
             )
@@ -60,6 +74,7 @@ def load_spec(stored: StoredEnsemble, task: Task) -> EnsembleSpec:
         decoding=manifest.decoding,
         gate=read_gate(stored, tokenizer.vocabulary_size),
         temperature=manifest.combine.temperature,
+        problem_type=manifest.problem_type,
     )
 
 

@@ -20,6 +20,7 @@ from streamproc.serving.chunking.windows import Window
 from streamproc.serving.context import EngineContext
 from streamproc.serving.decoding.kv_cache_budget import KVCacheLimits
 from streamproc.serving.engine import Engine, Engines
+from streamproc.serving.ensembling.heads import HEADS
 from streamproc.serving.ensembling.labels import LabelMap
 from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.serving.inference.members import Members
@@ -29,7 +30,7 @@ from streamproc.serving.tasks.ensemble_spec import EnsembleSpec, MemberProfile
 from streamproc.testing.memory_broker import MemoryBroker
 from streamproc.testing.sessions import ScriptedSession
 from streamproc.testing.tokenizers import build_tokenizer
-from streamproc.types import FloatArray, Strategy
+from streamproc.types import FloatArray, ProblemType, Strategy
 
 
 def build_profile(
@@ -41,6 +42,7 @@ def build_profile(
     quorum: int | None = None,
     max_tokens: int = 16,
     overlap_tokens: int = 4,
+    problem_type: ProblemType = "single_label_classification",
 ) -> EnsembleSpec:
     """An ensemble called "tiny"; labels: none for a task without."""
     known = member_labels or {}
@@ -53,7 +55,9 @@ def build_profile(
                 name,
                 "1",
                 1.0,
-                LabelMap.between(name, known.get(name, labels), labels)
+                LabelMap.between(
+                    name, known.get(name, labels), labels, least=HEADS[problem_type].least_labels
+                )
                 if labels
                 else LabelMap.none(),
             )
@@ -63,6 +67,7 @@ def build_profile(
         needed_members=len(members) if quorum is None else quorum,
         tokenizer=build_tokenizer(),
         window=Window(max_tokens, overlap_tokens),
+        problem_type=problem_type,
     )
 
 

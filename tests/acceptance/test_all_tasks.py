@@ -34,6 +34,11 @@ REQUESTS: dict[str, list[dict[str, Any]]] = {
         {"text": "One.", "params": {"num_beams": 1, "return_members": True}},
         {"text": "  \n"},
     ],
+    "summarization": [
+        {"text": f"One.\n\nTwo of it. {LONG * 8}\n\nThree."},
+        {"text": LONG * 8, "params": {"truncate": True, "num_beams": 1, "return_members": True}},
+        {"text": "  \n"},
+    ],
     "text-generation": [
         {"text": "Once upon", "params": {"next_tokens": 3}},
         {"text": "Once upon", "params": {"do_sample": True, "seed": 7, "max_new_tokens": 40}},
@@ -44,6 +49,7 @@ INVALID: dict[str, dict[str, Any]] = {
     "token-classification": {"text": "a", "params": {"aggregation": "sum"}},
     "question-answering": {"question": "", "context": "a"},
     "translation": {"text": "a", "params": {"num_beams": -1}},
+    "summarization": {"text": "a", "params": {"max_length": 4, "max_new_tokens": 3}},
     "text-generation": {"text": LONG * 20},
 }
 
@@ -59,7 +65,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def settings(
     kafka: str, models: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, str]]:
-    """Settings of commands that a worker of four tasks answers; the models decide which."""
+    """Settings of commands that a worker of these tasks answers; the models decide which."""
     log = tmp_path_factory.mktemp("all-tasks") / "worker.log"
     worker = WorkerProcess(kafka, "all-tasks", log, {"MODELS_DIR": str(models)})
     worker.start()

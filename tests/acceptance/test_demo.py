@@ -45,10 +45,10 @@ def test_the_demo_shows_every_task_and_a_worker_killed_without_loss(models: Path
     assert "2 paragraphs went in, 2 came out" in shown
     assert "4 prompts in one batch" in shown
     assert "not JSON" in shown
-    # 300 short reviews and a long one, a text, five questions, a letter, four prompts and three
-    # openings, and a review again behind the poison record.
-    assert "316 of 316 answered" in shown
-    assert "316 of 316 results are those of before" in shown
+    # 300 short reviews and a long one, a text, five questions, a letter, a review to summarise,
+    # four prompts and three openings, and a review again behind the poison record.
+    assert "317 of 317 answered" in shown
+    assert "317 of 317 results are those of before" in shown
 
 
 def test_the_demo_shows_only_tasks_that_have_an_ensemble(models: Path, tmp_path: Path) -> None:

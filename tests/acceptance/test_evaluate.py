@@ -196,3 +196,81 @@ def test_what_can_not_be_measured_is_said_in_a_line(
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.fixture(scope="module")
+def of_other_kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An ensemble of several labels, and one of numbers, three members each."""
+    root = tmp_path_factory.mktemp("models")
+    for name, kind, labels in (
+        ("subjects", "multi_label_classification", ("refund", "delivery", "praise")),
+        ("stars", "regression", ("stars",)),
+    ):
+        graphs = [classifier(labels=len(labels), seed=seed) for seed in (0, 1, 2)]
+        manifest = write_ensemble(root / name, graphs, labels=labels)
+        text = manifest.read_text("utf-8")
+        manifest.write_text(text.replace("labels", f'problem_type = "{kind}"\nlabels', 1), "utf-8")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("ensemble", "labels", "metrics", "strategies"),
+    [
+        (
+            "subjects",
+            (["refund"], ["praise", "delivery"], []),
+            ("micro-F1", "macro-F1", "exact match", "calibration error"),
+            ["logit_mean", "vote"],
+        ),
+        ("stars", (3, 4.5, -1), ("RMSE", "mean absolute error", "Pearson correlation"), []),
+    ],
+)
+def test_several_labels_and_numbers_are_measured_and_combined_by_what_means_something_for_them(
+    of_other_kinds: Path,
+    tmp_path: Path,
+    ensemble: str,
+    labels: tuple[Any, ...],
+    metrics: tuple[str, ...],
+    strategies: list[str],
+) -> None:
+    texts = ("a good film", "the bad film", "film", "good", "the the", "bad bad a film")
+    rows = [{"text": text, "label": labels[n % 3]} for n, text in enumerate(texts)]
+    data, figures, page = written(tmp_path, rows), tmp_path / "all.json", tmp_path / "page.html"
+
+    done = streamproc(
+        *("evaluate", ensemble, data, "--models-dir", of_other_kinds),
+        *("--json", figures, "--html", page),
+    )
+
+    assert done.returncode == 0, done.stderr
+    found = json.loads(figures.read_text("utf-8"))
+    assert [one["role"] for one in found["systems"]] == [
+        "ensemble",
+        *["member"] * 3,
+        *["strategy"] * len(strategies),
+    ]
+    assert not any(one["errors"] for one in found["systems"])
+    rows = [row for row in found["results"] if row["minus"] is None and row["by"] is None]
+    assert [row["metric"] for row in rows[: len(metrics)]] == list(metrics)
+    assert page.is_file()
+
+    fitted = streamproc(
+        "fit-ensemble", ensemble, "--valid", data, "--models-dir", of_other_kinds, timeout_s=300
+    )
+    assert fitted.returncode == 0, fitted.stderr
+    manifest = (of_other_kinds / ensemble / "manifest.toml").read_text("utf-8")
+    assert "problem_type" in manifest
+    assert streamproc("models", "verify", "--models-dir", of_other_kinds).returncode == 0
+
+
+def test_ensembles_of_other_kinds_are_not_measured_beside_each_other(
+    of_other_kinds: Path, tmp_path: Path
+) -> None:
+    data = written(tmp_path, [{"text": "film", "label": 1}])
+
+    done = streamproc(
+        *("evaluate", "stars", data, "--against", "subjects", "--models-dir", of_other_kinds)
+    )
+
+    assert done.returncode == 2
+    assert "subjects is a multi_label_classification; stars" in done.stderr

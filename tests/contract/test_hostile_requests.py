@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -35,6 +35,7 @@ ENGINES: dict[str, Callable[[], Engine]] = {
         build_profile(labels=(), max_tokens=24), task="question-answering"
     ),
     "translation": build_translating_engine,
+    "summarization": partial(build_translating_engine, task="summarization"),
     "text-generation": lambda: build_decoding_engine(build_decoding_profile(max_tokens=128)),
 }
 

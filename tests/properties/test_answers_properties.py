@@ -140,5 +140,7 @@ def test_the_same_request_gets_the_same_bytes(context: str, params: dict[str, An
 def test_agreement_and_entropy_stay_in_their_bounds(context: str, params: dict[str, Any]) -> None:
     answer = answered(context, params, "abc", round_to=0)
 
+    assert answer.agreement is not None
+    assert answer.entropy is not None
     assert 0 <= answer.agreement <= 1
     assert answer.entropy >= 0

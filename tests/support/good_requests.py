@@ -106,6 +106,10 @@ def _translated(turn: int, texts: Sequence[str]) -> dict[str, Any]:
     return {"text": text, "params": {"num_beams": 1 + turn % 2}}
 
 
+def _summarised(turn: int, texts: Sequence[str]) -> dict[str, Any]:
+    return {**_translated(turn, texts), "params": {"num_beams": 1 + turn % 2, "min_length": 4}}
+
+
 def _continued(turn: int, texts: Sequence[str]) -> dict[str, Any]:
     """A prompt is one chunk, however long; the long ones are cut at their start."""
     lot = {"do_sample": True, "seed": turn} if turn % 3 == 0 else {}
@@ -120,5 +124,6 @@ _MAKERS: Mapping[str, Callable[[int, Sequence[str]], dict[str, Any]]] = {
     "token-classification": _tagged,
     "question-answering": _answered,
     "translation": _translated,
+    "summarization": _summarised,
     "text-generation": _continued,
 }

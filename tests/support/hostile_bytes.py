@@ -15,6 +15,7 @@ _NUMBERS = {
     "token-classification": "aggregation",
     "question-answering": "no_answer_threshold",
     "translation": "length_penalty",
+    "summarization": "length_penalty",
     "text-generation": "temperature",
 }
 """A parameter of each task, a number where it has one."""

@@ -10,6 +10,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "token-classification": {"text": "the good film"},
     "question-answering": {"question": "the film?", "context": "the good film"},
     "translation": {"text": "The good film."},
+    "summarization": {"text": "The good film."},
     "text-generation": {"text": "the good film"},
 }
 """The fields of a request of each task that is answered `ok`."""
@@ -77,6 +78,10 @@ _OF_TASK: dict[str, tuple[HostileRequest, ...]] = {
         _param("aggregation", "unknown", "median"),
         _param("truncate", "a string", "yes"),
         _param("topk", "misspelt", 1),
+        _param("threshold", "above 1", 1.5),
+        _param("threshold", "a string", "half"),
+        _param("threshold", "NaN as text", "NaN"),
+        _param("threshold", "of a text that has one label", 0.5),
     ),
     "token-classification": (
         _param("aggregation", "unknown", "SIMPLE"),
@@ -131,6 +136,25 @@ _OF_TASK: dict[str, tuple[HostileRequest, ...]] = {
         # As others call it.
         _param("tgt_lang", "wrong language", "fr"),
         _param("src_lang", "wrong language", "tlh"),
+    ),
+    "summarization": (
+        _param("num_beams", "none", 0),
+        _param("num_beams", "huge", 10**15),
+        _param("length_penalty", "huge", 1e308),
+        _param("no_repeat_ngram_size", "negative", -1),
+        _param("max_length", "one", 1),
+        _param("max_length", "more than a model writes", 1_048_576),
+        _param("max_length", "huge", 10**18),
+        _param("max_length", "beside max_new_tokens", 9, max_new_tokens=9, field="params: "),
+        _param("min_length", "negative", -1),
+        _param("min_length", "beside min_new_tokens", 9, min_new_tokens=9, field="params: "),
+        _param("max_new_tokens", "none", 0),
+        _param("max_new_tokens", "more than a model writes", 1_048_576),
+        _param("truncate", "a string", "yes"),
+        _param("truncation", "as others call it", True),
+        _param("prefix", "longer than a model reads", "summarize " * 100),
+        _param("target_language", "of a model of one", "deu_Latn"),
+        _param("combine", "a vote", "vote"),
     ),
     "text-generation": (
         HostileRequest("prompt of 100,000 words", "text", {"text": "the " * 100_000}),

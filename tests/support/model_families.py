@@ -70,6 +70,7 @@ _FOR = {
     "question-answering": "AutoModelForQuestionAnswering",
     "text-generation": "AutoModelForCausalLM",
     "translation": "AutoModelForSeq2SeqLM",
+    "summarization": "AutoModelForSeq2SeqLM",
 }
 
 
@@ -83,6 +84,7 @@ def has_head(model_type: str, task: str) -> bool:
         "question-answering": auto.MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES,
         "text-generation": auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
         "translation": auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
+        "summarization": auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
     }
     return model_type in names[task]
 

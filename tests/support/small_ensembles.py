@@ -19,6 +19,7 @@ SMALL = {
     "token-classification": "entities",
     "question-answering": "question-answering",
     "translation": "translation-en-de",
+    "summarization": "summarization",
     "text-generation": "generation",
 }
 """The ensemble of each task."""
@@ -61,13 +62,21 @@ def _answers(folder: Path) -> None:
 
 
 def _translations(folder: Path) -> None:
+    _written_anew(folder, "translation")
+
+
+def _summaries(folder: Path) -> None:
+    _written_anew(folder, "summarization")
+
+
+def _written_anew(folder: Path, task: str) -> None:
     letters = build_byte_tokenizer().vocabulary_size
     end = letters - 1
     write_ensemble(
         folder,
         [encoder(letters)] * 2,
         labels=(),
-        task="translation",
+        task=task,
         tokenizer=byte_tokenizer_json(),
         window=(128, 0),
         sections=(
@@ -97,5 +106,6 @@ _WRITERS: dict[str, Callable[[Path], None]] = {
     "token-classification": _entities,
     "question-answering": _answers,
     "translation": _translations,
+    "summarization": _summaries,
     "text-generation": _continuations,
 }

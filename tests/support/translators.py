@@ -20,9 +20,9 @@ from streamproc.serving.chunking.windows import Window
 from streamproc.serving.decoding.model import StepModel
 from streamproc.serving.engine import Engine
 from streamproc.serving.ensembling.labels import LabelMap
+from streamproc.serving.tasks.catalogue import decoding_task_named
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec, MemberProfile
 from streamproc.serving.tasks.task import Answer
-from streamproc.serving.tasks.translation import Translation
 from streamproc.testing import build_context
 from streamproc.types import FloatArray, Int64Array, Strategy
 
@@ -118,12 +118,13 @@ def build_translating_engine(
     profile: EnsembleSpec | None = None,
     models: Sequence[StepModel[Any]] | None = None,
     *,
+    task: str = "translation",
     max_document_chunks: int = 4,
 ) -> Engine:
     """An engine of copying members, unless others are given."""
     profile = profile or build_translators()
     return assemble_decoding_engine(
-        Translation(),
+        decoding_task_named(task),
         profile,
         models or [Copying(member.name) for member in profile.members],
         build_context(max_document_chunks=max_document_chunks),

@@ -37,6 +37,12 @@ A_FEW = {
     ("bloom", "text-generation"),
     ("gemma", "text-generation"),
     ("t5", "translation"),
+    ("pegasus", "summarization"),
+}
+_TEXT_KEYS = {
+    "text-generation": "generated_text",
+    "translation": "translation_text",
+    "summarization": "summary_text",
 }
 app = typer.Typer()
 app.command()(import_model)
@@ -65,10 +71,11 @@ def test_a_family_answers_as_its_pipeline(model_type: str, task: str, tmp_path: 
 def requests_of(task: str) -> list[dict[str, Any]]:
     if task == "question-answering":
         return [{"question": text, "context": CONTEXT} for text in TEXTS]
-    params = (
-        {"params": {"max_new_tokens": 12}} if task in {"text-generation", "translation"} else {}
-    )
-    return [{"text": text, **params} for text in TEXTS]
+    if task not in _TEXT_KEYS:
+        return [{"text": text} for text in TEXTS]
+    greedy = {"num_beams": 1} if task == "summarization" else {}
+    params = {"max_new_tokens": 12, **greedy}
+    return [{"text": text, "params": params} for text in TEXTS]
 
 
 async def answered(models: Path, task: str, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -101,7 +108,7 @@ def require_equal(task: str, result: dict[str, Any], expected: Any) -> None:
         assert [result[key] for key in ("start", "end")] == [expected["start"], expected["end"]]
         assert result["score"] == pytest.approx(expected["score"], abs=1e-4)
     else:
-        key = "generated_text" if task == "text-generation" else "translation_text"
+        key = _TEXT_KEYS[task]
         # Random bytes are no text: how much of a character that was not finished is shown differs.
         assert result[key].rstrip("\ufffd") == expected[key].rstrip("\ufffd")
         assert expected[key]

@@ -67,6 +67,59 @@ def test_a_text_classifier_answers_as_its_pipeline(tmp_path: Path) -> None:
         assert result["scores"] == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("outputs", "more"),
+    [(3, ()), (1, ("--label=toxic",))],
+)
+def test_a_classifier_of_several_labels_answers_as_its_pipeline(
+    outputs: int, more: tuple[str, ...], tmp_path: Path
+) -> None:
+    labels = dict(enumerate(("refund", "delivery", "praise"))) if outputs > 1 else {0: "LABEL_0"}
+    kind = "multi_label_classification"
+    source = bert(
+        tmp_path / "topics", "BertForSequenceClassification", id2label=labels, problem_type=kind
+    )
+
+    imported(source, tmp_path / "models", *more)
+
+    ask = pipeline("text-classification", source, top_k=None)
+    found = answers(tmp_path / "models", "text-classification", [{"text": t} for t in TEXTS])
+    for text, result in zip(TEXTS, found, strict=True):
+        # The pipeline's own default is the sigmoid here.
+        said = ask([text])[0]
+        assert said == ask([text], function_to_apply="sigmoid")[0]
+        expected = {one["label"].replace("LABEL_0", "toxic"): one["score"] for one in said}
+        assert result["scores"] == pytest.approx(expected, abs=1e-4)
+        assert result["labels"] == [name for name, score in expected.items() if score >= 0.5]
+        assert (result["label"], result["score"]) == next(iter(result["scores"].items()))
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_a_regression_answers_as_its_pipeline(outputs: int, tmp_path: Path) -> None:
+    names = dict(enumerate(("valence", "arousal", "dominance"))) if outputs > 1 else {0: "LABEL_0"}
+    source = bert(
+        tmp_path / "mood",
+        "BertForSequenceClassification",
+        id2label=names,
+        problem_type="regression",
+    )
+
+    imported(source, tmp_path / "models")
+
+    ask = pipeline("text-classification", source, top_k=None)
+    found = answers(tmp_path / "models", "text-classification", [{"text": t} for t in TEXTS])
+    for text, result in zip(TEXTS, found, strict=True):
+        said = ask([text])[0]
+        assert said == ask([text], function_to_apply="none")[0]
+        assert said != ask([text], function_to_apply="sigmoid")[0]
+        expected = {one["label"]: one["score"] for one in said}
+        own = result["values"] if outputs > 1 else {"LABEL_0": result}
+        assert {name: one["value"] for name, one in own.items()} == pytest.approx(
+            expected, abs=1e-4
+        )
+        assert all(one["spread"] == 0 for one in own.values())
+
+
 def test_a_token_classifier_answers_as_its_pipeline(tmp_path: Path) -> None:
     labels = {0: "O", 1: "B-PER", 2: "I-PER"}
     source = bert(tmp_path / "names", "BertForTokenClassification", id2label=labels)
@@ -133,7 +186,7 @@ def test_a_bart_translates_as_transformers_does(tmp_path: Path) -> None:
     model = build_seq2seq("bart", vocabulary=size, end=end, padding=padding)
     source = saved(tmp_path / "translator", model, tokenizer_json())
 
-    imported(source, tmp_path / "models")
+    imported(source, tmp_path / "models", "--task=translation")
 
     params = {"max_new_tokens": 12, "num_beams": 1}
     (found,) = answers(tmp_path / "models", "translation", [{"text": "the film", "params": params}])

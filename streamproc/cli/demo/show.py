@@ -9,7 +9,14 @@ from collections.abc import Awaitable, Callable
 from rich.console import Console
 from rich.markup import escape
 
-from streamproc.cli.demo import answers, continuation, entities, sentiment, translation
+from streamproc.cli.demo import (
+    answers,
+    continuation,
+    entities,
+    sentiment,
+    summary,
+    translation,
+)
 from streamproc.cli.demo.cluster import Cluster, running_cluster
 from streamproc.cli.demo.kill import show_kill
 from streamproc.cli.demo.poison import show_poison
@@ -29,6 +36,7 @@ SCENES: dict[str, Scene] = {
     "token-classification": entities.show,
     "question-answering": answers.show,
     "translation": translation.show,
+    "summarization": summary.show,
     "text-generation": continuation.show,
 }
 

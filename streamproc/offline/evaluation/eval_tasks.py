@@ -16,6 +16,11 @@ from streamproc.offline.corpus.translation_pairs import read_pairs
 from streamproc.offline.evaluation.answer_eval import AnswerEval
 from streamproc.offline.evaluation.eval_task import EvalTask, subsample_evenly
 from streamproc.offline.evaluation.label_eval import LabelEval, read_labelled
+from streamproc.offline.evaluation.number_eval import NumberEval, read_numbers
+from streamproc.offline.evaluation.several_labels_eval import (
+    SeveralLabelsEval,
+    read_several_labels,
+)
 from streamproc.offline.evaluation.systems import System
 from streamproc.repository.manifest import Manifest
 
@@ -82,11 +87,29 @@ def require_labels(eval_task: EvalTask, systems: Iterable[System]) -> None:
 
 
 def _text_classification(manifest: Manifest, data: Data) -> _RecordsAndTask:
+    if manifest.problem_type == "regression":
+        return _regression(manifest, data)
     names = names_from(data.names)
+    if manifest.problem_type == "multi_label_classification":
+        several = data.records(
+            lambda source: read_several_labels(source, data.columns, names, manifest.labels)
+        )
+        return several, lambda some: SeveralLabelsEval(some, manifest.labels)
     records = data.records(
         lambda source: read_labelled(source, data.columns, names, manifest.labels)
     )
     return records, lambda some: LabelEval(some, manifest.labels)
+
+
+def _regression(manifest: Manifest, data: Data) -> _RecordsAndTask:
+    if len(manifest.labels) > 1:
+        raise EvaluationError(
+            f"{manifest.name} gives {len(manifest.labels)} numbers ({', '.join(manifest.labels)}); "
+            "a regression of one can be evaluated."
+        )
+    if data.names:
+        raise EvaluationError(f"--label: {manifest.name} gives numbers, which have no names.")
+    return data.records(lambda source: read_numbers(source, data.columns)), NumberEval
 
 
 def _token_classification(manifest: Manifest, data: Data) -> _RecordsAndTask:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from streamproc.errors import EvaluationError
 from streamproc.repository.manifest import CombineSection
 from streamproc.repository.repository import StoredEnsemble
+from streamproc.serving.ensembling.heads import HEADS
 from streamproc.serving.ensembling.steps import STEP_STRATEGIES
 from streamproc.serving.tasks.decoding_task import DecodingTask
 from streamproc.serving.tasks.task import Task
@@ -71,6 +72,11 @@ def systems_to_compare(
                 f"ensemble {other.manifest.name} is for {other.manifest.task}; {manifest.name}, "
                 f"beside which it is to be measured, for {manifest.task}."
             )
+        if other.manifest.problem_type != manifest.problem_type:
+            raise EvaluationError(
+                f"ensemble {other.manifest.name} is a {other.manifest.problem_type}; "
+                f"{manifest.name}, beside which it is to be measured, a {manifest.problem_type}."
+            )
         found.append(System(other.manifest.name, "other", other))
     return found
 
@@ -82,11 +88,19 @@ def single_member(stored: StoredEnsemble, member: str) -> StoredEnsemble:
     return replace(stored, manifest=stored.manifest.model_copy(update=changes))
 
 
+def strategies_of(stored: StoredEnsemble, task: Task) -> Sequence[Strategy]:
+    """Those that mean something for the task, and for what the members' outputs are."""
+    if isinstance(task, DecodingTask):
+        return STEP_STRATEGIES
+    head = HEADS[stored.manifest.problem_type]
+    return [strategy for strategy in task.strategies if strategy in head.strategies]
+
+
 def _other_strategies(stored: StoredEnsemble, task: Task) -> list[str]:
     """Those that the task knows and that would not give the ensemble's own answers again."""
     manifest = stored.manifest
-    known: Sequence[str] = STEP_STRATEGIES if isinstance(task, DecodingTask) else task.strategies
-    same = {manifest.combine.strategy}
+    known = strategies_of(stored, task)
+    same: set[str] = {manifest.combine.strategy}
     if len({member.weight for member in manifest.members}) == 1 and same & {"mean", "weighted"}:
         same |= {"mean", "weighted"}
     if manifest.gate is None:

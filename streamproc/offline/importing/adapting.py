@@ -95,4 +95,6 @@ def _given(nodes: Nodes, inner: Any, gap: InterfaceGap, role: str) -> Any:
     sizes: list[int | str | None] = ["rows", *value.sizes[1:]]
     if own_kind in TWO_OF_ONE:
         sizes = [*(sizes[:-1] if len(sizes) > 1 else sizes), 2]
+    elif len(sizes) == 1:
+        sizes.append(1)
     return helper.make_tensor_value_info(role, kind, sizes)

@@ -25,7 +25,7 @@ from streamproc.serving.tasks.task import Task
 _MOST_BYTES = 2**31
 # An encoder-decoder is exported as an encoder, a decoder, one that goes on, and the last two in
 # one; each may be as large as the whole.
-_COPIES = {"translation": 4}
+_COPIES_OF_ENCODER_DECODER = 4
 _CLASSES = "single_label_classification"
 
 
@@ -55,7 +55,8 @@ def require_free_place(source: ImportSource) -> None:
 
 
 def require_classes(config: HfConfig, scale: Scale | None) -> None:
-    """Raise ModelRefused where config.json tells of a head that is no softmax over labels.
+    """Raise ModelRefused where config.json tells of a head that is no softmax over labels, and the
+    task knows no other.
 
     scale: what somebody said that the scores are
     """
@@ -63,12 +64,12 @@ def require_classes(config: HfConfig, scale: Scale | None) -> None:
     if kind == "multi_label_classification":
         raise ModelRefused(
             "config.json says multi_label_classification: its labels do not exclude each other, "
-            "and a text has one label here"
+            "and a token has one label here"
         )
     if kind == "regression":
         raise ModelRefused(
             "config.json says problem_type regression: the head gives numbers, not the scores of "
-            "labels, and numbers are not served yet"
+            "labels"
         )
     if kind not in {None, _CLASSES}:
         raise ModelRefused(
@@ -77,9 +78,9 @@ def require_classes(config: HfConfig, scale: Scale | None) -> None:
         )
     if config.outputs == 1 and scale is None:
         raise ModelRefused(
-            "config.json has a head of one output, which transformers trains as a regression, and "
-            "numbers are not served yet; where it was trained to tell two labels, say what the "
-            "output is (--scores logits) and name them, that of 0 first (--label NAME twice)"
+            "config.json has a head of one output, which transformers trains as a regression; "
+            "where it was trained to tell two labels, say what the output is (--scores logits) and "
+            "name them, that of 0 first (--label NAME twice)"
         )
     function = config.model.function_to_apply
     if function not in {None, "softmax"} and scale is None:
@@ -98,6 +99,8 @@ def require_flags_of(task: Task, source: ImportSource) -> None:
         raise SettingsError(
             f"--label, --input, --output, --scores and --padded-to mean nothing for {task.name}"
         )
+    if source.problem_type == "regression" and options.scores == "probabilities":
+        raise SettingsError("--scores: means nothing for a regression, whose numbers are its own")
     if options.labels and not task.labelled:
         raise SettingsError(f"--label: {task.name} has no labels")
     padding_token(source.tokenizer, options.pad_token)
@@ -112,18 +115,20 @@ def check_before_export(source: ImportSource, task: Task) -> None:
     """Raise ModelRefused, SettingsError where a Hugging Face folder can't become a member."""
     require_served(source.config.model.model_type, task.name)
     if isinstance(task, DecodingTask):
-        decoding_of(source, encoder_decoder=task.architecture == "encoder-decoder")
+        decoding_of(source, task)
     _require_vocabulary(source)
     require_window(source, source.config.positions)
     path = source.files.path
     size = float32_bytes(path)
-    if size > _MOST_BYTES and task.name not in _COPIES:
+    several = isinstance(task, DecodingTask) and task.architecture == "encoder-decoder"
+    if size > _MOST_BYTES and not several:
         raise ModelRefused(
             f"{path} has {_gib(size)} of weights in float32, and a member is one file of at "
             "most 2 GiB: export it elsewhere in half precision (optimum-cli export onnx --dtype "
             "fp16), and import what that wrote"
         )
-    _require_space(Path(tempfile.gettempdir()), size * _COPIES.get(task.name, 1), "to export it")
+    copies = _COPIES_OF_ENCODER_DECODER if several else 1
+    _require_space(Path(tempfile.gettempdir()), size * copies, "to export it")
     _require_space(source.options.out, size, "for the member")
 
 

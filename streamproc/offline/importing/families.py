@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from streamproc.errors import ModelRefused
 
 CLASSIFIES, TAGS, ANSWERS = "text-classification", "token-classification", "question-answering"
-WRITES, TRANSLATES = "text-generation", "translation"
+WRITES, TRANSLATES, SUMMARIZES = "text-generation", "translation", "summarization"
 
 _NO_EXPORT = "optimum has no export of it"
 _BATCH_DIFFERS = "in a batch, optimum's export gives other scores than torch"
@@ -39,6 +39,7 @@ class Family:
 
 
 _ENCODES = (CLASSIFIES, TAGS, ANSWERS)
+_WRITES_ANEW = (TRANSLATES, SUMMARIZES)
 
 
 def _none(tasks: tuple[str, ...], why: str) -> Mapping[str, str]:
@@ -103,18 +104,18 @@ FAMILIES = (
     Family("XGLM", "xglm", (), _none((WRITES,), _NO_EXPORT)),
     Family("Mamba", "mamba", (), _none((WRITES,), _NO_EXPORT)),
     Family("Marian, OPUS-MT", "marian", (TRANSLATES,)),
-    Family("BART", "bart", (CLASSIFIES, TRANSLATES)),
-    Family("mBART", "mbart", (CLASSIFIES, TRANSLATES)),
+    Family("BART", "bart", (CLASSIFIES, *_WRITES_ANEW)),
+    Family("mBART", "mbart", (CLASSIFIES, *_WRITES_ANEW)),
     Family("M2M100, NLLB", "m2m_100", (TRANSLATES,)),
-    Family("T5", "t5", (TRANSLATES,), _none((CLASSIFIES, TAGS), _NO_EXPORT)),
-    Family("mT5", "mt5", (TRANSLATES,), _none((CLASSIFIES, TAGS), _NO_EXPORT)),
-    Family("LongT5", "longt5", (TRANSLATES,)),
-    Family("Pegasus", "pegasus", (TRANSLATES,)),
+    Family("T5", "t5", _WRITES_ANEW, _none((CLASSIFIES, TAGS), _NO_EXPORT)),
+    Family("mT5", "mt5", _WRITES_ANEW, _none((CLASSIFIES, TAGS), _NO_EXPORT)),
+    Family("LongT5", "longt5", _WRITES_ANEW),
+    Family("Pegasus", "pegasus", _WRITES_ANEW),
     Family("Blenderbot", "blenderbot", (TRANSLATES,)),
     Family("Blenderbot small", "blenderbot-small", (TRANSLATES,)),
-    Family("UMT5", "umt5", (), _none((TRANSLATES, CLASSIFIES, TAGS), _NO_EXPORT)),
-    Family("LED", "led", (), _none((TRANSLATES, CLASSIFIES), _NO_EXPORT)),
-    Family("ProphetNet", "prophetnet", (), _none((TRANSLATES,), _NO_EXPORT)),
+    Family("UMT5", "umt5", (), _none((*_WRITES_ANEW, CLASSIFIES, TAGS), _NO_EXPORT)),
+    Family("LED", "led", (), _none((*_WRITES_ANEW, CLASSIFIES), _NO_EXPORT)),
+    Family("ProphetNet", "prophetnet", (), _none(_WRITES_ANEW, _NO_EXPORT)),
     Family("FSMT", "fsmt", (), _none((TRANSLATES,), _NO_EXPORT)),
 )
 
@@ -128,7 +129,7 @@ def require_served(model_type: str | None, task: str) -> None:
 
 def families_table() -> str:
     """The list as a table of Markdown: what is equal to transformers, and what is refused."""
-    tasks = (*_ENCODES, WRITES, TRANSLATES)
+    tasks = (*_ENCODES, WRITES, *_WRITES_ANEW)
     lines = [
         f"| family | `model_type` | {' | '.join(tasks)} |",
         f"|---|---|{'---|' * len(tasks)}",

@@ -20,6 +20,7 @@ _SAID_NOTHING_LENGTH = 20
 # T5 has no positions of its own; it was trained with so many tokens.
 _POSITIONS_WITHOUT_LIMIT = 512
 _NEW_TOKENS = 128
+_SUMMARY_TOKENS, _SUMMARY_BEAMS = 256, 4
 
 # Settings of sampling; whatever they say, nothing comes of them without do_sample.
 _SAMPLING = (
@@ -89,6 +90,21 @@ def decoding_section(
         raise ModelRefused(
             f"config.json and generation_config.json: a setting is of another kind: {error}"
         ) from None
+
+
+def summarising_defaults(said: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with those that the summarization pipeline of transformers puts where none are.
+
+    said: as generation_config.json has them; own: those of the task, which are to hold
+    """
+    found = dict(said)
+    lengths = (said.get("max_length"), own.get("max_length"))
+    unsaid = all(length in {None, _SAID_NOTHING_LENGTH} for length in lengths)
+    if unsaid and said.get("max_new_tokens") is None and own.get("max_new_tokens") is None:
+        found["max_new_tokens"] = _SUMMARY_TOKENS
+    if said.get("num_beams") in {None, 1} and not said.get("do_sample"):
+        found["num_beams"] = _SUMMARY_BEAMS
+    return found
 
 
 def _values(

@@ -26,7 +26,7 @@ def prepare_generative(source: ImportSource, task: DecodingTask) -> AdaptedModel
         raise ModelRefused(f"{files.path}: {task.name} takes {wanted}")
     model = read_graph(files.model)
     decoder = read_graph(files.decoder) if files.decoder else None
-    decoding = decoding_of(source, encoder_decoder=both)
+    decoding = decoding_of(source, task)
     return AdaptedModel(
         model=serialised(model, files.model),
         decoder=serialised(decoder, files.path) if decoder else None,
@@ -39,15 +39,18 @@ def prepare_generative(source: ImportSource, task: DecodingTask) -> AdaptedModel
     )
 
 
-def decoding_of(source: ImportSource, *, encoder_decoder: bool) -> DecodingSection:
+def decoding_of(source: ImportSource, task: DecodingTask) -> DecodingSection:
     """How the model writes, and what whoever imports it options.
 
     Raises ModelRefused, SettingsError.
     """
     options, stored = source.options, source.stored
+    encoder_decoder = task.architecture == "encoder-decoder"
     if stored and stored.manifest.decoding and not source.config.is_there:
         return stored.manifest.decoding
-    found = source.config.decoding(encoder_decoder=encoder_decoder, task=options.task)
+    found = source.config.decoding(
+        encoder_decoder=encoder_decoder, task=options.task, kind=task.name
+    )
     wanted = {
         "prefix": options.prefix,
         "source_language": options.source_language,
@@ -56,7 +59,7 @@ def decoding_of(source: ImportSource, *, encoder_decoder: bool) -> DecodingSecti
     wanted = {name: value for name, value in wanted.items() if value is not None}
     if wanted and (stored or not encoder_decoder):
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in wanted)
-        reason = "is there, and has its own" if stored else "does not translate"
+        reason = "is there, and has its own" if stored else "reads no text anew"
         raise SettingsError(f"{flags}: {options.ensemble} {reason}")
     return found.model_copy(update=wanted)
 

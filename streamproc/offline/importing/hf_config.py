@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from streamproc.errors import ModelRefused
 from streamproc.messages.validation import in_json_words
-from streamproc.offline.importing.generation_config import decoding_section
+from streamproc.offline.importing.generation_config import (
+    decoding_section,
+    summarising_defaults,
+)
 from streamproc.repository.decoding_section import DecodingSection
 from streamproc.serving.inference.cache_rows import BLOCK
 
@@ -22,8 +26,19 @@ _TASKS = {
     "ForQuestionAnswering": "question-answering",
     "ForCausalLM": "text-generation",
     "LMHeadModel": "text-generation",
-    "ForConditionalGeneration": "translation",
     "MTModel": "translation",
+}
+# Encoder-decoders that write a text anew; of the others only settings or the model card tell which.
+_WRITES_ANEW = "ForConditionalGeneration"
+_REWRITING = ("translation", "summarization")
+_ONLY = {
+    "m2m_100": "translation",
+    "nllb-moe": "translation",
+    "fsmt": "translation",
+    "pegasus": "summarization",
+    "pegasus_x": "summarization",
+    "bigbird_pegasus": "summarization",
+    "led": "summarization",
 }
 _NAMELESS = re.compile(r"LABEL_\d+")
 # Positions begin behind the padding token.
@@ -96,11 +111,35 @@ class HfConfig:
 
     @property
     def task(self) -> str | None:
-        """What the architecture is for."""
+        """What the architecture is for; None where it is not told, or may be for several."""
         for architecture in self.model.architectures or ():
             for ending, task in _TASKS.items():
                 if architecture.endswith(ending):
                     return task
+            if architecture.endswith(_WRITES_ANEW):
+                return self._rewriting
+        return None
+
+    @property
+    def writes_anew(self) -> bool:
+        """Whether it is an encoder-decoder, which may translate or summarise."""
+        named = self.model.architectures or ()
+        return any(architecture.endswith(_WRITES_ANEW) for architecture in named)
+
+    @property
+    def _rewriting(self) -> str | None:
+        """What an encoder-decoder writes: as its family does, its settings say, or its card."""
+        family = _ONLY.get(str(self.model.model_type))
+        if family is not None:
+            return family
+        settings = {task for task in _REWRITING if any(n.startswith(task) for n in self._of_tasks)}
+        card = self._card
+        tagged = {str(card.get("pipeline_tag"))} & set(_REWRITING)
+        if not tagged and isinstance(tags := card.get("tags"), list):
+            tagged = {str(tag) for tag in tags} & set(_REWRITING)
+        for told in (tagged, settings):
+            if len(told) == 1:
+                return told.pop()
         return None
 
     @property
@@ -142,17 +181,22 @@ class HfConfig:
     @property
     def license(self) -> str:
         """As the model card has it."""
+        return str(self._card.get("license") or "")
+
+    @cached_property
+    def _card(self) -> dict[str, Any]:
+        """What stands before the model card's text."""
         card = self._folder / "README.md" if self._folder else None
         if not card or not card.is_file():
-            return ""
+            return {}
         head = re.match(
             r"---\n(.*?)\n---", card.read_text(encoding="utf-8", errors="replace"), re.DOTALL
         )
         try:
             said = yaml.safe_load(head.group(1)) if head else None
         except yaml.YAMLError:
-            return ""
-        return str(said.get("license") or "") if isinstance(said, dict) else ""
+            return {}
+        return said if isinstance(said, dict) else {}
 
     @property
     def tokenizer(self) -> Path | None:
@@ -160,25 +204,40 @@ class HfConfig:
         path = self._folder / "tokenizer.json" if self._folder else None
         return path if path and path.is_file() else None
 
-    def decoding(self, *, encoder_decoder: bool, task: str | None = None) -> DecodingSection:
+    def decoding(
+        self, *, encoder_decoder: bool, task: str | None = None, kind: str = "translation"
+    ) -> DecodingSection:
         """How the model writes; raises ModelRefused where that can't be had.
 
         task: as transformers names those that a model was made for, as translation_en_to_de
+        kind: of an encoder-decoder, translation or summarization
         """
         said, prefix = self._generation, self.model.prefix
-        own = self._of_task(task) if encoder_decoder else self._of_tasks.get("text-generation")
+        own = (
+            self._of_task(task, kind) if encoder_decoder else self._of_tasks.get("text-generation")
+        )
+        if encoder_decoder and kind == "summarization":
+            said = summarising_defaults(said, own or {})
         if own:
             prefix, said = own.get("prefix", prefix), {**said, **own}
         return decoding_section(
             said, encoder_decoder=encoder_decoder, positions=self.positions, prefix=prefix or ""
         )
 
-    def _of_task(self, task: str | None) -> dict[str, Any] | None:
-        """The settings for a way of translating; raises ModelRefused where one must be chosen."""
-        found = [name for name in self._of_tasks if name.startswith("translation")]
-        if task in found or len(found) == 1:
-            return self._of_tasks[task if task in found else found[0]]
-        if len(found) > 1 or (task or "").startswith("translation_"):
+    def _of_task(self, task: str | None, kind: str) -> dict[str, Any] | None:
+        """The settings for a way of translating, or of summarising.
+
+        As transformers' pipeline has it, a summariser goes by those that are named summarization,
+        and by others only where they are asked for. Raises ModelRefused where one must be chosen.
+        """
+        found = [name for name in self._of_tasks if name.startswith(kind)]
+        for name in (task, kind):
+            if name in found:
+                return self._of_tasks[name]
+        translates = kind == "translation"
+        if translates and len(found) == 1:
+            return self._of_tasks[found[0]]
+        if (translates and len(found) > 1) or (task or "").startswith(f"{kind}_"):
             known = ", ".join(found) or "none"
             raise ModelRefused(
                 f"config.json has settings for {known}: say which is meant with --task"

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from streamproc.offline.importing.output_kind import Scale
 from streamproc.offline.importing.padding import Side
+from streamproc.types import ProblemType
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class ImportOptions:
     labels:    a name for each output, or SPELLING=NAME
     use: whether the manifest is to name this version of a member that is there already
     inputs, outputs: WORKER'S=MODEL'S names
+    problem_type: what a classifier's outputs are of
     scores:    what the outputs are
     padded_to: the length, in tokens, that texts were padded to as the model was trained
     pad_token: a token or its id
@@ -39,6 +41,7 @@ class ImportOptions:
     use: bool = True
     inputs: Sequence[str] = ()
     outputs: Sequence[str] = ()
+    problem_type: ProblemType | None = None
     scores: Scale | None = None
     padded_to: int | None = None
     pad_token: str | None = None

@@ -11,6 +11,7 @@ from streamproc.offline.importing.model_files import ModelFiles
 from streamproc.repository.decoding_section import DecodingSection
 from streamproc.repository.manifest import MemberSection, Precision
 from streamproc.repository.repository import StoredEnsemble
+from streamproc.types import ProblemType
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class ImportSource:
     stored:    the ensemble it joins; None where one is made for it
     tokenizer: a tokenizer.json's bytes
     labels:    the ensemble's label for each output, where that was settled before the export
+    problem_type: what a classifier's outputs are; None where the graph has to tell
     """
 
     files: ModelFiles
@@ -30,6 +32,7 @@ class ImportSource:
     prompter: Prompter
     tokenizer: bytes = b""
     labels: tuple[str, ...] | None = None
+    problem_type: ProblemType | None = None
 
     @property
     def member(self) -> str:
@@ -49,6 +52,7 @@ class AdaptedModel:
 
     model, decoder: files' contents; decoder: an encoder-decoder's
     labels: the ensemble's label for each output; none where the task has none
+    problem_type: what a classifier's outputs are
     window_tokens, overlap_tokens, decoding: of an ensemble that is made for it
     changes: what was changed in the graph, a line each; warnings: what somebody should know
     batch_difference: the largest between a text's scores alone and in a batch; None of a model
@@ -63,6 +67,7 @@ class AdaptedModel:
     decoder: bytes | None = None
     decoding: DecodingSection | None = None
     labels: tuple[str, ...] = ()
+    problem_type: ProblemType = "single_label_classification"
     changes: Sequence[str] = ()
     warnings: Sequence[str] = ()
     batch_difference: float | None = None

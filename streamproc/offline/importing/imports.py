@@ -12,7 +12,6 @@ from streamproc.errors import ModelRefused, SettingsError
 from streamproc.messages.request import ENSEMBLE_NAME
 from streamproc.offline.importing.checks import (
     check_before_export,
-    require_classes,
     require_flags_of,
     require_free_place,
 )
@@ -24,6 +23,7 @@ from streamproc.offline.importing.installing import install_beside, install_new
 from streamproc.offline.importing.keras import convert
 from streamproc.offline.importing.label_mapping import label_outputs
 from streamproc.offline.importing.model_files import MODEL, ModelFiles, find_model_files
+from streamproc.offline.importing.problem_types import problem_type_said
 from streamproc.offline.importing.scoring import prepare_scoring
 from streamproc.offline.importing.tokenizers import MakeTokenizer, find_tokenizer
 from streamproc.repository.changes import Verify
@@ -31,6 +31,7 @@ from streamproc.repository.repository import MANIFEST, Repository, StoredEnsembl
 from streamproc.serving.tasks.catalogue import TASKS, task_named
 from streamproc.serving.tasks.decoding_task import DecodingTask
 from streamproc.serving.tasks.task import ScoringTask, Task
+from streamproc.types import ProblemType
 
 Export = Callable[[Path, str, Path], None]
 """Export a Hugging Face folder, for a task, into another folder, as optimum does it."""
@@ -43,7 +44,7 @@ class Imported:
     new: whether an ensemble was made for it
     used: whether the manifest names this version; replaced: the one it named before, if any
     files: their sizes in bytes, by their place in the ensemble's folder
-    labels, changes, warnings, batch_difference: as `AdaptedModel` has them
+    problem_type, labels, changes, warnings, batch_difference: as `AdaptedModel` has them
     """
 
     manifest: Path
@@ -56,6 +57,7 @@ class Imported:
     replaced: str | None
     files: dict[str, int]
     precision: str
+    problem_type: ProblemType
     labels: tuple[str, ...]
     changes: Sequence[str]
     warnings: Sequence[str]
@@ -78,8 +80,7 @@ def import_model(
     source = _source(options, prompter)
     require_free_place(source)
     task = _task(source)
-    if task.labelled:
-        require_classes(source.config, options.scores)
+    source = replace(source, problem_type=problem_type_said(source, task))
     source = replace(source, tokenizer=find_tokenizer(source, make_tokenizer))
     require_flags_of(task, source)
     if source.files.format == "hugging-face":
@@ -106,6 +107,7 @@ def import_model(
             file: (options.out / options.ensemble / file).stat().st_size for file, _ in member.files
         },
         precision=member.precision,
+        problem_type=adapted.problem_type,
         labels=member.labels,
         changes=adapted.changes,
         warnings=[*adapted.warnings, *_fitted_before(source)],
@@ -143,10 +145,12 @@ def _fitted_before(source: ImportSource) -> Sequence[str]:
 
 def _labels_before_export(source: ImportSource, task: Task) -> tuple[str, ...] | None:
     """The outputs' labels, where config.json says how many there are, or the task has none."""
-    outputs = 2 if source.config.outputs == 1 else source.config.outputs
+    outputs = source.config.outputs
     if not task.labelled or outputs is None:
         return None
-    return label_outputs(outputs, source)
+    kind = source.problem_type or "single_label_classification"
+    two_of_one = outputs == 1 and kind == "single_label_classification"
+    return label_outputs(2 if two_of_one else outputs, kind, source)
 
 
 def _adapted(source: ImportSource, task: Task) -> AdaptedModel:
@@ -180,11 +184,15 @@ def _stored(options: ImportOptions) -> StoredEnsemble | None:
 def _task(source: ImportSource) -> Task:
     stored = source.stored
     said = source.options.task or (stored.manifest.task if stored else source.config.task)
-    if said and said.startswith("translation_"):
-        # One of those that config.json has settings for, as translation_en_to_de.
-        said = "translation"
-    question = f"What is it for: {', '.join(TASKS)}?"
-    task = task_named(said or source.prompter.ask(question, "--task TASK"))
+    for kind in ("translation", "summarization"):
+        if said and said.startswith(f"{kind}_"):
+            # One of those that config.json has settings for, as translation_en_to_de.
+            said = kind
+    question, flag = f"What is it for: {', '.join(TASKS)}?", "--task TASK"
+    if source.config.writes_anew:
+        question = "It may translate or summarise, and config.json does not tell: which is it?"
+        flag = "--task translation or --task summarization"
+    task = task_named(said or source.prompter.ask(question, flag))
     if stored and stored.manifest.task != task.name:
         raise ModelRefused(
             f"the ensemble {stored.manifest.name} is for {stored.manifest.task}, not {task.name}; "

@@ -54,6 +54,8 @@ class InterfaceGap:
             found.append("a text alone is run beside itself")
         for role, value in self.outputs.items():
             said = _SAID.get(self.output_kind(role), "")
+            if len(value.sizes) == 1 and not said:
+                said = "one for each text"
             if value.name != role or value.kind not in FLOATS or said:
                 found.append(f"{role} from {value.name}, {value.type_name}{said and ': '}{said}")
         return found
@@ -72,6 +74,8 @@ _SAID: dict[OutputKind, str] = {
     "one logit": "one score, of the second label",
     "softmax": "what goes into its softmax",
     "sigmoid": "what goes into its sigmoid, of the second label",
+    "sigmoids": "what goes into the sigmoid of each label",
     "probabilities": "the logarithm of probabilities",
     "one probability": "the logarithm of one probability, of the second label",
+    "separate probabilities": "the logit of each label's probability",
 }

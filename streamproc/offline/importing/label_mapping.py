@@ -7,9 +7,13 @@ from collections.abc import Sequence
 from streamproc.errors import SettingsError
 from streamproc.offline.importing.import_options import Prompter
 from streamproc.offline.importing.import_source import ImportSource
+from streamproc.serving.ensembling.heads import HEADS
+from streamproc.types import ProblemType
 
 
-def label_outputs(outputs: int | None, source: ImportSource) -> tuple[str, ...]:
+def label_outputs(
+    outputs: int | None, problem_type: ProblemType, source: ImportSource
+) -> tuple[str, ...]:
     """The ensemble's label for each output, in order; "" for one to leave out.
 
     outputs: how many there are; None where the graph does not tell
@@ -27,6 +31,9 @@ def label_outputs(outputs: int | None, source: ImportSource) -> tuple[str, ...]:
         names = list(said)
     elif own and source.config.labels_are_named:
         names = list(own)
+    elif problem_type == "regression" and outputs == 1:
+        # A response shows the number alone.
+        names = [*(ensemble or ("value",))]
     else:
         names = _asked(outputs, ensemble, source.prompter)
     if outputs is not None and len(names) != outputs:
@@ -42,8 +49,10 @@ def label_outputs(outputs: int | None, source: ImportSource) -> tuple[str, ...]:
             "--label SPELLING= for one to leave out"
         )
     used = [name for name in names if name]
-    if len(used) < 2 or len(set(used)) != len(used):
-        raise SettingsError(f"--label: expected two labels or more, each once; found {names}")
+    least = HEADS[problem_type].least_labels
+    if len(used) < least or len(set(used)) != len(used):
+        wanted = "two labels or more" if least == 2 else "a label or more"
+        raise SettingsError(f"--label: expected {wanted}, each once; found {names}")
     return tuple(names)
 
 

@@ -35,6 +35,7 @@ def new_ensemble(
             task=task,
             description=options.description,
             license=options.license or source.config.license,
+            problem_type=adapted.problem_type,
             labels=tuple(label for label in adapted.labels if label),
             tokenizer=tokenizer_section(tokenizer.parent, tokenizer),
             window=WindowSection(

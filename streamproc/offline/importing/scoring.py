@@ -23,14 +23,21 @@ from streamproc.offline.importing.onnx_file import (
     read_graph,
     serialised,
 )
-from streamproc.offline.importing.output_kind import TWO_OF_ONE, Scale, output_kind
+from streamproc.offline.importing.output_kind import (
+    TWO_OF_ONE,
+    Scale,
+    is_one_output,
+    last_operator,
+    output_kind,
+)
 from streamproc.offline.importing.padding import Padding
+from streamproc.offline.importing.problem_types import asked_of_one_output, require_same
 from streamproc.offline.importing.tokenizers import padding_token
 from streamproc.serving.chunking.tokens import TextTokenizer
-from streamproc.serving.inference.signature import Signature
 from streamproc.serving.tasks.task import ScoringTask
 from streamproc.serving.verification.batch_invariance import MAX_BATCH_DIFFERENCE
 from streamproc.serving.verification.model_report import ModelReport, report_on_model
+from streamproc.types import ProblemType
 
 _WINDOW_TOKENS = 256
 # Tokens: what a vector of any CPU holds of float32 is a part of it.
@@ -45,8 +52,8 @@ def prepare_scoring(source: ImportSource, task: ScoringTask) -> AdaptedModel:
     path, options = source.files.model, source.options
     assert path is not None  # noqa: S101  # what was no ONNX has been exported
     model = read_graph(path)
-    gap = _interface_gap(model, task.signature(0), source)
-    labels = _labels(gap, task, source)
+    gap, problem_type = _interface_gap(model, task, source)
+    labels = _labels(gap, problem_type, source) if task.labelled else ()
     window = _window(gap.padding, source)
 
     def tried(gap: InterfaceGap) -> _Attempt:
@@ -62,8 +69,8 @@ def prepare_scoring(source: ImportSource, task: ScoringTask) -> AdaptedModel:
         return _Attempt(gap, content, found)
 
     attempt = tried(gap)
-    if task.labelled and attempt.found.like_probabilities and options.scores is None:
-        attempt = tried(_asked_again(gap, model, source))
+    if task.labelled and options.scores is None and _like_probabilities(attempt, problem_type):
+        attempt = tried(_asked_again(gap, model, problem_type, source))
     _require_invariance(attempt)
     warnings = []
     if attempt.found.batch_difference:
@@ -78,6 +85,7 @@ def prepare_scoring(source: ImportSource, task: ScoringTask) -> AdaptedModel:
         window_tokens=window,
         overlap_tokens=window // 8 if options.overlap is None else options.overlap,
         labels=labels,
+        problem_type=problem_type,
         changes=attempt.gap.differences,
         warnings=warnings,
         batch_difference=attempt.found.batch_difference,
@@ -122,8 +130,11 @@ def _exact(gap: InterfaceGap, tried: Callable[[InterfaceGap], _Attempt]) -> _Att
     return None if attempt.found.batch_difference else attempt
 
 
-def _interface_gap(model: Any, wanted: Signature, source: ImportSource) -> InterfaceGap:
-    options, prompter = source.options, source.prompter
+def _interface_gap(
+    model: Any, task: ScoringTask, source: ImportSource
+) -> tuple[InterfaceGap, ProblemType]:
+    """How the graph differs from what a worker runs, and what its outputs are."""
+    options, prompter, wanted = source.options, source.prompter, task.signature(0)
     said = pairs_from(options.inputs, "--input", (*wanted.required, *wanted.optional))
     inputs = match_inputs(inputs_of(model), said, prompter)
     said = pairs_from(options.outputs, "--output", wanted.outputs)
@@ -138,24 +149,52 @@ def _interface_gap(model: Any, wanted: Signature, source: ImportSource) -> Inter
     # Who names the token knows that the model looks for it.
     padding = Padding(token, length, options.pad_side, by_id=options.pad_token is not None)
     gap = InterfaceGap(inputs, outputs, {}, padding)
+    problem_type = source.problem_type or _problem_type_of_graph(model, gap, source)
+    require_same(problem_type, source)
     # Where there are no labels, scores are compared over tokens, and taken as they are.
-    return _with_kinds(gap, model, options.scores) if wanted.labels is not None else gap
+    if wanted.labels is None:
+        return gap, problem_type
+    return _with_kinds(gap, model, options.scores, problem_type), problem_type
 
 
-def _with_kinds(gap: InterfaceGap, model: Any, scale: Scale | None) -> InterfaceGap:
-    kinds = {role: output_kind(model, value, scale) for role, value in gap.outputs.items()}
+def _problem_type_of_graph(model: Any, gap: InterfaceGap, source: ImportSource) -> ProblemType:
+    """What nobody said: a sigmoid for each of several labels tells, one plain output does not."""
+    (value,) = gap.outputs.values()
+    operator, one = last_operator(model, value), is_one_output(value)
+    if source.options.scores is None and operator == "Sigmoid" and not one:
+        return "multi_label_classification"
+    if source.options.scores is None and operator != "Sigmoid" and one:
+        return asked_of_one_output(f"the model has one output, {value}", source)
+    return "single_label_classification"
+
+
+def _with_kinds(
+    gap: InterfaceGap, model: Any, scale: Scale | None, problem_type: ProblemType
+) -> InterfaceGap:
+    kinds = {
+        role: output_kind(model, value, scale, problem_type) for role, value in gap.outputs.items()
+    }
     return replace(gap, output_kinds=kinds)
 
 
-def _asked_again(gap: InterfaceGap, model: Any, source: ImportSource) -> InterfaceGap:
+def _like_probabilities(attempt: _Attempt, problem_type: ProblemType) -> bool:
+    """Whether what should be logits looks like probabilities; numbers may look like anything."""
+    if problem_type == "multi_label_classification":
+        return attempt.found.within_unit
+    return problem_type != "regression" and attempt.found.like_probabilities
+
+
+def _asked_again(
+    gap: InterfaceGap, model: Any, problem_type: ProblemType, source: ImportSource
+) -> InterfaceGap:
     scale = source.prompter.ask(
         "The model's scores lie between 0 and 1: are they logits or probabilities?",
         "--scores logits or --scores probabilities",
     )
     if scale == "logits":
-        return _with_kinds(gap, model, "logits")
+        return _with_kinds(gap, model, "logits", problem_type)
     if scale == "probabilities":
-        return _with_kinds(gap, model, "probabilities")
+        return _with_kinds(gap, model, "probabilities", problem_type)
     raise SettingsError(f"--scores {scale!r}: expected logits or probabilities")
 
 
@@ -166,20 +205,14 @@ def _fixed_length(ids: Value, asked: int | None) -> int | None:
     return asked if fixed is None else fixed
 
 
-def _labels(gap: InterfaceGap, task: ScoringTask, source: ImportSource) -> tuple[str, ...]:
-    if not task.labelled:
-        return ()
-    (role,) = gap.outputs
-    if gap.output_kinds[role] == "one logit" and source.options.scores is None:
-        raise ModelRefused(
-            f"the model has one output, {gap.outputs[role]}, and does not tell whether that is a "
-            "number, which is not served yet, or a score that tells two labels apart: of such a "
-            "score say --scores logits"
-        )
+def _labels(gap: InterfaceGap, problem_type: ProblemType, source: ImportSource) -> tuple[str, ...]:
+    ((role, value),) = gap.outputs.items()
     if source.labels is not None:
         return source.labels
-    outputs = 2 if gap.output_kinds[role] in TWO_OF_ONE else gap.outputs[role].sizes[-1]
-    return label_outputs(outputs, source)
+    outputs = 1 if is_one_output(value) else value.sizes[-1]
+    if gap.output_kinds[role] in TWO_OF_ONE:
+        outputs = 2
+    return label_outputs(outputs, problem_type, source)
 
 
 def _window(padding: Padding, source: ImportSource) -> int:

@@ -41,7 +41,9 @@ def check_for(model: PreTrainedModel, task: str) -> ExportCheck:
     """The check of a task's models."""
     if task == "text-generation":
         return _DecoderCheck(model)
-    return _EncoderDecoderCheck(model) if task == "translation" else _EncoderCheck(model)
+    if task in {"translation", "summarization"}:
+        return _EncoderDecoderCheck(model)
+    return _EncoderCheck(model)
 
 
 class _EncoderCheck:

@@ -29,6 +29,7 @@ _KINDS: dict[str, tuple[Any, str]] = {
     "question-answering": (AutoModelForQuestionAnswering, "question-answering"),
     "text-generation": (AutoModelForCausalLM, "text-generation-with-past"),
     "translation": (AutoModelForSeq2SeqLM, "text2text-generation-with-past"),
+    "summarization": (AutoModelForSeq2SeqLM, "text2text-generation-with-past"),
 }
 
 

@@ -30,7 +30,7 @@ def pieces(
     """Spans of at most `max_tokens` tokens that with the whitespace between are the sentence."""
     start, end = sentence
     while start < end:
-        cut = _end_of_piece(text, start, end, token_ends, max_tokens)
+        cut = end_of_piece(text, start, end, token_ends, max_tokens)
         last = cut
         while last > start and text[last - 1].isspace():
             last -= 1
@@ -41,7 +41,8 @@ def pieces(
             start += 1
 
 
-def _end_of_piece(text: str, start: int, end: int, token_ends: TokenEnds, max_tokens: int) -> int:
+def end_of_piece(text: str, start: int, end: int, token_ends: TokenEnds, max_tokens: int) -> int:
+    """Where a text of at most `max_tokens` tokens may best end that begins at `start`."""
     ends: list[int] = []
     limit, look = start, _CHARACTERS_PER_TOKEN
     while len(ends) <= max_tokens and limit < end and look <= _MOST_CHARACTERS_PER_TOKEN:

@@ -22,9 +22,9 @@ _BULLET = re.compile(r"(?:[-*+•‣◦▪●·–—]|#{1,6}|>|\(?(?:\d{1,3}|[a
 _CLOSERS = r"[\"'”“’‘»«›)\]}」』）】〉》*_]*+(?:[ \u00a0\u202f][»›])?"
 # Western full stops need a space after them, those of CJK do not. A run of marks, spaced ones
 # included, is looked at once, from its beginning and without going back: a million full stops take
-# no longer than other text.
+# no longer than other text, also where the text ends with them.
 _SPACED = r"(?:[ \u00a0]\.++(?=\s|\Z))*+"
-_END = re.compile(rf"(?<![.!?…‽؟۔।])[.!?…‽؟۔।]++{_SPACED}{_CLOSERS}(?=\s)|[。！？｡]++{_CLOSERS}")
+_END = re.compile(rf"(?<![.!?…‽؟۔।])[.!?…‽؟۔।]++{_SPACED}{_CLOSERS}(?=\s|\Z)|[。！？｡]++{_CLOSERS}")
 _LAST_WORD = re.compile(r"[^\s\"'“‘«(\[]*$")
 _ELLIPSIS = re.compile(r"…|\.[ \u00a0]?\.")
 # Always a capital: no sign that a sentence begins.

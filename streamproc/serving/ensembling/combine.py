@@ -48,7 +48,7 @@ def combine_probabilities(
 
 def combine_mean(probabilities: FloatArray, weights: FloatArray) -> FloatArray:
     """Weighted mean of the members' probabilities."""
-    return _normalised(_mean_of_known(probabilities, weights))
+    return _normalised(mean_of_known(probabilities, weights))
 
 
 def combine_logits(probabilities: FloatArray, weights: FloatArray) -> FloatArray:
@@ -58,7 +58,7 @@ def combine_logits(probabilities: FloatArray, weights: FloatArray) -> FloatArray
     does not know all labels; for members that know the same ones the result is the same.
     """
     logarithms = np.log(np.maximum(probabilities, 1e-300))
-    return _normalised(softmax(_mean_of_known(logarithms, weights)))
+    return _normalised(softmax(mean_of_known(logarithms, weights)))
 
 
 def combine_vote(probabilities: FloatArray) -> FloatArray:
@@ -87,7 +87,7 @@ def calibrated(probabilities: FloatArray, temperature: float) -> FloatArray:
     return softmax(np.log(np.maximum(probabilities, 1e-300)) / temperature)
 
 
-def _mean_of_known(values: FloatArray, weights: FloatArray) -> FloatArray:
+def mean_of_known(values: FloatArray, weights: FloatArray) -> FloatArray:
     """Weighted mean over members of what is known; NaN where nobody knows a label.
 
     Members are added up in one fixed order by magnitude, so that their order makes no difference.

@@ -27,9 +27,12 @@ class LabelMap:
     known: BoolArray
 
     @classmethod
-    def between(cls, member: str, outputs: Sequence[str], labels: Sequence[str]) -> LabelMap:
+    def between(
+        cls, member: str, outputs: Sequence[str], labels: Sequence[str], *, least: int = 2
+    ) -> LabelMap:
         """The map from a member's output names to `labels`; an empty name is an output to ignore.
 
+        least: how many labels a member must know; one says nothing where they exclude each other
         Raises ModelRefused when a name is no label of the ensemble, or stands twice.
         """
         used = [(source, name) for source, name in enumerate(outputs) if name]
@@ -40,9 +43,10 @@ class LabelMap:
                 f"member {member}: {', '.join(strange)} is not a label of the ensemble; "
                 f"its labels are {', '.join(labels)}"
             )
-        if len(set(names)) != len(names) or len(names) < 2:
+        if len(set(names)) != len(names) or len(names) < least:
             raise ModelRefused(
-                f"member {member}: needs at least two labels, each once; found {list(outputs)}"
+                f"member {member}: needs at least {'two labels' if least == 2 else 'one label'}, "
+                f"each once; found {list(outputs)}"
             )
         known = np.zeros(len(labels), np.bool_)
         targets = np.array([list(labels).index(name) for name in names], np.intp)

@@ -41,3 +41,36 @@ def agreements(
 def agreement(probabilities: FloatArray, weights: FloatArray, label: int) -> float:
     """The same for (members, labels)."""
     return float(agreements(probabilities, weights, np.asarray(label, np.intp)))
+
+
+def separate_entropy(probabilities: FloatArray) -> float:
+    """Mean entropy, in nats, of (labels,) that do not exclude each other; log(2) at most."""
+    return float(entropies(np.stack((probabilities, 1 - probabilities), axis=-1)).mean())
+
+
+def separate_agreement(
+    members: FloatArray, weights: FloatArray, combined: FloatArray, threshold: float
+) -> float:
+    """Mean over labels of the share of the members' weight that chooses a label as `combined` does.
+
+    members: (members, labels), NaN at unknown labels, which have no share; weights: (members,),
+    positive; combined: (labels,); threshold: the probability from which a label is chosen
+    """
+    known = ~np.isnan(members)
+    same = known & ((members >= threshold) == (combined >= threshold))
+    # In order of magnitude, so that the members' order makes no difference.
+    agreeing = np.sort(weights[:, None] * same, axis=0).sum(axis=0)
+    knowing = np.sort(weights[:, None] * known, axis=0).sum(axis=0)
+    asked = knowing > 0
+    return float((agreeing[asked] / knowing[asked]).mean()) if asked.any() else 1.0
+
+
+def spreads(values: FloatArray, weights: FloatArray) -> FloatArray:
+    """Weighted standard deviation of (members, numbers) around their mean: 0 of a single member.
+
+    weights: (members,), positive
+    returns: (numbers,)
+    """
+    shares = (weights / np.sort(weights).sum())[:, None]
+    mean = np.sort(shares * values, axis=0).sum(axis=0)
+    return np.asarray(np.sqrt(np.sort(shares * (values - mean) ** 2, axis=0).sum(axis=0)))

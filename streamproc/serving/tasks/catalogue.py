@@ -5,6 +5,7 @@ from __future__ import annotations
 from streamproc.errors import SettingsError
 from streamproc.serving.tasks.decoding_task import DecodingTask
 from streamproc.serving.tasks.question_answering import QuestionAnswering
+from streamproc.serving.tasks.summarization import Summarization
 from streamproc.serving.tasks.task import ScoringTask, Task
 from streamproc.serving.tasks.text_classification import TextClassification
 from streamproc.serving.tasks.text_generation import TextGeneration
@@ -18,6 +19,7 @@ TASKS: dict[str, Task] = {
         TokenClassification(),
         QuestionAnswering(),
         Translation(),
+        Summarization(),
         TextGeneration(),
     )
 }

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streamproc.serving.ensembling.combine import calibrated, combine_probabilities, softmax
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.types import FloatArray, Int64Array, Strategy
 
@@ -17,19 +16,19 @@ class Opinions:
     """What members say of one chunk, each by itself and all together.
 
     answered:      numbers of the members that say something
-    probabilities: (answered, ..., labels)
+    scores:        (answered, ..., labels), probabilities, or the numbers of a regression
     weights:       (answered,)
     combined:      (..., labels)
     """
 
     answered: list[int]
-    probabilities: FloatArray
+    scores: FloatArray
     weights: FloatArray
     combined: FloatArray
 
     def of_member(self) -> dict[int, FloatArray]:
-        """Each member's own probabilities, by its number."""
-        return dict(zip(self.answered, self.probabilities, strict=True))
+        """Each member's own scores, by its number."""
+        return dict(zip(self.answered, self.scores, strict=True))
 
 
 class Combiner:
@@ -50,13 +49,13 @@ class Combiner:
 
         ids: (tokens,) the chunk's; logits: (..., labels) of each member that answered, by number
         """
-        answered = list(logits)
-        probabilities = softmax(np.stack([*logits.values()]))
+        answered, head = list(logits), self._profile.head
+        scores = head.scores(np.stack([*logits.values()]))
         weights = self._profile.weights(self._strategy, ids)
         self._voting_weight += weights * len(ids)
         weights = weights[answered]
-        combined = combine_probabilities(self._strategy, probabilities, weights)
-        return Opinions(answered, probabilities, weights, calibrated(combined, self._temperature))
+        combined = head.combine(self._strategy, scores, weights)
+        return Opinions(answered, scores, weights, head.calibrated(combined, self._temperature))
 
     def voting_weight(self, answered: Sequence[int]) -> FloatArray:
         """(answered,) these members' weight on all chunks so far, each by its tokens."""

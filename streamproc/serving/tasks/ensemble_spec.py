@@ -13,9 +13,10 @@ from streamproc.repository.decoding_section import DecodingSection
 from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.serving.chunking.windows import Window
 from streamproc.serving.ensembling.gate import Gate
+from streamproc.serving.ensembling.heads import HEADS, Head
 from streamproc.serving.ensembling.labels import LabelMap
 from streamproc.serving.ensembling.steps import STEP_STRATEGIES, StepStrategy
-from streamproc.types import FloatArray, Int64Array, JsonObject, Strategy
+from streamproc.types import FloatArray, Int64Array, JsonObject, ProblemType, Strategy
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class EnsembleSpec:
 
     gate: what the strategy `gated` goes by; none: it can't be asked for
     temperature: calibrates what members say together under the manifest's strategy
+    problem_type: what the outputs of members that classify are
     """
 
     name: str
@@ -47,6 +49,12 @@ class EnsembleSpec:
     decoding: DecodingSection | None = None
     gate: Gate | None = None
     temperature: float = 1.0
+    problem_type: ProblemType = "single_label_classification"
+
+    @property
+    def head(self) -> Head:
+        """What members' outputs are, and how they are combined."""
+        return HEADS[self.problem_type]
 
     def chosen_strategy(self, asked: Strategy | None) -> Strategy:
         """How members are combined where a request asks so; raises Invalid.
@@ -56,6 +64,12 @@ class EnsembleSpec:
         if asked == "gated" and self.gate is None:
             raise Invalid(
                 "invalid request", f"params.combine: gated, but ensemble {self.name} has no gate"
+            )
+        if asked is not None and asked not in self.head.strategies:
+            raise Invalid(
+                "invalid request",
+                f"params.combine: {asked}, but ensemble {self.name} gives numbers, which are "
+                f"combined by {', '.join(self.head.strategies)}",
             )
         return asked or self.strategy
 

@@ -1,4 +1,4 @@
-"""A text whose windows get probabilities of the ensemble's labels: what two tasks begin with."""
+"""A text whose windows get scores of the ensemble's labels: what two tasks begin with."""
 
 from __future__ import annotations
 

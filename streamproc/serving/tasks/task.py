@@ -17,7 +17,7 @@ from streamproc.serving.ensembling.combine import STRATEGIES
 from streamproc.serving.inference.batch import MemberOutput
 from streamproc.serving.inference.signature import Signature
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
-from streamproc.types import JsonObject, Strategy
+from streamproc.types import JsonObject, ProblemType, Strategy
 
 
 class Inputs(BaseModel):
@@ -47,12 +47,15 @@ OutputsT = TypeVar("OutputsT")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What all of a request's chunks came to."""
+    """What all of a request's chunks came to.
+
+    agreement, entropy: None where the result is numbers, which have none
+    """
 
     result: JsonObject
     members: tuple[MemberReport, ...]
-    agreement: float
-    entropy: float
+    agreement: float | None
+    entropy: float | None
     coverage: Coverage
 
 
@@ -92,6 +95,7 @@ class Task(ABC):
     job: made of these two and the ensemble; raises Invalid
     labelled: whether an ensemble for it has labels
     strategies: the ways of combining members that mean something for it
+    problem_types: what the outputs of its members may be
     """
 
     name: ClassVar[str]
@@ -100,6 +104,7 @@ class Task(ABC):
     job: ClassVar[Callable[..., Job[Any, Any]]]
     labelled: ClassVar[bool] = False
     strategies: ClassVar[tuple[Strategy, ...]] = STRATEGIES
+    problem_types: ClassVar[tuple[ProblemType, ...]] = ("single_label_classification",)
 
     def begin(
         self, inputs: Mapping[str, object], params: Mapping[str, object], profile: EnsembleSpec

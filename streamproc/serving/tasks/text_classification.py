@@ -1,32 +1,27 @@
-"""text-classification: one label for a text of any length; sentiment is one such."""
+"""text-classification: labels for a text of any length, or numbers; sentiment is one such.
+
+What the outputs of the members are decides, as in transformers: one label, several, or numbers.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Callable
+from typing import Any, ClassVar, Final
 
 import numpy as np
-from pydantic import Field
 
+from streamproc.errors import Invalid
 from streamproc.serving.chunking.windows import Chunk
 from streamproc.serving.ensembling.measures import agreement, entropy
 from streamproc.serving.inference.signature import Signature
+from streamproc.serving.tasks.classification_params import Aggregation, TextClassificationParams
 from streamproc.serving.tasks.combiner import Opinions
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.labelled_text import LabelledTextJob
-from streamproc.serving.tasks.task import Answer, Inputs, Params, ScoringTask, TextInputs
-from streamproc.types import FloatArray, JsonObject, Strategy
-
-Aggregation = Literal["mean", "max", "vote"]
-
-
-class TextClassificationParams(Params):
-    """aggregation: how chunks become one answer; combine: how members do, instead of the
-    manifest's way; top_k: how many labels `scores` lists; truncate: only the first window."""
-
-    aggregation: Aggregation = "mean"
-    combine: Strategy | None = None
-    top_k: Annotated[int, Field(ge=1, le=100_000)] | None = None
-    truncate: bool = False
+from streamproc.serving.tasks.multi_label import MultiLabelJob
+from streamproc.serving.tasks.task import Answer, Inputs, Job, Params, ScoringTask, TextInputs
+from streamproc.serving.tasks.text_regression import RegressionJob
+from streamproc.types import FloatArray, JsonObject, ProblemType
 
 
 class _Tally:
@@ -61,15 +56,21 @@ class TextClassificationJob(LabelledTextJob):
         self, inputs: TextInputs, params: TextClassificationParams, profile: EnsembleSpec
     ) -> None:
         super().__init__(inputs.text, profile, params.combine, truncate=params.truncate)
+        if params.threshold is not None:
+            raise Invalid(
+                "invalid request",
+                f"params.threshold: {params.threshold}, but ensemble {profile.name} gives a text "
+                "one label, the likeliest",
+            )
         self._params = params
         # Each member's opinion, and last the combined one.
         self._together = len(profile.members)
-        self._tally = _Tally(params.aggregation, self._together + 1, len(profile.labels))
+        self._tally = _Tally(params.aggregation or "mean", self._together + 1, len(profile.labels))
 
     def add_opinions(self, chunk: Chunk, opinions: Opinions) -> None:
         self._tally.add(
             [*opinions.answered, self._together],
-            np.concatenate((opinions.probabilities, opinions.combined[None])),
+            np.concatenate((opinions.scores, opinions.combined[None])),
             max(1, chunk.content_tokens),
         )
 
@@ -107,14 +108,28 @@ class TextClassificationJob(LabelledTextJob):
         }
 
 
+_JOBS: Final[dict[ProblemType, Callable[..., Job[Any, Any]]]] = {
+    "single_label_classification": TextClassificationJob,
+    "multi_label_classification": MultiLabelJob,
+    "regression": RegressionJob,
+}
+
+
+def _begin(
+    inputs: TextInputs, params: TextClassificationParams, profile: EnsembleSpec
+) -> Job[Any, Any]:
+    return _JOBS[profile.problem_type](inputs, params, profile)
+
+
 class TextClassification(ScoringTask):
     """Every window of the text is scored; nothing is cut off unless `truncate` asks for it."""
 
     name: ClassVar[str] = "text-classification"
     inputs: ClassVar[type[Inputs]] = TextInputs
     params: ClassVar[type[Params]] = TextClassificationParams
-    job = TextClassificationJob
+    job = staticmethod(_begin)
     labelled: ClassVar[bool] = True
+    problem_types: ClassVar[tuple[ProblemType, ...]] = tuple(_JOBS)
 
     def signature(self, labels: int) -> Signature:
         return Signature(outputs=("logits",), labels=labels)

@@ -89,7 +89,7 @@ class TokenClassificationJob(LabelledTextJob):
             chunk, self._profile.window, is_final=chunk.is_last or self._params.truncate
         )
         self._measures.add(
-            opinions.probabilities[:, counted], opinions.combined[counted], opinions.weights
+            opinions.scores[:, counted], opinions.combined[counted], opinions.weights
         )
         self._stitch(chunk, counted, opinions.combined, opinions.of_member())
 

@@ -29,12 +29,14 @@ class ModelReport:
     """batch_difference: the largest between a text's scores alone and in a batch
     largest_score: whatever its sign
     like_probabilities: whether the scores of every text look like probabilities
+    within_unit: whether all of them lie between 0 and 1
     answers_nothing: whether a text without tokens has scores
     """
 
     batch_difference: float
     largest_score: float
     like_probabilities: bool
+    within_unit: bool
     answers_nothing: bool
 
 
@@ -67,7 +69,8 @@ def report_on_model(
     probable = all(map(_like_probabilities, alone))
     largest = max(float(np.abs(one).max()) for one in alone)
     answers = _answers(session, _framed(tokenizer, np.empty(0, np.int64)))
-    return ModelReport(difference, largest, probable, answers)
+    within = all(bool(((scores >= 0) & (scores <= 1)).all()) for scores in alone)
+    return ModelReport(difference, largest, probable, within, answers)
 
 
 def _texts(tokenizer: TextTokenizer, longest: int, padding_token: int) -> Sequence[DummyInput]:

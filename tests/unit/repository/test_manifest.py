@@ -71,6 +71,37 @@ def test_every_field_that_is_wrong_is_named_with_the_file(
     assert field in str(refused.value)
 
 
+NUMBERS = MANIFEST.replace('["negative", "positive"]', '["stars"]').replace(
+    "quorum = 1", 'quorum = 1\nproblem_type = "regression"'
+)
+
+
+def test_a_regression_may_give_one_number_and_several_labels_may_be_one() -> None:
+    numbers = read_manifest(NUMBERS.encode(), "here")
+    several = read_manifest(
+        NUMBERS.replace("regression", "multi_label_classification").encode(), ""
+    )
+
+    assert (numbers.problem_type, numbers.labels) == ("regression", ("stars",))
+    assert (several.problem_type, several.labels) == ("multi_label_classification", ("stars",))
+    assert read_manifest(MANIFEST.encode(), "here").problem_type == "single_label_classification"
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "said"),
+    [
+        ('"regression"', '"classification"', "problem_type"),
+        ('strategy = "weighted"', "temperature = 2.0", "temperature calibrates probabilities"),
+        ('labels = ["stars"]\nweight', 'labels = [""]\nweight', "must give every number"),
+    ],
+)
+def test_what_numbers_can_not_be_is_refused(right: str, wrong: str, said: str) -> None:
+    assert right in NUMBERS
+
+    with pytest.raises(ModelRefused, match=said):
+        read_manifest(NUMBERS.replace(right, wrong).encode(), "here")
+
+
 def test_all_faults_are_told_at_once() -> None:
     text = MANIFEST.replace("max_tokens = 16", "max_tokens = 1").replace('"1"', "1")
 

@@ -61,6 +61,7 @@ async def test_an_ensemble_on_disk_writes_with_all_its_members(
     assert answer == await answered(engine, "One", return_members=True)
     assert [member.name for member in answer.members] == ["m0", "m1"]
     assert all(member.result for member in answer.members)
+    assert answer.agreement is not None
     assert 0 < answer.agreement <= 1
 
 

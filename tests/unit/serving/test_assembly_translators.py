@@ -70,6 +70,7 @@ async def test_an_ensemble_on_disk_translates_with_all_its_members(
     assert answer == again
     assert answer.coverage.chunks == 2
     assert [member.name for member in answer.members] == ["m0", "m1"]
+    assert answer.agreement is not None
     assert 0 < answer.agreement <= 1
 
 

@@ -14,6 +14,7 @@ from streamproc.cli.demo.exchange import Exchange, together_s
 from streamproc.cli.demo.kill import same
 from streamproc.cli.demo.sentiment import review_table
 from streamproc.cli.demo.show import SCENES
+from streamproc.cli.demo.summary import summary
 from streamproc.cli.demo.texts import address, letter, reviews
 from streamproc.cli.demo.translation import letter_table
 from streamproc.serving.tasks.catalogue import TASKS
@@ -96,6 +97,11 @@ def test_paragraphs_stand_beside_paragraphs() -> None:
 def test_a_translation_of_fewer_paragraphs_leaves_nothing_out() -> None:
     shown = "\n".join(lines_of(letter_table("One.\nTwo.\n\nThree.", "Alles.")))
     assert all(line in shown for line in ("One.", "Two.", "Three.", "Alles."))
+
+
+def test_a_summary_is_shown_a_line_for_each_chunk() -> None:
+    result = {"summary_text": "It [is] good.\nIt ends\x07.", "finish_reason": "stop"}
+    assert lines_of(summary(exchange({"text": TEXT}, result))) == ["It [is] good.", "It ends·."]
 
 
 def test_a_review_is_marked_with_what_its_author_said() -> None:

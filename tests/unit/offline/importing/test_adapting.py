@@ -109,11 +109,11 @@ def test_one_score_stands_for_two_labels(tmp_path: Path, ending: Ending) -> None
     assert imported.labels == ("no", "yes")
 
 
-def test_one_output_that_may_be_a_number_is_refused_though_labels_were_given(
+def test_one_output_that_may_be_a_number_is_asked_about_though_labels_were_given(
     tmp_path: Path,
 ) -> None:
     source = foreign(tmp_path / "m.onnx", ending="logits", labels=1, ignored_id=0)
-    with pytest.raises(ModelRefused, match=r"one output.*--scores logits"):
+    with pytest.raises(SettingsError, match=r"one output.*--scores logits.*Say --problem-type"):
         bring(source, tmp_path / "models", labels=("no", "yes"))
     assert not (tmp_path / "models").exists()
 
@@ -130,10 +130,12 @@ def test_scores_that_look_like_probabilities_are_asked_about(tmp_path: Path) -> 
     assert probabilities(model, ROWS, 3) == pytest.approx(np.stack(own), abs=1e-6)
 
 
-def test_labels_that_do_not_exclude_each_other_are_refused(tmp_path: Path) -> None:
+def test_labels_that_do_not_exclude_each_other_are_refused_where_they_are_said_to(
+    tmp_path: Path,
+) -> None:
     source = foreign(tmp_path / "m.onnx", ending="sigmoid", ignored_id=0)
     with pytest.raises(ModelRefused, match="do not exclude each other"):
-        bring(source, tmp_path / "models")
+        bring(source, tmp_path / "models", problem_type="single_label_classification")
 
 
 def test_a_model_that_is_what_a_worker_runs_is_copied_to_the_bit(tmp_path: Path) -> None:

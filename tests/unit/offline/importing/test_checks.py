@@ -41,7 +41,11 @@ def test_a_folder_with_nothing_wrong_is_exported(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("config", "options", "said"),
     [
-        ({"problem_type": "regression"}, {}, "numbers are not served yet"),
+        ({"problem_type": "ranking"}, {}, "'ranking', which transformers does not know"),
+        ({"function_to_apply": "sigmoid"}, {}, "--problem-type multi_label_classification"),
+        ({"problem_type": "regression"}, {"task": "token-classification"}, "gives numbers"),
+        ({}, {"task": "question-answering", "problem_type": "regression"}, "means nothing"),
+        ({"problem_type": "regression"}, {"labels": ("a", "b")}, "3 outputs, and 2 labels"),
         ({"id2label": {"0": "LABEL_0"}}, {"labels": ("a", "b")}, "head of one output"),
         ({"model_type": "xlnet"}, {}, "XLNet is not served for text-classification: optimum"),
         ({"vocab_size": 7}, {}, f"vocabulary of 7 tokens, and the tokenizer one of {VOCABULARY}"),
@@ -71,6 +75,7 @@ def test_what_does_not_fit_is_refused_before_the_export(
         ({"member": "m0"}, r"has m0 in version 1 already.*--version 2"),
         ({"labels": ("a", "b", "d")}, "d is no label of the ensemble"),
         ({"task": "token-classification"}, "is for text-classification"),
+        ({"problem_type": "regression"}, "an ensemble of single_label.* one of regression; name"),
     ],
 )
 def test_what_does_not_fit_an_ensemble_is_refused_before_the_export(

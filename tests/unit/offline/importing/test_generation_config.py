@@ -144,6 +144,48 @@ def test_the_only_way_of_translating_is_taken_with_its_prefix(tmp_path: Path) ->
     )
 
 
+def test_a_summariser_goes_by_the_settings_that_its_pipeline_goes_by(tmp_path: Path) -> None:
+    found = t5(tmp_path, T5_TASKS).decoding(encoder_decoder=True, kind="summarization")
+
+    assert (found.prefix, found.beams, found.max_new_tokens) == ("summarize: ", 4, 256)
+
+
+@pytest.mark.parametrize(
+    ("said", "own", "beams", "tokens"),
+    [
+        ({}, {}, 4, 256),
+        ({"num_beams": 1, "max_length": 20}, {}, 4, 256),
+        ({"num_beams": 2, "max_length": 62}, {}, 2, 61),
+        ({"max_new_tokens": 30}, {}, 4, 30),
+        ({"num_beams": 6}, {"num_beams": 1, "max_length": 200}, 1, 199),
+        ({"do_sample": True}, {}, 1, 256),
+        ({"max_length": 62}, {"max_new_tokens": 9}, 4, 9),
+    ],
+)
+def test_what_a_summariser_does_not_say_is_as_its_pipeline_has_it(
+    tmp_path: Path, said: dict[str, Any], own: dict[str, Any], beams: int, tokens: int
+) -> None:
+    t5(tmp_path, {"summarization": own})
+    (tmp_path / "generation_config.json").write_text(json.dumps({"eos_token_id": 1, **said}))
+
+    found = HfConfig(tmp_path).decoding(encoder_decoder=True, kind="summarization")
+
+    assert (found.beams, found.max_new_tokens) == (beams, tokens)
+
+
+def test_other_ways_of_summarising_are_taken_where_they_are_asked_for(tmp_path: Path) -> None:
+    news = {"summarization_cnn": {"num_beams": 3}, "summarization_xsum": {"num_beams": 5}}
+    configuration = t5(tmp_path, news)
+
+    def beams(task: str | None) -> int:
+        found = configuration.decoding(encoder_decoder=True, task=task, kind="summarization")
+        return found.beams
+
+    assert [beams(task) for task in (None, "summarization_cnn")] == [2, 3]
+    with pytest.raises(ModelRefused, match=r"summarization_cnn, summarization_xsum.*--task"):
+        beams("summarization_pubmed")
+
+
 def test_of_several_ways_of_translating_one_is_named(tmp_path: Path) -> None:
     configuration = t5(tmp_path, T5_TASKS)
 

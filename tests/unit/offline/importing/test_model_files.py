@@ -137,7 +137,7 @@ def test_where_tensorflow_is_not_installed_the_commands_are_shown(
         ("GPT2LMHeadModel", "text-generation"),
         ("LlamaForCausalLM", "text-generation"),
         ("MarianMTModel", "translation"),
-        ("T5ForConditionalGeneration", "translation"),
+        ("T5ForConditionalGeneration", None),
         ("BertModel", None),
     ],
 )
@@ -145,6 +145,35 @@ def test_the_architecture_tells_the_task(
     tmp_path: Path, architecture: str, task: str | None
 ) -> None:
     there = folder(tmp_path / "f", config={"architectures": [architecture]})
+    assert HfConfig(there).task == task
+
+
+@pytest.mark.parametrize(
+    ("config", "card", "task"),
+    [
+        ({"model_type": "m2m_100"}, "", "translation"),
+        ({"model_type": "pegasus"}, "", "summarization"),
+        ({"model_type": "bart"}, "", None),
+        ({"task_specific_params": {"summarization_cnn": {}}}, "", "summarization"),
+        ({"task_specific_params": {"translation_en_to_de": {}}}, "", "translation"),
+        ({"task_specific_params": {"summarization": {}, "translation_en_to_de": {}}}, "", None),
+        ({"model_type": "bart"}, "pipeline_tag: summarization", "summarization"),
+        ({"model_type": "mt5"}, "tags: [summarization, mT5]", "summarization"),
+        ({"model_type": "mt5"}, "tags: [summarization, translation]", None),
+        ({"model_type": "mt5"}, "tags: summarization", None),
+        (
+            {"task_specific_params": {"summarization": {}, "translation_en_to_de": {}}},
+            "pipeline_tag: translation",
+            "translation",
+        ),
+    ],
+)
+def test_what_an_encoder_decoder_writes_is_told_by_its_family_its_settings_or_its_card(
+    tmp_path: Path, config: dict[str, Any], card: str, task: str | None
+) -> None:
+    said = {"architectures": ["SomeForConditionalGeneration"], **config}
+    there = folder(tmp_path / "f", config=said)
+    (there / "README.md").write_text(f"---\n{card}\n---\n# Model\n", "utf-8")
     assert HfConfig(there).task == task
 
 

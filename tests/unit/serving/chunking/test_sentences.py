@@ -131,3 +131,10 @@ def test_a_word_longer_than_a_model_takes_is_cut_where_no_character_is_parted() 
 
     assert "".join(text[start:end] for start, end in found) == text
     assert [text[start:end] for start, end in found] == ["ab", family + "c", flag + "e\u0301"]
+
+
+@pytest.mark.parametrize("end", ["", " ", "\n"])
+def test_a_text_that_ends_in_a_hundred_thousand_spaced_full_stops_is_read_once(end: str) -> None:
+    text = "And so on" + " ." * 100_000
+
+    assert list(sentences(text + end)) == [Sentence(0, len(text))]

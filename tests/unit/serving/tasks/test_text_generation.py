@@ -189,6 +189,7 @@ async def test_weights_count_under_the_strategy_weighted() -> None:
     assert heavy_a.result["generated_text"] == "from a"
     assert heavy_b.result["generated_text"] == "from b"
     # They part at the last letter only; until then all agree.
+    assert heavy_a.agreement is not None
     assert 0.75 < heavy_a.agreement < 1
 
 

@@ -30,6 +30,7 @@ async def test_translations_stand_where_their_sentences_stood() -> None:
     assert answer.coverage.chunks == 5
     assert answer.coverage.characters == answer.coverage.characters_covered == len(TEXT)
     assert not answer.coverage.truncated
+    assert answer.entropy is not None
     assert 0 < answer.entropy < 1
     assert answer.agreement == 1
 
@@ -144,7 +145,7 @@ async def test_fewer_members_than_the_quorum_is_an_error() -> None:
 async def test_an_answer_that_no_topic_would_take_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("streamproc.serving.tasks.translation.MAX_WRITTEN_CHARACTERS", 12)
+    monkeypatch.setattr("streamproc.serving.tasks.seq2seq_job.MAX_WRITTEN_CHARACTERS", 12)
     engine = build_translating_engine()
 
     assert (await translated(engine, "One. Two.")).coverage.chunks == 2

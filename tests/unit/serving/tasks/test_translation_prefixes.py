@@ -15,7 +15,8 @@ from streamproc.errors import Invalid
 from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.serving.decoding.search import StepScores
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
-from streamproc.serving.tasks.translation import SentencePrompt, Translation
+from streamproc.serving.tasks.seq2seq_job import SpanPrompt
+from streamproc.serving.tasks.translation import Translation
 from tests.support.translators import (
     TOKENIZER,
     Copying,
@@ -43,7 +44,7 @@ def of_many_languages(spelt: str = "{}", **decoding: Any) -> EnsembleSpec:
     return replace(profile, tokenizer=TextTokenizer(tokenizer.to_str().encode()))
 
 
-def chunks(text: str, profile: EnsembleSpec, **params: Any) -> list[SentencePrompt]:
+def chunks(text: str, profile: EnsembleSpec, **params: Any) -> list[SpanPrompt]:
     return list(Translation().begin({"text": text}, params, profile).chunks())
 
 
@@ -59,7 +60,7 @@ def test_a_prefix_stands_before_every_sentence_and_is_no_part_of_the_text(
         f"{prefix}One is here.",
         f"{prefix}Two is there!",
     ]
-    assert [TEXT[slice(*chunk.sentence)] for chunk in found] == ["One is here.", "Two is there!"]
+    assert [TEXT[slice(*chunk.span)] for chunk in found] == ["One is here.", "Two is there!"]
 
 
 async def test_a_prefix_is_not_counted_as_covered() -> None:
@@ -74,7 +75,7 @@ def test_a_sentence_and_its_prefix_fit_the_window_and_nothing_is_lost() -> None:
     found = chunks(text, build_translators(max_tokens=40), prefix="to German: ")
 
     assert all(len(chunk.ids) <= 40 for chunk in found)
-    spans = [chunk.sentence for chunk in found]
+    spans = [chunk.span for chunk in found]
     assert all(not text[one.end : other.start].strip() for one, other in pairwise(spans))
     assert (spans[0].start, text[spans[-1].end :].strip()) == (0, "")
 

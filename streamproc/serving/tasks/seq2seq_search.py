@@ -1,4 +1,4 @@
-"""What a request to translate asks for, and how each sentence is searched for."""
+"""What a request to an encoder-decoder asks for, and how each span is searched for."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from streamproc.serving.tasks.task import Params
 from streamproc.types import Int64Array
 
 
-class TranslationParams(Params):
+class Seq2SeqParams(Params):
     """What is to be other than the manifest has it; names and formulas are transformers'.
 
-    max_new_tokens, min_new_tokens: of a sentence
-    prefix: put before every sentence, as T5 wants it; it is no part of the text
+    max_new_tokens, min_new_tokens: for each span that is read, a sentence or a chunk
+    prefix: put before every span, as T5 wants it; it is no part of the text
     source_language, target_language: codes as the tokenizer has them, as de_DE, deu_Latn or de
     combine: how members are combined at every step
     """
@@ -43,15 +43,15 @@ class TranslationParams(Params):
     combine: StepStrategy | None = None
 
 
-class SentenceSearch:
-    """Begins the search for the translation of each sentence of a request.
+class Seq2SeqSearch:
+    """Begins the search for what is written of each span of a request.
 
     options: how wide and how long
-    frame:   the special tokens around a sentence
-    prefix:  what stands before every sentence
+    frame:   the special tokens around a span
+    prefix:  what stands before every span
     """
 
-    def __init__(self, params: TranslationParams, profile: EnsembleSpec) -> None:
+    def __init__(self, params: Seq2SeqParams, profile: EnsembleSpec) -> None:
         """Raises Invalid, and ModelRefused where the manifest does not say enough."""
         decoding = profile.decodes
         if decoding.start_token is None:
@@ -92,14 +92,14 @@ class SentenceSearch:
         )
 
 
-def _options(params: TranslationParams, profile: EnsembleSpec) -> BeamOptions:
+def _options(params: Seq2SeqParams, profile: EnsembleSpec) -> BeamOptions:
     decoding = profile.decodes
     longest = params.max_new_tokens or min(decoding.max_new_tokens, decoding.max_tokens)
     if longest > decoding.max_tokens:
         raise Invalid(
             "invalid request",
             f"params.max_new_tokens: {longest}; {profile.name} writes {decoding.max_tokens} "
-            "tokens a sentence at most",
+            "tokens of a sentence, or a chunk, at most",
         )
     beams = params.num_beams or decoding.beams
     if decoding.do_sample and beams > 1:
