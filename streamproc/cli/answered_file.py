@@ -54,7 +54,7 @@ def answer_file(
             console.print("stopped before any request was sent")
         code = stopped.exit_code if isinstance(stopped, Interrupted) else 130
         raise typer.Exit(code) from None
-    for line in job.counts.lines():
+    for line in (*job.counts.lines(), *job.output.written()):
         console.print(line)
     if job.counts.errors:
         raise typer.Exit(1)
