@@ -83,8 +83,9 @@ class RunIndex:
                 path.unlink()
 
     def close(self) -> None:
-        """Forget everything."""
-        self._database.close()
+        """Forget everything; who still reads gets an error."""
+        with self._lock:  # not while a statement runs
+            self._database.close()
         self._path.unlink(missing_ok=True)
 
     def keep(self, of: bytes, row: int, place: int, status: str) -> None:
