@@ -47,10 +47,9 @@ async def _shown_by_bar(progress: Progressed, clock: Clock, console: TerminalCon
 
 def bar(now: BulkProgress, seconds: float) -> RenderableType:
     """Two lines: how many are done, with a bar and the time left; how fast, and what went wrong."""
-    if now.written is None:
+    count, left = now.other_work, ""
+    if not count:
         count, left = f"{now.count()} answered", now.time_left(seconds)
-    else:
-        count, left = now.line(seconds), ""
     first = Table.grid(padding=(0, 1), expand=True)
     first.add_column(no_wrap=True)
     first.add_column(ratio=1)
@@ -58,7 +57,7 @@ def bar(now: BulkProgress, seconds: float) -> RenderableType:
     total = now.total if now.written is None else now.answered
     line = ProgressBar(total=total, completed=now.done, pulse=total is None)
     first.add_row(Text(count), line, Text(f"{left} left" if left else ""))
-    second = ", ".join(now.speeds(seconds)) if now.written is None else ""
+    second = "" if now.other_work else ", ".join(now.speeds(seconds))
     errors = f"errors: {now.told_errors()}" if now.errors else ""
     said = "; ".join(part for part in (second, errors) if part)
     return Group(first, Text(said, no_wrap=True, overflow="ellipsis"))

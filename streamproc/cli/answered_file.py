@@ -9,7 +9,7 @@ import typer
 
 from streamproc.cli.answer_progress import progress_shown
 from streamproc.cli.interruption import Interrupted, interruptible
-from streamproc.cli.terminal import stderr_console
+from streamproc.cli.terminal import TerminalConsole
 from streamproc.clock import SystemClock
 from streamproc.offline.bulk.job import BulkJob, JsonClient
 from streamproc.offline.bulk.progress import told_duration
@@ -19,16 +19,18 @@ def answer_file(
     opening_job: AbstractContextManager[BulkJob],
     opening_client: AbstractAsyncContextManager[JsonClient],
     outstanding: int,
+    console: TerminalConsole,
     *,
     outstanding_bytes: int | None = None,
     ensemble: str | None = None,
 ) -> None:
     """Open a job, run it with a client (`BulkJob.run`), and say what became of its rows.
 
+    console: what the job tells goes there too, so that it stands above the bar
     Raises OperatorError; typer.Exit with 1 where some rows have errors, with 130 or 143 after a
     signal.
     """
-    console, clock = stderr_console(), SystemClock()
+    clock = SystemClock()
     job: BulkJob | None = None
     took_s = 0.0
 

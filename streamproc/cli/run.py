@@ -63,17 +63,18 @@ def run(
     from streamproc.worker.local_client import LocalClient
 
     configure_logging(settings)
+    console = stderr_console()
     job = open_bulk_job(
         files,
         output,
         task_named(task),
-        stderr_console().print,
+        console.print,
         reading=reading_options(task_named(task), form, encoding, text_column, id_column, mapped),
         writing=OutputOptions(fresh, retry_errors, keep_columns),
         asked=(task, ensemble, digest_of_manifests(settings.models_dir)),
     )
     client = LocalClient.of_task(settings, task, ensemble=ensemble)
     try:
-        answer_file(job, client, outstanding, outstanding_bytes=OUTSTANDING_BYTES)
+        answer_file(job, client, outstanding, console, outstanding_bytes=OUTSTANDING_BYTES)
     except WorkerFault as fault:
         raise OperatorError(f"the models can't run: {fault}") from None

@@ -71,14 +71,15 @@ def submit(
     from streamproc.serving.tasks.catalogue import task_named
 
     configure_logging(settings)
+    console = stderr_console()
     client = RequestClient.of_task(settings, task, Lane[lane.name], answer_timeout_s=timeout_s)
     job = open_bulk_job(
         files,
         output,
         task_named(task),
-        stderr_console().print,
+        console.print,
         reading=reading_options(task_named(task), form, encoding, text_column, id_column, mapped),
         writing=OutputOptions(fresh, retry_errors, keep_columns),
         asked=(task, ensemble, client.requests_topic),
     )
-    answer_file(job, client, outstanding, ensemble=ensemble)
+    answer_file(job, client, outstanding, console, ensemble=ensemble)

@@ -112,20 +112,23 @@ def main() -> None:
     given = parser.parse_args()
     if given.killed_after_writing is not None:
         _kill_while_writing(given.killed_after_writing)
+    console = stderr_console()
     job = open_bulk_job(
         given.inputs,
         given.output,
         task_named(TASK),
-        stderr_console().print,
+        console.print,
         writing=OutputOptions(retry_errors=given.retry_errors, keep_columns=given.keep_columns),
         asked=(TASK, None, "script"),
     )
     try:
-        answer_file(job, _opened(ScriptedModels(given.late)), 1024, outstanding_bytes=512 << 10)
+        answer_file(
+            job, _opened(ScriptedModels(given.late)), 1024, console, outstanding_bytes=512 << 10
+        )
     except typer.Exit as end:
         sys.exit(end.exit_code)
     except OperatorError as error:
-        stderr_console().print(str(error))
+        console.print(str(error))
         sys.exit(2)
 
 

@@ -87,6 +87,7 @@ class BulkJob:
             tokens=self._tokens() if self._tokens else None,
             errors=self.counts.by_type(),
             written=self._written,
+            taken_up=self.output.taken_up,
         )
 
     async def run(

@@ -23,9 +23,11 @@ class AnswerOutput(ABC):
     """Takes answers; a context manager, which touches nothing before it is entered.
 
     in_order: answers must come in the order of rows
+    taken_up: answers of a run before that were looked at so far
     """
 
     in_order: bool
+    taken_up = 0
 
     @abstractmethod
     def __enter__(self) -> Self: ...

@@ -15,6 +15,7 @@ class BulkProgress:
     tokens:     that models have read and written; None where they run elsewhere
     errors:     by type
     written:    rows of the output, which are written once all are answered; None before that
+    taken_up:   answers of a run before that were looked at, which is done before any row is read
     """
 
     answered: int
@@ -24,12 +25,15 @@ class BulkProgress:
     tokens: int | None = None
     errors: Mapping[str, int] = field(default_factory=dict)
     written: int | None = None
+    taken_up: int = 0
 
     @property
     def total(self) -> int | None:
         """Rows of the whole input: about as many as what was read of it says."""
         if self.share_read == 1:
             return self.read
+        if not self.read:
+            return None
         return round(self.read / self.share_read) if self.share_read else None
 
     @property
@@ -39,8 +43,8 @@ class BulkProgress:
 
     def line(self, seconds: float) -> str:
         """So far in a line, `seconds` after the beginning."""
-        if self.written is not None:
-            return f"writing the answers: {self.written:,} of {self.answered:,}"
+        if self.other_work:
+            return self.other_work
         words = [f"{self.count()} answered", *self.speeds(seconds)]
         left = self.time_left(seconds)
         if left:
@@ -48,6 +52,15 @@ class BulkProgress:
         if self.errors:
             words.append(f"errors: {self.told_errors()}")
         return ", ".join(words)
+
+    @property
+    def other_work(self) -> str:
+        """What is done before any row is asked, and after all are answered; else ""."""
+        if self.written is not None:
+            return f"writing the answers: {self.written:,} of {self.answered:,}"
+        if self.taken_up and not self.read:
+            return f"taking up the answers of a run before: {self.taken_up:,}"
+        return ""
 
     def count(self) -> str:
         """Of how many rows how many are answered."""

@@ -165,6 +165,7 @@ class ResumableFile(AnswerOutput):
         """Note the answers of a run before; returns whether there are any."""
         try:
             for line in self._ledger.lines():
+                self.taken_up += 1
                 self._index.keep(line.of, line.row, line.place, line.answer.get("status", "error"))
         except OSError as error:
             self._fail(error)
