@@ -65,8 +65,8 @@ class Run:
         self.rows = rows_of(texts)
         self.asked: list[RequestRow] = []
 
-    def answer(self, order: Sequence[int] | None = None) -> None:
-        """Answer all rows, or those whose places are in `order` and are asked, then be killed."""
+    def answer(self, order: Sequence[int] | None = None, *, killed: bool = False) -> None:
+        """Answer all rows; order: of those that are asked only these, then be killed."""
         with suppress(Killed), self.file as file:
             self.asked = list(file.left(self.rows))
             chosen = self.asked if order is None else [self.asked[at] for at in order]
@@ -74,7 +74,7 @@ class Run:
                 answer = answer_to(row)
                 file.write(row, orjson.dumps(answer))
                 self.counts.add(answer)
-            if order is not None:
+            if killed or order is not None:
                 raise Killed
             for _ in file.finish():
                 pass
@@ -143,3 +143,19 @@ def test_errors_are_asked_again_only_when_told_to_and_as_often_as_told(
 
         assert len(again.asked) == (0 if bad else len(texts))
         assert list(map(orjson.loads, output.read_bytes().splitlines())) == expected(texts)
+
+
+@given(st.lists(TEXTS, min_size=1, max_size=4), st.booleans())
+def test_however_often_the_input_changes_what_is_there_in_the_end_is_asked_once(
+    versions: list[list[str]], retry: bool
+) -> None:
+    with TemporaryDirectory() as folder:
+        output = Path(folder) / "answers.jsonl"
+        for texts in versions:
+            Run(output, texts, retry_errors=retry).answer(killed=True)
+
+        again = Run(output, versions[-1])
+        again.answer()
+
+        assert again.asked == []
+        assert list(map(orjson.loads, output.read_bytes().splitlines())) == expected(versions[-1])

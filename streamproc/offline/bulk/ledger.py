@@ -3,7 +3,8 @@
     {"row":17,"of":"9f86d081884c7d65","answer":{...}}
 
 row: the row's number in the input, from 1; of: a digest of what was asked; answer: as it will be
-in the output. Of several lines for one row and digest the last counts.
+in the output. Where an error was asked again, "instead" says at which byte the line begins that no
+longer counts.
 
 A line is on its way to the disk with one write, so that a process that is killed loses none that it
 has written; what a machine that goes down has cut off or filled with zeros is no line, and is left
@@ -25,18 +26,22 @@ import orjson
 from streamproc.errors import OperatorError, SettingsError
 from streamproc.messages.strict_json import parse
 
-_LINE = re.compile(rb'\{"row":(\d{1,18}),"of":"([0-9a-f]{16})","answer":(\{.*\})\}\n', re.DOTALL)
+_LINE = re.compile(
+    rb'\{"row":(\d{1,18}),"of":"([0-9a-f]{16})",(?:"instead":(\d{1,18}),)?"answer":(\{.*\})\}\n',
+    re.DOTALL,
+)
 _BEGIN = b'{"row":'
 _READ_BYTES = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerLine:
-    """place: where the line begins, in bytes; answer: parsed"""
+    """place: where the line begins, in bytes; instead: of that one; answer: parsed"""
 
     place: int
     row: int
     of: bytes
+    instead: int | None
     answer: dict[str, Any]
 
 
@@ -75,18 +80,18 @@ class Ledger:
         place = end = 0
         with self.path.open("rb") as file:
             for line in file:
-                found = _parsed(line)
+                found = _parsed(line, place)
                 if found is not None:
-                    row, of, answer = found
-                    yield LedgerLine(place, row, of, answer)
+                    yield found
                     end = place + len(line)
                 place += len(line)
         self._file.truncate(end)
         self.size = end
 
-    def append(self, row: int, of: bytes, answer: bytes) -> int:
+    def append(self, row: int, of: bytes, answer: bytes, instead: int | None = None) -> int:
         """Add an answer, a JSON object on one line; returns its line's place."""
-        line = b'{"row":%d,"of":"%b","answer":%b}\n' % (row, of, answer)
+        other = b"" if instead is None else b'"instead":%d,' % instead
+        line = b'{"row":%d,"of":"%b",%b"answer":%b}\n' % (row, of, other, answer)
         place = self.size
         view = memoryview(line)
         while view:  # a disk that is nearly full takes a part
@@ -100,7 +105,7 @@ class Ledger:
         found = _LINE.fullmatch(self._read.readline())
         if found is None:
             raise OperatorError(f"{self.path} was changed while it was written")
-        return found[3]
+        return found[4]
 
     def _require_ours(self) -> None:
         with self.path.open("rb") as file:  # not what reads later, which would keep a part of it
@@ -114,15 +119,16 @@ class Ledger:
         )
 
 
-def _parsed(line: bytes) -> tuple[int, bytes, dict[str, Any]] | None:
+def _parsed(line: bytes, place: int) -> LedgerLine | None:
     found = _LINE.fullmatch(line)
     if found is None:
         return None
     try:
-        answer = parse(found[3])
+        answer = parse(found[4])
     except orjson.JSONDecodeError:
         return None
-    return int(found[1]), found[2], answer
+    instead = None if found[3] is None else int(found[3])
+    return LedgerLine(place, int(found[1]), found[2], instead, answer)
 
 
 def _begins_like_ours(line: bytes) -> bool:

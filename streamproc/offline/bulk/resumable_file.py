@@ -56,8 +56,8 @@ class ResumableFile(AnswerOutput):
         self._counts, self._form = counts, form
         self._fresh, self._retry_errors = fresh, retry_errors
         self._ledger = Ledger(self.path)
-        # Of the rows that are asked now: the row and the digest that their line will have.
-        self._asked: dict[int, tuple[int, bytes]] = {}
+        # Of the rows that are asked now: what their lines will have beside the answer.
+        self._asked: dict[int, tuple[int, bytes, int | None]] = {}
         self._open = ExitStack()
         self._complete = False
 
@@ -104,10 +104,9 @@ class ResumableFile(AnswerOutput):
             of = digest.hexdigest().encode()
             kept = self._index.claim(of, row.number) if resumed else None
             if kept is None:
-                self._asked[row.number] = row.number, of
+                self._asked[row.number] = row.number, of, None
             elif kept.status == "error" and self._retry_errors:
-                # In its place: of two lines for one row and digest the last counts.
-                self._asked[row.number] = kept.row, of
+                self._asked[row.number] = kept.row, of, kept.place
             else:
                 self._count(kept.status, kept.place)
                 self._index.answered(row.number, kept.place, row.id_json)
@@ -115,9 +114,9 @@ class ResumableFile(AnswerOutput):
             yield row
 
     def write(self, row: RequestRow, answer: bytes) -> None:
-        ledger_row, of = self._asked.pop(row.number)
+        ledger_row, of, instead = self._asked.pop(row.number)
         try:
-            place = self._ledger.append(ledger_row, of, answer)
+            place = self._ledger.append(ledger_row, of, answer, instead)
         except OSError as error:
             self._fail(error)
         self._index.answered(row.number, place)
@@ -166,7 +165,7 @@ class ResumableFile(AnswerOutput):
         try:
             for line in self._ledger.lines():
                 self.taken_up += 1
-                self._index.keep(line.of, line.row, line.place, line.answer.get("status", "error"))
+                self._index.keep(line)
         except OSError as error:
             self._fail(error)
         return self._ledger.size > 0

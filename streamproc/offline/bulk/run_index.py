@@ -15,6 +15,7 @@ from threading import Lock
 from typing import Any
 
 from streamproc.errors import OperatorError
+from streamproc.offline.bulk.ledger import LedgerLine
 from streamproc.offline.bulk.origin import Origin
 
 _CACHE_KIB = 16_384
@@ -23,7 +24,7 @@ PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA cache_size = -{cache};
-CREATE TABLE kept (of BLOB, row INTEGER, place INTEGER, status TEXT, PRIMARY KEY (of, row))
+CREATE TABLE kept (of BLOB, row INTEGER, place INTEGER, status TEXT, PRIMARY KEY (of, row, place))
     WITHOUT ROWID;
 CREATE TABLE answers (row INTEGER PRIMARY KEY, place INTEGER, id BLOB);
 CREATE TABLE origins (row INTEGER PRIMARY KEY, file TEXT, number INTEGER, columns BLOB);
@@ -88,9 +89,12 @@ class RunIndex:
             self._database.close()
         self._path.unlink(missing_ok=True)
 
-    def keep(self, of: bytes, row: int, place: int, status: str) -> None:
-        """Note an answer of a run before; the last one of a row and digest counts."""
-        self._run("INSERT OR REPLACE INTO kept VALUES (?, ?, ?, ?)", of, row, place, status)
+    def keep(self, line: LedgerLine) -> None:
+        """Note an answer of a run before."""
+        status = line.answer.get("status", "error")
+        if line.instead is not None:
+            self._drop(line.of, line.row, line.instead)
+        self._run("INSERT INTO kept VALUES (?, ?, ?, ?)", line.of, line.row, line.place, status)
 
     def claim(self, of: bytes, row: int) -> KeptAnswer | None:
         """Take an answer to what a row asks: its own, else that of a row that asked the same.
@@ -98,11 +102,12 @@ class RunIndex:
         Each is taken once, so that rows that moved find theirs, and equal rows have one each.
         """
         # Two steps, as of a million equal rows each must not look at all others.
-        found = self._run(f"{_KEPT} AND row = ?", of, row) or self._run(f"{_KEPT} LIMIT 1", of)
+        found = self._run(f"{_KEPT} AND row = ? LIMIT 1", of, row)
+        found = found or self._run(f"{_KEPT} LIMIT 1", of)
         if not found:
             return None
         kept = KeptAnswer(*found[0])
-        self._run("DELETE FROM kept WHERE of = ? AND row = ?", of, kept.row)
+        self._drop(of, kept.row, kept.place)
         return kept
 
     def originates(self, row: int, origin: Origin) -> None:
@@ -122,6 +127,9 @@ class RunIndex:
                 yield IndexedAnswer(place, own_id, origin)
         except sqlite3.Error as error:
             raise self._failure(error) from None
+
+    def _drop(self, of: bytes, row: int, place: int) -> None:
+        self._run("DELETE FROM kept WHERE of = ? AND row = ? AND place = ?", of, row, place)
 
     def _run(self, statement: str, *values: Any) -> list[Any]:
         try:
