@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from typing import Any, Literal
 
 import orjson
@@ -15,8 +16,15 @@ _MAX_COLUMNS = 1_000
 _EXACT_IN_A_DOUBLE = 2**53
 _INT64 = 2**63
 
-ColumnType = Literal["null", "bool", "int", "long", "double", "text"]
-"""int is exact in a double too, long is not; text is strings, and JSON of what has no other type"""
+ColumnType = Literal["null", "bool", "int", "long", "double", "date", "time", "instant", "text"]
+"""int is exact in a double too, long is not; an instant is a time with its zone; text is strings,
+and JSON of what has no other type"""
+_PLAIN_TYPES: Mapping[type, ColumnType] = {
+    type(None): "null",
+    bool: "bool",
+    float: "double",
+    date: "date",
+}
 
 
 @dataclass(slots=True)
@@ -58,11 +66,15 @@ def column_values(columns: bytes) -> Mapping[str, Any]:
 
 
 def as_type(value: Any, kind: ColumnType) -> Any:
-    """A value of a column, as a column of that type has it."""
+    """A value of a column, which JSON has kept, as a column of that type has it."""
     if value is None or kind == "null":
         return None
     if kind == "double":
         return float(value)
+    if kind in {"time", "instant"}:
+        return datetime.fromisoformat(value)
+    if kind == "date":
+        return date.fromisoformat(value)
     if kind == "text" and not isinstance(value, str):
         return _as_json(value)
     return value
@@ -76,15 +88,13 @@ def _as_json(value: Any) -> str:
 
 
 def _type_of(value: Any) -> ColumnType:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "bool"
-    if isinstance(value, int):
+    if isinstance(value, datetime):
+        return "time" if value.tzinfo is None else "instant"
+    if isinstance(value, int) and not isinstance(value, bool):
         if abs(value) <= _EXACT_IN_A_DOUBLE:
             return "int"
         return "long" if -_INT64 <= value < _INT64 else "text"
-    return "double" if isinstance(value, float) else "text"
+    return _PLAIN_TYPES.get(type(value), "text")
 
 
 def _common(one: ColumnType, other: ColumnType) -> ColumnType:

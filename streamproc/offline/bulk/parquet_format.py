@@ -32,6 +32,9 @@ _COLUMN_TYPES: Mapping[ColumnType, pa.DataType] = {
     "int": pa.int64(),
     "long": pa.int64(),
     "double": pa.float64(),
+    "date": pa.date32(),
+    "time": pa.timestamp("us"),
+    "instant": pa.timestamp("us", tz="UTC"),
     "text": pa.string(),
 }
 _ALL_COLUMNS = "columns"

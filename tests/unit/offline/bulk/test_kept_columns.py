@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, date, datetime
 
 import pytest
 
@@ -30,6 +31,11 @@ def noted(*rows: Mapping[str, object]) -> KeptColumns:
         ([1, "one"], "text"),
         ([[1, 2], {"a": 1}], "text"),
         ([None, "a"], "text"),
+        ([datetime(2026, 1, 2), None], "time"),  # noqa: DTZ001 - as Parquet has them
+        ([datetime(2026, 1, 2, tzinfo=UTC)], "instant"),
+        ([datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 2)], "text"),  # noqa: DTZ001
+        ([date(2026, 1, 2), None], "date"),
+        ([date(2026, 1, 2), "2026"], "text"),
     ],
 )
 def test_a_column_has_the_type_that_takes_all_its_values_as_they_are(

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
-from streamproc.offline.bulk.origin import Origin
+from streamproc.offline.bulk.origin import origin_of
 from streamproc.offline.bulk.request_rows import RequestRow
+from streamproc.offline.documents.row import RowSource
 
 pytest.importorskip("pyarrow")
 
@@ -31,8 +34,14 @@ def written(
         made.note(RequestRow(number, str(number), b"", columns=held))
     with made.writing(file) as write:
         for number, answer in enumerate(answers, 1):
-            kept = orjson.dumps(columns[number - 1]) if columns is not None else None
-            write(answer, Origin("a.csv", number, kept))
+            row = RequestRow(
+                number,
+                "",
+                b"",
+                source=RowSource("a.csv", number),
+                columns=columns[number - 1] if columns else {},
+            )
+            write(answer, origin_of(row, columns=columns is not None))
     return parquet.read_table(pa.BufferReader(file.getvalue()))
 
 
@@ -107,6 +116,19 @@ def test_columns_of_the_source_are_kept_and_answers_keep_their_names() -> None:
     assert table["label"].to_pylist() == ["good", None]
     assert table["source_label"].to_pylist() == [3, None]
     assert table["year"].to_pylist() == [None, 1.5]
+
+
+def test_times_stay_times() -> None:
+    values = {
+        "day": date(2026, 1, 2),
+        "at": datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=timezone(timedelta(hours=2))),
+        "local": datetime(2026, 1, 2, 3, 4, 5),  # noqa: DTZ001 - as Parquet has them
+        "price": Decimal("1.10"),
+    }
+
+    (row,) = written("translation", [b'{"id":"1","status":"ok"}'], [values]).to_pylist()
+
+    assert {name: row[name] for name in values} == {**values, "price": "1.10"}
 
 
 def test_row_groups_are_bounded_and_rows_stay_in_order() -> None:
