@@ -79,11 +79,12 @@ class BulkJob:
 
     def progress(self) -> BulkProgress:
         """How far it is."""
+        before = self.counts.kept  # another thread counts it: once, or a rate might be below 0
         return BulkProgress(
-            self.counts.answered,
+            self.counts.new + before,
             self._read,
             1.0 if self._ended else self._input.share_read,
-            before=self.counts.kept,
+            before=before,
             tokens=self._tokens() if self._tokens else None,
             errors=self.counts.by_type(),
             written=self._written,
