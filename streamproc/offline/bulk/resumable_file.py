@@ -59,7 +59,8 @@ class ResumableFile(AnswerOutput):
         # Of the rows that are asked now: what their lines will have beside the answer.
         self._asked: dict[int, tuple[int, bytes, int | None]] = {}
         self._open = ExitStack()
-        self._complete = False
+        self._written = 0
+        self._is_taken_up, self._complete = False, False
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -120,6 +121,7 @@ class ResumableFile(AnswerOutput):
         except OSError as error:
             self._fail(error)
         self._index.answered(row.number, place)
+        self._written += 1
 
     def finish(self) -> Generator[int]:
         """Write the answers in the order of rows beside the output, and let them take its place."""
@@ -146,8 +148,10 @@ class ResumableFile(AnswerOutput):
     def kept(self, answered: int) -> str:
         if not self._ledger.size:
             return f"no row was answered; {self._output} is as it was"
+        # More than those of the rows that were read: of a run before there may be others.
+        count = f"{self.taken_up + self._written:,} answers" if self._is_taken_up else "all answers"
         return (
-            f"{answered:,} answers are kept in {self.path}, and {self._output} is as it was: the "
+            f"{count} are kept in {self.path}, and {self._output} is as it was: the "
             "same command resumes from there (--fresh starts over)"
         )
 
@@ -168,6 +172,7 @@ class ResumableFile(AnswerOutput):
                 self._index.keep(line)
         except OSError as error:
             self._fail(error)
+        self._is_taken_up = True
         return self._ledger.size > 0
 
     def _count(self, status: str, place: int) -> None:

@@ -84,6 +84,23 @@ def test_what_was_answered_before_an_interruption_is_not_asked_again(tmp_path: P
     assert output.read_bytes() == b"".join(answer(n) + b"\n" for n in (1, 2, 3, 4))
 
 
+def test_answers_that_a_resumed_run_has_not_come_to_yet_are_told_as_kept_too(
+    tmp_path: Path,
+) -> None:
+    output, rows = tmp_path / "answers.jsonl", [row(n) for n in range(1, 5)]
+    interrupted(output, [1, 2, 3], of=4)
+    at_once, later = part(output), part(output)
+
+    with suppress(Stopped), at_once:
+        raise Stopped
+    with suppress(Stopped), later:
+        later.write(next(later.left(reversed(rows))), answer(4))
+        raise Stopped
+
+    assert at_once.kept(0).startswith(f"all answers are kept in {output}.part")
+    assert later.kept(1).startswith(f"4 answers are kept in {output}.part")
+
+
 def test_an_answer_whose_metadata_no_parser_takes_is_kept_too(tmp_path: Path) -> None:
     output, asked = tmp_path / "answers.jsonl", [row(1), row(2)]
     with suppress(Stopped), part(output) as made:
