@@ -1,6 +1,6 @@
 """The answers so far, a line each in a file that only grows: what an interrupted run leaves.
 
-    {"row":17,"of":"9f86d081884c7d65","answer":{...}}
+    {"row":17,"of":"9f86d081884c7d659a2feaa0c55ad015","answer":{...}}
 
 row: the row's number in the input, from 1; of: a digest of what was asked; answer: as it will be
 in the output. Where an error was asked again, "instead" says at which byte the line begins that no
@@ -27,7 +27,7 @@ from streamproc.errors import OperatorError, SettingsError
 from streamproc.messages.strict_json import parse
 
 _LINE = re.compile(
-    rb'\{"row":(\d{1,18}),"of":"([0-9a-f]{16})",(?:"instead":(\d{1,18}),)?"answer":(\{.*\})\}\n',
+    rb'\{"row":(\d{1,18}),"of":"([0-9a-f]{32})",(?:"instead":(\d{1,18}),)?"answer":(\{.*\})\}\n',
     re.DOTALL,
 )
 _BEGIN = b'{"row":'

@@ -101,7 +101,7 @@ class ResumableFile(AnswerOutput):
                 self._form.note(row)
                 self._index.originates(row.number, origin)
             asked = row.value if row.value is not None else row.fault.encode()
-            digest = hashlib.blake2b(asked, digest_size=8, key=self._key)
+            digest = hashlib.blake2b(asked, digest_size=16, key=self._key)
             of = digest.hexdigest().encode()
             kept = self._index.claim(of, row.number) if resumed else None
             if kept is None:

@@ -10,7 +10,7 @@ import pytest
 from streamproc.errors import SettingsError
 from streamproc.offline.bulk.ledger import Ledger
 
-OF = b"0123456789abcdef"
+OF = b"0123456789abcdef" * 2
 
 
 def test_lines_are_read_back_with_what_they_replace(tmp_path: Path) -> None:
