@@ -156,3 +156,14 @@ class Metrics:
             ("lane",),
             registry=self.registry,
         )
+
+    def tokens_run(self) -> int:
+        """Tokens that ensembles have read and written so far, padding left out."""
+        return round(
+            sum(
+                sample.value
+                for metric in self.tokens.collect()
+                for sample in metric.samples
+                if sample.name.endswith("_total") and sample.labels["kind"] != "padded"
+            )
+        )

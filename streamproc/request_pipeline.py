@@ -54,7 +54,7 @@ class Pipeline:
         )
         self._publisher = ResponsePublisher(route, publish, clock)
         self._clock = clock
-        self._metrics = metrics
+        self.metrics = metrics
         self._turns = FairTurns()
         # Looked up once: finding a metric by its labels costs more than counting.
         lane = route.lane.name.lower()
@@ -122,8 +122,8 @@ class Pipeline:
 
     def _count(self, response: Response | None, fault: Problem | None, started_s: float) -> None:
         if fault is not None:
-            self._metrics.dead_letters.labels(self.route.task, fault.type).inc()
+            self.metrics.dead_letters.labels(self.route.task, fault.type).inc()
         lane = self.route.lane.name.lower()
         status = "unreadable" if response is None else response.status
-        self._metrics.requests.labels(self.route.task, lane, status).inc()
+        self.metrics.requests.labels(self.route.task, lane, status).inc()
         self._seconds.observe(self._clock.monotonic_s() - started_s)

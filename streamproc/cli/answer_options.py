@@ -19,7 +19,10 @@ Files = Annotated[
 Output = Annotated[
     Path | None,
     typer.Option(
-        "--output", "-o", help="file to write once every row is answered; default: stdout"
+        "--output",
+        "-o",
+        help="file to write once every row is answered: JSON Lines, or Parquet where its name "
+        "ends in .parquet; default: JSON Lines on stdout",
     ),
 ]
 Form = Annotated[
@@ -35,6 +38,16 @@ Encoding = Annotated[
 ]
 Fresh = Annotated[
     bool, typer.Option("--fresh", help="discard the answers of an interrupted run and start over")
+]
+RetryErrors = Annotated[
+    bool,
+    typer.Option(
+        "--retry-errors", help="ask again what has errors among the answers of a run before"
+    ),
+]
+KeepColumns = Annotated[
+    bool,
+    typer.Option("--keep-columns", help="keep the columns of the input beside each answer"),
 ]
 TextColumn = Annotated[
     str | None, typer.Option(metavar="COLUMN", help="column of the text; default: text")

@@ -36,11 +36,11 @@ COMMANDS = {
         "streamproc.cli.worker:worker",
     ),
     "submit": (
-        "Answer every row and document through Kafka; results are JSON Lines in input order.",
+        "Answer every row and document through Kafka; results are in the order of the input.",
         "streamproc.cli.submit:submit",
     ),
     "run": (
-        "Answer every row and document with local models; results are JSON Lines in input order.",
+        "Answer every row and document with local models; results are in the order of the input.",
         "streamproc.cli.run:run",
     ),
     "train": (

@@ -12,8 +12,10 @@ from streamproc.cli.answer_options import (
     Form,
     Fresh,
     IdColumn,
+    KeepColumns,
     Mapped,
     Output,
+    RetryErrors,
     TextColumn,
 )
 from streamproc.cli.options import LOCAL_MODELS, with_settings
@@ -39,10 +41,12 @@ def run(
     text_column: TextColumn = None,
     id_column: IdColumn = None,
     mapped: Mapped = None,
+    keep_columns: KeepColumns = False,
     fresh: Fresh = False,
+    retry_errors: RetryErrors = False,
     outstanding: Annotated[int, typer.Option(min=1, help="requests in flight at a time")] = 1024,
 ) -> None:
-    """Answer every row and document with local models; results are JSON Lines in input order.
+    """Answer every row and document with local models; results are in the order of the input.
 
     With --output, answers are kept in OUTPUT.part as they arrive; after Ctrl-C the same command
     resumes from there.
@@ -53,22 +57,24 @@ def run(
     from streamproc.errors import OperatorError, WorkerFault
     from streamproc.logs import configure_logging
     from streamproc.offline.bulk.job import open_bulk_job
+    from streamproc.offline.bulk.output_options import OutputOptions
     from streamproc.repository.repository import digest_of_manifests
     from streamproc.serving.tasks.catalogue import task_named
     from streamproc.worker.local_client import LocalClient
 
     configure_logging(settings)
+    console = stderr_console()
     job = open_bulk_job(
         files,
         output,
         task_named(task),
-        stderr_console().print,
-        options=reading_options(task_named(task), form, encoding, text_column, id_column, mapped),
-        fresh=fresh,
+        console.print,
+        reading=reading_options(task_named(task), form, encoding, text_column, id_column, mapped),
+        writing=OutputOptions(fresh, retry_errors, keep_columns),
         asked=(task, ensemble, digest_of_manifests(settings.models_dir)),
     )
     client = LocalClient.of_task(settings, task, ensemble=ensemble)
     try:
-        answer_file(job, client, outstanding, outstanding_bytes=OUTSTANDING_BYTES)
+        answer_file(job, client, outstanding, console, outstanding_bytes=OUTSTANDING_BYTES)
     except WorkerFault as fault:
         raise OperatorError(f"the models can't run: {fault}") from None

@@ -13,8 +13,10 @@ from streamproc.cli.answer_options import (
     Form,
     Fresh,
     IdColumn,
+    KeepColumns,
     Mapped,
     Output,
+    RetryErrors,
     TextColumn,
 )
 from streamproc.cli.options import KAFKA, with_settings
@@ -45,13 +47,15 @@ def submit(
     text_column: TextColumn = None,
     id_column: IdColumn = None,
     mapped: Mapped = None,
+    keep_columns: KeepColumns = False,
     fresh: Fresh = False,
+    retry_errors: RetryErrors = False,
     outstanding: Annotated[int, typer.Option(min=1, help="requests in flight at a time")] = 256,
     timeout_s: Annotated[
         float, typer.Option(min=1, help="seconds without any answer after which to stop")
     ] = 60,
 ) -> None:
-    """Answer every row and document through Kafka; results are JSON Lines in input order.
+    """Answer every row and document through Kafka; results are in the order of the input.
 
     Rows are sent as requests, and workers answer them. With --output, answers are kept in
     OUTPUT.part as they arrive; after Ctrl-C the same command resumes from there.
@@ -63,17 +67,19 @@ def submit(
     from streamproc.logs import configure_logging
     from streamproc.messages.lane import Lane
     from streamproc.offline.bulk.job import open_bulk_job
+    from streamproc.offline.bulk.output_options import OutputOptions
     from streamproc.serving.tasks.catalogue import task_named
 
     configure_logging(settings)
+    console = stderr_console()
     client = RequestClient.of_task(settings, task, Lane[lane.name], answer_timeout_s=timeout_s)
     job = open_bulk_job(
         files,
         output,
         task_named(task),
-        stderr_console().print,
-        options=reading_options(task_named(task), form, encoding, text_column, id_column, mapped),
-        fresh=fresh,
+        console.print,
+        reading=reading_options(task_named(task), form, encoding, text_column, id_column, mapped),
+        writing=OutputOptions(fresh, retry_errors, keep_columns),
         asked=(task, ensemble, client.requests_topic),
     )
-    answer_file(job, client, outstanding, ensemble=ensemble)
+    answer_file(job, client, outstanding, console, ensemble=ensemble)

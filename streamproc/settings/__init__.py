@@ -23,7 +23,7 @@ LARGEST_MESSAGE_BYTES = 64 * MIB
 _PACKAGE = Path(__file__).parents[1]
 
 
-def _shipped(name: str) -> Path:
+def shipped(name: str) -> Path:
     inside = _PACKAGE / f"_{name}"
     return inside if inside.is_dir() else _PACKAGE.parent / name
 
@@ -87,9 +87,9 @@ class Settings(BaseSettings):
 
     group_id: str = Field("streamproc", min_length=1, max_length=200)
     """Consumer group; workers of one group share the topic-partitions."""
-    models_dir: Path = _shipped("models")
+    models_dir: Path = shipped("models")
     """Folder of ensembles."""
-    topics_dir: Path = _shipped("topics")
+    topics_dir: Path = shipped("topics")
     """Folder of topic descriptions."""
     routes_dir: Path | None = None
     """Folder of routes, beside those in the folder of topics; none by default."""

@@ -52,6 +52,10 @@ class LocalClient:
         async with local_pipeline(settings, task, ensemble, clock) as pipeline:
             yield cls(pipeline, clock)
 
+    def tokens_run(self) -> int:
+        """Tokens that models have read and written so far, padding left out."""
+        return self._pipeline.metrics.tokens_run()
+
     async def ask(
         self, body: Mapping[str, Any], *, key: bytes | None = None, headers: Headers = ()
     ) -> ResponseBody:

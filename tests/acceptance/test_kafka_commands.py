@@ -35,6 +35,30 @@ def test_submit_answers_in_order_and_counts_bad_rows(
     assert "2 errors" in done.stderr
 
 
+def test_submit_writes_parquet_and_asks_nothing_twice(
+    requests_file: Path, at_kafka: dict[str, str]
+) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    output = requests_file.with_name("answers.parquet")
+    command = ("submit", requests_file, "-o", output, "--keep-columns")
+
+    first = streamproc(*command, settings=at_kafka)
+    again = streamproc(*command, settings=at_kafka)
+    retried = streamproc(*command, "--retry-errors", settings=at_kafka)
+
+    assert [done.returncode for done in (first, again, retried)] == [1, 1, 1]
+    assert "5 answered, 0 of them partial, 2 errors" in first.stderr
+    assert "5 answered, 5 of them by a run before" in again.stderr
+    assert "5 answered, 3 of them by a run before" in retried.stderr
+    table = parquet.read_table(output)
+    assert table["id"].to_pylist() == ["a", "b", "3", "d", "e"]
+    assert table["label"].to_pylist()[:2] == ["positive", "negative"]
+    assert table["error_type"].to_pylist() == [None, None, "unreadable", "invalid", None]
+    assert table["text"].to_pylist() == ["a lovely film", "a terrible film", None, None, ""]
+    assert table["metadata"].to_pylist()[4] == '{"page": 3}'
+    assert table["source_metadata"].to_pylist()[4] == '{"page":3}'
+
+
 def test_submit_names_the_ensemble_it_was_told(tmp_path: Path, at_kafka: dict[str, str]) -> None:
     file = tmp_path / "texts.txt"
     file.write_text("good\n", "utf-8")

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 
 # Reasons told apart; a million rows may have as many. Those that differ by a number alone, as a
@@ -17,9 +18,9 @@ _SHOWN_CHARACTERS = 300
 
 @dataclass(slots=True)
 class AnswerCounts:
-    """Counts of answers, and of errors by type and reason.
+    """Counts of answers, and of errors by type and reason; two threads may count.
 
-    new:  answers of this run; kept: of a run before, which another thread may count
+    new: answers of this run; kept: of a run before
     """
 
     new: int = 0
@@ -29,6 +30,7 @@ class AnswerCounts:
     errors: Counter[str] = field(default_factory=Counter)
     _reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
     _first: dict[tuple[str, str], str] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
 
     @property
     def answered(self) -> int:
@@ -37,23 +39,22 @@ class AnswerCounts:
 
     def add(self, response: Mapping[str, Any]) -> None:
         """Count an answer."""
-        self.new += 1
-        self.new_partial += response["status"] == "partial"
-        if response["status"] != "error":
-            return
-        error = response.get("error") or {}
-        kind = str(error.get("type"))
-        self.errors[kind] += 1
-        told = f"{error.get('title')}: {error.get('detail')}"[:_SHOWN_CHARACTERS]
-        reason = kind, _NUMBER.sub("#", told)
-        if reason in self._reasons or len(self._reasons) < _MAX_REASONS:
-            self._reasons[reason] += 1
-            self._first.setdefault(reason, told)
+        with self._lock:
+            self.new += 1
+            self.new_partial += response["status"] == "partial"
+            self._count_error(response)
 
-    def keep(self, *, partial: bool) -> None:
+    def keep(self, response: Mapping[str, Any]) -> None:
         """Count an answer of a run before."""
-        self.kept += 1
-        self.kept_partial += partial
+        with self._lock:
+            self.kept += 1
+            self.kept_partial += response["status"] == "partial"
+            self._count_error(response)
+
+    def by_type(self) -> dict[str, int]:
+        """The errors so far, the most frequent type first."""
+        with self._lock:
+            return dict(self.errors.most_common())
 
     def lines(self) -> Iterator[str]:
         """The counts, then for each type of error how many, and the reason that most of them have.
@@ -75,3 +76,15 @@ class AnswerCounts:
                 yield f"  {count:,} {kind}: {said}"
             else:
                 yield f"  {count:,} {kind}, {most:,} of them: {said}"
+
+    def _count_error(self, response: Mapping[str, Any]) -> None:
+        if response["status"] != "error":
+            return
+        error = response.get("error") or {}
+        kind = str(error.get("type"))
+        self.errors[kind] += 1
+        told = f"{error.get('title')}: {error.get('detail')}"[:_SHOWN_CHARACTERS]
+        reason = kind, _NUMBER.sub("#", told)
+        if reason in self._reasons or len(self._reasons) < _MAX_REASONS:
+            self._reasons[reason] += 1
+            self._first.setdefault(reason, told)

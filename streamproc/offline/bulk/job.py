@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing, contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import aclosing, closing, contextmanager
+from dataclasses import asdict, dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import orjson
 
@@ -20,10 +21,10 @@ from streamproc.messages.strict_json import parse
 from streamproc.offline.bulk.answer_counts import AnswerCounts
 from streamproc.offline.bulk.ask_each import ask_each
 from streamproc.offline.bulk.input_rows import InputRows, ReadingOptions
-from streamproc.offline.bulk.output import AnswerOutput, AnswerStream, is_file, refuse_same_file
+from streamproc.offline.bulk.output import AnswerOutput, refuse_same_file
+from streamproc.offline.bulk.output_options import OutputOptions, answer_output, written_files
 from streamproc.offline.bulk.progress import BulkProgress
 from streamproc.offline.bulk.request_rows import RequestRow
-from streamproc.offline.bulk.resumable_file import ResumableFile
 from streamproc.offline.documents.inputs import Inputs
 from streamproc.serving.tasks.task import Task
 
@@ -33,6 +34,15 @@ class JsonClient(Protocol):
 
     async def ask_json(self, body: bytes) -> tuple[ResponseBody, bytes]:
         """Raises Invalid when the request can't even be sent."""
+        ...
+
+
+@runtime_checkable
+class CountsTokens(Protocol):
+    """A client whose models run in this process."""
+
+    def tokens_run(self) -> int:
+        """Tokens that models have read and written so far."""
         ...
 
 
@@ -64,11 +74,22 @@ class BulkJob:
         self.output, self.counts = output, counts
         self.began = False
         self._read, self._ended = 0, False
+        self._written: int | None = None
+        self._tokens: Callable[[], int] | None = None
 
     def progress(self) -> BulkProgress:
         """How far it is."""
-        share = 1.0 if self._ended else self._input.share_read
-        return BulkProgress(self.counts.answered, self._read, share, self.counts.kept)
+        before = self.counts.kept  # another thread counts it: once, or a rate might be below 0
+        return BulkProgress(
+            self.counts.new + before,
+            self._read,
+            1.0 if self._ended else self._input.share_read,
+            before=before,
+            tokens=self._tokens() if self._tokens else None,
+            errors=self.counts.by_type(),
+            written=self._written,
+            taken_up=self.output.taken_up,
+        )
 
     async def run(
         self,
@@ -88,6 +109,8 @@ class BulkJob:
         async def ask(row: RequestRow) -> AnsweredRow:
             return await _answered(client, row, ensemble)
 
+        if isinstance(client, CountsTokens):
+            self._tokens = client.tokens_run
         with self.output as output:
             self.began = True
             answers = ask_each(
@@ -102,7 +125,9 @@ class BulkJob:
                 async for answer in answers:
                     output.write(answer.row, answer.written)
                     self.counts.add(answer.response)
-            output.finish()
+            with closing(output.finish()) as written:
+                for self._written in written:
+                    await asyncio.sleep(0)  # a signal may stop it, and progress be shown
 
     def _counted(self) -> Iterator[RequestRow]:
         for row in self._rows:
@@ -118,8 +143,8 @@ def open_bulk_job(
     task: Task,
     tell: Callable[[str], None],
     *,
-    options: ReadingOptions | None = None,
-    fresh: bool = False,
+    reading: ReadingOptions | None = None,
+    writing: OutputOptions | None = None,
     asked: object = None,
 ) -> Iterator[BulkJob]:
     """The job of answering files; nothing is touched before it is run.
@@ -127,23 +152,18 @@ def open_bulk_job(
     paths:  files, folders and patterns, as `Inputs` has them
     output: None is standard output; where it lies in a folder that is read, it is left out
     tell:   is told in a line what may be a mistake in a file
-    fresh:  answers that a run before has kept are asked again
-    asked:  what beside a row decides its answer, for JSON; kept answers are taken up where it is
-        the same
+    asked:  what beside a row decides its answer, as `answer_output` has it
     Raises SettingsError, DataFileError.
     """
-    counts = AnswerCounts()
-    written: list[Path] = []
-    if output is None or not is_file(output):
-        into: AnswerOutput = AnswerStream(output)
-    else:
-        into = ResumableFile(output, orjson.dumps(asked), counts, fresh=fresh)
-        written = [output, into.path]
-        for path in paths:
-            for file in written:
-                refuse_same_file(path, file)
-    inputs = Inputs(paths, tell, leave_out=written)
-    yield BulkJob(InputRows(inputs, task, tell, options), into, counts)
+    written = written_files(output)
+    for path in paths:
+        for file in written:
+            refuse_same_file(path, file)
+    inputs, counts = Inputs(paths, tell, leave_out=written), AnswerCounts()
+    # Of a single file the row's number, or its own id, says enough.
+    options = replace(writing or OutputOptions(), source=not inputs.alone)
+    into = answer_output(output, task.name, options, counts, asked)
+    yield BulkJob(InputRows(inputs, task, tell, reading), into, counts)
 
 
 async def _answered(client: JsonClient, row: RequestRow, ensemble: str | None) -> AnsweredRow:

@@ -6,13 +6,15 @@ import os
 import stat
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, NoReturn, Self
 
 from streamproc.errors import OperatorError, SettingsError
+from streamproc.offline.bulk.answer_format import JsonLines
+from streamproc.offline.bulk.origin import origin_of
 from streamproc.offline.bulk.request_rows import RequestRow
 from streamproc.offline.documents.walking import file_identity
 
@@ -21,9 +23,11 @@ class AnswerOutput(ABC):
     """Takes answers; a context manager, which touches nothing before it is entered.
 
     in_order: answers must come in the order of rows
+    taken_up: answers of a run before that were looked at so far
     """
 
     in_order: bool
+    taken_up = 0
 
     @abstractmethod
     def __enter__(self) -> Self: ...
@@ -45,12 +49,19 @@ class AnswerOutput(ABC):
         """Take the answer to a row, a JSON object in one line; raises OperatorError."""
 
     @abstractmethod
-    def finish(self) -> None:
-        """All rows are answered; raises OperatorError."""
+    def finish(self) -> Generator[int]:
+        """Complete the output once all rows are answered; raises OperatorError.
+
+        yields: how many answers are in it now, so that whoever asks for the next may stop
+        """
 
     @abstractmethod
     def kept(self, answered: int) -> str:
         """Where the answers are when not all rows were answered, and how to go on."""
+
+    def written(self) -> Iterator[str]:
+        """What there is once it is complete, in a few lines."""
+        return iter(())
 
 
 class AnswerStream(AnswerOutput):
@@ -58,8 +69,8 @@ class AnswerStream(AnswerOutput):
 
     in_order = True
 
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
+    def __init__(self, path: Path | None, form: JsonLines) -> None:
+        self._path, self._form = path, form
         self._sink: IO[bytes] = sys.stdout.buffer
 
     def __enter__(self) -> Self:
@@ -82,14 +93,14 @@ class AnswerStream(AnswerOutput):
 
     def write(self, row: RequestRow, answer: bytes) -> None:
         try:
-            self._sink.write(answer + b"\n")
+            self._sink.write(self._form.line(answer, origin_of(row, columns=self._form.columns)))
             # Whoever reads a pipe gets each answer when it is there.
             self._sink.flush()
         except OSError as error:
             self._fail(error)
 
-    def finish(self) -> None:
-        pass
+    def finish(self) -> Generator[int]:
+        yield from ()
 
     def kept(self, answered: int) -> str:
         return f"answers written before that: {answered:,}"

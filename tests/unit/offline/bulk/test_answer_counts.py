@@ -78,3 +78,26 @@ def test_a_million_reasons_take_no_memory() -> None:
 def test_how_far_it_is_fits_into_a_line(progress: BulkProgress, said: str) -> None:
     assert progress.line(10) == said
     assert len(said) <= 60
+
+
+@pytest.mark.parametrize(
+    ("progress", "said"),
+    [
+        (BulkProgress(0, 0, 0.01), "0 answered"),
+        (
+            BulkProgress(50, 64, 1.0, tokens=1234),
+            "50 of 64 answered, 5 a second, 123 tokens a second, 3 s left",
+        ),
+        (
+            BulkProgress(64, 64, 1.0, errors={"invalid": 12, "failed": 1}),
+            "64 of 64 answered, 6 a second, errors: 12 invalid, 1 failed",
+        ),
+        (BulkProgress(0, 0, 0.0, taken_up=70_000), "taking up the answers of a run before: 70,000"),
+        (BulkProgress(64, 64, 1.0, written=32), "writing the answers: 32 of 64"),
+    ],
+)
+def test_tokens_errors_and_what_is_done_before_and_after_asking_are_told(
+    progress: BulkProgress, said: str
+) -> None:
+    assert progress.line(10) == said
+    assert len(said) <= 80

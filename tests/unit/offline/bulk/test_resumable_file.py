@@ -11,6 +11,7 @@ import pytest
 
 from streamproc.errors import OperatorError, SettingsError
 from streamproc.offline.bulk.answer_counts import AnswerCounts
+from streamproc.offline.bulk.answer_format import JsonLines
 from streamproc.offline.bulk.output import is_file, refuse_same_file
 from streamproc.offline.bulk.request_rows import RequestRow
 from streamproc.offline.bulk.resumable_file import ResumableFile
@@ -28,8 +29,13 @@ def answer(number: int, status: str = "ok") -> bytes:
     return orjson.dumps({"id": str(number), "status": status})
 
 
-def part(output: Path, asked: bytes = b"", *, fresh: bool = False) -> ResumableFile:
-    return ResumableFile(output, asked, AnswerCounts(), fresh=fresh)
+def part(output: Path, asked: bytes = b"", **how: bool) -> ResumableFile:
+    return ResumableFile(output, asked, AnswerCounts(), JsonLines(), **how)
+
+
+def finished(output: ResumableFile) -> None:
+    for _ in output.finish():
+        pass
 
 
 def interrupted(output: Path, numbers: Sequence[int], *, of: int, status: str = "ok") -> str:
@@ -54,7 +60,7 @@ def test_answers_take_the_place_of_the_output_in_the_order_of_rows(tmp_path: Pat
             made.write(each, answer(each.number))
             assert output.read_text() == "yesterday's"
         assert stat.S_IMODE(made.path.stat().st_mode) == 0o600
-        made.finish()
+        finished(made)
 
     assert output.read_bytes() == b"".join(answer(n) + b"\n" for n in (1, 2, 3))
     assert stat.S_IMODE(output.stat().st_mode) == 0o600
@@ -74,8 +80,25 @@ def test_what_was_answered_before_an_interruption_is_not_asked_again(tmp_path: P
         assert [one.number for one in left] == [2, 4]
         for one in left:
             again.write(one, answer(one.number))
-        again.finish()
+        finished(again)
     assert output.read_bytes() == b"".join(answer(n) + b"\n" for n in (1, 2, 3, 4))
+
+
+def test_answers_that_a_resumed_run_has_not_come_to_yet_are_told_as_kept_too(
+    tmp_path: Path,
+) -> None:
+    output, rows = tmp_path / "answers.jsonl", [row(n) for n in range(1, 5)]
+    interrupted(output, [1, 2, 3], of=4)
+    at_once, later = part(output), part(output)
+
+    with suppress(Stopped), at_once:
+        raise Stopped
+    with suppress(Stopped), later:
+        later.write(next(later.left(reversed(rows))), answer(4))
+        raise Stopped
+
+    assert at_once.kept(0).startswith(f"all answers are kept in {output}.part")
+    assert later.kept(1).startswith(f"4 answers are kept in {output}.part")
 
 
 def test_an_answer_whose_metadata_no_parser_takes_is_kept_too(tmp_path: Path) -> None:
@@ -109,7 +132,7 @@ def test_rows_that_changed_errors_and_other_questions_are_asked_again(tmp_path: 
         assert [one.number for one in left] == [1, 3]
 
     interrupted(tmp_path / "failed.jsonl", [1, 2], of=2, status="error")
-    with part(tmp_path / "failed.jsonl") as failed:
+    with part(tmp_path / "failed.jsonl", retry_errors=True) as failed:
         assert [one.number for one in failed.left([row(1), row(2)])] == [1, 2]
 
 
@@ -127,7 +150,7 @@ def test_rows_that_are_no_longer_there_leave_no_answer(tmp_path: Path) -> None:
 
     with part(output) as again:
         assert list(again.left([row(1), row(2)])) == []
-        again.finish()
+        finished(again)
 
     assert output.read_bytes() == b"".join(answer(n) + b"\n" for n in (1, 2))
 
@@ -166,7 +189,7 @@ def test_a_link_is_followed_and_stays(tmp_path: Path) -> None:
     with part(link) as made:
         (one,) = made.left([row(1)])
         made.write(one, answer(1))
-        made.finish()
+        finished(made)
 
     assert link.is_symlink()
     assert target.read_bytes() == answer(1) + b"\n"
