@@ -5,15 +5,16 @@ The types are named as Arrow names them, without Arrow, which who has none does 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import orjson
 
+from streamproc.errors import SettingsError
 from streamproc.messages.client import ResponseBody
 
 ColumnType = str | dict[str, str]
-"""`string`, `double`, `int64`; a dict is a list of structs with these fields."""
+"""`string`, `double`, `int64`, `strings` (a list); a dict is a list of structs with its fields."""
 
 _PLACE: Final = {"start": "int64", "end": "int64"}
 _ENTITY: Final = {"entity_group": "string", "score": "double", "word": "string", **_PLACE}
@@ -30,6 +31,10 @@ RESULT_COLUMNS: Final[Mapping[str, Mapping[str, ColumnType]]] = {
         "label": "string",
         "score": "double",
         "scores": {"label": "string", "score": "double"},
+        "labels": "strings",
+        "value": "double",
+        "spread": "double",
+        "values": {"name": "string", "value": "double", "spread": "double"},
     },
     "token-classification": {"entities": _ENTITY},
     "question-answering": {
@@ -39,13 +44,19 @@ RESULT_COLUMNS: Final[Mapping[str, Mapping[str, ColumnType]]] = {
         "answers": {"answer": "string", "score": "double", **_PLACE},
     },
     "translation": {"translation_text": "string", "finish_reason": "string", "unfinished": _PLACE},
+    "summarization": {
+        "summary_text": "string",
+        "finish_reason": "string",
+        "chunks": {**_PLACE, "finish_reason": "string"},
+    },
     "text-generation": {
         "generated_text": "string",
         "finish_reason": "string",
         "next_tokens": {"token": "string", "probability": "double"},
     },
 }
-"""What `result` holds, by task: as in a response, but that `scores` is a list, likeliest first."""
+"""What `result` holds, by task: as in a response, but that `scores`, likeliest first, and `values`
+are lists."""
 
 RESPONSE_COLUMNS: Final[Mapping[str, ColumnType]] = {
     "agreement": "double",
@@ -60,6 +71,7 @@ DEFAULT_COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "token-classification": ("entities",),
     "question-answering": ("answer", "score", "start", "end"),
     "translation": ("translation_text",),
+    "summarization": ("summary_text",),
     "text-generation": ("generated_text",),
 }
 """What is kept of an answer unless something else is asked for."""
@@ -84,4 +96,16 @@ def column_value(name: str, response: ResponseBody) -> Any:
     value = response.get("result", {}).get(name)
     if name == "scores" and value is not None:
         return [{"label": label, "score": score} for label, score in value.items()]
+    if name == "values" and value is not None:
+        return [{"name": of, **number} for of, number in value.items()]
     return value
+
+
+def require_any(names: Collection[str], response: ResponseBody) -> None:
+    """Raises SettingsError where an answer has nothing of what is kept: no row is at fault."""
+    result = response.get("result")
+    if result is not None and not any(name in result or name in RESPONSE_COLUMNS for name in names):
+        raise SettingsError(
+            f"keep: ensemble {response['ensemble']} gives no {' and no '.join(names)}; it gives: "
+            f"{', '.join(result)}"
+        )

@@ -72,6 +72,7 @@ def arrow_type(kind: ColumnType) -> Any:
             "string": pyarrow.string(),
             "double": pyarrow.float64(),
             "int64": pyarrow.int64(),
+            "strings": pyarrow.list_(pyarrow.string()),
         }[kind]
     return pyarrow.list_(pyarrow.struct([(name, arrow_type(of)) for name, of in kind.items()]))
 

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any, overload
 
 from streamproc.did_you_mean import there_are
 from streamproc.errors import Invalid, SettingsError
-from streamproc.local.answer_columns import DEFAULT_COLUMNS, column_types, column_value
+from streamproc.local.answer_columns import (
+    DEFAULT_COLUMNS,
+    column_types,
+    column_value,
+    require_any,
+)
 from streamproc.local.batches import arrow_type, column_names, column_values, with_columns
 from streamproc.local.blocking_client import Asked, refusal
 from streamproc.local.loaded_models import LOADED
@@ -94,6 +99,8 @@ class Scorer:
         values = [column_values(batch, name) for name in self._columns.values()]
         rows = [dict(zip(self._columns, row, strict=True)) for row in zip(*values, strict=True)]
         answered = self._answer(rows)
+        for response in answered:
+            require_any(self._kept, response)
         added = {
             self._prefix + name: (kind, [column_value(name, response) for response in answered])
             for name, kind in self._kept.items()

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.both_pipelines import Pair, both, form, values
+from streamproc.errors import SettingsError
+from tests.support.both_pipelines import Pair, both, both_of_type, form, values
 
 pytestmark = [pytest.mark.train, pytest.mark.slow]
 pytest.importorskip("optimum.onnxruntime")
@@ -100,6 +101,13 @@ TRANSLATIONS: dict[str, Call] = {
     "min_new_tokens": lambda ask: ask("A dog.", **WRITTEN, num_beams=1, min_new_tokens=10),
     "only texts": lambda ask: ask("A dog.", **WRITTEN, return_tensors=False, do_sample=False),
 }
+SUMMARIES: dict[str, Call] = {
+    "one text": lambda ask: ask("A dog.", **WRITTEN),
+    "a list": lambda ask: ask(["A dog.", "It was."], **WRITTEN),
+    "a generator": lambda ask: drained(ask((one for one in ("A dog.", "It was.")), **WRITTEN)),
+    "lengths": lambda ask: ask("A dog.", num_beams=1, min_length=8, max_new_tokens=12),
+    "truncation": lambda ask: ask("A dog.", **WRITTEN, truncation=True),
+}
 CONTINUED = {"max_new_tokens": 12, "do_sample": False}
 CONTINUATIONS: dict[str, Call] = {
     "one prompt": lambda ask: ask("It was", **CONTINUED),
@@ -138,6 +146,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
             "token-classification": ENTITIES,
             "question-answering": ANSWERS,
             "translation": TRANSLATIONS,
+            "summarization": SUMMARIES,
             "text-generation": CONTINUATIONS,
         }.items()
         for name, call in calls.items()
@@ -158,6 +167,32 @@ def test_a_call_gives_what_it_gives_there(
         else one
         for one in values(wanted)
     ]
+
+
+@pytest.mark.parametrize(
+    ("problem_type", "function"),
+    [("multi_label_classification", "sigmoid"), ("regression", "none")],
+)
+def test_outputs_of_other_types_are_what_they_are_there(
+    problem_type: str, function: str, tmp_path: Path
+) -> None:
+    theirs, ours = both_of_type(problem_type, tmp_path)
+    calls: tuple[Call, ...] = (
+        lambda ask: ask(TEXTS),
+        lambda ask: ask(TEXTS[0], top_k=None),
+        lambda ask: ask(TEXTS, top_k=1),
+        lambda ask: ask(TEXTS[0], function_to_apply=function),
+    )
+
+    for ask in calls:
+        wanted, found = ask(theirs), ask(ours)
+        assert form(found) == form(wanted)
+        assert values(found) == [
+            pytest.approx(one, abs=1e-4) if isinstance(one, float) else one
+            for one in values(wanted)
+        ]
+    with pytest.raises(SettingsError, match=f"to which '{function}' is applied"):
+        ours(TEXTS, function_to_apply="softmax")
 
 
 @pytest.mark.parametrize(

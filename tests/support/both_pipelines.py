@@ -6,7 +6,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 import streamproc
+from streamproc.repository.repository import MANIFEST
 from tests.support.exported_models import shipped_model
 from tests.support.generators import random_generator
 from tests.support.translation_models import random_translator
@@ -27,6 +30,19 @@ def both(task: str, folder: Path, options: Mapping[str, Any] | None = None) -> P
     options: what both pipelines are made with
     """
     return _BUILDERS[task](task, folder, dict(options or {}))
+
+
+def both_of_type(problem_type: str, folder: Path) -> Pair:
+    """Both over the shipped classifier, whose outputs are said to be of another problem type."""
+    model = shipped_model(folder, "sentiment", 0, "BertForSequenceClassification")
+    config = model.folder / "config.json"
+    said = {**orjson.loads(config.read_bytes()), "problem_type": problem_type}
+    config.write_bytes(orjson.dumps(said))
+    manifest = model.models / "sentiment" / MANIFEST
+    text = manifest.read_text("utf-8")
+    manifest.write_text(f'problem_type = "{problem_type}"\n{text}', "utf-8")
+    theirs = model.pipeline("ORTModelForSequenceClassification")
+    return theirs, _ours("text-classification", "sentiment", model.models, {})
 
 
 def _scorers(task: str, folder: Path, options: dict[str, Any]) -> Pair:
@@ -55,6 +71,8 @@ def _translators(task: str, folder: Path, options: dict[str, Any]) -> Pair:
     from transformers import GenerationConfig, PreTrainedTokenizerFast, pipeline
 
     made = random_translator("marian", folder)
+    manifest = made.models / made.ensemble / MANIFEST
+    manifest.write_text(manifest.read_text("utf-8").replace('"translation"', f'"{task}"'), "utf-8")
     model = ORTModelForSeq2SeqLM.from_pretrained(
         made.exported, local_files_only=True, use_merged=True
     )
@@ -79,6 +97,7 @@ _BUILDERS: dict[str, Callable[[str, Path, dict[str, Any]], Pair]] = {
     **dict.fromkeys(_HEADS, _scorers),
     "text-generation": _generators,
     "translation": _translators,
+    "summarization": _translators,
 }
 
 

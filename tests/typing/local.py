@@ -12,6 +12,7 @@ from typing import Any, assert_type
 import streamproc
 from streamproc import ResponseBody, Scorer, Settings, pipeline
 from streamproc.local.pipelines.question_answering import QuestionAnsweringPipeline
+from streamproc.local.pipelines.summarization import SummarizationPipeline
 from streamproc.local.pipelines.task_pipeline import TaskPipeline
 from streamproc.local.pipelines.text_classification import TextClassificationPipeline
 from streamproc.local.pipelines.text_generation import TextGenerationPipeline
@@ -25,6 +26,7 @@ def check_a_task_has_its_pipeline(name: str) -> None:
     assert_type(pipeline("ner", Path("models/mine")), TokenClassificationPipeline)
     assert_type(pipeline("question-answering", top_k=2), QuestionAnsweringPipeline)
     assert_type(pipeline("translation"), TranslationPipeline)
+    assert_type(pipeline("summarization"), SummarizationPipeline)
     assert_type(pipeline("text-generation", device=-1), TextGenerationPipeline)
     assert_type(pipeline(name), TaskPipeline)
     assert_type(pipeline(model="mine", settings=Settings()), TaskPipeline)

@@ -25,3 +25,13 @@ WRITING: Final[Mapping[str, Keyword]] = {
         (None,), "pass stop=[...]: the text ends before the string, where there it ends behind it"
     ),
 }
+
+TEXT_TO_TEXT: Final[Mapping[str, Keyword]] = {
+    **WRITING,
+    "do_sample": Only((False, None), "what is written is searched for, not drawn by lot"),
+    "num_return_sequences": Only((1, None), "a text gets one text"),
+    "clean_up_tokenization_spaces": Only(
+        (False, None), "spaces are as the ensemble's tokenizer writes them"
+    ),
+}
+"""Those of tasks that write a text anew."""

@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from streamproc.errors import Invalid, SettingsError
-from streamproc.local.pipelines.keywords import TAKEN, Keyword, Only, Taken, truncates
+from streamproc.local.pipelines.keywords import TAKEN, Keyword, Taken, truncates
 from streamproc.local.pipelines.task_pipeline import Bodies, Call, TaskPipeline
 from streamproc.local.pipelines.windows import window_of
+from streamproc.types import ProblemType
+
+_APPLIED: Final[dict[ProblemType, str]] = {
+    "single_label_classification": "softmax",
+    "multi_label_classification": "sigmoid",
+    "regression": "none",
+}
 
 
 class TextClassificationPipeline(TaskPipeline):
     """A label with its score; with `top_k` a list of them, of all labels where that is None.
 
-    A text of any length is read to its end, in windows; `truncation=True` reads the first alone.
+    Of a regression the label is the number's name, and the score the number. A text of any length
+    is read to its end, in windows; `truncation=True` reads the first alone.
     """
 
     task: ClassVar[str] = "text-classification"
     keywords: ClassVar[Mapping[str, Keyword]] = {
         "top_k": TAKEN,
         "return_all_scores": TAKEN,
-        "function_to_apply": Only(
-            (None, "default", "softmax", "SOFTMAX"),
-            "scores are the probabilities that the members combine to",
-        ),
+        "function_to_apply": TAKEN,
         "truncation": Taken("truncate", truncates),
         "max_length": TAKEN,
     }
@@ -46,6 +51,13 @@ class TextClassificationPipeline(TaskPipeline):
 
     def call_of(self, read: dict[str, Any]) -> Call:
         read = dict(read)
+        applied, function = _APPLIED[self._manifest.problem_type], read.pop("function_to_apply", "")
+        if function and str(function).lower() not in ("default", applied):
+            raise SettingsError(
+                f"function_to_apply={function!r}: the outputs of {self.ensemble} are "
+                f"{self._manifest.problem_type}, to which {applied!r} is applied before members "
+                "are combined"
+            )
         form: dict[str, Any] = {
             name: read.pop(name) for name in ("top_k", "return_all_scores") if name in read
         }
@@ -76,11 +88,21 @@ class TextClassificationPipeline(TaskPipeline):
 
     def answer(self, one: Any, results: list[dict[str, Any]], call: Call) -> Any:
         (result,) = results
-        scores: dict[str, float] = result["scores"]
+        scores = self._scores(result)
+        label = max(scores, key=scores.__getitem__)
         if "top_k" in call.form and isinstance(call.form["top_k"], int | None):
-            found = [{"label": label, "score": score} for label, score in scores.items()]
+            best = sorted(scores.items(), key=lambda one: -one[1])
+            found = [{"label": label, "score": score} for label, score in best]
             return found if call.form["top_k"] is None else found[: call.form["top_k"]]
         if call.form.get("return_all_scores"):
             # In the order of the labels, as there.
             return [{"label": label, "score": scores[label]} for label in self._manifest.labels]
-        return {"label": result["label"], "score": result["score"]}
+        return {"label": label, "score": scores[label]}
+
+    def _scores(self, result: dict[str, Any]) -> dict[str, float]:
+        """The score of every label; of a regression the number of every name."""
+        if "scores" in result:
+            return dict(result["scores"])
+        if "value" in result:
+            return {self._manifest.labels[0]: result["value"]}
+        return {name: number["value"] for name, number in result["values"].items()}

@@ -21,6 +21,7 @@ INPUTS: dict[str, Any] = {
     "token-classification": "the good film",
     "question-answering": {"question": "what", "context": "the good film was good"},
     "translation": "A dog.",
+    "summarization": "A dog.",
     "text-generation": "It was",
 }
 
@@ -169,7 +170,7 @@ def test_params_of_streamproc_are_taken_too(pipeline: Make) -> None:
     ("task", "options", "said"),
     [
         ("sentiment-analysis", {"topk": 2}, "takes no topk=; did you mean top_k="),
-        ("sentiment-analysis", {"function_to_apply": "sigmoid"}, "probabilities"),
+        ("sentiment-analysis", {"function_to_apply": "sigmoid"}, "to which 'softmax' is applied"),
         ("sentiment-analysis", {"max_length": 16}, "pass truncation=True"),
         ("sentiment-analysis", {"max_length": 9**9, "truncation": True}, "tokens at most"),
         ("sentiment-analysis", {"max_length": "a", "truncation": True}, "a whole number"),

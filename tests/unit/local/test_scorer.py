@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import streamproc
 from streamproc.errors import Invalid, ModelRefused, SettingsError
 from streamproc.local.answer_columns import DEFAULT_COLUMNS, column_types
 from streamproc.local.loaded_models import LOADED
+from streamproc.repository.repository import MANIFEST
 from streamproc.serving.tasks.catalogue import TASKS
 from tests.support.small_ensembles import SMALL
 
@@ -26,12 +28,15 @@ INPUTS: dict[str, dict[str, list[str]]] = {
     "token-classification": {"text": TEXTS},
     "question-answering": {"question": ["what"] * 3, "context": TEXTS},
     "translation": {"text": TEXTS},
+    "summarization": {"text": TEXTS},
     "text-generation": {"text": TEXTS},
 }
 PARAMS: dict[str, dict[str, Any]] = {
     "token-classification": {"aggregation": "none", "ignore_labels": []},
     "text-generation": {"next_tokens": 2},
 }
+
+OF_OTHER_TYPES = ("labels", "value", "spread", "values")
 
 
 @pytest.fixture
@@ -83,7 +88,8 @@ def test_answers_are_those_of_the_pipeline(scorer: Make, pipeline: Callable[...,
 @pytest.mark.parametrize("task", TASKS)
 def test_every_field_of_every_task_has_a_type_that_its_answers_fit(task: str, scorer: Make) -> None:
     params = PARAMS.get(task, {})
-    score = scorer(task, keep=list(column_types(task, params)), **params)
+    fields = [name for name in column_types(task, params) if name not in OF_OTHER_TYPES]
+    score = scorer(task, keep=fields, **params)
     table = pa.table(INPUTS[task])
 
     answered, of_nothing = score(table), score(table.slice(0, 0))
@@ -92,6 +98,32 @@ def test_every_field_of_every_task_has_a_type_that_its_answers_fit(task: str, sc
     assert all(answered.column(name).null_count == 0 for name in answered.column_names)
     assert answered.schema == of_nothing.schema == score.schema(table.schema)
     assert of_nothing.num_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("problem_type", "fields"),
+    [
+        ("multi_label_classification", ["label", "score", "scores", "labels"]),
+        ("regression", ["values"]),
+    ],
+)
+def test_several_labels_and_numbers_have_types_that_fit_too(
+    problem_type: str, fields: list[str], models: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(models / "sentiment", tmp_path / "sentiment")
+    manifest = tmp_path / "sentiment" / MANIFEST
+    manifest.write_text(f'problem_type = "{problem_type}"\n{manifest.read_text("utf-8")}', "utf-8")
+    settings = streamproc.Settings(models_dir=tmp_path, threads=1)
+
+    found = streamproc.Scorer("sentiment", settings=settings, keep=fields)(
+        pa.table({"text": TEXTS})
+    )
+
+    assert found.column("error").to_pylist() == [""] * 3
+    assert all(found.column(name).null_count == 0 for name in fields)
+    if problem_type == "regression":
+        with pytest.raises(SettingsError, match="gives no label and no score; it gives: values"):
+            streamproc.Scorer("sentiment", settings=settings)({"text": TEXTS})
 
 
 @pytest.mark.parametrize("task", TASKS)
