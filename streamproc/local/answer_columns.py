@@ -30,6 +30,10 @@ RESULT_COLUMNS: Final[Mapping[str, Mapping[str, ColumnType]]] = {
         "label": "string",
         "score": "double",
         "scores": {"label": "string", "score": "double"},
+        "labels": {"label": "string"},
+        "value": "double",
+        "spread": "double",
+        "values": {"name": "string", "value": "double", "spread": "double"},
     },
     "token-classification": {"entities": _ENTITY},
     "question-answering": {
@@ -39,13 +43,19 @@ RESULT_COLUMNS: Final[Mapping[str, Mapping[str, ColumnType]]] = {
         "answers": {"answer": "string", "score": "double", **_PLACE},
     },
     "translation": {"translation_text": "string", "finish_reason": "string", "unfinished": _PLACE},
+    "summarization": {
+        "summary_text": "string",
+        "finish_reason": "string",
+        "chunks": {**_PLACE, "finish_reason": "string"},
+    },
     "text-generation": {
         "generated_text": "string",
         "finish_reason": "string",
         "next_tokens": {"token": "string", "probability": "double"},
     },
 }
-"""What `result` holds, by task: as in a response, but that `scores` is a list, likeliest first."""
+"""What `result` holds, by task: as in a response, but that `scores` is a list, likeliest first, and
+so are `labels` and `values`."""
 
 RESPONSE_COLUMNS: Final[Mapping[str, ColumnType]] = {
     "agreement": "double",
@@ -60,6 +70,7 @@ DEFAULT_COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "token-classification": ("entities",),
     "question-answering": ("answer", "score", "start", "end"),
     "translation": ("translation_text",),
+    "summarization": ("summary_text",),
     "text-generation": ("generated_text",),
 }
 """What is kept of an answer unless something else is asked for."""
@@ -84,4 +95,8 @@ def column_value(name: str, response: ResponseBody) -> Any:
     value = response.get("result", {}).get(name)
     if name == "scores" and value is not None:
         return [{"label": label, "score": score} for label, score in value.items()]
+    if name == "labels" and value is not None:
+        return [{"label": label} for label in value]
+    if name == "values" and value is not None:
+        return [{"name": of, **number} for of, number in value.items()]
     return value

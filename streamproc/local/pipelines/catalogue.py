@@ -8,6 +8,7 @@ from typing import Final
 from streamproc.did_you_mean import there_are
 from streamproc.errors import SettingsError
 from streamproc.local.pipelines.question_answering import QuestionAnsweringPipeline
+from streamproc.local.pipelines.summarization import SummarizationPipeline
 from streamproc.local.pipelines.task_pipeline import TaskPipeline
 from streamproc.local.pipelines.text_classification import TextClassificationPipeline
 from streamproc.local.pipelines.text_generation import TextGenerationPipeline
@@ -21,6 +22,7 @@ PIPELINES: Final[dict[str, type[TaskPipeline]]] = {
         TokenClassificationPipeline,
         QuestionAnsweringPipeline,
         TranslationPipeline,
+        SummarizationPipeline,
         TextGenerationPipeline,
     )
 }

@@ -10,6 +10,7 @@ from streamproc.local.open_ensemble import Ensemble, open_ensemble
 from streamproc.local.pipelines.catalogue import pipeline_named
 from streamproc.local.pipelines.keywords import Only
 from streamproc.local.pipelines.question_answering import QuestionAnsweringPipeline
+from streamproc.local.pipelines.summarization import SummarizationPipeline
 from streamproc.local.pipelines.task_pipeline import TaskPipeline
 from streamproc.local.pipelines.text_classification import TextClassificationPipeline
 from streamproc.local.pipelines.text_generation import TextGenerationPipeline
@@ -59,6 +60,10 @@ def pipeline(
 def pipeline(
     task: Literal["translation"], model: Ensemble | None = ..., **options: Any
 ) -> TranslationPipeline: ...
+@overload
+def pipeline(
+    task: Literal["summarization"], model: Ensemble | None = ..., **options: Any
+) -> SummarizationPipeline: ...
 @overload
 def pipeline(
     task: Literal["text-generation"], model: Ensemble | None = ..., **options: Any

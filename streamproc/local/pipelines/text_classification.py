@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from streamproc.errors import Invalid, SettingsError
@@ -24,7 +24,8 @@ class TextClassificationPipeline(TaskPipeline):
         "return_all_scores": TAKEN,
         "function_to_apply": Only(
             (None, "default", "softmax", "SOFTMAX"),
-            "scores are the probabilities that the members combine to",
+            "scores are the probabilities that the members combine to, or numbers, as problem_type "
+            "of the manifest says",
         ),
         "truncation": Taken("truncate", truncates),
         "max_length": TAKEN,
@@ -76,6 +77,8 @@ class TextClassificationPipeline(TaskPipeline):
 
     def answer(self, one: Any, results: list[dict[str, Any]], call: Call) -> Any:
         (result,) = results
+        if "label" not in result:
+            result = _as_labels(result, self._manifest.labels)
         scores: dict[str, float] = result["scores"]
         if "top_k" in call.form and isinstance(call.form["top_k"], int | None):
             found = [{"label": label, "score": score} for label, score in scores.items()]
@@ -84,3 +87,12 @@ class TextClassificationPipeline(TaskPipeline):
             # In the order of the labels, as there.
             return [{"label": label, "score": scores[label]} for label in self._manifest.labels]
         return {"label": result["label"], "score": result["score"]}
+
+
+def _as_labels(result: Mapping[str, Any], labels: Sequence[str]) -> dict[str, Any]:
+    """Numbers of a regression, each as the score of its name, the largest first, as there."""
+    values = result.get("values", {labels[0]: result})
+    numbers = {name: one["value"] for name, one in values.items()}
+    scores = {name: numbers[name] for name in sorted(numbers, key=lambda name: -numbers[name])}
+    label = next(iter(scores))
+    return {"label": label, "score": scores[label], "scores": scores}

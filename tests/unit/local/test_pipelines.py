@@ -21,6 +21,7 @@ INPUTS: dict[str, Any] = {
     "token-classification": "the good film",
     "question-answering": {"question": "what", "context": "the good film was good"},
     "translation": "A dog.",
+    "summarization": "A dog.",
     "text-generation": "It was",
 }
 
