@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 import numpy as np
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, field_validator
+from pydantic_core import PydanticCustomError
 
 from streamproc.errors import Invalid, ModelRefused
 from streamproc.serving.decoding.beams import BeamOptions, BeamSearch, EarlyStopping
@@ -41,6 +42,14 @@ class Seq2SeqParams(Params):
     source_language: Annotated[str, StringConstraints(max_length=64)] | None = None
     target_language: Annotated[str, StringConstraints(max_length=64)] | None = None
     combine: StepStrategy | None = None
+
+    @field_validator("early_stopping", mode="before")
+    @classmethod
+    def _is_no_number(cls, value: object) -> object:
+        # To Python 0 is False; to JSON, and to the schema, it is not.
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            raise PydanticCustomError("early_stopping", "Input should be true, false or 'never'")
+        return value
 
 
 class Seq2SeqSearch:

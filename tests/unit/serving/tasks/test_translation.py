@@ -200,6 +200,8 @@ async def test_requests_translated_side_by_side_get_what_they_get_alone() -> Non
         ({"text": "x"}, {"max_new_tokens": 81}, "params.max_new_tokens"),
         ({"text": "x"}, {"max_new_tokens": 10**30}, "params.max_new_tokens"),
         ({"text": "x"}, {"early_stopping": "often"}, "params.early_stopping"),
+        ({"text": "x"}, {"early_stopping": 0}, "params.early_stopping"),
+        ({"text": "x"}, {"early_stopping": 1.0}, "params.early_stopping"),
         ({"text": "x"}, {"combine": "vote"}, "params.combine"),
         ({"text": "x"}, {"truncate": True}, "params.truncate"),
     ],
