@@ -48,10 +48,24 @@ _ENTITY: Final = RecordOf({
     "word": "string", **_SPAN,
 })  # fmt: skip
 _ANSWER: Final[dict[str, AnswerType]] = {"answer": "string", "score": "number", **_SPAN}
+_NUMBER: Final[dict[str, AnswerType]] = {"value": "number", "spread": "number"}
 
 RESULT_TYPES: Final[dict[str, dict[str, AnswerType]]] = {
     "question-answering": {**_ANSWER, "answers": ListOf(RecordOf(_ANSWER))},
-    "text-classification": {"label": "string", "score": "number", "scores": MapOf("number")},
+    "summarization": {
+        "summary_text": "string",
+        "finish_reason": "string",
+        "chunks": ListOf(RecordOf({**_SPAN, "finish_reason": "string"})),
+    },
+    "text-classification": {
+        "label": "string",
+        "score": "number",
+        "scores": MapOf("number"),
+        "labels": ListOf("string"),
+        "value": "number",
+        "spread": "number",
+        "values": MapOf(RecordOf(_NUMBER)),
+    },
     "text-generation": {
         "generated_text": "string",
         "finish_reason": "string",
