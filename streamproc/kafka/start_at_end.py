@@ -24,9 +24,10 @@ async def start_at_end(consumer: AIOKafkaConsumer, topics: Collection[str]) -> N
     topics: that are to be read from their end
 
     A member does, when it is assigned one: from outside Kafka takes no commit for a group that
-    runs. It commits for all topic-partitions of a topic, also for those that other members have,
-    which may not know the topic yet. A topic of which anything is committed is not new: what lies
-    in a topic-partition that was added to it is read from the beginning, or it would be lost.
+    runs. It commits for all topic-partitions of a topic, so that another member that is assigned
+    the others does not take the topic for known. One of which anything is committed is not new:
+    what lies in a topic-partition that was added to it is read from the beginning, or it would be
+    lost.
     """
     for topic in sorted({tp.topic for tp in consumer.assignment()} & set(topics)):
         numbers = sorted(consumer.partitions_for_topic(topic) or ())
