@@ -1,4 +1,4 @@
-"""`python -m benchmarks.routes`: a route with one answer beside the same texts as plain requests."""
+"""`python -m benchmarks.routes`: a route with one answer beside the same texts as requests."""
 
 from __future__ import annotations
 

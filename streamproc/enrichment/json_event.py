@@ -212,7 +212,7 @@ def _checked(text: bytes) -> str:
 
 
 def _is_plain_json(text: bytes) -> bool:
-    """Whether the quick parser takes it, which takes less than JSON is: no 1e400, no lone surrogate.
+    """Whether the quick parser takes it: no 1e400 and no lone surrogate, which JSON may have.
 
     What may be nested more deeply than the decoder recurses is left to that.
     """
