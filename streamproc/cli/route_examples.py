@@ -31,6 +31,9 @@ def print_examples(
     """A line a route, and one a difference."""
     for route in routes.values():
         ran, lines = len(route.examples), differences[route.name]
+        if not ran:
+            console.print(f"{route.name}: no examples; the models that it asks are there")
+            continue
         examples = "1 example" if ran == 1 else f"{ran} examples"
         found = "1 difference" if len(lines) == 1 else f"{len(lines) or 'no'} differences"
         console.print(f"{route.name}: {examples}, {found}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -94,7 +95,8 @@ class RouteView:
             table.add_row(
                 Text("+", "green"),
                 Text(printable(_pointer(path)), "cyan"),
-                Text(printable(_json(_shortened(value)))),
+                # With blanks, where lines can be broken.
+                Text(printable(json.dumps(_shortened(value), ensure_ascii=False))),
             )
         run = enriched.put.get(self._route.meta) if self._route.meta is not None else None
         reasons = run["failed"] if isinstance(run, dict) else {}

@@ -102,7 +102,8 @@ class KafkaWorker(WorkerStatus):
                 await self._clock.sleep(wait_s)
         raise TopicsError(
             f"Kafka has no topic {', '.join(sorted(missing))}; `streamproc topics apply` "
-            "creates those that are described; create those of STREAMPROC_REPLY_TOPICS yourself"
+            "creates those that are described, and those that routes publish to; those that routes "
+            "read, and those of STREAMPROC_REPLY_TOPICS, are yours to create"
         )
 
     async def _work(self, stopping: asyncio.Task[bool]) -> None:
