@@ -57,25 +57,23 @@ class RouteView:
 
     def questions(self, number: int, record: Record, questions: Sequence[AskedText]) -> None:
         """What would be asked about an event."""
-        count = "1 question" if len(questions) == 1 else f"{len(questions)} questions"
-        self._headline(number, f": {count}", record)
+        self._headline(number, f": {_count(len(questions), 'question')}", record)
         self._events += 1
         for one in questions:
             self._asked[one.ensemble] += 1
             self._tokens[one.ensemble] += one.tokens
             self._console.print(
-                f"  {one.answer}: {one.ensemble}, {one.pointer}, {one.tokens} tokens"
+                f"  {one.answer}: {one.ensemble}, {one.pointer}, {_count(one.tokens, 'token')}"
             )
 
     def total(self) -> None:
         """What all events together would ask of each ensemble."""
-        events = "1 event" if self._events == 1 else f"{self._events} events"
-        self._console.print(
-            f"{events}: {self._asked.total()} questions, {self._tokens.total()} tokens, "
-            "special tokens not counted"
-        )
+        asked, tokens = _counts(self._asked.total(), self._tokens.total())
+        events = _count(self._events, "event")
+        self._console.print(f"{events}: {asked}, {tokens}, special tokens not counted")
         for ensemble, count in self._asked.items():
-            self._console.print(f"  {ensemble}: {count} questions, {self._tokens[ensemble]} tokens")
+            asked, tokens = _counts(count, self._tokens[ensemble])
+            self._console.print(f"  {ensemble}: {asked}, {tokens}")
 
     def _headline(self, number: int, rest: str, record: Record) -> None:
         self._console.print(Text.assemble((f"event {number}", "bold"), printable(rest)))
@@ -108,6 +106,14 @@ class RouteView:
         ]
         shown = Group(table, Text(" · ").join(states))
         self._console.print(Padding(shown, (0, 0, 0, 2)))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _counts(questions: int, tokens: int) -> tuple[str, str]:
+    return _count(questions, "question"), _count(tokens, "token")
 
 
 def _pointer(path: Path) -> str:

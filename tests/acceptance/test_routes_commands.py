@@ -40,7 +40,7 @@ def test_a_dry_try_says_what_would_be_asked() -> None:
     assert "mood: sentiment, /body, 19 tokens" in done.stdout
     assert "event 2: 0 questions" in done.stdout
     assert "3 events: 7 questions, " in done.stdout
-    assert "  translation-en-de: 1 questions, 4 tokens" in done.stdout
+    assert "  translation-en-de: 1 question, 5 tokens" in done.stdout
 
 
 def test_an_event_that_would_be_a_dead_letter_is_shown_with_the_reason(tmp_path: Path) -> None:
