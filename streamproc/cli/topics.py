@@ -24,6 +24,7 @@ app = command_group("Create and check the topics that topics/*.yaml describe.")
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 T = TypeVar("T")
 _FLAGS = (*KAFKA, "topics_dir", "routes_dir", "max_message_bytes")
+_REGISTRY = tuple(name for name in Settings.model_fields if name.startswith("schema_registry_"))
 
 
 @app.command()
@@ -51,7 +52,7 @@ def apply(settings: Settings, json: Json = False) -> None:
 
 
 @app.command()
-@with_settings((*_FLAGS, *LOCAL_MODELS))
+@with_settings((*_FLAGS, *LOCAL_MODELS, *_REGISTRY))
 def check(
     settings: Settings,
     examples: Annotated[
