@@ -6,16 +6,19 @@ import asyncio
 import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.measure import BenchmarkFailed
 from benchmarks.processes import descendants
-from benchmarks.traffic import Traffic, open_traffic
+from benchmarks.traffic import RESPONSES_TOPIC, Traffic, open_traffic
 from benchmarks.worker import Worker, environment, running_worker
+from streamproc.enrichment.catalogue import RouteTopic
 from streamproc.kafka.embedded import EmbeddedBroker
+from streamproc.kafka.topic_admin import TopicAdmin
+from streamproc.settings import read_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +31,17 @@ class Stage:
 
 
 @asynccontextmanager
-async def set_up(settings: Mapping[str, str], say: Callable[[str], None]) -> AsyncIterator[Stage]:
+async def set_up(
+    settings: Mapping[str, str],
+    say: Callable[[str], None],
+    *,
+    sources: Sequence[RouteTopic] = (),
+    answers: Sequence[str] = (RESPONSES_TOPIC,),
+) -> AsyncIterator[Stage]:
     """Everything that is between a request and its answer; taken down at the end.
 
     settings: the worker's, by lower-case name
+    sources:  topics that routes read; answers: topics that answers come by
     Raises EmbeddedBrokerError when Kafka can't start, BenchmarkFailed when the worker can't.
     """
     with tempfile.TemporaryDirectory(prefix="streamproc-bench-") as folder:
@@ -43,10 +53,12 @@ async def set_up(settings: Mapping[str, str], say: Callable[[str], None]) -> Asy
             broker_pids = frozenset(descendants(os.getpid()) - before)
             reached = {**settings, "kafka_bootstrap_servers": broker.bootstrap_servers}
             await _apply_topics(reached)
+            async with TopicAdmin(read_settings(**reached)) as admin:
+                await admin.create_missing(sources)
             say("starting a worker")
             async with (
                 running_worker(reached, Path(folder)) as worker,
-                open_traffic(broker.bootstrap_servers) as traffic,
+                open_traffic(broker.bootstrap_servers, answers) as traffic,
             ):
                 yield Stage(worker, traffic, broker_pids)
         finally:

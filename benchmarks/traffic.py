@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -18,6 +18,9 @@ TASK: Final = "text-classification"
 INTERACTIVE_TOPIC: Final = f"nlp.{TASK}.requests.v1"
 BULK_TOPIC: Final = f"nlp.{TASK}.bulk.v1"
 RESPONSES_TOPIC: Final = f"nlp.{TASK}.responses.v1"
+
+Body = Callable[[str, str], bytes]
+"""The value of a record, of its id and its text."""
 
 # Answers that stop coming for so long will not come any more.
 STALL_S: Final = 120.0
@@ -60,12 +63,17 @@ class Exchange:
                 ) from None
 
     def refused(self) -> list[dict[str, Any]]:
-        """The responses that are no answers."""
-        return [each for each in self.responses.values() if each["status"] != "ok"]
+        """The responses that are no answers; events have none of their own."""
+        return [each for each in self.responses.values() if each.get("status", "ok") != "ok"]
+
+
+def request(name: str, text: str) -> bytes:
+    """A request."""
+    return orjson.dumps({"id": name, "text": text})
 
 
 class Traffic:
-    """Sends requests and receives every answer, on one topic of responses."""
+    """Sends requests and receives every answer."""
 
     def __init__(self, producer: AIOKafkaProducer) -> None:
         self._producer = producer
@@ -77,16 +85,20 @@ class Traffic:
         self._exchanges[opened.name] = opened
         return opened
 
-    async def send(self, exchange: Exchange, topic: str, number: int, text: str) -> None:
+    async def send(
+        self, exchange: Exchange, topic: str, number: int, text: str, body: Body = request
+    ) -> None:
         """Hand one request to the producer."""
-        value = orjson.dumps({"id": f"{exchange.name}-{number}", "text": text})
+        value = body(f"{exchange.name}-{number}", text)
         exchange.sent_s[number] = time.perf_counter()
         await self._producer.send(topic, value)
 
-    async def send_all(self, exchange: Exchange, topic: str, texts: Sequence[str]) -> None:
+    async def send_all(
+        self, exchange: Exchange, topic: str, texts: Sequence[str], body: Body = request
+    ) -> None:
         """Send all as fast as the broker takes them; returns when it has stored them."""
         for number, text in enumerate(texts):
-            await self.send(exchange, topic, number, text)
+            await self.send(exchange, topic, number, text, body)
         await self._producer.flush()
 
     def receive(self, value: bytes, now_s: float) -> None:
@@ -99,13 +111,18 @@ class Traffic:
 
 
 @asynccontextmanager
-async def open_traffic(bootstrap_servers: str) -> AsyncIterator[Traffic]:
-    """Traffic with the worker behind these brokers; its consumer has no group, commits nothing."""
+async def open_traffic(
+    bootstrap_servers: str, answers: Sequence[str] = (RESPONSES_TOPIC,)
+) -> AsyncIterator[Traffic]:
+    """Traffic with the worker behind these brokers; its consumer has no group, commits nothing.
+
+    answers: the topics that answers come by
+    """
     producer = AIOKafkaProducer(
         bootstrap_servers=bootstrap_servers, acks="all", linger_ms=2, max_batch_size=65_536
     )
     consumer = AIOKafkaConsumer(
-        RESPONSES_TOPIC,
+        *answers,
         bootstrap_servers=bootstrap_servers,
         group_id=None,
         auto_offset_reset="latest",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
@@ -19,12 +22,19 @@ from streamproc.messages.response import DeadLetterType
 from streamproc.settings import Settings
 
 if TYPE_CHECKING:
-    from streamproc.kafka.dead_letters import Selection
+    from streamproc.kafka.dead_letters import DeadLetter, Selection
+    from streamproc.messages.record import ProducerRecord
 
 app = command_group("List, show and replay dead letters.")
-_FLAGS = (*KAFKA, "topics_dir", "max_message_bytes")
+_FLAGS = (*KAFKA, "topics_dir", "routes_dir", "max_message_bytes")
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
-Task = Annotated[str, typer.Option("--task", help="task whose dead letters to read")]
+TASK = "text-classification"
+Task = Annotated[
+    str | None, typer.Option("--task", help=f"task whose dead letters to read; default {TASK}")
+]
+RouteName = Annotated[
+    str | None, typer.Option("--route", help="route whose dead letters to read, in place of a task")
+]
 Ids = Annotated[list[str] | None, typer.Option("--id", help="id of a request; may be repeated")]
 Offsets = Annotated[
     list[str] | None,
@@ -56,7 +66,8 @@ Most = Annotated[int | None, typer.Option("--limit", min=1, help="at most this m
 @with_settings(_FLAGS)
 def list_letters(
     settings: Settings,
-    task: Task = "text-classification",
+    task: Task = None,
+    route: RouteName = None,
     ids: Ids = None,
     types: Types = None,
     limit: Most = None,
@@ -64,13 +75,12 @@ def list_letters(
 ) -> None:
     """List dead letters: offset, request id, and the reason."""
     from streamproc.kafka.dead_letters import Selection, at_most, dead_letters
-    from streamproc.kafka.topics import load_topics
 
     async def listed() -> list[dict[str, str]]:
         letters = dead_letters(settings, topic, Selection(ids=ids or (), types=types or ()))
         return [letter.summary() async for letter in at_most(letters, limit)]
 
-    topic = load_topics(settings.topics_dir).requests(task)[0].dlq
+    topic = _place(settings, task, route).topic
     letters = asyncio.run(listed())
     if json:
         print_json(letters)
@@ -86,7 +96,7 @@ def list_letters(
         )
         for one in letters
     ]
-    headings = ("offset", "id", "type", "reason", "request topic")
+    headings = ("offset", "id", "type", "reason", "request topic" if route is None else "from")
     print_table(console, headings, rows, names=(0, 1, 2, 4))
     console.print(f"{len(letters)} dead letters on {topic}")
 
@@ -96,14 +106,14 @@ def list_letters(
 def show(
     settings: Settings,
     offset: Annotated[str, typer.Argument(help="topic-partition:offset, as `dlq list` shows it")],
-    task: Task = "text-classification",
+    task: Task = None,
+    route: RouteName = None,
     json: Json = False,
 ) -> None:
     """Show one dead letter: its headers, key and original value."""
     from streamproc.kafka.dead_letters import dead_letter_at
-    from streamproc.kafka.topics import load_topics
 
-    topic = load_topics(settings.topics_dir).requests(task)[0].dlq
+    topic = _place(settings, task, route).topic
     letter = asyncio.run(dead_letter_at(settings, topic, offset))
     record = letter.record
     headers = {
@@ -130,7 +140,8 @@ def show(
 @with_settings(_FLAGS)
 def replay_letters(
     settings: Settings,
-    task: Task = "text-classification",
+    task: Task = None,
+    route: RouteName = None,
     ids: Ids = None,
     offsets: Offsets = None,
     types: Types = None,
@@ -141,13 +152,14 @@ def replay_letters(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Send originals to their request topic again; responses have the same id."""
+    """Send originals to the topic that they came by again; responses have the same id."""
     if not every and not (ids or offsets or types):
         raise OperatorError("choose dead letters with --id, --offset, --type, or --all")
     from streamproc.kafka.dead_letters import Selection
 
     selection = Selection(ids or (), offsets or (), types or ())
-    counts = asyncio.run(_replayed(settings, task, selection, limit, dry_run))
+    place = _place(settings, task, route)
+    counts = asyncio.run(_replayed(settings, place, selection, limit, dry_run))
     if json:
         print_json({"dry_run": dry_run, "replayed": dict(counts)})
         return
@@ -157,25 +169,57 @@ def replay_letters(
         console.print(f"  {count} to {name}")
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A topic of dead letters, what goes out of it again, and how large that may be, by topic."""
+
+    topic: str
+    original: Callable[[DeadLetter], ProducerRecord]
+    limits: Mapping[str, int]
+
+
+def _place(settings: Settings, task: str | None, route: str | None) -> _Place:
+    """Of a task or a route; raises OperatorError when there is none of that name."""
+    from streamproc.did_you_mean import there_are
+    from streamproc.enrichment.catalogue import load_routes
+    from streamproc.enrichment.dead_letters import original_event
+    from streamproc.kafka.dead_letters import DeadLetter
+    from streamproc.kafka.topics import load_topics
+
+    if route is None:
+        catalogue = load_topics(settings.topics_dir)
+        names = {described.name for described in catalogue.requests()}
+        original = partial(DeadLetter.original, request_topics=names)
+        topic = catalogue.requests(task or TASK)[0].dlq
+        return _Place(topic, original, catalogue.limits(settings))
+    if task is not None:
+        raise OperatorError("give --task or --route, not both")
+    routes = {one.name: one for one in load_routes(settings)}
+    if route not in routes:
+        raise OperatorError(
+            f"no route {route!r}; {there_are(route, sorted(routes))} (--routes-dir)"
+        )
+    of = routes[route]
+    return _Place(of.dlq, partial(original_event, topics=of.from_.topics), {})
+
+
 async def _replayed(
-    settings: Settings, task: str, selection: Selection, limit: int | None, dry_run: bool
+    settings: Settings, place: _Place, selection: Selection, limit: int | None, dry_run: bool
 ) -> Counter[str]:
     """How many were replayed, by topic."""
     from streamproc.clock import SystemClock
     from streamproc.kafka.dead_letters import at_most, replay
     from streamproc.kafka.producer import Producer
-    from streamproc.kafka.topics import load_topics
 
-    catalogue = load_topics(settings.topics_dir)
-    producer = Producer(settings, SystemClock(), limits=catalogue.limits(settings))
+    producer = Producer(settings, SystemClock(), limits=place.limits)
     if not dry_run:
         await producer.start()
     try:
         letters = replay(
             settings,
-            catalogue.requests(task)[0].dlq,
+            place.topic,
             selection,
-            catalogue=catalogue,
+            original=place.original,
             producer=None if dry_run else producer,
         )
         return Counter([letter.request_topic async for letter in at_most(letters, limit)])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated
@@ -14,15 +13,12 @@ import typer
 from streamproc.cli.lazy import command_group
 from streamproc.cli.options import LOCAL_MODELS, with_settings
 from streamproc.cli.tables import print_table
-from streamproc.cli.terminal import TerminalConsole, print_json, stdout_console
+from streamproc.cli.terminal import print_json, stderr_console, stdout_console
 from streamproc.errors import DataFileError, Invalid
 from streamproc.settings import Settings
 
 if TYPE_CHECKING:
-    from streamproc.enrichment.asking import AskedText
-    from streamproc.enrichment.enricher import Enriched
     from streamproc.enrichment.route import Route
-    from streamproc.messages.record import Record
 
 app = command_group(
     "List, check and try routes: events of any shape in, the same with answers out."
@@ -73,21 +69,15 @@ def check(settings: Settings) -> None:
 
     Of an example `ticket.json` the expected event lies beside it, as `ticket.expected.json`.
     """
-    from streamproc.enrichment.catalogue import load_routes, route_files
-    from streamproc.enrichment.route import load_route
+    from streamproc.cli.route_examples import print_examples, run_examples
+    from streamproc.enrichment.catalogue import routes_by_file
     from streamproc.logs import configure_logging
 
     configure_logging(settings)
-    load_routes(settings)
-    console, differ = stdout_console(), False
-    for file in route_files(settings):
-        route = load_route(file)
-        ran, differences = asyncio.run(_check_examples(settings, route, file.parent))
-        differ = differ or bool(differences)
-        console.print(f"{route.name}: {len(differences) or 'no'} differences in {ran} examples")
-        for line in differences:
-            console.print(f"  {line}")
-    if differ:
+    routes = routes_by_file(settings)
+    differences = run_examples(settings, routes)
+    print_examples(stdout_console(), routes, differences)
+    if any(differences.values()):
         raise typer.Exit(1)
 
 
@@ -122,60 +112,34 @@ def try_route(
 async def _try(
     settings: Settings, route: Route, folder: Path, events: IO[bytes], *, dry: bool, as_json: bool
 ) -> None:
+    from streamproc.cli.route_view import RouteView
     from streamproc.clock import SystemClock
-    from streamproc.worker.local_routes import local_enricher
+    from streamproc.worker.local_routes import as_records, local_enricher
     from streamproc.worker.route_samples import open_samples
 
-    console, clock = stdout_console(), SystemClock()
+    # Beside events that come out there is nothing on standard output.
+    view = RouteView(stderr_console() if as_json else stdout_console(), route)
+    clock = SystemClock()
+    lines = (line.strip(b"\r\n") for line in events)
     samples = await open_samples(settings, route, folder, clock)
     async with local_enricher(settings, route, clock, samples.format) as enricher:
-        for number, sample in enumerate(_records(route, events, clock.now_ms()), start=1):
+        for number, sample in enumerate(as_records(route, lines, clock.now_ms()), start=1):
             try:
                 record = samples.record(sample)
                 if dry:
-                    _print_questions(console, await enricher.questions(record), number)
+                    view.questions(number, sample, await enricher.questions(record))
                     continue
                 enriched = await enricher.enrich(record)
             except Invalid as reason:
-                _print_dead_letter(console, number, reason, route)
+                view.dead_letter(number, sample, reason)
                 continue
             if as_json:
                 shown = samples.shown(enriched.value)
                 sys.stdout.buffer.write(shown.replace(b"\n", b" ") + b"\n")
             else:
-                _print_enriched(console, number, enriched, route)
-
-
-async def _check_examples(settings: Settings, route: Route, folder: Path) -> tuple[int, list[str]]:
-    """How many examples there are, and where what came out differs from what is expected."""
-    from streamproc.clock import SystemClock
-    from streamproc.enrichment.examples import route_examples
-    from streamproc.worker.local_routes import local_enricher
-    from streamproc.worker.route_samples import open_samples
-
-    examples = route_examples(route, folder)
-    differences: list[str] = []
-    clock = SystemClock()
-    samples = await open_samples(settings, route, folder, clock)
-    async with local_enricher(settings, route, clock, samples.format) as enricher:
-        for example in examples:
-            (record,) = _records(route, [example.event.replace(b"\n", b" ")], clock.now_ms())
-            try:
-                enriched = await enricher.enrich(samples.record(record))
-                found = example.differences(route, samples.shown(enriched.value))
-            except Invalid as reason:
-                found = [f"it would be a dead letter: {reason}"]
-            differences += [f"{example.file.name}: {line}" for line in found]
-    return len(examples), differences
-
-
-def _records(route: Route, lines: IO[bytes] | list[bytes], now_ms: int) -> Iterator[Record]:
-    from streamproc.messages.record import Record
-
-    for offset, line in enumerate(lines):
-        if line.strip():
-            text = line.strip(b"\r\n")
-            yield Record(route.from_.topics[0], 0, offset, now_ms, None, text)
+                view.enriched(number, sample, enriched)
+    if dry:
+        view.total()
 
 
 def _opened(events: Path) -> AbstractContextManager[IO[bytes]]:
@@ -185,34 +149,3 @@ def _opened(events: Path) -> AbstractContextManager[IO[bytes]]:
         return events.open("rb")
     except OSError as error:
         raise DataFileError(f"{events}: {error.strerror}") from None
-
-
-def _print_enriched(
-    console: TerminalConsole, number: int, enriched: Enriched, route: Route
-) -> None:
-    import orjson
-
-    from streamproc.enrichment.json_pointer import format_pointer
-
-    if enriched.outcome == "unmatched":
-        goes = "goes on as it is" if route.unmatched == "forward" else "is dropped"
-        console.print(f"event {number}: no condition holds, it {goes}")
-        return
-    console.print(f"event {number} → {route.to.topic}")
-    for path, value in enriched.put.items():
-        console.print(f"  + {format_pointer(path)}: {orjson.dumps(value).decode()}")
-
-
-def _print_dead_letter(
-    console: TerminalConsole, number: int, reason: Invalid, route: Route
-) -> None:
-    console.print(f"event {number} → {route.dlq}, a dead letter: {reason}")
-
-
-def _print_questions(console: TerminalConsole, questions: Sequence[AskedText], number: int) -> None:
-    console.print(f"event {number}: {len(questions)} questions")
-    for question in questions:
-        console.print(
-            f"  {question.answer}: {question.ensemble}, {question.pointer}, "
-            f"{question.tokens} tokens"
-        )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from streamproc.cli.lazy import command_group
-from streamproc.cli.options import KAFKA, with_settings
+from streamproc.cli.options import KAFKA, LOCAL_MODELS, with_settings
 from streamproc.cli.tables import print_table
 from streamproc.cli.terminal import TerminalConsole, print_json, stdout_console
 from streamproc.settings import Settings
@@ -24,6 +24,7 @@ app = command_group("Create and check the topics that topics/*.yaml describe.")
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 T = TypeVar("T")
 _FLAGS = (*KAFKA, "topics_dir", "routes_dir", "max_message_bytes")
+_REGISTRY = tuple(name for name in Settings.model_fields if name.startswith("schema_registry_"))
 
 
 @app.command()
@@ -51,19 +52,37 @@ def apply(settings: Settings, json: Json = False) -> None:
 
 
 @app.command()
-@with_settings(_FLAGS)
-def check(settings: Settings, json: Json = False) -> None:
-    """Report how Kafka's topics differ from their description; exit with 1 when any does."""
-    topics: list[DescribedTopic] = [*_described(settings), *_of_routes(settings)]
+@with_settings((*_FLAGS, *LOCAL_MODELS, *_REGISTRY))
+def check(
+    settings: Settings,
+    examples: Annotated[
+        bool, typer.Option(help="run the examples of routes, with the models that they ask")
+    ] = True,
+    json: Json = False,
+) -> None:
+    """Report how Kafka's topics differ from their description, and routes from their examples.
+
+    Exit code 1 when any does.
+    """
+    from streamproc.cli.route_examples import print_examples, run_examples
+    from streamproc.enrichment.catalogue import route_topics, routes_by_file
+    from streamproc.logs import configure_logging
+
+    configure_logging(settings)
+    routes = routes_by_file(settings)
+    topics: list[DescribedTopic] = [*_described(settings), *route_topics(routes.values())]
     differences = _in_kafka(settings, lambda admin: admin.drift(topics))
+    shown = {file: route for file, route in routes.items() if examples and route.examples}
+    wrong = run_examples(settings, shown)
     if json:
-        print_json({"drift": differences})
+        print_json({"drift": differences, "examples": wrong})
     else:
         console = stdout_console()
         _print_drift(console, differences)
         if not differences:
             console.print(f"all {len(topics)} topics are as described")
-    if differences:
+        print_examples(console, shown, wrong)
+    if differences or any(wrong.values()):
         raise typer.Exit(1)
 
 

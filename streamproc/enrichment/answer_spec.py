@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -14,7 +15,13 @@ from pydantic import (
     model_validator,
 )
 
-from streamproc.enrichment.json_pointer import Path, format_pointer, has_wildcard, parse_pointer
+from streamproc.enrichment.json_pointer import (
+    Path,
+    format_pointer,
+    has_wildcard,
+    parse_pointer,
+    single,
+)
 from streamproc.messages.request import ENSEMBLE_NAME
 
 WHOLE_FIELDS: Final = ("agreement", "entropy", "status", "coverage")
@@ -27,6 +34,16 @@ def _pointer(value: object) -> object:
 
 Pointer = Annotated[Path, BeforeValidator(_pointer), PlainSerializer(format_pointer)]
 """A JSON Pointer; `*` in it stands for every element of an array."""
+
+
+def _target(path: Path) -> Path:
+    if not path:
+        raise ValueError("it would replace the whole event; name a member of it, such as /nlp")
+    return single(path)
+
+
+Target = Annotated[Pointer, AfterValidator(_target)]
+"""Where something can be put: one place, within the event."""
 
 
 class Part(BaseModel):
@@ -42,8 +59,8 @@ class Redaction(Part):
     """
 
     labels: list[str] = Field(min_length=1)
-    from_: Pointer = Field(alias="from")
-    to: Pointer
+    from_: Annotated[Pointer, AfterValidator(single)] = Field(alias="from")
+    to: Target
     with_: str = Field("<{label}>", alias="with")
 
 
@@ -99,8 +116,11 @@ class AnswerSpec(Part):
     @field_validator("to")
     @classmethod
     def _is_place(cls, to: str) -> str:
-        if to.startswith("/") and has_wildcard(parse_pointer(to)):
-            raise ValueError("'*' can't say where one value is; a name without '/' goes beside")
+        if to.startswith("/"):
+            try:
+                _target(parse_pointer(to))
+            except ValueError as error:
+                raise ValueError(f"{error}; a name without '/' goes beside each text") from None
         return to
 
     @model_validator(mode="after")
@@ -120,8 +140,6 @@ class AnswerSpec(Part):
             raise ValueError("redact: only token-classification finds entities to redact")
         if redact.from_ not in self.sources:
             raise ValueError(f"redact: from: {format_pointer(redact.from_)!r} is not in text")
-        if has_wildcard(redact.from_) or has_wildcard(redact.to):
-            raise ValueError("redact: from, to: '*' is not taken here")
         if self.params.get("truncate"):
             raise ValueError("redact: with params.truncate the rest of a text would go unmasked")
         if redact.from_ == redact.to and self.on_error != "dlq":

@@ -61,20 +61,26 @@ def route_files(settings: Settings) -> list[Path]:
 
 
 def load_routes(settings: Settings) -> list[Route]:
+    """All routes, in the order of their names; raises TopicsError as `routes_by_file` does."""
+    return list(routes_by_file(settings).values())
+
+
+def routes_by_file(settings: Settings) -> dict[Path, Route]:
     """All routes, in the order of their names.
 
     Raises TopicsError naming the file and what is wrong.
     """
-    routes: dict[str, Route] = {}
+    found: dict[str, tuple[Path, Route]] = {}
     for file in route_files(settings):
         route = load_route(file)
-        if route.name in routes:
+        if route.name in found:
             raise TopicsError(f"{file}: name: there are two routes {route.name}")
         check_tasks(route, file)
-        routes[route.name] = route
-    in_order = [routes[name] for name in sorted(routes)]
-    refuse_loops(in_order)
-    _refuse_two_lanes(in_order)
+        found[route.name] = file, route
+    in_order = dict(found[name] for name in sorted(found))
+    routes = list(in_order.values())
+    refuse_loops(routes)
+    _refuse_two_lanes(routes)
     return in_order
 
 

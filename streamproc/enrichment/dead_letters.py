@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
+from itertools import takewhile
 
 from streamproc.enrichment.route import Route
-from streamproc.messages.outgoing import dead_letter
+from streamproc.errors import OperatorError
+from streamproc.kafka.dead_letters import DeadLetter
+from streamproc.messages.outgoing import ERROR_PREFIX, dead_letter
 from streamproc.messages.record import Headers, ProducerRecord, Record
 from streamproc.messages.response import Problem
 
@@ -29,3 +33,20 @@ def event_dead_letter(record: Record, problem: Problem, route: Route) -> Produce
         ("kafka_dlt-exception-message", f"{problem.title}: {problem.detail}".encode()),
     )
     return replace(letter, headers=headers)
+
+
+def original_event(letter: DeadLetter, topics: Collection[str]) -> ProducerRecord:
+    """The event's bytes, key and headers, to go through its route again.
+
+    topics: that the route reads
+    Raises OperatorError where the event came by none of them.
+    """
+    topic = letter.request_topic
+    if topic not in topics:
+        raise OperatorError(
+            f"dead letter {letter.record.position} is of {topic!r}, which the route does not read; "
+            "nothing was replayed to it"
+        )
+    # What a dead letter says of itself stands behind the headers of the event.
+    own = takewhile(lambda header: not header[0].startswith(ERROR_PREFIX), letter.record.headers)
+    return ProducerRecord(topic, letter.record.key, letter.record.value, tuple(own))

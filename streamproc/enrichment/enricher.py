@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import Any, Final, Literal
 
 import structlog
@@ -70,9 +71,10 @@ class Enricher:
         self._asker = Asker(route, answers)
         self._publish = publish
         self._clock = clock
-        self._metrics = metrics
         # Looked up once: finding a metric by its labels costs more than counting.
         self._seconds = metrics.route_seconds.labels(route.name)
+        self._event_counter = cache(partial(metrics.route_events.labels, route.name))
+        self._answer_counter = cache(partial(metrics.route_answers.labels, route.name))
 
     async def __call__(self, record: Record) -> None:
         """The whole way of one event; returns once what became of it is stored."""
@@ -83,11 +85,11 @@ class Enricher:
                 await self._publish(self._record(record, enriched))
             outcome: str = enriched.outcome
             for name, state in enriched.states.items():
-                self._metrics.route_answers.labels(self.route.name, name, state).inc()
+                self._answer_counter(name, state).inc()
         except Invalid as reason:
             await self._dead_letter(record, to_problem(reason))
             outcome = "dead-letter"
-        self._metrics.route_events.labels(self.route.name, outcome).inc()
+        self._event_counter(outcome).inc()
         self._seconds.observe(self._clock.monotonic_s() - started_s)
 
     async def refuse(self, record: Record, title: str, detail: str) -> None:
@@ -96,7 +98,7 @@ class Enricher:
         title, detail: why; nothing that the event holds
         """
         await self._dead_letter(record, Problem("failed", title, detail))
-        self._metrics.route_events.labels(self.route.name, "dead-letter").inc()
+        self._event_counter("dead-letter").inc()
 
     async def enrich(self, record: Record) -> Enriched:
         """The event with answers; raises Invalid where it has to be a dead letter."""

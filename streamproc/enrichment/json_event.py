@@ -6,12 +6,14 @@ What is not put in stays as it was, to the byte: order, blanks, escapes, members
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from json.decoder import JSONDecoder
-from typing import Any, Final, NoReturn
+from json.encoder import JSONEncoder
+from typing import Any, Final, NoReturn, TypeVar
+
+import orjson
 
 from streamproc.enrichment.json_pointer import EVERY, Path, format_pointer
 from streamproc.errors import Invalid, Unreadable
@@ -24,8 +26,11 @@ from streamproc.messages.json_spans import (
 )
 from streamproc.messages.record import Headers
 
+_quoted: Final = JSONEncoder(ensure_ascii=False).encode
 _INDEX: Final = re.compile(r"0|[1-9][0-9]{0,8}")
 _MAX_INTEGER_DIGITS: Final = 4_000
+_SURELY_FLAT: Final = 300
+Result = TypeVar("Result")
 
 
 class CannotPlace(Invalid):
@@ -57,8 +62,9 @@ class JsonEvent:
 
     def find(self, path: Path) -> Iterator[Found]:
         """What lies at a path, in the order of the text; of members of one name the last."""
-        for found, (start, end) in _places(self._spans, (*self._root, *path)):
-            yield Found(found[len(self._root) :], _value(self._text[start:end]))
+        for found, (start, _) in _places(self._spans, (*self._root, *path)):
+            value, _ = _at(_VALUES.raw_decode, self._text, start)
+            yield Found(found[len(self._root) :], value)
 
     def json_at(self, path: Path) -> bytes | None:
         """The JSON text of the value at a path without `*`; None where there is none."""
@@ -103,13 +109,13 @@ class _KnownSpans:
     def members(self, start: int) -> dict[str, Span]:
         """Of the object at `start`."""
         if start not in self._members:
-            self._members[start] = member_spans(self.text, start)
+            self._members[start] = _at(member_spans, self.text, start)
         return self._members[start]
 
     def elements(self, start: int) -> list[Span]:
         """Of the array at `start`."""
         if start not in self._elements:
-            self._elements[start] = element_spans(self.text, start)
+            self._elements[start] = _at(element_spans, self.text, start)
         return self._elements[start]
 
 
@@ -138,7 +144,7 @@ def _edits(
 ) -> Iterator[tuple[int, int, str]]:
     """Start and end of what is replaced in the value at `start`, and by what."""
     if tree.value is not None:
-        yield start, value_end(known.text, start), tree.value
+        yield start, _at(value_end, known.text, start), tree.value
         return
     opening = known.text[start]
     if opening == "{":
@@ -191,22 +197,40 @@ def _steps(known: _KnownSpans, start: int, place: Path, token: str) -> Iterator[
             yield (*place, token), elements[int(token)]
 
 
-def _quoted(name: str) -> str:
-    return json.dumps(name, ensure_ascii=False)
-
-
 def _checked(text: bytes) -> str:
     """The text, if it is JSON by RFC 8259, whatever size its numbers have; raises Unreadable."""
+    if _is_plain_json(text):
+        return text.decode()
     try:
         written = text.decode()
-        _CHECKER.decode(written)
+        _at(_CHECKER.decode, written)
     except UnicodeDecodeError:
         raise Unreadable("not JSON", "the event is not UTF-8") from None
-    except RecursionError:
-        raise Unreadable("nested too deeply", "the event is nested too deeply to be read") from None
     except ValueError as error:
         raise Unreadable("not JSON", str(error)) from None
     return written
+
+
+def _is_plain_json(text: bytes) -> bool:
+    """Whether the quick parser takes it: no 1e400 and no lone surrogate, which JSON may have.
+
+    What may be nested more deeply than the decoder recurses is left to that.
+    """
+    if text.count(b"[") + text.count(b"{") > _SURELY_FLAT:
+        return False
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return True
+
+
+def _at(read: Callable[..., Result], *arguments: Any) -> Result:
+    """What the decoder reads; raises Unreadable where it would recurse too deeply."""
+    try:
+        return read(*arguments)
+    except RecursionError:
+        raise Unreadable("nested too deeply", "the event is nested too deeply to be read") from None
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -220,5 +244,4 @@ def _integer(digits: str) -> int | float:
     return int(digits) if len(digits) < _MAX_INTEGER_DIGITS else float(digits)
 
 
-def _value(text: str) -> Any:
-    return json.loads(text, parse_int=_integer)
+_VALUES: Final = JSONDecoder(parse_int=_integer)

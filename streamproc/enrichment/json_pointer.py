@@ -29,6 +29,13 @@ def format_pointer(path: Path) -> str:
     return "".join("/" + token.replace("~", "~0").replace("/", "~1") for token in path)
 
 
+def single(path: Path) -> Path:
+    """The same path; raises ValueError where it stands for several places."""
+    if has_wildcard(path):
+        raise ValueError("'*' can't say where one value is")
+    return path
+
+
 def has_wildcard(path: Path) -> bool:
     """Whether the pointer stands for several places."""
     return EVERY in path

@@ -14,13 +14,13 @@ from pydantic import (
     model_validator,
 )
 
-from streamproc.enrichment.answer_spec import AnswerSpec, Part, Pointer
+from streamproc.enrichment.answer_spec import AnswerSpec, Part, Pointer, Target
 from streamproc.enrichment.json_pointer import (
     Path,
     format_pointer,
-    has_wildcard,
     overlap,
     parse_pointer,
+    single,
 )
 from streamproc.errors import TopicsError
 from streamproc.kafka.topics import TopicName, read_yaml
@@ -108,8 +108,8 @@ class Destination(Part):
     @field_validator("key")
     @classmethod
     def _is_key(cls, key: str) -> str:
-        if key != "same" and has_wildcard(parse_pointer(key)):
-            raise ValueError("'*' can't say where one value is")
+        if key != "same":
+            single(parse_pointer(key))
         return key
 
 
@@ -130,7 +130,7 @@ class Route(Part):
     unmatched: Literal["forward", "drop"] = "forward"
     answers: list[AnswerSpec] = Field(min_length=1)
     to: Destination
-    meta: Pointer | None = None
+    meta: Target | None = None
     skip_if_done: bool = False
     dlq: TopicName
     deadline_ms: int | None = Field(None, gt=0, le=7 * 24 * 3600 * 1000)

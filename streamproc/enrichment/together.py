@@ -14,7 +14,10 @@ async def run_together(coroutines: Iterable[Coroutine[Any, Any, Result]]) -> lis
 
     Not a TaskGroup, which would raise a group of errors where callers look for one.
     """
-    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    everything = list(coroutines)
+    if len(everything) == 1:
+        return [await everything[0]]
+    tasks = [asyncio.create_task(coroutine) for coroutine in everything]
     try:
         return await asyncio.gather(*tasks)
     finally:

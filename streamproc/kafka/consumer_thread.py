@@ -25,6 +25,7 @@ from streamproc.kafka.progress import ProgressNotes
 from streamproc.kafka.record_batches import read_every_record
 from streamproc.kafka.remade_logs import RemadeLogs
 from streamproc.kafka.seek_to_committed import SeekToCommitted
+from streamproc.kafka.start_at_end import start_at_end
 
 FETCH_MAX_WAIT_MS: Final = 50
 COMMIT_TIMEOUT_S: Final = 3.0
@@ -40,11 +41,13 @@ class LaneThread(ConsumerThread):
         consumer: Any,
         state: ConsumerState,
         interactive_topics: frozenset[str],
+        topics_from_end: frozenset[str],
         **options: Any,
     ) -> None:
         super().__init__(consumer, **options)
         self._state = state
         self._interactive_topics = interactive_topics
+        self._topics_from_end = topics_from_end
         self._progress = ProgressNotes(state)
         self._seek = SeekToCommitted()
         self._remade: RemadeLogs | None = None
@@ -75,6 +78,8 @@ class LaneThread(ConsumerThread):
         self._progress.begin()
         if self._remade is not None:
             self._remade.begin()
+        # Before Faust asks what is committed, and before the worker says that it is ready.
+        await start_at_end(self.client, self._topics_from_end)
         await super().on_partitions_assigned(assigned, generation_id)
 
     async def seek_to_committed(self) -> Any:

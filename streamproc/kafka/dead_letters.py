@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -12,7 +12,6 @@ import structlog
 from streamproc.errors import OperatorError
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.topic_reader import read_topic
-from streamproc.kafka.topics import TopicCatalogue
 from streamproc.messages.outgoing import ERROR_PREFIX, LEFT_OUT, ORIGIN_PREFIX, ORIGINAL_ID
 from streamproc.messages.record import ProducerRecord, Record
 from streamproc.settings import Settings
@@ -158,14 +157,14 @@ async def replay(
     topic: str,
     selection: Selection,
     *,
-    catalogue: TopicCatalogue,
+    original: Callable[[DeadLetter], ProducerRecord],
     producer: Producer | None,
 ) -> AsyncGenerator[DeadLetter, None]:
     """Ask dead letters again, and give each out once it was. Without a producer, only give out.
 
+    original: what is sent again
     Bounded by the end of the topic when it begins: a letter that fails again is not met twice.
     """
-    request_topics = {described.name for described in catalogue.requests()}
     async with aclosing(dead_letters(settings, topic, selection)) as letters:
         async for letter in letters:
             if not letter.has_original:
@@ -173,9 +172,9 @@ async def replay(
                     "dead letter has no original to replay", dead_letter=letter.offset_name
                 )
                 continue
-            original = letter.original(request_topics)
+            record = original(letter)
             if producer is not None:
-                await producer.send(original)
+                await producer.send(record)
             yield letter
 
 

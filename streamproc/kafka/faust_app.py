@@ -31,11 +31,13 @@ def build_app(
     accept: Mapping[str, Accept],
     state: ConsumerState,
     interactive_topics: Collection[str] = (),
+    topics_from_end: Collection[str] = (),
 ) -> faust.App:
     """An app that hands every event of a topic to `accept[topic]`, at once and on the loop.
 
     state: kept up to date by its consumer
     interactive_topics: whose events come before those of the others that wait
+    topics_from_end: that are read from their end where the group has committed nothing of them
 
     Offsets are not acknowledged to Faust, whose bookkeeping commits past unfinished events
     (faust-streaming#606): topics are made with `acks=False`, and the worker commits by itself.
@@ -67,7 +69,7 @@ def build_app(
         key_serializer="raw",
         value_serializer="raw",
     )
-    adapt_consumer(app, state, interactive_topics)
+    adapt_consumer(app, state, interactive_topics, topics_from_end)
     for name, accept_event in accept.items():
         topic = app.topic(
             name, key_serializer="raw", value_serializer="raw", acks=False, allow_empty=True

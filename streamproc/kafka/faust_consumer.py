@@ -18,7 +18,10 @@ POLL_TIMEOUT_S: Final = 0.05
 
 
 def adapt_consumer(
-    app: faust.App, state: ConsumerState, interactive_topics: Collection[str] = ()
+    app: faust.App,
+    state: ConsumerState,
+    interactive_topics: Collection[str] = (),
+    topics_from_end: Collection[str] = (),
 ) -> None:
     """Make an app that has not started yet consume as it is done here.
 
@@ -32,9 +35,13 @@ def adapt_consumer(
     interactive_topics: whose records a poll takes first. aiokafka hands records out in the order
         in which their topic-partitions were fetched, so that an interactive one waits until all
         that was fetched of a bulk backlog has been handed out.
+    topics_from_end: of which a group that has never committed anything skips what is there
     """
     app.transport.Consumer = partial(
-        LaneConsumer, state=state, interactive_topics=frozenset(interactive_topics)
+        LaneConsumer,
+        state=state,
+        interactive_topics=frozenset(interactive_topics),
+        topics_from_end=frozenset(topics_from_end),
     )
 
 
@@ -46,15 +53,15 @@ class LaneConsumer(FaustConsumer):
         *arguments: Any,
         state: ConsumerState,
         interactive_topics: frozenset[str],
+        topics_from_end: frozenset[str],
         **options: Any,
     ) -> None:
         self._state = state
-        self._interactive_topics = interactive_topics
+        self._topics = interactive_topics, topics_from_end
         super().__init__(*arguments, **options)
 
     def make_thread(self) -> LaneThread:
-        shared = (self._state, self._interactive_topics)
-        return LaneThread(self, *shared, loop=self.loop, beacon=self.beacon)
+        return LaneThread(self, self._state, *self._topics, loop=self.loop, beacon=self.beacon)
 
     async def poll(self, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's
         return await super().poll(min(timeout, POLL_TIMEOUT_S))

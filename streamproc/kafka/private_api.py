@@ -13,9 +13,10 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 import faust
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer import fetcher
+from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP
 
@@ -149,6 +150,13 @@ def assignment_of(consumer: AIOKafkaConsumer) -> Any:
 def rejoin_group(consumer: AIOKafkaConsumer) -> None:
     """Join the group again, beginning at what is committed."""
     consumer._coordinator.request_rejoin()
+
+
+async def commit_as_member(
+    consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, OffsetAndMetadata]
+) -> None:
+    """Commit for topic-partitions that other members of the group may have."""
+    await consumer._coordinator.commit_offsets(assignment_of(consumer), dict(offsets))
 
 
 async def is_closing(consumer: AIOKafkaConsumer, within_s: float) -> None:

@@ -20,7 +20,6 @@ from streamproc.kafka.faust_app import build_app
 from streamproc.kafka.ledger import read_ledger
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.running_app import RunningApp
-from streamproc.kafka.start_at_end import start_at_end
 from streamproc.kafka.topic_admin import TopicAdmin
 from streamproc.kafka.worker_status import WorkerStatus
 from streamproc.messages.lane import Lane
@@ -70,9 +69,6 @@ class KafkaWorker(WorkerStatus):
         try:
             if await self._connect(stopping):
                 await self._require_topics()
-                await start_at_end(
-                    self._settings, [one.topic for one in self._subscriptions if one.starts_at_end]
-                )
                 await self._work(stopping)
         finally:
             stopping.cancel()
@@ -106,7 +102,8 @@ class KafkaWorker(WorkerStatus):
                 await self._clock.sleep(wait_s)
         raise TopicsError(
             f"Kafka has no topic {', '.join(sorted(missing))}; `streamproc topics apply` "
-            "creates those that are described; create those of STREAMPROC_REPLY_TOPICS yourself"
+            "creates those that are described, and those that routes publish to; those that routes "
+            "read, and those of STREAMPROC_REPLY_TOPICS, are yours to create"
         )
 
     async def _work(self, stopping: asyncio.Task[bool]) -> None:
@@ -116,6 +113,7 @@ class KafkaWorker(WorkerStatus):
             dict.fromkeys((one.topic for one in self._subscriptions), self._accept),
             self._consumer_state,
             [one.topic for one in self._subscriptions if one.lane is Lane.INTERACTIVE],
+            [one.topic for one in self._subscriptions if one.starts_at_end],
         )
         dispatcher = self._dispatcher = Dispatcher(
             self._subscriptions,

@@ -19,6 +19,13 @@ import orjson
 _DECODER: Final = JSONDecoder(parse_int=float, strict=False)
 _SPACE: Final = re.compile(r"[ \t\r\n]*+")
 _COLON: Final = re.compile(r"[ \t\r\n]*+:[ \t\r\n]*+")
+# A member as most are: its name has no escapes, and its value, up to the comma or brace behind it,
+# is a string, a number, true, false or null. Asking the decoder takes ten times as long.
+_PLAIN_MEMBER: Final = re.compile(
+    r'[ \t\r\n]*+"([^"\\]*+)"[ \t\r\n]*+:[ \t\r\n]*+'
+    r'("[^"\\]*+(?:\\.[^"\\]*+)*+"|-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][+-]?+[0-9]++)?+'
+    r"|true|false|null)[ \t\r\n]*+(?=[,}])"
+)
 # Strings are matched to be skipped. A sign stays outside, or "--1" would become "-0e0".
 _STRING_OR_NUMBER: Final = re.compile(
     rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?', re.DOTALL
@@ -33,6 +40,11 @@ def member_spans(text: str, at: int) -> dict[str, Span]:
     found: dict[str, Span] = {}
     before = "{"
     while text[at : at + 1] == before:
+        plain = _PLAIN_MEMBER.match(text, at + 1)
+        if plain is not None:
+            found[plain[1]] = plain.span(2)
+            at, before = plain.end(), ","
+            continue
         at = _after(_SPACE, text, at + 1)
         if text[at : at + 1] != '"':
             break

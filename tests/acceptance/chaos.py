@@ -64,8 +64,10 @@ async def run_chaos(kafka: Cluster, of: Served, plan: Plan, say: Say = lambda _:
         reader(kafka.bootstrap_servers, responses_topics) as responses,
     ):
         progress = Progress(responses, responses_start)
-        chaos = _Chaos(kafka.bootstrap_servers, workers, responses_start, plan, report, say)
-        sending = asyncio.create_task(_send(kafka.bootstrap_servers, records, chaos.unlocked))
+        chaos = Chaos(kafka.bootstrap_servers, workers, responses_start, plan, report, say)
+        sending = asyncio.create_task(
+            send_unlocked(kafka.bootstrap_servers, records, chaos.unlocked)
+        )
         try:
             await chaos.act(progress)
             positions = await sending
@@ -107,7 +109,9 @@ class Progress:
         return now
 
 
-class _Chaos:
+class Chaos:
+    """Ends workers at random moments, and looks each time whether a commit was too early."""
+
     def __init__(
         self,
         bootstrap_servers: str,
@@ -133,6 +137,7 @@ class _Chaos:
         return self._plan.requests if self._done else (acts + 2) * self._plan.share
 
     async def act(self, progress: Progress) -> None:
+        """Every act of the plan, each some answers after the one before."""
         plan, draw = self._plan, self._draw
         acts = [True] * plan.kills + [False] * plan.terms
         draw.shuffle(acts)
@@ -174,7 +179,7 @@ class _Chaos:
         self._report.too_early += committed_too_early(found, self._group.start, self._answered)
 
 
-async def _send(
+async def send_unlocked(
     bootstrap_servers: str, records: Sequence[Sent], unlocked: Callable[[], int]
 ) -> list[Position]:
     """All of them in order; never more than are unlocked."""

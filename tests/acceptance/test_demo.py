@@ -44,6 +44,9 @@ def test_the_demo_shows_every_task_and_a_worker_killed_without_loss(models: Path
     assert "5 questions at once" in shown
     assert "2 paragraphs went in, 2 came out" in shown
     assert "4 prompts in one batch" in shown
+    assert "On shop.reviews.enriched.v1, with all of its bytes as they were" in shown
+    assert '"price": 1.10' in shown
+    assert '"run":{"ok":["mood","entities","german"]' in shown
     assert "not JSON" in shown
     # 300 short reviews and a long one, a text, five questions, a letter, a review to summarise,
     # four prompts and three openings, and a review again behind the poison record.
@@ -57,4 +60,5 @@ def test_the_demo_shows_only_tasks_that_have_an_ensemble(models: Path, tmp_path:
     (few / "entities").symlink_to(models / "entities")
     shown = shown_by_demo(few)
     assert [task for task in TASKS if f"{task} ──" in shown] == ["token-classification"]
+    assert "a route ──" not in shown
     assert "2 of 2 answered" in shown

@@ -21,7 +21,7 @@ def test_try_shows_what_is_put_into_each_event() -> None:
     assert done.returncode == 0, done.stderr
     assert "event 1 → shop.reviews.enriched.v1" in done.stdout
     assert '  + /body_masked: "<PER> sent it in two days.' in done.stdout
-    assert "event 2: no condition holds, it goes on as it is" in done.stdout
+    assert "event 2: not all conditions hold, it goes on as it is" in done.stdout
 
 
 def test_try_prints_events_that_are_the_same_to_the_byte_but_for_answers() -> None:
@@ -38,6 +38,9 @@ def test_a_dry_try_says_what_would_be_asked() -> None:
 
     assert "event 1: 4 questions" in done.stdout
     assert "mood: sentiment, /body, 19 tokens" in done.stdout
+    assert "event 2: 0 questions" in done.stdout
+    assert "3 events: 7 questions, " in done.stdout
+    assert "  translation-en-de: 1 question, 5 tokens" in done.stdout
 
 
 def test_an_event_that_would_be_a_dead_letter_is_shown_with_the_reason(tmp_path: Path) -> None:
@@ -47,6 +50,10 @@ def test_an_event_that_would_be_a_dead_letter_is_shown_with_the_reason(tmp_path:
 
     assert done.returncode == 0
     assert "event 1 → shop.reviews.dlq.v1, a dead letter: not JSON" in done.stdout
+
+    done = streamproc("routes", "try", ROUTE, events, "--json")
+    assert done.stdout == ""
+    assert "event 1 → shop.reviews.dlq.v1, a dead letter: not JSON" in done.stderr
 
 
 def test_check_runs_the_examples(tmp_path: Path) -> None:
@@ -58,7 +65,7 @@ def test_check_runs_the_examples(tmp_path: Path) -> None:
         (tmp_path / file.name).write_text(text, "utf-8")
     other = streamproc("routes", "check", settings={"ROUTES_DIR": str(tmp_path)})
 
-    assert (same.returncode, same.stdout) == (0, "shop-reviews: no differences in 1 examples\n")
+    assert (same.returncode, same.stdout) == (0, "shop-reviews: 1 example, no differences\n")
     assert other.returncode == 1
     assert '/nlp/mood/label is "positive", expected "angry"' in other.stdout
 

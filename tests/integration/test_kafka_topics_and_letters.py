@@ -171,7 +171,13 @@ async def test_dead_letters_are_listed_shown_and_replayed_under_their_ids(
     await producer.start()
     seen: list[str] = []
     for selection in (Selection(ids=frozenset({"mine"})), Selection()):
-        again = replay(described, topic.dlq, selection, catalogue=catalogue, producer=producer)
+        again = replay(
+            described,
+            topic.dlq,
+            selection,
+            original=lambda letter: letter.original({topic.name}),
+            producer=producer,
+        )
         seen += [letter.request_id async for letter in again]
     await producer.stop()
     assert len(seen) == 4

@@ -45,6 +45,7 @@ class Stored:
     key: bytes | None
     value: bytes | None
     headers: dict[str, bytes]
+    timestamp_ms: int = 0
 
     @property
     def body(self) -> dict[str, Any]:
@@ -53,9 +54,10 @@ class Stored:
 
     @property
     def origin(self) -> Position:
-        """Where the request lies that this answers, or is the dead letter of."""
+        """Where the request or event lies that this was made of, or is the dead letter of."""
+        kind = "source" if "streamproc-source-topic" in self.headers else "request"
         topic, partition, offset = (
-            self.headers[f"streamproc-request-{name}"] for name in ("topic", "partition", "offset")
+            self.headers[f"streamproc-{kind}-{name}"] for name in ("topic", "partition", "offset")
         )
         return topic.decode(), int(partition), int(offset)
 
@@ -227,4 +229,5 @@ def _stored(record: Any) -> Stored:
         record.key,
         record.value,
         dict(record.headers),
+        record.timestamp,
     )

@@ -15,6 +15,8 @@ from streamproc.cli.demo.exchange import Body, Exchange
 from streamproc.cli.demo.worker import PATIENCE_S, WorkerProcess
 from streamproc.cli.progress import fetching
 from streamproc.clock import Clock, SystemClock
+from streamproc.enrichment.catalogue import RouteTopic, route_topics
+from streamproc.enrichment.route import Route, load_route
 from streamproc.errors import OperatorError
 from streamproc.kafka.client import RequestClient
 from streamproc.kafka.embedded import KAFKA_VERSION, EmbeddedBroker
@@ -26,6 +28,9 @@ from streamproc.repository.repository import Repository
 from streamproc.settings import Settings, read_settings
 from streamproc.worker import served_tasks
 
+ROUTES = Path("examples") / "routes"
+"""Where the shipped route lies, beside the topics."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
@@ -33,6 +38,7 @@ class Cluster:
 
     topics:    of the served tasks' requests, interactive
     manifests: of the ensembles that answer them
+    route:     the shipped one, served too; None where one of its ensembles is not there
     asked:     all that was asked so far, in the order it was
     """
 
@@ -42,6 +48,7 @@ class Cluster:
     topics: Mapping[str, RequestTopic]
     manifests: Mapping[str, Manifest]
     clients: Mapping[str, RequestClient]
+    route: Route | None
     asked: list[Exchange] = field(default_factory=list)
 
     async def ask(self, task: str, bodies: Iterable[Body]) -> list[Exchange]:
@@ -77,10 +84,17 @@ async def running_cluster(console: Console) -> AsyncIterator[Cluster]:
         for task in settings.tasks or served_tasks(catalogue, repository)
     }
     manifests = {task: repository.open(topic.ensemble).manifest for task, topic in topics.items()}
+    route = _shipped_route(settings, repository)
     with _kafka(console, settings) as kafka:
-        settings = settings.model_copy(update={"kafka_bootstrap_servers": kafka.bootstrap_servers})
+        folder = settings.topics_dir / ROUTES if route is not None else None
+        changed = {"kafka_bootstrap_servers": kafka.bootstrap_servers, "routes_dir": folder}
+        settings = settings.model_copy(update=changed)
         async with TopicAdmin(settings) as admin:
             created = await admin.create_missing(catalogue.topics.values())
+            if route is not None:
+                # What it reads is there already, where somebody's own events are.
+                source = RouteTopic(route.from_.topics[0], 1, route.retention_ms)
+                await admin.create_missing([source, *route_topics([route])])
         console.print(f"[green]✓[/] {len(created)} topics created from topics/*.yaml")
         async with _worker(console, settings) as worker:
             models = sum(len(manifest.members) for manifest in manifests.values())
@@ -88,7 +102,16 @@ async def running_cluster(console: Console) -> AsyncIterator[Cluster]:
                 f"[green]✓[/] a worker is ready; tasks: {len(topics)}, models: {models}\n"
             )
             async with _clients(settings, topics) as clients:
-                yield Cluster(settings, SystemClock(), worker, topics, manifests, clients)
+                yield Cluster(settings, SystemClock(), worker, topics, manifests, clients, route)
+
+
+def _shipped_route(settings: Settings, repository: Repository) -> Route | None:
+    file = settings.topics_dir / ROUTES / "shop-reviews.yaml"
+    if not file.is_file():
+        return None
+    route = load_route(file)
+    asked = {answer.ensemble for answer in route.answers}
+    return route if asked <= set(repository.names()) else None
 
 
 @contextmanager

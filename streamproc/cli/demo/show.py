@@ -20,6 +20,7 @@ from streamproc.cli.demo import (
 from streamproc.cli.demo.cluster import Cluster, running_cluster
 from streamproc.cli.demo.kill import show_kill
 from streamproc.cli.demo.poison import show_poison
+from streamproc.cli.demo.route import show_route
 
 WIDEST = 100
 
@@ -57,6 +58,10 @@ async def _show(console: Console) -> None:
                 _headline(console, cluster, task)
                 with console.status(f"{task} …"):
                     await show(console, cluster)
+        if cluster.route is not None:
+            console.rule("[bold]a route", align="left")
+            with console.status("a route …"):
+                await show_route(console, cluster, cluster.route)
         console.rule("[bold]When things go wrong", align="left")
         await show_poison(console, cluster)
         await show_kill(console, cluster)

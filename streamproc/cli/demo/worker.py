@@ -37,6 +37,8 @@ class WorkerProcess:
             "web-port": "0",
             "log-format": "json",
         }
+        if settings.routes_dir is not None:
+            self._flags["routes-dir"] = str(settings.routes_dir)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
