@@ -226,6 +226,7 @@ def nothing_is_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("streamproc.kafka.worker.backoff_s", no_patience)
     monkeypatch.setattr("streamproc.kafka.embedded.embedded.EmbeddedBroker._launch", no_start)
     monkeypatch.setattr("streamproc.kafka.embedded.jars._fetch", no_download)
+    monkeypatch.setattr("streamproc.kafka.embedded.tools.kafka_jars", lambda *_: ())
     monkeypatch.setattr("streamproc.kafka.embedded.tools.run_tool", lambda _: 0)
     for name in ("KAFKA_BOOTSTRAP_SERVERS", "MODELS_DIR", "TOPICS_DIR", "LOG_LEVEL"):
         monkeypatch.delenv(PREFIX + name, raising=False)
