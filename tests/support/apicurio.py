@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import shutil
 import tarfile
 import time
 import urllib.request
@@ -135,7 +136,7 @@ def _installed() -> Path:
     with held(cache / f"{folder.name}.lock", timeout_s=600) as got:
         assert got, "another process has been fetching Apicurio Registry for ten minutes"
         if not folder.exists():
-            fetching = folder.with_suffix(".fetching")
+            fetching = cache / f"{folder.name}.fetching"
             context = MavenContext(
                 resolver=PythonResolver(), repo_cache=fetching, local_repos=[], timeout=60
             )
@@ -145,6 +146,6 @@ def _installed() -> Path:
             verify(PIN, archive)
             with tarfile.open(archive) as files:
                 files.extractall(fetching / "program", filter="data")
-            archive.unlink()
             (fetching / "program").rename(folder)
+            shutil.rmtree(fetching)
     return folder
