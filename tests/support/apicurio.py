@@ -6,9 +6,9 @@ Fetched from Maven Central once, as the embedded Kafka's jars are, and kept besi
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
-import shutil
 import tarfile
 import time
 import urllib.request
