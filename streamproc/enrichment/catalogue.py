@@ -14,18 +14,10 @@ from streamproc.errors import Invalid, SettingsError, TopicsError
 from streamproc.kafka.sizes import topic_max_bytes
 from streamproc.kafka.topics import is_route
 from streamproc.messages.lane import Lane
+from streamproc.messages.response_types import fields_of
 from streamproc.serving.tasks.catalogue import task_named
 from streamproc.serving.tasks.task import validated
 from streamproc.settings import Settings
-
-RESULT_FIELDS = {
-    "question-answering": ("answer", "score", "start", "end", "answers"),
-    "summarization": ("summary_text", "finish_reason", "chunks"),
-    "text-classification": ("label", "score", "scores", "labels", "value", "spread", "values"),
-    "text-generation": ("generated_text", "finish_reason", "next_tokens"),
-    "token-classification": ("entities",),
-    "translation": ("translation_text", "finish_reason", "unfinished"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +110,7 @@ def _check_task(spec: AnswerSpec) -> None:
     if takes_context != (spec.context is not None):
         wanted = "question and context" if takes_context else "text"
         raise Invalid("wrong fields", f"{spec.task} takes {wanted}")
-    known = (*RESULT_FIELDS[spec.task], *WHOLE_FIELDS)
+    known = (*fields_of(spec.task, "result"), *WHOLE_FIELDS)
     for name in spec.keep or ():
         if name not in known:
             raise Invalid("keep", f"no field {name!r}; {there_are(name, known)}")

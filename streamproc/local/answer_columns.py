@@ -1,7 +1,4 @@
-"""An answer as columns of a table: what there is for each task, and of which types.
-
-The types are named as Arrow names them, without Arrow, which who has none does not need.
-"""
+"""An answer as columns of a table: what there is for each task, and of which types."""
 
 from __future__ import annotations
 
@@ -12,59 +9,17 @@ import orjson
 
 from streamproc.errors import SettingsError
 from streamproc.messages.client import ResponseBody
+from streamproc.messages.response_types import (
+    AnswerType,
+    ListOf,
+    MapOf,
+    RecordOf,
+    fields_of,
+    response_fields,
+)
 
-ColumnType = str | dict[str, str]
-"""`string`, `double`, `int64`, `strings` (a list); a dict is a list of structs with its fields."""
-
-_PLACE: Final = {"start": "int64", "end": "int64"}
-_ENTITY: Final = {"entity_group": "string", "score": "double", "word": "string", **_PLACE}
-_TOKEN: Final = {
-    "entity": "string",
-    "score": "double",
-    "index": "int64",
-    "word": "string",
-    **_PLACE,
-}
-
-RESULT_COLUMNS: Final[Mapping[str, Mapping[str, ColumnType]]] = {
-    "text-classification": {
-        "label": "string",
-        "score": "double",
-        "scores": {"label": "string", "score": "double"},
-        "labels": "strings",
-        "value": "double",
-        "spread": "double",
-        "values": {"name": "string", "value": "double", "spread": "double"},
-    },
-    "token-classification": {"entities": _ENTITY},
-    "question-answering": {
-        "answer": "string",
-        "score": "double",
-        **_PLACE,
-        "answers": {"answer": "string", "score": "double", **_PLACE},
-    },
-    "translation": {"translation_text": "string", "finish_reason": "string", "unfinished": _PLACE},
-    "summarization": {
-        "summary_text": "string",
-        "finish_reason": "string",
-        "chunks": {**_PLACE, "finish_reason": "string"},
-    },
-    "text-generation": {
-        "generated_text": "string",
-        "finish_reason": "string",
-        "next_tokens": {"token": "string", "probability": "double"},
-    },
-}
-"""What `result` holds, by task: as in a response, but that `scores`, likeliest first, and `values`
-are lists."""
-
-RESPONSE_COLUMNS: Final[Mapping[str, ColumnType]] = {
-    "agreement": "double",
-    "entropy": "double",
-    "status": "string",
-    "response": "string",
-}
-"""What can be kept of any response; `response` is all of it, in JSON."""
+RESPONSE_COLUMNS: Final = ("agreement", "entropy", "status", "response")
+"""What can be kept of any response beside its result; `response` is all of it, in JSON."""
 
 DEFAULT_COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "text-classification": ("label", "score"),
@@ -76,13 +31,27 @@ DEFAULT_COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """What is kept of an answer unless something else is asked for."""
 
+# Objects of a result with any names are lists in a column: what a name is called in one of these.
+_NAMES: Final = {"scores": "label", "values": "name"}
 
-def column_types(task: str, params: Mapping[str, Any]) -> dict[str, ColumnType]:
+
+def column_types(task: str, params: Mapping[str, Any]) -> dict[str, AnswerType]:
     """Every column that an answer of a task can be kept in."""
-    types = {**RESULT_COLUMNS[task], **RESPONSE_COLUMNS}
-    if task == "token-classification" and params.get("aggregation") == "none":
-        types["entities"] = _TOKEN
-    return types
+    types = fields_of(task, "result")
+    if task == "token-classification":
+        element = "token" if params.get("aggregation") == "none" else "entity"
+        types["entities"] = ListOf(RecordOf(fields_of(task, element)))
+    whole = response_fields(task) | {"response": "string"}
+    types |= {name: whole[name] for name in RESPONSE_COLUMNS}
+    return {name: _column_type(name, kind) for name, kind in types.items()}
+
+
+def _column_type(name: str, kind: AnswerType) -> AnswerType:
+    if not isinstance(kind, MapOf):
+        return kind
+    values = kind.values
+    fields = values.fields if isinstance(values, RecordOf) else {"score": values}
+    return ListOf(RecordOf({_NAMES[name]: "string", **fields}))
 
 
 def column_value(name: str, response: ResponseBody) -> Any:
@@ -94,10 +63,11 @@ def column_value(name: str, response: ResponseBody) -> Any:
     if name in RESPONSE_COLUMNS:
         return response.get(name)
     value = response.get("result", {}).get(name)
-    if name == "scores" and value is not None:
-        return [{"label": label, "score": score} for label, score in value.items()]
-    if name == "values" and value is not None:
-        return [{"name": of, **number} for of, number in value.items()]
+    if name in _NAMES and value is not None:
+        return [
+            {_NAMES[name]: of, **(one if isinstance(one, dict) else {"score": one})}
+            for of, one in value.items()
+        ]
     return value
 
 

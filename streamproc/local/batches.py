@@ -12,9 +12,7 @@ from typing import Any
 import numpy as np
 
 from streamproc.errors import SettingsError
-from streamproc.local.answer_columns import ColumnType
-
-_NUMPY = {"double": np.float64}
+from streamproc.messages.response_types import AnswerType
 
 
 def column_names(batch: Any) -> list[str]:
@@ -38,7 +36,7 @@ def column_values(batch: Any, name: str) -> list[Any]:
 
 
 def with_columns(
-    batch: Any, columns: Mapping[str, tuple[ColumnType, Sequence[Any]]], like: str
+    batch: Any, columns: Mapping[str, tuple[AnswerType, Sequence[Any]]], like: str
 ) -> Any:
     """A batch of the same kind with columns added, after those it has.
 
@@ -52,29 +50,18 @@ def with_columns(
             for name, (kind, values) in columns.items()
         }
         return {**batch, **added}
-    arrow = sys.modules["pyarrow"]
+    import pyarrow  # noqa: PLC0415 - an extra, which who hands a batch of it over has
+
+    from streamproc.local.arrow_types import arrow_type  # noqa: PLC0415 - the extra
+
     names, arrays = list(batch.schema.names), list(batch.columns)
     fields = list(batch.schema)
     for name, (kind, values) in columns.items():
         names.append(name)
-        arrays.append(arrow.array(values, arrow_type(kind)))
-        fields.append(arrow.field(name, arrow_type(kind)))
-    schema = arrow.schema(fields, metadata=batch.schema.metadata)
+        arrays.append(pyarrow.array(values, arrow_type(kind)))
+        fields.append(pyarrow.field(name, arrow_type(kind)))
+    schema = pyarrow.schema(fields, metadata=batch.schema.metadata)
     return type(batch).from_arrays(arrays, schema=schema)
-
-
-def arrow_type(kind: ColumnType) -> Any:
-    """A type of column as Arrow has it."""
-    import pyarrow  # noqa: PLC0415 - an extra
-
-    if isinstance(kind, str):
-        return {
-            "string": pyarrow.string(),
-            "double": pyarrow.float64(),
-            "int64": pyarrow.int64(),
-            "strings": pyarrow.list_(pyarrow.string()),
-        }[kind]
-    return pyarrow.list_(pyarrow.struct([(name, arrow_type(of)) for name, of in kind.items()]))
 
 
 def is_arrow(batch: Any) -> bool:
@@ -83,10 +70,10 @@ def is_arrow(batch: Any) -> bool:
     return arrow is not None and isinstance(batch, (arrow.Table, arrow.RecordBatch))
 
 
-def _array(kind: ColumnType, values: Sequence[Any]) -> Any:
-    if kind == "double":
+def _array(kind: AnswerType, values: Sequence[Any]) -> Any:
+    if kind == "number":
         return np.array([np.nan if value is None else value for value in values], np.float64)
-    if kind == "int64" and None not in values:
+    if kind == "integer" and None not in values:
         return np.array(values, np.int64)
     # One by one: numpy would make a second dimension of lists that are equally long.
     array = np.empty(len(values), object)

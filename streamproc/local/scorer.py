@@ -13,7 +13,7 @@ from streamproc.local.answer_columns import (
     column_value,
     require_any,
 )
-from streamproc.local.batches import arrow_type, column_names, column_values, with_columns
+from streamproc.local.batches import column_names, column_values, with_columns
 from streamproc.local.blocking_client import Asked, refusal
 from streamproc.local.loaded_models import LOADED
 from streamproc.local.open_ensemble import Ensemble, folder_of
@@ -111,6 +111,8 @@ class Scorer:
     def schema(self, of: pyarrow.Schema) -> pyarrow.Schema:
         """The schema of what is made of Arrow batches of that schema, as Spark wants to know it."""
         import pyarrow  # noqa: PLC0415 - an extra
+
+        from streamproc.local.arrow_types import arrow_type  # noqa: PLC0415 - the extra
 
         self._check(of.names)
         for name, kind in {**self._kept, ERROR: "string"}.items():

@@ -10,17 +10,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from streamproc.enrichment.json_pointer import Path
-from streamproc.enrichment.registry.answer_types import (
-    AnswerType,
-    ListOf,
-    MapOf,
-    RecordOf,
-    as_record,
-)
+from streamproc.enrichment.registry.answer_types import as_record
 from streamproc.enrichment.registry.avro_event import AvroEventSchema
 from streamproc.enrichment.registry.avro_schema import AvroMembers, AvroSchema
 from streamproc.enrichment.registry.wire_format import FramedValue, SchemaName
 from streamproc.errors import Invalid, Unreadable
+from streamproc.messages.response_types import AnswerType, ListOf, MapOf, RecordOf
 from tests.support.avro_events import decoded, encoded
 
 PRIMITIVES: dict[str, st.SearchStrategy[Any]] = {

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from streamproc.enrichment.json_event import JsonEvent
 from streamproc.enrichment.json_pointer import Path
-from streamproc.enrichment.registry.answer_types import AnswerType, ListOf, RecordOf
 from streamproc.enrichment.registry.json_schema import with_answers
+from streamproc.messages.response_types import AnswerType, ListOf, RecordOf
 
 PLACED: dict[Path, AnswerType] = {
     ("nlp", "mood"): RecordOf({"label": "string", "score": "number"}, is_there=True),

@@ -14,14 +14,15 @@ from hypothesis import strategies as st
 
 import streamproc
 from streamproc.local.batches import column_values, with_columns
+from streamproc.messages.response_types import AnswerType, Scalar
 from tests.support.small_ensembles import write_small_ensembles
 
 KEPT = ("label", "score", "scores", "error")
 TEXTS = st.one_of(st.none(), st.text(max_size=40), st.sampled_from(["good", "the bad film " * 20]))
-VALUES = {
+VALUES: dict[Scalar, st.SearchStrategy[Any]] = {
     "string": st.text(max_size=5),
-    "double": st.floats(allow_nan=False),
-    "int64": st.integers(-(2**63), 2**63 - 1),
+    "number": st.floats(allow_nan=False),
+    "integer": st.integers(-(2**63), 2**63 - 1),
 }
 
 
@@ -56,13 +57,13 @@ def test_rows_get_the_same_however_they_are_cut_into_batches(
 
 @given(data=st.data(), kind=st.sampled_from(sorted(VALUES)), rows=st.integers(0, 6))
 def test_a_column_that_is_added_comes_back_whatever_the_batch(
-    data: st.DataObject, kind: str, rows: int
+    data: st.DataObject, kind: Scalar, rows: int
 ) -> None:
     values = data.draw(
         st.lists(st.none() | VALUES[kind], min_size=rows, max_size=rows), label="values"
     )
     texts = [f"text {row}" for row in range(rows)]
-    added = {"new": (kind, values)}
+    added: dict[str, tuple[AnswerType, list[Any]]] = {"new": (kind, values)}
 
     as_lists = with_columns({"text": texts}, added, like="text")
     as_arrays = with_columns({"text": np.array(texts, object)}, added, like="text")

@@ -3,92 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from streamproc.enrichment.answer_spec import AnswerSpec
 from streamproc.enrichment.asking import MAIN_FIELD
 from streamproc.enrichment.json_pointer import Path, parse_pointer
 from streamproc.enrichment.route import Route
-from streamproc.errors import Invalid
+from streamproc.messages.response_types import (
+    AnswerType,
+    ListOf,
+    MapOf,
+    RecordOf,
+    Scalar,
+    fields_of,
+    response_fields,
+)
 
-Scalar = Literal["string", "number", "integer", "boolean"]
-
-
-@dataclass(frozen=True, slots=True)
-class ListOf:
-    """Any number of one type."""
-
-    items: AnswerType
-
-
-@dataclass(frozen=True, slots=True)
-class MapOf:
-    """Values of one type, by names that are not known."""
-
-    values: AnswerType
-
-
-@dataclass(frozen=True, slots=True)
-class RecordOf:
-    """Fields by name; each may be missing or null.
-
-    is_there: it is never null where it is given
-    """
-
-    fields: dict[str, AnswerType] = field(default_factory=dict)
-    is_there: bool = False
-
-
-AnswerType = Scalar | ListOf | MapOf | RecordOf
-
-_SPAN: Final[dict[str, AnswerType]] = {"start": "integer", "end": "integer"}
-_ENTITY: Final = RecordOf({
-    "entity_group": "string", "entity": "string", "score": "number", "index": "integer",
-    "word": "string", **_SPAN,
-})  # fmt: skip
-_ANSWER: Final[dict[str, AnswerType]] = {"answer": "string", "score": "number", **_SPAN}
-_NUMBER: Final[dict[str, AnswerType]] = {"value": "number", "spread": "number"}
-
-RESULT_TYPES: Final[dict[str, dict[str, AnswerType]]] = {
-    "question-answering": {**_ANSWER, "answers": ListOf(RecordOf(_ANSWER))},
-    "summarization": {
-        "summary_text": "string",
-        "finish_reason": "string",
-        "chunks": ListOf(RecordOf({**_SPAN, "finish_reason": "string"})),
-    },
-    "text-classification": {
-        "label": "string",
-        "score": "number",
-        "scores": MapOf("number"),
-        "labels": ListOf("string"),
-        "value": "number",
-        "spread": "number",
-        "values": MapOf(RecordOf(_NUMBER)),
-    },
-    "text-generation": {
-        "generated_text": "string",
-        "finish_reason": "string",
-        "next_tokens": ListOf(RecordOf({"token": "string", "probability": "number"})),
-    },
-    "token-classification": {"entities": ListOf(_ENTITY)},
-    "translation": {
-        "translation_text": "string",
-        "finish_reason": "string",
-        "unfinished": ListOf(RecordOf(_SPAN)),
-    },
-}
-"""The fields of a task's result, as topics/schemas/ describes them."""
-
-_WHOLE_TYPES: Final[dict[str, AnswerType]] = {
-    "agreement": "number",
-    "entropy": "number",
-    "status": "string",
-    "coverage": RecordOf({
-        "chunks": "integer", "characters": "integer", "characters_covered": "integer",
-        "truncated": "boolean",
-    }),
-}  # fmt: skip
 _META: Final = RecordOf({
     "ok": ListOf("string"), "skipped": ListOf("string"), "failed": MapOf("string"),
     "manifests": MapOf("string"),
@@ -96,13 +26,11 @@ _META: Final = RecordOf({
 
 
 def answer_type(spec: AnswerSpec) -> AnswerType:
-    """Of what `asking.shaped` makes of a response. Raises Invalid for a task without types."""
-    fields = RESULT_TYPES.get(spec.task)
-    if fields is None:
-        raise Invalid("no schema", f"the answers of {spec.task} have none yet")
+    """Of what `asking.shaped` makes of a response."""
+    fields = fields_of(spec.task, "result")
     is_there = spec.on_missing != "null" and spec.on_error != "default"
     if spec.keep is not None:
-        known = fields | _WHOLE_TYPES
+        known = response_fields(spec.task) | fields
         return RecordOf({name: known[name] for name in spec.keep}, is_there)
     main = MAIN_FIELD.get(spec.task)
     return RecordOf(fields, is_there) if main is None else fields[main]

@@ -20,7 +20,6 @@ from fastavro.schema import SchemaParseException, UnknownType
 
 from streamproc.enrichment.json_event import JsonEvent
 from streamproc.enrichment.json_pointer import Path, format_pointer
-from streamproc.enrichment.registry.answer_types import RecordOf
 from streamproc.enrichment.registry.avro_json import stored
 from streamproc.enrichment.registry.avro_shape import AvroShape, without_logical_types
 from streamproc.enrichment.registry.avro_spans import (
@@ -30,6 +29,7 @@ from streamproc.enrichment.registry.avro_spans import (
 )
 from streamproc.enrichment.registry.avro_types import optional_field
 from streamproc.errors import Invalid, Unreadable
+from streamproc.messages.response_types import RecordOf
 
 _NOT_A_SCHEMA = (
     SchemaParseException, UnknownType, ValueError, TypeError, KeyError, AttributeError,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from streamproc.enrichment.registry.answer_types import AnswerType, ListOf, MapOf, RecordOf, Scalar
+from streamproc.messages.response_types import AnswerType, ListOf, MapOf, RecordOf, Scalar
 
 NAMESPACE: Final = "streamproc"
 _SCALARS: Final[dict[Scalar, str]] = {

@@ -9,14 +9,9 @@ from urllib.parse import unquote
 
 from streamproc.enrichment.json_event import CannotPlace, JsonEvent
 from streamproc.enrichment.json_pointer import EVERY, Path, format_pointer, parse_pointer
-from streamproc.enrichment.registry.answer_types import (
-    AnswerType,
-    ListOf,
-    MapOf,
-    RecordOf,
-    as_record,
-)
+from streamproc.enrichment.registry.answer_types import as_record
 from streamproc.errors import Invalid, Unreadable
+from streamproc.messages.response_types import AnswerType, ListOf, MapOf, RecordOf
 
 # What may say of an object's members more than `properties` does, and what closes it.
 _COMBINING: Final = (

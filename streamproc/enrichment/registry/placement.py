@@ -7,17 +7,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from streamproc.enrichment.json_pointer import EVERY, Path, format_pointer
-from streamproc.enrichment.registry.answer_types import (
-    AnswerType,
-    ListOf,
-    MapOf,
-    RecordOf,
-    answer_type,
-    fits,
-    placed_types,
-)
+from streamproc.enrichment.registry.answer_types import answer_type, fits, placed_types
 from streamproc.enrichment.route import Route
 from streamproc.errors import Invalid
+from streamproc.messages.response_types import AnswerType, ListOf, MapOf, RecordOf
 
 _AVRO_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 

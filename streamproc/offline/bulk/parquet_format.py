@@ -6,19 +6,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, Any
 
-import orjson
 import pyarrow as pa
 from pyarrow import parquet
 
 from streamproc.errors import OperatorError
+from streamproc.local.arrow_types import arrow_type
 from streamproc.messages.json_spans import member_span
+from streamproc.messages.response_types import RecordOf, response_fields
 from streamproc.messages.strict_json import parse
 from streamproc.offline.bulk.answer_format import AnswerFormat, WriteAnswer
-from streamproc.offline.bulk.arrow_types import Schema, arrow_type, is_json, properties
 from streamproc.offline.bulk.kept_columns import ColumnType, KeptColumns, as_type, column_values
 from streamproc.offline.bulk.origin import Origin
 from streamproc.offline.bulk.request_rows import RequestRow
-from streamproc.settings import shipped
 
 # Parsed answers take ten times the memory of their JSON, so few become columns at a time; row
 # groups are large, as those who read them like it.
@@ -50,9 +49,7 @@ class Parquet(AnswerFormat):
 
     def __init__(self, task: str, *, columns: bool = False) -> None:
         self.columns = columns
-        schema = _response_schema(task)
-        self._definitions: Schema = schema["$defs"]
-        self._fields: dict[str, Schema] = properties(schema, self._definitions)
+        self._task = task
         self._kept = KeptColumns()
 
     def note(self, row: RequestRow) -> None:
@@ -111,12 +108,12 @@ class Parquet(AnswerFormat):
     def _answer_columns(self) -> dict[str, pa.DataType]:
         """The columns of a response, with their types."""
         columns: dict[str, pa.DataType] = {}
-        for name, schema in self._fields.items():
-            if name in _FLATTENED:
-                for member, of_member in properties(schema, self._definitions).items():
-                    columns[_FLATTENED[name] + member] = arrow_type(of_member, self._definitions)
+        for name, kind in response_fields(self._task).items():
+            if name in _FLATTENED and isinstance(kind, RecordOf):
+                for member, of_member in kind.fields.items():
+                    columns[_FLATTENED[name] + member] = arrow_type(of_member)
             else:
-                columns[name] = arrow_type(schema, self._definitions)
+                columns[name] = arrow_type(kind)
         return columns
 
     def _kept_fields(self, names: Mapping[str, str]) -> Iterator[tuple[str, pa.DataType]]:
@@ -133,9 +130,7 @@ class Parquet(AnswerFormat):
         for name, value in response.items():
             if name in _FLATTENED:
                 row |= {_FLATTENED[name] + member: one for member, one in value.items()}
-            elif name == "id":
-                row[name] = value if isinstance(value, str) else _text_of(answer, name)
-            elif is_json(self._fields.get(name, {}), self._definitions):
+            elif name == "metadata" or (name == "id" and not isinstance(value, str)):
                 row[name] = _text_of(answer, name)
             else:
                 row[name] = value
@@ -172,9 +167,3 @@ def _text_of(answer: bytes, name: str) -> str:
     """A member's JSON, to the byte."""
     span = member_span(answer, name)
     return "null" if span is None else answer[span].decode()
-
-
-def _response_schema(task: str) -> dict[str, Any]:
-    file = shipped("topics") / "schemas" / f"{task}.response.v1.json"
-    schema: dict[str, Any] = orjson.loads(file.read_bytes())
-    return schema

@@ -1,29 +1,31 @@
-"""Types of answers beside what topics/schemas/ says, and what a route may ask of schemas."""
+"""Types of answers beside examples of them, and what a route may ask of schemas."""
 
 from __future__ import annotations
 
-import json
+import io
+from pathlib import Path
 from typing import Any
 
+import fastavro
+import orjson
 import pytest
 
-from streamproc.enrichment.catalogue import RESULT_FIELDS
-from streamproc.enrichment.registry.answer_types import (
-    RESULT_TYPES,
-    AnswerType,
-    ListOf,
-    MapOf,
-    RecordOf,
-    fits,
-)
+from streamproc.enrichment.registry.answer_types import fits
+from streamproc.enrichment.registry.avro_schema import AvroMembers
+from streamproc.enrichment.registry.avro_types import optional_field
 from streamproc.enrichment.registry.placement import check_schemas
 from streamproc.enrichment.route import Route
 from streamproc.errors import Invalid
-from streamproc.settings import read_settings
+from streamproc.messages.response_types import AnswerType, ListOf, MapOf, RecordOf, fields_of
+from streamproc.settings import shipped
 from tests.support.registries import MemoryRegistry
 from tests.support.route_scenes import LINES, MOOD, RegistryScene
 
-SCALARS = ("string", "number", "integer", "boolean")
+ANSWERED = [
+    file
+    for file in sorted((shipped("topics") / "examples").glob("*.response.*.json"))
+    if not file.name.endswith(".error.json")
+]
 
 
 def route(*answers: dict[str, Any], format_: str = "avro", **fields: Any) -> Route:
@@ -31,36 +33,25 @@ def route(*answers: dict[str, Any], format_: str = "avro", **fields: Any) -> Rou
     return RegistryScene(MemoryRegistry(), *answers, format_=format_, **fields).route
 
 
-@pytest.mark.parametrize("task", RESULT_FIELDS)
-def test_results_have_the_types_that_their_schema_says(task: str) -> None:
-    file = read_settings().topics_dir / "schemas" / f"{task}.response.v1.json"
-    whole = json.loads(file.read_text("utf-8"))
+@pytest.mark.parametrize("file", ANSWERED, ids=lambda f: f.name)
+def test_the_result_of_every_example_fits_its_type_and_avro_holds_it(file: Path) -> None:
+    response = orjson.loads(file.read_bytes())
+    result, type_ = response["result"], RecordOf(fields_of(response["task"], "result"))
 
-    described = _type(whole["$defs"]["result"], whole["$defs"])
-    assert described == RecordOf(RESULT_TYPES[task])
-
-
-def _type(schema: dict[str, Any], defs: dict[str, Any]) -> AnswerType:
-    """The type that a JSON Schema of ours describes; of several objects all their fields."""
-    if "$ref" in schema:
-        return _type(defs[schema["$ref"].removeprefix("#/$defs/")], defs)
-    if "anyOf" in schema:
-        fields: dict[str, AnswerType] = {}
-        for one in schema["anyOf"]:
-            found = _type(one, defs)
-            assert isinstance(found, RecordOf)
-            fields |= found.fields
-        return RecordOf(fields)
-    if schema.get("type") == "array":
-        return ListOf(_type(schema["items"], defs))
-    scalar: AnswerType = "string" if "enum" in schema else schema["type"]
-    return _of_object(schema, defs) if scalar not in SCALARS else scalar
+    assert result
+    assert fits(result, type_)
+    written = io.BytesIO(AvroMembers(RecordOf({"mood": type_})).encode({"mood": result}))
+    read = fastavro.schemaless_reader(written, optional_field("mood", type_)["type"], None)
+    assert without_nulls(read) == result
 
 
-def _of_object(schema: dict[str, Any], defs: dict[str, Any]) -> AnswerType:
-    if "properties" in schema:
-        return RecordOf({name: _type(one, defs) for name, one in schema["properties"].items()})
-    return MapOf(_type(schema["additionalProperties"], defs))
+def without_nulls(value: Any) -> Any:
+    """A value of Avro as JSON has it."""
+    if isinstance(value, list):
+        return [without_nulls(one) for one in value]
+    if isinstance(value, dict):
+        return {name: without_nulls(one) for name, one in value.items() if one is not None}
+    return value
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import jsonschema
 import pytest
 
 from streamproc.enrichment.json_pointer import parse_pointer
-from streamproc.enrichment.registry.answer_types import AnswerType, ListOf, MapOf, RecordOf
 from streamproc.enrichment.registry.json_schema import with_answers
 from streamproc.errors import Invalid
+from streamproc.messages.response_types import AnswerType, ListOf, MapOf, RecordOf
 from tests.support.avro_events import framed
 from tests.support.registries import MemoryRegistry
 from tests.support.route_scenes import LINES, MOOD, PEOPLE, RegistryScene

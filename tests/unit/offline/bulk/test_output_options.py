@@ -27,7 +27,7 @@ def test_parquet_without_its_extra_is_refused_in_a_sentence(
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.delitem(sys.modules, "streamproc.offline.bulk.parquet_format", raising=False)
-    monkeypatch.delitem(sys.modules, "streamproc.offline.bulk.arrow_types", raising=False)
+    monkeypatch.delitem(sys.modules, "streamproc.local.arrow_types", raising=False)
 
     with pytest.raises(SettingsError, match=r'pip install "streamproc\[documents\]"'):
         output(tmp_path / "a.PARQUET")
