@@ -11,15 +11,13 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from streamproc.errors import Invalid
-from streamproc.serving.chunking.windows import Chunk
 from streamproc.serving.ensembling.measures import agreement, entropy
 from streamproc.serving.inference.signature import Signature
 from streamproc.serving.tasks.classification_params import Aggregation, TextClassificationParams
-from streamproc.serving.tasks.combiner import Opinions
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
-from streamproc.serving.tasks.labelled_text import LabelledTextJob
 from streamproc.serving.tasks.multi_label import MultiLabelJob
-from streamproc.serving.tasks.task import Answer, Inputs, Job, Params, ScoringTask, TextInputs
+from streamproc.serving.tasks.tallied_text import Conclusion, TalliedTextJob
+from streamproc.serving.tasks.task import Inputs, Job, Params, ScoringTask, TextInputs
 from streamproc.serving.tasks.text_regression import RegressionJob
 from streamproc.types import FloatArray, JsonObject, ProblemType
 
@@ -43,67 +41,43 @@ class _Tally:
             self._sum[rows, np.argmax(known, axis=-1)] += 1.0
             self._tie_break[rows] += known * 1e-6
 
-    def probabilities(self, rows: list[int]) -> FloatArray:
+    def scores(self, rows: list[int]) -> FloatArray:
         """(rows, labels), each row summing to 1."""
         total = self._sum[rows] + self._tie_break[rows]
         return np.asarray(total / total.sum(axis=-1, keepdims=True))
 
 
-class TextClassificationJob(LabelledTextJob):
+class TextClassificationJob(TalliedTextJob):
     """A text being classified: its windows' probabilities, weighted by their tokens."""
 
     def __init__(
         self, inputs: TextInputs, params: TextClassificationParams, profile: EnsembleSpec
     ) -> None:
-        super().__init__(inputs.text, profile, params.combine, truncate=params.truncate)
         if params.threshold is not None:
             raise Invalid(
                 "invalid request",
                 f"params.threshold: {params.threshold}, but ensemble {profile.name} gives a text "
                 "one label, the likeliest",
             )
-        self._params = params
-        # Each member's opinion, and last the combined one.
-        self._together = len(profile.members)
-        self._tally = _Tally(params.aggregation or "mean", self._together + 1, len(profile.labels))
+        super().__init__(inputs, params, profile)
 
-    def add_opinions(self, chunk: Chunk, opinions: Opinions) -> None:
-        self._tally.add(
-            [*opinions.answered, self._together],
-            np.concatenate((opinions.scores, opinions.combined[None])),
-            max(1, chunk.content_tokens),
-        )
+    def tally(self, opinions: int, outputs: int) -> _Tally:
+        return _Tally(self._params.aggregation or "mean", opinions, outputs)
 
-    def answer(self) -> Answer:
-        answered = self._accumulator.answered
-        *members, probabilities = self._tally.probabilities([*answered, self._together])
-        by_member = dict(zip(answered, members, strict=True))
-        result = self._result(probabilities)
-        return Answer(
-            result=result,
-            members=self._accumulator.members(
-                (lambda index: self._result(by_member[index]))
-                if self._params.return_members
-                else None
-            ),
-            agreement=agreement(
-                np.stack(members),
-                self._combiner.voting_weight(answered),
-                self._profile.labels.index(result["label"]),
-            ),
-            entropy=entropy(probabilities),
-            coverage=self._accumulator.coverage(),
-        )
+    def conclude(self, scores: FloatArray, members: FloatArray, weights: FloatArray) -> Conclusion:
+        result = self.result(scores)
+        label = self._profile.labels.index(result["label"])
+        return Conclusion(result, agreement(members, weights, label), entropy(scores))
 
-    def _result(self, probabilities: FloatArray) -> JsonObject:
+    def result(self, scores: FloatArray) -> JsonObject:
         """transformers' keys, and beside them every label's probability, likeliest first."""
-        order = np.argsort(-probabilities, kind="stable")
+        order = np.argsort(-scores, kind="stable")
         labels = self._profile.labels
         return {
             "label": labels[order[0]],
-            "score": float(probabilities[order[0]]),
+            "score": float(scores[order[0]]),
             "scores": {
-                labels[index]: float(probabilities[index]) for index in order[: self._params.top_k]
+                labels[index]: float(scores[index]) for index in order[: self._params.top_k]
             },
         }
 

@@ -2,64 +2,41 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from streamproc.errors import Invalid
-from streamproc.serving.chunking.windows import Chunk
 from streamproc.serving.ensembling.measures import spreads
 from streamproc.serving.tasks.classification_params import TextClassificationParams
-from streamproc.serving.tasks.combiner import Opinions
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
-from streamproc.serving.tasks.labelled_text import LabelledTextJob
 from streamproc.serving.tasks.separate_tally import SeparateTally
-from streamproc.serving.tasks.task import Answer, TextInputs
+from streamproc.serving.tasks.tallied_text import Conclusion, TalliedTextJob
+from streamproc.serving.tasks.task import TextInputs
 from streamproc.types import FloatArray, JsonObject
 
 
-class RegressionJob(LabelledTextJob):
+class RegressionJob(TalliedTextJob):
     """A text being given numbers: the mean of its windows', weighted by their tokens."""
 
     def __init__(
         self, inputs: TextInputs, params: TextClassificationParams, profile: EnsembleSpec
     ) -> None:
-        super().__init__(inputs.text, profile, params.combine, truncate=params.truncate)
         _refuse_what_is_of_labels(params, profile)
-        self._params = params
-        # Each member's opinion, and last the combined one.
-        self._together = len(profile.members)
-        self._tally = SeparateTally(
-            params.aggregation or "mean", self._together + 1, len(profile.labels)
-        )
+        super().__init__(inputs, params, profile)
 
-    def add_opinions(self, chunk: Chunk, opinions: Opinions) -> None:
-        self._tally.add(
-            [*opinions.answered, self._together],
-            np.concatenate((opinions.scores, opinions.combined[None])),
-            max(1, chunk.content_tokens),
-        )
+    def tally(self, opinions: int, outputs: int) -> SeparateTally:
+        return SeparateTally(self._params.aggregation or "mean", opinions, outputs)
 
-    def answer(self) -> Answer:
-        answered = self._accumulator.answered
-        *members, values = self._tally.scores([*answered, self._together])
-        by_member = dict(zip(answered, members, strict=True))
-        own = (
-            (lambda index: self._result(by_member[index])) if self._params.return_members else None
-        )
-        weights = self._combiner.voting_weight(answered)
-        return Answer(
-            result=self._result(values, spreads(np.stack(members), weights)),
-            members=self._accumulator.members(own),
-            agreement=None,
-            entropy=None,
-            coverage=self._accumulator.coverage(),
-        )
+    def result(self, scores: FloatArray) -> JsonObject:
+        return self._numbers([{"value": float(value)} for value in scores])
 
-    def _result(self, values: FloatArray, spread: FloatArray | None = None) -> JsonObject:
-        """One number, or one for each name; spread: (outputs,), None of a member's own."""
-        numbers: list[JsonObject] = [{"value": float(value)} for value in values]
-        if spread is not None:
-            for number, apart in zip(numbers, spread, strict=True):
-                number["spread"] = float(apart)
+    def conclude(self, scores: FloatArray, members: FloatArray, weights: FloatArray) -> Conclusion:
+        spread = spreads(members, weights)
+        numbers: list[JsonObject] = [
+            {"value": float(value), "spread": float(apart)}
+            for value, apart in zip(scores, spread, strict=True)
+        ]
+        return Conclusion(self._numbers(numbers), agreement=None, entropy=None)
+
+    def _numbers(self, numbers: list[JsonObject]) -> JsonObject:
+        """One number, or one for each name."""
         if len(numbers) == 1:
             return numbers[0]
         return {"values": dict(zip(self._profile.labels, numbers, strict=True))}
