@@ -22,7 +22,7 @@ from streamproc.serving.tasks.text_regression import RegressionJob
 from streamproc.types import FloatArray, JsonObject, ProblemType
 
 
-class _Tally:
+class _ProbabilityTally:
     """Probabilities of chunks becoming those of the text, for each of several opinions at once."""
 
     def __init__(self, aggregation: Aggregation, opinions: int, labels: int) -> None:
@@ -61,8 +61,8 @@ class TextClassificationJob(TalliedTextJob):
             )
         super().__init__(inputs, params, profile)
 
-    def tally(self, opinions: int, outputs: int) -> _Tally:
-        return _Tally(self._params.aggregation or "mean", opinions, outputs)
+    def tally(self, opinions: int, outputs: int) -> _ProbabilityTally:
+        return _ProbabilityTally(self._params.aggregation or "mean", opinions, outputs)
 
     def conclude(self, scores: FloatArray, members: FloatArray, weights: FloatArray) -> Conclusion:
         result = self.result(scores)
