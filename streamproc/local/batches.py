@@ -1,6 +1,6 @@
-"""Batches of rows, whatever holds their columns: a dict of arrays or lists, or Arrow.
+"""Batches of rows, whatever holds their columns: a dict of arrays or lists, Arrow, or pandas.
 
-Arrow is not imported here before somebody hands a batch of it over.
+Arrow and pandas are not imported here before somebody hands a batch of theirs over.
 """
 
 from __future__ import annotations
@@ -19,17 +19,23 @@ def column_names(batch: Any) -> list[str]:
     """The columns of a batch; raises SettingsError where it is none."""
     if is_arrow(batch):
         return list(batch.schema.names)
-    if isinstance(batch, Mapping):
+    if isinstance(batch, Mapping) or is_frame(batch):
         return list(batch)
     raise SettingsError(
-        "a batch is a dict of columns, or a pyarrow Table or RecordBatch; found "
-        f"{type(batch).__module__}.{type(batch).__name__}"
+        "a batch is a dict of columns, a pyarrow Table or RecordBatch, or a pandas DataFrame; "
+        f"found {type(batch).__module__}.{type(batch).__name__}"
     )
 
 
 def column_values(batch: Any, name: str) -> list[Any]:
-    """The values of one column."""
+    """The values of one column; raises SettingsError where it is a single row's value."""
     column = batch.column(name) if is_arrow(batch) else batch[name]
+    # A text has a length, too: its characters would be answered one by one.
+    if isinstance(column, (str, bytes)) or not hasattr(column, "__len__"):
+        raise SettingsError(
+            f"column {name!r} holds one value and not those of many rows: hand batches over, as "
+            "datasets does with map(..., batched=True)"
+        )
     if hasattr(column, "to_pylist"):
         return list(column.to_pylist())
     return column.tolist() if hasattr(column, "tolist") else list(column)
@@ -43,6 +49,10 @@ def with_columns(
     columns: type and values, by name
     like: the column of a dict that says whether others are arrays or lists
     """
+    if is_frame(batch):
+        return batch.assign(
+            **{name: _array(kind, values) for name, (kind, values) in columns.items()}
+        )
     if not is_arrow(batch):
         as_arrays = isinstance(batch[like], np.ndarray)
         added = {
@@ -68,6 +78,12 @@ def is_arrow(batch: Any) -> bool:
     """Whether it is a table of Arrow."""
     arrow = sys.modules.get("pyarrow")
     return arrow is not None and isinstance(batch, (arrow.Table, arrow.RecordBatch))
+
+
+def is_frame(batch: Any) -> bool:
+    """Whether it is a DataFrame of pandas."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(batch, pandas.DataFrame)
 
 
 def _array(kind: AnswerType, values: Sequence[Any]) -> Any:

@@ -86,8 +86,8 @@ class Scorer:
     def __call__(self, batch: Any) -> Any:
         """The batch with a column for each field that is kept, and `error`.
 
-        batch: a dict of arrays or of lists, or a pyarrow Table or RecordBatch; of an iterator of
-            these an iterator is made
+        batch: a dict of arrays or of lists, a pyarrow Table or RecordBatch, or a pandas DataFrame;
+            of an iterator of these an iterator is made
         returns: the same kind. A row that can't be answered says why in `error` and has nothing
             (None, NaN) in the other columns; in all others `error` is empty
         Raises SettingsError where a column is lacking or there already, OperatorError where the

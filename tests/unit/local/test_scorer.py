@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -73,6 +74,21 @@ def test_batches_of_every_kind_get_the_same_answers(scorer: Make) -> None:
     assert isinstance(of_table, pa.Table)
     assert isinstance(of_lists["label"], list)
     assert of_arrays["score"].dtype == np.float64
+
+
+def test_a_data_frame_gets_its_answers_beside_its_rows_and_keeps_its_index(scorer: Make) -> None:
+    frame = pd.DataFrame({"row": [7, 8, 9], "text": [TEXTS[0], None, TEXTS[2]]}, index=[3, 1, 2])
+
+    found = scorer()(frame)
+
+    assert list(frame) == ["row", "text"]
+    assert list(found) == ["row", "text", "label", "score", "error"]
+    assert list(found.index) == [3, 1, 2]
+    assert found["score"].dtype == np.float64
+    label, lacking, _ = found["label"]
+    assert label == "positive"
+    assert pd.isna(lacking)
+    assert [bool(error) for error in found["error"]] == [False, True, False]
 
 
 def test_answers_are_those_of_the_pipeline(scorer: Make, pipeline: Callable[..., Any]) -> None:
@@ -260,6 +276,9 @@ def test_batches_that_do_not_fit_are_refused(scorer: Make) -> None:
         scorer()({"text": TEXTS, "label": [1, 2, 3]})
     with pytest.raises(SettingsError, match=r"found builtins\.list"):
         scorer()(TEXTS)
+    for alone in ("good", None):
+        with pytest.raises(SettingsError, match=r"'text' holds one value .* batched=True"):
+            scorer()({"text": alone})
 
 
 def test_an_ensemble_that_is_not_there_is_no_rows_fault(settings: streamproc.Settings) -> None:
