@@ -78,7 +78,7 @@ def test_a_bad_file_is_named_and_the_rest_goes_on(pile: Path) -> None:
 
     assert done.returncode == again.returncode == 1
     assert "Traceback" not in done.stderr
-    assert "1 hidden files and folders are not read" in done.stderr
+    assert f"hidden files and folders are not read: {pile / '.hidden'}" in done.stderr
     assert "answers.jsonl" in again.stderr
     found = answers(output.read_text("utf-8"))
     errors = {one["id"]: one["error"] for one in found if one["status"] == "error"}

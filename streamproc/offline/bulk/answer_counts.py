@@ -14,6 +14,7 @@ from typing import Any
 _MAX_REASONS = 1_000
 _NUMBER = re.compile(r"\d+")
 _SHOWN_CHARACTERS = 300
+_SHOWN_REASONS = 10
 
 
 @dataclass(slots=True)
@@ -57,7 +58,7 @@ class AnswerCounts:
             return dict(self.errors.most_common())
 
     def lines(self) -> Iterator[str]:
-        """The counts, then for each type of error how many, and the reason that most of them have.
+        """The counts, then for each type of error how many, and the reasons, the commonest first.
 
         A reason that all rows share is told as such: it is likely the command's, not the rows'.
         """
@@ -67,15 +68,18 @@ class AnswerCounts:
             f"{self.answered:,} answered{before}, {partial:,} of them partial, {failed:,} errors"
         )
         for kind, count in self.errors.most_common():
-            of_kind = ((reason, n) for reason, n in self._reasons.items() if reason[0] == kind)
-            reason, most = max(of_kind, key=lambda one: one[1], default=((kind, ""), 0))
-            said = self._first.get(reason, "")
+            of_kind = Counter({at: n for at, n in self._reasons.items() if at[0] == kind})
+            shown = [(n, self._first[at]) for at, n in of_kind.most_common(_SHOWN_REASONS)]
+            most, said = shown[0] if shown else (0, "")
             if most == self.answered:
                 yield f"{most:,} of {self.answered:,}: {kind}: {said}"
             elif most == count:
                 yield f"  {count:,} {kind}: {said}"
             else:
-                yield f"  {count:,} {kind}, {most:,} of them: {said}"
+                yield f"  {count:,} {kind}:"
+                yield from (f"    {n:,}: {said}" for n, said in shown)
+                if others := count - sum(n for n, _ in shown):
+                    yield f"    {others:,} for other reasons, each told in its answer"
 
     def _count_error(self, response: Mapping[str, Any]) -> None:
         if response["status"] != "error":

@@ -29,11 +29,13 @@ class ReadingOptions:
     form:     None: as each file's name says, or how it begins
     encoding: of text; None: UTF-8, else that of a document is detected
     columns:  by request field, the column that it is read from, where that has another name
+    tell_unused: a column that no field is read from is told; not where all are kept
     """
 
     form: Format | None = None
     encoding: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
+    tell_unused: bool = True
 
 
 class InputRows:
@@ -111,6 +113,7 @@ class InputRows:
                 self._task,
                 self._tell,
                 columns=options.columns,
+                tell_unused=options.tell_unused,
                 name=file.name,
                 # Of a file alone its rows' numbers are enough.
                 default_id=lambda row: str(row) if alone and row is not None else file.id(row),

@@ -14,6 +14,8 @@ from streamproc.offline.bulk.output import AnswerOutput, AnswerStream, is_file
 from streamproc.offline.bulk.resumable_file import ResumableFile, ledger_of
 
 _PARQUET = (".parquet", ".pq")
+# JSON Lines under such a name is misread by whoever opens it next, `run` itself among them.
+_NOT_WRITTEN = (".csv", ".tsv", ".tab", ".xlsx", ".gz", ".zst", ".zip", ".bz2", ".xz")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,11 @@ def answer_output(
         if parquet:
             raise SettingsError(f"Parquet needs a file to be written to, and {path} is none")
         return AnswerStream(path, lines)
+    if path.suffix.lower() in _NOT_WRITTEN:
+        raise SettingsError(
+            f"{path}: answers are written as JSON Lines or Parquet: name it answers.jsonl or "
+            "answers.parquet"
+        )
     form = _parquet(path, task, columns=options.keep_columns) if parquet else lines
     return ResumableFile(
         path,

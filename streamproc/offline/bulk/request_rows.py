@@ -57,14 +57,16 @@ def request_rows(
     tell: Callable[[str], None],
     *,
     columns: Mapping[str, str] | None = None,
+    tell_unused: bool = True,
     name: str = "",
     default_id: Callable[[int | None], str] = str,
     first: int = 1,
 ) -> Iterator[RequestRow]:
     """The rows of a file as requests of a task, read as they are asked for.
 
-    tell:    is told in a line which columns are not used, and what else may be a mistake
+    tell:    is told in a line what may be a mistake
     columns: by request field, the column that it is read from, where that has another name
+    tell_unused: a column that no field is read from may be a mistake
     name:    of the file, in `RequestRow.source`
     default_id: the id of a row that has none, by its number; None is the whole file
     first:   number of the first row
@@ -74,7 +76,10 @@ def request_rows(
     if file.said:
         tell(file.said)
     if file.columns is not None:
-        _check_columns(file.name, file.columns, task, maker, tell)
+        unused = _check_columns(file.name, file.columns, task, maker)
+        if unused and tell_unused:
+            names = ", ".join(maker.used.values())
+            tell(f"columns that are not used: {', '.join(unused)} (used are: {names})")
     elif file.holds_text:
         _require_text_alone(file.name, task, maker)
     for number, read in enumerate(file.rows(), first):
@@ -124,21 +129,15 @@ def _with_any_number(row: DataRow) -> DataRow:
 
 
 def _check_columns(
-    file: str,
-    columns: tuple[str, ...],
-    task: Task,
-    maker: RequestMaker,
-    tell: Callable[[str], None],
-) -> None:
+    file: str, columns: tuple[str, ...], task: Task, maker: RequestMaker
+) -> list[str]:
+    """The columns that no field is read from; raises FieldsMissing where one is lacking."""
     used = maker.used
     lacking = [used[name] for name in required_fields(task) if used[name] not in columns]
     if lacking:
         called = f"{'columns' if len(lacking) > 1 else 'a column'} called {' and '.join(lacking)}"
         raise FieldsMissing(f"{file} needs {called} for {task.name}; it has {list(columns)}")
-    unused = [name for name in columns if name not in used.values()]
-    if unused:
-        names = ", ".join(used.values())
-        tell(f"columns that are not used: {', '.join(unused)} (used are: {names})")
+    return [name for name in columns if name not in used.values()]
 
 
 def _require_text_alone(file: str, task: Task, maker: RequestMaker) -> None:

@@ -52,7 +52,8 @@ class SkippedFiles:
     def lines(self) -> Iterator[str]:
         """A line for each reason."""
         for why, count in self.counts.items():
-            yield f"{count:,} {why} not read, such as {self._first[why]}"
+            such = f"{count:,}, such as " if count > 1 else ""
+            yield f"{why} not read: {such}{self._first[why]}"
 
 
 def walk(folder: Path, leave_out: Collection[Path], skipped: SkippedFiles) -> Iterator[FoundFile]:

@@ -44,7 +44,9 @@ def test_errors_are_counted_by_type_and_reasons_that_differ_by_a_number_are_one(
 
     assert said == [
         "7 answered, 1 of them partial, 5 errors",
-        "  3 invalid, 2 of them: unknown ensemble: that",
+        "  3 invalid:",
+        "    2: unknown ensemble: that",
+        "    1: unknown ensemble: this",
         "  2 unreadable: unknown ensemble: line 3: 2 columns expected",
     ]
 
@@ -54,10 +56,16 @@ def test_a_million_reasons_take_no_memory() -> None:
     for number in range(5000):
         counts.add(error("invalid", "".join(chr(97 + int(digit)) for digit in str(number))))
 
-    first, second = counts.lines()
+    counts.add(error("unreadable", "after a thousand reasons no more are told apart"))
 
-    assert "5,000 errors" in first
-    assert second.startswith("  5,000 invalid, 1 of them: ")
+    first, second, *reasons, others, kind, last = counts.lines()
+
+    assert "5,001 errors" in first
+    assert second == "  5,000 invalid:"
+    assert len(reasons) == 10
+    assert all(line.startswith("    1: unknown ensemble: ") for line in reasons)
+    assert others == "    4,990 for other reasons, each told in its answer"
+    assert (kind, last) == ("  1 unreadable:", "    1 for other reasons, each told in its answer")
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,12 @@ def test_parquet_into_a_pipe_is_refused_in_a_sentence(tmp_path: Path) -> None:
         output(pipe)
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl.gz", "a.parquet.zst", "a.XLSX"])
+def test_a_name_of_a_format_that_is_not_written_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SettingsError, match=r"JSON Lines or Parquet: name it answers\.jsonl or"):
+        output(tmp_path / name)
+
+
 class Echo:
     async def ask_json(self, body: bytes) -> tuple[ResponseBody, bytes]:
         response: ResponseBody = {"id": "its own", "task": "t", "status": "ok"}
@@ -59,8 +65,9 @@ async def test_answers_name_their_file_where_there_are_several_and_have_columns_
     options = OutputOptions(keep_columns=keep)
     given = [tmp_path / "in"] if several else [file]
 
+    told: list[str] = []
     with open_bulk_job(
-        given, output, task_named("text-classification"), lambda _: None, writing=options
+        given, output, task_named("text-classification"), told.append, writing=options
     ) as job:
         await job.run(Echo(), 4)
 
@@ -70,4 +77,8 @@ async def test_answers_name_their_file_where_there_are_several_and_have_columns_
     columns = [x.get("columns"), y.get("columns")]
     assert columns[0] == ({"id": "x", "text": "fine", "stars": "3"} if keep else None)
     assert (columns[1] is not None) == keep
+    # What is kept is used.
+    assert [line.partition(" (")[0] for line in told] == (
+        [] if keep else ["columns that are not used: stars"]
+    )
     assert y["error"]["detail"].endswith("3 columns expected, found 2")

@@ -49,10 +49,11 @@ def test_hidden_files_links_to_folders_and_pipes_are_not_read_and_told(tmp_path:
     told: list[str] = []
 
     assert names(tmp_path / "in", told=told) == ["a.txt"]
-    assert [line.partition(" are not read")[0] for line in told] == [
-        "2 hidden files and folders",
-        "1 links to folders",
-        "1 pipes and devices",
+    inside = tmp_path / "in"
+    assert told == [
+        f"hidden files and folders are not read: 2, such as {inside}/.git",
+        f"links to folders are not read: {inside}/loop",
+        f"pipes and devices are not read: {inside}/pipe",
     ]
 
 
@@ -68,7 +69,7 @@ def test_what_is_written_into_the_folder_is_not_read_though_it_appears_late(tmp_
 
     assert found == ["a.txt", "b/c.txt"]
     assert names(tmp_path, leave_out=(output, tmp_path / "run")) == ["a.txt", "b/c.txt", "z/d.txt"]
-    assert told == [f"1 files that are written are not read, such as {tmp_path}/run"]
+    assert told == [f"files that are written are not read: {tmp_path}/run"]
 
 
 def test_a_folder_or_file_that_may_not_be_read_is_found_with_its_fault(
