@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 
 import typer
 
@@ -39,8 +39,10 @@ def answer_file(
         with interruptible():
             async with opening_client as client:
                 began_s = clock.monotonic_s()
+                # A bar would be drawn over answers that are shown on the same terminal.
+                showing = progress_shown(job.progress, clock, console)
                 try:
-                    async with progress_shown(job.progress, clock, console):
+                    async with nullcontext() if job.output.on_terminal else showing:
                         await job.run(
                             client,
                             outstanding,

@@ -24,10 +24,12 @@ class AnswerOutput(ABC):
 
     in_order: answers must come in the order of rows
     taken_up: answers of a run before that were looked at so far
+    on_terminal: answers are shown to whoever started it
     """
 
     in_order: bool
     taken_up = 0
+    on_terminal = False
 
     @abstractmethod
     def __enter__(self) -> Self: ...
@@ -72,6 +74,7 @@ class AnswerStream(AnswerOutput):
     def __init__(self, path: Path | None, form: JsonLines) -> None:
         self._path, self._form = path, form
         self._sink: IO[bytes] = sys.stdout.buffer
+        self.on_terminal = path is None and self._sink.isatty()
 
     def __enter__(self) -> Self:
         if self._path is not None:
