@@ -32,8 +32,8 @@ def closest(name: str, known: Iterable[str]) -> str | None:
 def there_are(name: str, known: Collection[str]) -> str:
     """What there is instead of `name`, the closest first asked for: the end of an error."""
     meant = closest(name, known)
-    hint = f"did you mean {meant!r}? " if meant else ""
-    return f"{hint}There are: {', '.join(known) or 'none'}"
+    there = f"here are: {', '.join(known) or 'none'}"
+    return f"did you mean {meant!r}? T{there}" if meant else f"t{there}"
 
 
 def _letters(name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
@@ -14,6 +14,15 @@ Files = Annotated[
     typer.Argument(
         help="files, folders, patterns: JSON Lines, JSON, CSV, TSV, Parquet, texts, PDF, DOCX, "
         "PPTX, HTML, Markdown, e-mail; also .gz, .zst; - for stdin",
+    ),
+]
+TaskName = Annotated[
+    str,
+    typer.Option(
+        "--task",
+        metavar="TASK",
+        help="text-classification, token-classification (named entities), question-answering, "
+        "translation, summarization or text-generation",
     ),
 ]
 Output = Annotated[
@@ -27,7 +36,11 @@ Output = Annotated[
 ]
 Form = Annotated[
     Format | None,
-    typer.Option("--format", help="format of the file; default: by its name, or how it begins"),
+    typer.Option(
+        "--format",
+        metavar="FORMAT",
+        help=f"{', '.join(get_args(Format))}; default: by the file's name, or how it begins",
+    ),
 ]
 Encoding = Annotated[
     str | None,

@@ -16,6 +16,7 @@ from streamproc.cli.answer_options import (
     Mapped,
     Output,
     RetryErrors,
+    TaskName,
     TextColumn,
 )
 from streamproc.cli.options import LOCAL_MODELS, with_settings
@@ -30,7 +31,7 @@ OUTSTANDING_BYTES = 512 << 10
 def run(
     settings: Settings,
     files: Files,
-    task: Annotated[str, typer.Option(help="task of the requests")] = "text-classification",
+    task: TaskName = "text-classification",
     ensemble: Annotated[
         str | None,
         typer.Option(help="ensemble for rows that name none; default: that of the task's topics"),

@@ -17,6 +17,7 @@ from streamproc.cli.answer_options import (
     Mapped,
     Output,
     RetryErrors,
+    TaskName,
     TextColumn,
 )
 from streamproc.cli.options import KAFKA, with_settings
@@ -34,7 +35,7 @@ class LaneName(StrEnum):
 def submit(
     settings: Settings,
     files: Files,
-    task: Annotated[str, typer.Option(help="task of the requests")] = "text-classification",
+    task: TaskName = "text-classification",
     ensemble: Annotated[
         str | None, typer.Option(help="ensemble for rows that name none; default: the topic's")
     ] = None,

@@ -30,7 +30,10 @@ def open_ensemble(
         name = load_topics(settings.topics_dir).request_topic(task or "", Lane.BULK).ensemble
     elif folder := folder_of(ensemble):
         if not (folder / MANIFEST).is_file():
-            raise ModelRefused(f"{folder} is not the folder of an ensemble: it has no {MANIFEST}")
+            raise ModelRefused(
+                f"{folder} is not the folder of an ensemble: it has no {MANIFEST}; streamproc "
+                "models import makes one of a model"
+            )
         repository, name = Repository(folder.parent), folder.name
     else:
         name = fspath(ensemble)

@@ -46,11 +46,17 @@ def served_tasks(catalogue: TopicCatalogue, repository: Repository) -> tuple[str
 
 
 def require_ensemble(name: str, there: Collection[str], task: str, settings: Settings) -> None:
-    if name not in there:
-        raise ModelRefused(
-            f"no ensemble {name!r} for {task} in {settings.models_dir}; "
-            f"{there_are(name, sorted(there))} (--ensemble)"
-        )
+    """Raises ModelRefused saying which there are, or which task the ensemble is for."""
+    if name in there:
+        return
+    repository = Repository(settings.models_dir)
+    if name in repository.names():
+        of_task = repository.open(name).manifest.task
+        raise ModelRefused(f"ensemble {name!r} is for {of_task}, not for {task} (--task)")
+    raise ModelRefused(
+        f"no ensemble {name!r} for {task} in {settings.models_dir}; "
+        f"{there_are(name, sorted(there))} (--ensemble)"
+    )
 
 
 def require_default(topic: RequestTopic, engines: Collection[str]) -> None:

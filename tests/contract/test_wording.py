@@ -64,7 +64,7 @@ def test_an_unknown_parameter_is_told_which_there_are() -> None:
     params = task_named("text-classification").params
     with pytest.raises(Invalid, match=r"params\.topk: unknown; did you mean 'top_k'\? There are: "):
         validated(params, {"topk": 1}, "params")
-    with pytest.raises(Invalid, match=r"params\.beams: unknown; There are: .*top_k"):
+    with pytest.raises(Invalid, match=r"params\.beams: unknown; there are: .*top_k"):
         validated(params, {"beams": 1}, "params")
 
 

@@ -14,6 +14,7 @@ from streamproc.local.pipelines.text_classification import TextClassificationPip
 from streamproc.local.pipelines.text_generation import TextGenerationPipeline
 from streamproc.local.pipelines.token_classification import TokenClassificationPipeline
 from streamproc.local.pipelines.translation import TranslationPipeline
+from streamproc.serving.tasks.catalogue import ALIASES
 
 PIPELINES: Final[dict[str, type[TaskPipeline]]] = {
     pipeline.task: pipeline
@@ -26,7 +27,6 @@ PIPELINES: Final[dict[str, type[TaskPipeline]]] = {
         TextGenerationPipeline,
     )
 }
-ALIASES: Final = {"sentiment-analysis": "text-classification", "ner": "token-classification"}
 _PAIR = re.compile(r"translation_([^_]+)_to_([^_]+)")
 
 

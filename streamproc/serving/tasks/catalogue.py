@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from streamproc.did_you_mean import there_are
 from streamproc.errors import SettingsError
 from streamproc.serving.tasks.decoding_task import DecodingTask
 from streamproc.serving.tasks.question_answering import QuestionAnswering
@@ -24,12 +27,14 @@ TASKS: dict[str, Task] = {
     )
 }
 """What a worker serves. docs/design.md lists what else knows tasks by name."""
+ALIASES: Final = {"sentiment-analysis": "text-classification", "ner": "token-classification"}
+"""Other names that transformers has for tasks."""
 
 
 def task_named(name: str) -> Task:
     """The task of that name; raises SettingsError naming those there are."""
     if name not in TASKS:
-        raise SettingsError(f"no task {name!r}; there are: {', '.join(TASKS)}")
+        raise SettingsError(f"no task {name!r}; {there_are(ALIASES.get(name, name), TASKS)}")
     return TASKS[name]
 
 

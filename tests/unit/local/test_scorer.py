@@ -257,7 +257,9 @@ def test_models_are_loaded_when_they_are_used_and_once_a_process(scorer: Make) -
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"task": "text-clasification"}, "no task 'text-clasification'"),
+        ({"task": "text-clasification"}, "no task 'text-clasification'; did you mean 'text-class"),
+        ({"task": "ner"}, "no task 'ner'; did you mean 'token-classification'"),
+        ({"task": "chat"}, "no task 'chat'; there are: text-classification, "),
         ({"keep": ["lable"]}, "did you mean 'label'"),
         ({"columns": {"txt": "review"}}, "did you mean 'text'"),
         ({"topk": 1}, "did you mean 'top_k'"),

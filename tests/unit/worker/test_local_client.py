@@ -59,6 +59,13 @@ async def test_an_ensemble_that_is_not_there_is_told_before_any_is_loaded() -> N
             raise AssertionError
 
 
+async def test_an_ensemble_of_another_task_is_told_as_such() -> None:
+    said = "ensemble 'entities' is for token-classification, not for text-classification"
+    with pytest.raises(ModelRefused, match=said):
+        async with LocalClient.of_task(Settings(), ensemble="entities"):
+            raise AssertionError
+
+
 async def test_a_cloud_event_is_a_request_too() -> None:
     event = {"specversion": "1.0", "id": "e", "source": "/s", "type": "t", "data": {"text": "good"}}
 
