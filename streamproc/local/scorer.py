@@ -29,7 +29,7 @@ ERROR = "error"
 
 
 class Scorer:
-    """Adds the answers of an ensemble to batches of rows, on somebody else's cluster.
+    """Adds the answers of an ensemble to a table, or to batches on somebody else's cluster.
 
     It is pickled as what it was made with, and loads its models in the process that first calls it,
     once per process. For Ray's `map_batches` (as an instance, and as a class), Spark's

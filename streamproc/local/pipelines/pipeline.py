@@ -92,7 +92,9 @@ def pipeline(
     Raises OperatorError naming what is wrong, and SettingsError where a keyword is refused.
     """
     if task is None and model is None:
-        raise SettingsError('pipeline() needs a task, such as "question-answering", or an ensemble')
+        raise SettingsError(
+            'pipeline() needs a task, such as "question-answering", or model=, an ensemble'
+        )
     kind = None if task is None else pipeline_named(task)
     for name in LOADING.keys() & options.keys():
         LOADING[name].require(name, options.pop(name))

@@ -136,7 +136,8 @@ def _check_columns(
     lacking = [used[name] for name in required_fields(task) if used[name] not in columns]
     if lacking:
         called = f"{'columns' if len(lacking) > 1 else 'a column'} called {' and '.join(lacking)}"
-        raise FieldsMissing(f"{file} needs {called} for {task.name}; it has {list(columns)}")
+        there = ", ".join(columns) or "none"
+        raise FieldsMissing(f"{file} needs {called} for {task.name}; it has: {there}")
     return [name for name in columns if name not in used.values()]
 
 

@@ -84,7 +84,7 @@ def test_a_file_that_is_wrong_is_an_error_and_the_next_ones_are_read(tmp_path: P
     faults = {str(row.id): row.fault for row in rows if row.value is None}
     assert [row.number for row in rows] == list(range(1, 9))
     assert {name: fault.partition(name)[2] for name, fault in faults.items()} == {
-        "a.csv": " needs a column called text for text-classification; it has ['review']",
+        "a.csv": " needs a column called text for text-classification; it has: review",
         "b.json": ", line 1: what begins here has no end",
         "c.jsonl": " has no rows",
         "d.csv": faults["d.csv"].partition("d.csv")[2],
