@@ -185,4 +185,4 @@ def load_route(file: FilePath) -> Route:
     try:
         return Route.model_validate(content)
     except ValidationError as error:
-        raise TopicsError(f"{file}: {describe(error, known=Route.model_fields)}") from None
+        raise TopicsError(f"{file}: {describe(error, model=Route)}") from None

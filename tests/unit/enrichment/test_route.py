@@ -44,6 +44,16 @@ def answering(**fields: Any) -> dict[str, Any]:
     ("route", "said"),
     [
         (described(answer={}), "answer: unknown; did you mean 'answers'?"),
+        (answering(keeep=["label"]), "answers.0.keeep: unknown; did you mean 'keep'?"),
+        (
+            described(**{"from": {"topics": ["in"], "begin": "earliest"}}),
+            "from.begin: unknown; There are: topics, format, schema, lane, start",
+        ),
+        (described(form={}), "form: unknown; did you mean 'from'?"),
+        (
+            described(when=[{"at": "/a", "equal": 1}]),
+            "when.0.equal: unknown; did you mean 'equals'? There are: at, in, equals, exists",
+        ),
         (described(answers=[]), "answers: Array should have at least 1 item"),
         (described(answers=[ANSWER, ANSWER]), "two are called mood"),
         (described(answers=[ANSWER, {**ANSWER, "name": "b"}]), "put in one place"),
