@@ -23,7 +23,8 @@ from streamproc.enrichment.json_pointer import (
     single,
 )
 from streamproc.errors import TopicsError
-from streamproc.kafka.topics import TopicName, read_yaml
+from streamproc.kafka.topics import TopicName
+from streamproc.kafka.yaml_file import read_yaml
 from streamproc.messages.lane import Lane
 from streamproc.messages.validation import describe
 

@@ -66,6 +66,8 @@ def answering(**fields: Any) -> dict[str, Any]:
         (described(when=[{"at": "/a"}]), "exactly one of in, equals, exists, matches"),
         (described(when=[{"at": "/a", "matches": "("}]), "no regular expression that RE2 takes"),
         (described(when=[{"at": "a", "exists": True}]), "no JSON Pointer"),
+        (answering(text="$.lines[0].text"), "begins with '/', as in '/lines/0/text'"),
+        (answering(text="body"), "begins with '/', as in '/body'"),
         (described(to={"topic": "out", "key": "/a/*"}), "'*' can't say"),
         (answering(text=None), "give text, or question and context"),
         (answering(text=None, context="/body"), "question and context belong together"),
@@ -114,6 +116,44 @@ def test_a_file_that_is_no_yaml_is_named(tmp_path: Path) -> None:
     file.write_text("a: [", "utf-8")
     with pytest.raises(TopicsError, match=r"a\.yaml: not readable as YAML"):
         load_route(file)
+
+
+def test_what_a_file_says_twice_is_not_quietly_taken_once(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(yaml.safe_dump(ROUTE, sort_keys=False) + "meta: /elsewhere\n", "utf-8")
+
+    with pytest.raises(TopicsError, match=r"a\.yaml: .*line \d+, column 1: .* second 'meta'$"):
+        load_route(file)
+
+
+def test_what_is_wrong_in_yaml_is_one_sentence_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text("kind: route\nfrom: {topics: [in]\nto: {topic: out}\n", "utf-8")
+
+    with pytest.raises(TopicsError) as refused:
+        load_route(file)
+
+    assert "not readable as YAML: line 3, column 1: " in str(refused.value)
+    assert str(refused.value).endswith("while parsing a flow mapping that begins in line 2")
+
+
+def test_a_merge_may_be_overridden(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    answer = "text: /b, ensemble: sentiment"
+    file.write_text(
+        "{kind: route, name: shop, description: what is tested, from: {topics: [in]},\n"
+        f"answers: [&a {{name: a, task: text-classification, to: /a, {answer}}}, "
+        "{<<: *a, name: b, to: /b}],\n"
+        "to: {topic: out}, meta: /m, dlq: d}",
+        "utf-8",
+    )
+
+    assert [answer.to for answer in load_route(file).answers] == ["/a", "/b"]
+
+
+def test_a_file_that_is_not_there_is_not_called_unreadable_yaml(tmp_path: Path) -> None:
+    with pytest.raises(TopicsError, match=r"nope\.yaml: No such file or directory$"):
+        load_route(tmp_path / "nope.yaml")
 
 
 def test_an_empty_folder_of_routes_is_a_mistake(tmp_path: Path) -> None:
