@@ -31,9 +31,7 @@ _IN_JSON: Final = {
 }
 
 
-def describe(
-    error: ValidationError, within: str = "", model: type[BaseModel] | None = None
-) -> str:
+def describe(error: ValidationError, within: str = "", model: type[BaseModel] | None = None) -> str:
     """What pydantic found, one clause per fault, with the name of the field but not its value.
 
     within: the field that the fields are in
