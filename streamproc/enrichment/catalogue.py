@@ -66,7 +66,8 @@ def routes_by_file(settings: Settings) -> dict[Path, Route]:
     for file in route_files(settings):
         route = load_route(file)
         if route.name in found:
-            raise TopicsError(f"{file}: name: there are two routes {route.name}")
+            other = found[route.name][0]
+            raise TopicsError(f"{file}: name: {other} has a route {route.name}, too")
         check_tasks(route, file)
         found[route.name] = file, route
     in_order = dict(found[name] for name in sorted(found))

@@ -85,6 +85,15 @@ def answering(**fields: Any) -> dict[str, Any]:
             "redact.to: it would replace the whole event",
         ),
         (answering(on_error="default"), "needs a default"),
+        (answering(default={"label": "NEUTRAL"}), "default: on_error: annotate has no use for it"),
+        (
+            described(**{"from": {"topics": ["in"], "schema": "order.avsc"}}),
+            "from.schema is for format avro or json-schema, not json",
+        ),
+        (
+            described(to={"topic": "out", "subject": "out-value"}),
+            "to.subject is for format avro or json-schema, not json",
+        ),
         (answering(redact=REDACT), "only token-classification"),
         (described(answers=[{**ENTITIES, "redact": {**REDACT, "from": "/title"}}]), "not in text"),
         (
@@ -109,6 +118,14 @@ def test_what_is_wrong_with_a_route_is_said_with_the_file(
         load_routes(written(tmp_path / "routes", route))
 
     assert said in str(refused.value)
+
+
+def test_two_routes_of_one_name_are_told_with_both_files(tmp_path: Path) -> None:
+    settings = written(tmp_path / "routes", ROUTE)
+    (tmp_path / "routes" / "again.yaml").write_text(yaml.safe_dump(ROUTE), "utf-8")
+
+    with pytest.raises(TopicsError, match=r"shop\.yaml: name: .*again\.yaml has a route shop"):
+        load_routes(settings)
 
 
 def test_a_file_that_is_no_yaml_is_named(tmp_path: Path) -> None:
