@@ -128,6 +128,13 @@ def test_two_routes_of_one_name_are_told_with_both_files(tmp_path: Path) -> None
         load_routes(settings)
 
 
+def test_a_route_in_a_file_named_yml_is_one(tmp_path: Path) -> None:
+    settings = written(tmp_path / "routes", ROUTE)
+    (tmp_path / "routes" / "shop.yaml").rename(tmp_path / "routes" / "shop.yml")
+
+    assert [route.name for route in load_routes(settings)] == ["shop"]
+
+
 def test_a_file_that_is_no_yaml_is_named(tmp_path: Path) -> None:
     file = tmp_path / "a.yaml"
     file.write_text("a: [", "utf-8")
