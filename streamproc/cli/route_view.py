@@ -37,6 +37,7 @@ class RouteView:
         self._asked: Counter[str] = Counter()
         self._tokens: Counter[str] = Counter()
         self._events = 0
+        self._given: Counter[str] = Counter({answer.name: 0 for answer in route.answers})
 
     def enriched(self, number: int, record: Record, enriched: Enriched) -> None:
         """An event that comes out: where it goes, and what is put in."""
@@ -45,11 +46,15 @@ class RouteView:
             self._headline(number, f": not all conditions hold, it {goes}", record)
             return
         self._headline(number, f" → {self._route.to.topic}", record)
+        self._events += 1
+        self._given.update(name for name, state in enriched.states.items() if state != "skipped")
         if self._console.is_terminal:
             self._print_columns(enriched)
             return
         for path, value in enriched.put.items():
             self._console.print(f"  + {_pointer(path)}: {_json(value)}")
+        for name, detail in enriched.details.items():
+            self._console.print(Text(printable(f"  ! {name}: {detail}")))
 
     def dead_letter(self, number: int, record: Record, reason: Invalid) -> None:
         """An event that can't come out, and why."""
@@ -59,6 +64,7 @@ class RouteView:
         """What would be asked about an event."""
         self._headline(number, f": {_count(len(questions), 'question')}", record)
         self._events += 1
+        self._given.update(one.answer for one in questions)
         for one in questions:
             self._asked[one.ensemble] += 1
             self._tokens[one.ensemble] += one.tokens
@@ -74,6 +80,16 @@ class RouteView:
         for ensemble, count in self._asked.items():
             asked, tokens = _counts(count, self._tokens[ensemble])
             self._console.print(f"  {ensemble}: {asked}, {tokens}")
+
+    def never_given(self) -> None:
+        """Names the answers that no event had a text for: probably a pointer is wrong."""
+        for answer in self._route.answers:
+            if self._events and not self._given[answer.name]:
+                places = ", ".join(map(_pointer, answer.sources))
+                said = (
+                    f"{answer.name} asks nothing of these events; it looks for a text at {places}"
+                )
+                self._console.print(Text(printable(said)))
 
     def _headline(self, number: int, rest: str, record: Record) -> None:
         self._console.print(Text.assemble((f"event {number}", "bold"), printable(rest)))
@@ -104,7 +120,8 @@ class RouteView:
             )
             for name, state in enriched.states.items()
         ]
-        shown = Group(table, Text(" · ").join(states))
+        why = [Text(printable(f"{name}: {said}")) for name, said in enriched.details.items()]
+        shown = Group(table, Text(" · ").join(states), *why)
         self._console.print(Padding(shown, (0, 0, 0, 2)))
 
 

@@ -140,6 +140,7 @@ async def _try(
                 view.enriched(number, sample, enriched)
     if dry:
         view.total()
+    view.never_given()
 
 
 def _opened(events: Path) -> AbstractContextManager[IO[bytes]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
@@ -15,7 +15,7 @@ from streamproc.cli.terminal import TerminalConsole, print_json, stdout_console
 from streamproc.settings import Settings
 
 if TYPE_CHECKING:
-    from streamproc.enrichment.catalogue import RouteTopic
+    from streamproc.enrichment.route import Route
     from streamproc.kafka.topic_admin import TopicAdmin
     from streamproc.kafka.topic_drift import DescribedTopic, Drift
     from streamproc.kafka.topics import Topic
@@ -31,22 +31,27 @@ _REGISTRY = tuple(name for name in Settings.model_fields if name.startswith("sch
 @with_settings(_FLAGS)
 def apply(settings: Settings, json: Json = False) -> None:
     """Create missing topics; existing ones that differ are reported and not changed."""
-    topics: list[DescribedTopic] = [*_described(settings), *_of_routes(settings)]
+    from streamproc.enrichment.catalogue import load_routes, route_topics
 
-    async def make(admin: TopicAdmin) -> tuple[list[str], list[Drift]]:
+    routes = load_routes(settings)
+    topics: list[DescribedTopic] = [*_described(settings), *route_topics(routes)]
+
+    async def make(admin: TopicAdmin) -> tuple[list[str], list[Drift], list[str]]:
         created = await admin.create_missing(topics)
         # New topics are as described, and Kafka may take a moment to show them.
-        return created, await admin.drift(t for t in topics if t.name not in created)
+        differences = await admin.drift(t for t in topics if t.name not in created)
+        return created, differences, await _unread(admin, routes, created)
 
-    created, differences = _in_kafka(settings, make)
+    created, differences, lacking = _in_kafka(settings, make)
     if json:
-        print_json({"created": created, "drift": differences})
+        print_json({"created": created, "drift": differences, "lacking": lacking})
     else:
         console, there = stdout_console(), len(topics) - len(created)
         console.print(f"{len(created)} topics created, {there} existed")
         for name in created:
             console.print(f"  + {name}")
         _print_drift(console, differences)
+        _print_lacking(console, lacking)
     if differences:
         raise typer.Exit(1)
 
@@ -71,16 +76,21 @@ def check(
     configure_logging(settings)
     routes = routes_by_file(settings)
     topics: list[DescribedTopic] = [*_described(settings), *route_topics(routes.values())]
-    differences = _in_kafka(settings, lambda admin: admin.drift(topics))
+
+    async def compare(admin: TopicAdmin) -> tuple[list[Drift], list[str]]:
+        return await admin.drift(topics), await _unread(admin, routes.values())
+
+    differences, lacking = _in_kafka(settings, compare)
     shown = {file: route for file, route in routes.items() if examples and route.examples}
     wrong = run_examples(settings, shown)
     if json:
-        print_json({"drift": differences, "examples": wrong})
+        print_json({"drift": differences, "examples": wrong, "lacking": lacking})
     else:
         console = stdout_console()
         _print_drift(console, differences)
         if not differences:
             console.print(f"all {len(topics)} topics are as described")
+        _print_lacking(console, lacking)
         print_examples(console, shown, wrong)
     if differences or any(wrong.values()):
         raise typer.Exit(1)
@@ -119,10 +129,12 @@ def _described(settings: Settings) -> list[Topic]:
     return list(load_topics(settings.topics_dir).topics.values())
 
 
-def _of_routes(settings: Settings) -> list[RouteTopic]:
-    from streamproc.enrichment.catalogue import load_routes, route_topics
-
-    return route_topics(load_routes(settings))
+async def _unread(
+    admin: TopicAdmin, routes: Iterable[Route], created: Collection[str] = ()
+) -> list[str]:
+    """Topics that routes read and Kafka lacks; `created`: those that it is about to show."""
+    read = {topic for route in routes for topic in route.from_.topics}
+    return sorted(read - set(created) - (await admin.found(read)).keys())
 
 
 def _in_kafka(settings: Settings, do: Callable[[TopicAdmin], Awaitable[T]]) -> T:
@@ -133,6 +145,14 @@ def _in_kafka(settings: Settings, do: Callable[[TopicAdmin], Awaitable[T]]) -> T
             return await do(admin)
 
     return asyncio.run(done())
+
+
+def _print_lacking(console: TerminalConsole, topics: Sequence[str]) -> None:
+    if topics:
+        console.print(
+            "yours to create, as routes read them and no worker starts without them: "
+            f"{', '.join(topics)}"
+        )
 
 
 def _print_drift(console: TerminalConsole, differences: Sequence[Drift]) -> None:

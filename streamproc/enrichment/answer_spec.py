@@ -131,6 +131,8 @@ class AnswerSpec(Part):
             raise ValueError("question and context belong together")
         if self.on_error == "default" and "default" not in self.model_fields_set:
             raise ValueError("on_error: default needs a default")
+        if self.on_error != "default" and "default" in self.model_fields_set:
+            raise ValueError(f"default: on_error: {self.on_error} has no use for it")
         if self.redact is not None:
             self._check_redaction(self.redact)
         return self

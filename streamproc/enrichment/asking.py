@@ -65,6 +65,7 @@ class EventRefused(Invalid):
 class Answered:
     """What became of one answer.
 
+    reason: the type of what a failed answer failed of; detail: that in words, for people
     values: what is put into the event
     masks:  what its redaction hides; None where that is not known
     """
@@ -72,6 +73,7 @@ class Answered:
     state: Literal["ok", "skipped", "failed"]
     values: dict[Path, Any] = field(default_factory=dict)
     reason: str = ""
+    detail: str = ""
     masks: list[Mask] | None = None
 
 
@@ -153,7 +155,10 @@ class Asker:
             first = failures[0]
             raise EventRefused(f"answer {spec.name}: {first.title}", first.detail)
         answered = Answered("failed" if failures else "ok")
-        answered.reason = failures[0].type if failures else ""
+        if failures:
+            answered.reason = failures[0].type
+            where = format_pointer(texts[responses.index(failures[0])].path)
+            answered.detail = f"{where}: {failures[0].title}: {failures[0].detail}"
         together: dict[str, Any] = {}
         for found, response in zip(texts, responses, strict=True):
             if isinstance(response, Problem) and spec.on_error != "default":

@@ -43,13 +43,21 @@ def route_files(settings: Settings) -> list[Path]:
     """
     if not settings.topics_dir.is_dir():
         raise TopicsError(f"no folder {settings.topics_dir} (STREAMPROC_TOPICS_DIR)")
-    files = [file for file in sorted(settings.topics_dir.glob("*.yaml")) if is_route(file)]
+    files = [file for file in _yaml_files(settings.topics_dir) if is_route(file)]
     if settings.routes_dir is not None:
-        found = sorted(settings.routes_dir.glob("*.yaml"))
+        found = _yaml_files(settings.routes_dir)
         if not found:
-            raise TopicsError(f"no routes in {settings.routes_dir} (STREAMPROC_ROUTES_DIR)")
+            raise TopicsError(
+                f"no routes in {settings.routes_dir} (STREAMPROC_ROUTES_DIR), which is to be a "
+                "folder of *.yaml"
+            )
         files += found
     return files
+
+
+def _yaml_files(folder: Path) -> list[Path]:
+    # A route in *.yml would otherwise be left out without a word.
+    return sorted(file for file in folder.glob("*.y*ml") if file.suffix in (".yaml", ".yml"))
 
 
 def load_routes(settings: Settings) -> list[Route]:
@@ -66,7 +74,8 @@ def routes_by_file(settings: Settings) -> dict[Path, Route]:
     for file in route_files(settings):
         route = load_route(file)
         if route.name in found:
-            raise TopicsError(f"{file}: name: there are two routes {route.name}")
+            other = found[route.name][0]
+            raise TopicsError(f"{file}: name: {other} has a route {route.name}, too")
         check_tasks(route, file)
         found[route.name] = file, route
     in_order = dict(found[name] for name in sorted(found))

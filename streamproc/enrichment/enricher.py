@@ -41,7 +41,8 @@ class Enriched:
 
     value: its bytes with answers; None for a tombstone
     headers: the record's, saying the schema that the value has now
-    put:   what was put in, by place
+    states, put: what became of each answer; what was put in, by place
+    details: why answers failed, in words
     """
 
     outcome: Outcome
@@ -50,6 +51,7 @@ class Enriched:
     headers: Headers = ()
     states: Mapping[str, str] = field(default_factory=dict)
     put: Mapping[Path, Any] = field(default_factory=dict)
+    details: Mapping[str, str] = field(default_factory=dict)
 
 
 class Enricher:
@@ -114,7 +116,8 @@ class Enricher:
         states = {name: one.state for name, one in answered.items()}
         headers = event.headers(record.headers)
         key = self._key(record.key, value, event)
-        return Enriched("enriched", key, value, headers, states, put)
+        details = {name: one.detail for name, one in answered.items() if one.detail}
+        return Enriched("enriched", key, value, headers, states, put, details)
 
     async def questions(self, record: Record) -> list[AskedText]:
         """What would be asked about an event; raises Invalid as `enrich` does."""

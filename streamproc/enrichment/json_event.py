@@ -28,6 +28,8 @@ from streamproc.messages.record import Headers
 
 _quoted: Final = JSONEncoder(ensure_ascii=False).encode
 _INDEX: Final = re.compile(r"0|[1-9][0-9]{0,8}")
+_KINDS: Final = {'"': "a string", "t": "true", "f": "false", "n": "null"}
+"""What a value is that holds no others, by its first character."""
 _MAX_INTEGER_DIGITS: Final = 4_000
 _SURELY_FLAT: Final = 300
 Result = TypeVar("Result")
@@ -37,7 +39,8 @@ class CannotPlace(Invalid):
     """A value can't be put where a pointer says, as what is there holds no members."""
 
     def __init__(self, path: Path, found: str) -> None:
-        super().__init__("no place for the answer", f"{format_pointer(path)!r} is {found}")
+        place = repr(format_pointer(path)) if path else "the event"
+        super().__init__("no place for the answer", f"{place} is {found}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +169,10 @@ def _edits(
             elif _INDEX.fullmatch(name) and int(name) < len(elements):
                 yield from _edits(known, elements[int(name)][0], inner, (*path, name))
             else:
-                raise CannotPlace(path, f"an array of {len(elements)} elements without {name!r}")
+                raise CannotPlace(path, f"an array of length {len(elements)}, without {name!r}")
     else:
-        raise CannotPlace(path, "a string, a number, true, false or null, not an object")
+        kind = _KINDS.get(opening, "a number")
+        raise CannotPlace(path, f"{kind}, not an object")
     if lacking:
         # Behind the last member, before the blanks that follow it.
         end = max(ends, default=start + 1)

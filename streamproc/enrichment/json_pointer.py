@@ -9,6 +9,7 @@ Path = tuple[str, ...]
 """The tokens of a pointer; none is the whole document."""
 
 EVERY: Final = "*"
+_JSON_PATH: Final = re.compile(r"[.\[\]]+")
 _WRONG_ESCAPE: Final = re.compile(r"~(?![01])")
 
 
@@ -17,11 +18,19 @@ def parse_pointer(pointer: str) -> Path:
     if pointer == "":
         return ()
     if not pointer.startswith("/"):
-        raise ValueError(f"{pointer!r} is no JSON Pointer: it begins with '/', as in '/{pointer}'")
+        meant = _as_pointer(pointer)
+        raise ValueError(f"{pointer!r} is no JSON Pointer: it begins with '/', as in {meant!r}")
     if _WRONG_ESCAPE.search(pointer):
         raise ValueError(f"{pointer!r}: in a JSON Pointer '~' is written ~0, and '/' in a name ~1")
     tokens = pointer[1:].split("/")
     return tuple(token.replace("~1", "/").replace("~0", "~") for token in tokens)
+
+
+def _as_pointer(written: str) -> str:
+    """What was probably meant by a path as JSONPath and jq write it, such as `$.lines[*].text`."""
+    if "/" in written:
+        return f"/{written}"
+    return "/" + _JSON_PATH.sub("/", written.removeprefix("$")).strip("/")
 
 
 def format_pointer(path: Path) -> str:

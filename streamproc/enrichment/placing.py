@@ -51,7 +51,9 @@ def _fail_without_place(route: Route, event: Event, answered: dict[str, Answered
         except CannotPlace as reason:
             if spec.on_error == "dlq":
                 raise
-            answered[spec.name] = Answered("failed", reason=to_problem(reason).type)
+            answered[spec.name] = Answered(
+                "failed", reason=to_problem(reason).type, detail=str(reason)
+            )
 
 
 def _redact(route: Route, event: Event, answered: dict[str, Answered]) -> None:

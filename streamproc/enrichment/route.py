@@ -23,7 +23,8 @@ from streamproc.enrichment.json_pointer import (
     single,
 )
 from streamproc.errors import TopicsError
-from streamproc.kafka.topics import TopicName, read_yaml
+from streamproc.kafka.topics import TopicName
+from streamproc.kafka.yaml_file import read_yaml
 from streamproc.messages.lane import Lane
 from streamproc.messages.validation import describe
 
@@ -139,6 +140,17 @@ class Route(Part):
     examples: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")
+    def _has_schemas(self) -> Route:
+        if not self.from_.has_registry:
+            given = {"from.schema": self.from_.schema_, "to.subject": self.to.subject}
+            field = next((name for name, value in given.items() if value is not None), None)
+            if field is not None:
+                raise ValueError(
+                    f"{field} is for format avro or json-schema, not {self.from_.format}"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _fits_together(self) -> Route:
         names = [answer.name for answer in self.answers]
         if twice := {name for name in names if names.count(name) > 1}:
@@ -185,4 +197,4 @@ def load_route(file: FilePath) -> Route:
     try:
         return Route.model_validate(content)
     except ValidationError as error:
-        raise TopicsError(f"{file}: {describe(error, known=Route.model_fields)}") from None
+        raise TopicsError(f"{file}: {describe(error, model=Route)}") from None

@@ -11,7 +11,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from streamproc.errors import OperatorError, TopicsError
-from streamproc.kafka.security import connection_options
+from streamproc.kafka.security import connection_options, no_kafka
 from streamproc.kafka.topic_drift import DescribedTopic, Drift, FoundTopic, drift
 from streamproc.settings import Settings
 
@@ -34,10 +34,7 @@ class TopicAdmin:
             await admin.start()
         except KafkaError as error:
             await admin.close()
-            raise OperatorError(
-                f"no Kafka at {self._settings.kafka_bootstrap_servers}: {error}; start one "
-                "(`streamproc broker`), or set STREAMPROC_KAFKA_BOOTSTRAP_SERVERS"
-            ) from None
+            raise OperatorError(no_kafka(self._settings, error)) from None
         self._admin = admin
         return self
 

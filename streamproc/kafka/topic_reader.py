@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 
 from streamproc.errors import OperatorError, TopicsError
 from streamproc.kafka.record_batches import read_every_record
-from streamproc.kafka.security import connection_options
+from streamproc.kafka.security import connection_options, no_kafka
 from streamproc.messages.record import Record
 from streamproc.settings import Settings
 
@@ -32,10 +32,7 @@ async def reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
         await consumer.start()
     except KafkaError as error:
         await consumer.stop()
-        raise OperatorError(
-            f"no Kafka at {settings.kafka_bootstrap_servers}: {error}; start one "
-            "(`streamproc broker`), or set STREAMPROC_KAFKA_BOOTSTRAP_SERVERS"
-        ) from None
+        raise OperatorError(no_kafka(settings, error)) from None
     try:
         yield consumer
     finally:

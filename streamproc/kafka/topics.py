@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from streamproc.errors import TopicsError
 from streamproc.kafka.sizes import TopicKind, topic_max_bytes
 from streamproc.kafka.topic_drift import DescribedTopic
+from streamproc.kafka.yaml_file import read_yaml
 from streamproc.messages.lane import Lane
 from streamproc.messages.validation import in_json_words
 from streamproc.settings import Settings
@@ -154,17 +154,6 @@ def load_topics(folder: Path) -> TopicCatalogue:
     catalogue = TopicCatalogue(folder, topics)
     _check_references(catalogue)
     return catalogue
-
-
-def read_yaml(file: Path) -> Any:
-    """What a YAML file holds; raises TopicsError saying why it can't be read."""
-    try:
-        return yaml.safe_load(file.read_text(encoding="utf-8"))
-    except RecursionError:
-        raise TopicsError(f"{file}: not readable as YAML: nested too deeply") from None
-    # ValueError: such as a number of more digits than Python reads
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise TopicsError(f"{file}: not readable as YAML: {error}") from None
 
 
 def _load(file: Path) -> Topic:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
-from typing import Any, Final
+from collections.abc import Collection, Sequence
+from typing import Any, Final, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from streamproc.did_you_mean import there_are
 
@@ -31,21 +31,35 @@ _IN_JSON: Final = {
 }
 
 
-def describe(error: ValidationError, within: str = "", known: Collection[str] = ()) -> str:
+def describe(error: ValidationError, within: str = "", model: type[BaseModel] | None = None) -> str:
     """What pydantic found, one clause per fault, with the name of the field but not its value.
 
     within: the field that the fields are in
-    known:  names of the existing fields, listed for one that does not exist
+    model:  what was validated, whose fields are listed for one that does not exist
     """
     found = error.errors(include_input=False, include_url=False)
-    clauses = [
-        f"{'.'.join(map(str, (within, *fault['loc']) if within else fault['loc']))}: "
-        + in_json_words(fault, known)
-        for fault in found[:_MAX_FAULTS]
-    ]
+    clauses = []
+    for fault in found[:_MAX_FAULTS]:
+        place = ".".join(map(str, (within, *fault["loc"]) if within else fault["loc"]))
+        known = fields_at(model, fault["loc"][:-1]) if model is not None else ()
+        clauses.append(f"{place}: {in_json_words(fault, known)}".removeprefix(": "))
     if len(found) > _MAX_FAULTS:
         clauses.append(f"and {len(found) - _MAX_FAULTS} more")
     return "; ".join(clause[:_MAX_CLAUSE_CHARACTERS] for clause in clauses)
+
+
+def fields_at(model: type[BaseModel], location: Sequence[str | int]) -> Sequence[str]:
+    """Fields, as they are written, of the model that lies there inside another; none: no model."""
+    for part in location:
+        if isinstance(part, str):
+            fields = {one.alias or name: one for name, one in model.model_fields.items()}
+            field = fields.get(part)
+            kinds = (field.annotation, *get_args(field.annotation)) if field else ()
+            inner = [k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)]
+            if not inner:
+                return ()
+            model = inner[0]
+    return tuple(field.alias or name for name, field in model.model_fields.items())
 
 
 def in_json_words(fault: Any, known: Collection[str] = ()) -> str:

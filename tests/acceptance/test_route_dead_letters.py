@@ -90,3 +90,19 @@ def test_topics_are_checked_with_the_examples_of_routes(kafka: str) -> None:
     assert (checked.returncode, without.returncode) == (0, 0), checked.stdout + checked.stderr
     assert "shop-reviews: 1 example, no differences" in checked.stdout
     assert "example" not in without.stdout
+
+
+def test_topics_that_routes_read_and_kafka_lacks_are_named(kafka: str, tmp_path: Path) -> None:
+    shipped = Path("topics/examples/routes/shop-reviews.yaml").read_text("utf-8")
+    ours = shipped.replace("topics: [shop.reviews.v1]", "topics: [shop.not-made-yet]")
+    (tmp_path / "route.yaml").write_text(ours, "utf-8")
+    settings = {"KAFKA_BOOTSTRAP_SERVERS": kafka, "ROUTES_DIR": str(tmp_path)}
+    applied = streamproc("topics", "apply", settings=settings)
+    checked = streamproc("topics", "check", "--no-examples", settings=settings)
+    as_json = streamproc("topics", "apply", "--json", settings=settings)
+
+    assert applied.returncode == 0, applied.stderr
+    for done in (applied, checked):
+        assert "yours to create" in done.stdout
+        assert "shop.not-made-yet" in done.stdout
+    assert json.loads(as_json.stdout)["lacking"] == ["shop.not-made-yet"]

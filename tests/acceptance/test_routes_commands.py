@@ -56,6 +56,26 @@ def test_an_event_that_would_be_a_dead_letter_is_shown_with_the_reason(tmp_path:
     assert "event 1 → shop.reviews.dlq.v1, a dead letter: not JSON" in done.stderr
 
 
+def test_a_value_that_is_no_text_is_shown_with_its_place(tmp_path: Path) -> None:
+    events = tmp_path / "events.jsonl"
+    events.write_text('{"lang": "en", "title": "Nice", "body": 42}\n', "utf-8")
+    done = streamproc("routes", "try", ROUTE, events)
+
+    assert "  ! entities: /body: not a text: the value is no string" in done.stdout
+
+
+def test_an_answer_that_finds_no_text_in_any_event_is_named_at_the_end(tmp_path: Path) -> None:
+    route = tmp_path / "route.yaml"
+    text = ROUTE.read_text("utf-8").replace("text: /body", "text: /bodi")
+    route.write_text(text, "utf-8")
+    asked = streamproc("routes", "try", route, EVENTS)
+    dry = streamproc("routes", "try", route, EVENTS, "--dry")
+
+    told = "mood asks nothing of these events; it looks for a text at /bodi\n"
+    assert asked.stdout.endswith(told)
+    assert dry.stdout.endswith(told)
+
+
 def test_check_runs_the_examples(tmp_path: Path) -> None:
     same = streamproc("routes", "check", settings={"ROUTES_DIR": str(EXAMPLES)})
     for file in EXAMPLES.iterdir():

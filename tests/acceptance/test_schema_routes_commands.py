@@ -60,11 +60,22 @@ def test_samples_are_json_plain_or_as_tools_print_avro(tmp_path: Path) -> None:
     done = tried(described(tmp_path), SAMPLE, printed, {**SAMPLE, "state": "LOST"})
 
     assert done.returncode == 0, done.stderr
-    first, second, third = done.stdout.splitlines()
+    first, second = done.stdout.splitlines()
     assert json.loads(first)["nlp"]["mood"] == {"label": "positive"}
     assert {**json.loads(first), "nlp": None} == {**SAMPLE, "nlp": None}
     assert json.loads(second)["nlp"]["mood"] == {"label": "negative"}
-    assert third.startswith("event 3 → dead, a dead letter: no event of the schema")
+    assert "für Ada" in tried(described(tmp_path), {**SAMPLE, "body": "für Ada"}).stdout
+    assert done.stderr.startswith("event 3 → dead, a dead letter: no event of the schema")
+
+
+def test_a_schema_that_is_no_json_is_refused_with_its_line(tmp_path: Path) -> None:
+    route = described(tmp_path)
+    (tmp_path / "order.avsc").write_text('{"type":\n"record",', "utf-8")
+    done = tried(route, SAMPLE)
+
+    assert done.returncode == 2
+    assert "wrong schema: it is not JSON: Expecting property name" in done.stderr
+    assert "line 2 column 10" in done.stderr
 
 
 def test_check_runs_the_examples(tmp_path: Path) -> None:
@@ -74,7 +85,7 @@ def test_check_runs_the_examples(tmp_path: Path) -> None:
     file.write_text(file.read_text("utf-8").replace("positive", "negative"), "utf-8")
     other = streamproc("routes", "check", settings={"ROUTES_DIR": str(tmp_path)})
 
-    assert (same.returncode, same.stdout) == (0, "orders: no differences in 1 examples\n")
+    assert (same.returncode, same.stdout) == (0, "orders: 1 example, no differences\n")
     assert '/nlp/mood/label is "positive", expected "negative"' in other.stdout
 
 

@@ -37,7 +37,7 @@ def test_no_error_of_any_field_or_parameter_speaks_of_pythons_types(task: str) -
                 try:
                     model.model_validate({name: value})
                 except ValidationError as error:
-                    told.add(describe(error, known=model.model_fields))
+                    told.add(describe(error, model=model))
 
     assert len(told) > 10
     assert {sentence for sentence in told if PYTHON.search(sentence)} == set()

@@ -53,6 +53,8 @@ class AvroSchema:
             parsed = fastavro.parse_schema(without_logical_types(json.loads(text)), named)
             shape = AvroShape(named)
             shape.visit(parsed, ())
+        except json.JSONDecodeError as error:
+            raise Invalid("wrong schema", f"it is not JSON: {error}") from None
         except _NOT_A_SCHEMA as error:
             raise Invalid("wrong schema", f"it can't be read as Avro: {error!r}"[:300]) from None
         if not isinstance(parsed, dict) or parsed.get("type") not in ("record", "error"):

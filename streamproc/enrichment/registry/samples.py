@@ -60,7 +60,8 @@ class SampleRegistry:
             return framed.body
         schema = self._schema if framed.ref == _INPUT.id else self._output
         record = self._avro(schema).decode(framed.body)
-        return json.dumps(record, default=as_json, separators=(",", ":")).encode()
+        shown = json.dumps(record, default=as_json, separators=(",", ":"), ensure_ascii=False)
+        return shown.encode()
 
     def _avro(self, schema: Schema) -> AvroSchema:
         return AvroSchema(schema.text, [one.text for one in self._used.values()])

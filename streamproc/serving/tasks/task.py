@@ -131,4 +131,4 @@ def validated(model: type[Model], values: Mapping[str, object], within: str = ""
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
-        raise Invalid("invalid request", describe(error, within, model.model_fields)) from None
+        raise Invalid("invalid request", describe(error, within, model)) from None

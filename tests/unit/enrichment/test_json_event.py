@@ -50,6 +50,23 @@ def test_a_path_through_what_holds_no_members_is_refused(before: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        ('{"a":"x"}', "'/a' is a string, not an object"),
+        ('{"a":-1}', "'/a' is a number, not an object"),
+        ('{"a":null}', "'/a' is null, not an object"),
+        ("true", "the event is true, not an object"),
+        ("[1]", "the event is an array of length 1, without 'a'"),
+    ],
+)
+def test_what_is_in_the_way_of_an_answer_is_named(before: str, said: str) -> None:
+    with pytest.raises(CannotPlace) as refused:
+        spliced(before, **{"/a/b": 1})
+
+    assert str(refused.value).endswith(said)
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "",

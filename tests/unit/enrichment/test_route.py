@@ -44,6 +44,16 @@ def answering(**fields: Any) -> dict[str, Any]:
     ("route", "said"),
     [
         (described(answer={}), "answer: unknown; did you mean 'answers'?"),
+        (answering(keeep=["label"]), "answers.0.keeep: unknown; did you mean 'keep'?"),
+        (
+            described(**{"from": {"topics": ["in"], "begin": "earliest"}}),
+            "from.begin: unknown; There are: topics, format, schema, lane, start",
+        ),
+        (described(form={}), "form: unknown; did you mean 'from'?"),
+        (
+            described(when=[{"at": "/a", "equal": 1}]),
+            "when.0.equal: unknown; did you mean 'equals'? There are: at, in, equals, exists",
+        ),
         (described(answers=[]), "answers: Array should have at least 1 item"),
         (described(answers=[ANSWER, ANSWER]), "two are called mood"),
         (described(answers=[ANSWER, {**ANSWER, "name": "b"}]), "put in one place"),
@@ -56,6 +66,8 @@ def answering(**fields: Any) -> dict[str, Any]:
         (described(when=[{"at": "/a"}]), "exactly one of in, equals, exists, matches"),
         (described(when=[{"at": "/a", "matches": "("}]), "no regular expression that RE2 takes"),
         (described(when=[{"at": "a", "exists": True}]), "no JSON Pointer"),
+        (answering(text="$.lines[0].text"), "begins with '/', as in '/lines/0/text'"),
+        (answering(text="body"), "begins with '/', as in '/body'"),
         (described(to={"topic": "out", "key": "/a/*"}), "'*' can't say"),
         (answering(text=None), "give text, or question and context"),
         (answering(text=None, context="/body"), "question and context belong together"),
@@ -73,6 +85,15 @@ def answering(**fields: Any) -> dict[str, Any]:
             "redact.to: it would replace the whole event",
         ),
         (answering(on_error="default"), "needs a default"),
+        (answering(default={"label": "NEUTRAL"}), "default: on_error: annotate has no use for it"),
+        (
+            described(**{"from": {"topics": ["in"], "schema": "order.avsc"}}),
+            "from.schema is for format avro or json-schema, not json",
+        ),
+        (
+            described(to={"topic": "out", "subject": "out-value"}),
+            "to.subject is for format avro or json-schema, not json",
+        ),
         (answering(redact=REDACT), "only token-classification"),
         (described(answers=[{**ENTITIES, "redact": {**REDACT, "from": "/title"}}]), "not in text"),
         (
@@ -99,11 +120,64 @@ def test_what_is_wrong_with_a_route_is_said_with_the_file(
     assert said in str(refused.value)
 
 
+def test_two_routes_of_one_name_are_told_with_both_files(tmp_path: Path) -> None:
+    settings = written(tmp_path / "routes", ROUTE)
+    (tmp_path / "routes" / "again.yaml").write_text(yaml.safe_dump(ROUTE), "utf-8")
+
+    with pytest.raises(TopicsError, match=r"shop\.yaml: name: .*again\.yaml has a route shop"):
+        load_routes(settings)
+
+
+def test_a_route_in_a_file_named_yml_is_one(tmp_path: Path) -> None:
+    settings = written(tmp_path / "routes", ROUTE)
+    (tmp_path / "routes" / "shop.yaml").rename(tmp_path / "routes" / "shop.yml")
+
+    assert [route.name for route in load_routes(settings)] == ["shop"]
+
+
 def test_a_file_that_is_no_yaml_is_named(tmp_path: Path) -> None:
     file = tmp_path / "a.yaml"
     file.write_text("a: [", "utf-8")
     with pytest.raises(TopicsError, match=r"a\.yaml: not readable as YAML"):
         load_route(file)
+
+
+def test_what_a_file_says_twice_is_not_quietly_taken_once(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(yaml.safe_dump(ROUTE, sort_keys=False) + "meta: /elsewhere\n", "utf-8")
+
+    with pytest.raises(TopicsError, match=r"a\.yaml: .*line \d+, column 1: .* second 'meta'$"):
+        load_route(file)
+
+
+def test_what_is_wrong_in_yaml_is_one_sentence_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text("kind: route\nfrom: {topics: [in]\nto: {topic: out}\n", "utf-8")
+
+    with pytest.raises(TopicsError) as refused:
+        load_route(file)
+
+    assert "not readable as YAML: line 3, column 1: " in str(refused.value)
+    assert str(refused.value).endswith("while parsing a flow mapping that begins in line 2")
+
+
+def test_a_merge_may_be_overridden(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    answer = "text: /b, ensemble: sentiment"
+    file.write_text(
+        "{kind: route, name: shop, description: what is tested, from: {topics: [in]},\n"
+        f"answers: [&a {{name: a, task: text-classification, to: /a, {answer}}}, "
+        "{<<: *a, name: b, to: /b}],\n"
+        "to: {topic: out}, meta: /m, dlq: d}",
+        "utf-8",
+    )
+
+    assert [answer.to for answer in load_route(file).answers] == ["/a", "/b"]
+
+
+def test_a_file_that_is_not_there_is_not_called_unreadable_yaml(tmp_path: Path) -> None:
+    with pytest.raises(TopicsError, match=r"nope\.yaml: No such file or directory$"):
+        load_route(tmp_path / "nope.yaml")
 
 
 def test_an_empty_folder_of_routes_is_a_mistake(tmp_path: Path) -> None:
