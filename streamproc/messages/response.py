@@ -64,7 +64,7 @@ class Response:
     manifest: digest of the manifest that the answer was computed under
     agreement: share of the members' weight that agrees with the answer, 0 to 1
     entropy: of the combined probabilities, in nats
-    warnings: fields that were ignored in the request and look like mistakes
+    warnings: fields of the request that look like mistakes: blank, or ignored
     metadata: that of the request, as its JSON text
     """
 

@@ -16,8 +16,8 @@ from streamproc.errors import DeadlineExceeded, Invalid, QuorumNotMet, WorkerFau
 from streamproc.messages.lane import Lane
 from streamproc.messages.problems import to_problem
 from streamproc.messages.request import Request
+from streamproc.messages.request_warnings import warnings_about
 from streamproc.messages.response import Response, Timing
-from streamproc.messages.unknown_fields import warnings_about
 from streamproc.metrics import Metrics
 from streamproc.serving.engine import Engine, Engines
 from streamproc.serving.retrying import Tries

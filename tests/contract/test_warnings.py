@@ -32,6 +32,14 @@ async def test_a_field_that_looks_like_a_mistake_is_warned_of(
     assert response["warnings"][0].startswith(warning)
 
 
+@pytest.mark.parametrize("text", ["", " ", "\n\t\u00a0"], ids=["empty", "blank", "no spaces alone"])
+async def test_a_text_without_a_word_is_answered_and_warned_of(text: str) -> None:
+    response = body_of(await answer_to({"text": text}))
+
+    assert response["status"] == "ok"
+    assert response["warnings"] == ["field 'text' is blank"]
+
+
 async def test_a_request_that_is_refused_is_warned_of_its_misspelt_field() -> None:
     response = body_of(await answer_to({"texxt": "x"}))
 

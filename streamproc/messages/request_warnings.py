@@ -1,7 +1,8 @@
-"""Unknown fields of a request that look like mistakes.
+"""What a request that is answered has in it that looks like a mistake.
 
 Unknown fields belong to the sender and are ignored. But one that has nearly the name of a known
-field, or a parameter outside of `params`, is probably a mistake, and the response has a warning.
+field, or a parameter outside of `params`, is probably a mistake, and the response has a warning. So
+is a text without a word: a model answers it too, and the answer looks like any other.
 """
 
 from __future__ import annotations
@@ -20,18 +21,23 @@ _MAX_CHECKED: Final = 16
 def warnings_about(
     request: Request, fields: Collection[str], params: Collection[str]
 ) -> tuple[str, ...]:
-    """A sentence for each field that was ignored and looks like a mistake.
+    """A sentence for each field that looks like a mistake.
 
     fields, params: the names of those of the task
     """
+    blank = tuple(
+        f"field {name!r} is blank"
+        for name in fields
+        if isinstance(text := request.inputs.get(name), str) and (not text or text.isspace())
+    )
     if all(name in fields for name in request.inputs):
-        return ()
+        return blank
     # A misspelt field is meant to be one that is missing.
     known = {*RequestFields.model_fields, *fields}
     lacking = sorted(known.difference(request.given))
     checked = islice((name for name in request.inputs if name not in fields), _MAX_CHECKED)
     warned = (_warning(name, lacking, params) for name in checked)
-    return tuple(warning for warning in warned if warning is not None)
+    return blank + tuple(warning for warning in warned if warning is not None)
 
 
 def _warning(name: str, lacking: Collection[str], params: Collection[str]) -> str | None:
