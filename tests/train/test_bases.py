@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import socket
 import sys
@@ -173,6 +174,29 @@ def test_a_file_that_was_changed_in_the_cache_is_named(
 
     with pytest.raises(TrainingError, match=rf"{name} is not what was made.*delete the folder"):
         find_base("bge-small", tmp_path)
+
+
+def test_files_that_nothing_vouches_for_are_made_anew(
+    package: Path, downloads: Download, tmp_path: Path
+) -> None:
+    downloads(whole(package))
+    folder = find_base("bge-small", tmp_path).folder
+    (folder / "sha256.json").unlink()
+    (folder / "model.safetensors").write_bytes(b"changed")
+
+    assert find_base("bge-small", tmp_path).folder == folder
+    assert (folder / "model.safetensors").read_bytes() != b"changed"
+
+
+def test_a_disk_that_is_full_is_told_of(
+    package: Path, downloads: Download, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    downloads(whole(package))
+    monkeypatch.setattr(zipfile.ZipFile, "extract", full)
+    assert "No space left on device" in refused(tmp_path)
 
 
 @pytest.mark.parametrize("missing", ["filelock", "jgo.maven"])

