@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from streamproc.cli.base_model import finding_base
 from streamproc.cli.data_options import LabelField, TextField
 from streamproc.cli.lazy import command_group
 from streamproc.cli.progress import activity
@@ -42,9 +43,10 @@ _Duplicates = Annotated[
     typer.Option(help="what to do with texts of an earlier split, ignoring case, width and space"),
 ]
 _Base = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
-        help="Hugging Face folder of the embedding model for clusters; default: MiniLM-L6"
+        help="embedding model for clusters: bge-small, minilm, or a Hugging Face folder; "
+        "default: minilm"
     ),
 ]
 _Sample = Annotated[int, typer.Option(min=2, help="most texts of --train to fit clusters on")]
@@ -100,17 +102,17 @@ def partition(
     _show(plan, done, stdout_console())
 
 
-def _embeddings(base: Path | None) -> Features:
+def _embeddings(base: str | None) -> Features:
     try:
         import sklearn  # noqa: F401
 
-        from streamproc.offline.training.base import find_base
         from streamproc.offline.training.sentences import SentenceEmbeddings
     except ModuleNotFoundError as missing:  # of the train extra
         raise OperatorError(
             f"Clusters need {missing.name}, which is not installed: install streamproc[train]."
         ) from missing
-    return SentenceEmbeddings(find_base(base))
+    with finding_base() as find:
+        return SentenceEmbeddings(find(base))
 
 
 def _show(plan: PartitionPlan, done: PartitionedCorpus, console: TerminalConsole) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from streamproc.cli.base_model import finding_base
 from streamproc.cli.train_progress import showing_progress
 from streamproc.errors import OperatorError, TrainingError
 from streamproc.offline.training.config import TrainConfig
@@ -37,7 +38,8 @@ def export(
         config = TrainConfig.read({**folder.read().get("arguments", {}), **others})
     except (TypeError, OperatorError) as error:
         raise TrainingError(f"{run / 'run.toml'}: {error}") from None
-    plan = plan_from(config, run)
+    with finding_base() as find:
+        plan = plan_from(config, run, find)
     folder.check_data(plan)
     with showing_progress() as on_event, folder.locked():
         export_ensemble(plan, on_event)

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from streamproc.cli.base_model import finding_base
 from streamproc.cli.train_options import with_train_config
 from streamproc.cli.train_progress import showing_progress
 from streamproc.errors import OperatorError
@@ -43,7 +44,8 @@ def train(
             f"Training needs {missing.name}, which is not installed: install streamproc[train]."
         ) from missing
 
-    plan = plan_from(config)
+    with finding_base() as find:
+        plan = plan_from(config, find=find)
     at_once = jobs or max(1, (os.cpu_count() or 1) // config.threads)
     # torchrun has started several processes already, which train each member together.
     train_all = train_here if processes() > 1 else Jobs(at_once)

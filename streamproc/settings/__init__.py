@@ -145,7 +145,7 @@ class Settings(BaseSettings):
     data: Path | None = None
     """Folder of data sets, for training and tests only."""
     cache_dir: Path | None = None
-    """Folder where the embedded Kafka's jars are kept."""
+    """Folder where what is fetched is kept: the embedded Kafka's jars, base models."""
 
     @property
     def max_resident_bytes(self) -> int | None:

@@ -211,7 +211,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
 def nothing_is_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No Java, no download, no training, no wait for a Kafka: what is before all of these runs."""
 
-    def no_download(_: object, folder: Path, *__: object) -> NoReturn:
+    def no_download(_: object, __: object, folder: Path, *___: object) -> NoReturn:
         raise EmbeddedBrokerError(f"no jars are fetched into {folder}")
 
     # An output without a name is the folder that one is in.
@@ -225,7 +225,7 @@ def nothing_is_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     monkeypatch.setattr("streamproc.kafka.worker.backoff_s", no_patience)
     monkeypatch.setattr("streamproc.kafka.embedded.embedded.EmbeddedBroker._launch", no_start)
-    monkeypatch.setattr("streamproc.kafka.embedded.jars._fetch", no_download)
+    monkeypatch.setattr("streamproc.maven.fetch", no_download)
     monkeypatch.setattr("streamproc.kafka.embedded.tools.kafka_jars", lambda *_: ())
     monkeypatch.setattr("streamproc.kafka.embedded.tools.run_tool", lambda _: 0)
     for name in ("KAFKA_BOOTSTRAP_SERVERS", "MODELS_DIR", "TOPICS_DIR", "LOG_LEVEL"):

@@ -15,14 +15,15 @@ import urllib.request
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from filelock import FileLock
 from jgo.maven import MavenContext, PythonResolver
 
 import streamproc.kafka.embedded
+from streamproc.errors import EmbeddedBrokerError
 from streamproc.kafka.embedded import default_cache_dir
-from streamproc.kafka.embedded.jars import Pin, verify
 from streamproc.kafka.embedded.java import find_java
-from streamproc.kafka.embedded.locks import held
 from streamproc.kafka.embedded.ports import free_port
+from streamproc.maven import Pin, verify
 from streamproc.settings import read_settings
 
 VERSION = "3.3.3"
@@ -133,8 +134,7 @@ def _installed() -> Path:
     cache = read_settings().cache_dir or default_cache_dir()
     cache.mkdir(parents=True, exist_ok=True)
     folder = cache / f"apicurio-registry-{VERSION}"
-    with held(cache / f"{folder.name}.lock", timeout_s=600) as got:
-        assert got, "another process has been fetching Apicurio Registry for ten minutes"
+    with FileLock(cache / f"{folder.name}.lock", timeout=600):
         if not folder.exists():
             fetching = cache / f"{folder.name}.fetching"
             context = MavenContext(
@@ -143,7 +143,7 @@ def _installed() -> Path:
             group, artifact, version = PIN.coordinates
             found = context.project(group, artifact).at_version(version)
             archive = Path(found.artifact(classifier="all", packaging="tar.gz").resolve())
-            verify(PIN, archive)
+            verify(PIN, archive, EmbeddedBrokerError)
             with tarfile.open(archive) as files:
                 files.extractall(fetching / "program", filter="data")
             (fetching / "program").rename(folder)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,14 +30,3 @@ def take(file: Path, timeout_s: float = 0) -> BaseFileLock | None:
     except Timeout:
         return None
     return lock
-
-
-@contextmanager
-def held(file: Path, timeout_s: float) -> Iterator[bool]:
-    """Holds the lock inside the block; the value says whether it was had in time."""
-    lock = take(file, timeout_s)
-    try:
-        yield lock is not None
-    finally:
-        if lock is not None:
-            lock.release()

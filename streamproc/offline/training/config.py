@@ -12,6 +12,7 @@ from streamproc.errors import SettingsError, TrainingError
 from streamproc.messages.validation import in_json_words
 from streamproc.offline.corpus.rows import source_from
 from streamproc.offline.training.options import (
+    BASES,
     DataOptions,
     DeterminismOptions,
     ModelOptions,
@@ -63,6 +64,8 @@ class TrainConfig(
         update: dict[str, Any] = {
             name: value.absolute() for name, value in self if isinstance(value, Path)
         }
+        if self.base and self.base not in BASES:
+            update["base"] = str(Path(self.base).absolute())
         for name in _FILES:
             sources = map(source_from, getattr(self, name))
             update[name] = tuple(f"{one.name}={one.path.absolute()}" for one in sources)

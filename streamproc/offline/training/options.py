@@ -13,6 +13,8 @@ from streamproc.offline.training.search_space import SearchSpace, space_from
 from streamproc.repository.section import MEMBER_VERSION
 
 AUTO: Final = "auto"
+BASES: Final = ("bge-small", "minilm")
+"""Bases that are known by name."""
 
 Task = Literal[
     "text-classification",
@@ -119,8 +121,9 @@ class DataOptions(_Options):
 class ModelOptions(_Options):
     heading = "Model"
 
-    base: Path | None = None
-    """Hugging Face folder that encoders start from; default: MiniLM-L6"""
+    base: str | None = None
+    """what encoders start from: bge-small (fetched once, 78 MB), minilm, or a Hugging Face folder;
+    default: minilm"""
     vocabulary: Annotated[int, Field(ge=300)] = 4200
     """number of tokens, kept of the base's or learned"""
     layers: Layers = "0,1"

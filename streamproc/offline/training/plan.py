@@ -13,6 +13,7 @@ from streamproc.offline.corpus.items import labels_in
 from streamproc.offline.corpus.partitioning import Partitioning, partitioning_from
 from streamproc.offline.corpus.records import Columns
 from streamproc.offline.corpus.rows import Source, source_from
+from streamproc.offline.training.base import FindBase, find_base
 from streamproc.offline.training.config import LABELLED, TrainConfig
 from streamproc.offline.training.recipes import training_task
 from streamproc.offline.training.training_task import TrainingTask
@@ -39,10 +40,13 @@ class TrainingPlan:
         return [source_from(written) for written in self.config.prefix_corpus]
 
 
-def plan_from(config: TrainConfig, folder: Path | None = None) -> TrainingPlan:
+def plan_from(
+    config: TrainConfig, folder: Path | None = None, find: FindBase = find_base
+) -> TrainingPlan:
     """The run that some options describe; raises TrainingError.
 
     folder: of the run, where it is another than the options name
+    find: finds the base that the options name
     """
     labels: Sequence[str] = ()
     partitioning: Partitioning
@@ -61,7 +65,7 @@ def plan_from(config: TrainConfig, folder: Path | None = None) -> TrainingPlan:
     config = config.model_copy(update={"label": label})
     return TrainingPlan(
         config,
-        training_task(config),
+        training_task(config, find),
         corpus,
         valid,
         partitioning,

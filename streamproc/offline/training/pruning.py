@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 import transformers
-from transformers import AutoModel, BertConfig, BertPreTrainedModel
+from safetensors import safe_open
+from transformers import AutoConfig, BertConfig, BertModel, BertPreTrainedModel
 
 from streamproc.errors import TrainingError
 
@@ -45,10 +46,11 @@ def prune_model(
     model_class: the class of transformers, such as BertForTokenClassification
     Raises TrainingError when the base is no BERT encoder, or is smaller than the shape.
     """
-    encoder = AutoModel.from_pretrained(base)
-    config = encoder.config
+    config = AutoConfig.from_pretrained(base)
     if config.model_type != "bert":
         raise TrainingError(f"{base}: a {config.model_type} model; a BERT encoder is expected.")
+    # A pooler that the base lacks is drawn by the seed with the head, not here, where nothing is.
+    encoder = BertModel.from_pretrained(base, add_pooling_layer=_has_pooler(base))
     if (
         max(shape.layers) >= config.num_hidden_layers
         or (shape.ffn_width or 1) > config.intermediate_size
@@ -82,6 +84,11 @@ def prune_model(
     if shape.heads is not None:
         model.prune_heads(_lightest_heads(weights, len(shape.layers), shape.heads, config))
     return model
+
+
+def _has_pooler(base: Path) -> bool:
+    with safe_open(base / "model.safetensors", "pt") as weights:
+        return any("pooler." in name for name in weights.keys())  # noqa: SIM118  # no mapping
 
 
 def _lightest_heads(

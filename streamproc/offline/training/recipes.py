@@ -8,7 +8,7 @@ from typing import Any
 from streamproc.offline.corpus.names import names_from
 from streamproc.offline.corpus.records import Columns
 from streamproc.offline.corpus.rows import source_from
-from streamproc.offline.training.base import find_base
+from streamproc.offline.training.base import FindBase, find_base
 from streamproc.offline.training.config import TrainConfig
 from streamproc.offline.training.encoder_trainer import Learning
 from streamproc.offline.training.pruning import PruneConfig
@@ -24,38 +24,38 @@ from streamproc.serving.chunking.windows import Window
 _LEARNED_TOKENS = 128
 
 
-def training_task(config: TrainConfig) -> TrainingTask[Any]:
+def training_task(config: TrainConfig, find: FindBase = find_base) -> TrainingTask[Any]:
     """The task that members learn, as the options have it; raises TrainingError."""
-    return _TASKS[config.task](config)
+    return _TASKS[config.task](config, find)
 
 
-def _text_classification(config: TrainConfig) -> TrainingTask[Any]:
+def _text_classification(config: TrainConfig, find: FindBase) -> TrainingTask[Any]:
     return TextClassification(
-        **_encoder(config),
+        **_encoder(config, find),
         names=names_from(config.label, least=2),
         columns=Columns(config.text_field, config.label_field),
     )
 
 
-def _token_classification(config: TrainConfig) -> TrainingTask[Any]:
-    return TokenClassification(**_encoder(config), names=names_from(config.label, least=1))
+def _token_classification(config: TrainConfig, find: FindBase) -> TrainingTask[Any]:
+    return TokenClassification(**_encoder(config, find), names=names_from(config.label, least=1))
 
 
-def _question_answering(config: TrainConfig) -> TrainingTask[Any]:
-    return QuestionAnswering(**_encoder(config, 1))
+def _question_answering(config: TrainConfig, find: FindBase) -> TrainingTask[Any]:
+    return QuestionAnswering(**_encoder(config, find, 1))
 
 
-def _text_generation(config: TrainConfig) -> TrainingTask[Any]:
+def _text_generation(config: TrainConfig, _: FindBase) -> TrainingTask[Any]:
     return TextGeneration(**_from_scratch(config), text_field=config.text_field)
 
 
-def _translation(config: TrainConfig) -> TrainingTask[Any]:
+def _translation(config: TrainConfig, _: FindBase) -> TrainingTask[Any]:
     return Translation(**_from_scratch(config))
 
 
-def _encoder(config: TrainConfig, *learning: int) -> dict[str, Any]:
+def _encoder(config: TrainConfig, find: FindBase, *learning: int) -> dict[str, Any]:
     return {
-        "start": find_base(config.base),
+        "start": find(config.base),
         "vocabulary_size": config.vocabulary,
         "shape": PruneConfig(config.layer_numbers, config.ffn_width, config.heads, config.window),
         "learning": Learning(min(config.window, _LEARNED_TOKENS), *learning),
@@ -76,7 +76,7 @@ def _from_scratch(config: TrainConfig) -> dict[str, Any]:
     }
 
 
-_TASKS: Mapping[str, Callable[[TrainConfig], TrainingTask[Any]]] = {
+_TASKS: Mapping[str, Callable[[TrainConfig, FindBase], TrainingTask[Any]]] = {
     "text-classification": _text_classification,
     "token-classification": _token_classification,
     "question-answering": _question_answering,
