@@ -245,7 +245,7 @@ def test_run_finds_entities_with_an_ensemble_named_for_it(tmp_path: Path) -> Non
     assert sum(len(row["result"]["entities"]) for row in rows) > 5
     unnamed = streamproc(*command)
     assert unnamed.returncode == 2
-    assert "There are: places" in unnamed.stderr
+    assert "; there are: places" in unnamed.stderr
 
 
 def test_run_says_which_file_it_can_not_read(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def answering(**fields: Any) -> dict[str, Any]:
         (answering(keeep=["label"]), "answers.0.keeep: unknown; did you mean 'keep'?"),
         (
             described(**{"from": {"topics": ["in"], "begin": "earliest"}}),
-            "from.begin: unknown; There are: topics, format, schema, lane, start",
+            "from.begin: unknown; there are: topics, format, schema, lane, start",
         ),
         (described(form={}), "form: unknown; did you mean 'from'?"),
         (
