@@ -136,7 +136,7 @@ async def test_avro_events_come_out_with_answers_behind_their_bytes_though_the_r
         letters = await read_all(kafka, [place.dead])
 
     assert set(events) == set(went_in)
-    read = AvroDeserializer(SchemaRegistryClient({"url": schema_registry.url}))
+    read = AvroDeserializer(SchemaRegistryClient({"url": schema_registry.url, "timeout": 10}))
     for position, event in events.items():
         value = event.value or b""
         assert value[5:].startswith(went_in[position])
@@ -153,7 +153,7 @@ async def test_json_events_stay_to_the_byte_and_are_valid_by_the_schema_they_say
     kafka: str, schema_registry: Apicurio, tmp_path: Path
 ) -> None:
     async with shop(kafka, schema_registry, tmp_path, "json", "json-schema") as place:
-        client = SchemaRegistryClient({"url": schema_registry.url})
+        client = SchemaRegistryClient({"url": schema_registry.url, "timeout": 10})
         write = JSONSerializer(json.dumps(JSON_ORDER), client)
         context = SerializationContext(place.orders, MessageField.VALUE)
         values = [write({"id": n, "body": TEXTS[n % 2]}, context) for n in range(30)]
