@@ -15,6 +15,7 @@ from streamproc.enrichment.conditions import all_hold
 from streamproc.enrichment.dead_letters import event_dead_letter
 from streamproc.enrichment.event import CloudEventsFormat, Event, EventFormat, JsonFormat
 from streamproc.enrichment.json_pointer import Path, format_pointer
+from streamproc.enrichment.key_order import KeyOrder, PlaceInLine
 from streamproc.enrichment.placing import placed
 from streamproc.enrichment.registry.wire_format import KEY_SCHEMA_ID, VALUE_SCHEMA_ID
 from streamproc.enrichment.route import Route
@@ -71,6 +72,7 @@ class Enricher:
         self.route = route
         self._events = events or _without_schemas(route)
         self._asker = Asker(route, answers)
+        self._order = KeyOrder()
         self._publish = publish
         self._clock = clock
         # Looked up once: finding a metric by its labels costs more than counting.
@@ -81,18 +83,29 @@ class Enricher:
     async def __call__(self, record: Record) -> None:
         """The whole way of one event; returns once what became of it is stored."""
         started_s = self._clock.monotonic_s()
-        try:
-            enriched = await self.enrich(record)
-            if enriched.outcome != "unmatched" or self.route.unmatched == "forward":
-                await self._publish(self._record(record, enriched))
-            outcome: str = enriched.outcome
-            for name, state in enriched.states.items():
-                self._answer_counter(name, state).inc()
-        except Invalid as reason:
-            await self._dead_letter(record, to_problem(reason))
-            outcome = "dead-letter"
+        with self._order.place(record) as place:
+            outcome = await self._finish(record, place)
         self._event_counter(outcome).inc()
         self._seconds.observe(self._clock.monotonic_s() - started_s)
+
+    async def _finish(self, record: Record, place: PlaceInLine) -> Outcome:
+        """Publish what becomes of an event, once those of its key before it are published."""
+        try:
+            enriched = await self.enrich(record)
+        except Invalid as reason:
+            await place.turn()
+            await self._dead_letter(record, to_problem(reason))
+            return "dead-letter"
+        await place.turn()
+        try:
+            if enriched.outcome != "unmatched" or self.route.unmatched == "forward":
+                await self._publish(self._record(record, enriched))
+        except Invalid as reason:
+            await self._dead_letter(record, to_problem(reason))
+            return "dead-letter"
+        for name, state in enriched.states.items():
+            self._answer_counter(name, state).inc()
+        return enriched.outcome
 
     async def refuse(self, record: Record, title: str, detail: str) -> None:
         """Give up on an event that can't be handled: a dead letter.

@@ -68,6 +68,23 @@ def test_an_event_that_was_changed_or_answered_wrongly_is_seen(
     assert said in verdict.first_wrong[0]
 
 
+def test_an_event_that_comes_out_behind_a_later_one_of_its_key_is_seen() -> None:
+    went_in = [stored(b'{"lang": "de"}', n) for n in range(3)]
+    first, second, third = [made_of(one, one.value) for one in went_in]
+
+    def overtaken(*came_out: Stored) -> int:
+        lying = [replace(one, position=("out", 0, n)) for n, one in enumerate(came_out)]
+        return judge_route(went_in, lying, []).overtaken
+
+    assert overtaken(first, second, third) == 0
+    # As after a crash: from where offsets were committed, once more.
+    assert overtaken(first, second, first, second, third) == 0
+    assert overtaken(first, third, second, third) == 1
+    assert overtaken(third, first, second) == 2
+    assert overtaken(replace(third, key=b"other"), first, second) == 0
+    assert not judge_route(went_in[:2], [replace(second, position=("out", 0, 0)), first], []).good
+
+
 def test_what_is_lost_made_up_or_differs_is_seen() -> None:
     lost, twice = stored(None), stored(b'{"lang": "de"}', 1)
     strange = made_of(stored(None, 5), None)

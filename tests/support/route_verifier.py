@@ -31,6 +31,7 @@ class RouteVerdict:
     changed:     events that came out with another byte outside of the answers, or wrong answers
     unlike:      events that came out twice, not the same to the byte
     duplicates:  records more than one of an event
+    overtaken:   events that came out, the first time, behind a later one of their key
     first_wrong: what is wrong with the first of them
     """
 
@@ -41,22 +42,25 @@ class RouteVerdict:
     changed: int
     unlike: int
     duplicates: int
+    overtaken: int
     bytes_in: int
     bytes_out: int
     first_wrong: list[str]
 
     @property
     def good(self) -> bool:
-        """Nothing lost, nothing changed, nothing made up."""
-        return not (self.lost or self.strangers or self.changed or self.unlike)
+        """Nothing lost, nothing changed, nothing made up, nothing out of its key's order."""
+        wrong = self.lost, self.strangers, self.changed, self.unlike, self.overtaken
+        return not any(wrong)
 
 
 def judge_route(
     went_in: Iterable[Stored], came_out: Iterable[Stored], letters: Iterable[Stored]
 ) -> RouteVerdict:
     """What became of each event, by all that was made of it."""
+    out = sorted(came_out, key=lambda record: record.position)
     made: dict[Position, list[tuple[str, Stored]]] = defaultdict(list)
-    for topic, records in (("out", came_out), ("dead letters", letters)):
+    for topic, records in (("out", out), ("dead letters", letters)):
         for record in records:
             made[record.origin].append((topic, record))
     events = {event.position: event for event in went_in}
@@ -78,10 +82,26 @@ def judge_route(
         changed=sum(map(bool, wrong.values())),
         unlike=sum(len({(topic, one.value) for topic, one in of}) > 1 for of in made.values()),
         duplicates=sum(len(of) - 1 for of in made.values()),
+        overtaken=_overtaken(out),
         bytes_in=sum(len(event.value or b"") for event in events.values()),
         bytes_out=sum(len(of[0][1].value or b"") for of in made.values()),
         first_wrong=first_wrong[:_SHOWN],
     )
+
+
+def _overtaken(out: Iterable[Stored]) -> int:
+    """How many came out, the first time, behind a later one of their key. out: as they lie"""
+    seen: set[Position] = set()
+    latest: dict[tuple[bytes | None, object], Position] = {}
+    found = 0
+    for record in out:
+        if record.key is None or record.origin in seen:
+            continue
+        seen.add(record.origin)
+        line = record.key, record.origin[:-1]
+        found += record.origin < latest.get(line, record.origin)
+        latest[line] = max(record.origin, latest.get(line, record.origin))
+    return found
 
 
 def _kind(event: Stored) -> str:
