@@ -35,7 +35,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Served:
 async def test_killing_and_terminating_workers_of_all_tasks_at_any_moment_loses_nothing(
     small: Served,
 ) -> None:
-    plan = Plan(requests=300, workers=2, kills=2, terms=1, seed=1)
+    plan = Plan(requests=360, workers=2, kills=2, terms=1, seed=1)
     async with cluster() as kafka:
         report = await run_chaos(kafka, small, plan)
     assert sorted(report.verdicts) == sorted(request_topics(small.tasks))
@@ -55,7 +55,7 @@ async def test_killing_and_terminating_workers_of_all_tasks_at_any_moment_loses_
 async def test_every_hostile_record_ends_as_the_table_says_and_every_good_one_is_ok(
     small: Served,
 ) -> None:
-    found = await run_hostile_alone(small, good=100, bad=kinds_count(small.tasks))
+    found = await run_hostile_alone(small, good=120, bad=kinds_count(small.tasks))
 
     assert found["faults"] == []
     assert found["kinds"] == kinds_count(small.tasks)
