@@ -11,6 +11,7 @@ import logging
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, cast
@@ -67,8 +68,13 @@ class RedactingHandler(logging.StreamHandler[Any]):
     """Writes records as formatted; of one that can't be formatted, only the logger's name."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Name the logger; the standard library's handler would print all arguments."""
-        self.stream.write(f"a message of {record.name} could not be formatted\n")
+        """Name the logger; the standard library's handler would print all arguments.
+
+        A stream that is closed, or that nobody reads any more, takes nothing: whoever logs must
+        not end of it.
+        """
+        with suppress(OSError, ValueError):
+            self.stream.write(f"a message of {record.name} could not be formatted\n")
 
 
 def _redacted(value: object) -> object:

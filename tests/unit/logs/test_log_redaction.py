@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,7 @@ from aiokafka.errors import (
 )
 
 from streamproc.logs import configure_logging
+from streamproc.logs.redaction import RedactingHandler
 from streamproc.settings import Settings
 
 TEXT = "Patient Doe has a rash"
@@ -112,3 +114,15 @@ def test_a_group_that_a_new_kafka_is_still_making_room_for_is_no_error(
     logger.error("Group Coordinator Request failed: %s", KafkaConnectionError("refused"))
     (line,) = capsys.readouterr().err.splitlines()
     assert "refused" in line
+
+
+def test_a_stream_that_takes_nothing_any_more_ends_nobody_who_logs() -> None:
+    stream = io.StringIO()
+    handler = RedactingHandler(stream)
+    stream.close()
+    record = logging.LogRecord("aiokafka", logging.ERROR, "file.py", 1, "x %s", ("y",), None)
+
+    handler.handle(record)
+
+    with pytest.raises(ValueError, match="closed"):
+        stream.write("x")
