@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -28,18 +29,18 @@ def interruptible() -> Iterator[None]:
     received: list[int] = []
     before = {number: signal.getsignal(number) for number in _SIGNALS}
 
-    def stop(number: int) -> None:
+    # Not the loop's own handlers: it reads signals from the pipe by which threads wake it, and
+    # loses one that comes while the pipe is full.
+    def stop(number: int, _frame: FrameType | None) -> None:
         received.append(number)
-        _let_go(loop)
         # Not to what raises KeyboardInterrupt, wherever that may be by then.
         for each in _SIGNALS:
             signal.signal(each, signal.SIG_DFL)
         if task is not None:
-            task.cancel()
+            loop.call_soon_threadsafe(task.cancel)
 
     for number in _SIGNALS:
-        with suppress(NotImplementedError):  # on Windows
-            loop.add_signal_handler(number, stop, number)
+        signal.signal(number, stop)
     try:
         yield
     except asyncio.CancelledError:
@@ -47,13 +48,6 @@ def interruptible() -> Iterator[None]:
             raise
         raise Interrupted(received[0]) from None
     finally:
-        _let_go(loop)
         for number, handler in before.items():
             if not received:
                 signal.signal(number, handler)
-
-
-def _let_go(loop: asyncio.AbstractEventLoop) -> None:
-    for number in _SIGNALS:
-        with suppress(NotImplementedError):
-            loop.remove_signal_handler(number)

@@ -120,7 +120,7 @@ def test_a_run_killed_while_it_writes_the_output_asks_nothing_and_writes_it_agai
 
 def test_two_runs_at_once_are_refused_in_a_sentence(tmp_path: Path) -> None:
     source, output = tmp_path / "rows.txt", tmp_path / "answers.jsonl"
-    source.write_text("".join(f"text {n}\n" for n in range(200_000)), "utf-8")
+    source.write_text("".join(f"text {n}\n" for n in range(1_000_000)), "utf-8")
     command = (*SCRIPTED, source, "--output", output)
     first = start(*command)
     wait_for_lines(first, tmp_path / "answers.jsonl.part", 1)
@@ -133,7 +133,7 @@ def test_two_runs_at_once_are_refused_in_a_sentence(tmp_path: Path) -> None:
     assert second.returncode == 2
     assert refused.count("\n") == 1
     assert "is being written by another run; wait for it" in refused
-    assert first.returncode == 130
+    assert first.returncode == 130, said[-600:]
     assert "the same command resumes from there" in said
 
 
