@@ -50,6 +50,7 @@ async def _until_told_to_stop(settings: Settings) -> None:
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    # Uvloop's handlers: unlike asyncio's, they lose no signal while threads keep waking the loop.
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     await run_worker(settings, stop)
