@@ -19,6 +19,7 @@ from streamproc.settings import (
 from streamproc.settings.sizes import parse_mebibytes
 
 KAFKA = tuple(name for name in Settings.model_fields if name.startswith("kafka_"))
+REGISTRY = tuple(name for name in Settings.model_fields if name.startswith("schema_registry_"))
 LOCAL_MODELS = (
     "models_dir",
     "device",

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 import typer
 
 from streamproc.cli.lazy import command_group
-from streamproc.cli.options import LOCAL_MODELS, with_settings
+from streamproc.cli.options import LOCAL_MODELS, REGISTRY, with_settings
 from streamproc.cli.tables import print_table
 from streamproc.cli.terminal import print_json, stderr_console, stdout_console
 from streamproc.errors import DataFileError, Invalid
@@ -26,7 +26,7 @@ app = command_group(
 _FOLDERS = ("topics_dir", "routes_dir")
 _MODELS = (
     *(name for name in LOCAL_MODELS if name != "max_message_bytes"),
-    *(name for name in Settings.model_fields if name.startswith("schema_registry_")),
+    *REGISTRY,
 )
 RouteFile = Annotated[Path, typer.Argument(help="the route's YAML file")]
 EventsFile = Annotated[Path, typer.Argument(help="an event a line, JSON; - is standard input")]

@@ -22,10 +22,6 @@ from streamproc.cli.answer_options import (
 from streamproc.cli.options import LOCAL_MODELS, with_settings
 from streamproc.settings import Settings
 
-# Documents take turns: of a thousand large ones none would be answered for minutes. These make
-# enough chunks to group by length.
-OUTSTANDING_BYTES = 512 << 10
-
 
 @with_settings(LOCAL_MODELS)
 def run(
@@ -61,7 +57,7 @@ def run(
     from streamproc.offline.bulk.output_options import OutputOptions
     from streamproc.repository.repository import digest_of_manifests
     from streamproc.serving.tasks.catalogue import task_named
-    from streamproc.worker.local_client import LocalClient
+    from streamproc.worker.local_client import OUTSTANDING_BYTES, LocalClient
 
     configure_logging(settings)
     console = stderr_console()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from streamproc.cli.lazy import command_group
-from streamproc.cli.options import KAFKA, LOCAL_MODELS, with_settings
+from streamproc.cli.options import KAFKA, LOCAL_MODELS, REGISTRY, with_settings
 from streamproc.cli.tables import print_table
 from streamproc.cli.terminal import TerminalConsole, print_json, stdout_console
 from streamproc.settings import Settings
@@ -24,7 +24,6 @@ app = command_group("Create and check the topics that topics/*.yaml describe.")
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 T = TypeVar("T")
 _FLAGS = (*KAFKA, "topics_dir", "routes_dir", "max_message_bytes")
-_REGISTRY = tuple(name for name in Settings.model_fields if name.startswith("schema_registry_"))
 
 
 @app.command()
@@ -57,7 +56,7 @@ def apply(settings: Settings, json: Json = False) -> None:
 
 
 @app.command()
-@with_settings((*_FLAGS, *LOCAL_MODELS, *_REGISTRY))
+@with_settings((*_FLAGS, *LOCAL_MODELS, *REGISTRY))
 def check(
     settings: Settings,
     examples: Annotated[

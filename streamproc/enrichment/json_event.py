@@ -6,7 +6,6 @@ What is not put in stays as it was, to the byte: order, blanks, escapes, members
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from json.decoder import JSONDecoder
@@ -15,7 +14,7 @@ from typing import Any, Final, NoReturn, TypeVar
 
 import orjson
 
-from streamproc.enrichment.json_pointer import EVERY, Path, format_pointer
+from streamproc.enrichment.json_pointer import EVERY, INDEX, Path, format_pointer
 from streamproc.errors import Invalid, Unreadable
 from streamproc.messages.json_spans import (
     Span,
@@ -27,7 +26,6 @@ from streamproc.messages.json_spans import (
 from streamproc.messages.record import Headers
 
 _quoted: Final = JSONEncoder(ensure_ascii=False).encode
-_INDEX: Final = re.compile(r"0|[1-9][0-9]{0,8}")
 _KINDS: Final = {'"': "a string", "t": "true", "f": "false", "n": "null"}
 """What a value is that holds no others, by its first character."""
 _MAX_INTEGER_DIGITS: Final = 4_000
@@ -166,7 +164,7 @@ def _edits(
         for name, inner in tree.members.items():
             if name == "-":
                 lacking.append(inner.text())
-            elif _INDEX.fullmatch(name) and int(name) < len(elements):
+            elif INDEX.fullmatch(name) and int(name) < len(elements):
                 yield from _edits(known, elements[int(name)][0], inner, (*path, name))
             else:
                 raise CannotPlace(path, f"an array of length {len(elements)}, without {name!r}")
@@ -197,7 +195,7 @@ def _steps(known: _KnownSpans, start: int, place: Path, token: str) -> Iterator[
         elements = known.elements(start)
         if token == EVERY:
             yield from (((*place, str(index)), span) for index, span in enumerate(elements))
-        elif _INDEX.fullmatch(token) and int(token) < len(elements):
+        elif INDEX.fullmatch(token) and int(token) < len(elements):
             yield (*place, token), elements[int(token)]
 
 

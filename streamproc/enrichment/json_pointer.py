@@ -9,6 +9,9 @@ Path = tuple[str, ...]
 """The tokens of a pointer; none is the whole document."""
 
 EVERY: Final = "*"
+INDEX: Final = re.compile(r"0|[1-9][0-9]{0,8}")
+"""A token that may be the place of an element in an array."""
+
 _JSON_PATH: Final = re.compile(r"[.\[\]]+")
 _WRONG_ESCAPE: Final = re.compile(r"~(?![01])")
 

@@ -74,9 +74,8 @@ class RemadeLogs:
                 for number, offset, *_ in topic_partitions
             }
             for tp in assignment.tps if assignment.active else ():
-                if tp not in asked or tp in self._begin_again:
-                    continue
-                if assignment.state_value(tp).awaiting_reset:
+                is_new = tp in asked and tp not in self._begin_again
+                if is_new and assignment.state_value(tp).awaiting_reset:
                     self._out_of_range[tp] = asked[tp]
                     self._found.set()
             return fetched

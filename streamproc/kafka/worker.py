@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
-from itertools import takewhile
 from typing import Any, Final
 
 import structlog
@@ -28,6 +27,7 @@ from streamproc.settings import Settings
 _log = structlog.get_logger(__name__)
 
 COMMIT_INTERVAL_S: Final = 0.1
+_TOPIC_WAITS_S: Final = (0.0, 0.2, 0.4, 0.8)
 PROBE_INTERVAL_S: Final = 2.0
 LOOK_INTERVAL_S: Final = 1.0
 REVOKE_GRACE_S: Final = 5.0
@@ -95,11 +95,11 @@ class KafkaWorker(WorkerStatus):
             return
         async with TopicAdmin(self._settings) as admin:
             # A broker learns of a topic a moment after another one has said that it is made.
-            for wait_s in takewhile(lambda wait_s: wait_s < 1, backoff_s()):
+            for wait_s in _TOPIC_WAITS_S:
+                await self._clock.sleep(wait_s)
                 missing = self._needed_topics - (await admin.found(self._needed_topics)).keys()
                 if not missing:
                     return
-                await self._clock.sleep(wait_s)
         raise TopicsError(
             f"Kafka has no topic {', '.join(sorted(missing))}; `streamproc topics apply` "
             "creates those that are described, and those that routes publish to; those that routes "

@@ -13,23 +13,19 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, TypeVar, cast
 
 import orjson
-import structlog
 
 from streamproc.clock import SystemClock
 from streamproc.errors import Invalid, SettingsError, WorkerFault
-from streamproc.logs import configure_events
+from streamproc.logs import configure_where_nobody_has
 from streamproc.messages.client import ErrorBody, ResponseBody
 from streamproc.messages.problems import to_problem
 from streamproc.repository.repository import StoredEnsemble
 from streamproc.serving.chunking.windows import Window
 from streamproc.settings import Settings
 from streamproc.worker.local import Windowed, windowed_pipelines
-from streamproc.worker.local_client import LocalClient
+from streamproc.worker.local_client import OUTSTANDING_BYTES, LocalClient
 
-# Enough chunks to group by length; of long documents fewer, as these take turns and would all end
-# late.
 OUTSTANDING: Final = 1024
-OUTSTANDING_BYTES: Final = 512 << 10
 _JOIN_TIMEOUT_S: Final = 15.0
 
 Item = TypeVar("Item")
@@ -187,9 +183,7 @@ def _run(settings: Settings, stored: StoredEnsemble, started: Future[_Served]) -
 
 
 async def _serve(settings: Settings, stored: StoredEnsemble, started: Future[_Served]) -> None:
-    if not structlog.is_configured():
-        # A program that does not say how it logs gets no debug lines on its standard output.
-        configure_events(settings)
+    configure_where_nobody_has(settings)
     async with windowed_pipelines(settings, stored, SystemClock()) as windowed:
         served = _Served(stored.manifest.task, windowed)
         started.set_result(served)

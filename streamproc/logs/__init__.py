@@ -63,6 +63,12 @@ def configure_events(settings: Settings) -> tuple[Processors, Processors]:
     return shared, renderer
 
 
+def configure_where_nobody_has(settings: Settings) -> None:
+    """So that a program that does not say how it logs gets no debug lines on standard output."""
+    if not structlog.is_configured():
+        configure_events(settings)
+
+
 def _level(settings: Settings) -> int:
     return int(getattr(logging, settings.log_level.upper()))
 

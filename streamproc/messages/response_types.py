@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final, Literal
 
 import orjson
@@ -59,6 +60,7 @@ def fields_of(task: str, definition: str) -> dict[str, AnswerType]:
     return _fields(definitions[definition], definitions)
 
 
+@cache
 def _response_schema(task: str) -> dict[str, Any]:
     file = shipped("topics") / "schemas" / f"{task}.response.v1.json"
     schema: dict[str, Any] = orjson.loads(file.read_bytes())

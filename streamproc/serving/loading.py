@@ -42,7 +42,7 @@ def load_spec(stored: StoredEnsemble, task: Task) -> EnsembleSpec:
         raise ModelRefused(
             f"ensemble {manifest.name}: {task.name} needs {wanted}; found {list(manifest.labels)}"
         )
-    strategies = [one for one in task.strategies if one in head.strategies]
+    strategies = task.strategies_of(manifest.problem_type)
     if manifest.combine.strategy not in strategies:
         of = task.name + (f" ({manifest.problem_type})" if head.strategies != STRATEGIES else "")
         raise ModelRefused(

@@ -54,9 +54,8 @@ async def ensemble_pipeline(
 
     Raises OperatorError.
     """
-    manifest = stored.manifest
-    async with _local(settings, manifest.task, manifest.name, clock) as (models, build):
-        yield build({manifest.name: models.load(stored)})
+    async with windowed_pipelines(settings, stored, clock) as windowed:
+        yield windowed(None)
 
 
 Windowed = Callable[[Window | None], Pipeline]

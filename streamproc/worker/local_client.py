@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from itertools import count
-from typing import Any, Self, cast
+from typing import Any, Final, Self, cast
 
 import orjson
-import structlog
 
 from streamproc.clock import Clock, SystemClock
-from streamproc.logs import configure_events
+from streamproc.logs import configure_where_nobody_has
 from streamproc.messages.client import ResponseBody
 from streamproc.messages.outgoing import as_json
 from streamproc.messages.record import Headers, Record
@@ -20,6 +19,10 @@ from streamproc.messages.strict_json import parse
 from streamproc.request_pipeline import Pipeline
 from streamproc.settings import Settings
 from streamproc.worker import local_pipeline
+
+OUTSTANDING_BYTES: Final = 512 << 10
+"""The most to ask at a time: documents take turns, and of a thousand large ones none would be
+answered for minutes. These make enough chunks to group by length."""
 
 
 class LocalClient:
@@ -45,9 +48,7 @@ class LocalClient:
         ensemble: answers requests that name none; None: the one that the task's bulk topic names
         Raises OperatorError.
         """
-        if not structlog.is_configured():
-            # A program that does not say how it logs gets no debug lines on its standard output.
-            configure_events(settings)
+        configure_where_nobody_has(settings)
         clock = SystemClock()
         async with local_pipeline(settings, task, ensemble, clock) as pipeline:
             yield cls(pipeline, clock)

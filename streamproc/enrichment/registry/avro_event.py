@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 import orjson
 
 from streamproc.enrichment.json_event import Found
-from streamproc.enrichment.json_pointer import EVERY, Path
+from streamproc.enrichment.json_pointer import EVERY, INDEX, Path
 from streamproc.enrichment.registry.avro_json import as_json
 from streamproc.enrichment.registry.avro_schema import AvroMembers, AvroSchema
 from streamproc.enrichment.registry.wire_format import FramedValue, SchemaName
 from streamproc.messages.record import Headers
-
-_INDEX: Final = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,5 +91,5 @@ def _steps(found: Found, token: str) -> Iterator[Found]:
     elif isinstance(value, list):
         if token == EVERY:
             yield from (Found((*found.path, str(at)), one) for at, one in enumerate(value))
-        elif _INDEX.fullmatch(token) and int(token) < len(value):
+        elif INDEX.fullmatch(token) and int(token) < len(value):
             yield Found((*found.path, token), value[int(token)])

@@ -24,6 +24,7 @@ class SampleRegistry:
         self._schema = schema
         self._used = used or {}
         self._output = schema
+        self._parsed: dict[str, AvroSchema] = {}
 
     async def schema(self, ref: SchemaRef) -> Schema:
         """See `Registry`."""
@@ -64,4 +65,7 @@ class SampleRegistry:
         return shown.encode()
 
     def _avro(self, schema: Schema) -> AvroSchema:
-        return AvroSchema(schema.text, [one.text for one in self._used.values()])
+        if schema.text not in self._parsed:
+            used = [one.text for one in self._used.values()]
+            self._parsed[schema.text] = AvroSchema(schema.text, used)
+        return self._parsed[schema.text]

@@ -12,11 +12,12 @@ from streamproc.clock import Clock, SystemClock
 from streamproc.errors import EmbeddedBrokerError
 from streamproc.kafka.embedded import probe
 from streamproc.kafka.embedded.config import MIB, Layout, jvm_arguments, write_config
-from streamproc.kafka.embedded.jars import Progress, default_cache_dir, kafka_jars
+from streamproc.kafka.embedded.jars import kafka_jars
 from streamproc.kafka.embedded.java import find_java
 from streamproc.kafka.embedded.locks import take
 from streamproc.kafka.embedded.ports import comes_free, free_port, is_free
 from streamproc.kafka.embedded.process import BrokerProcess, last_words, prepare_data
+from streamproc.maven import Progress, default_cache_dir
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from streamproc.errors import EmbeddedBrokerError
-from streamproc.maven import Pin, Pinned, Progress, default_cache_dir, pinned_files
-
-__all__ = ["KAFKA_VERSION", "Pin", "Progress", "default_cache_dir", "kafka_jars", "read_pins"]
+from streamproc.maven import Pin, Pinned, Progress, pinned_files
 
 KAFKA_VERSION = "4.1.0"
 PINS_FILE = Path(__file__).with_name("jars.sha256")

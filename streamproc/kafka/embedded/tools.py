@@ -8,8 +8,9 @@ from pathlib import Path
 
 from streamproc.errors import OperatorError
 from streamproc.kafka.embedded.config import MIB
-from streamproc.kafka.embedded.jars import Progress, default_cache_dir, kafka_jars, read_pins
+from streamproc.kafka.embedded.jars import kafka_jars, read_pins
 from streamproc.kafka.embedded.java import find_java
+from streamproc.maven import Progress, default_cache_dir
 
 PINS_FILE = Path(__file__).with_name("tools.sha256")
 _HEAP_BYTES = 256 * MIB

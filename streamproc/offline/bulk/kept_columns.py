@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal
 
-import orjson
-
-from streamproc.offline.documents.row import json_row
+from streamproc.offline.documents.row import as_json, json_row
 
 _MAX_COLUMNS = 1_000
 _EXACT_IN_A_DOUBLE = 2**53
@@ -76,15 +73,8 @@ def as_type(value: Any, kind: ColumnType) -> Any:
     if kind == "date":
         return date.fromisoformat(value)
     if kind == "text" and not isinstance(value, str):
-        return _as_json(value)
+        return as_json(value).decode()
     return value
-
-
-def _as_json(value: Any) -> str:
-    try:
-        return orjson.dumps(value).decode()
-    except orjson.JSONEncodeError:  # an integer of more than 64 bits
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _type_of(value: Any) -> ColumnType:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import orjson
 
 from streamproc.offline.bulk.request_rows import RequestRow
+from streamproc.offline.documents.row import as_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +38,5 @@ def with_origin(answer: bytes, origin: Origin | None, *, source: bool) -> bytes:
 
 def origin_of(row: RequestRow, *, columns: bool) -> Origin:
     """Where a row is from; columns: with what it holds there."""
-    held = _as_json(row.columns) if columns else None
+    held = as_json(dict(row.columns)) if columns else None
     return Origin(row.source.file, row.source.row, held)
-
-
-def _as_json(columns: Mapping[str, object]) -> bytes:
-    try:
-        return orjson.dumps(dict(columns), default=str)
-    except orjson.JSONEncodeError:  # an integer of more than 64 bits
-        written = json.dumps(columns, ensure_ascii=False, separators=(",", ":"), default=str)
-        return written.encode()

@@ -6,6 +6,7 @@ import codecs
 import re
 
 from streamproc.offline.documents.document import DocumentError
+from streamproc.offline.documents.signatures import GZIP, OLE, PARQUET, PDF, ZIP
 
 # UTF-32's mark begins with that of UTF-16.
 _MARKS = (
@@ -17,11 +18,11 @@ _MARKS = (
 )
 # Bytes that no text begins with, whatever its name says.
 _BINARY = {
-    b"%PDF-": "a PDF",
-    b"PK\x03\x04": "a ZIP archive",
-    b"PAR1": "Parquet",
-    b"\xd0\xcf\x11\xe0": "a file of an Office before 2007",
-    b"\x1f\x8b": "gzip",
+    PDF: "a PDF",
+    ZIP: "a ZIP archive",
+    PARQUET: "Parquet",
+    OLE: "a file of an Office before 2007",
+    GZIP: "gzip",
 }
 _NO_TEXT_SEEN_BYTES = 8 << 10
 # Encodings in which every byte is ASCII: that they are UTF-8 too says nothing.

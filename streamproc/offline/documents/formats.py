@@ -11,6 +11,7 @@ from typing import Literal, get_args
 import orjson
 
 from streamproc.offline.documents.packing import PACKED_SUFFIXES
+from streamproc.offline.documents.signatures import OLE, PARQUET, PDF, ZIP
 from streamproc.offline.documents.source import Source
 from streamproc.offline.documents.streams import OpenFile
 
@@ -33,11 +34,10 @@ _DOCUMENTS_BY_SUFFIX: dict[str, DocumentFormat] = {
     ".eml": "email",
 }
 _DOCUMENTS_BY_BEGIN: dict[bytes, DocumentFormat] = {
-    b"%PDF-": "pdf",
-    b"PK\x03\x04": "office",
-    b"\xd0\xcf\x11\xe0": "office",
+    PDF: "pdf",
+    ZIP: "office",
+    OLE: "office",
 }
-_PARQUET = b"PAR1"
 _ROWS_BY_SUFFIX: dict[str, Format] = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
@@ -49,10 +49,10 @@ _ROWS_BY_SUFFIX: dict[str, Format] = {
 _TEXT_SUFFIXES = (".txt", ".text")
 # How files begin that are no text; what to do with them.
 _NO_TEXT = {
-    b"PK\x03\x04": "a ZIP archive, as Excel files are: save it as CSV",
-    b"PAR1": "Parquet, and not what its name says",
+    ZIP: "a ZIP archive, as Excel files are: save it as CSV",
+    PARQUET: "Parquet, and not what its name says",
     b"%PDF": "a PDF, and not what its name says",
-    b"\xd0\xcf\x11\xe0": "a file of an Office before 2007, and not what its name says",
+    OLE: "a file of an Office before 2007, and not what its name says",
     b"BZh": "packed with bzip2: unpack it first",
     b"\xfd7zXZ": "packed with xz: unpack it first",
     b"\xff\xfe": "UTF-16: convert it (iconv -f utf-16 -t utf-8), or give run and submit its "
@@ -76,7 +76,7 @@ def binary_or_document(file: OpenFile, *, whole_texts: bool) -> Format | None:
     if suffix in _ROWS_BY_SUFFIX or suffix == ".json":
         return "parquet" if suffix == ".parquet" else None
     begin = file.begin()
-    if begin.startswith(_PARQUET):
+    if begin.startswith(PARQUET):
         return "parquet"
     for sign, form in _DOCUMENTS_BY_BEGIN.items():
         if begin.startswith(sign) and suffix not in _TEXT_SUFFIXES:

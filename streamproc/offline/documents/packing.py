@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from streamproc.errors import SettingsError
 from streamproc.offline.documents.extras import needs_extra
+from streamproc.offline.documents.signatures import GZIP, ZSTD
 
-GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 PACKED_SUFFIXES = {".gz": "gzip", ".zst": "zstd"}
 _BUFFER_BYTES = 1 << 16
 

@@ -60,6 +60,15 @@ def json_row(written: bytes, line: int, number: int) -> DataRow:
     return DataRow(line, number, values, written)
 
 
+def as_json(value: object) -> bytes:
+    """A value in JSON: integers of any size, and as text what JSON has no type for."""
+    try:
+        return orjson.dumps(value, default=str)
+    except orjson.JSONEncodeError:  # an integer of more than 64 bits
+        written = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+        return written.encode()
+
+
 def _with_long_integers(written: bytes, values: dict[str, object]) -> dict[str, object]:
     try:
         exact: dict[str, object] = json.loads(written)

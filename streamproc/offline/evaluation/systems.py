@@ -9,7 +9,6 @@ from typing import Any, Literal
 from streamproc.errors import EvaluationError
 from streamproc.repository.manifest import CombineSection
 from streamproc.repository.repository import StoredEnsemble
-from streamproc.serving.ensembling.heads import HEADS
 from streamproc.serving.ensembling.steps import STEP_STRATEGIES
 from streamproc.serving.tasks.decoding_task import DecodingTask
 from streamproc.serving.tasks.task import Task
@@ -92,8 +91,7 @@ def strategies_of(stored: StoredEnsemble, task: Task) -> Sequence[Strategy]:
     """Those that mean something for the task, and for what the members' outputs are."""
     if isinstance(task, DecodingTask):
         return STEP_STRATEGIES
-    head = HEADS[stored.manifest.problem_type]
-    return [strategy for strategy in task.strategies if strategy in head.strategies]
+    return task.strategies_of(stored.manifest.problem_type)
 
 
 def _other_strategies(stored: StoredEnsemble, task: Task) -> list[str]:

@@ -31,14 +31,23 @@ def pieces(
     start, end = sentence
     while start < end:
         cut = end_of_piece(text, start, end, token_ends, max_tokens)
-        last = cut
-        while last > start and text[last - 1].isspace():
-            last -= 1
-        if last > start:
-            yield Sentence(start, last)
-        start = cut
-        while start < end and text[start].isspace():
-            start += 1
+        if piece := without_blank_end(text, start, cut):
+            yield piece
+        start = past_blanks(text, cut, end)
+
+
+def without_blank_end(text: str, start: int, end: int) -> Sentence | None:
+    """The span up to its last character that is not blank; None where all are."""
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    return Sentence(start, end) if end > start else None
+
+
+def past_blanks(text: str, start: int, end: int) -> int:
+    """Where the first character lies that is not blank; `end` where none is."""
+    while start < end and text[start].isspace():
+        start += 1
+    return start
 
 
 def end_of_piece(text: str, start: int, end: int, token_ends: TokenEnds, max_tokens: int) -> int:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 
-from streamproc.serving.chunking.clauses import TokenEnds, end_of_piece
+from streamproc.serving.chunking.clauses import (
+    TokenEnds,
+    end_of_piece,
+    past_blanks,
+    without_blank_end,
+)
 from streamproc.serving.chunking.sentences import Sentence, sentences
 
 
@@ -41,14 +46,9 @@ def passages(
             limit = ahead[min(2 * max_tokens, len(ahead)) - 1] if ahead else len(text)
             most = max_tokens if len(ahead) > 2 * max_tokens else max(1, (len(ahead) + 1) // 2)
             cut = end_of_piece(text, start, max(limit, start + 1), token_ends, most)
-        last = cut
-        while last > start and text[last - 1].isspace():
-            last -= 1
-        if last > start:
-            yield Sentence(start, last)
-        start = cut
-        while start < len(text) and text[start].isspace():
-            start += 1
+        if passage := without_blank_end(text, start, cut):
+            yield passage
+        start = past_blanks(text, cut, len(text))
         del ahead[: bisect_right(ahead, start)]
 
 

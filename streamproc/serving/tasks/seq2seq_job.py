@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Protocol
 
 import numpy as np
@@ -85,12 +85,22 @@ class Seq2SeqJob(Job[SpanPrompt, Outcome]):
     def spans(self, most_tokens: int) -> Iterator[tuple[Sentence, Int64Array]]:
         """The spans in order with their tokens, the prefix among them, of no more than these."""
 
+    @cached_property
+    def prefix_tokens(self) -> int:
+        """Of the prefix alone."""
+        return len(self._profile.tokenizer.encode(self._search.prefix))
+
+    def token_ends(self, part: str) -> list[int]:
+        """Where tokens of a part end behind the prefix; those of the prefix are not the part's."""
+        prefix = self._search.prefix
+        ends = self._profile.tokenizer.encode(prefix + part).offsets[:, 1] - len(prefix)
+        return [int(end) for end in ends if end > 0]
+
     @property
     def most_tokens(self) -> int:
         """Of a span and the prefix, as many as the members take; raises Invalid where none fit."""
-        frame, prefix = self._search.frame, self._search.prefix
-        most = self._profile.window.max_tokens - frame.tokens
-        if most - len(self._profile.tokenizer.encode(prefix)) < 1:
+        most = self._profile.window.max_tokens - self._search.frame.tokens
+        if most <= self.prefix_tokens:
             raise Invalid(
                 "invalid request",
                 f"params.prefix: leaves no tokens for a sentence: {self._profile.name} takes "

@@ -76,14 +76,9 @@ class SummarizationJob(Seq2SeqJob):
             yield self._first(most_tokens)
             return
 
-        def token_ends(part: str) -> list[int]:
-            """Those of a part behind the prefix; tokens of the prefix alone are not the part's."""
-            ends = tokenizer.encode(prefix + part).offsets[:, 1] - len(prefix)
-            return [int(end) for end in ends if end > 0]
-
         ends = (tokens.offsets[:, 1].tolist() for tokens in tokenizer.stream(text))
-        max_tokens = most_tokens - len(tokenizer.encode(prefix))
-        for span in passages(text, ends, token_ends, max_tokens):
+        max_tokens = most_tokens - self.prefix_tokens
+        for span in passages(text, ends, self.token_ends, max_tokens):
             yield span, tokenizer.encode(prefix + text[span.start : span.end]).ids
 
     def _first(self, most_tokens: int) -> tuple[Sentence, Int64Array]:

@@ -14,6 +14,7 @@ from streamproc.messages.response import Coverage, MemberReport
 from streamproc.messages.validation import describe
 from streamproc.serving.chunking.windows import Chunk
 from streamproc.serving.ensembling.combine import STRATEGIES
+from streamproc.serving.ensembling.heads import HEADS
 from streamproc.serving.inference.batch import MemberOutput
 from streamproc.serving.inference.signature import Signature
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
@@ -105,6 +106,11 @@ class Task(ABC):
     labelled: ClassVar[bool] = False
     strategies: ClassVar[tuple[Strategy, ...]] = STRATEGIES
     problem_types: ClassVar[tuple[ProblemType, ...]] = ("single_label_classification",)
+
+    def strategies_of(self, problem_type: ProblemType) -> tuple[Strategy, ...]:
+        """Those that also mean something for what the members' outputs are."""
+        known = HEADS[problem_type].strategies
+        return tuple(strategy for strategy in self.strategies if strategy in known)
 
     def begin(
         self, inputs: Mapping[str, object], params: Mapping[str, object], profile: EnsembleSpec

@@ -32,16 +32,9 @@ class TranslationJob(Seq2SeqJob):
         return TranslatedText(self._text)
 
     def spans(self, most_tokens: int) -> Iterator[tuple[Sentence, Int64Array]]:
-        tokenizer, prefix = self._profile.tokenizer, self._search.prefix
-        max_tokens = most_tokens - len(tokenizer.encode(prefix))
-
-        def token_ends(part: str) -> list[int]:
-            """Those of a part behind the prefix; tokens of the prefix alone are not the part's."""
-            ends = tokenizer.encode(prefix + part).offsets[:, 1] - len(prefix)
-            return [int(end) for end in ends if end > 0]
-
+        max_tokens = most_tokens - self.prefix_tokens
         for sentence in sentences(self._text):
-            for piece in pieces(self._text, sentence, token_ends, max_tokens):
+            for piece in pieces(self._text, sentence, self.token_ends, max_tokens):
                 yield piece, self._ids(self._text[piece.start : piece.end], most_tokens)
 
     def _ids(self, piece: str, most_tokens: int) -> Int64Array:

@@ -8,18 +8,18 @@ import zipfile
 from streamproc.offline.documents.document import Document, DocumentError
 from streamproc.offline.documents.readers.docx import docx_text
 from streamproc.offline.documents.readers.pptx import pptx_text
+from streamproc.offline.documents.signatures import OLE
 
 # Of all parts of an archive together, unpacked, and of those that become trees many times larger.
 MAX_UNPACKED_BYTES = 512 << 20
 MAX_XML_BYTES = 64 << 20
 MAX_PARTS = 20_000
-_OLE = b"\xd0\xcf\x11\xe0"
 
 
 def read_office(data: bytes, encoding: str | None) -> Document:
     """The text of a DOCX or a PPTX, as what is in it says; raises DocumentError."""
     del encoding  # XML says its own
-    if data.startswith(_OLE):
+    if data.startswith(OLE):
         raise DocumentError(
             "is encrypted, or of an Office before 2007: save it as DOCX or PPTX without a password"
         )

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from streamproc.errors import EmbeddedBrokerError
-from streamproc.kafka.embedded.jars import KAFKA_VERSION, Pin, kafka_jars, read_pins
+from streamproc.kafka.embedded.jars import KAFKA_VERSION, kafka_jars, read_pins
+from streamproc.maven import Pin
 
 Usage = namedtuple("Usage", "total used free")
 PIN = Pin(

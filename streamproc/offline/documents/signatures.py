@@ -1,0 +1,14 @@
+"""The bytes that files of a format begin with, whatever they are called."""
+
+from __future__ import annotations
+
+from typing import Final
+
+PDF: Final = b"%PDF-"
+ZIP: Final = b"PK\x03\x04"
+"""Of DOCX, PPTX and Excel's files, too."""
+OLE: Final = b"\xd0\xcf\x11\xe0"
+"""Of Office before 2007, and of what a later one has encrypted."""
+PARQUET: Final = b"PAR1"
+GZIP: Final = b"\x1f\x8b"
+ZSTD: Final = b"\x28\xb5\x2f\xfd"
