@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Collection, Iterable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -16,6 +17,7 @@ from streamproc.kafka.topic_drift import DescribedTopic, Drift, FoundTopic, drif
 from streamproc.settings import Settings
 
 _MOST_REPLICAS = 3
+_SHOWN_WITHIN_S: Final = (0.0, 0.2, 0.4, 0.8)
 
 
 class TopicAdmin:
@@ -93,7 +95,18 @@ class TopicAdmin:
                 raise TopicsError(f"{name}: Kafka did not create it: {said}")
             if not code:
                 created.append(name)
+        # Or whoever reads or writes one at once would be told that there is none.
+        await self.missing(created)
         return created
+
+    async def missing(self, names: Collection[str]) -> set[str]:
+        """Those that Kafka lacks; a broker learns of a topic a moment after another has made it."""
+        lacking = set(names)
+        for wait_s in _SHOWN_WITHIN_S:
+            if lacking:
+                await asyncio.sleep(wait_s)
+                lacking -= set(await self._started().list_topics())
+        return lacking
 
     def _new(self, topic: DescribedTopic, replicas: int) -> NewTopic:
         return NewTopic(

@@ -27,7 +27,6 @@ from streamproc.settings import Settings
 _log = structlog.get_logger(__name__)
 
 COMMIT_INTERVAL_S: Final = 0.1
-_TOPIC_WAITS_S: Final = (0.0, 0.2, 0.4, 0.8)
 PROBE_INTERVAL_S: Final = 2.0
 LOOK_INTERVAL_S: Final = 1.0
 REVOKE_GRACE_S: Final = 5.0
@@ -94,17 +93,13 @@ class KafkaWorker(WorkerStatus):
         if not self._needed_topics:
             return
         async with TopicAdmin(self._settings) as admin:
-            # A broker learns of a topic a moment after another one has said that it is made.
-            for wait_s in _TOPIC_WAITS_S:
-                await self._clock.sleep(wait_s)
-                missing = self._needed_topics - (await admin.found(self._needed_topics)).keys()
-                if not missing:
-                    return
-        raise TopicsError(
-            f"Kafka has no topic {', '.join(sorted(missing))}; `streamproc topics apply` "
-            "creates those that are described, and those that routes publish to; those that routes "
-            "read, and those of STREAMPROC_REPLY_TOPICS, are yours to create"
-        )
+            missing = await admin.missing(self._needed_topics)
+        if missing:
+            raise TopicsError(
+                f"Kafka has no topic {', '.join(sorted(missing))}; `streamproc topics apply` "
+                "creates those that are described, and those that routes publish to; those that "
+                "routes read, and those of STREAMPROC_REPLY_TOPICS, are yours to create"
+            )
 
     async def _work(self, stopping: asyncio.Task[bool]) -> None:
         # Faust's consumer exists only once there is an app, whose agents need the dispatcher.

@@ -77,7 +77,11 @@ def value_start(text: str) -> int:
 
 def value_end(text: str, start: int) -> int:
     """Where the value that begins at `start` ends; raises ValueError."""
-    return int(_DECODER.raw_decode(text, start)[1])
+    end = int(_DECODER.raw_decode(text, start)[1])
+    if text[end : end + 1].isdigit():
+        # As in 00, of which the decoder takes the first digit for a value.
+        raise ValueError(f"a value goes on in a digit at {end}")
+    return end
 
 
 def member_span(text: bytes, *path: str) -> slice | None:

@@ -7,7 +7,7 @@ import json
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streamproc.messages.json_spans import (
@@ -87,6 +87,9 @@ def test_a_member_is_set_however_deep_the_object_is_nested() -> None:
 
 
 @given(st.text('0123456789.eE+-"[],') | VALUES)
+@example("00")
+@example("-01")
+@example("[1,00]")
 def test_plain_numbers_make_json_of_nothing_that_was_none(text: str) -> None:
     plain = with_plain_numbers(b'{"a":' + text.encode() + b"}", [("a",)])
 
