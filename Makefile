@@ -78,11 +78,11 @@ bench-gpu: install  ## the same on CUDA; says so where there is no GPU
 COMPILE = $(UV) compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --custom-compile-command "make lock"
 lock: $(VENV)/.uv
-	$(COMPILE) --extra broker --extra train --extra evaluate --extra registry --extra documents --extra ray \
-		--extra dev -o requirements/all.txt pyproject.toml
+	$(COMPILE) --extra broker --extra train --extra evaluate --extra registry --extra documents --extra gateway \
+		--extra tracing --extra ray --extra dev -o requirements/all.txt pyproject.toml
 	$(COMPILE) --extra broker -c requirements/all.txt -o requirements/run.txt pyproject.toml
-	$(COMPILE) --extra broker --extra evaluate --extra registry --extra documents --extra dev \
-		-c requirements/all.txt -o requirements/dev.txt pyproject.toml
+	$(COMPILE) --extra broker --extra evaluate --extra registry --extra documents --extra gateway \
+		--extra tracing --extra dev -c requirements/all.txt -o requirements/dev.txt pyproject.toml
 	echo "uv" | $(COMPILE) -o requirements/uv.txt -
 
 clean:
