@@ -21,6 +21,7 @@ from streamproc.kafka.topics import load_topics
 from streamproc.messages.cloudevents import STRUCTURED
 from streamproc.messages.outgoing import dead_letter, response_record
 from streamproc.messages.record import Record
+from streamproc.messages.reply_address import ReplyAddress
 from streamproc.messages.request import InvalidRequest, Request, RequestFields, read_request
 from streamproc.messages.response import (
     Coverage,
@@ -43,7 +44,7 @@ EXAMPLES = [
     for topic in CATALOGUE.topics.values()
     for path in topic.examples
 ]
-TASKS = sorted({topic.task for topic in CATALOGUE.topics.values()})
+TASKS = sorted({topic.task for topic in CATALOGUE.topics.values() if topic.task})
 
 
 def load(path: str) -> Any:
@@ -107,9 +108,11 @@ def test_an_example_is_what_the_code_takes_or_makes(topic: Any, path: str) -> No
     body = load(path)
     if topic.kind in ("requests", "bulk"):
         assert is_accepted(topic.task, body, structured="specversion" in body)
-    elif topic.kind == "responses":
+    elif topic.kind in ("responses", "replies"):
         response = response_from(body)
-        made = response_record(record_of({}), response, envelope_of_a_plain_request(), "t", 0)
+        made = response_record(
+            record_of({}), response, envelope_of_a_plain_request(), ReplyAddress("t"), 0
+        )
         assert orjson.loads(made.value or b"") == body
     else:
         headers = tuple((name, text.encode()) for name, text in body["headers"].items())
