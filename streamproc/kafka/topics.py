@@ -84,7 +84,14 @@ class RepliesTopic(Topic):
     task: None = None
 
 
-_Described = RequestTopic | OutcomeTopic | RepliesTopic
+class StateTopic(Topic):
+    """The topic that workers say on how they do."""
+
+    kind: Literal["state"]
+    task: None = None
+
+
+_Described = RequestTopic | OutcomeTopic | RepliesTopic | StateTopic
 _DESCRIPTION: TypeAdapter[_Described] = TypeAdapter(
     Annotated[_Described, Field(discriminator="kind")]
 )
@@ -108,8 +115,7 @@ class TopicCatalogue:
             if isinstance(topic, RequestTopic) and task in (None, topic.task)
         ]
         if not found:
-            described = {topic.task for topic in self.topics.values() if topic.task}
-            tasks = ", ".join(sorted(described)) or "none"
+            tasks = ", ".join(self.tasks()) or "none"
             raise TopicsError(
                 f"no topic in {self.folder} takes requests for {task!r}; described: {tasks}"
             )
@@ -122,9 +128,25 @@ class TopicCatalogue:
                 return topic
         raise TopicsError(f"no topic in {self.folder} takes {lane.name.lower()} {task!r} requests")
 
+    def of_kind(self, kind: TopicKind, task: str | None = None) -> list[Topic]:
+        """The topics of one kind, of one task or of all."""
+        return [
+            topic
+            for topic in self.topics.values()
+            if topic.kind == kind and task in (None, topic.task)
+        ]
+
     def replies(self) -> list[str]:
         """The names of the topics that a request of any task may name for its response."""
-        return sorted(one.name for one in self.topics.values() if isinstance(one, RepliesTopic))
+        return sorted(topic.name for topic in self.of_kind("replies"))
+
+    def tasks(self) -> list[str]:
+        """The tasks that have topics, in the order of their names."""
+        return sorted({topic.task for topic in self.topics.values() if topic.task})
+
+    def state_topic(self) -> str | None:
+        """The topic that workers say on how they do; None: none is described."""
+        return next((topic.name for topic in self.of_kind("state")), None)
 
     def limits(self, settings: Settings) -> dict[str, int]:
         """The most bytes a record may have, by topic."""

@@ -22,7 +22,10 @@ from streamproc.messages.response import Coverage, MemberReport, Problem, Respon
 ORIGINAL_ID = "streamproc-original-id"
 ERROR_PREFIX = "streamproc-error-"
 LEFT_OUT = "streamproc-error-original-left-out"
-_COPIED = ("traceparent", "tracestate", "correlation-id", SPRING_CORRELATION_ID)
+TRACE_HEADERS = ("traceparent", "tracestate")
+"""Of W3C Trace Context: the trace that a record is part of."""
+CORRELATION_ID = "correlation-id"
+_COPIED = (*TRACE_HEADERS, CORRELATION_ID, SPRING_CORRELATION_ID)
 # Headers that have another meaning in a response, or are meant for the worker alone.
 _OURS = (
     "streamproc-",

@@ -124,6 +124,8 @@ class Settings(BaseSettings):
     """Address that health and metrics listen on."""
     web_port: Annotated[int, BeforeValidator(port_or(WEB_PORT))] = Field(WEB_PORT, ge=0, le=65535)
     """Port of health and metrics; 0: any free port."""
+    state_interval_s: float = Field(2.0, ge=0, le=60)
+    """Seconds between two states that a worker publishes for `streamproc status`; 0: none."""
     log_format: Literal["auto", "json", "console"] = "auto"
     """Log format; auto: console on a terminal, JSON elsewhere."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Final
 
@@ -16,6 +16,7 @@ from streamproc.clock import Clock, SystemClock
 from streamproc.enrichment.catalogue import load_routes, route_topics
 from streamproc.kafka.dispatcher import Subscription
 from streamproc.kafka.producer import Producer
+from streamproc.kafka.state_publisher import StatePublisher
 from streamproc.kafka.topics import RequestTopic, load_topics, record_limits
 from streamproc.kafka.worker import KafkaWorker
 from streamproc.messages.lane import Lane
@@ -24,6 +25,7 @@ from streamproc.metrics import Metrics
 from streamproc.repository.repository import Repository
 from streamproc.request_pipeline import Pipeline
 from streamproc.serving.engine import Engine, Engines
+from streamproc.serving.inference.device_memory import device_memory
 from streamproc.settings import Settings
 from streamproc.web.readiness import Readiness
 from streamproc.web.server import build_app, serving
@@ -34,6 +36,7 @@ from streamproc.worker.enrichment import (
 from streamproc.worker.models import Models
 from streamproc.worker.registry import RegistryFormats
 from streamproc.worker.routes import build_route, refuse_own_headers, require_default, served_tasks
+from streamproc.worker.state import Served, StateReporter, new_worker_id, reporting
 
 HANG_TIMEOUTS: Final = 3
 """Call time-outs that a call may be out for before the process ends."""
@@ -114,8 +117,20 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
                 )
                 telling = asyncio.create_task(readiness.watch())
                 preparing = asyncio.create_task(registry.prepare_late())
+                shown = Served(
+                    topics,
+                    routes,
+                    served,
+                    device=models.provider.device,
+                    threads=models.executor.threads,
+                    budget_tokens=models.budget_tokens,
+                    device_memory=device_memory(models.provider),
+                )
                 try:
-                    await worker.run(stop)
+                    async with _reporting(
+                        settings, catalogue.state_topic(), shown, worker, readiness, metrics, clock
+                    ):
+                        await worker.run(stop)
                 finally:
                     telling.cancel()
                     preparing.cancel()
@@ -149,6 +164,30 @@ def _subscription(
         refuse=pipeline.refuse,
         publishes_to=frozenset({topic.responses, topic.dlq}),
     )
+
+
+def _reporting(
+    settings: Settings,
+    topic: str | None,
+    served: Served,
+    worker: KafkaWorker,
+    readiness: Readiness,
+    metrics: Metrics,
+    clock: Clock,
+) -> AbstractAsyncContextManager[None]:
+    """What says on the topic of states how the worker does, unless it is not to."""
+    if not settings.state_interval_s:
+        return nullcontext()
+    if topic is None:
+        log.warning(
+            "state is not published: no topic of kind state is described; copy "
+            "streamproc.state.v1.yaml, its schema and its example from those shipped",
+            topics_dir=str(settings.topics_dir),
+        )
+        return nullcontext()
+    name = new_worker_id()
+    reporter = StateReporter(settings, served, worker, readiness.reasons, metrics, clock, name)
+    return reporting(reporter, StatePublisher(settings, topic, name, clock))
 
 
 @contextmanager

@@ -33,6 +33,7 @@ from streamproc.messages.response import (
     Status,
     Timing,
 )
+from streamproc.messages.worker_state import WorkerState, read_state
 from streamproc.serving.tasks.catalogue import task_named
 from streamproc.serving.tasks.task import validated
 from streamproc.settings import Settings
@@ -44,7 +45,7 @@ EXAMPLES = [
     for topic in CATALOGUE.topics.values()
     for path in topic.examples
 ]
-TASKS = sorted({topic.task for topic in CATALOGUE.topics.values() if topic.task})
+TASKS = CATALOGUE.tasks()
 
 
 def load(path: str) -> Any:
@@ -114,6 +115,10 @@ def test_an_example_is_what_the_code_takes_or_makes(topic: Any, path: str) -> No
             record_of({}), response, envelope_of_a_plain_request(), ReplyAddress("t"), 0
         )
         assert orjson.loads(made.value or b"") == body
+    elif topic.kind == "state":
+        state = read_state(orjson.dumps(body))
+        assert state is not None
+        assert orjson.loads(state.encode()) == body
     else:
         headers = tuple((name, text.encode()) for name, text in body["headers"].items())
         value = base64.b64decode(body["value"])
@@ -138,6 +143,12 @@ def response_from(body: dict[str, Any]) -> Response:
     values["warnings"] = tuple(body.get("warnings", ()))
     values["members"] = tuple(MemberReport(**member) for member in body.get("members", ()))
     return Response(**values)
+
+
+def test_the_schema_of_a_state_is_that_of_the_code() -> None:
+    described = load("schemas/worker-state.v1.json")
+    assert described.pop("$schema").startswith("https://json-schema.org/")
+    assert described == WorkerState.model_json_schema()
 
 
 @pytest.mark.parametrize("task", TASKS)
