@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from streamproc.web.gateway.answers import Answer, answers_of
 from streamproc.web.gateway.gateway import Gateway
 from streamproc.web.gateway.models import NamedModel
-from streamproc.web.gateway.openapi import error_responses
+from streamproc.web.gateway.openapi import ASKING, error_responses
 from streamproc.web.gateway.parameters import Parameters
 from streamproc.web.gateway.problems import GatewayProblem
 from streamproc.web.gateway.sampling import with_sampling
@@ -90,7 +90,7 @@ def completions_router(gateway: Gateway) -> APIRouter:
     @router.post(
         "/completions",
         summary="Continue prompts as OpenAI's API does",
-        responses=error_responses(404, 413, 422, 502, 503, 504),
+        responses=error_responses(*ASKING),
     )
     async def complete(request: Request, body: CompletionRequest) -> CompletionResponse:
         model = gateway.models.find(body.model, TASK)
@@ -111,7 +111,9 @@ def completions_router(gateway: Gateway) -> APIRouter:
     async def models() -> ModelList:
         return ModelList(data=[_card(model) for model in gateway.models.all()])
 
-    @router.get("/models/{ensemble}", summary="One ensemble", responses=error_responses(404))
+    @router.get(
+        "/models/{ensemble}", summary="One ensemble", responses=error_responses(401, 403, 404)
+    )
     async def one_model(ensemble: str) -> ModelCard:
         return _card(gateway.models.find(ensemble))
 

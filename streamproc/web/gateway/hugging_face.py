@@ -12,7 +12,7 @@ from streamproc.types import ProblemType
 from streamproc.web.gateway.answers import Answer, answers_of
 from streamproc.web.gateway.gateway import Gateway
 from streamproc.web.gateway.models import NamedModel
-from streamproc.web.gateway.openapi import error_responses
+from streamproc.web.gateway.openapi import ASKING, error_responses
 from streamproc.web.gateway.parameters import Parameters
 from streamproc.web.gateway.problems import GatewayProblem
 from streamproc.web.gateway.sampling import with_sampling
@@ -70,7 +70,7 @@ def hugging_face_router(gateway: Gateway) -> APIRouter:
     @router.post(
         "/models/{ensemble}",
         summary="Ask an ensemble as Hugging Face's inference servers are asked",
-        responses=error_responses(404, 413, 422, 502, 503, 504),
+        responses=error_responses(*ASKING),
     )
     async def ask(request: Request, ensemble: str, body: HuggingFaceRequest) -> Any:
         model = gateway.models.find(ensemble)
