@@ -23,7 +23,7 @@ from tests.support.json_texts import VALUES
 
 WRITTEN = VALUES.map(str.encode)
 SPACES = st.text(" \t\r\n", max_size=3).map(str.encode)
-TEXTS = st.lists(st.text(st.characters(exclude_categories=("Cs",)), max_size=20), max_size=6)
+TEXTS = st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=20), max_size=6)
 
 
 @given(st.lists(st.tuples(WRITTEN, SPACES, SPACES), max_size=5), SPACES)

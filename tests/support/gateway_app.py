@@ -15,6 +15,7 @@ from typing import Any, Self
 import httpx
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from streamproc.clock import Clock
 from streamproc.errors import BrokerUnavailable, Invalid
@@ -108,7 +109,7 @@ async def asking(app: FastAPI, host: str = "127.0.0.1") -> AsyncIterator[httpx.A
 
 
 @contextmanager
-def listening(app: FastAPI) -> Iterator[str]:
+def listening(app: ASGIApp) -> Iterator[str]:
     """The application behind a real server on any free port; yields its address."""
     with socket.create_server(("127.0.0.1", 0)) as bound:
         server = uvicorn.Server(

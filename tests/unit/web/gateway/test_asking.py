@@ -198,7 +198,7 @@ async def test_outcomes_are_kept_within_bytes_and_seconds() -> None:
     clock.advance(45)
     with pytest.raises(GatewayProblem):
         kept.find(ids[1], "ann")
-    assert kept.find(ids[2], "ann")
+    assert kept.find(ids[2], "ann").id == ids[2]
 
 
 async def test_what_is_on_its_way_is_kept_however_long_it_takes() -> None:
