@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
+from aiokafka.partitioner import DefaultPartitioner
 
 from streamproc.clock import Clock
 from streamproc.errors import BrokerUnavailable, TooLarge
@@ -24,6 +25,7 @@ _log = structlog.get_logger(__name__)
 
 LINGER_MS: Final = 5
 PROBE_TIMEOUT_S: Final = 2.0
+_PARTITIONER: Final = DefaultPartitioner()
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 
@@ -84,6 +86,36 @@ class Producer:
                 stored = await self._tried_in_turn(record, sender)
         finally:
             self.troubles.gone(topic, sender)
+
+    async def hand_over(self, record: ProducerRecord) -> asyncio.Future[bool]:
+        """Put a record among those to be sent, in the order of the calls; tried once.
+
+        Returns what says whether it was stored. It waits only while there is no room, or nothing is
+        known of the topic.
+        """
+        client, handed_over = self._client, None
+        if client is not None and record.topic not in self.troubles:
+            try:
+                handed_over = await self._handed_over(client, record)
+            except KafkaError as error:
+                _log.warning("record not sent", topic=record.topic, error=type(error).__name__)
+        return asyncio.ensure_future(self._stored_at_once(client, record, handed_over))
+
+    async def _stored_at_once(
+        self,
+        client: AIOKafkaProducer | None,
+        record: ProducerRecord,
+        handed_over: asyncio.Future[object] | None,
+    ) -> bool:
+        if client is None or handed_over is None:
+            return False
+        try:
+            await asyncio.shield(handed_over)
+        except KafkaError as error:
+            _log.warning("record not stored", topic=record.topic, error=type(error).__name__)
+            await self._replace(client)  # as `_tried`
+            return False
+        return True
 
     async def _tried_in_turn(self, record: ProducerRecord, sender: object) -> bool:
         async with self.troubles.turn(record.topic):
@@ -155,6 +187,7 @@ class Producer:
                 record.topic,
                 key=record.key,
                 value=record.value,
+                partition=await self._topic_partition(client, record),
                 headers=headers,
                 timestamp_ms=record.timestamp_ms,
             )
@@ -169,6 +202,14 @@ class Producer:
             record.topic,
             partition=random.choice(choices),  # noqa: S311 - spreads load
         )
+
+    @staticmethod
+    async def _topic_partition(client: AIOKafkaProducer, record: ProducerRecord) -> int | None:
+        """Of a record without a key that belongs behind others; None: the client chooses."""
+        if record.key is not None or record.ordered_by is None:
+            return None
+        choices = sorted(await client.partitions_for(record.topic))
+        return int(_PARTITIONER(record.ordered_by, choices, choices))
 
     def _refuse_size(self, record: ProducerRecord) -> None:
         limit, size = self._limits.get(record.topic, self._default_limit), self._size(record)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import get_args
 
@@ -16,9 +17,11 @@ from streamproc.messages.outgoing import (
     MAX_KEPT_BYTES,
     REPLY_TOPIC,
     dead_letter,
+    part_record,
     response_record,
     without_original,
 )
+from streamproc.messages.parts import HandOver, Part, PartPublisher
 from streamproc.messages.problems import to_problem
 from streamproc.messages.record import ProducerRecord, Record
 from streamproc.messages.request import InvalidRequest, Request
@@ -62,14 +65,43 @@ class ReplyRoute:
             )
         return topic
 
+    def parts_topic(self, record: Record) -> str | None:
+        """Where parts of a record's response go; None: nowhere, as it names no topic of its own."""
+        topic = self.responses_topic(record)
+        return None if topic == self.responses else topic
+
 
 class ResponsePublisher:
     """Publishes responses and dead letters; what is too large is replaced by a smaller record."""
 
-    def __init__(self, route: ReplyRoute, publish: Publish, clock: Clock) -> None:
+    def __init__(
+        self, route: ReplyRoute, publish: Publish, clock: Clock, hand_over: HandOver | None = None
+    ) -> None:
+        """hand_over: what parts of answers go by; None: none are published"""
         self._route = route
         self._publish = publish
         self._clock = clock
+        self._hand_over = hand_over
+
+    def parts(
+        self, record: Record, request: Request
+    ) -> PartPublisher | AbstractAsyncContextManager[None]:
+        """What publishes parts of the answer, to be left before it is published.
+
+        None where the request names no topic of its own for them. Raises Invalid when it names one
+        that it may not.
+        """
+        topic = self._route.parts_topic(record)
+        if topic is None or self._hand_over is None:
+            return nullcontext()
+
+        def record_of(part: Part) -> ProducerRecord:
+            now_ms, route = self._clock.now_ms(), self._route
+            return part_record(
+                record, part, request, route.task, topic, now_ms, route.copied_headers
+            )
+
+        return PartPublisher(record_of, self._hand_over)
 
     async def publish(
         self, record: Record, request: Request | InvalidRequest, response: Response | None
