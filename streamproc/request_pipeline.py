@@ -132,4 +132,7 @@ class Pipeline:
         lane = self.route.lane.name.lower()
         status = "unreadable" if response is None else response.status
         self.metrics.requests.labels(self.route.task, lane, status).inc()
+        problem = fault if response is None else response.error
+        if problem is not None:
+            self.metrics.errors.labels(self.route.task, lane, problem.type).inc()
         self._seconds.observe(self._clock.monotonic_s() - started_s)

@@ -20,10 +20,10 @@ from streamproc.kafka.topics import load_topics
 from streamproc.messages.client import ResponseBody
 from streamproc.messages.json_spans import with_members
 from streamproc.messages.lane import Lane
-from streamproc.messages.outgoing import REPLY_TOPIC
 from streamproc.messages.part_reader import PartReader, TextPart, is_part, part_of, text_of
 from streamproc.messages.parts import Part
 from streamproc.messages.record import Headers, ProducerRecord
+from streamproc.messages.reply_address import REPLY_TOPIC
 from streamproc.messages.strict_json import parse
 from streamproc.settings import Settings
 

@@ -187,9 +187,9 @@ class Producer:
                 record.topic,
                 key=record.key,
                 value=record.value,
-                partition=await self._topic_partition(client, record),
                 headers=headers,
                 timestamp_ms=record.timestamp_ms,
+                partition=await _topic_partition(client, record),
             )
             return handed_over
         # aiokafka's send refuses a record without key and value, which a dead letter may be.
@@ -202,14 +202,6 @@ class Producer:
             record.topic,
             partition=random.choice(choices),  # noqa: S311 - spreads load
         )
-
-    @staticmethod
-    async def _topic_partition(client: AIOKafkaProducer, record: ProducerRecord) -> int | None:
-        """Of a record without a key that belongs behind others; None: the client chooses."""
-        if record.key is not None or record.ordered_by is None:
-            return None
-        choices = sorted(await client.partitions_for(record.topic))
-        return int(_PARTITIONER(record.ordered_by, choices, choices))
 
     def _refuse_size(self, record: ProducerRecord) -> None:
         limit, size = self._limits.get(record.topic, self._default_limit), self._size(record)
@@ -266,3 +258,16 @@ class Producer:
         if self.last_error != error:
             _log.warning("broker unavailable", error=error)
         self.last_error = error
+
+
+async def _topic_partition(client: AIOKafkaProducer, record: ProducerRecord) -> int | None:
+    """The one that a record asks for, or is kept in order by; None: its key, or chance, decides."""
+    asked, order = record.topic_partition, record.ordered_by if record.key is None else None
+    if asked is None and order is None:
+        return None
+    there = sorted(await client.partitions_for(record.topic))
+    if asked in there:
+        return asked
+    if asked is not None:
+        _log.warning("no such topic-partition", topic=record.topic, topic_partition=asked)
+    return None if order is None else int(_PARTITIONER(order, there, there))

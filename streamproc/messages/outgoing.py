@@ -12,16 +12,32 @@ import orjson
 from streamproc.messages.cloudevents import BINARY_PREFIX, CONTENT_TYPE, Envelope
 from streamproc.messages.parts import PART, Part
 from streamproc.messages.record import Headers, ProducerRecord, Record
+from streamproc.messages.reply_address import (
+    REPLY_TOPIC,
+    SPRING_CORRELATION_ID,
+    SPRING_REPLY_PARTITION,
+    SPRING_REPLY_TOPIC,
+    ReplyAddress,
+)
 from streamproc.messages.request import Request
 from streamproc.messages.response import Coverage, MemberReport, Problem, Response, Timing
 
-REPLY_TOPIC = "reply-topic"
 ORIGINAL_ID = "streamproc-original-id"
 ERROR_PREFIX = "streamproc-error-"
 LEFT_OUT = "streamproc-error-original-left-out"
-_COPIED = ("traceparent", "tracestate", "correlation-id")
+TRACE_HEADERS = ("traceparent", "tracestate")
+"""Of W3C Trace Context: the trace that a record is part of."""
+CORRELATION_ID = "correlation-id"
+_COPIED = (*TRACE_HEADERS, CORRELATION_ID, SPRING_CORRELATION_ID)
 # Headers that have another meaning in a response, or are meant for the worker alone.
-_OURS = ("streamproc-", BINARY_PREFIX, CONTENT_TYPE, REPLY_TOPIC)
+_OURS = (
+    "streamproc-",
+    BINARY_PREFIX,
+    CONTENT_TYPE,
+    REPLY_TOPIC,
+    SPRING_REPLY_TOPIC.lower(),
+    SPRING_REPLY_PARTITION.lower(),
+)
 ORIGIN_PREFIX = "streamproc-request-"
 """Of the headers that say where a request lies, on its response and on its dead letter."""
 MAX_ERROR_HEADER_CHARACTERS = 2000
@@ -33,7 +49,7 @@ def response_record(
     record: Record,
     response: Response,
     envelope: Envelope,
-    topic: str,
+    to: ReplyAddress,
     now_ms: int,
     copied: Collection[str] = (),
 ) -> ProducerRecord:
@@ -45,11 +61,12 @@ def response_record(
         as_json(response), task=response.task, event_id=response.id, time=_rfc_3339(now_ms)
     )
     return ProducerRecord(
-        topic=topic,
+        topic=to.topic,
         key=record.key,
         value=orjson.dumps(wrapped),
         headers=(*form_headers, *_copied_headers(record, copied), *_origin(record)),
         ordered_by=response.id.encode("utf-8", "replace"),
+        topic_partition=to.topic_partition,
     )
 
 
@@ -58,7 +75,7 @@ def part_record(
     part: Part,
     request: Request,
     task: str,
-    topic: str,
+    to: ReplyAddress,
     now_ms: int,
     copied: Collection[str] = (),
 ) -> ProducerRecord:
@@ -76,11 +93,12 @@ def part_record(
     )
     number = (PART, str(part.sequence).encode())
     return ProducerRecord(
-        topic=topic,
+        topic=to.topic,
         key=record.key,
         value=orjson.dumps(wrapped),
         headers=(number, *form_headers, *_copied_headers(record, copied), *_origin(record)),
         ordered_by=request.id.encode("utf-8", "replace"),
+        topic_partition=to.topic_partition,
     )
 
 

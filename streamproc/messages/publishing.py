@@ -15,7 +15,6 @@ from streamproc.messages.cloudevents import Envelope
 from streamproc.messages.lane import Lane
 from streamproc.messages.outgoing import (
     MAX_KEPT_BYTES,
-    REPLY_TOPIC,
     dead_letter,
     part_record,
     response_record,
@@ -24,6 +23,7 @@ from streamproc.messages.outgoing import (
 from streamproc.messages.parts import HandOver, Part, PartPublisher
 from streamproc.messages.problems import to_problem
 from streamproc.messages.record import ProducerRecord, Record
+from streamproc.messages.reply_address import ReplyAddress, asked_reply
 from streamproc.messages.request import InvalidRequest, Request
 from streamproc.messages.response import DeadLetterType, Problem, Response
 
@@ -52,23 +52,21 @@ class ReplyRoute:
     max_message_bytes: int
     copied_headers: frozenset[str] = frozenset()
 
-    def responses_topic(self, record: Record) -> str:
+    def reply_address(self, record: Record) -> ReplyAddress:
         """Where a record's response goes; raises Invalid when it names a topic it may not."""
-        asked = record.header(REPLY_TOPIC)
-        if not asked:
-            return self.responses
-        topic = asked.decode("utf-8", "replace")
-        if topic not in self.reply_topics and topic != self.responses:
+        asked = asked_reply(record) or ReplyAddress(self.responses)
+        if asked.topic not in self.reply_topics and asked.topic != self.responses:
             raise Invalid(
                 "reply topic not allowed",
-                f"header {REPLY_TOPIC} names a topic that STREAMPROC_REPLY_TOPICS does not list",
+                "the header that names the topic for the response names one that "
+                "STREAMPROC_REPLY_TOPICS does not list, nor the descriptions of topics",
             )
-        return topic
+        return asked
 
-    def parts_topic(self, record: Record) -> str | None:
+    def parts_address(self, record: Record) -> ReplyAddress | None:
         """Where parts of a record's response go; None: nowhere, as it names no topic of its own."""
-        topic = self.responses_topic(record)
-        return None if topic == self.responses else topic
+        asked = self.reply_address(record)
+        return None if asked.topic == self.responses else asked
 
 
 class ResponsePublisher:
@@ -91,15 +89,13 @@ class ResponsePublisher:
         None where the request names no topic of its own for them. Raises Invalid when it names one
         that it may not.
         """
-        topic = self._route.parts_topic(record)
-        if topic is None or self._hand_over is None:
+        to = self._route.parts_address(record)
+        if to is None or self._hand_over is None:
             return nullcontext()
 
         def record_of(part: Part) -> ProducerRecord:
             now_ms, route = self._clock.now_ms(), self._route
-            return part_record(
-                record, part, request, route.task, topic, now_ms, route.copied_headers
-            )
+            return part_record(record, part, request, route.task, to, now_ms, route.copied_headers)
 
         return PartPublisher(record_of, self._hand_over)
 
@@ -150,12 +146,12 @@ class ResponsePublisher:
         self, record: Record, request: Request | InvalidRequest, response: Response
     ) -> None:
         try:
-            topic = self._route.responses_topic(record)
+            address = self._route.reply_address(record)
         except Invalid:
-            topic = self._route.responses
+            address = ReplyAddress(self._route.responses)
         envelope = request.envelope
         try:
-            await self._publish(self._answer(record, response, envelope, topic))
+            await self._publish(self._answer(record, response, envelope, address))
         except TooLarge as reason:
             # Metadata is dropped too: it may be what does not fit.
             problem = Problem("too-large", "answer too large", reason.detail)
@@ -163,11 +159,11 @@ class ResponsePublisher:
             if record.kept_bytes + envelope.size_bytes > MAX_KEPT_BYTES:
                 record = replace(record, key=None, headers=())
                 envelope = Envelope(envelope.form)
-            bare = self._answer(record, answer, envelope, topic)
+            bare = self._answer(record, answer, envelope, address)
             await self._publish(replace(bare, is_last_resort=True))
 
     def _answer(
-        self, record: Record, response: Response, envelope: Envelope, topic: str
+        self, record: Record, response: Response, envelope: Envelope, to: ReplyAddress
     ) -> ProducerRecord:
         copied, now_ms = self._route.copied_headers, self._clock.now_ms()
-        return response_record(record, response, envelope, topic, now_ms, copied)
+        return response_record(record, response, envelope, to, now_ms, copied)

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Final
 
 from streamproc.did_you_mean import closest
-from streamproc.messages.outgoing import REPLY_TOPIC
+from streamproc.messages.reply_address import REPLY_TOPIC
 from streamproc.messages.request import Request, RequestFields
 
 # A hostile request must not make its response large, or its reading slow, with unknown fields.

@@ -138,7 +138,8 @@ class Member(Generic[RowsT]):
         health: MemberHealth,
     ) -> None:
         self.name = model.name
-        calls = GuardedCalls(model.name, executor, call_timeout_s, health)
+        took = metrics.member_seconds.labels(health.ensemble, model.name).inc
+        calls = GuardedCalls(model.name, executor, call_timeout_s, health, took)
         failures = FailureCounter(metrics, health.ensemble, [model.name])
         self._starts = StartRunner(model, calls, canary, failures)
         self._steps = StepRunner(model, calls, canary, failures)
