@@ -10,7 +10,12 @@ from typing import Any, Final
 from streamproc.messages.parts import PART, Part
 from streamproc.messages.record import Headers
 
-_TEXTS: Final = ("generated_text", "translation_text", "summary_text")
+TEXTS: Final[Mapping[str, str]] = {
+    "text-generation": "generated_text",
+    "translation": "translation_text",
+    "summarization": "summary_text",
+}
+"""The tasks that write, and take `params.stream`, with the field of a result that has the text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,4 +92,4 @@ def part_of(fields: Mapping[str, Any]) -> Part:
 def text_of(response: Mapping[str, Any]) -> str:
     """The text that a response of a task that writes has; empty where it has none."""
     result = response.get("result") or {}
-    return next((result[name] for name in _TEXTS if name in result), "")
+    return str(result.get(TEXTS.get(response.get("task", ""), ""), ""))
