@@ -89,6 +89,7 @@ class ProducerRecord:
 
     is_last_resort: there is no smaller record to send instead, and it must not be lost
     topic_partition: where it goes; None, or one that the topic lacks: where its key leads to
+    ordered_by: what chooses its topic-partition where it has no key; None: chance
     timestamp_ms: milliseconds since the epoch; None: when it is sent
     """
 
@@ -99,3 +100,4 @@ class ProducerRecord:
     is_last_resort: bool = False
     timestamp_ms: int | None = None
     topic_partition: int | None = None
+    ordered_by: bytes | None = None

@@ -156,6 +156,7 @@ def _subscription(
         clock=clock,
         metrics=metrics,
         stop_after=stop_never,
+        hand_over=producer.hand_over,
     )
     return Subscription(
         topic.name,
