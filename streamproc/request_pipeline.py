@@ -109,7 +109,7 @@ class Pipeline:
                 return None
             return self._error(request.request_id, to_problem(request.reason), request.metadata)
         try:
-            self.route.responses_topic(record)
+            self.route.reply_address(record)
         except Invalid as reason:
             return self._error(request.id, to_problem(reason), request.metadata)
         response = await self._answerer.answer(request)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -15,6 +16,8 @@ from streamproc.cli.terminal import TerminalConsole, print_json, stdout_console
 from streamproc.settings import Settings
 
 if TYPE_CHECKING:
+    import yaml
+
     from streamproc.enrichment.route import Route
     from streamproc.kafka.topic_admin import TopicAdmin
     from streamproc.kafka.topic_drift import DescribedTopic, Drift
@@ -120,6 +123,35 @@ def list_topics(settings: Settings, json: Json = False) -> None:
         for topic in topics
     ]
     print_table(stdout_console(), headings, cells, names=(0, 1, 2), numbers=(3,))
+
+
+@app.command()
+@with_settings((*_FLAGS, *REGISTRY, "group_id", "reply_topics", "copy_headers"))
+def asyncapi(
+    settings: Settings, json: Annotated[bool, typer.Option("--json", help="JSON, not YAML")] = False
+) -> None:
+    """Print an AsyncAPI 3.1 document of all topics and routes; it needs no Kafka."""
+    import yaml
+
+    from streamproc.offline.asyncapi.document import asyncapi_document
+
+    document = asyncapi_document(settings)
+    if json:
+        print_json(document)
+        return
+    text = yaml.dump(document, Dumper=_without_aliases(), sort_keys=False, allow_unicode=True)
+    sys.stdout.buffer.write(text.encode())
+
+
+def _without_aliases() -> type[yaml.SafeDumper]:
+    """Writes what is there twice twice, as not all readers of AsyncAPI follow YAML's aliases."""
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        def ignore_aliases(self, data: object) -> bool:
+            return True
+
+    return Dumper
 
 
 def _described(settings: Settings) -> list[Topic]:

@@ -20,7 +20,7 @@ from streamproc.enrichment.placing import placed
 from streamproc.enrichment.registry.wire_format import KEY_SCHEMA_ID, VALUE_SCHEMA_ID
 from streamproc.enrichment.route import Route
 from streamproc.errors import Invalid, TooLarge, Unreadable
-from streamproc.messages.outgoing import without_original
+from streamproc.messages.outgoing import TRACE_HEADERS, without_original
 from streamproc.messages.problems import to_problem
 from streamproc.messages.publishing import Publish
 from streamproc.messages.record import Headers, ProducerRecord, Record
@@ -29,7 +29,7 @@ from streamproc.metrics import Metrics
 
 OWN_HEADERS: Final = ("streamproc-route", "streamproc-source-")
 # What goes on in any case: whose trace it is, and which schemas value and key have.
-_ALWAYS_KEPT: Final = ("traceparent", "tracestate", VALUE_SCHEMA_ID, KEY_SCHEMA_ID)
+_ALWAYS_KEPT: Final = (*TRACE_HEADERS, VALUE_SCHEMA_ID, KEY_SCHEMA_ID)
 
 Outcome = Literal["enriched", "unmatched", "tombstone", "dead-letter"]
 

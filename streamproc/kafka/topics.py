@@ -77,6 +77,13 @@ class OutcomeTopic(Topic):
     task: str = Field(min_length=1)
 
 
+class RepliesTopic(Topic):
+    """A topic that requests of any task may name for their responses; gateways read it."""
+
+    kind: Literal["replies"]
+    task: None = None
+
+
 class StateTopic(Topic):
     """The topic that workers say on how they do."""
 
@@ -84,7 +91,7 @@ class StateTopic(Topic):
     task: None = None
 
 
-_Described = RequestTopic | OutcomeTopic | StateTopic
+_Described = RequestTopic | OutcomeTopic | RepliesTopic | StateTopic
 _DESCRIPTION: TypeAdapter[_Described] = TypeAdapter(
     Annotated[_Described, Field(discriminator="kind")]
 )
@@ -121,14 +128,25 @@ class TopicCatalogue:
                 return topic
         raise TopicsError(f"no topic in {self.folder} takes {lane.name.lower()} {task!r} requests")
 
+    def of_kind(self, kind: TopicKind, task: str | None = None) -> list[Topic]:
+        """The topics of one kind, of one task or of all."""
+        return [
+            topic
+            for topic in self.topics.values()
+            if topic.kind == kind and task in (None, topic.task)
+        ]
+
+    def replies(self) -> list[str]:
+        """The names of the topics that a request of any task may name for its response."""
+        return sorted(topic.name for topic in self.of_kind("replies"))
+
     def tasks(self) -> list[str]:
         """The tasks that have topics, in the order of their names."""
         return sorted({topic.task for topic in self.topics.values() if topic.task})
 
     def state_topic(self) -> str | None:
         """The topic that workers say on how they do; None: none is described."""
-        found = (name for name, topic in self.topics.items() if isinstance(topic, StateTopic))
-        return next(found, None)
+        return next((topic.name for topic in self.of_kind("state")), None)
 
     def limits(self, settings: Settings) -> dict[str, int]:
         """The most bytes a record may have, by topic."""

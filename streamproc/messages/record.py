@@ -88,6 +88,7 @@ class ProducerRecord:
     """A record to be sent.
 
     is_last_resort: there is no smaller record to send instead, and it must not be lost
+    topic_partition: where it goes; None, or one that the topic lacks: where its key leads to
     timestamp_ms: milliseconds since the epoch; None: when it is sent
     """
 
@@ -97,3 +98,4 @@ class ProducerRecord:
     headers: Headers = field(default=())
     is_last_resort: bool = False
     timestamp_ms: int | None = None
+    topic_partition: int | None = None

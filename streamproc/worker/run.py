@@ -20,6 +20,7 @@ from streamproc.kafka.state_publisher import StatePublisher
 from streamproc.kafka.topics import RequestTopic, load_topics, record_limits
 from streamproc.kafka.worker import KafkaWorker
 from streamproc.messages.lane import Lane
+from streamproc.messages.publishing import ReplyRoute
 from streamproc.metrics import Metrics
 from streamproc.repository.repository import Repository
 from streamproc.request_pipeline import Pipeline
@@ -67,7 +68,14 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
         served = [engine for loaded in engines.values() for engine in loaded.values()]
         subscriptions = [
             *(
-                _subscription(topic, engines[topic.task], producer, settings, clock, metrics)
+                _subscription(
+                    topic,
+                    build_route(topic, settings, catalogue.replies()),
+                    engines[topic.task],
+                    producer,
+                    clock,
+                    metrics,
+                )
                 for topic in topics
             ),
             *route_subscriptions(routes, engines, producer.send, clock, metrics, registry.formats),
@@ -79,7 +87,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
             subscriptions,
             clock=clock,
             producer=producer,
-            needed_topics=needed.union(settings.reply_topics),
+            needed_topics=needed.union(settings.reply_topics, catalogue.replies()),
             must_end=lambda: registry.refusal or _hangs_for_good(served, settings.call_timeout_s),
         )
         for engine in served:
@@ -134,15 +142,15 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
 
 def _subscription(
     topic: RequestTopic,
+    route: ReplyRoute,
     engines: Mapping[str, Engine],
     producer: Producer,
-    settings: Settings,
     clock: Clock,
     metrics: Metrics,
 ) -> Subscription:
     """What is done with the requests of one topic, until the worker ends."""
     pipeline = Pipeline(
-        build_route(topic, settings),
+        route,
         Engines(engines),
         producer.send,
         clock=clock,

@@ -21,6 +21,7 @@ from streamproc.kafka.topics import load_topics
 from streamproc.messages.cloudevents import STRUCTURED
 from streamproc.messages.outgoing import dead_letter, response_record
 from streamproc.messages.record import Record
+from streamproc.messages.reply_address import ReplyAddress
 from streamproc.messages.request import InvalidRequest, Request, RequestFields, read_request
 from streamproc.messages.response import (
     Coverage,
@@ -108,9 +109,11 @@ def test_an_example_is_what_the_code_takes_or_makes(topic: Any, path: str) -> No
     body = load(path)
     if topic.kind in ("requests", "bulk"):
         assert is_accepted(topic.task, body, structured="specversion" in body)
-    elif topic.kind == "responses":
+    elif topic.kind in ("responses", "replies"):
         response = response_from(body)
-        made = response_record(record_of({}), response, envelope_of_a_plain_request(), "t", 0)
+        made = response_record(
+            record_of({}), response, envelope_of_a_plain_request(), ReplyAddress("t"), 0
+        )
         assert orjson.loads(made.value or b"") == body
     elif topic.kind == "state":
         state = read_state(orjson.dumps(body))

@@ -1,0 +1,1 @@
+"""The topics and routes as an AsyncAPI document, for people and for generators of clients."""
