@@ -26,6 +26,7 @@ from streamproc.metrics import Metrics
 from streamproc.serving.answerer import Answerer
 from streamproc.serving.engine import Engines
 from streamproc.serving.fairness import FairTurns
+from streamproc.tracing.tracer import NO_TRACER, Tracer
 
 
 class Pipeline:
@@ -40,6 +41,7 @@ class Pipeline:
         clock: Clock,
         metrics: Metrics,
         stop_after: stop_base,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         """stop_after: when to stop trying what the worker itself is at fault for."""
         self.route = route
@@ -55,6 +57,7 @@ class Pipeline:
         self._publisher = ResponsePublisher(route, publish, clock)
         self._clock = clock
         self.metrics = metrics
+        self._tracer = tracer
         self._turns = FairTurns()
         # Looked up once: finding a metric by its labels costs more than counting.
         lane = route.lane.name.lower()
@@ -126,4 +129,6 @@ class Pipeline:
         lane = self.route.lane.name.lower()
         status = "unreadable" if response is None else response.status
         self.metrics.requests.labels(self.route.task, lane, status).inc()
-        self._seconds.observe(self._clock.monotonic_s() - started_s)
+        problem = fault if response is None else response.error
+        self._tracer.outcome(status, None if problem is None else problem.type)
+        self._seconds.observe(self._clock.monotonic_s() - started_s, self._tracer.exemplar())

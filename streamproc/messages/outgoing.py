@@ -52,6 +52,7 @@ def response_record(
         key=record.key,
         value=orjson.dumps(wrapped),
         headers=(*form_headers, *copied_headers, *_origin(record)),
+        continues_trace=True,
     )
 
 

@@ -89,6 +89,8 @@ class ProducerRecord:
 
     is_last_resort: there is no smaller record to send instead, and it must not be lost
     timestamp_ms: milliseconds since the epoch; None: when it is sent
+    continues_trace: its headers name a trace because it is part of one; not those of a dead
+        letter, which are somebody else's
     """
 
     topic: str
@@ -97,3 +99,4 @@ class ProducerRecord:
     headers: Headers = field(default=())
     is_last_resort: bool = False
     timestamp_ms: int | None = None
+    continues_trace: bool = False
