@@ -16,7 +16,7 @@ import orjson
 from benchmarks.measure import BenchmarkFailed
 from benchmarks.processes import cpu_seconds
 from benchmarks.worker_counters import Counters, read_counters
-from streamproc.settings import PREFIX
+from streamproc.settings.reading import PREFIX
 
 START_TIMEOUT_S: Final = 120.0
 STOP_TIMEOUT_S: Final = 60.0

@@ -22,7 +22,7 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
-        ProcessCollector(registry=self.registry)
+        self.process = ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         self.build = Gauge(
             "streamproc_build_info",
@@ -48,6 +48,12 @@ class Metrics:
             "streamproc_requests_total",
             "Requests finished, by status",
             ("task", "lane", "status"),
+            registry=self.registry,
+        )
+        self.errors = Counter(
+            "streamproc_errors_total",
+            "Requests that ended as an error, by type of error",
+            ("task", "lane", "type"),
             registry=self.registry,
         )
         self.request_seconds = Histogram(
@@ -142,6 +148,12 @@ class Metrics:
             "streamproc_member_failures_total",
             "Chunks that a member gave no result for, because it was late or failed",
             ("ensemble", "member", "status"),
+            registry=self.registry,
+        )
+        self.member_seconds = Counter(
+            "streamproc_member_seconds_total",
+            "Seconds that a member's calls took on model threads",
+            ("ensemble", "member"),
             registry=self.registry,
         )
         self.queued_tokens = Gauge(

@@ -112,7 +112,7 @@ class Pipeline:
                 return None
             return self._error(request.request_id, to_problem(request.reason), request.metadata)
         try:
-            self.route.responses_topic(record)
+            self.route.reply_address(record)
         except Invalid as reason:
             return self._error(request.id, to_problem(reason), request.metadata)
         response = await self._answerer.answer(request)
@@ -130,5 +130,7 @@ class Pipeline:
         status = "unreadable" if response is None else response.status
         self.metrics.requests.labels(self.route.task, lane, status).inc()
         problem = fault if response is None else response.error
+        if problem is not None:
+            self.metrics.errors.labels(self.route.task, lane, problem.type).inc()
         self._tracer.outcome(status, None if problem is None else problem.type)
         self._seconds.observe(self._clock.monotonic_s() - started_s, self._tracer.exemplar())

@@ -20,6 +20,9 @@ JsonObject = dict[str, Any]
 Strategy = Literal["mean", "logit_mean", "weighted", "gated", "vote"]
 """How the scores of an ensemble's members become one."""
 
+EntityAggregation = Literal["simple", "first", "average", "max"]
+"""How tokens become entities, in transformers' words."""
+
 ProblemType = Literal["single_label_classification", "multi_label_classification", "regression"]
 """What a classifier's outputs are, by transformers' names: a softmax over labels that exclude each
 other, a sigmoid for each label, or numbers as they are."""

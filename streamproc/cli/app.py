@@ -35,6 +35,10 @@ COMMANDS = {
         "Consume requests, answer them and publish responses, until SIGTERM.",
         "streamproc.cli.worker:worker",
     ),
+    "gateway": (
+        "Answer HTTP requests through Kafka, until SIGTERM.",
+        "streamproc.cli.gateway:gateway",
+    ),
     "submit": (
         "Answer every row and document through Kafka; results are in the order of the input.",
         "streamproc.cli.submit:submit",

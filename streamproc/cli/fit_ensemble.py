@@ -51,7 +51,8 @@ def fit_ensemble(
     """Choose on validation data how members are combined, and write it to the manifest.
 
     Compared are mean, mean of logits, vote, weights, and a gate that weights members per chunk.
-    Then a temperature calibrates the scores. Do not use test data for it.
+    Of entities, the default aggregation is chosen too. Then a temperature calibrates the scores.
+    Do not use test data for it.
     """
     from streamproc.cli.combination import choose_combination, corpus_files
     from streamproc.logs import configure_logging

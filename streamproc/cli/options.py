@@ -8,14 +8,10 @@ from functools import wraps
 from typing import Annotated, Any
 
 import typer
+from pydantic_settings import BaseSettings
 
-from streamproc.settings import (
-    PREFIX,
-    Settings,
-    read_settings,
-    shown_value,
-    unknown_settings,
-)
+from streamproc.settings import Settings, read_settings, shown_value, unknown_settings
+from streamproc.settings.gateway import GatewaySettings, read_gateway_settings
 from streamproc.settings.sizes import parse_mebibytes
 
 KAFKA = tuple(name for name in Settings.model_fields if name.startswith("kafka_"))
@@ -51,7 +47,15 @@ def with_settings(
         return read_settings(**flags)
 
     names = [name for name in Settings.model_fields if only is None or name in only]
-    return lambda command: with_flags(command, "settings", [_flag(name) for name in names], read)
+    return lambda command: with_flags(
+        command, "settings", [_flag(Settings, name) for name in names], read
+    )
+
+
+def with_gateway_settings(command: Callable[..., Any]) -> Any:
+    """Give a command a flag for each setting of a gateway; it is handed `gateway_settings`."""
+    flags = [_flag(GatewaySettings, name) for name in GatewaySettings.model_fields]
+    return with_flags(command, "gateway_settings", flags, read_gateway_settings)
 
 
 def with_flags(
@@ -98,15 +102,15 @@ def mebibytes(least: int) -> Callable[[str | int], int]:
     return parse
 
 
-def _flag(name: str) -> inspect.Parameter:
-    field = Settings.model_fields[name]
+def _flag(kind: type[BaseSettings], name: str) -> inspect.Parameter:
+    field, prefix = kind.model_fields[name], kind.model_config["env_prefix"]
     default = field.default
     shown = shown_value(name, default)
     described = (field.description or "").rstrip(".")
     hint = f" (default {shown})" if shown else ""
     option = typer.Option(
         f"--{name.replace('_', '-')}",
-        help=f"{described}{hint} [{PREFIX}{name.upper()}]",
+        help=f"{described}{hint} [{prefix}{name.upper()}]",
         rich_help_panel="Settings",
     )
     return inspect.Parameter(

@@ -115,7 +115,7 @@ def list_topics(settings: Settings, json: Json = False) -> None:
         (
             topic.name,
             topic.kind,
-            topic.task,
+            topic.task or "all",
             str(topic.topic_partitions),
             "yes" if topic.name in found else "no",
             topic.description,

@@ -35,6 +35,20 @@ ALONE_S: Final = 30.0
 """The longest that all else waits for one record that is run alone, or does not come."""
 
 Arrived = tuple[Delivery, Record]
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Records that are not finished, and when the oldest of them was made; None: not known."""
+
+    waiting: int = 0
+    oldest_at_ms: int | None = None
+
+    def __add__(self, other: Backlog) -> Backlog:
+        known = [at for at in (self.oldest_at_ms, other.oldest_at_ms) if at is not None]
+        return Backlog(self.waiting + other.waiting, min(known, default=None))
+
+
 ReadLedger = Callable[[frozenset[TopicPartition]], Awaitable[Found]]
 
 
@@ -168,6 +182,25 @@ class Dispatcher:
         if self._gate.is_exclusive and idle_s > ALONE_S:
             self._gate.lapse()
         self._go_on()
+
+    def backlogs(self) -> dict[str, Backlog]:
+        """What the topic-partitions assigned hold that is not finished, by topic."""
+        found: dict[str, Backlog] = {}
+        for tp in self.assigned:
+            found[tp.topic] = found.get(tp.topic, Backlog()) + self._backlog(tp)
+        return found
+
+    def _backlog(self, tp: TopicPartition) -> Backlog:
+        oldest = self._tracker.oldest_unfinished(tp)
+        end = self._consumer.end_of(tp)
+        known = (oldest, self._tracker.low_watermark(tp), self._gate.committed(tp), end)
+        at = next((offset for offset in known if offset is not None), 0)
+        record = None
+        if oldest is not None:
+            record = self.requests.record_of(Delivery(tp, oldest, self._assignments))
+        # The end is that of the last fetch, which a record in hand may be behind.
+        waiting = max(0 if end is None else end - at, int(oldest is not None))
+        return Backlog(waiting, None if record is None else record.timestamp_ms)
 
     async def commit_in_time(self) -> None:
         """The same, giving up after five seconds: the broker may be away."""

@@ -113,6 +113,11 @@ class OffsetTracker:
         assignment = self._assigned.get(tp)
         return assignment.unfinished[0] if assignment and assignment.unfinished else None
 
+    def low_watermark(self, tp: TopicPartition) -> int | None:
+        """The offset behind the last finished; None: nothing was, in this assignment."""
+        assignment = self._assigned.get(tp)
+        return assignment.low_watermark if assignment else None
+
     def assigned(self) -> frozenset[TopicPartition]:
         """The topic-partitions that are ours."""
         return frozenset(self._assigned)

@@ -157,6 +157,7 @@ class Producer:
                 value=record.value,
                 headers=headers,
                 timestamp_ms=record.timestamp_ms,
+                partition=await _there(client, record),
             )
             return handed_over
         # aiokafka's send refuses a record without key and value, which a dead letter may be.
@@ -225,3 +226,12 @@ class Producer:
         if self.last_error != error:
             _log.warning("broker unavailable", error=error)
         self.last_error = error
+
+
+async def _there(client: AIOKafkaProducer, record: ProducerRecord) -> int | None:
+    """The topic-partition that a record asks for; None: none, or one that its topic lacks."""
+    asked = record.topic_partition
+    if asked is None or asked in await client.partitions_for(record.topic):
+        return asked
+    _log.warning("no such topic-partition", topic=record.topic, topic_partition=asked)
+    return None

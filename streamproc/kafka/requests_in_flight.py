@@ -80,6 +80,10 @@ class RequestsInFlight:
 
         task.add_done_callback(end)
 
+    def record_of(self, delivery: Delivery) -> Record | None:
+        """The record of a request in flight; None: it is not."""
+        return self._records.get(delivery)
+
     def in_flight_of(self, topics: Container[str]) -> dict[Delivery, Record]:
         """The requests in flight that came by some topics."""
         return {

@@ -24,6 +24,7 @@ TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
 class Topic(BaseModel):
     """One topic, as its YAML describes it.
 
+    task:             whose requests or outcomes it takes; None: those of all
     topic_partitions: Kafka's, not the corpus's
     config:           further settings of the topic, in Kafka's names
     schema_file, examples: paths below the folder of the descriptions
@@ -34,7 +35,7 @@ class Topic(BaseModel):
     name: TopicName
     description: str = Field(min_length=10)
     kind: TopicKind
-    task: str = Field(min_length=1)
+    task: str | None = None
     topic_partitions: int = Field(12, ge=1, le=10_000)
     retention_ms: int = Field(ge=-1)
     config: dict[str, str] = Field(default_factory=dict)
@@ -58,6 +59,7 @@ class RequestTopic(Topic):
     """
 
     kind: Literal["requests", "bulk"]
+    task: str = Field(min_length=1)
     ensemble: str = Field(min_length=1)
     responses: TopicName
     dlq: TopicName
@@ -72,10 +74,26 @@ class OutcomeTopic(Topic):
     """A topic that what became of requests goes to."""
 
     kind: Literal["responses", "dlq"]
+    task: str = Field(min_length=1)
 
 
-_DESCRIPTION: TypeAdapter[RequestTopic | OutcomeTopic] = TypeAdapter(
-    Annotated[RequestTopic | OutcomeTopic, Field(discriminator="kind")]
+class RepliesTopic(Topic):
+    """A topic that requests of any task may name for their responses; gateways read it."""
+
+    kind: Literal["replies"]
+    task: None = None
+
+
+class StateTopic(Topic):
+    """The topic that workers say on how they do."""
+
+    kind: Literal["state"]
+    task: None = None
+
+
+_Described = RequestTopic | OutcomeTopic | RepliesTopic | StateTopic
+_DESCRIPTION: TypeAdapter[_Described] = TypeAdapter(
+    Annotated[_Described, Field(discriminator="kind")]
 )
 
 
@@ -97,7 +115,7 @@ class TopicCatalogue:
             if isinstance(topic, RequestTopic) and task in (None, topic.task)
         ]
         if not found:
-            tasks = ", ".join(sorted({topic.task for topic in self.topics.values()})) or "none"
+            tasks = ", ".join(self.tasks()) or "none"
             raise TopicsError(
                 f"no topic in {self.folder} takes requests for {task!r}; described: {tasks}"
             )
@@ -117,6 +135,18 @@ class TopicCatalogue:
             for topic in self.topics.values()
             if topic.kind == kind and task in (None, topic.task)
         ]
+
+    def replies(self) -> list[str]:
+        """The names of the topics that a request of any task may name for its response."""
+        return sorted(topic.name for topic in self.of_kind("replies"))
+
+    def tasks(self) -> list[str]:
+        """The tasks that have topics, in the order of their names."""
+        return sorted({topic.task for topic in self.topics.values() if topic.task})
+
+    def state_topic(self) -> str | None:
+        """The topic that workers say on how they do; None: none is described."""
+        return next((topic.name for topic in self.of_kind("state")), None)
 
     def limits(self, settings: Settings) -> dict[str, int]:
         """The most bytes a record may have, by topic."""

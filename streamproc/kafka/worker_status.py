@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from streamproc.kafka.consumer_state import ConsumerState
-from streamproc.kafka.dispatcher import Dispatcher
+from streamproc.kafka.dispatcher import Backlog, Dispatcher
 from streamproc.kafka.producer import Producer
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import TopicPartition
@@ -39,6 +39,10 @@ class WorkerStatus:
     def assigned(self) -> frozenset[TopicPartition]:
         """The topic-partitions that this worker has."""
         return self._dispatcher.assigned if self._dispatcher else frozenset()
+
+    def backlogs(self) -> dict[str, Backlog]:
+        """What waits in the topic-partitions that this worker has, by topic."""
+        return self._dispatcher.backlogs() if self._dispatcher else {}
 
     @property
     def handler_errors(self) -> int:

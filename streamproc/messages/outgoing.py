@@ -10,18 +10,31 @@ import orjson
 
 from streamproc.messages.cloudevents import BINARY_PREFIX, CONTENT_TYPE, Envelope
 from streamproc.messages.record import Headers, ProducerRecord, Record
+from streamproc.messages.reply_address import (
+    REPLY_TOPIC,
+    SPRING_CORRELATION_ID,
+    SPRING_REPLY_PARTITION,
+    SPRING_REPLY_TOPIC,
+    ReplyAddress,
+)
 from streamproc.messages.response import Coverage, MemberReport, Problem, Response, Timing
 
-REPLY_TOPIC = "reply-topic"
 ORIGINAL_ID = "streamproc-original-id"
 ERROR_PREFIX = "streamproc-error-"
 LEFT_OUT = "streamproc-error-original-left-out"
 TRACE_HEADERS = ("traceparent", "tracestate")
 """Of W3C Trace Context: the trace that a record is part of."""
 CORRELATION_ID = "correlation-id"
-_COPIED = (*TRACE_HEADERS, CORRELATION_ID)
+_COPIED = (*TRACE_HEADERS, CORRELATION_ID, SPRING_CORRELATION_ID)
 # Headers that have another meaning in a response, or are meant for the worker alone.
-_OURS = ("streamproc-", BINARY_PREFIX, CONTENT_TYPE, REPLY_TOPIC)
+_OURS = (
+    "streamproc-",
+    BINARY_PREFIX,
+    CONTENT_TYPE,
+    REPLY_TOPIC,
+    SPRING_REPLY_TOPIC.lower(),
+    SPRING_REPLY_PARTITION.lower(),
+)
 ORIGIN_PREFIX = "streamproc-request-"
 """Of the headers that say where a request lies, on its response and on its dead letter."""
 MAX_ERROR_HEADER_CHARACTERS = 2000
@@ -33,7 +46,7 @@ def response_record(
     record: Record,
     response: Response,
     envelope: Envelope,
-    topic: str,
+    to: ReplyAddress,
     now_ms: int,
     copied: Collection[str] = (),
 ) -> ProducerRecord:
@@ -48,11 +61,12 @@ def response_record(
         (name, value) for name, value in record.headers if _is_copied(name, copied)
     )
     return ProducerRecord(
-        topic=topic,
+        topic=to.topic,
         key=record.key,
         value=orjson.dumps(wrapped),
         headers=(*form_headers, *copied_headers, *_origin(record)),
         continues_trace=True,
+        topic_partition=to.topic_partition,
     )
 
 

@@ -14,13 +14,13 @@ from streamproc.messages.cloudevents import Envelope
 from streamproc.messages.lane import Lane
 from streamproc.messages.outgoing import (
     MAX_KEPT_BYTES,
-    REPLY_TOPIC,
     dead_letter,
     response_record,
     without_original,
 )
 from streamproc.messages.problems import to_problem
 from streamproc.messages.record import ProducerRecord, Record
+from streamproc.messages.reply_address import ReplyAddress, asked_reply
 from streamproc.messages.request import InvalidRequest, Request
 from streamproc.messages.response import DeadLetterType, Problem, Response
 
@@ -49,18 +49,16 @@ class ReplyRoute:
     max_message_bytes: int
     copied_headers: frozenset[str] = frozenset()
 
-    def responses_topic(self, record: Record) -> str:
+    def reply_address(self, record: Record) -> ReplyAddress:
         """Where a record's response goes; raises Invalid when it names a topic it may not."""
-        asked = record.header(REPLY_TOPIC)
-        if not asked:
-            return self.responses
-        topic = asked.decode("utf-8", "replace")
-        if topic not in self.reply_topics and topic != self.responses:
+        asked = asked_reply(record) or ReplyAddress(self.responses)
+        if asked.topic not in self.reply_topics and asked.topic != self.responses:
             raise Invalid(
                 "reply topic not allowed",
-                f"header {REPLY_TOPIC} names a topic that STREAMPROC_REPLY_TOPICS does not list",
+                "the header that names the topic for the response names one that "
+                "STREAMPROC_REPLY_TOPICS does not list, nor the descriptions of topics",
             )
-        return topic
+        return asked
 
 
 class ResponsePublisher:
@@ -118,12 +116,12 @@ class ResponsePublisher:
         self, record: Record, request: Request | InvalidRequest, response: Response
     ) -> None:
         try:
-            topic = self._route.responses_topic(record)
+            address = self._route.reply_address(record)
         except Invalid:
-            topic = self._route.responses
+            address = ReplyAddress(self._route.responses)
         envelope = request.envelope
         try:
-            await self._publish(self._answer(record, response, envelope, topic))
+            await self._publish(self._answer(record, response, envelope, address))
         except TooLarge as reason:
             # Metadata is dropped too: it may be what does not fit.
             problem = Problem("too-large", "answer too large", reason.detail)
@@ -131,11 +129,11 @@ class ResponsePublisher:
             if record.kept_bytes + envelope.size_bytes > MAX_KEPT_BYTES:
                 record = replace(record, key=None, headers=())
                 envelope = Envelope(envelope.form)
-            bare = self._answer(record, answer, envelope, topic)
+            bare = self._answer(record, answer, envelope, address)
             await self._publish(replace(bare, is_last_resort=True))
 
     def _answer(
-        self, record: Record, response: Response, envelope: Envelope, topic: str
+        self, record: Record, response: Response, envelope: Envelope, to: ReplyAddress
     ) -> ProducerRecord:
         copied, now_ms = self._route.copied_headers, self._clock.now_ms()
-        return response_record(record, response, envelope, topic, now_ms, copied)
+        return response_record(record, response, envelope, to, now_ms, copied)

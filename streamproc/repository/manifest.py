@@ -18,7 +18,7 @@ from streamproc.errors import ModelRefused
 from streamproc.messages.request import ENSEMBLE_NAME
 from streamproc.repository.decoding_section import DecodingSection
 from streamproc.repository.section import MEMBER_VERSION, Section, describe_faults
-from streamproc.types import ProblemType, Strategy
+from streamproc.types import EntityAggregation, ProblemType, Strategy
 
 
 def _inside(path: str) -> str:
@@ -62,6 +62,15 @@ class CombineSection(Section):
 
     strategy: Strategy = "mean"
     temperature: float = Field(1.0, ge=0.05, le=20, allow_inf_nan=False)
+
+
+class DefaultsSection(Section):
+    """What params are where a request does not say them.
+
+    aggregation: how tokens become entities, of an ensemble for token-classification
+    """
+
+    aggregation: EntityAggregation = "simple"
 
 
 class GateSection(Section):
@@ -196,6 +205,7 @@ class Manifest(Section):
     tokenizer: TokenizerFile
     window: WindowSection
     combine: CombineSection = CombineSection()
+    defaults: DefaultsSection = DefaultsSection()
     gate: GateSection | None = None
     decoding: DecodingSection | None = None
     prefix: PrefixSection | None = None
@@ -210,6 +220,11 @@ class Manifest(Section):
             raise ValueError("members that write text take tokens: [prefix] and [decoding] exclude")
         if self.decoding and self.combine.temperature != 1:
             raise ValueError("combine.temperature is for members that score, not for [decoding]")
+        if self.defaults.aggregation != "simple" and self.task != "token-classification":
+            raise ValueError(
+                "defaults.aggregation is for token-classification; "
+                f"{self.task} makes no entities of tokens"
+            )
         if self.combine.strategy == "gated" and self.gate is None:
             raise ValueError("combine.strategy is gated, but there is no section [gate]")
         if self.gate and (ungated := set(names) - set(self.gate.members)):

@@ -48,12 +48,19 @@ class GuardedCalls:
     """The calls of one member; one that never came back keeps others from losing threads too.
 
     health: is told of a call that does not come back
+    took: is told how long a call took on its thread, in seconds, whatever came of it
     """
 
     def __init__(
-        self, member: str, executor: Executor, timeout_s: float, health: MemberHealth
+        self,
+        member: str,
+        executor: Executor,
+        timeout_s: float,
+        health: MemberHealth,
+        took: Callable[[float], object],
     ) -> None:
         self.member = member
+        self._took = took
         self.health = health
         self._executor = executor
         self._timeout_s = timeout_s
@@ -111,6 +118,7 @@ class GuardedCalls:
     def _guarded(self, run: Callable[[Call], Value], call: Call) -> Value:
         if call.terminate:
             raise MemberFailed(self.member, "its request was cancelled")
+        began_s = self.health.now_s()
         try:
             return run(call)
         except MemoryError as error:
@@ -120,6 +128,8 @@ class GuardedCalls:
         except Exception as error:  # noqa: BLE001 - a bug met by one input is not its neighbours'
             # Not the message: it may quote what a user sent.
             raise MemberFailed(self.member, f"{type(error).__name__} in its call") from None
+        finally:
+            self._took(self.health.now_s() - began_s)
 
 
 def _take_notice(task: asyncio.Task[object]) -> None:

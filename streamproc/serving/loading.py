@@ -74,6 +74,7 @@ def load_spec(stored: StoredEnsemble, task: Task) -> EnsembleSpec:
         decoding=manifest.decoding,
         gate=read_gate(stored, tokenizer.vocabulary_size),
         temperature=manifest.combine.temperature,
+        aggregation=manifest.defaults.aggregation,
         problem_type=manifest.problem_type,
     )
 

@@ -7,15 +7,15 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from streamproc.errors import SettingsError
 from streamproc.settings.addresses import checked_brokers, checked_host, checked_registries
-from streamproc.settings.environment import UnknownVariable, is_service_link, unknown_variables
+from streamproc.settings.environment import UnknownVariable, unknown_variables
+from streamproc.settings.gateway import GATEWAY_PREFIX, GatewaySettings
+from streamproc.settings.reading import PREFIX, Names, port_or, read
 from streamproc.settings.sizes import KIB, MIB, Mebibytes, bytes_between, shown_bytes
 
-PREFIX = "STREAMPROC_"
 WEB_PORT = 8080
 LARGEST_MESSAGE_BYTES = 64 * MIB
 
@@ -32,20 +32,6 @@ def _device(value: str) -> str:
     if not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?", value):
         raise ValueError("must be auto, cpu, cuda or cuda:N")
     return value
-
-
-def _listed(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    return tuple(part.strip() for part in value.split(",") if part.strip())
-
-
-def _port(value: Any) -> Any:
-    # A Service called streamproc-web makes Kubernetes set STREAMPROC_WEB_PORT to its own address.
-    return WEB_PORT if is_service_link(value) else value
-
-
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 
 
 class Settings(BaseSettings):
@@ -136,8 +122,10 @@ class Settings(BaseSettings):
 
     web_host: Annotated[str, AfterValidator(checked_host)] = "127.0.0.1"
     """Address that health and metrics listen on."""
-    web_port: Annotated[int, BeforeValidator(_port)] = Field(WEB_PORT, ge=0, le=65535)
+    web_port: Annotated[int, BeforeValidator(port_or(WEB_PORT))] = Field(WEB_PORT, ge=0, le=65535)
     """Port of health and metrics; 0: any free port."""
+    state_interval_s: float = Field(2.0, ge=0, le=60)
+    """Seconds between two states that a worker publishes for `streamproc status`; 0: none."""
     log_format: Literal["auto", "json", "console"] = "auto"
     """Log format; auto: console on a terminal, JSON elsewhere."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -166,14 +154,14 @@ def shown_value(name: str, value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _without_password(value: object) -> object:
-    """The value given, unless it may hold a password."""
-    return "***" if "@" in str(value) else value
-
-
 def unknown_settings() -> tuple[UnknownVariable, ...]:
     """Environment variables that look like settings and are not, for a warning."""
-    return unknown_variables(os.environ, PREFIX, [name.upper() for name in Settings.model_fields])
+    of_gateways = GATEWAY_PREFIX.removeprefix(PREFIX)
+    known = [
+        *(name.upper() for name in Settings.model_fields),
+        *(of_gateways + name.upper() for name in GatewaySettings.model_fields),
+    ]
+    return unknown_variables(os.environ, PREFIX, known)
 
 
 def read_settings(**flags: Any) -> Settings:
@@ -181,13 +169,4 @@ def read_settings(**flags: Any) -> Settings:
 
     Raises SettingsError naming every variable that is wrong, and what is allowed.
     """
-    given = {name: value for name, value in flags.items() if value is not None}
-    try:
-        return Settings(**given)
-    except ValidationError as error:
-        lines = [
-            f"{PREFIX}{str(fault['loc'][0]).upper()}={_without_password(fault['input'])!r}: "
-            f"{fault['msg'].removeprefix('Value error, ')}"
-            for fault in error.errors()
-        ]
-        raise SettingsError("wrong settings:\n  " + "\n  ".join(lines)) from None
+    return read(Settings, flags)

@@ -36,11 +36,13 @@ class Models:
         self._repository = Repository(settings.models_dir)
         self.provider = choose_provider(settings.device)
         self.executor = ModelExecutor(settings.threads or _cores())
+        self.budget_tokens = (
+            settings.batch_budget_tokens or _DEFAULT_BUDGET_TOKENS[self.provider.name]
+        )
         self._context = EngineContext(
             self.executor,
             Limits(
-                budget_tokens=settings.batch_budget_tokens
-                or _DEFAULT_BUDGET_TOKENS[self.provider.name],
+                budget_tokens=self.budget_tokens,
                 slots=self.executor.threads,
                 max_wait_ms=settings.batch_max_wait_ms,
                 max_queued_tokens=settings.max_queued_tokens,

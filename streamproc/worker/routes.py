@@ -14,15 +14,20 @@ from streamproc.serving.tasks.catalogue import TASKS
 from streamproc.settings import Settings
 
 
-def build_route(topic: RequestTopic, settings: Settings) -> ReplyRoute:
-    """How the requests of a topic are answered, as its description and the settings say."""
+def build_route(
+    topic: RequestTopic, settings: Settings, replies: Collection[str] = ()
+) -> ReplyRoute:
+    """How the requests of a topic are answered, as its description and the settings say.
+
+    replies: the described topics that requests may name for their responses
+    """
     return ReplyRoute(
         task=topic.task,
         lane=topic.lane,
         ensemble=topic.ensemble,
         responses=topic.responses,
         dead_letters=topic.dlq,
-        reply_topics=frozenset(settings.reply_topics),
+        reply_topics=frozenset((*settings.reply_topics, *replies)),
         max_message_bytes=settings.max_message_bytes,
         copied_headers=frozenset(settings.copy_headers),
     )

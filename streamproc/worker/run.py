@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -17,14 +17,16 @@ from streamproc.clock import Clock, SystemClock
 from streamproc.enrichment.catalogue import load_routes, route_topics
 from streamproc.kafka.dispatcher import Subscription
 from streamproc.kafka.producer import Producer
+from streamproc.kafka.state_publisher import StatePublisher
 from streamproc.kafka.topics import RequestTopic, load_topics, record_limits
 from streamproc.kafka.worker import KafkaWorker
 from streamproc.messages.lane import Lane
-from streamproc.messages.publishing import Publish
+from streamproc.messages.publishing import Publish, ReplyRoute
 from streamproc.metrics import Metrics
 from streamproc.repository.repository import Repository
 from streamproc.request_pipeline import Pipeline
 from streamproc.serving.engine import Engine, Engines
+from streamproc.serving.inference.device_memory import device_memory
 from streamproc.settings import Settings
 from streamproc.tracing.installed import installed_tracer
 from streamproc.tracing.tracer import Tracer
@@ -37,6 +39,7 @@ from streamproc.worker.enrichment import (
 from streamproc.worker.models import Models
 from streamproc.worker.registry import RegistryFormats
 from streamproc.worker.routes import build_route, refuse_own_headers, require_default, served_tasks
+from streamproc.worker.state import Served, StateReporter, new_worker_id, reporting
 
 HANG_TIMEOUTS: Final = 3
 """Call time-outs that a call may be out for before the process ends."""
@@ -71,7 +74,15 @@ async def run_worker(settings: Settings, stop: asyncio.Event, tracer: Tracer | N
         served = [engine for loaded in engines.values() for engine in loaded.values()]
         subscriptions = [
             *(
-                _subscription(topic, engines[topic.task], publish, settings, clock, metrics, tracer)
+                _subscription(
+                    topic,
+                    build_route(topic, settings, catalogue.replies()),
+                    engines[topic.task],
+                    publish,
+                    clock,
+                    metrics,
+                    tracer,
+                )
                 for topic in topics
             ),
             *route_subscriptions(
@@ -85,7 +96,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event, tracer: Tracer | N
             [replace(one, handler=tracer.consuming(one.handler)) for one in subscriptions],
             clock=clock,
             producer=producer,
-            needed_topics=needed.union(settings.reply_topics),
+            needed_topics=needed.union(settings.reply_topics, catalogue.replies()),
             must_end=lambda: registry.refusal or _hangs_for_good(served, settings.call_timeout_s),
         )
         for engine in served:
@@ -115,8 +126,20 @@ async def run_worker(settings: Settings, stop: asyncio.Event, tracer: Tracer | N
                 )
                 telling = asyncio.create_task(readiness.watch())
                 preparing = asyncio.create_task(registry.prepare_late())
+                shown = Served(
+                    topics,
+                    routes,
+                    served,
+                    device=models.provider.device,
+                    threads=models.executor.threads,
+                    budget_tokens=models.budget_tokens,
+                    device_memory=device_memory(models.provider),
+                )
                 try:
-                    await worker.run(stop)
+                    async with _reporting(
+                        settings, catalogue.state_topic(), shown, worker, readiness, metrics, clock
+                    ):
+                        await worker.run(stop)
                 finally:
                     telling.cancel()
                     preparing.cancel()
@@ -128,16 +151,16 @@ async def run_worker(settings: Settings, stop: asyncio.Event, tracer: Tracer | N
 
 def _subscription(
     topic: RequestTopic,
+    route: ReplyRoute,
     engines: Mapping[str, Engine],
     publish: Publish,
-    settings: Settings,
     clock: Clock,
     metrics: Metrics,
     tracer: Tracer,
 ) -> Subscription:
     """What is done with the requests of one topic, until the worker ends."""
     pipeline = Pipeline(
-        build_route(topic, settings),
+        route,
         Engines(engines),
         publish,
         clock=clock,
@@ -152,6 +175,30 @@ def _subscription(
         refuse=pipeline.refuse,
         publishes_to=frozenset({topic.responses, topic.dlq}),
     )
+
+
+def _reporting(
+    settings: Settings,
+    topic: str | None,
+    served: Served,
+    worker: KafkaWorker,
+    readiness: Readiness,
+    metrics: Metrics,
+    clock: Clock,
+) -> AbstractAsyncContextManager[None]:
+    """What says on the topic of states how the worker does, unless it is not to."""
+    if not settings.state_interval_s:
+        return nullcontext()
+    if topic is None:
+        log.warning(
+            "state is not published: no topic of kind state is described; copy "
+            "streamproc.state.v1.yaml, its schema and its example from those shipped",
+            topics_dir=str(settings.topics_dir),
+        )
+        return nullcontext()
+    name = new_worker_id()
+    reporter = StateReporter(settings, served, worker, readiness.reasons, metrics, clock, name)
+    return reporting(reporter, StatePublisher(settings, topic, name, clock))
 
 
 @contextmanager

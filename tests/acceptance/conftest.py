@@ -12,6 +12,7 @@ from streamproc.kafka.embedded import EmbeddedBroker
 from streamproc.settings import read_settings
 from tests.support.cluster import apply_topics
 from tests.support.topics import TEXT_CLASSIFICATION
+from tests.support.ways_in import WaysIn, ways_into
 from tests.support.worker_process import WorkerProcess
 
 
@@ -56,3 +57,10 @@ def requests_file(tmp_path: Path) -> Path:
         encoding="utf-8",
     )
     return file
+
+
+@pytest.fixture(scope="session")
+def ways_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WaysIn]:
+    """Every task over Kafka and over HTTP, with models that answer at once."""
+    with ways_into(tmp_path_factory.mktemp("ways-in")) as opened:
+        yield opened

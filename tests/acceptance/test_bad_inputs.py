@@ -20,7 +20,8 @@ from streamproc.cli.app import INTERNAL_ERROR, app
 from streamproc.errors import BrokerUnavailable, EmbeddedBrokerError
 from streamproc.kafka.embedded import EmbeddedBroker
 from streamproc.logs.printable import printable
-from streamproc.settings import PREFIX, Settings
+from streamproc.settings import Settings
+from streamproc.settings.reading import PREFIX
 from tests.support.in_process import Ended, run
 from tests.support.onnx_models import classifier, write_ensemble
 from tests.support.zoo import ADDRESSES, NAMES, NEVER, make_zoo, tree_digest

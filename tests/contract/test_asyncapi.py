@@ -141,7 +141,8 @@ def test_examples_of_every_topic_are_there_and_fit_their_schemas() -> None:
 
 def test_a_wrong_payload_fits_no_schema() -> None:
     document = asyncapi_document(Settings())
-    tasks = {topic.task for topic in load_topics(Settings().topics_dir).topics.values()}
+    tasks = load_topics(Settings().topics_dir).tasks()
+    assert "text-classification" in tasks
     for task in tasks:
         assert not payloads(document, f"{task}.request.v1").is_valid({"text": 1, "question": 2})
         wrong = {"id": "1", "task": task, "status": "well"}

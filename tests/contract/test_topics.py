@@ -21,6 +21,7 @@ from streamproc.kafka.topics import load_topics
 from streamproc.messages.cloudevents import STRUCTURED
 from streamproc.messages.outgoing import dead_letter, response_record
 from streamproc.messages.record import Record
+from streamproc.messages.reply_address import ReplyAddress
 from streamproc.messages.request import InvalidRequest, Request, RequestFields, read_request
 from streamproc.messages.response import (
     Coverage,
@@ -32,6 +33,7 @@ from streamproc.messages.response import (
     Status,
     Timing,
 )
+from streamproc.messages.worker_state import WorkerState, read_state
 from streamproc.serving.tasks.catalogue import task_named
 from streamproc.serving.tasks.task import validated
 from streamproc.settings import Settings
@@ -43,7 +45,7 @@ EXAMPLES = [
     for topic in CATALOGUE.topics.values()
     for path in topic.examples
 ]
-TASKS = sorted({topic.task for topic in CATALOGUE.topics.values()})
+TASKS = CATALOGUE.tasks()
 
 
 def load(path: str) -> Any:
@@ -107,10 +109,16 @@ def test_an_example_is_what_the_code_takes_or_makes(topic: Any, path: str) -> No
     body = load(path)
     if topic.kind in ("requests", "bulk"):
         assert is_accepted(topic.task, body, structured="specversion" in body)
-    elif topic.kind == "responses":
+    elif topic.kind in ("responses", "replies"):
         response = response_from(body)
-        made = response_record(record_of({}), response, envelope_of_a_plain_request(), "t", 0)
+        made = response_record(
+            record_of({}), response, envelope_of_a_plain_request(), ReplyAddress("t"), 0
+        )
         assert orjson.loads(made.value or b"") == body
+    elif topic.kind == "state":
+        state = read_state(orjson.dumps(body))
+        assert state is not None
+        assert orjson.loads(state.encode()) == body
     else:
         headers = tuple((name, text.encode()) for name, text in body["headers"].items())
         value = base64.b64decode(body["value"])
@@ -135,6 +143,12 @@ def response_from(body: dict[str, Any]) -> Response:
     values["warnings"] = tuple(body.get("warnings", ()))
     values["members"] = tuple(MemberReport(**member) for member in body.get("members", ()))
     return Response(**values)
+
+
+def test_the_schema_of_a_state_is_that_of_the_code() -> None:
+    described = load("schemas/worker-state.v1.json")
+    assert described.pop("$schema").startswith("https://json-schema.org/")
+    assert described == WorkerState.model_json_schema()
 
 
 @pytest.mark.parametrize("task", TASKS)

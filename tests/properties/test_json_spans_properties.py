@@ -18,6 +18,7 @@ from streamproc.messages.json_spans import (
 )
 from streamproc.messages.outgoing import as_json, response_record
 from streamproc.messages.record import Headers
+from streamproc.messages.reply_address import ReplyAddress
 from streamproc.messages.request import read_request
 from streamproc.messages.response import Response
 from streamproc.testing import build_record
@@ -128,7 +129,7 @@ def test_any_metadata_comes_back_byte_for_byte_in_any_form(
     request = read_request(record, 1_000_000)
 
     answer = Response("r", "t", "ok", metadata=request.metadata)
-    sent = response_record(record, answer, request.envelope, "responses", 0)
+    sent = response_record(record, answer, request.envelope, ReplyAddress("responses"), 0)
     assert found_plainly((sent.value or b"").decode(), *path) == metadata
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from streamproc.settings import PREFIX
+from streamproc.settings.reading import PREFIX
 
 STREAMPROC = (sys.executable, "-m", "streamproc")
 ROOT = Path(__file__).parents[2]

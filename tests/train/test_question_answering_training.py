@@ -20,7 +20,7 @@ from streamproc.offline.training.encoder_trainer import Learning
 from streamproc.offline.training.events import MemberExported
 from streamproc.offline.training.plan import TrainingPlan
 from streamproc.offline.training.pruning import PruneConfig
-from streamproc.offline.training.question_answering import QuestionAnswering, mismatched
+from streamproc.offline.training.question_answering import QuestionAnswering
 from streamproc.offline.training.record_requests import one_member_spec
 from streamproc.offline.training.validation import Validation
 from streamproc.offline.training.vocabulary import trim_vocabulary
@@ -145,19 +145,3 @@ def test_answers_are_kept_where_there_is_one_and_refused_where_there_is_none(bas
     assert says(lambda chunk: 0) == {"f1": 0, "exact": 0, "kept": 0, "refused": 1}
     knows = says(lambda chunk: int((chunk.ids == good).argmax()))
     assert knows == {"f1": 1, "exact": 1, "kept": 1, "refused": 1}
-
-
-def test_mismatched_questions_have_no_answer_and_their_paragraph_does_not_hold_it() -> None:
-    records = [
-        Question(f"q{n}", f"paragraph {'x' * n}y", ((10, f"{'x' * n}y"),), {}) for n in range(20)
-    ]
-
-    made = list(mismatched(records, 0.5, seed=3))
-
-    assert 0 < len(made) <= 10
-    assert all(not question.answers for question in made)
-    for question in made:
-        answer = records[int(question.question[1:])].answers[0][1]
-        assert answer not in question.context
-    assert made == list(mismatched(records, 0.5, seed=3))
-    assert made != list(mismatched(records, 0.5, seed=4))

@@ -13,11 +13,11 @@ from yarl import URL
 from streamproc.errors import SettingsError
 from streamproc.kafka.security import bootstrap_servers
 from streamproc.settings import (
-    PREFIX,
     Settings,
     read_settings,
     unknown_settings,
 )
+from streamproc.settings.reading import PREFIX
 
 
 @pytest.fixture(autouse=True)

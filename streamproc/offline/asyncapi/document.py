@@ -73,9 +73,13 @@ def _messages(
     catalogue: TopicCatalogue, components: Components, settings: Settings
 ) -> dict[str, list[str]]:
     """The messages of each described topic; those of both lanes are the same."""
+    of_requests = components.schema("request.headers", request_headers())
+    of_responses = components.schema("response.headers", response_headers(settings.copy_headers))
     headers = {
-        "requests": components.schema("request.headers", request_headers()),
-        "responses": components.schema("response.headers", response_headers(settings.copy_headers)),
+        "requests": of_requests,
+        "bulk": of_requests,
+        "responses": of_responses,
+        "replies": of_responses,
         "dlq": components.schema("dead-letter.headers", _dead_letter("headers")),
     }
     found = {}
@@ -86,9 +90,9 @@ def _messages(
             found[topic.name] = [components.message(f"{topic.task}.dead-letter", message)]
             continue
         name = Path(topic.schema_file).stem
+        is_state = topic.kind == "state"
         message = {
-            "correlationId": _CORRELATION,
-            "headers": headers["responses" if topic.kind == "responses" else "requests"],
+            **({} if is_state else {"correlationId": _CORRELATION, "headers": headers[topic.kind]}),
             "payload": components.schema(name, _read(catalogue.folder / topic.schema_file)),
             "examples": _examples(catalogue, topic, name, components),
         }

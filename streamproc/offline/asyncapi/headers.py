@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from streamproc.enrichment.dead_letters import ORIGINAL
 from streamproc.messages.cloudevents import BINARY_PREFIX, CONTENT_TYPE
-from streamproc.messages.outgoing import CORRELATION_ID, ORIGIN_PREFIX, REPLY_TOPIC, TRACE_HEADERS
+from streamproc.messages.outgoing import CORRELATION_ID, ORIGIN_PREFIX, TRACE_HEADERS
+from streamproc.messages.reply_address import REPLY_TOPIC
 
 _TEXT: Final = {"type": "string"}
 _TRACE: Final = {

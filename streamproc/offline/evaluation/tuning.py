@@ -9,13 +9,13 @@ import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
-from streamproc.repository.manifest import CombineSection, GateSection
+from streamproc.repository.manifest import CombineSection, DefaultsSection, GateSection
 from streamproc.repository.repository import StoredEnsemble
-from streamproc.types import FloatArray, Strategy
+from streamproc.types import EntityAggregation, FloatArray, Strategy
 
 # Of the gate's softmax: each twice the one before, from nearly equal weights to nearly one member.
 SHARPNESS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
@@ -71,10 +71,12 @@ def tune(
 ) -> Iterator[Candidate]:
     """The best of each strategy, the plain mean first, and last the best of all, calibrated.
 
+    Of entities, how tokens become one is chosen for the best strategy, before it is calibrated.
+
     strategies: that the task knows
     gate: whose file lies in the ensemble's folder already; none: gating is not tried
     """
-    plain = _with(stored, gate=None, temperature=1.0)
+    plain = _with(stored, gate=None, temperature=1.0, defaults=DefaultsSection())
     found: list[Candidate] = []
     for strategy in [one for one in ("mean", "logit_mean", "vote") if one in strategies]:
         found.append(_best({strategy: _with(plain, strategy=strategy)}, scorer))
@@ -89,6 +91,9 @@ def tune(
             yield found[-1]
     # Of equals the first, which is the simplest.
     chosen = max(found, key=lambda one: one.score.selection_key)
+    if plain.manifest.task == "token-classification":
+        chosen = _aggregated(chosen, scorer)
+        yield chosen
     yield _calibrated(chosen, scorer) if chosen.score.calibration is not None else chosen
 
 
@@ -140,6 +145,17 @@ def _gated(weightings: Sequence[StoredEnsemble], gate: GateSection, scorer: Scor
     return _best(tried, scorer)
 
 
+def _aggregated(chosen: Candidate, scorer: Scorer) -> Candidate:
+    """The same way with the aggregation of tokens whose entities are the best."""
+    tried = {
+        f"{chosen.description}, aggregation {one}": _with(
+            chosen.stored, defaults=DefaultsSection(aggregation=one)
+        )
+        for one in get_args(EntityAggregation)
+    }
+    return _best(tried, scorer, lambda candidate: candidate.score.value)
+
+
 def _calibrated(chosen: Candidate, scorer: Scorer) -> Candidate:
     """The same way with its best temperature; by likelihood, else by calibration error.
 
@@ -179,7 +195,7 @@ def _with_weights(stored: StoredEnsemble, weights: FloatArray) -> StoredEnsemble
 
 
 def _with(stored: StoredEnsemble, **changes: Any) -> StoredEnsemble:
-    """The ensemble with another gate, strategy or temperature."""
+    """The ensemble with another gate, strategy, temperature or aggregation."""
     manifest = stored.manifest
     combine: dict[str, Any] = manifest.combine.model_dump()
     combine |= {name: changes.pop(name) for name in combine if name in changes}

@@ -116,6 +116,9 @@ class DataOptions(_Options):
     """field that holds the text"""
     label_field: str = "label"
     """field that holds the label"""
+    unanswerable_share: Annotated[float, Field(ge=0, le=1)] = 0.2
+    """share of the questions that are also asked of a paragraph without their answer, half of these
+    of one that shares their words; answers learn from them to say that there is none"""
 
 
 class ModelOptions(_Options):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from itertools import chain
 from typing import ClassVar
 
@@ -16,9 +14,9 @@ from streamproc.offline.corpus.rows import Source
 from streamproc.offline.corpus.text_samples import TextSample
 from streamproc.offline.evaluation.answer_eval import AnswerEval
 from streamproc.offline.evaluation.eval_task import EvalTask, JsonObject
-from streamproc.offline.evaluation.squad import normalised
 from streamproc.offline.training.encoder import EncoderTask
 from streamproc.offline.training.on_disk import Records
+from streamproc.offline.training.unanswerable import unanswerable
 from streamproc.serving.chunking.pairs import PairChunk
 from streamproc.serving.chunking.windows import Window
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
@@ -32,7 +30,7 @@ _OVERLAP_TOKENS = 30
 class QuestionAnswering(EncoderTask[Question]):
     """A finder of answers.
 
-    mismatched_share: of the questions, that are asked of a paragraph of another one as well, and
+    unanswerable_share: of the questions, that are asked of a paragraph of another one as well, and
         there have no answer
     """
 
@@ -45,7 +43,7 @@ class QuestionAnswering(EncoderTask[Question]):
         "refused": "refused",
     }
 
-    mismatched_share: float = 0.2
+    unanswerable_share: float = 0.2
 
     def read(self, source: Source) -> Iterator[Question]:
         return read_questions(source)
@@ -54,7 +52,7 @@ class QuestionAnswering(EncoderTask[Question]):
         return ((record.question, record.context) for record in records)
 
     def records(self, records: Sequence[Question], seed: int) -> Sequence[Question]:
-        return Records(chain(records, mismatched(records, self.mismatched_share, seed)))
+        return Records(chain(records, unanswerable(records, self.unanswerable_share, seed)))
 
     def learned_window(self, max_tokens: int) -> Window:
         return Window(max_tokens, min(_OVERLAP_TOKENS, max_tokens // 4))
@@ -81,19 +79,3 @@ class QuestionAnswering(EncoderTask[Question]):
 
     def evaluation(self, records: Sequence[Question]) -> EvalTask:
         return AnswerEval(records)
-
-
-def mismatched(questions: Sequence[Question], share: float, seed: int) -> Iterator[Question]:
-    """Some of the questions, each asked of a paragraph that does not hold its answer."""
-    order = random.Random(seed)  # noqa: S311  # an order to be repeated, not a secret
-    firsts: dict[bytes, int] = {}
-    for place, question in enumerate(questions):
-        digest = blake2b(question.context.encode("utf-8", "surrogatepass"), digest_size=16)
-        firsts.setdefault(digest.digest(), place)
-    contexts = list(firsts.values())
-    for place in order.sample(range(len(questions)), round(share * len(questions))):
-        question = questions[place]
-        context = questions[order.choice(contexts)].context
-        answers = [normalised(text) for _, text in question.answers]
-        if not any(answer in normalised(context) for answer in answers):
-            yield Question(question.question, context, (), question.fields)

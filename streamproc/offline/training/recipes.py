@@ -42,7 +42,9 @@ def _token_classification(config: TrainConfig, find: FindBase) -> TrainingTask[A
 
 
 def _question_answering(config: TrainConfig, find: FindBase) -> TrainingTask[Any]:
-    return QuestionAnswering(**_encoder(config, find, 1))
+    return QuestionAnswering(
+        **_encoder(config, find, 1), unanswerable_share=config.unanswerable_share
+    )
 
 
 def _text_generation(config: TrainConfig, _: FindBase) -> TrainingTask[Any]:

@@ -141,7 +141,8 @@ class Member(Generic[RowsT]):
         traces: EnsembleTracer = NO_ENSEMBLE_TRACER,
     ) -> None:
         self.name = model.name
-        calls = GuardedCalls(model.name, executor, call_timeout_s, health)
+        took = metrics.member_seconds.labels(health.ensemble, model.name).inc
+        calls = GuardedCalls(model.name, executor, call_timeout_s, health, took)
         failures = FailureCounter(metrics, health.ensemble, [model.name])
         self._starts = StartRunner(model, calls, canary, failures, traces)
         self._steps = StepRunner(model, calls, canary, failures, traces)

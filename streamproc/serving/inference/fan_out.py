@@ -79,7 +79,8 @@ class FanOut:
         traces: EnsembleTracer = NO_ENSEMBLE_TRACER,
     ) -> None:
         def runner(session: Session[Array], counted: Sequence[str]) -> SessionRunner[Array]:
-            calls = GuardedCalls(session.name, executor, call_timeout_s, health)
+            took = metrics.member_seconds.labels(health.ensemble, session.name).inc
+            calls = GuardedCalls(session.name, executor, call_timeout_s, health, took)
             failures = FailureCounter(metrics, health.ensemble, counted)
             return SessionRunner(session, calls, canary, failures, traces)
 

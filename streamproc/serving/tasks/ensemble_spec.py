@@ -16,7 +16,14 @@ from streamproc.serving.ensembling.gate import Gate
 from streamproc.serving.ensembling.heads import HEADS, Head
 from streamproc.serving.ensembling.labels import LabelMap
 from streamproc.serving.ensembling.steps import STEP_STRATEGIES, StepStrategy
-from streamproc.types import FloatArray, Int64Array, JsonObject, ProblemType, Strategy
+from streamproc.types import (
+    EntityAggregation,
+    FloatArray,
+    Int64Array,
+    JsonObject,
+    ProblemType,
+    Strategy,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,7 @@ class EnsembleSpec:
 
     gate: what the strategy `gated` goes by; none: it can't be asked for
     temperature: calibrates what members say together under the manifest's strategy
+    aggregation: how tokens become entities where a request does not say it
     problem_type: what the outputs of members that classify are
     """
 
@@ -49,6 +57,7 @@ class EnsembleSpec:
     decoding: DecodingSection | None = None
     gate: Gate | None = None
     temperature: float = 1.0
+    aggregation: EntityAggregation = "simple"
     problem_type: ProblemType = "single_label_classification"
 
     @property

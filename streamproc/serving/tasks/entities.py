@@ -13,9 +13,9 @@ from typing import Literal
 
 import numpy as np
 
-from streamproc.types import BoolArray, FloatArray, Int64Array, JsonObject
+from streamproc.types import BoolArray, EntityAggregation, FloatArray, Int64Array, JsonObject
 
-Aggregation = Literal["none", "simple", "first", "average", "max"]
+Aggregation = Literal["none", EntityAggregation]
 WORD_AGGREGATIONS: frozenset[Aggregation] = frozenset(("first", "average", "max"))
 Entity = JsonObject
 

@@ -40,7 +40,8 @@ LabelName = Annotated[str, StringConstraints(max_length=256)]
 
 
 class TokenClassificationParams(Params):
-    """aggregation: how tokens become entities, in transformers' words; none: they do not
+    """aggregation: how tokens become entities, in transformers' words, and none: they do not;
+        where it is not given, the manifest's
     combine: how members are combined, instead of the manifest's way
     stitch: deepest: a token that two windows see counts where it sits deeper; longest: of entities
         of two windows that overlap the longer stays, as transformers' `stride` has it
@@ -72,14 +73,16 @@ class TokenClassificationJob(LabelledTextJob):
     ) -> None:
         super().__init__(inputs.text, profile, params.combine, truncate=params.truncate)
         self._params = params
+        is_asked = "aggregation" in params.model_fields_set
+        self._aggregation: Aggregation = params.aggregation if is_asked else profile.aggregation
         tagging = Tagging(profile.labels, params.ignore_labels)
-        new_builder = partial(EntityBuilder, inputs.text, tagging, params.aggregation)
+        new_builder = partial(EntityBuilder, inputs.text, tagging, self._aggregation)
         stitching = MaxContextStitcher if params.stitch == "deepest" else LongestSpanStitcher
         self._combined: EntityStitching = stitching(new_builder)
         self._by_member: list[EntityStitching] = [
             stitching(new_builder) for _ in profile.members if params.return_members
         ]
-        self._measures = TokenMeasures(~tagging.ignored(params.aggregation))
+        self._measures = TokenMeasures(~tagging.ignored(self._aggregation))
 
     def scores_of_text(self, chunk: Chunk, scores: FloatArray) -> FloatArray:
         return scores[content_place(chunk, self._profile.tokenizer.frame)]
@@ -102,7 +105,7 @@ class TokenClassificationJob(LabelledTextJob):
         """
         tokenizer, window = self._profile.tokenizer, self._profile.window
         tokens = content(chunk, tokenizer.frame)
-        by_word = self._params.aggregation in WORD_AGGREGATIONS
+        by_word = self._aggregation in WORD_AGGREGATIONS
         continues = continuations(tokenizer, self._text, tokens) if by_word else ()
         index = len(tokenizer.frame.before) + tokens_before(chunk, tokenizer.frame, window)
 

@@ -13,6 +13,7 @@ from streamproc.messages.outgoing import (
     response_record,
 )
 from streamproc.messages.record import Record
+from streamproc.messages.reply_address import ReplyAddress
 from streamproc.messages.request import InvalidRequest, Request, read_request
 from streamproc.messages.response import Coverage, MemberReport, Problem, Response, Timing
 from streamproc.messages.strict_json import decode_object, refuse_depth
@@ -136,7 +137,7 @@ def test_metadata_nested_too_deeply_is_not_handed_back() -> None:
 def test_a_response_leaves_out_what_it_does_not_say() -> None:
     response = Response("r", "t", "error", error=Problem("invalid", "title", "detail"))
 
-    sent = response_record(build_record({}), response, PLAIN, "responses", 0)
+    sent = response_record(build_record({}), response, PLAIN, ReplyAddress("responses"), 0)
 
     assert orjson.loads(sent.value or b"") == {
         "id": "r", "task": "t", "status": "error",
@@ -150,7 +151,7 @@ def test_a_response_says_everything_it_has() -> None:
         Coverage(1, 2, 2, False), Timing(1.5, 2.5, 3.5), warnings=("w",), metadata=b"0",
     )  # fmt: skip
 
-    sent = response_record(build_record({}), response, PLAIN, "responses", 0)
+    sent = response_record(build_record({}), response, PLAIN, ReplyAddress("responses"), 0)
 
     body = orjson.loads(sent.value or b"")
     assert body["members"] == [{"name": "m", "version": "1", "status": "late"}]

@@ -19,6 +19,14 @@ def test_a_manifest_is_read_with_its_defaults() -> None:
     assert (manifest.members[0].precision, manifest.members[0].weight) == ("fp32", 2.5)
 
 
+def test_of_entities_the_default_aggregation_is_stated() -> None:
+    entities = MANIFEST.replace("text-classification", "token-classification")
+    stated = entities.replace("[combine]", '[defaults]\naggregation = "first"\n[combine]')
+
+    assert read_manifest(stated.encode(), "here").defaults.aggregation == "first"
+    assert read_manifest(entities.encode(), "here").defaults.aggregation == "simple"
+
+
 def test_all_members_are_needed_unless_a_quorum_is_given() -> None:
     manifest = read_manifest(MANIFEST.replace("quorum = 1", "").encode(), "here")
 
@@ -49,6 +57,12 @@ def test_all_members_are_needed_unless_a_quorum_is_given() -> None:
         ("overlap_tokens = 4", "overlap_tokens = 9", "overlap_tokens must be at most half"),
         ("overlap_tokens = 4", "overlap_tokens = -1", "window.overlap_tokens"),
         ('strategy = "weighted"', 'strategy = "sum"', "combine.strategy"),
+        ("[combine]", '[defaults]\naggregation = "none"\n[combine]', "defaults.aggregation"),
+        (
+            "[combine]",
+            '[defaults]\naggregation = "first"\n[combine]',
+            "defaults.aggregation is for token-classification; text-classification makes no",
+        ),
         ('name = "a"', 'name = "a/b"', "members.0.name"),
         ('version = "1"', 'version = "1/2"', "members.0.version"),
         ('file = "a/1/model.onnx"', 'file = "../a.onnx"', "members.0.file"),

@@ -27,7 +27,7 @@ async def one() -> AsyncIterator[ModelExecutor]:
 
 def calls_of(executor: ModelExecutor, timeout_s: float = 30.0) -> GuardedCalls:
     health = MemberHealth("tiny", ["a"], 1, SystemClock())
-    return GuardedCalls("a", executor, timeout_s, health)
+    return GuardedCalls("a", executor, timeout_s, health, took=lambda _: None)
 
 
 async def cancelled(task: asyncio.Task[Any]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,24 @@ def test_and_else_by_its_calibration_error(tmp_path: Path) -> None:
     *_, chosen = tuned(tmp_path, score)
 
     assert chosen.stored.manifest.combine.temperature == pytest.approx(0.7, abs=0.1)
+
+
+def test_of_entities_the_aggregation_is_chosen_before_the_temperature(tmp_path: Path) -> None:
+    write_ensemble(tmp_path / "tiny", [classifier()])
+    stored = Repository(tmp_path).open("tiny")
+    tagging = stored.manifest.model_copy(update={"task": "token-classification"})
+
+    def scorer(candidates: Sequence[StoredEnsemble]) -> list[Score]:
+        scores = []
+        for one in candidates:
+            how, temperature = one.manifest.defaults.aggregation, one.manifest.combine.temperature
+            scores.append(Score(0.6 if how == "first" else 0.5, calibration=-abs(temperature - 2)))
+        return scores
+
+    *_, chosen = tune(replace(stored, manifest=tagging), scorer, ALL, None)  # type: ignore[arg-type]
+
+    assert chosen.stored.manifest.defaults.aggregation == "first"
+    assert chosen.stored.manifest.combine.temperature == pytest.approx(2, abs=0.2)
 
 
 def test_a_temperature_costs_nothing_of_the_first_measure(tmp_path: Path) -> None:

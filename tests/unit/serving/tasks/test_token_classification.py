@@ -111,6 +111,16 @@ def test_a_word_goes_on_over_the_edges_of_windows() -> None:
     assert told(answer) == [("film" + "x" * 40, 4, 0.6)]
 
 
+def test_the_manifest_says_how_tokens_become_entities_where_a_request_does_not() -> None:
+    by_word = replace(build_profile("a", labels=LABELS, quorum=1), aggregation="first")
+    saying = {"good": ("B-PER", 0.9), "##x": ("O", 0.99)}
+    whole, part = [("goodx", 0, 0.9)], [("good", 0, 0.9)]
+
+    assert told(answered("goodx", [saying], by_word)[0]) == whole
+    assert told(answered("goodx", [saying], by_word, aggregation="simple")[0]) == part
+    assert told(answered("goodx", [saying])[0]) == part
+
+
 def test_the_longest_stays_where_windows_have_entities_of_their_own() -> None:
     answer, chunks = answered("good " * 2 + "bad " * 40, stitch="longest")
 

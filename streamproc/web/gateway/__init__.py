@@ -1,0 +1,1 @@
+"""The HTTP gateway: any HTTP client reaches the workers through Kafka."""

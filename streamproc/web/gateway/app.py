@@ -1,0 +1,137 @@
+"""The gateway's application, put together: every address, and what is done with every error."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import orjson
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from streamproc import __version__
+from streamproc.clock import Clock, SystemClock
+from streamproc.errors import TopicsError
+from streamproc.kafka.reply_client import ReplyClient
+from streamproc.kafka.topics import TopicCatalogue, load_topics
+from streamproc.settings import Settings
+from streamproc.settings.gateway import GatewaySettings
+from streamproc.web.gateway.asking import Asker
+from streamproc.web.gateway.gateway import Gateway, http_response
+from streamproc.web.gateway.health_api import health_router
+from streamproc.web.gateway.kept import KeptRequests
+from streamproc.web.gateway.limited_bodies import LimitedBodies, Measured
+from streamproc.web.gateway.metrics import GatewayMetrics
+from streamproc.web.gateway.openapi import document
+from streamproc.web.gateway.problems import MEDIA_TYPE, GatewayProblem, Outcome, problem_body
+from streamproc.web.gateway.tasks_api import tasks_router
+
+_STATUS_PROBLEMS: Final = {404: "not-found", 405: "method-not-allowed"}
+
+log = structlog.get_logger(__name__)
+
+
+def build_app(
+    settings: Settings, gateway_settings: GatewaySettings, clock: Clock | None = None
+) -> FastAPI:
+    """The application; its lifespan owns the one client of Kafka that all requests share.
+
+    Raises TopicsError where no topic for replies is described.
+    """
+    clock = clock or SystemClock()
+    topics = load_topics(settings.topics_dir)
+    gateway = _gateway(settings, gateway_settings, topics, clock)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with gateway.client:
+            yield
+            await gateway.kept.close()
+
+    app = FastAPI(
+        title="streamproc gateway", version=__version__, lifespan=lifespan,
+        docs_url=None, redoc_url=None, separate_input_output_schemas=False,
+    )  # fmt: skip
+    metrics = GatewayMetrics(lambda: gateway.asker.in_flight)
+    app.include_router(health_router(gateway.client, metrics.registry))
+    app.include_router(tasks_router(gateway))
+    _handle_errors(app)
+    app.add_middleware(
+        LimitedBodies,
+        max_bytes=gateway_settings.max_body_bytes,
+        body_s=gateway_settings.body_timeout_s,
+        clock=clock,
+    )
+    app.add_middleware(Measured, metrics=metrics, clock=clock)
+    made: dict[str, Any] = {}
+
+    def openapi() -> dict[str, Any]:
+        # Once: it reads the schemas of all topics.
+        if not made:
+            made.update(document(app, topics))
+        return made
+
+    app.openapi = openapi  # type: ignore[method-assign]
+    return app
+
+
+def _gateway(
+    settings: Settings, gateway_settings: GatewaySettings, topics: TopicCatalogue, clock: Clock
+) -> Gateway:
+    replies = topics.replies()
+    if not replies:
+        raise TopicsError(
+            f"{topics.folder} describes no topic of kind replies, which a gateway gets its answers "
+            "by; take over nlp.replies.v1.yaml of the shipped ones, with its schema and examples"
+        )
+    limits = topics.limits(settings)
+    asked = {topic.name: limits[topic.name] for topic in topics.requests()}
+    client = ReplyClient(settings, replies[0], asked, clock)
+    return Gateway(
+        settings=gateway_settings,
+        topics=topics,
+        client=client,
+        asker=Asker(client, gateway_settings, clock),
+        kept=KeptRequests(gateway_settings.keep_s, gateway_settings.keep_bytes, clock),
+        clock=clock,
+    )
+
+
+def _handle_errors(app: FastAPI) -> None:
+    """Every error is a problem of RFC 9457, and says nothing of what a request held."""
+
+    @app.exception_handler(GatewayProblem)
+    async def problem(_: Request, error: GatewayProblem) -> Response:
+        return http_response(error.outcome)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> Response:
+        faults = (
+            f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in list(error.errors())[:8]
+        )
+        return http_response(GatewayProblem("invalid", "; ".join(faults)).outcome)
+
+    @app.exception_handler(HTTPException)
+    async def http_error(_: Request, error: HTTPException) -> Response:
+        name = _STATUS_PROBLEMS.get(error.status_code)
+        if name is not None:
+            known = GatewayProblem(name, str(error.detail), headers=error.headers)
+            return http_response(known.outcome)
+        title = str(error.detail)
+        return _response(error.status_code, problem_body("http", title, error.status_code, title))
+
+    @app.exception_handler(Exception)
+    async def fault(_: Request, error: Exception) -> Response:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        kind = type(error).__name__
+        log.error("internal error", kind=kind, file=place.filename, line=place.lineno)
+        detail = f"a fault of streamproc ({kind}); its log says where"
+        return _response(500, problem_body("internal", "internal error", 500, detail))
+
+
+def _response(status: int, body: object) -> Response:
+    return http_response(Outcome(status, orjson.dumps(body), MEDIA_TYPE))

@@ -1,0 +1,153 @@
+"""A request through Kafka and back, as HTTP has it: capacity, waiting, and what goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import orjson
+
+from streamproc.clock import Clock
+from streamproc.errors import BrokerUnavailable, TooLarge
+from streamproc.kafka.reply_client import Reply, ReplyClient
+from streamproc.kafka.topics import RequestTopic
+from streamproc.messages.record import Headers
+from streamproc.messages.strict_json import parse
+from streamproc.settings.gateway import GatewaySettings
+from streamproc.web.gateway.problems import (
+    RETRY_AFTER_S,
+    GatewayProblem,
+    Outcome,
+    error_outcome,
+)
+from streamproc.web.gateway.request_value import request_value
+
+NOBODY_RETRY_AFTER_S: Final = 5
+
+
+class Asker:
+    """Asks requests of any task; many at a time, within the settings' bounds."""
+
+    def __init__(self, client: ReplyClient, settings: GatewaySettings, clock: Clock) -> None:
+        self._client = client
+        self._settings = settings
+        self._clock = clock
+        self._count = 0
+        self._bytes = 0
+        self._heard_at_s: dict[str, float] = {}
+
+    @property
+    def in_flight(self) -> int:
+        """Requests on their way."""
+        return self._count
+
+    async def outcome(
+        self, topic: RequestTopic, body: bytes, *, wait_s: float, headers: Headers = ()
+    ) -> Outcome:
+        """What one request came to; raises nothing that a caller caused.
+
+        body:   its JSON object
+        wait_s: the longest that it may take; a request that has no deadline of its own gets this
+                one, so that no model works for a caller who is gone
+        """
+        try:
+            return as_outcome(await self.response(topic, body, wait_s=wait_s, headers=headers))
+        except GatewayProblem as problem:
+            return problem.outcome
+
+    async def response(
+        self, topic: RequestTopic, body: bytes, *, wait_s: float, headers: Headers = ()
+    ) -> bytes:
+        """The JSON text of the response to one request; raises GatewayProblem."""
+        request_id = uuid.uuid4().hex
+        value = request_value(body, request_id, max(1, round(wait_s * 1000)))
+        trouble = self._client.trouble_of(topic.name)
+        if trouble is not None:
+            raise _kafka_away(f"{topic.name}: {trouble}")
+        with self._counted(len(value)):
+            reply = await self._reply(topic, value, request_id.encode(), wait_s, headers)
+        return reply.value
+
+    async def _reply(
+        self, topic: RequestTopic, value: bytes, key: bytes, wait_s: float, headers: Headers
+    ) -> Reply:
+        asked_at_s = self._clock.monotonic_s()
+        try:
+            async with asyncio.timeout(wait_s):
+                reply = await self._client.ask(topic.name, value, key=key, headers=headers)
+        except BrokerUnavailable as error:
+            raise _kafka_away(str(error)) from None
+        except TooLarge as error:
+            raise GatewayProblem("body-too-large", error.detail) from None
+        except TimeoutError:
+            raise self._no_answer(topic, asked_at_s, wait_s) from None
+        self._heard_at_s[topic.name] = self._clock.monotonic_s()
+        return reply
+
+    def _no_answer(self, topic: RequestTopic, asked_at_s: float, wait_s: float) -> GatewayProblem:
+        """Whether all wait in vain, or this request alone takes long."""
+        missing = self._client.not_ready()
+        if missing:
+            return _kafka_away("; ".join(missing))
+        waited = f"{wait_s:g} s"
+        if self._heard_at_s.get(topic.name, 0.0) >= asked_at_s:
+            return GatewayProblem(
+                "timed-out",
+                f"others were answered meanwhile, this request was not within {waited}; ask with "
+                "`Prefer: wait=N` for more seconds, or with `Prefer: respond-async`",
+                retry_after_s=RETRY_AFTER_S,
+            )
+        return GatewayProblem(
+            "nobody-answers",
+            f"nothing was answered on {topic.name} for {waited}; is a `streamproc worker` running "
+            f"that serves {topic.task}, or is all of it behind a backlog?",
+            retry_after_s=NOBODY_RETRY_AFTER_S,
+        )
+
+    @contextmanager
+    def _counted(self, size_bytes: int) -> Iterator[None]:
+        settings = self._settings
+        full = (
+            self._count >= settings.max_in_flight
+            or self._bytes + size_bytes > settings.max_in_flight_bytes
+        )
+        # A request that is larger than all there may be goes when nothing else is on its way.
+        if full and self._count:
+            raise GatewayProblem(
+                "busy",
+                f"{self._count} requests are on their way; come again",
+                retry_after_s=RETRY_AFTER_S,
+            )
+        self._count += 1
+        self._bytes += size_bytes
+        try:
+            yield
+        finally:
+            self._count -= 1
+            self._bytes -= size_bytes
+
+
+def as_outcome(response: bytes) -> Outcome:
+    """A response as HTTP says it: as it is, or as a problem where its status is `error`."""
+    error = body_of(response).get("error")
+    return Outcome(200, response) if error is None else error_outcome(error, response)
+
+
+def body_of(response: bytes) -> dict[str, Any]:
+    """A response's fields, out of its CloudEvent where it is in one."""
+    try:
+        fields = parse(response)
+    except orjson.JSONDecodeError:
+        fields = None
+    if isinstance(fields, dict) and "specversion" in fields:
+        fields = fields.get("data")
+    if not isinstance(fields, dict):
+        raise GatewayProblem("kafka-away", "what came as an answer is none: not a JSON object")
+    return fields
+
+
+def _kafka_away(reason: str) -> GatewayProblem:
+    return GatewayProblem("kafka-away", reason, retry_after_s=RETRY_AFTER_S)

@@ -1,0 +1,77 @@
+"""The gateway as a process: it listens until it is told to stop, and finishes what it has begun."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import structlog
+import uvicorn
+
+from streamproc.errors import SettingsError
+from streamproc.settings import Settings
+from streamproc.settings.gateway import GatewaySettings
+from streamproc.web.gateway.app import build_app
+
+_BACKLOG = 2048
+
+log = structlog.get_logger(__name__)
+
+
+async def run_gateway(
+    settings: Settings, gateway_settings: GatewaySettings, stop: asyncio.Event
+) -> None:
+    """Serve until `stop`; then requests that have come are answered, within the drain's time.
+
+    Raises OperatorError when it can't start.
+    """
+    app = build_app(settings, gateway_settings)
+    listening = _listening(gateway_settings.host, gateway_settings.port)
+    server = _Server(
+        uvicorn.Config(
+            app,
+            http="h11",
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            h11_max_incomplete_event_size=gateway_settings.max_header_bytes,
+            timeout_graceful_shutdown=max(1, round(settings.drain_timeout_s)),
+        )
+    )
+    host, port = listening.getsockname()[:2]
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    log.info("gateway started", address=address, health=f"{address}/health/ready")
+    serving = asyncio.create_task(server.serve([listening]))
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        server.should_exit = True
+        await serving
+        log.info("gateway stopped")
+    finally:
+        stopping.cancel()
+        with suppress(OSError):
+            listening.close()
+
+
+class _Server(uvicorn.Server):
+    """Signals are the command's: uvicorn's own handling ends the process by them."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise SettingsError(
+            f"can't listen on {host}:{port}: {error.strerror}; choose another with "
+            "STREAMPROC_GATEWAY_HOST and STREAMPROC_GATEWAY_PORT (0 takes any free port)"
+        ) from None

@@ -1,0 +1,104 @@
+"""`POST /v1/{task}`: our own request and response, one or a list of them, now or later."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Final, Literal
+
+from fastapi import APIRouter, Request, Response
+
+from streamproc.kafka.topics import RequestTopic
+from streamproc.messages.lane import Lane
+from streamproc.messages.record import Headers
+from streamproc.web.gateway.gateway import (
+    Gateway,
+    caller_of,
+    carried_headers,
+    http_response,
+    pending_response,
+    while_connected,
+)
+from streamproc.web.gateway.openapi import WAIT_HEADER, problem_responses, task_body
+from streamproc.web.gateway.preferences import read_preferences
+from streamproc.web.gateway.problems import Outcome
+from streamproc.web.gateway.request_value import split_batch
+
+LaneName = Literal["interactive", "bulk"]
+AT_ONCE: Final = 64
+"""Requests of one list that are on their way at a time, so that a list leaves room for others."""
+
+
+def tasks_router(gateway: Gateway) -> APIRouter:
+    """An address for each task, and one for what was asked before."""
+    router = APIRouter(prefix="/v1", tags=["streamproc"])
+    for task in gateway.tasks():
+        described = task_body(task)
+        router.add_api_route(
+            f"/{task}",
+            _endpoint(gateway, task),
+            methods=["POST"],
+            name=task,
+            summary=f"Ask a request of {task}, or a list of them",
+            responses=described.responses,
+            openapi_extra=described.extra,
+        )
+
+    @router.get(
+        "/requests/{request_id}",
+        name="answer-later",
+        summary="The answer to a request that was asked with `Prefer: respond-async`",
+        responses=problem_responses(404)
+        | {200: {"description": "What the request itself would have got"}}
+        | {202: {"description": "Still on its way"}},
+        openapi_extra={"parameters": [WAIT_HEADER]},
+    )
+    async def kept_answer(request: Request, request_id: str) -> Response:
+        kept = gateway.kept.find(request_id, caller_of(request))
+        preferences = read_preferences(request.headers.getlist("prefer"))
+        wait_s = gateway.wait_s(preferences) if preferences.wait_s is not None else 0.0
+        outcome = await while_connected(request.receive, kept.outcome(wait_s))
+        if outcome is None:
+            return pending_response(request_id, preferences)
+        return http_response(outcome, preferences)
+
+    return router
+
+
+def _endpoint(gateway: Gateway, task: str) -> Any:
+    async def ask(request: Request, lane: LaneName = "interactive") -> Response:
+        topic = gateway.topic(task, Lane[lane.upper()])
+        body = await request.body()
+        batch = split_batch(body, gateway.settings.max_batch)
+        headers = carried_headers(request)
+        if batch is None:
+            work = partial(_one, gateway, topic, body, headers)
+        else:
+            work = partial(_all, gateway, topic, batch, headers)
+        return await gateway.answer(request, body, work)
+
+    return ask
+
+
+async def _one(
+    gateway: Gateway, topic: RequestTopic, body: bytes, headers: Headers, wait_s: float
+) -> Outcome:
+    return await gateway.asker.outcome(topic, body, wait_s=wait_s, headers=headers)
+
+
+async def _all(
+    gateway: Gateway, topic: RequestTopic, batch: Sequence[bytes], headers: Headers, wait_s: float
+) -> Outcome:
+    """Each request's outcome, as it would have been alone, in their order."""
+    turns = asyncio.Semaphore(AT_ONCE)
+    ends_at_s = gateway.clock.monotonic_s() + wait_s
+
+    async def one(body: bytes) -> Outcome:
+        async with turns:
+            left_s = max(0.001, ends_at_s - gateway.clock.monotonic_s())
+            return await _one(gateway, topic, body, headers, left_s)
+
+    outcomes = await asyncio.gather(*map(one, batch))
+    elements = (b'{"status":%d,"body":%b}' % (each.status, each.body) for each in outcomes)
+    return Outcome(200, b"[" + b",".join(elements) + b"]")

@@ -1,0 +1,253 @@
+"""What a worker says of itself: made every few seconds of what it counts anyway, and published."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+
+import structlog
+
+from streamproc import __version__
+from streamproc.clock import Clock
+from streamproc.enrichment.route import Route
+from streamproc.kafka.dispatcher import Backlog
+from streamproc.kafka.state_publisher import StatePublisher
+from streamproc.kafka.topics import RequestTopic
+from streamproc.kafka.worker_status import WorkerStatus
+from streamproc.messages.lane import Lane
+from streamproc.messages.worker_state import (
+    EnsembleState,
+    LaneState,
+    MachineState,
+    MemberState,
+    RouteState,
+    WorkerState,
+)
+from streamproc.metrics import Metrics
+from streamproc.serving.engine import Engine
+from streamproc.serving.inference.device_memory import DeviceMemory
+from streamproc.settings import Settings
+from streamproc.worker.metric_window import MetricWindow
+
+WINDOW_S: Final = 60.0
+
+_log = structlog.get_logger(__name__)
+
+
+def new_worker_id() -> str:
+    """One that no other start of a worker has, and that says where it runs."""
+    return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a worker serves.
+
+    budget_tokens: that a batch may have, padding included
+    device_memory: asks for the GPU's
+    """
+
+    topics: Sequence[RequestTopic]
+    routes: Sequence[Route]
+    engines: Sequence[Engine]
+    device: str
+    threads: int
+    budget_tokens: int
+    device_memory: Callable[[], DeviceMemory | None]
+
+
+class StateReporter:
+    """Puts a worker's state together, from its metrics and what its parts say of themselves."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        served: Served,
+        kafka: WorkerStatus,
+        not_ready: Callable[[], Sequence[str]],
+        metrics: Metrics,
+        clock: Clock,
+        worker: str,
+    ) -> None:
+        """not_ready: why the worker is not; worker: its id"""
+        self._settings = settings
+        self._served = served
+        self._kafka = kafka
+        self._not_ready = not_ready
+        self._clock = clock
+        self._worker = worker
+        self._started_ms = clock.now_ms()
+        self._window = MetricWindow(
+            (
+                metrics.requests,
+                metrics.errors,
+                metrics.request_seconds,
+                metrics.route_events,
+                metrics.route_seconds,
+                metrics.batches,
+                metrics.tokens,
+                metrics.member_failures,
+                metrics.member_seconds,
+                metrics.queued_tokens,
+                metrics.process,
+            ),
+            WINDOW_S,
+        )
+        self._window.take(clock.monotonic_s())
+
+    async def report(self, publisher: StatePublisher) -> NoReturn:
+        """Publish a state at every interval, until cancelled; no mistake in it ends the worker."""
+        failed = False
+        while True:
+            try:
+                await publisher.publish(self.state().encode())
+            except Exception as error:  # noqa: BLE001 - a picture is not worth a worker
+                if not failed:
+                    _log.error("state could not be made", error=f"{type(error).__name__}: {error}")
+                failed = True
+            await self._clock.sleep(self._settings.state_interval_s)
+
+    def state(self) -> WorkerState:
+        """That of this moment."""
+        self._window.take(self._clock.monotonic_s())
+        reasons = list(self._not_ready())
+        backlogs = self._kafka.backlogs()
+        return WorkerState(
+            worker=self._worker,
+            group=self._settings.group_id,
+            version=__version__,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            at_ms=self._clock.now_ms(),
+            started_ms=self._started_ms,
+            interval_s=self._settings.state_interval_s,
+            window_s=round(self._window.seconds, 1),
+            ready=not reasons,
+            reasons=reasons,
+            tasks=list(dict.fromkeys(topic.task for topic in self._served.topics)),
+            in_flight_bytes={lane.name.lower(): self._kafka.in_flight_bytes(lane) for lane in Lane},
+            max_in_flight_bytes=self._settings.max_in_flight_bytes,
+            lanes=self._lanes(backlogs),
+            routes=[self._route(route, backlogs) for route in self._served.routes],
+            ensembles=[self._ensemble(engine) for engine in self._served.engines],
+            machine=self._machine(),
+        )
+
+    def _lanes(self, backlogs: Mapping[str, Backlog]) -> list[LaneState]:
+        topics: dict[tuple[str, str], list[str]] = {}
+        for topic in self._served.topics:
+            topics.setdefault((topic.task, topic.lane.name.lower()), []).append(topic.name)
+        return [
+            LaneState(
+                task=task,
+                lane=lane,
+                topics=names,
+                per_s=self._per_s("streamproc_requests_total", task=task, lane=lane),
+                finished=self._window.totals(
+                    "streamproc_requests_total", "status", task=task, lane=lane
+                ),
+                errors=self._window.totals("streamproc_errors_total", "type", task=task, lane=lane),
+                **self._times("streamproc_request_seconds", task=task, lane=lane),
+                **self._waiting(names, backlogs),
+            )
+            for (task, lane), names in topics.items()
+        ]
+
+    def _route(self, route: Route, backlogs: Mapping[str, Backlog]) -> RouteState:
+        finished = self._window.totals("streamproc_route_events_total", "outcome", route=route.name)
+        return RouteState(
+            name=route.name,
+            topics=list(route.from_.topics),
+            per_s=self._per_s("streamproc_route_events_total", route=route.name),
+            finished=finished,
+            errors={name: count for name, count in finished.items() if name == "dead-letter"},
+            **self._times("streamproc_route_seconds", route=route.name),
+            **self._waiting(route.from_.topics, backlogs),
+        )
+
+    def _times(self, name: str, **labels: str) -> dict[str, Any]:
+        found = {
+            "p50_ms": self._window.quantile(name, 0.5, **labels),
+            "p99_ms": self._window.quantile(name, 0.99, **labels),
+        }
+        return {of: s if s is None else round(s * 1000, 1) for of, s in found.items()}
+
+    def _waiting(
+        self, topics: Sequence[str], backlogs: Mapping[str, Backlog]
+    ) -> dict[str, int | None]:
+        backlog = sum((backlogs.get(name, Backlog()) for name in topics), Backlog())
+        oldest_at_ms = backlog.oldest_at_ms
+        # Clocks differ: what was sent a moment ago may seem to come from the future.
+        oldest_ms = None if oldest_at_ms is None else max(0, self._clock.now_ms() - oldest_at_ms)
+        return {"waiting": backlog.waiting, "oldest_ms": oldest_ms}
+
+    def _ensemble(self, engine: Engine) -> EnsembleState:
+        spec, window = engine.profile, self._window
+        tokens = {
+            kind: window.gained("streamproc_tokens_total", ensemble=spec.name, kind=kind)
+            for kind in ("content", "padded", "read", "written")
+        }
+        batches = window.gained("streamproc_batches_total", ensemble=spec.name)
+        own = tokens["content"] + tokens["read"] + tokens["written"]
+        room = batches * self._served.budget_tokens
+        return EnsembleState(
+            name=spec.name,
+            task=engine.task.name,
+            manifest=spec.digest,
+            tokens_per_s=round(own / window.seconds, 1) if window.seconds else 0.0,
+            queued_tokens=round(window.total("streamproc_queued_tokens", ensemble=spec.name)),
+            batch_fill=_share(tokens["padded"], room),
+            padding=_share(tokens["padded"], tokens["content"]),
+            members=[
+                self._member(spec.name, member.name, member.version, own) for member in spec.members
+            ],
+        )
+
+    def _member(self, ensemble: str, name: str, version: str, tokens: float) -> MemberState:
+        of = {"ensemble": ensemble, "member": name}
+        failures = self._window.totals("streamproc_member_failures_total", "status", **of)
+        took_s = self._window.gained("streamproc_member_seconds_total", **of)
+        return MemberState(
+            name=name,
+            version=version,
+            late=failures.get("late", 0),
+            failed=failures.get("failed", 0),
+            ms_per_1000_tokens=_share(took_s * 1e6, tokens),
+        )
+
+    def _machine(self) -> MachineState:
+        memory = self._served.device_memory()
+        resident = self._window.total("process_resident_memory_bytes")
+        return MachineState(
+            device=self._served.device,
+            threads=self._served.threads,
+            cpu=self._per_s("process_cpu_seconds_total") if self._window.seconds else None,
+            resident_bytes=round(resident) or None,
+            device_used_bytes=memory.used if memory else None,
+            device_total_bytes=memory.total if memory else None,
+        )
+
+    def _per_s(self, name: str, **labels: str) -> float:
+        return round(self._window.per_s(name, **labels), 3)
+
+
+@asynccontextmanager
+async def reporting(reporter: StateReporter, publisher: StatePublisher) -> AsyncIterator[None]:
+    """Report within the block, and leave a tombstone at its end."""
+    task = asyncio.create_task(reporter.report(publisher))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+        await publisher.close()
+
+
+def _share(part: float, whole: float) -> float | None:
+    return round(part / whole, 3) if whole else None
