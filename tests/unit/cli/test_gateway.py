@@ -39,7 +39,7 @@ def test_keys_are_made_listed_and_revoked(tmp_path: Path) -> None:
         (("keys", "add", "no/name", "--keys-file", "FILE"), "name"),
         (("keys", "revoke", "nobody", "--keys-file", "FILE"), "no key of nobody"),
         (("keys", "list"), "STREAMPROC_GATEWAY_KEYS_FILE"),
-        (("--host", "0.0.0.0"), "gateway keys add"),
+        (("--host", "::"), "gateway keys add"),
         (("--port", "http"), "STREAMPROC_GATEWAY_PORT"),
         (("--jwks", "FILE"), "JWT_AUDIENCE"),
     ],
