@@ -34,14 +34,15 @@ async def answers_of(
         raise GatewayProblem("batch-too-large", detail)
     asking = gateway.asker.responses(
         model.topic,
-        [_body(model, fields) for fields in asked],
+        [body_of(model, fields) for fields in asked],
         wait_s=gateway.wait_s(read_preferences(request.headers.getlist("prefer"))),
         headers=carried_headers(request),
     )
     return [fields_of(one) for one in await while_connected(request.receive, asking)]
 
 
-def _body(model: NamedModel, fields: Fields) -> bytes:
+def body_of(model: NamedModel, fields: Fields) -> bytes:
+    """A request of an ensemble as JSON; raises GatewayProblem where its fields are none."""
     try:
         return orjson.dumps({**fields, "ensemble": model.name})
     except TypeError:
