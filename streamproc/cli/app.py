@@ -37,7 +37,7 @@ COMMANDS = {
     ),
     "gateway": (
         "Answer HTTP requests through Kafka, until SIGTERM.",
-        "streamproc.cli.gateway:gateway",
+        "streamproc.cli.gateway:app",
     ),
     "submit": (
         "Answer every row and document through Kafka; results are in the order of the input.",

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from streamproc.settings.addresses import checked_host
-from streamproc.settings.reading import PREFIX, port_or, read
+from streamproc.settings.reading import PREFIX, Names, port_or, read
 from streamproc.settings.sizes import KIB, MIB, bytes_between
 
 GATEWAY_PREFIX: Final = f"{PREFIX}GATEWAY_"
 GATEWAY_PORT: Final = 8080
+
+
+_PUBLIC_KEY_ALGORITHMS: Final = (
+    *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+    *("ES256", "ES384", "ES512", "EdDSA"),
+)
+
+
+def _with_public_keys(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Raises ValueError for an algorithm whose key is a secret, or that has none."""
+    if unknown := [name for name in names if name not in _PUBLIC_KEY_ALGORITHMS]:
+        raise ValueError(f"{unknown[0]}: must be of {', '.join(_PUBLIC_KEY_ALGORITHMS)}")
+    return names
 
 
 class GatewaySettings(BaseSettings):
@@ -52,6 +66,29 @@ class GatewaySettings(BaseSettings):
     """Seconds that answers are kept for who asks later, or again with the same Idempotency-Key."""
     keep_bytes: Annotated[int, bytes_between(0)] = 64 * MIB
     """Bytes of answers that are kept; the oldest go first."""
+
+    keys_file: Path | None = None
+    """File of API keys, as `streamproc gateway keys` writes it; without it callers need none."""
+    jwks: str | None = None
+    """File or URL of the public keys (JWKS) that callers' tokens (JWT) are checked with."""
+    jwt_audience: str | None = None
+    """The audience that a token must name."""
+    jwt_issuer: str | None = None
+    """The issuer that a token must name."""
+    jwt_algorithms: Annotated[Names, AfterValidator(_with_public_keys)] = ("RS256", "ES256")
+    """Algorithms that tokens may be signed with, separated by commas."""
+    requests_per_minute: int = Field(0, ge=0)
+    """Requests that a caller may ask in a minute, those in lists counted; 0: no limit."""
+    characters_per_minute: int = Field(0, ge=0)
+    """Characters of requests that a caller may send in a minute; 0: no limit."""
+    without_keys: bool = False
+    """Listen beyond this machine though callers need no key."""
+    cors_origins: Names = ()
+    """Origins whose pages may ask, as https://host:port, separated by commas; *: all."""
+    ssl_certfile: Path | None = None
+    """PEM file with the certificate; with it the gateway speaks HTTPS."""
+    ssl_keyfile: Path | None = None
+    """PEM file with the certificate's private key."""
 
 
 def read_gateway_settings(**flags: Any) -> GatewaySettings:

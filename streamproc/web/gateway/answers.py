@@ -32,9 +32,11 @@ async def answers_of(
     if len(asked) > most:
         detail = f"{len(asked)} inputs; at most {most} (STREAMPROC_GATEWAY_MAX_BATCH)"
         raise GatewayProblem("batch-too-large", detail)
+    bodies = [body_of(model, fields) for fields in asked]
+    gateway.admit(request, bodies)
     asking = gateway.asker.responses(
         model.topic,
-        [body_of(model, fields) for fields in asked],
+        bodies,
         wait_s=gateway.wait_s(read_preferences(request.headers.getlist("prefer"))),
         headers=carried_headers(request),
     )

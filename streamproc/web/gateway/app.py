@@ -12,6 +12,7 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 
 from streamproc import __version__
 from streamproc.clock import Clock, SystemClock
@@ -25,8 +26,9 @@ from streamproc.web.gateway.asking import Asker
 from streamproc.web.gateway.classify_api import classify_router
 from streamproc.web.gateway.completions_api import completions_router
 from streamproc.web.gateway.error_shapes import said_to
-from streamproc.web.gateway.gateway import Gateway, http_response
+from streamproc.web.gateway.gateway import Gateway
 from streamproc.web.gateway.health_api import health_router
+from streamproc.web.gateway.http_responses import http_response
 from streamproc.web.gateway.hugging_face import hugging_face_router
 from streamproc.web.gateway.kept import KeptRequests
 from streamproc.web.gateway.limited_bodies import LimitedBodies, Measured
@@ -35,8 +37,14 @@ from streamproc.web.gateway.models import NamedModels
 from streamproc.web.gateway.open_inference import open_inference_router
 from streamproc.web.gateway.openapi import document
 from streamproc.web.gateway.problems import MEDIA_TYPE, GatewayProblem, Outcome, problem_body
+from streamproc.web.gateway.security.callers import Authenticator, Callers
+from streamproc.web.gateway.security.limits import RateLimits
 from streamproc.web.gateway.tasks_api import tasks_router
 
+_ASKING_HEADERS: Final = (
+    *("Authorization", "X-API-Key", "Content-Type", "Prefer", "Idempotency-Key"),
+    *("traceparent", "tracestate"),
+)
 _STATUS_PROBLEMS: Final = {404: "not-found", 405: "method-not-allowed"}
 
 log = structlog.get_logger(__name__)
@@ -77,6 +85,19 @@ def build_app(
         body_s=gateway_settings.body_timeout_s,
         clock=clock,
     )
+    app.add_middleware(
+        Callers,
+        authenticator=Authenticator(gateway_settings, clock),
+        settings=gateway_settings,
+    )
+    if gateway_settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=gateway_settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=_ASKING_HEADERS,
+            expose_headers=["Location", "Retry-After", "Preference-Applied"],
+        )
     app.add_middleware(Measured, metrics=metrics, clock=clock)
     made: dict[str, Any] = {}
 
@@ -109,6 +130,7 @@ def _gateway(
         asker=Asker(client, gateway_settings, clock),
         kept=KeptRequests(gateway_settings.keep_s, gateway_settings.keep_bytes, clock),
         models=NamedModels(settings.models_dir, topics, clock),
+        limits=RateLimits(clock),
         clock=clock,
     )
 
@@ -131,6 +153,9 @@ def _handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> Response:
+        # What comes up while the framework reads a body, it makes an error of its own.
+        if isinstance(error.__cause__, GatewayProblem):
+            return http_response(said_to(request.url.path, error.__cause__))
         name = _STATUS_PROBLEMS.get(error.status_code, "not-json")
         known = GatewayProblem(name, str(error.detail), headers=error.headers)
         return http_response(said_to(request.url.path, known))

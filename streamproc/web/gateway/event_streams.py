@@ -72,6 +72,7 @@ async def event_stream(
 
     Raises GatewayProblem.
     """
+    gateway.admit(request, [body])
     items = gateway.asker.stream(
         topic,
         body,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -17,10 +17,12 @@ from streamproc.messages.lane import Lane
 from streamproc.messages.record import Headers
 from streamproc.settings.gateway import GatewaySettings
 from streamproc.web.gateway.asking import Asker
+from streamproc.web.gateway.http_responses import http_response, pending_response
 from streamproc.web.gateway.kept import KeptRequests, Scope
 from streamproc.web.gateway.models import NamedModels
 from streamproc.web.gateway.preferences import Preferences, read_preferences
 from streamproc.web.gateway.problems import RETRY_AFTER_S, GatewayProblem, Outcome
+from streamproc.web.gateway.security.limits import Caller, RateLimits
 
 _CARRIED: Final = ("traceparent", "tracestate")
 
@@ -39,7 +41,12 @@ class Gateway:
     asker: Asker
     kept: KeptRequests
     models: NamedModels
+    limits: RateLimits
     clock: Clock
+
+    def admit(self, request: Request, bodies: Sequence[bytes]) -> None:
+        """Count requests against their caller's limits; raises GatewayProblem."""
+        self.limits.take(caller_of(request), bodies)
 
     def tasks(self) -> list[str]:
         """The tasks that have topics."""
@@ -66,7 +73,7 @@ class Gateway:
     async def _kept_answer(
         self, request: Request, body: bytes, work: Work, preferences: Preferences, key: str | None
     ) -> Response:
-        owner = caller_of(request)
+        owner = caller_of(request).name
         scope: Scope | None = (owner, request.url.path, key) if key else None
         kept = self.kept.used(scope, body) if scope else None
         wait_s = self.wait_s(preferences)
@@ -104,9 +111,10 @@ class Gateway:
         return pending_response(request_id, preferences)
 
 
-def caller_of(request: Request) -> str:
+def caller_of(request: Request) -> Caller:
     """Whose a request is; nobody's where callers need no key."""
-    return str(getattr(request.state, "caller", ""))
+    caller = getattr(request.state, "caller", None)
+    return caller if isinstance(caller, Caller) else Caller()
 
 
 def carried_headers(request: Request) -> Headers:
@@ -130,29 +138,6 @@ async def while_connected(receive: Receive, work: Coroutine[Any, Any, Result]) -
     finally:
         working.cancel()
         leaving.cancel()
-
-
-def http_response(outcome: Outcome, preferences: Preferences | None = None) -> Response:
-    """An outcome as the web framework sends it."""
-    headers = dict(outcome.headers)
-    if preferences is not None and preferences.wait_s is not None:
-        headers["Preference-Applied"] = f"wait={preferences.wait_s:g}"
-    return Response(outcome.body, outcome.status, headers=headers, media_type=outcome.media_type)
-
-
-def pending_response(request_id: str, preferences: Preferences) -> Response:
-    """202: where the outcome will be, and when to look."""
-    location = f"/v1/requests/{request_id}"
-    applied = "respond-async"
-    if preferences.wait_s is not None:
-        applied += f", wait={preferences.wait_s:g}"
-    headers = {
-        "Location": location,
-        "Retry-After": str(RETRY_AFTER_S),
-        "Preference-Applied": applied,
-    }
-    body = f'{{"id":"{request_id}","status":"pending","location":"{location}"}}'
-    return Response(body, 202, headers=headers, media_type="application/json")
 
 
 async def _left(receive: Receive) -> None:

@@ -42,6 +42,7 @@ OF_GATEWAY: Final[Mapping[str, tuple[int, str]]] = {
     "caller-left": (499, "The caller left"),
     "too-many-requests": (429, "Too many requests with this key"),
     "header-too-large": (431, "The headers are too large"),
+    "key-set-away": (503, "Tokens can't be checked"),
     "kafka-away": (503, "Kafka can't be reached"),
     "nobody-answers": (503, "No worker answers"),
     "busy": (503, "Too much is on its way"),

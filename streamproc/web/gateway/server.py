@@ -15,6 +15,7 @@ from streamproc.errors import SettingsError
 from streamproc.settings import Settings
 from streamproc.settings.gateway import GatewaySettings
 from streamproc.web.gateway.app import build_app
+from streamproc.web.gateway.security.origins import is_loopback
 
 KEEP_ALIVE_S: Final = 75
 """Seconds that a connection may rest: longer than clients keep one in their pool, or a request
@@ -31,6 +32,7 @@ async def run_gateway(
 
     Raises OperatorError when it can't start.
     """
+    _require_keys(gateway_settings)
     app = build_app(settings, gateway_settings)
     listening = _listening(gateway_settings.host, gateway_settings.port)
     server = _Server(
@@ -38,6 +40,8 @@ async def run_gateway(
             app,
             http="h11",
             ws="none",
+            ssl_certfile=gateway_settings.ssl_certfile,
+            ssl_keyfile=gateway_settings.ssl_keyfile,
             lifespan="on",
             log_config=None,
             access_log=False,
@@ -48,7 +52,8 @@ async def run_gateway(
         )
     )
     host, port = listening.getsockname()[:2]
-    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    scheme = "https" if gateway_settings.ssl_certfile else "http"
+    address = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
     log.info("gateway started", address=address, health=f"{address}/health/ready")
     serving = asyncio.create_task(server.serve([listening]))
     stopping = asyncio.create_task(stop.wait())
@@ -61,6 +66,18 @@ async def run_gateway(
         stopping.cancel()
         with suppress(OSError):
             listening.close()
+
+
+def _require_keys(settings: GatewaySettings) -> None:
+    """Raises SettingsError where anybody on the network could ask, and nobody has said so."""
+    needs_keys = settings.keys_file is not None or settings.jwks is not None
+    if not (needs_keys or settings.without_keys or is_loopback(settings.host)):
+        raise SettingsError(
+            f"STREAMPROC_GATEWAY_HOST={settings.host}: anybody who reaches it could ask; make keys "
+            "(`streamproc gateway keys add`) and name their file in STREAMPROC_GATEWAY_KEYS_FILE, "
+            "or set STREAMPROC_GATEWAY_JWKS, or say STREAMPROC_GATEWAY_WITHOUT_KEYS=true where "
+            "something else in front lets only those in who may"
+        )
 
 
 class _Server(uvicorn.Server):

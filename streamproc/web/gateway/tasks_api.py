@@ -16,10 +16,9 @@ from streamproc.web.gateway.gateway import (
     Gateway,
     caller_of,
     carried_headers,
-    http_response,
-    pending_response,
     while_connected,
 )
+from streamproc.web.gateway.http_responses import http_response, pending_response
 from streamproc.web.gateway.openapi import WAIT_HEADER, problem_responses, task_body
 from streamproc.web.gateway.preferences import read_preferences
 from streamproc.web.gateway.problems import GatewayProblem, Outcome
@@ -53,7 +52,7 @@ def tasks_router(gateway: Gateway) -> APIRouter:
         openapi_extra={"parameters": [WAIT_HEADER]},
     )
     async def kept_answer(request: Request, request_id: str) -> Response:
-        kept = gateway.kept.find(request_id, caller_of(request))
+        kept = gateway.kept.find(request_id, caller_of(request).name)
         preferences = read_preferences(request.headers.getlist("prefer"))
         wait_s = gateway.wait_s(preferences) if preferences.wait_s is not None else 0.0
         outcome = await while_connected(request.receive, kept.outcome(wait_s))
@@ -73,6 +72,7 @@ def _endpoint(gateway: Gateway, task: str) -> Any:
             if batch is not None:
                 raise GatewayProblem("invalid", "a list of requests has no events; ask them singly")
             return await event_stream(gateway, request, topic, body, OwnEvents())
+        gateway.admit(request, [body] if batch is None else batch)
         headers = carried_headers(request)
         if batch is None:
             work = partial(_one, gateway, topic, body, headers)

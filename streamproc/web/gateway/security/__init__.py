@@ -1,0 +1,1 @@
+"""Who may ask a gateway, how much, and from which pages."""

@@ -1,0 +1,57 @@
+"""Which pages may ask: a browser says whose page it is, and which name it found the gateway by.
+
+Without this any page that somebody opens could ask a gateway on the same machine, as it needs no
+key there, or read its answers by letting a name of its own point at it (DNS rebinding).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from streamproc.web.gateway.problems import GatewayProblem
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address or a name is this machine's own, for itself."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Origins:
+    """allowed: origins of other pages, as https://host:port; local_only: names of this machine"""
+
+    def __init__(self, allowed: Collection[str], *, local_only: bool) -> None:
+        self._allowed = frozenset(allowed)
+        self._local_only = local_only
+
+    def require(self, host: str | None, origin: str | None) -> None:
+        """Raises GatewayProblem where a page asks that may not.
+
+        host, origin: the headers
+        """
+        if self._local_only and not is_loopback(_name_of(f"//{host or ''}")):
+            raise GatewayProblem(
+                "forbidden",
+                "callers need no key here, so the gateway answers to names of this machine alone; "
+                "ask 127.0.0.1 or localhost",
+            )
+        if origin is None or origin in self._allowed or "*" in self._allowed:
+            return
+        if urlsplit(origin).netloc != host:
+            raise GatewayProblem(
+                "forbidden",
+                "pages of other servers may ask when STREAMPROC_GATEWAY_CORS_ORIGINS lists them",
+            )
+
+
+def _name_of(address: str) -> str:
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:
+        return ""

@@ -1,0 +1,119 @@
+"""JSON Web Tokens, checked with the public keys of whoever issues them (a JWKS)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import jwt
+import structlog
+from jwt import PyJWK, PyJWKClient, PyJWKSet
+
+from streamproc.clock import Clock
+from streamproc.errors import SettingsError
+from streamproc.web.gateway.problems import GatewayProblem
+
+FETCH_TIMEOUT_S: Final = 5
+FETCH_AGAIN_S: Final = 30.0
+"""The least between two looks for a key that is not known: callers can make up as many."""
+KEPT_S: Final = 600.0
+LEEWAY_S: Final = 30
+
+log = structlog.get_logger(__name__)
+
+
+class TokenChecker:
+    """Says whose a token is: its `sub`.
+
+    source:     a file or a URL of a JWKS
+    algorithms: that are taken, whatever a token says; only those with public keys
+    """
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        audience: str,
+        issuer: str,
+        algorithms: Sequence[str],
+        clock: Clock,
+    ) -> None:
+        """Raises SettingsError where a file has no keys."""
+        self._source = source
+        self._audience = audience
+        self._issuer = issuer
+        self._algorithms = list(algorithms)
+        self._clock = clock
+        self._is_url = source.startswith(("https://", "http://"))
+        self._fetching = asyncio.Lock()
+        self._fetched_at_s: float | None = None
+        self._keys: list[PyJWK] = []
+        if not self._is_url:
+            self._keys = _keys_in(Path(source))
+
+    async def subject(self, token: str) -> str:
+        """Whose a token is; raises GatewayProblem where it is not good, or its keys are away."""
+        try:
+            key = await self._key(jwt.get_unverified_header(token).get("kid"))
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=self._algorithms,
+                audience=self._audience,
+                issuer=self._issuer,
+                leeway=LEEWAY_S,
+                options={"require": ["exp", "aud", "iss", "sub"]},
+            )
+        except jwt.PyJWTError as error:
+            raise GatewayProblem(
+                "unauthorized",
+                f"the token is not good: {type(error).__name__}",
+                headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},
+            ) from None
+        return str(claims["sub"])
+
+    async def _key(self, kid: str | None) -> PyJWK:
+        if self._is_url and (self._is_old() or self._found(kid) is None):
+            await self._fetch()
+        found = self._found(kid)
+        if found is None:
+            raise jwt.InvalidKeyError("no such key")
+        return found
+
+    def _found(self, kid: str | None) -> PyJWK | None:
+        if kid is None:
+            return self._keys[0] if len(self._keys) == 1 else None
+        return next((key for key in self._keys if key.key_id == kid), None)
+
+    def _is_old(self) -> bool:
+        fetched = self._fetched_at_s
+        return fetched is None or self._clock.monotonic_s() - fetched > KEPT_S
+
+    async def _fetch(self) -> None:
+        async with self._fetching:
+            now_s = self._clock.monotonic_s()
+            if self._fetched_at_s is not None and now_s - self._fetched_at_s < FETCH_AGAIN_S:
+                return
+            client = PyJWKClient(self._source, cache_jwk_set=False, timeout=FETCH_TIMEOUT_S)
+            try:
+                found = await asyncio.to_thread(client.get_jwk_set)
+            except jwt.PyJWTError as error:
+                log.warning("key set not fetched", source=self._source, reason=str(error))
+                if not self._keys:
+                    raise GatewayProblem(
+                        "key-set-away",
+                        "tokens can't be checked at the moment",
+                        retry_after_s=FETCH_TIMEOUT_S,
+                    ) from None
+            else:
+                self._keys = list(found.keys)
+            self._fetched_at_s = now_s
+
+
+def _keys_in(file: Path) -> list[PyJWK]:
+    try:
+        return list(PyJWKSet.from_json(file.read_text("utf-8")).keys)
+    except (OSError, ValueError, jwt.PyJWTError) as error:
+        raise SettingsError(f"{file} (STREAMPROC_GATEWAY_JWKS): no key set: {error}") from None
