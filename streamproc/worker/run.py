@@ -55,9 +55,10 @@ async def run_worker(settings: Settings, stop: asyncio.Event, tracer: Tracer | N
     refuse_own_headers(settings)
     clock, metrics = SystemClock(), Metrics()
     tracer = tracer or installed_tracer(settings.group_id)
-    catalogue = load_topics(settings.topics_dir)
     routes = load_routes(settings)
-    tasks = settings.tasks or served_tasks(catalogue, Repository(settings.models_dir))
+    catalogue = load_topics(settings.topics_dir, required=not routes)
+    repository = Repository(settings.models_dir)
+    tasks = settings.tasks or served_tasks(catalogue, repository, required=not routes)
     topics = [topic for task in tasks for topic in catalogue.requests(task)]
     asked = dict.fromkeys((*tasks, *(answer.task for one in routes for answer in one.answers)))
     models = Models(settings, clock, metrics, tracer)
