@@ -173,6 +173,7 @@ def build_pipeline(
         clock=clock or SystemClock(),
         metrics=Metrics(),
         stop_after=stop_after_attempt(attempts) if attempts else stop_never,
+        hand_over=broker.hand_over,
     )
 
 

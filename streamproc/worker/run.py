@@ -19,6 +19,7 @@ from streamproc.kafka.producer import Producer
 from streamproc.kafka.state_publisher import StatePublisher
 from streamproc.kafka.topics import RequestTopic, load_topics, record_limits
 from streamproc.kafka.worker import KafkaWorker
+from streamproc.messages.parts import HandOver
 from streamproc.messages.publishing import Publish, ReplyRoute
 from streamproc.metrics import Metrics
 from streamproc.repository.repository import Repository
@@ -79,6 +80,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event, tracer: Tracer | N
                     build_route(topic, settings, catalogue.replies()),
                     engines[topic.task],
                     publish,
+                    producer.hand_over,
                     clock,
                     metrics,
                     tracer,
@@ -149,6 +151,7 @@ def _subscription(
     route: ReplyRoute,
     engines: Mapping[str, Engine],
     publish: Publish,
+    hand_over: HandOver,
     clock: Clock,
     metrics: Metrics,
     tracer: Tracer,
@@ -161,6 +164,7 @@ def _subscription(
         clock=clock,
         metrics=metrics,
         stop_after=stop_never,
+        hand_over=hand_over,
         tracer=tracer,
     )
     return Subscription(

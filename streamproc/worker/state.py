@@ -149,6 +149,7 @@ class StateReporter:
                 lane=lane,
                 topics=names,
                 per_s=self._per_s("streamproc_requests_total", task=task, lane=lane),
+                errors_per_s=self._per_s("streamproc_errors_total", task=task, lane=lane),
                 finished=self._window.totals(
                     "streamproc_requests_total", "status", task=task, lane=lane
                 ),
@@ -165,6 +166,9 @@ class StateReporter:
             name=route.name,
             topics=list(route.from_.topics),
             per_s=self._per_s("streamproc_route_events_total", route=route.name),
+            errors_per_s=self._per_s(
+                "streamproc_route_events_total", route=route.name, outcome="dead-letter"
+            ),
             finished=finished,
             errors={name: count for name, count in finished.items() if name == "dead-letter"},
             **self._times("streamproc_route_seconds", route=route.name),
