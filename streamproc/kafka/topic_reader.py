@@ -53,6 +53,17 @@ async def topic_partitions_of(consumer: AIOKafkaConsumer, topic: str) -> list[Cl
     ]
 
 
+async def newest_starts(settings: Settings, topic: str, most: int) -> tuple[int, dict[int, int]]:
+    """How many offsets a topic holds, and where to begin to read about the last `most` of them."""
+    async with reader(settings) as consumer:
+        tps = await topic_partitions_of(consumer, topic)
+        firsts = await consumer.beginning_offsets(tps)
+        ends = await consumer.end_offsets(tps)
+    each = -(-most // len(tps))
+    starts = {tp.partition: max(firsts[tp], ends[tp] - each) for tp in tps}
+    return sum(ends[tp] - firsts[tp] for tp in tps), starts
+
+
 async def read_topic(
     settings: Settings, topic: str, start: Mapping[int, int] | None = None
 ) -> AsyncGenerator[Record, None]:
