@@ -19,6 +19,7 @@ from streamproc.kafka.dead_letters import (
     dead_letter_at,
     newest_letters,
 )
+from streamproc.kafka.topic_reader import held
 from streamproc.messages.record import Headers
 from streamproc.settings import Settings
 from streamproc.status.letters import LetterPlace, letter_places, redriven
@@ -58,16 +59,20 @@ def letter_routes(settings: Settings, clock: Clock) -> list[Route]:
     async def listed(request: Request) -> Response:
         name = request.query_params.get("place")
         if name is None:
+            counts = await held(settings, [one.topic for one in places.values()])
             return json_response(
-                [{"name": one.name, "topic": one.topic} for one in places.values()]
+                [
+                    {"name": one.name, "topic": one.topic, "held": counts[one.topic]}
+                    for one in places.values()
+                ]
             )
         place = place_of(name)
-        held, letters = await newest_letters(settings, place.topic, MOST_LISTED)
+        count, letters = await newest_letters(settings, place.topic, MOST_LISTED)
         return json_response(
             {
                 "place": place.name,
                 "topic": place.topic,
-                "held": held,
+                "held": count,
                 "types": Counter(letter.type for letter in letters),
                 "letters": [_row(letter) for letter in letters],
             }

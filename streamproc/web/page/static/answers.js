@@ -66,7 +66,12 @@ function generated(text, { generated_text: written, next_tokens: next }) {
   return h("div", {},
     h("p", { class: "said" }, h("span", { class: "calm" }, text), written.startsWith(text) ? written.slice(text.length) : written),
     next ? [h("h4", {}, "Likeliest next tokens"),
-      bars(next.map(({ token, probability }) => [JSON.stringify(token).slice(1, -1), probability]), new Set())] : null);
+      bars(next.map(({ token, probability }) => [visible(token), probability]), new Set())] : null);
+}
+
+// A space belongs to its token, and is seen.
+function visible(token) {
+  return JSON.stringify(token).slice(1, -1).replaceAll(" ", "␣");
 }
 
 // Offsets count characters as Python does; JavaScript's count some twice.
@@ -80,7 +85,7 @@ function facts(response, took) {
   if (timing) said.push(`${duration(timing.queue_ms)} waiting, ${duration(timing.inference_ms)} in models`);
   if (agreement !== null && agreement !== undefined) said.push(`agreement ${percent(agreement)}`);
   if (entropy !== null && entropy !== undefined) said.push(`entropy ${entropy.toFixed(3)} nats`);
-  if (coverage) said.push(`${amount(coverage.chunks)} chunks, ${amount(coverage.characters_covered)} of ${amount(coverage.characters)} characters`);
+  if (coverage) said.push(`${amount(coverage.chunks)} ${coverage.chunks === 1 ? "chunk" : "chunks"}, ${amount(coverage.characters_covered)} of ${amount(coverage.characters)} characters`);
   return h("p", { class: "calm" }, said.join(" · "));
 }
 

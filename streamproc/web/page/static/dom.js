@@ -23,17 +23,19 @@ export function svg(tag, attributes = {}, ...children) {
 
 // A table whose cells know their heading, so that it can be read as cards on a narrow screen.
 export function table(headings, rows, { caption, numbers = [] } = {}) {
-  const right = (place) => (numbers.includes(place) ? "number" : null);
+  const right = (place) => (numbers.includes(place) ? "number" : "");
+  const kind = (place, cell) =>
+    `${right(place)} ${cell === "–" || cell === "" ? "none" : ""} ${String(cell).length > 18 ? "wide" : ""}`.trim();
   return h(
     "table",
     {},
     h("caption", { class: "hidden" }, caption ?? ""),
     h("thead", {}, h("tr", {}, headings.map((text, place) =>
       h("th", { scope: "col", class: right(place) }, text)))),
-    h("tbody", {}, rows.map(({ cells, kind }) =>
-      h("tr", { class: kind ?? null }, cells.map((cell, place) =>
+    h("tbody", {}, rows.map(({ cells, kind: of }) =>
+      h("tr", { class: of ?? null }, cells.map((cell, place) =>
         h(place === 0 ? "th" : "td",
-          { scope: place === 0 ? "row" : null, class: right(place), "data-label": headings[place] },
+          { scope: place === 0 ? "row" : null, class: kind(place, cell), "data-label": headings[place] },
           cell))))),
   );
 }

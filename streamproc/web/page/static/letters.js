@@ -17,7 +17,7 @@ export async function openLetters(section) {
     return;
   }
   const choice = h("select", { id: "place", onchange: (event) => choose(event.target.value) },
-    places.map((one) => h("option", { value: one.name }, one.name.replace(":", ": "))));
+    places.map((one) => h("option", { value: one.name }, `${one.name.replace(":", ": ")} (${amount(one.held)})`)));
   root.replaceChildren(
     h("div", { class: "heading" }, h("h2", {}, "Dead letters"),
       h("label", {}, "Of ", choice),
@@ -28,7 +28,9 @@ export async function openLetters(section) {
       }))),
     h("div", { id: "letters-body" }),
   );
-  await choose(places[0].name);
+  const fullest = places.reduce((most, one) => (one.held > most.held ? one : most));
+  choice.value = fullest.name;
+  await choose(fullest.name);
 }
 
 const body = () => document.getElementById("letters-body");
