@@ -1,12 +1,14 @@
 """NLP on Kafka event streams: chunked, batched, ensembled ONNX inference with Faust agents.
 
-The public API is what `__all__` lists, `streamproc.errors`, and `streamproc.testing`:
+The public API is what `__all__` lists, with what `streamproc.client`, `streamproc.errors` and
+`streamproc.testing` hold:
 
     Settings         read from STREAMPROC_* and from what is given
     RequestClient    asks workers, over Kafka
     LocalClient      asks models in this process, without Kafka
     pipeline         the call of transformers, over an ensemble: for notebooks and scripts
     Scorer           batches of rows in, with answers out: Ray, Spark, datasets
+    client           asks workers, over Kafka or HTTP, blocking or not: typed, texts in parts
     Client           what both can do, for the types of your own code
     ResponseBody     what they hand back: docs/messages.md, typed
     Lane             interactive or bulk
@@ -33,13 +35,14 @@ __all__ = [
     "Scorer",
     "Settings",
     "__version__",
+    "client",
     "errors",
     "pipeline",
     "testing",
 ]
 
 if TYPE_CHECKING:
-    from streamproc import errors, testing
+    from streamproc import client, errors, testing
     from streamproc.kafka.client import RequestClient
     from streamproc.local.pipelines.pipeline import pipeline
     from streamproc.local.scorer import Scorer

@@ -24,6 +24,10 @@
     · EmbeddedBrokerError   the embedded Kafka can't start
     · TrainingError         a corpus or a base model can't be trained on
     · EvaluationError       data or ensembles can't be measured together
+  + RequestError            what a client asked got no answer
+    · RequestRefused        ... because it can't be answered as it stands
+    · RequestFailed         ... because the models failed on it, or were too late
+    · ServiceUnavailable    ... because nobody answers at present; another try may be answered
 
 `Invalid` is the sender's to mend, `WorkerFault` is waited out, `OperatorError` ends a command with
 exit code 2 and its message alone: every message says what was wrong, where, and what to do.
@@ -154,3 +158,39 @@ class TrainingError(OperatorError):
 
 class EvaluationError(OperatorError):
     """Data or ensembles can't be measured, or not beside each other."""
+
+
+class RequestError(StreamprocError):
+    """What a client asked got no answer.
+
+    type:   to branch on: that of a response's error, or of a gateway's problem
+    title:  the kind of fault
+    detail: this occurrence, and what to do
+    """
+
+    def __init__(self, type_: str, title: str, detail: str) -> None:
+        super().__init__(f"{title}: {detail}")
+        self.type = type_
+        self.title = title
+        self.detail = detail
+
+
+class RequestRefused(RequestError):
+    """The request can't be answered as it stands: change it as the detail says."""
+
+
+class RequestFailed(RequestError):
+    """The models failed on the request, or its deadline passed."""
+
+
+class ServiceUnavailable(RequestError):
+    """Nobody answers at present; the same request may be answered later.
+
+    retry_after_s: when to try again, where that is known
+    """
+
+    def __init__(
+        self, type_: str, title: str, detail: str, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(type_, title, detail)
+        self.retry_after_s = retry_after_s

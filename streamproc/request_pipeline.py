@@ -4,8 +4,9 @@ consume → decode → chunk → encode → queue → batch →
     fan out → combine → stitch → publish → acknowledge
 
 Consuming and acknowledging are the caller's (`kafka/`): a record may be acknowledged once
-`Pipeline.__call__` has returned, and not before. What may go wrong, and what follows, is the table
-of outcomes in docs/design.md.
+`Pipeline.__call__` has returned, and not before. Where a request asks for it, parts of a text are
+published while it is written; the record that answers it comes behind the last of them. What may go
+wrong, and what follows, is the table of outcomes in docs/design.md.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from tenacity.stop import stop_base
 from streamproc.clock import Clock
 from streamproc.errors import Invalid
 from streamproc.messages.cloudevents import Envelope, Form
+from streamproc.messages.parts import HandOver
 from streamproc.messages.problems import to_problem
 from streamproc.messages.publishing import Publish, ReplyRoute, ResponsePublisher
 from streamproc.messages.record import Record
@@ -26,6 +28,7 @@ from streamproc.metrics import Metrics
 from streamproc.serving.answerer import Answerer
 from streamproc.serving.engine import Engines
 from streamproc.serving.fairness import FairTurns
+from streamproc.tracing.tracer import NO_TRACER, Tracer
 
 
 class Pipeline:
@@ -40,8 +43,12 @@ class Pipeline:
         clock: Clock,
         metrics: Metrics,
         stop_after: stop_base,
+        hand_over: HandOver | None = None,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
-        """stop_after: when to stop trying what the worker itself is at fault for."""
+        """stop_after: when to stop trying what the worker itself is at fault for
+        hand_over: what parts of answers go by; None: none are published
+        """
         self.route = route
         self._answerer = Answerer(
             route.task,
@@ -52,9 +59,10 @@ class Pipeline:
             metrics=metrics,
             stop_after=stop_after,
         )
-        self._publisher = ResponsePublisher(route, publish, clock)
+        self._publisher = ResponsePublisher(route, publish, clock, hand_over)
         self._clock = clock
         self.metrics = metrics
+        self._tracer = tracer
         self._turns = FairTurns()
         # Looked up once: finding a metric by its labels costs more than counting.
         lane = route.lane.name.lower()
@@ -109,10 +117,11 @@ class Pipeline:
                 return None
             return self._error(request.request_id, to_problem(request.reason), request.metadata)
         try:
-            self.route.reply_address(record)
+            parts = self._publisher.parts(record, request)
         except Invalid as reason:
             return self._error(request.id, to_problem(reason), request.metadata)
-        response = await self._answerer.answer(request)
+        async with parts as shown:
+            response = await self._answerer.answer(request, shown)
         if age_ms is not None and response.timing is not None:
             response = replace(response, timing=replace(response.timing, age_ms=age_ms))
         return response
@@ -129,4 +138,5 @@ class Pipeline:
         problem = fault if response is None else response.error
         if problem is not None:
             self.metrics.errors.labels(self.route.task, lane, problem.type).inc()
-        self._seconds.observe(self._clock.monotonic_s() - started_s)
+        self._tracer.outcome(status, None if problem is None else problem.type)
+        self._seconds.observe(self._clock.monotonic_s() - started_s, self._tracer.exemplar())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self, cast
@@ -13,14 +13,17 @@ import orjson
 from aiokafka import AIOKafkaConsumer
 
 from streamproc.clock import Clock, SystemClock
-from streamproc.errors import OperatorError
+from streamproc.errors import OperatorError, SettingsError
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.topic_reader import reader, topic_partitions_of
 from streamproc.kafka.topics import load_topics
 from streamproc.messages.client import ResponseBody
 from streamproc.messages.json_spans import with_members
 from streamproc.messages.lane import Lane
+from streamproc.messages.part_reader import PartReader, TextPart, is_part, part_of, text_of
+from streamproc.messages.parts import Part
 from streamproc.messages.record import Headers, ProducerRecord
+from streamproc.messages.reply_address import REPLY_TOPIC
 from streamproc.messages.strict_json import parse
 from streamproc.settings import Settings
 
@@ -32,6 +35,7 @@ class RequestClient:
 
     `RequestClient.of_task` knows the topics that `topics/` describes; others are given outright.
 
+    reply_topic:      one of STREAMPROC_REPLY_TOPICS, which answers come by instead
     answer_timeout_s: the longest that nothing at all may be answered while somebody waits
     limits:           the most bytes a record may have, by topic
     Its ids begin with a prefix of its own, so that runs at the same time don't mix; what tells
@@ -44,6 +48,7 @@ class RequestClient:
         *,
         requests_topic: str,
         responses_topic: str,
+        reply_topic: str | None = None,
         answer_timeout_s: float = 60.0,
         limits: Mapping[str, int] | None = None,
         clock: Clock | None = None,
@@ -51,10 +56,12 @@ class RequestClient:
         self._settings = settings
         self._clock = clock or SystemClock()
         self.requests_topic = requests_topic
-        self._responses_topic = responses_topic
+        self._responses_topic = reply_topic or responses_topic
+        self._named: Headers = ((REPLY_TOPIC, reply_topic.encode()),) if reply_topic else ()
         self._answer_timeout_s = answer_timeout_s
         self._producer = Producer(settings, self._clock, limits=limits)
         self._waiting: dict[str, _Answer] = {}
+        self._streams: dict[str, asyncio.Queue[Part | None]] = {}
         self._heard_at_s = 0.0
         self._asked = 0
         self._answered = 0
@@ -69,6 +76,7 @@ class RequestClient:
         task: str = "text-classification",
         lane: Lane = Lane.INTERACTIVE,
         *,
+        reply_topic: str | None = None,
         answer_timeout_s: float = 60.0,
     ) -> Self:
         """A client of the topics that a task has; raises TopicsError when it has none."""
@@ -78,6 +86,7 @@ class RequestClient:
             settings,
             requests_topic=topic.name,
             responses_topic=topic.responses,
+            reply_topic=reply_topic,
             answer_timeout_s=answer_timeout_s,
             limits=catalogue.limits(settings),
         )
@@ -127,16 +136,56 @@ class RequestClient:
         key:  by default the id, which spreads requests over topic-partitions
         Raises OperatorError when nobody answers, TooLarge when the topic does not take the record.
         """
+        return await self._answer(self._next_id(), body, key, headers)
+
+    async def stream(
+        self, body: Mapping[str, Any], *, key: bytes | None = None, headers: Headers = ()
+    ) -> AsyncGenerator[TextPart | ResponseBody, None]:
+        """The parts of a text as it is written, and last the response to its request.
+
+        body: of a task that writes; `params.stream` is set here
+        Raises as `ask_json`, and SettingsError where the client has no `reply_topic`.
+        """
+        if not self._named:
+            raise SettingsError(
+                "parts of a text come only by a topic of STREAMPROC_REPLY_TOPICS: make the client "
+                "with reply_topic="
+            )
+        request_id, parts = self._next_id(), asyncio.Queue[Part | None]()
+        value = orjson.dumps({**body, "params": {**body.get("params", {}), "stream": True}})
+        self._streams[request_id] = parts
+        answering = asyncio.create_task(self._answer(request_id, value, key, headers))
+        answering.add_done_callback(lambda _: parts.put_nowait(None))
+        try:
+            reader = PartReader()
+            while (part := await parts.get()) is not None:
+                if text := reader.take(part):
+                    yield TextPart(text)
+            response, _ = await answering
+            if "result" in response and (last := reader.end(text_of(response))):
+                yield last
+            yield response
+        finally:
+            self._streams.pop(request_id, None)
+            answering.cancel()
+
+    def _next_id(self) -> str:
+        self._asked += 1
+        return f"{self.prefix}-{self._asked - 1}"
+
+    async def _answer(
+        self, request_id: str, body: bytes, key: bytes | None, headers: Headers
+    ) -> tuple[ResponseBody, bytes]:
         if self._broken is not None:
             raise self._broken
-        request_id = f"{self.prefix}-{self._asked}"
-        self._asked += 1
         if not self._waiting:
             self._heard_at_s = self._clock.monotonic_s()
         answer: _Answer = asyncio.get_running_loop().create_future()
         self._waiting[request_id] = answer
         value = with_members(body, {"id": orjson.dumps(request_id)})
-        record = ProducerRecord(self.requests_topic, key or request_id.encode(), value, headers)
+        record = ProducerRecord(
+            self.requests_topic, key or request_id.encode(), value, (*headers, *self._named)
+        )
         sending = asyncio.create_task(self._producer.send(record))
         try:
             # With the broker away, sending goes on for ever, and the answer is what gives up.
@@ -155,7 +204,7 @@ class RequestClient:
                 batches = await consumer.getmany(timeout_ms=200, max_records=500)
                 for messages in batches.values():
                     for message in messages:
-                        self._hear(message.value)
+                        self._hear(message.value, tuple(message.headers))
                 waited_s = self._clock.monotonic_s() - self._heard_at_s
                 if self._waiting and waited_s > self._answer_timeout_s:
                     self._fail(self._nobody())
@@ -163,7 +212,7 @@ class RequestClient:
             self._broken = OperatorError(f"reading {self._responses_topic} failed: {error}")
             self._fail(self._broken)
 
-    def _hear(self, value: bytes | None) -> None:
+    def _hear(self, value: bytes | None, headers: Headers) -> None:
         value = value or b"null"
         try:
             response = parse(value)
@@ -172,6 +221,11 @@ class RequestClient:
         # Others' responses come by the same topic, and ours may come twice.
         found = response.get("id") if isinstance(response, dict) else None
         answer = self._waiting.get(found) if isinstance(found, str) else None
+        if answer is not None and is_part(headers):
+            self._heard_at_s = self._clock.monotonic_s()
+            if found in self._streams:
+                self._streams[found].put_nowait(part_of(response))
+            return
         if answer is not None and not answer.done():
             self._answered += 1
             self._heard_at_s = self._clock.monotonic_s()

@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
+from aiokafka.partitioner import DefaultPartitioner
 
 from streamproc.clock import Clock
 from streamproc.errors import BrokerUnavailable, TooLarge
@@ -24,6 +25,7 @@ _log = structlog.get_logger(__name__)
 
 LINGER_MS: Final = 5
 PROBE_TIMEOUT_S: Final = 2.0
+_PARTITIONER: Final = DefaultPartitioner()
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 
@@ -84,6 +86,36 @@ class Producer:
                 stored = await self._tried_in_turn(record, sender)
         finally:
             self.troubles.gone(topic, sender)
+
+    async def hand_over(self, record: ProducerRecord) -> asyncio.Future[bool]:
+        """Put a record among those to be sent, in the order of the calls; tried once.
+
+        Returns what says whether it was stored. It waits only while there is no room, or nothing is
+        known of the topic.
+        """
+        client, handed_over = self._client, None
+        if client is not None and record.topic not in self.troubles:
+            try:
+                handed_over = await self._handed_over(client, record)
+            except KafkaError as error:
+                _log.warning("record not sent", topic=record.topic, error=type(error).__name__)
+        return asyncio.ensure_future(self._stored_at_once(client, record, handed_over))
+
+    async def _stored_at_once(
+        self,
+        client: AIOKafkaProducer | None,
+        record: ProducerRecord,
+        handed_over: asyncio.Future[object] | None,
+    ) -> bool:
+        if client is None or handed_over is None:
+            return False
+        try:
+            await asyncio.shield(handed_over)
+        except KafkaError as error:
+            _log.warning("record not stored", topic=record.topic, error=type(error).__name__)
+            await self._replace(client)  # as `_tried`
+            return False
+        return True
 
     async def _tried_in_turn(self, record: ProducerRecord, sender: object) -> bool:
         async with self.troubles.turn(record.topic):
@@ -157,7 +189,7 @@ class Producer:
                 value=record.value,
                 headers=headers,
                 timestamp_ms=record.timestamp_ms,
-                partition=await _there(client, record),
+                partition=await _topic_partition(client, record),
             )
             return handed_over
         # aiokafka's send refuses a record without key and value, which a dead letter may be.
@@ -228,10 +260,14 @@ class Producer:
         self.last_error = error
 
 
-async def _there(client: AIOKafkaProducer, record: ProducerRecord) -> int | None:
-    """The topic-partition that a record asks for; None: none, or one that its topic lacks."""
-    asked = record.topic_partition
-    if asked is None or asked in await client.partitions_for(record.topic):
+async def _topic_partition(client: AIOKafkaProducer, record: ProducerRecord) -> int | None:
+    """The one that a record asks for, or is kept in order by; None: its key, or chance, decides."""
+    asked, order = record.topic_partition, record.ordered_by if record.key is None else None
+    if asked is None and order is None:
+        return None
+    there = sorted(await client.partitions_for(record.topic))
+    if asked in there:
         return asked
-    _log.warning("no such topic-partition", topic=record.topic, topic_partition=asked)
-    return None
+    if asked is not None:
+        _log.warning("no such topic-partition", topic=record.topic, topic_partition=asked)
+    return None if order is None else int(_PARTITIONER(order, there, there))

@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import random
 import uuid
-from collections.abc import Collection, Mapping
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncGenerator, Collection, Mapping
+from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import structlog
 from aiokafka import AIOKafkaConsumer
@@ -25,6 +26,7 @@ from streamproc.kafka.metadata_backoff import wait_after_failed_updates
 from streamproc.kafka.private_api import client_of
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.topic_reader import reader, topic_partitions_of
+from streamproc.messages.part_reader import is_part
 from streamproc.messages.record import Headers, ProducerRecord
 from streamproc.messages.reply_address import SPRING_CORRELATION_ID, ReplyAddress, reply_headers
 from streamproc.settings import Settings
@@ -36,10 +38,15 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A response as it came: its JSON text, and its headers."""
+    """A response, or a part of one, as it came: its JSON text, and its headers."""
 
     value: bytes
     headers: Headers
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it is a part of a text, and others follow."""
+        return is_part(self.headers)
 
 
 class ReplyClient:
@@ -61,7 +68,7 @@ class ReplyClient:
         self._topics = frozenset((*limits, replies))
         self._producer = Producer(settings, clock, limits=limits)
         self._producer.watch(self._topics)
-        self._waiting: dict[bytes, asyncio.Future[Reply]] = {}
+        self._waiting: dict[bytes, asyncio.Queue[Reply | BaseException]] = {}
         self._address: ReplyAddress | None = None
         self._next_offset = 0
         self._missing: str | None = "not connected to Kafka yet"
@@ -100,29 +107,42 @@ class ReplyClient:
         return self._producer.troubles.reason(topic)
 
     async def ask(self, topic: str, value: bytes, *, key: bytes, headers: Headers = ()) -> Reply:
-        """The reply to one request, however long it takes: the caller bounds the wait.
+        """The response to one request, however long it takes: the caller bounds the wait.
 
         headers: further ones; where to answer is added
         Raises BrokerUnavailable while `not_ready` has a reason, TooLarge when the topic does not
         take a record of that size.
         """
+        async with aclosing(self.stream(topic, value, key=key, headers=headers)) as replies:
+            async for reply in replies:
+                if not reply.is_part:
+                    return reply
+        raise AssertionError("unreachable: the last reply is the response")
+
+    async def stream(
+        self, topic: str, value: bytes, *, key: bytes, headers: Headers = ()
+    ) -> AsyncGenerator[Reply, None]:
+        """The parts of a text, where the request asks for them, and last the response; as `ask`."""
         address = self._address
         if address is None or self.not_ready():
             raise BrokerUnavailable("; ".join(self.not_ready()))
         correlation_id = uuid.uuid4().bytes
-        answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        self._waiting[correlation_id] = answer
+        replies: asyncio.Queue[Reply | BaseException] = asyncio.Queue()
+        self._waiting[correlation_id] = replies
         asking = (*headers, *reply_headers(address, correlation_id))
         sending = asyncio.create_task(
             self._producer.send(ProducerRecord(topic, key, value, asking))
         )
+        # The answer may come before the broker has told that the request is stored.
+        sending.add_done_callback(partial(_tell_failure, replies))
         try:
-            # The answer may come before the broker has told that the request is stored.
-            either: set[asyncio.Future[Any]] = {sending, answer}
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if not answer.done():
-                sending.result()
-            return await answer
+            while True:
+                reply = await replies.get()
+                if isinstance(reply, BaseException):
+                    raise reply
+                yield reply
+                if not reply.is_part:
+                    return
         finally:
             sending.cancel()
             self._waiting.pop(correlation_id, None)
@@ -165,15 +185,22 @@ class ReplyClient:
     def _hear(self, reply: Reply) -> None:
         # Other gateways' replies come by the same topic-partition, and ours may come twice.
         found = next((v for name, v in reply.headers if name == SPRING_CORRELATION_ID), None)
-        answer = self._waiting.get(found) if found is not None else None
-        if answer is not None and not answer.done():
-            answer.set_result(reply)
+        replies = self._waiting.get(found) if found is not None else None
+        if replies is not None:
+            replies.put_nowait(reply)
 
     async def _keep_probing(self) -> None:
         while True:
             await self._clock.sleep(PROBE_INTERVAL_S)
             if self._missing is None:
                 await self._producer.probe()
+
+
+def _tell_failure(
+    replies: asyncio.Queue[Reply | BaseException], sending: asyncio.Task[None]
+) -> None:
+    if not sending.cancelled() and (error := sending.exception()) is not None:
+        replies.put_nowait(error)
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

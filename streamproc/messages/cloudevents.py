@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from streamproc.errors import Invalid, Unreadable
 from streamproc.messages.json_spans import member_span
@@ -91,9 +91,15 @@ class Envelope:
         return sum(len(name) + len(str(value)) for name, value in self.attributes.items())
 
     def wrap(
-        self, response: dict[str, Any], *, task: str, event_id: str, time: str
+        self,
+        response: dict[str, Any],
+        *,
+        task: str,
+        event_id: str,
+        time: str,
+        kind: Literal["response", "part"] = "response",
     ) -> tuple[dict[str, Any], Headers]:
-        """A response in this form: the object to encode, and headers to add.
+        """A response, or a part of one, in this form: the object to encode, and headers to add.
 
         time: RFC 3339
         """
@@ -103,7 +109,7 @@ class Envelope:
             "specversion": "1.0",
             "id": event_id,
             "source": f"/streamproc/{task}",
-            "type": f"streamproc.{task}.response.v1",
+            "type": f"streamproc.{task}.{kind}.v1",
             "time": time,
             **self._handed_on(),
         }

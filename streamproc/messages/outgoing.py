@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
 from streamproc.messages.cloudevents import BINARY_PREFIX, CONTENT_TYPE, Envelope
+from streamproc.messages.parts import PART, Part
 from streamproc.messages.record import Headers, ProducerRecord, Record
 from streamproc.messages.reply_address import (
     REPLY_TOPIC,
@@ -17,6 +19,7 @@ from streamproc.messages.reply_address import (
     SPRING_REPLY_TOPIC,
     ReplyAddress,
 )
+from streamproc.messages.request import Request
 from streamproc.messages.response import Coverage, MemberReport, Problem, Response, Timing
 
 ORIGINAL_ID = "streamproc-original-id"
@@ -54,19 +57,58 @@ def response_record(
 
     copied: names of more headers to copy; "*" is all
     """
-    body = as_json(response)
-    time = datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(timespec="milliseconds")
-    wrapped, form_headers = envelope.wrap(body, task=response.task, event_id=response.id, time=time)
-    copied_headers = tuple(
-        (name, value) for name, value in record.headers if _is_copied(name, copied)
+    wrapped, form_headers = envelope.wrap(
+        as_json(response), task=response.task, event_id=response.id, time=_rfc_3339(now_ms)
     )
     return ProducerRecord(
         topic=to.topic,
         key=record.key,
         value=orjson.dumps(wrapped),
-        headers=(*form_headers, *copied_headers, *_origin(record)),
+        headers=(*form_headers, *_copied_headers(record, copied), *_origin(record)),
+        ordered_by=response.id.encode("utf-8", "replace"),
+        continues_trace=True,
         topic_partition=to.topic_partition,
     )
+
+
+def part_record(
+    record: Record,
+    part: Part,
+    request: Request,
+    task: str,
+    to: ReplyAddress,
+    now_ms: int,
+    copied: Collection[str] = (),
+) -> ProducerRecord:
+    """A part's record: as the response's, which lies behind it, with a header that tells it apart.
+
+    copied: names of more headers to copy; "*" is all
+    """
+    body = {"id": request.id, "task": task, **asdict(part)}
+    wrapped, form_headers = request.envelope.wrap(
+        body,
+        task=task,
+        event_id=f"{request.id}/{part.attempt}/{part.sequence}",
+        time=_rfc_3339(now_ms),
+        kind="part",
+    )
+    number = (PART, str(part.sequence).encode())
+    return ProducerRecord(
+        topic=to.topic,
+        key=record.key,
+        value=orjson.dumps(wrapped),
+        headers=(number, *form_headers, *_copied_headers(record, copied), *_origin(record)),
+        ordered_by=request.id.encode("utf-8", "replace"),
+        topic_partition=to.topic_partition,
+    )
+
+
+def _rfc_3339(time_ms: int) -> str:
+    return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds")
+
+
+def _copied_headers(record: Record, copied: Collection[str]) -> Headers:
+    return tuple((name, value) for name, value in record.headers if _is_copied(name, copied))
 
 
 def is_own_header(name: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import get_args
 
@@ -15,9 +16,11 @@ from streamproc.messages.lane import Lane
 from streamproc.messages.outgoing import (
     MAX_KEPT_BYTES,
     dead_letter,
+    part_record,
     response_record,
     without_original,
 )
+from streamproc.messages.parts import HandOver, Part, PartPublisher
 from streamproc.messages.problems import to_problem
 from streamproc.messages.record import ProducerRecord, Record
 from streamproc.messages.reply_address import ReplyAddress, asked_reply
@@ -60,14 +63,41 @@ class ReplyRoute:
             )
         return asked
 
+    def parts_address(self, record: Record) -> ReplyAddress | None:
+        """Where parts of a record's response go; None: nowhere, as it names no topic of its own."""
+        asked = self.reply_address(record)
+        return None if asked.topic == self.responses else asked
+
 
 class ResponsePublisher:
     """Publishes responses and dead letters; what is too large is replaced by a smaller record."""
 
-    def __init__(self, route: ReplyRoute, publish: Publish, clock: Clock) -> None:
+    def __init__(
+        self, route: ReplyRoute, publish: Publish, clock: Clock, hand_over: HandOver | None = None
+    ) -> None:
+        """hand_over: what parts of answers go by; None: none are published"""
         self._route = route
         self._publish = publish
         self._clock = clock
+        self._hand_over = hand_over
+
+    def parts(
+        self, record: Record, request: Request
+    ) -> PartPublisher | AbstractAsyncContextManager[None]:
+        """What publishes parts of the answer, to be left before it is published.
+
+        None where the request names no topic of its own for them. Raises Invalid when it names one
+        that it may not.
+        """
+        to = self._route.parts_address(record)
+        if to is None or self._hand_over is None:
+            return nullcontext()
+
+        def record_of(part: Part) -> ProducerRecord:
+            now_ms, route = self._clock.now_ms(), self._route
+            return part_record(record, part, request, route.task, to, now_ms, route.copied_headers)
+
+        return PartPublisher(record_of, self._hand_over)
 
     async def publish(
         self, record: Record, request: Request | InvalidRequest, response: Response | None

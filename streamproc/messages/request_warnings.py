@@ -12,19 +12,38 @@ from itertools import islice
 from typing import Final
 
 from streamproc.did_you_mean import closest
+from streamproc.messages.reply_address import REPLY_TOPIC
 from streamproc.messages.request import Request, RequestFields
 
 # A hostile request must not make its response large, or its reading slow, with unknown fields.
 _MAX_CHECKED: Final = 16
+_NOWHERE: Final = (
+    "params.stream was ignored: parts of an answer go only to a topic of the sender's own, which "
+    f"the header {REPLY_TOPIC} names"
+)
 
 
 def warnings_about(
-    request: Request, fields: Collection[str], params: Collection[str]
+    request: Request,
+    fields: Collection[str],
+    params: Collection[str],
+    *,
+    are_parts_taken: bool = True,
 ) -> tuple[str, ...]:
     """A sentence for each field that looks like a mistake.
 
     fields, params: the names of those of the task
+    are_parts_taken: whether parts of the answer have a topic to go to
     """
+    warnings = _warnings_about_fields(request, fields, params)
+    if request.params.get("stream") is True and "stream" in params and not are_parts_taken:
+        warnings += (_NOWHERE,)
+    return warnings
+
+
+def _warnings_about_fields(
+    request: Request, fields: Collection[str], params: Collection[str]
+) -> tuple[str, ...]:
     blank = tuple(
         f"field {name!r} is blank"
         for name in fields

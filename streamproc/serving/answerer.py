@@ -14,6 +14,7 @@ from tenacity.stop import stop_base
 from streamproc.clock import Clock
 from streamproc.errors import DeadlineExceeded, Invalid, QuorumNotMet, WorkerFault
 from streamproc.messages.lane import Lane
+from streamproc.messages.parts import PartPublisher
 from streamproc.messages.problems import to_problem
 from streamproc.messages.request import Request
 from streamproc.messages.request_warnings import warnings_about
@@ -62,8 +63,10 @@ class Answerer:
         tokenizer = self._engines.named(ensemble).profile.tokenizer
         return sum(len(tokens) for tokens in tokenizer.stream(text))
 
-    async def answer(self, request: Request) -> Response:
+    async def answer(self, request: Request, parts: PartPublisher | None = None) -> Response:
         """The response, whose `error` says why there is no answer.
+
+        parts: takes the text as it is written, where the request asks for that
 
         Raises WorkerFault once `stop_after` says so.
         """
@@ -71,9 +74,9 @@ class Answerer:
         try:
             engine = self._engines.named(request.ensemble or self._default_ensemble)
             known = engine.task.inputs.model_fields, engine.task.params.model_fields
-            warnings = warnings_about(request, *known)
+            warnings = warnings_about(request, *known, are_parts_taken=parts is not None)
             async with self._deadline(request):
-                response = await self._score_until_able(engine, request)
+                response = await self._score_until_able(engine, request, parts)
         except TimeoutError:
             late = DeadlineExceeded("deadline passed", "no answer was ready in time")
             response = self._error(request, late)
@@ -81,13 +84,15 @@ class Answerer:
             response = self._error(request, reason)
         return replace(response, warnings=warnings) if warnings else response
 
-    async def _score_until_able(self, engine: Engine, request: Request) -> Response:
+    async def _score_until_able(
+        self, engine: Engine, request: Request, parts: PartPublisher | None
+    ) -> Response:
         """`_score`, tried again while the worker itself is at fault, until `stop_after` says so."""
         # Setting up the retries takes a tenth of what a request costs beside its models, so that
         # is done once something has failed; that first attempt counts.
         recoveries = engine.health.recoveries
         try:
-            return await self._score(engine, request)
+            return await self._score(engine, request, parts)
         except (WorkerFault, QuorumNotMet) as fault:
             first = fault
         tries = Tries(engine.health, recoveries)
@@ -96,13 +101,17 @@ class Answerer:
                 if attempt.retry_state.attempt_number == 1:
                     raise first
                 tries.begin()
-                return await self._score(engine, request, alone=tries.alone)
+                return await self._score(engine, request, parts, alone=tries.alone)
         raise AssertionError("unreachable: every attempt returns or raises")
 
-    async def _score(self, engine: Engine, request: Request, *, alone: bool = False) -> Response:
+    async def _score(
+        self, engine: Engine, request: Request, parts: PartPublisher | None, *, alone: bool = False
+    ) -> Response:
         """chunk → encode → queue → batch → fan out → combine → stitch"""
         started_s = self._clock.monotonic_s()
         job = engine.task.begin(request.inputs, request.params, engine.profile)
+        if parts is not None and job.wants_parts:
+            job.show = parts.begin()
         answered = await engine.answer(job, self._lane, alone=alone)
         answer = answered.result
         complete = all(member.status == "ok" for member in answer.members)

@@ -56,6 +56,7 @@ def assemble_engine(
     """An engine of a spec and the sessions of its members, in the spec's order."""
     health = _health(spec, [session.name for session in members.sessions], context)
     (canary,) = members.run_backbone([dummy_window(task, spec, words=1)])
+    traces = context.tracer.ensemble(spec.name)
     fan_out = FanOut(
         members,
         context.executor,
@@ -63,9 +64,11 @@ def assemble_engine(
         canary=canary,
         metrics=context.metrics,
         health=health,
+        traces=traces,
     )
+    batch_metrics = BatchMetrics(context.metrics, spec.name)
     batcher: Batcher[Chunk, Row] = Batcher(
-        fan_out.run, context.limits, context.clock, BatchMetrics(context.metrics, spec.name)
+        fan_out.run, context.limits, context.clock, batch_metrics, traces
     )
     return Engine(
         task,
@@ -90,6 +93,7 @@ def assemble_decoding_engine(
     """
     _ = spec.step_strategy, spec.decodes
     health = _health(spec, [model.name for model in models], context)
+    traces = context.tracer.ensemble(spec.name)
     members = [
         Member(
             model,
@@ -98,6 +102,7 @@ def assemble_decoding_engine(
             canary=dummy_sequence(spec, 4),
             metrics=context.metrics,
             health=health,
+            traces=traces,
         )
         for model in models
     ]
@@ -106,6 +111,7 @@ def assemble_decoding_engine(
         context.kv_cache,
         context.clock,
         DecodingMetrics(context.metrics, spec.name),
+        traces,
         join_every=1 if task.architecture == "decoder" else _JOIN_EVERY,
     )
     return Engine(

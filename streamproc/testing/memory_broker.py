@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import orjson
 
+from streamproc.errors import StreamprocError
 from streamproc.messages.record import ProducerRecord
 
 
@@ -24,6 +26,17 @@ class MemoryBroker:
         if self._refuse is not None:
             self._refuse(record)
         self.topics.setdefault(record.topic, []).append(record)
+
+    async def hand_over(self, record: ProducerRecord) -> asyncio.Future[bool]:
+        """Publish a record that is tried once; whether it was taken."""
+        taken = asyncio.get_running_loop().create_future()
+        try:
+            await self.publish(record)
+        except StreamprocError:
+            taken.set_result(False)
+        else:
+            taken.set_result(True)
+        return taken
 
     def values(self, topic: str) -> list[dict[str, Any]]:
         """The JSON values published to a topic, in order."""

@@ -6,6 +6,7 @@ import asyncio
 import gc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -20,13 +21,16 @@ from streamproc.kafka.state_publisher import StatePublisher
 from streamproc.kafka.topics import RequestTopic, load_topics, record_limits
 from streamproc.kafka.worker import KafkaWorker
 from streamproc.messages.lane import Lane
-from streamproc.messages.publishing import ReplyRoute
+from streamproc.messages.parts import HandOver
+from streamproc.messages.publishing import Publish, ReplyRoute
 from streamproc.metrics import Metrics
 from streamproc.repository.repository import Repository
 from streamproc.request_pipeline import Pipeline
 from streamproc.serving.engine import Engine, Engines
 from streamproc.serving.inference.device_memory import device_memory
 from streamproc.settings import Settings
+from streamproc.tracing.installed import installed_tracer
+from streamproc.tracing.tracer import Tracer
 from streamproc.web.readiness import Readiness
 from streamproc.web.server import build_app, serving
 from streamproc.worker.enrichment import (
@@ -44,21 +48,24 @@ HANG_TIMEOUTS: Final = 3
 log = structlog.get_logger(__name__)
 
 
-async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
+async def run_worker(settings: Settings, stop: asyncio.Event, tracer: Tracer | None = None) -> None:
     """Serve the requests of the settings' tasks until `stop`, then drain.
 
+    tracer: None: that of the process, where there is one
     Raises OperatorError when it can't start, WorkerFault when it can't go on.
     """
     refuse_own_headers(settings)
     clock, metrics = SystemClock(), Metrics()
+    tracer = tracer or installed_tracer(settings.group_id)
     catalogue = load_topics(settings.topics_dir)
     routes = load_routes(settings)
     tasks = settings.tasks or served_tasks(catalogue, Repository(settings.models_dir))
     topics = [topic for task in tasks for topic in catalogue.requests(task)]
     asked = dict.fromkeys((*tasks, *(answer.task for one in routes for answer in one.answers)))
-    models = Models(settings, clock, metrics)
+    models = Models(settings, clock, metrics, tracer)
     limits = catalogue.limits(settings) | record_limits(route_topics(routes), settings)
     producer = Producer(settings, clock, limits=limits)
+    publish = tracer.publishing(producer.send)
     registry = RegistryFormats(settings, routes, clock)
     try:
         await registry.prepare()
@@ -72,19 +79,23 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
                     topic,
                     build_route(topic, settings, catalogue.replies()),
                     engines[topic.task],
-                    producer,
+                    publish,
+                    producer.hand_over,
                     clock,
                     metrics,
+                    tracer,
                 )
                 for topic in topics
             ),
-            *route_subscriptions(routes, engines, producer.send, clock, metrics, registry.formats),
+            *route_subscriptions(
+                routes, engines, publish, clock, metrics, registry.formats, tracer
+            ),
         ]
         refuse_shared_topics(subscriptions)
         needed = {name for one in subscriptions for name in (one.topic, *one.publishes_to)}
         worker = KafkaWorker(
             settings,
-            subscriptions,
+            [replace(one, handler=tracer.consuming(one.handler)) for one in subscriptions],
             clock=clock,
             producer=producer,
             needed_topics=needed.union(settings.reply_topics, catalogue.replies()),
@@ -144,18 +155,22 @@ def _subscription(
     topic: RequestTopic,
     route: ReplyRoute,
     engines: Mapping[str, Engine],
-    producer: Producer,
+    publish: Publish,
+    hand_over: HandOver,
     clock: Clock,
     metrics: Metrics,
+    tracer: Tracer,
 ) -> Subscription:
     """What is done with the requests of one topic, until the worker ends."""
     pipeline = Pipeline(
         route,
         Engines(engines),
-        producer.send,
+        publish,
         clock=clock,
         metrics=metrics,
         stop_after=stop_never,
+        hand_over=hand_over,
+        tracer=tracer,
     )
     return Subscription(
         topic.name,

@@ -44,6 +44,18 @@ def test_requests_are_asked_over_kafka(at_kafka: dict[str, str], tmp_path: Path)
     assert all("negative" in line or "positive" in line for line in lines)
 
 
+@pytest.mark.kafka
+def test_a_text_is_read_while_it_is_written(at_kafka: dict[str, str], tmp_path: Path) -> None:
+    *text, reason, first, second, third = run(
+        "stream_a_text.py", folder=tmp_path, settings=at_kafka
+    ).splitlines()
+
+    assert "".join(text)
+    assert reason in ("[stop]", "[length]")
+    assert {first.split()[0], second.split()[0]} <= {"negative", "positive"}
+    assert third.startswith("invalid: text: ")
+
+
 def test_requests_are_asked_without_kafka(tmp_path: Path) -> None:
     first, second = run("ask_without_kafka.py", folder=tmp_path).splitlines()
 

@@ -19,7 +19,8 @@ from streamproc.errors import Invalid
 from streamproc.kafka.dead_letters import DeadLetter
 from streamproc.kafka.topics import load_topics
 from streamproc.messages.cloudevents import STRUCTURED
-from streamproc.messages.outgoing import dead_letter, response_record
+from streamproc.messages.outgoing import dead_letter, part_record, response_record
+from streamproc.messages.parts import Part
 from streamproc.messages.record import Record
 from streamproc.messages.reply_address import ReplyAddress
 from streamproc.messages.request import InvalidRequest, Request, RequestFields, read_request
@@ -109,6 +110,12 @@ def test_an_example_is_what_the_code_takes_or_makes(topic: Any, path: str) -> No
     body = load(path)
     if topic.kind in ("requests", "bulk"):
         assert is_accepted(topic.task, body, structured="specversion" in body)
+    elif "attempt" in body:
+        part = Part(body["attempt"], body["sequence"], body["text"])
+        request = read_request(record_of({"id": body["id"], "text": ""}), 1 << 20)
+        assert isinstance(request, Request)
+        told = part_record(record_of({}), part, request, body["task"], ReplyAddress("t"), 0)
+        assert orjson.loads(told.value or b"") == body
     elif topic.kind in ("responses", "replies"):
         response = response_from(body)
         made = response_record(

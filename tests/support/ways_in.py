@@ -15,6 +15,9 @@ from tests.support.gateway_process import GatewayProcess
 from tests.support.small_ensembles import SMALL, write_small_ensembles
 from tests.support.worker_process import WorkerProcess
 
+STARTS_WITHIN_S = 180
+"""On a machine that has much else to do."""
+
 
 @dataclass(frozen=True, slots=True)
 class WaysIn:
@@ -56,8 +59,8 @@ def ways_into(folder: Path, settings: Mapping[str, str] | None = None) -> Iterat
         try:
             worker.start()
             gateway.start()
-            asyncio.run(worker.wait_until_ready())
-            yield WaysIn(kafka, models, worker, gateway, gateway.wait_until_ready())
+            asyncio.run(worker.wait_until_ready(STARTS_WITHIN_S))
+            yield WaysIn(kafka, models, worker, gateway, gateway.wait_until_ready(STARTS_WITHIN_S))
         finally:
             gateway.stop()
             worker.stop()

@@ -9,6 +9,8 @@ from typing import Any, Literal, assert_type
 
 import streamproc
 from streamproc import Client, LocalClient, RequestClient, ResponseBody, Settings
+from streamproc.client import Answer, GenerationResult, TextPart, TranslationResult
+from streamproc.errors import RequestError
 from streamproc.testing import ScriptedClient
 
 
@@ -43,6 +45,21 @@ async def check_misuse_is_noticed(settings: Settings, client: Client) -> None:
     LocalClient.of_task(settings, lane=streamproc.Lane.BULK)  # type: ignore[call-arg]
     async with LocalClient(settings):  # type: ignore[arg-type, call-arg, attr-defined]
         pass
+
+
+async def check_answers_have_the_type_of_their_task() -> None:
+    connection = streamproc.client.OverHttp("http://127.0.0.1:8080")
+    with streamproc.client.Client("translation", connection) as client:
+        assert_type(client, streamproc.client.Client[TranslationResult])
+        assert_type(client.ask("x", num_beams=2).result["translation_text"], str)
+        client.ask("x").result["generated_text"]  # type: ignore[typeddict-item]
+        for outcome in client.ask_many(["x", {"text": "y"}]):
+            assert_type(outcome, Answer[TranslationResult] | RequestError)
+    over_kafka = streamproc.client.OverKafka(lane=streamproc.Lane.BULK)
+    async with streamproc.client.AsyncClient("text-generation", over_kafka) as writer:
+        async for part in writer.stream("x"):
+            assert_type(part, TextPart | Answer[GenerationResult])
+    streamproc.client.Client("translation", "http://x")  # type: ignore[call-overload]
 
 
 def check_names() -> None:

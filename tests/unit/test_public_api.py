@@ -23,13 +23,16 @@ def test_what_is_not_listed_is_not_there() -> None:
         streamproc.Pipelines  # type: ignore[attr-defined]  # noqa: B018
 
 
-@pytest.mark.parametrize("name", ["__version__", "Settings", "RequestClient", "Scorer", "pipeline"])
+@pytest.mark.parametrize(
+    "name", ["__version__", "Settings", "RequestClient", "Scorer", "client.Client", "pipeline"]
+)
 def test_a_name_is_imported_when_it_is_asked_for(name: str) -> None:
     unneeded = {
         "__version__": "pydantic",
         "Settings": "numpy",
         "RequestClient": "onnxruntime",
         "Scorer": "pyarrow",
+        "client.Client": "aiokafka",
         "pipeline": "faust",
     }
     program = f"import sys, streamproc; streamproc.{name}; print({unneeded[name]!r} in sys.modules)"
@@ -62,4 +65,4 @@ def test_no_module_takes_the_place_of_a_public_function_or_class() -> None:
     modules = {path.stem for path in Path(streamproc.__path__[0]).iterdir()}
 
     # Importing a module sets its name on the package.
-    assert modules & set(streamproc.__all__) == {"errors", "testing"}
+    assert modules & set(streamproc.__all__) == {"client", "errors", "testing"}

@@ -17,6 +17,7 @@ from streamproc.serving.chunking.joining import Piece, joined_pieces
 from streamproc.serving.chunking.pair_frame import PairFrame
 from streamproc.types import Int64Array
 
+_BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 _LANGUAGE = re.compile(r"[a-z]{2,3}_(?:[A-Z]{2}|[A-Z][a-z]{3})|__([a-z]{2,3})__")
 
 
@@ -112,6 +113,21 @@ class TextTokenizer:
     def spelling(self, token: int) -> str:
         """A token as the vocabulary writes it; empty where there is none of that id."""
         return self._tokenizer.id_to_token(token) or ""
+
+    def ends_bytes(self, token: int) -> bool:
+        """Whether no later token can change the text of this one and of those before it.
+
+        Not so of a byte, as Llama's decoder writes a run of them anew with each that comes, and of
+        a token without text, which does not end such a run.
+        """
+        return token not in self._bytes_and_special and bool(self.spelling(token))
+
+    @cached_property
+    def _bytes_and_special(self) -> frozenset[int]:
+        added = self._tokenizer.get_added_tokens_decoder()
+        special = (token for token, one in added.items() if one.special)
+        spelt = self._tokenizer.get_vocab().items()
+        return frozenset((*special, *(token for one, token in spelt if _BYTE.fullmatch(one))))
 
     @cached_property
     def languages(self) -> dict[str, int]:

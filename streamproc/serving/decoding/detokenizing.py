@@ -55,7 +55,7 @@ class Detokenizer:
 
     def __init__(self, decode: Decode, prompt: Sequence[int]) -> None:
         self._decode = decode
-        self._tokens = _end_of(decode, prompt)
+        self._tokens = end_of(decode, prompt)
         self._done = len(whole_characters(decode, self._tokens))
         # How many of the tokens make whole characters, at each place where that is so.
         self._whole: list[int] = []
@@ -86,7 +86,7 @@ class Detokenizer:
         self._done = len(whole_characters(self._decode, self._tokens))
 
 
-def _end_of(decode: Decode, prompt: Sequence[int]) -> list[int]:
+def end_of(decode: Decode, prompt: Sequence[int]) -> list[int]:
     """The last tokens of a prompt, from the beginning of a character on."""
     first = max(0, len(prompt) - CONTEXT_TOKENS)
     ends = [list(prompt[place:]) for place in range(first, max(-1, first - _MORE_BYTES - 1), -1)]

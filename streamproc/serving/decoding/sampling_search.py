@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from streamproc.serving.decoding.sampling import TokenSampler
@@ -22,10 +24,12 @@ class SamplingSearch:
         end_tokens: tuple[int, ...],
         stop: StopStrings | None = None,
         next_tokens: int = 0,
+        on_token: Callable[[int], None] | None = None,
     ) -> None:
         """stop: what ends it beside an end token
 
         next_tokens: how many of the likeliest first tokens the result lists
+        on_token: told each token that another follows, from the thread that advances
         """
         self._history = np.concatenate((prompt, np.zeros(max_new_tokens, np.int64)))
         self._read = len(prompt)
@@ -34,6 +38,7 @@ class SamplingSearch:
         self._end_tokens = frozenset(end_tokens)
         self._stop = stop
         self._next_tokens = next_tokens
+        self._on_token = on_token
         self._likeliest: tuple[tuple[int, float], ...] = ()
         self._finish_reason: FinishReason = "length"
         self._steps: list[tuple[float, float]] = []
@@ -74,6 +79,8 @@ class SamplingSearch:
             return _DONE
         if self._read + self._written == len(self._history):
             return _DONE
+        if self._on_token is not None:
+            self._on_token(token)
         return SearchStep(np.zeros(1, np.int64), np.array([token], np.int64))
 
 

@@ -48,8 +48,15 @@ class WrittenText(Protocol):
 
     complete: bool
 
-    def add(self, span: Sentence, written: str, *, finished: bool) -> None:
-        """What was written of the next span; finished: whether it came to an end by itself."""
+    def add(self, span: Sentence, written: str, *, finished: bool) -> str:
+        """What was written of the next span; finished: whether it came to an end by itself.
+
+        Returns what the text has become longer by.
+        """
+        ...
+
+    def text(self) -> str:
+        """All of it, so far."""
         ...
 
     def result(self) -> JsonObject:
@@ -69,6 +76,7 @@ class Seq2SeqJob(Job[SpanPrompt, Outcome]):
         self._profile = profile
         self._search = Seq2SeqSearch(params, profile)
         self._asked = params.combine
+        self.wants_parts = params.stream
         profile.chosen_step_strategy(params.combine)
         self._alone = range(len(profile.members)) if params.return_members else range(0)
         self._together = self.new_text()
@@ -135,11 +143,14 @@ class Seq2SeqJob(Job[SpanPrompt, Outcome]):
                 f"{chunk.span.start} of {self.characters}; send the text in parts, or without "
                 "params.return_members",
             )
-        of.add(chunk.span, written, finished=decoded.finish_reason == "stop")
+        longer = of.add(chunk.span, written, finished=decoded.finish_reason == "stop")
         if chunk.alone is None:
             self._count(decoded)
+            self._show(longer)
 
     def answer(self) -> Answer:
+        if self.show is not None:
+            self._show_rest(self._together.text())
         return Answer(
             result=self._together.result(),
             members=self._profile.member_reports(

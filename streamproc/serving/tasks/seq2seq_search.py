@@ -27,6 +27,7 @@ class Seq2SeqParams(Params):
 
     max_new_tokens, min_new_tokens: for each span that is read, a sentence or a chunk
     prefix: put before every span, as T5 wants it; it is no part of the text
+    stream: the text span by span as it is written, where the request names a topic for the parts
     source_language, target_language: codes as the tokenizer has them, as de_DE, deu_Latn or de
     combine: how members are combined at every step
     """
@@ -41,6 +42,7 @@ class Seq2SeqParams(Params):
     prefix: Annotated[str, StringConstraints(max_length=1024)] | None = None
     source_language: Annotated[str, StringConstraints(max_length=64)] | None = None
     target_language: Annotated[str, StringConstraints(max_length=64)] | None = None
+    stream: bool = False
     combine: StepStrategy | None = None
 
     @field_validator("early_stopping", mode="before")

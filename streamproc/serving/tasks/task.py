@@ -33,6 +33,10 @@ class TextInputs(Inputs):
     text: str
 
 
+Show = Callable[[str], None]
+"""Takes the next part of an answer's text; from any thread, and at once."""
+
+
 class Params(BaseModel):
     """A request's params; an unknown one is a mistake worth telling."""
 
@@ -66,9 +70,14 @@ class Job(ABC, Generic[ChunkT, OutputsT]):
     A chunk's length is what it costs a model, in tokens.
 
     characters: of all text that its chunks are made from
+    wants_parts: whether its request asks for the answer's text while it is written
+    show: told the parts of that text, in order: together they are the answer's; None: nobody is
     """
 
     characters: int
+    wants_parts: bool = False
+    show: Show | None = None
+    _shown_characters: int = 0
 
     @abstractmethod
     def chunks(self) -> Iterator[ChunkT]:
@@ -84,6 +93,16 @@ class Job(ABC, Generic[ChunkT, OutputsT]):
     @abstractmethod
     def answer(self) -> Answer:
         """The answer, once every chunk was added."""
+
+    def _show(self, text: str) -> None:
+        """Hand out what nothing can change any more."""
+        if self.show is not None and text:
+            self._shown_characters += len(text)
+            self.show(text)
+
+    def _show_rest(self, text: str) -> None:
+        """Hand out what of the whole text was not; it begins with what was."""
+        self._show(text[self._shown_characters :])
 
 
 ScoringJob = Job[Chunk, tuple[MemberOutput, ...]]

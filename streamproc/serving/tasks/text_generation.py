@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -16,6 +16,7 @@ from streamproc.serving.decoding.prompt import Outcome, Prompt
 from streamproc.serving.decoding.sampling import Sampling, TokenSampler
 from streamproc.serving.decoding.sampling_search import SamplingSearch
 from streamproc.serving.decoding.search import Decoded
+from streamproc.serving.decoding.settled_text import SettledText
 from streamproc.serving.decoding.stopping_criteria import StopStrings, cut_before
 from streamproc.serving.ensembling.steps import StepStrategy
 from streamproc.serving.tasks.decoding_task import (
@@ -48,6 +49,7 @@ class TextGenerationParams(Params):
     next_tokens: list so many of the likeliest first tokens, with the combined probabilities
     truncate: which end to cut of a prompt that leaves no room; without it such a prompt is invalid
     return_full_text: whether the result begins with the prompt (transformers does so by default)
+    stream: the text in parts while it is written, where the request names a topic for them
     combine: how members are combined at every step, instead of the manifest's way
     return_members: each member's own continuation, at the cost of as many more generations
     """
@@ -65,6 +67,7 @@ class TextGenerationParams(Params):
     next_tokens: Annotated[int, Field(ge=1, le=100)] | None = None
     truncate: Truncate | None = None
     return_full_text: bool = False
+    stream: bool = False
     combine: StepStrategy | None = None
 
     @model_validator(mode="after")
@@ -92,6 +95,7 @@ class TextGenerationJob(DecodingJob):
         self._profile = profile
         self._prompt = PromptText(np.empty(0, np.int64), 0, 0)
         self._outcomes: list[Outcome] = []
+        self.wants_parts = params.stream
         profile.chosen_step_strategy(params.combine)
         self._samples = chosen(params.do_sample, profile.decodes.do_sample)
         if not self._samples:
@@ -105,13 +109,15 @@ class TextGenerationJob(DecodingJob):
             self._text, self._profile, self._params.max_new_tokens, self._params.truncate
         )
         everybody = tuple(range(len(self._profile.members)))
-        yield self._sequence(everybody, self._profile.needed_members)
+        yield self._sequence(everybody, self._profile.needed_members, self._together)
         if self._params.return_members:
             for member in everybody:
-                yield self._sequence((member,), 0)
+                yield self._sequence((member,), 0, self._search)
 
     def add(self, chunk: Prompt, outputs: Outcome) -> None:
         self._outcomes.append(outputs)
+        if len(self._outcomes) == 1 and outputs.decoded is not None and self.show is not None:
+            self._show_rest(self._text_of(outputs.decoded))
 
     def answer(self) -> Answer:
         together, *alone = self._outcomes
@@ -141,18 +147,34 @@ class TextGenerationJob(DecodingJob):
         statuses = (outcome.status(member) for outcome in self._outcomes)
         return next((status for status in statuses if status != "ok"), "ok")
 
-    def _sequence(self, members: tuple[int, ...], needed_members: int) -> Prompt:
+    def _sequence(
+        self, members: tuple[int, ...], needed_members: int, search: Callable[[], SamplingSearch]
+    ) -> Prompt:
         ids, new_tokens = self._prompt.ids, self._prompt.max_new_tokens
         return Prompt(
             ids,
-            self._search,
+            search,
             step_combiner(self._profile, self._params.combine, ids, goes_on=True),
             max_new_tokens=new_tokens,
             members=members,
             needed_members=needed_members,
         )
 
-    def _search(self) -> SamplingSearch:
+    def _together(self) -> SamplingSearch:
+        """The search of all members, whose text is shown."""
+        if self.show is None:
+            return self._search()
+        tokenizer, ids = self._profile.tokenizer, self._prompt.ids.tolist()
+        settled = SettledText(tokenizer.decode, tokenizer.ends_bytes, ids, self._params.stop)
+        before = [self._text] if self._params.return_full_text else []
+
+        def show(token: int) -> None:
+            self._show("".join((*before, settled.add(token))))
+            before.clear()
+
+        return self._search(show)
+
+    def _search(self, on_token: Callable[[int], None] | None = None) -> SamplingSearch:
         params, decoding, ids = self._params, self._profile.decodes, self._prompt.ids
         rules = logits_rules(
             decoding,
@@ -171,6 +193,7 @@ class TextGenerationJob(DecodingJob):
             end_tokens=decoding.end_tokens,
             stop=StopStrings(params.stop, self._profile.tokenizer.decode, ids.tolist()),
             next_tokens=params.next_tokens or 0,
+            on_token=on_token,
         )
 
     def _sampling(self, ids: Int64Array) -> Sampling | None:
@@ -185,16 +208,20 @@ class TextGenerationJob(DecodingJob):
         )
         return Sampling.of_prompt(ids, asked, params.seed)
 
-    def _result(self, decoded: Decoded) -> JsonObject:
+    def _text_of(self, decoded: Decoded) -> str:
         decode, ids = self._profile.tokenizer.decode, self._prompt.ids.tolist()
         written = continuation(decode, ids, decoded.tokens.tolist())
         if decoded.finish_reason == "stop":
             written = cut_before(written, self._params.stop)
+        return self._text + written if self._params.return_full_text else written
+
+    def _result(self, decoded: Decoded) -> JsonObject:
         result: JsonObject = {
-            "generated_text": self._text + written if self._params.return_full_text else written,
+            "generated_text": self._text_of(decoded),
             "finish_reason": decoded.finish_reason,
         }
         if self._params.next_tokens is not None:
+            decode, ids = self._profile.tokenizer.decode, self._prompt.ids.tolist()
             result["next_tokens"] = [
                 {"token": continuation(decode, ids[-CONTEXT_TOKENS:], [token]), "probability": odds}
                 for token, odds in decoded.next_tokens

@@ -21,8 +21,8 @@ class TranslatedText:
         self._unfinished: list[Sentence] = []
         self.complete = True
 
-    def add(self, sentence: Sentence, written: str, *, finished: bool) -> None:
-        """The translation of the next sentence."""
+    def add(self, sentence: Sentence, written: str, *, finished: bool) -> str:
+        """The translation of the next sentence; returns what the text is longer by."""
         between = self._text[self._done_to : sentence.start]
         if not between and self._parts and not _is_wide(self._parts[-1][-1:]):
             # Sentences that need no space between them, as Chinese ones, in a language that does.
@@ -31,11 +31,16 @@ class TranslatedText:
         self._done_to = sentence.end
         if not finished:
             self._unfinished.append(sentence)
+        return between + written
+
+    def text(self) -> str:
+        """The translation with what stands behind the last sentence in the source."""
+        return "".join((*self._parts, self._text[self._done_to :]))
 
     def result(self) -> JsonObject:
         """transformers' key, and whether, and where, a sentence came to no end."""
         return {
-            "translation_text": "".join((*self._parts, self._text[self._done_to :])),
+            "translation_text": self.text(),
             "finish_reason": "length" if self._unfinished else "stop",
             "unfinished": [{"start": start, "end": end} for start, end in self._unfinished],
         }

@@ -18,14 +18,21 @@ from streamproc.clock import Clock, SystemClock
 from streamproc.errors import TopicsError
 from streamproc.kafka.reply_client import ReplyClient
 from streamproc.kafka.topics import TopicCatalogue, load_topics
+from streamproc.messages.validation import in_json_words
 from streamproc.settings import Settings
 from streamproc.settings.gateway import GatewaySettings
 from streamproc.web.gateway.asking import Asker
+from streamproc.web.gateway.classify_api import classify_router
+from streamproc.web.gateway.completions_api import completions_router
+from streamproc.web.gateway.error_shapes import said_to
 from streamproc.web.gateway.gateway import Gateway, http_response
 from streamproc.web.gateway.health_api import health_router
+from streamproc.web.gateway.hugging_face import hugging_face_router
 from streamproc.web.gateway.kept import KeptRequests
 from streamproc.web.gateway.limited_bodies import LimitedBodies, Measured
 from streamproc.web.gateway.metrics import GatewayMetrics
+from streamproc.web.gateway.models import NamedModels
+from streamproc.web.gateway.open_inference import open_inference_router
 from streamproc.web.gateway.openapi import document
 from streamproc.web.gateway.problems import MEDIA_TYPE, GatewayProblem, Outcome, problem_body
 from streamproc.web.gateway.tasks_api import tasks_router
@@ -59,6 +66,10 @@ def build_app(
     metrics = GatewayMetrics(lambda: gateway.asker.in_flight)
     app.include_router(health_router(gateway.client, metrics.registry))
     app.include_router(tasks_router(gateway))
+    app.include_router(hugging_face_router(gateway))
+    app.include_router(classify_router(gateway))
+    app.include_router(completions_router(gateway))
+    app.include_router(open_inference_router(gateway))
     _handle_errors(app)
     app.add_middleware(
         LimitedBodies,
@@ -97,6 +108,7 @@ def _gateway(
         client=client,
         asker=Asker(client, gateway_settings, clock),
         kept=KeptRequests(gateway_settings.keep_s, gateway_settings.keep_bytes, clock),
+        models=NamedModels(settings.models_dir, topics, clock),
         clock=clock,
     )
 
@@ -105,24 +117,23 @@ def _handle_errors(app: FastAPI) -> None:
     """Every error is a problem of RFC 9457, and says nothing of what a request held."""
 
     @app.exception_handler(GatewayProblem)
-    async def problem(_: Request, error: GatewayProblem) -> Response:
-        return http_response(error.outcome)
+    async def problem(request: Request, error: GatewayProblem) -> Response:
+        return http_response(said_to(request.url.path, error))
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> Response:
-        faults = (
-            f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in list(error.errors())[:8]
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        found = list(error.errors())
+        name = "not-json" if any(one["type"] == "json_invalid" for one in found) else "invalid"
+        faults = "; ".join(
+            f"{'.'.join(map(str, one['loc'][1:]))}: {in_json_words(one)}" for one in found[:8]
         )
-        return http_response(GatewayProblem("invalid", "; ".join(faults)).outcome)
+        return http_response(said_to(request.url.path, GatewayProblem(name, faults[:2000])))
 
     @app.exception_handler(HTTPException)
-    async def http_error(_: Request, error: HTTPException) -> Response:
-        name = _STATUS_PROBLEMS.get(error.status_code)
-        if name is not None:
-            known = GatewayProblem(name, str(error.detail), headers=error.headers)
-            return http_response(known.outcome)
-        title = str(error.detail)
-        return _response(error.status_code, problem_body("http", title, error.status_code, title))
+    async def http_error(request: Request, error: HTTPException) -> Response:
+        name = _STATUS_PROBLEMS.get(error.status_code, "not-json")
+        known = GatewayProblem(name, str(error.detail), headers=error.headers)
+        return http_response(said_to(request.url.path, known))
 
     @app.exception_handler(Exception)
     async def fault(_: Request, error: Exception) -> Response:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import orjson
 
@@ -19,13 +19,16 @@ from streamproc.messages.strict_json import parse
 from streamproc.settings.gateway import GatewaySettings
 from streamproc.web.gateway.problems import (
     RETRY_AFTER_S,
+    AnsweredWithError,
     GatewayProblem,
     Outcome,
-    error_outcome,
 )
 from streamproc.web.gateway.request_value import request_value
 
+Each = TypeVar("Each")
 NOBODY_RETRY_AFTER_S: Final = 5
+AT_ONCE: Final = 64
+"""Requests of one list that are on their way at a time."""
 
 
 class Asker:
@@ -57,6 +60,46 @@ class Asker:
             return as_outcome(await self.response(topic, body, wait_s=wait_s, headers=headers))
         except GatewayProblem as problem:
             return problem.outcome
+
+    async def outcomes(
+        self, topic: RequestTopic, bodies: Sequence[bytes], *, wait_s: float, headers: Headers = ()
+    ) -> list[Outcome]:
+        """The outcome of each of several requests, as it would have been alone, in their order."""
+
+        async def ask(body: bytes, left_s: float) -> Outcome:
+            return await self.outcome(topic, body, wait_s=left_s, headers=headers)
+
+        return await self._in_turns(bodies, wait_s, ask)
+
+    async def responses(
+        self, topic: RequestTopic, bodies: Sequence[bytes], *, wait_s: float, headers: Headers = ()
+    ) -> list[bytes]:
+        """The responses to several requests, in their order.
+
+        Raises GatewayProblem for the first that gets none; the others are given up.
+        """
+
+        async def ask(body: bytes, left_s: float) -> bytes:
+            return await self.response(topic, body, wait_s=left_s, headers=headers)
+
+        return await self._in_turns(bodies, wait_s, ask)
+
+    async def _in_turns(
+        self, bodies: Sequence[bytes], wait_s: float, ask: Callable[[bytes, float], Awaitable[Each]]
+    ) -> list[Each]:
+        """So many at a time, so that a list leaves room for others; all of them within `wait_s`."""
+        turns, ends_at_s = asyncio.Semaphore(AT_ONCE), self._clock.monotonic_s() + wait_s
+
+        async def one(body: bytes) -> Each:
+            async with turns:
+                return await ask(body, max(0.001, ends_at_s - self._clock.monotonic_s()))
+
+        asking = [asyncio.create_task(one(body)) for body in bodies]
+        try:
+            return await asyncio.gather(*asking)
+        finally:
+            for task in asking:
+                task.cancel()
 
     async def response(
         self, topic: RequestTopic, body: bytes, *, wait_s: float, headers: Headers = ()
@@ -131,13 +174,16 @@ class Asker:
 
 
 def as_outcome(response: bytes) -> Outcome:
-    """A response as HTTP says it: as it is, or as a problem where its status is `error`."""
-    error = body_of(response).get("error")
-    return Outcome(200, response) if error is None else error_outcome(error, response)
+    """A response as HTTP says it; raises AnsweredWithError where it is an error."""
+    fields_of(response)
+    return Outcome(200, response)
 
 
-def body_of(response: bytes) -> dict[str, Any]:
-    """A response's fields, out of its CloudEvent where it is in one."""
+def fields_of(response: bytes) -> dict[str, Any]:
+    """A response's fields, out of its CloudEvent where it is in one.
+
+    Raises AnsweredWithError where it is an error.
+    """
     try:
         fields = parse(response)
     except orjson.JSONDecodeError:
@@ -146,6 +192,9 @@ def body_of(response: bytes) -> dict[str, Any]:
         fields = fields.get("data")
     if not isinstance(fields, dict):
         raise GatewayProblem("kafka-away", "what came as an answer is none: not a JSON object")
+    error = fields.get("error")
+    if error is not None:
+        raise AnsweredWithError(error, response)
     return fields
 
 

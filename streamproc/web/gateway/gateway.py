@@ -18,11 +18,10 @@ from streamproc.messages.record import Headers
 from streamproc.settings.gateway import GatewaySettings
 from streamproc.web.gateway.asking import Asker
 from streamproc.web.gateway.kept import KeptRequests, Scope
+from streamproc.web.gateway.models import NamedModels
 from streamproc.web.gateway.preferences import Preferences, read_preferences
 from streamproc.web.gateway.problems import RETRY_AFTER_S, GatewayProblem, Outcome
 
-CLIENT_CLOSED_REQUEST: Final = 499
-"""nginx's; nobody is there to read it, but logs and metrics are."""
 _CARRIED: Final = ("traceparent", "tracestate")
 
 Result = TypeVar("Result")
@@ -39,6 +38,7 @@ class Gateway:
     client: ReplyClient
     asker: Asker
     kept: KeptRequests
+    models: NamedModels
     clock: Clock
 
     def tasks(self) -> list[str]:
@@ -115,17 +115,18 @@ def carried_headers(request: Request) -> Headers:
     return tuple((name, value.encode("latin-1")) for name, value in found if value is not None)
 
 
-async def while_connected(receive: Receive, work: Coroutine[Any, Any, Result]) -> Result | Outcome:
-    """The result of `work`, which is cancelled when the caller goes away; then nobody reads it.
+async def while_connected(receive: Receive, work: Coroutine[Any, Any, Result]) -> Result:
+    """The result of `work`, which is cancelled when the caller goes away.
 
     receive: of a request whose body was read
+    Raises GatewayProblem where the caller left, which only metrics will see.
     """
     working, leaving = asyncio.create_task(work), asyncio.create_task(_left(receive))
     try:
         await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if working.done():
             return working.result()
-        return Outcome(CLIENT_CLOSED_REQUEST, b"")
+        raise GatewayProblem("caller-left", "nobody is there to read the answer")
     finally:
         working.cancel()
         leaving.cancel()

@@ -102,6 +102,12 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": "A problem", "content": content} for status in statuses}
 
 
+def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Errors in the form of another API."""
+    content = _json({"type": "object", "required": ["error"]})
+    return {status: {"description": "An error", "content": content} for status in statuses}
+
+
 def document(app: FastAPI, topics: TopicCatalogue) -> dict[str, Any]:
     """The whole document."""
     made = get_openapi(

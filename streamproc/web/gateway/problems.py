@@ -39,6 +39,7 @@ OF_GATEWAY: Final[Mapping[str, tuple[int, str]]] = {
     "batch-too-large": (413, "Too many requests in one body"),
     "invalid": (422, "invalid request"),
     "key-used-before": (422, "The Idempotency-Key was used for another request"),
+    "caller-left": (499, "The caller left"),
     "too-many-requests": (429, "Too many requests with this key"),
     "header-too-large": (431, "The headers are too large"),
     "kafka-away": (503, "Kafka can't be reached"),
@@ -82,7 +83,8 @@ class GatewayProblem(Exception):
     ) -> None:
         super().__init__(f"{name}: {detail}")
         self.name = name
-        self.detail = detail
+        # Names of fields are quoted, and JSON has halves of characters.
+        self.detail = detail.encode("utf-8", "replace").decode()
         self.status, self.title = OF_GATEWAY[name]
         self.headers = dict(headers or {})
         if retry_after_s is not None:
@@ -95,17 +97,25 @@ class GatewayProblem(Exception):
         return Outcome(self.status, orjson.dumps(body), MEDIA_TYPE, self.headers)
 
 
+class AnsweredWithError(GatewayProblem):
+    """A worker's response of status `error`."""
+
+    def __init__(self, error: Mapping[str, str], response: bytes) -> None:
+        self.name, self.title, self.detail = (error[field] for field in ("type", "title", "detail"))
+        super(GatewayProblem, self).__init__(f"{self.title}: {self.detail}")
+        self.status = OF_RESPONSES[self.name]  # type: ignore[index]
+        self.headers = {}
+        self._response = response
+
+    @property
+    def outcome(self) -> Outcome:
+        """Its problem, with the response itself in it, byte for byte."""
+        response = orjson.Fragment(self._response)
+        said = problem_body(self.name, self.title, self.status, self.detail, response=response)
+        return Outcome(self.status, orjson.dumps(said), MEDIA_TYPE)
+
+
 def problem_body(name: str, title: str, status: int, detail: str, **more: Any) -> dict[str, Any]:
     """The members of RFC 9457, and further ones."""
     said = {"type": TYPE_PREFIX + name, "title": title, "status": status, "detail": detail}
     return said | more
-
-
-def error_outcome(error: Mapping[str, str], response: bytes) -> Outcome:
-    """A response of status `error`: its problem, with the response itself in it, byte for byte."""
-    name = error["type"]
-    status = OF_RESPONSES[name]  # type: ignore[index]
-    body = problem_body(
-        name, error["title"], status, error["detail"], response=orjson.Fragment(response)
-    )
-    return Outcome(status, orjson.dumps(body), MEDIA_TYPE)

@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Final
 
 import structlog
 import uvicorn
@@ -15,7 +16,10 @@ from streamproc.settings import Settings
 from streamproc.settings.gateway import GatewaySettings
 from streamproc.web.gateway.app import build_app
 
-_BACKLOG = 2048
+KEEP_ALIVE_S: Final = 75
+"""Seconds that a connection may rest: longer than clients keep one in their pool, or a request
+would meet a connection that is being closed."""
+_BACKLOG: Final = 2048
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +42,7 @@ async def run_gateway(
             log_config=None,
             access_log=False,
             server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
             h11_max_incomplete_event_size=gateway_settings.max_header_bytes,
             timeout_graceful_shutdown=max(1, round(settings.drain_timeout_s)),
         )

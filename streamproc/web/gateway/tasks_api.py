@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
 
@@ -26,8 +25,6 @@ from streamproc.web.gateway.problems import Outcome
 from streamproc.web.gateway.request_value import split_batch
 
 LaneName = Literal["interactive", "bulk"]
-AT_ONCE: Final = 64
-"""Requests of one list that are on their way at a time, so that a list leaves room for others."""
 
 
 def tasks_router(gateway: Gateway) -> APIRouter:
@@ -90,15 +87,6 @@ async def _one(
 async def _all(
     gateway: Gateway, topic: RequestTopic, batch: Sequence[bytes], headers: Headers, wait_s: float
 ) -> Outcome:
-    """Each request's outcome, as it would have been alone, in their order."""
-    turns = asyncio.Semaphore(AT_ONCE)
-    ends_at_s = gateway.clock.monotonic_s() + wait_s
-
-    async def one(body: bytes) -> Outcome:
-        async with turns:
-            left_s = max(0.001, ends_at_s - gateway.clock.monotonic_s())
-            return await _one(gateway, topic, body, headers, left_s)
-
-    outcomes = await asyncio.gather(*map(one, batch))
+    outcomes = await gateway.asker.outcomes(topic, batch, wait_s=wait_s, headers=headers)
     elements = (b'{"status":%d,"body":%b}' % (each.status, each.body) for each in outcomes)
     return Outcome(200, b"[" + b",".join(elements) + b"]")

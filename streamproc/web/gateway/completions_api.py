@@ -1,0 +1,137 @@
+"""`POST /v1/completions` and `GET /v1/models`, for OpenAI's client and those that speak as it."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from streamproc.web.gateway.answers import Answer, answers_of
+from streamproc.web.gateway.gateway import Gateway
+from streamproc.web.gateway.models import NamedModel
+from streamproc.web.gateway.openapi import error_responses
+from streamproc.web.gateway.parameters import Parameters
+from streamproc.web.gateway.problems import GatewayProblem
+from streamproc.web.gateway.sampling import with_sampling
+
+TASK: Final = "text-generation"
+MAX_TOKENS: Final = 16
+"""OpenAI's own default."""
+_PARAMETERS: Final = Parameters(
+    {"max_tokens": "max_new_tokens", "echo": "return_full_text"},
+    without_effect=("user",),
+    only={
+        "best_of": (1,),
+        "frequency_penalty": (0, 0.0),
+        "logit_bias": ({},),
+        "logprobs": (),
+        "n": (1,),
+        "presence_penalty": (0, 0.0),
+        "stream_options": (),
+        "suffix": (),
+    },
+)
+
+
+class CompletionRequest(BaseModel):
+    """Further members are parameters: OpenAI's, or those of text-generation."""
+
+    model_config = ConfigDict(extra="allow")
+
+    model: str
+    prompt: str | list[str]
+    max_tokens: Annotated[int, Field(ge=1)] | None = MAX_TOKENS
+    stop: str | list[str] | None = None
+    stream: bool | None = False
+
+
+class CompletionChoice(BaseModel):
+    """One text that was written."""
+
+    index: int
+    text: str
+    finish_reason: Literal["stop", "length"]
+    logprobs: None = None
+
+
+class CompletionResponse(BaseModel):
+    """As OpenAI's, but for `usage`: tokens are counted by workers, and not told."""
+
+    id: str
+    object: Literal["text_completion"] = "text_completion"
+    created: int
+    model: str
+    choices: list[CompletionChoice]
+
+
+class ModelCard(BaseModel):
+    """An ensemble; task: what it does."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int = 0
+    owned_by: str = "streamproc"
+    task: str
+
+
+class ModelList(BaseModel):
+    """All ensembles."""
+
+    object: Literal["list"] = "list"
+    data: list[ModelCard]
+
+
+def completions_router(gateway: Gateway) -> APIRouter:
+    """The addresses of OpenAI's API that have a meaning here."""
+    router = APIRouter(prefix="/v1", tags=["OpenAI"])
+
+    @router.post(
+        "/completions",
+        summary="Continue prompts as OpenAI's API does",
+        responses=error_responses(404, 413, 422, 502, 503, 504),
+    )
+    async def complete(request: Request, body: CompletionRequest) -> CompletionResponse:
+        model = gateway.models.find(body.model, TASK)
+        if body.stream:
+            raise GatewayProblem("invalid", "stream: texts come as a whole here; say false")
+        prompts = [body.prompt] if isinstance(body.prompt, str) else body.prompt
+        params = completion_params(body)
+        asked = [{"text": prompt, "params": params} for prompt in prompts]
+        answers = await answers_of(gateway, request, model, asked)
+        return CompletionResponse(
+            id=f"cmpl-{uuid.uuid4().hex}",
+            created=gateway.clock.now_ms() // 1000,
+            model=model.name,
+            choices=[_choice(index, answer) for index, answer in enumerate(answers)],
+        )
+
+    @router.get("/models", summary="The ensembles that can be asked by name")
+    async def models() -> ModelList:
+        return ModelList(data=[_card(model) for model in gateway.models.all()])
+
+    @router.get("/models/{ensemble}", summary="One ensemble", responses=error_responses(404))
+    async def one_model(ensemble: str) -> ModelCard:
+        return _card(gateway.models.find(ensemble))
+
+    return router
+
+
+def completion_params(body: CompletionRequest) -> dict[str, Any]:
+    """The params of text-generation that a request means; raises GatewayProblem."""
+    given = body.model_dump(exclude={"model", "prompt", "stream"}) | {
+        "stop": [body.stop] if isinstance(body.stop, str) else body.stop
+    }
+    return _PARAMETERS.read(with_sampling(given))
+
+
+def _choice(index: int, answer: Answer) -> CompletionChoice:
+    result = answer["result"]
+    return CompletionChoice(
+        index=index, text=result["generated_text"], finish_reason=result["finish_reason"]
+    )
+
+
+def _card(model: NamedModel) -> ModelCard:
+    return ModelCard(id=model.name, task=model.task)
