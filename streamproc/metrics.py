@@ -174,6 +174,12 @@ class Metrics:
             ("ensemble", "member", "status"),
             registry=self.registry,
         )
+        self.member_choices = Counter(
+            "streamproc_member_choices_total",
+            "Choices of an ensemble, as of a label or a token, that were a member's own too, or not",
+            ("ensemble", "member", "agreed"),
+            registry=self.registry,
+        )
         self.member_seconds = Counter(
             "streamproc_member_seconds_total",
             "Seconds that a member's calls took on model threads",
