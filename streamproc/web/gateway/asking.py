@@ -40,6 +40,12 @@ class Replies(Protocol):
         """The reply to one request, however long it takes; raises BrokerUnavailable, TooLarge."""
         ...
 
+    def stream(
+        self, topic: str, value: bytes, *, key: bytes, headers: Headers = ()
+    ) -> AsyncGenerator[Reply, None]:
+        """The parts of a text, where the request asks for them, and last the response; as `ask`."""
+        ...
+
     def not_ready(self) -> Collection[str]:
         """Why requests can't be asked now, a clause each; empty when they can."""
         ...
