@@ -24,12 +24,12 @@ _POLL_S: Final = 0.1
 
 
 class Worker:
-    """A worker that runs and is ready."""
+    """A worker that runs and is ready; address: where it serves health and metrics."""
 
     def __init__(self, pid: int, address: str, log: Path, http: aiohttp.ClientSession) -> None:
         self.pid = pid
         self.log = log
-        self._address = address
+        self.address = address
         self._http = http
 
     def cpu_seconds(self) -> float | None:
@@ -38,7 +38,7 @@ class Worker:
 
     async def counters(self) -> Counters:
         """What its `/metrics` says now."""
-        async with self._http.get(f"{self._address}/metrics") as answer:
+        async with self._http.get(f"{self.address}/metrics") as answer:
             return read_counters(await answer.text())
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from streamproc.errors import ModelRefused
+from streamproc.metrics import Metrics
 from streamproc.repository.repository import StoredEnsemble
 from streamproc.serving.batching.batch_metrics import BatchMetrics
 from streamproc.serving.batching.batcher import Batcher
@@ -37,7 +39,7 @@ def load_engine(
     stored: StoredEnsemble, task: Task, provider: Provider, context: EngineContext
 ) -> Engine:
     """The ensemble, loaded and tried out; raises ModelRefused saying what does not fit."""
-    spec = load_spec(stored, task)
+    spec = _counting(load_spec(stored, task), context.metrics)
     invariant = provider.name == CPU
     if isinstance(task, DecodingTask):
         models = load_step_models(stored, task, provider, context.residency)
@@ -122,6 +124,21 @@ def assemble_decoding_engine(
         health,
         alone_tokens=context.kv_cache.max_tokens,
     )
+
+
+def _counting(spec: EnsembleSpec, metrics: Metrics) -> EnsembleSpec:
+    """The spec of an ensemble whose members' choices are counted."""
+    counters = [
+        tuple(metrics.member_choices.labels(spec.name, member.name, said) for said in ("yes", "no"))
+        for member in spec.members
+    ]
+
+    def count(member: int, agreed: int, not_agreed: int) -> None:
+        yes, no = counters[member]
+        yes.inc(agreed)
+        no.inc(not_agreed)
+
+    return replace(spec, on_choices=count)
 
 
 def _health(spec: EnsembleSpec, members: Sequence[str], context: EngineContext) -> MemberHealth:

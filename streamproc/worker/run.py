@@ -7,7 +7,6 @@ import gc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import replace
-from functools import partial
 from typing import Final
 
 import structlog
@@ -20,7 +19,6 @@ from streamproc.kafka.producer import Producer
 from streamproc.kafka.state_publisher import StatePublisher
 from streamproc.kafka.topics import RequestTopic, load_topics, record_limits
 from streamproc.kafka.worker import KafkaWorker
-from streamproc.messages.lane import Lane
 from streamproc.messages.parts import HandOver
 from streamproc.messages.publishing import Publish, ReplyRoute
 from streamproc.metrics import Metrics
@@ -37,6 +35,7 @@ from streamproc.worker.enrichment import (
     refuse_shared_topics,
     route_subscriptions,
 )
+from streamproc.worker.gauges import set_gauges
 from streamproc.worker.models import Models
 from streamproc.worker.registry import RegistryFormats
 from streamproc.worker.routes import build_route, refuse_own_headers, require_default, served_tasks
@@ -57,9 +56,10 @@ async def run_worker(settings: Settings, stop: asyncio.Event, tracer: Tracer | N
     refuse_own_headers(settings)
     clock, metrics = SystemClock(), Metrics()
     tracer = tracer or installed_tracer(settings.group_id)
-    catalogue = load_topics(settings.topics_dir)
     routes = load_routes(settings)
-    tasks = settings.tasks or served_tasks(catalogue, Repository(settings.models_dir))
+    catalogue = load_topics(settings.topics_dir, required=not routes)
+    repository = Repository(settings.models_dir)
+    tasks = settings.tasks or served_tasks(catalogue, repository, required=not routes)
     topics = [topic for task in tasks for topic in catalogue.requests(task)]
     asked = dict.fromkeys((*tasks, *(answer.task for one in routes for answer in one.answers)))
     models = Models(settings, clock, metrics, tracer)
@@ -101,16 +101,11 @@ async def run_worker(settings: Settings, stop: asyncio.Event, tracer: Tracer | N
             needed_topics=needed.union(settings.reply_topics, catalogue.replies()),
             must_end=lambda: registry.refusal or _hangs_for_good(served, settings.call_timeout_s),
         )
-        for engine in served:
-            spec = engine.profile
-            metrics.ensembles.labels(spec.name, engine.task.name, spec.digest).set(1)
-        for lane in Lane:
-            gauge = metrics.in_flight_bytes.labels(lane.name.lower())
-            gauge.set_function(partial(worker.in_flight_bytes, lane))
         readiness = Readiness(
             [worker.not_ready, registry.not_ready, *(engine.health.troubles for engine in served)],
             clock,
         )
+        set_gauges(metrics, worker, subscriptions, served, readiness.reasons, clock)
         app = build_app(readiness.reasons, metrics.registry)
         # Only a port that somebody chose is one that probes look at.
         or_free = "web_port" not in settings.model_fields_set

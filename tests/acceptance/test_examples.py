@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ import pytest
 from streamproc.testing import tokenizer_json
 from tests.support.command import ROOT, environment
 from tests.support.onnx_models import classifier
+from tests.support.ways_in import WaysIn
 
 EXAMPLES = ROOT / "examples"
 
@@ -45,15 +47,14 @@ def test_requests_are_asked_over_kafka(at_kafka: dict[str, str], tmp_path: Path)
 
 
 @pytest.mark.kafka
-def test_a_text_is_read_while_it_is_written(at_kafka: dict[str, str], tmp_path: Path) -> None:
-    *text, reason, first, second, third = run(
-        "stream_a_text.py", folder=tmp_path, settings=at_kafka
-    ).splitlines()
+@pytest.mark.parametrize("over", ["Kafka", "HTTP"])
+def test_a_text_is_read_while_it_is_written(ways_in: WaysIn, tmp_path: Path, over: str) -> None:
+    address = [ways_in.address] if over == "HTTP" else []
+    settings = {"KAFKA_BOOTSTRAP_SERVERS": ways_in.kafka}
 
-    assert "".join(text)
-    assert reason in ("[stop]", "[length]")
-    assert {first.split()[0], second.split()[0]} <= {"negative", "positive"}
-    assert third.startswith("invalid: text: ")
+    said = run("stream_a_text.py", *address, folder=tmp_path, settings=settings)
+
+    assert re.fullmatch(r"(?s).+\n\[(stop|length)\]\n(\w+ [01]\.\d+\n){2}invalid: text: .+\n", said)
 
 
 def test_requests_are_asked_without_kafka(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -86,6 +86,12 @@ class LocalReplies:
             raise AssertionError("a gateway sends nothing without an id") from error
         self.answered += 1
         return Reply(text, ())
+
+    async def stream(
+        self, topic: str, value: bytes, *, key: bytes, headers: Headers = ()
+    ) -> AsyncGenerator[Reply, None]:
+        """The response alone, as of a worker that publishes no parts."""
+        yield await self.ask(topic, value, key=key, headers=headers)
 
 
 def gateway_app(

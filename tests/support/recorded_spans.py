@@ -49,6 +49,10 @@ class RecordedSpans:
         """All that have ended, in the order of their ends."""
         return self._exporter.get_finished_spans()
 
+    def clear(self) -> None:
+        """Forget those that have ended."""
+        self._exporter.clear()
+
     @property
     def open(self) -> list[str]:
         """The names of those that have begun and not ended."""

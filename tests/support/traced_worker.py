@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import orjson
 from aiokafka import AIOKafkaConsumer
 from opentelemetry.context import Context
-from opentelemetry.trace import SpanKind, set_span_in_context
+from opentelemetry.trace import SpanKind, get_current_span, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from streamproc.kafka.topic_admin import TopicAdmin
@@ -17,7 +18,7 @@ from streamproc.kafka.topics import load_topics
 from streamproc.settings import Settings, shipped
 from streamproc.worker.run import run_worker
 from tests.support.recorded_spans import RecordedSpans
-from tests.support.topics import Sent, send
+from tests.support.topics import Sent, producing, send_all
 
 TASK = "text-classification"
 _W3C = TraceContextTextMapPropagator()
@@ -56,19 +57,20 @@ async def ask_and_read(
     Both make a span of their own; the consumer's continues the response's trace.
     """
     (topic, *_) = load_topics(settings.topics_dir).requests(TASK)
-    sent = []
-    for text in texts:
-        name = f"send {topic.name}"
-        with recorded.of_others.start_as_current_span(name, Context(), SpanKind.PRODUCER) as span:
-            carrier: dict[str, str] = {}
-            _W3C.inject(carrier, set_span_in_context(span, Context()))
-            headers = tuple((key, value.encode()) for key, value in carrier.items())
-            request = f'{{"text": "{text}"}}'.encode()
-            sent.append(Sent(request, topic.name, headers))
-            if len(texts) == 1:
-                await send(settings.kafka_bootstrap_servers, sent)
-    if len(texts) > 1:
-        await send(settings.kafka_bootstrap_servers, sent)
+    asked = set[int]()
+    async with producing(settings.kafka_bootstrap_servers) as producer:
+
+        async def ask(text: str) -> None:
+            name, start = f"send {topic.name}", recorded.of_others.start_as_current_span
+            with start(name, Context(), SpanKind.PRODUCER) as span:
+                asked.add(span.get_span_context().trace_id)
+                carrier: dict[str, str] = {}
+                _W3C.inject(carrier, set_span_in_context(span, Context()))
+                headers = tuple((key, value.encode()) for key, value in carrier.items())
+                request = Sent(orjson.dumps({"text": text}), topic.name, headers)
+                await send_all(producer, [request])
+
+        await asyncio.gather(*map(ask, texts))
     consumer = AIOKafkaConsumer(
         topic.responses,
         bootstrap_servers=settings.kafka_bootstrap_servers,
@@ -80,11 +82,11 @@ async def ask_and_read(
         async with asyncio.timeout(60):
             async for record in consumer:
                 found = dict(record.headers)
-                carrier = {"traceparent": found["traceparent"].decode()}
-                recorded.of_others.start_span(
-                    f"process {topic.responses}", _W3C.extract(carrier, Context()),
-                    SpanKind.CONSUMER,
-                ).end()  # fmt: skip
+                context = _W3C.extract({"traceparent": found["traceparent"].decode()}, Context())
+                if get_current_span(context).get_span_context().trace_id not in asked:
+                    continue
+                name = f"process {topic.responses}"
+                recorded.of_others.start_span(name, context, SpanKind.CONSUMER).end()
                 read.append(found)
                 if len(read) == len(texts):
                     break

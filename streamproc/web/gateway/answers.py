@@ -32,7 +32,7 @@ async def answers_of(
     if len(asked) > most:
         detail = f"{len(asked)} inputs; at most {most} (STREAMPROC_GATEWAY_MAX_BATCH)"
         raise GatewayProblem("batch-too-large", detail)
-    bodies = [_body(model, fields) for fields in asked]
+    bodies = [body_of(model, fields) for fields in asked]
     gateway.admit(request, bodies)
     asking = gateway.asker.responses(
         model.topic,
@@ -43,7 +43,8 @@ async def answers_of(
     return [fields_of(one) for one in await while_connected(request.receive, asking)]
 
 
-def _body(model: NamedModel, fields: Fields) -> bytes:
+def body_of(model: NamedModel, fields: Fields) -> bytes:
+    """A request of an ensemble as JSON; raises GatewayProblem where its fields are none."""
     try:
         return orjson.dumps({**fields, "ensemble": model.name})
     except TypeError:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from types import TracebackType
 from typing import Any, Final, Protocol, TypeVar
 
@@ -15,6 +15,7 @@ from streamproc.clock import Clock
 from streamproc.errors import BrokerUnavailable, TooLarge
 from streamproc.kafka.reply_client import Reply
 from streamproc.kafka.topics import RequestTopic
+from streamproc.messages.part_reader import TEXTS, PartReader, TextPart, part_of, text_of
 from streamproc.messages.record import Headers
 from streamproc.messages.strict_json import parse
 from streamproc.settings.gateway import GatewaySettings
@@ -24,7 +25,7 @@ from streamproc.web.gateway.problems import (
     GatewayProblem,
     Outcome,
 )
-from streamproc.web.gateway.request_value import request_value
+from streamproc.web.gateway.request_value import request_value, with_parts
 
 Each = TypeVar("Each")
 NOBODY_RETRY_AFTER_S: Final = 5
@@ -37,6 +38,12 @@ class Replies(Protocol):
 
     async def ask(self, topic: str, value: bytes, *, key: bytes, headers: Headers = ()) -> Reply:
         """The reply to one request, however long it takes; raises BrokerUnavailable, TooLarge."""
+        ...
+
+    def stream(
+        self, topic: str, value: bytes, *, key: bytes, headers: Headers = ()
+    ) -> AsyncGenerator[Reply, None]:
+        """The parts of a text, where the request asks for them, and last the response; as `ask`."""
         ...
 
     def not_ready(self) -> Collection[str]:
@@ -132,20 +139,46 @@ class Asker:
         """The JSON text of the response to one request; raises GatewayProblem."""
         request_id = uuid.uuid4().hex
         value = request_value(body, request_id, max(1, round(wait_s * 1000)))
-        trouble = self._client.trouble_of(topic.name)
-        if trouble is not None:
-            raise _kafka_away(f"{topic.name}: {trouble}")
-        with self._counted(len(value)):
-            reply = await self._reply(topic, value, request_id.encode(), wait_s, headers)
+        asking = self._client.ask(topic.name, value, key=request_id.encode(), headers=headers)
+        with self._counted(topic, len(value)):
+            reply = await self._within(wait_s, topic, wait_s, asking)
         return reply.value
 
-    async def _reply(
-        self, topic: RequestTopic, value: bytes, key: bytes, wait_s: float, headers: Headers
+    async def stream(
+        self, topic: RequestTopic, body: bytes, *, wait_s: float, headers: Headers = ()
+    ) -> AsyncGenerator[TextPart | bytes, None]:
+        """The parts of a text as it is written, and last the JSON text of the response.
+
+        Of a task that writes no text the response alone. Raises GatewayProblem, also behind parts.
+        """
+        request_id, reader = uuid.uuid4().hex, PartReader()
+        value = request_value(body, request_id, max(1, round(wait_s * 1000)))
+        if topic.task in TEXTS:
+            value = with_parts(value)
+        ends_at_s = self._clock.monotonic_s() + wait_s
+        asking = self._client.stream(topic.name, value, key=request_id.encode(), headers=headers)
+        with self._counted(topic, len(value)):
+            async with aclosing(asking) as replies:
+                while True:
+                    left_s = max(0.0, ends_at_s - self._clock.monotonic_s())
+                    reply = await self._within(left_s, topic, wait_s, anext(replies))
+                    if not reply.is_part:
+                        break
+                    if text := reader.take(part_of(fields_of(reply.value))):
+                        yield TextPart(text)
+        response = fields_of(reply.value)
+        if topic.task in TEXTS and (rest := reader.end(text_of(response))):
+            yield rest
+        yield reply.value
+
+    async def _within(
+        self, left_s: float, topic: RequestTopic, wait_s: float, work: Awaitable[Reply]
     ) -> Reply:
-        asked_at_s = self._clock.monotonic_s()
+        """A reply that comes in time; wait_s: how long the request may take in all."""
+        asked_at_s = self._clock.monotonic_s() + left_s - wait_s
         try:
-            async with asyncio.timeout(wait_s):
-                reply = await self._client.ask(topic.name, value, key=key, headers=headers)
+            async with asyncio.timeout(left_s):
+                reply = await work
         except BrokerUnavailable as error:
             raise _kafka_away(str(error)) from None
         except TooLarge as error:
@@ -176,8 +209,10 @@ class Asker:
         )
 
     @contextmanager
-    def _counted(self, size_bytes: int) -> Iterator[None]:
-        settings = self._settings
+    def _counted(self, topic: RequestTopic, size_bytes: int) -> Iterator[None]:
+        trouble, settings = self._client.trouble_of(topic.name), self._settings
+        if trouble is not None:
+            raise _kafka_away(f"{topic.name}: {trouble}")
         full = (
             self._count >= settings.max_in_flight
             or self._bytes + size_bytes > settings.max_in_flight_bytes

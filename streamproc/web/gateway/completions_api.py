@@ -5,10 +5,15 @@ from __future__ import annotations
 import uuid
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Request
+import orjson
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from streamproc.web.gateway.answers import Answer, answers_of
+from streamproc.messages.part_reader import TextPart
+from streamproc.web.gateway.answers import Answer, answers_of, body_of
+from streamproc.web.gateway.asking import fields_of
+from streamproc.web.gateway.error_shapes import said_to
+from streamproc.web.gateway.event_streams import event, event_stream, refuse_replacement
 from streamproc.web.gateway.gateway import Gateway
 from streamproc.web.gateway.models import NamedModel
 from streamproc.web.gateway.openapi import ASKING, error_responses
@@ -90,12 +95,13 @@ def completions_router(gateway: Gateway) -> APIRouter:
     @router.post(
         "/completions",
         summary="Continue prompts as OpenAI's API does",
+        response_model=CompletionResponse,
         responses=error_responses(*ASKING),
     )
-    async def complete(request: Request, body: CompletionRequest) -> CompletionResponse:
+    async def complete(request: Request, body: CompletionRequest) -> Any:
         model = gateway.models.find(body.model, TASK)
         if body.stream:
-            raise GatewayProblem("invalid", "stream: texts come as a whole here; say false")
+            return await _streamed(gateway, request, model, body)
         prompts = [body.prompt] if isinstance(body.prompt, str) else body.prompt
         params = completion_params(body)
         asked = [{"text": prompt, "params": params} for prompt in prompts]
@@ -118,6 +124,43 @@ def completions_router(gateway: Gateway) -> APIRouter:
         return _card(gateway.models.find(ensemble))
 
     return router
+
+
+async def _streamed(
+    gateway: Gateway, request: Request, model: NamedModel, body: CompletionRequest
+) -> Response:
+    if not isinstance(body.prompt, str):
+        raise GatewayProblem("invalid", "stream: one prompt at a time, as a string")
+    asked = {"text": body.prompt, "params": completion_params(body)}
+    shape = CompletionEvents(model.name, gateway.clock.now_ms() // 1000, request.url.path)
+    return await event_stream(gateway, request, model.topic, body_of(model, asked), shape)
+
+
+class CompletionEvents:
+    """Chunks of a completion, the last one with its finish_reason, and then `[DONE]`."""
+
+    def __init__(self, model: str, created_s: int, path: str) -> None:
+        self._chunk = {
+            "id": f"cmpl-{uuid.uuid4().hex}",
+            "object": "text_completion",
+            "created": created_s,
+            "model": model,
+        }
+        self._path = path
+
+    def part(self, part: TextPart) -> bytes:
+        refuse_replacement(part)
+        return self._event(part.text, None)
+
+    def end(self, response: bytes) -> bytes:
+        return self._event("", fields_of(response)["result"]["finish_reason"]) + event(b"[DONE]")
+
+    def error(self, problem: GatewayProblem) -> bytes:
+        return event(said_to(self._path, problem).body)
+
+    def _event(self, text: str, finish_reason: str | None) -> bytes:
+        choice = {"index": 0, "text": text, "finish_reason": finish_reason, "logprobs": None}
+        return event(orjson.dumps({**self._chunk, "choices": [choice]}))
 
 
 def completion_params(body: CompletionRequest) -> dict[str, Any]:

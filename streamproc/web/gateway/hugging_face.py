@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from fastapi import APIRouter, Request
+import orjson
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
+from streamproc.messages.part_reader import TextPart
 from streamproc.types import ProblemType
-from streamproc.web.gateway.answers import Answer, answers_of
+from streamproc.web.gateway.answers import Answer, answers_of, body_of
+from streamproc.web.gateway.asking import fields_of
+from streamproc.web.gateway.error_shapes import said_to
+from streamproc.web.gateway.event_streams import event, event_stream, refuse_replacement
 from streamproc.web.gateway.gateway import Gateway
 from streamproc.web.gateway.models import NamedModel
 from streamproc.web.gateway.openapi import ASKING, error_responses
@@ -74,9 +79,9 @@ def hugging_face_router(gateway: Gateway) -> APIRouter:
     )
     async def ask(request: Request, ensemble: str, body: HuggingFaceRequest) -> Any:
         model = gateway.models.find(ensemble)
-        if body.stream:
-            raise GatewayProblem("invalid", "stream: texts come as a whole here; say false")
         params = _params(model, body.parameters)
+        if body.stream:
+            return await _streamed(gateway, request, model, body.inputs, params)
         texts = body.inputs if isinstance(body.inputs, list) else [body.inputs]
         asked = [{**_inputs(model, text), "params": params} for text in texts]
         answers = await answers_of(gateway, request, model, asked)
@@ -84,6 +89,47 @@ def hugging_face_router(gateway: Gateway) -> APIRouter:
         return shaped if isinstance(body.inputs, list) else _alone(model, shaped[0])
 
     return router
+
+
+async def _streamed(
+    gateway: Gateway,
+    request: Request,
+    model: NamedModel,
+    text: str | list[str] | dict[str, str],
+    params: Mapping[str, Any],
+) -> Response:
+    if model.task != "text-generation" or not isinstance(text, str):
+        raise GatewayProblem("invalid", "stream: one text at a time, of text-generation")
+    body = body_of(model, {"text": text, "params": params})
+    shape = TokenEvents(request.url.path)
+    return await event_stream(gateway, request, model.topic, body, shape)
+
+
+class TokenEvents:
+    """As text-generation-inference has them: an event a token, the last one with the whole text.
+
+    A part may be several tokens, of which neither ids nor probabilities are known here.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._index = 0
+
+    def part(self, part: TextPart) -> bytes:
+        refuse_replacement(part)
+        return self._event(part.text, None)
+
+    def end(self, response: bytes) -> bytes:
+        return self._event("", fields_of(response)["result"]["generated_text"])
+
+    def error(self, problem: GatewayProblem) -> bytes:
+        return event(said_to(self._path, problem).body)
+
+    def _event(self, text: str, whole: str | None) -> bytes:
+        self._index += 1
+        token = {"id": -1, "text": text, "logprob": None, "special": False}
+        said = {"index": self._index, "token": token, "generated_text": whole, "details": None}
+        return event(orjson.dumps(said))
 
 
 def _params(model: NamedModel, given: Mapping[str, Any]) -> dict[str, Any]:

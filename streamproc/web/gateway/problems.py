@@ -44,6 +44,7 @@ OF_GATEWAY: Final[Mapping[str, tuple[int, str]]] = {
     "kafka-away": (503, "Kafka can't be reached"),
     "nobody-answers": (503, "No worker answers"),
     "busy": (503, "Too much is on its way"),
+    "begun-anew": (503, "The text was begun anew"),
     "timed-out": (504, "No answer in time"),
 }
 """The HTTP status and the title of each problem that a gateway has of its own, by its type."""

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request, Response
 from streamproc.kafka.topics import RequestTopic
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import Headers
+from streamproc.web.gateway.event_streams import OwnEvents, accepts_events, event_stream
 from streamproc.web.gateway.gateway import (
     Gateway,
     caller_of,
@@ -20,7 +21,7 @@ from streamproc.web.gateway.gateway import (
 from streamproc.web.gateway.http_responses import http_response, pending_response
 from streamproc.web.gateway.openapi import WAIT_HEADER, problem_responses, task_body
 from streamproc.web.gateway.preferences import read_preferences
-from streamproc.web.gateway.problems import Outcome
+from streamproc.web.gateway.problems import GatewayProblem, Outcome
 from streamproc.web.gateway.request_value import split_batch
 
 LaneName = Literal["interactive", "bulk"]
@@ -67,6 +68,10 @@ def _endpoint(gateway: Gateway, task: str) -> Any:
         topic = gateway.topic(task, Lane[lane.upper()])
         body = await request.body()
         batch = split_batch(body, gateway.settings.max_batch)
+        if accepts_events(request):
+            if batch is not None:
+                raise GatewayProblem("invalid", "a list of requests has no events; ask them singly")
+            return await event_stream(gateway, request, topic, body, OwnEvents())
         gateway.admit(request, [body] if batch is None else batch)
         headers = carried_headers(request)
         if batch is None:

@@ -1,0 +1,191 @@
+"""Server-sent events of a text, from replies that a test writes down."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any, cast
+
+import orjson
+import pytest
+
+from streamproc.clock import SystemClock
+from streamproc.kafka.reply_client import Reply, ReplyClient
+from streamproc.kafka.topics import load_topics
+from streamproc.messages.lane import Lane
+from streamproc.messages.part_reader import TextPart
+from streamproc.messages.record import Headers
+from streamproc.settings import Settings
+from streamproc.settings.gateway import GatewaySettings
+from streamproc.web.gateway.asking import Asker
+from streamproc.web.gateway.completions_api import CompletionEvents
+from streamproc.web.gateway.event_streams import EventShape, OwnEvents, events
+from streamproc.web.gateway.hugging_face import TokenEvents
+from streamproc.web.gateway.problems import GatewayProblem
+from streamproc.web.gateway.request_value import with_parts
+
+TOPIC = load_topics(Settings().topics_dir).request_topic("text-generation", Lane.INTERACTIVE)
+OK = {
+    "id": "i",
+    "task": "text-generation",
+    "status": "ok",
+    "result": {"generated_text": "abc", "finish_reason": "length"},
+}
+LATE = {
+    "id": "i",
+    "task": "text-generation",
+    "status": "error",
+    "error": {"type": "deadline", "title": "deadline passed", "detail": "too late"},
+}
+SHAPES: tuple[EventShape, ...] = (
+    OwnEvents(),
+    CompletionEvents("generation", 0, "/v1/completions"),
+    TokenEvents("/models/generation"),
+)
+
+
+def part(sequence: int, text: str, attempt: str = "a") -> Reply:
+    value = {"id": "i", "attempt": attempt, "sequence": sequence, "text": text}
+    return Reply(orjson.dumps(value), (("streamproc-part", str(sequence).encode()),))
+
+
+def response(body: dict[str, Any]) -> Reply:
+    return Reply(orjson.dumps(body), ())
+
+
+class Replying:
+    """Has of a ReplyClient what an Asker needs; gives the replies, and then waits for ever.
+
+    asked: the values of requests; closed: how many streams were
+    """
+
+    def __init__(self, *replies: Reply) -> None:
+        self._replies: Sequence[Reply] = replies
+        self.asked: list[Any] = []
+        self.closed = 0
+
+    def trouble_of(self, topic: str) -> None:
+        return None
+
+    def not_ready(self) -> tuple[str, ...]:
+        return ()
+
+    async def stream(
+        self, topic: str, value: bytes, *, key: bytes, headers: Headers
+    ) -> AsyncGenerator[Reply, None]:
+        self.asked.append(orjson.loads(value))
+        try:
+            for reply in self._replies:
+                yield reply
+            await asyncio.Event().wait()
+        finally:
+            self.closed += 1
+
+
+def streamed(client: Replying, wait_s: float = 30.0) -> AsyncGenerator[TextPart | bytes, None]:
+    asker = Asker(cast(ReplyClient, client), GatewaySettings(), SystemClock())
+    return asker.stream(TOPIC, b'{"text": "x"}', wait_s=wait_s)
+
+
+async def said(client: Replying, shape: EventShape, wait_s: float = 30.0) -> list[tuple[str, Any]]:
+    """The events, each by its name with its data."""
+    items = streamed(client, wait_s)
+    body = b"".join([one async for one in events(await anext(items), items, shape)]).decode()
+    found = []
+    for block in body.removesuffix("\n\n").split("\n\n"):
+        *name, data = block.splitlines()
+        value = data.removeprefix("data: ")
+        found.append(("".join(name), value if value == "[DONE]" else orjson.loads(value)))
+    return found
+
+
+async def test_parts_are_told_and_then_the_response() -> None:
+    client = Replying(part(0, "a"), part(1, "bc"), response(OK))
+
+    assert await said(client, OwnEvents()) == [
+        ("event: part", {"text": "a"}),
+        ("event: part", {"text": "bc"}),
+        ("event: response", OK),
+    ]
+    assert client.asked[0]["params"] == {"stream": True}
+    assert client.closed == 1
+
+
+async def test_what_parts_left_out_comes_before_the_response() -> None:
+    client = Replying(part(0, "a"), part(2, "c"), response(OK))
+
+    assert [one for _, one in await said(client, OwnEvents())] == [
+        {"text": "a"},
+        {"text": "bc"},
+        OK,
+    ]
+
+
+async def test_an_attempt_that_went_another_way_is_told_to_who_can_be_told() -> None:
+    replies = (part(0, "x"), part(0, "a", "b"), response(OK))
+
+    assert (await said(Replying(*replies), OwnEvents()))[1] == (
+        "event: part",
+        {"text": "abc", "replaces": True},
+    )
+    for shape in SHAPES[1:]:
+        assert "error" in (await said(Replying(*replies), shape))[-1][1]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: type(shape).__name__)
+async def test_an_error_behind_parts_is_the_last_event(shape: EventShape) -> None:
+    *parts, (name, error) = await said(Replying(part(0, "a"), response(LATE)), shape)
+
+    assert len(parts) == 1
+    if isinstance(shape, OwnEvents):
+        assert (name, error["type"]) == ("event: error", "urn:streamproc:problem:deadline")
+        assert error["response"] == LATE
+    else:
+        assert "too late" in str(error["error"])
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: type(shape).__name__)
+async def test_a_stream_that_stops_ends_with_an_error_in_time(shape: EventShape) -> None:
+    client = Replying(part(0, "a"))
+
+    *_, (_, error) = await said(client, shape, wait_s=0.2)
+
+    assert "timed-out" in str(error) or "others were answered" in str(error)
+    assert client.closed == 1
+
+
+async def test_what_fails_before_the_first_part_is_raised() -> None:
+    with pytest.raises(GatewayProblem, match="too late"):
+        await anext(streamed(Replying(response(LATE))))
+    with pytest.raises(GatewayProblem, match="nothing was answered"):
+        await anext(streamed(Replying(), wait_s=0.05))
+
+
+async def test_who_leaves_ends_the_stream() -> None:
+    client = Replying(part(0, "a"), part(1, "b"))
+    items = streamed(client)
+    telling = events(await anext(items), items, OwnEvents())
+    assert b'"a"' in await anext(telling)
+
+    await telling.aclose()
+
+    assert client.closed == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ('{"text": "x"}', '{"text": "x","params":{"stream":true}}'),
+        ('{"params": {"seed":  1}}', '{"params": {"seed":  1,"stream":true}}'),
+        ('{"params": {"stream": false}}', '{"params": {"stream": true}}'),
+        ('{"params": null}', '{"params": {"stream":true}}'),
+        ('{"params": 7}', '{"params": 7}'),
+        (
+            '{"specversion": "1.0", "data": {"text": "x"}}',
+            '{"specversion": "1.0", "data": {"text": "x","params":{"stream":true}}}',
+        ),
+        ('{"specversion": "1.0", "data": 7}', '{"specversion": "1.0", "data": 7}'),
+    ],
+)
+def test_a_request_is_made_to_ask_for_parts(value: str, expected: str) -> None:
+    assert with_parts(value.encode()).decode() == expected
