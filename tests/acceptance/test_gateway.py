@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,10 +13,11 @@ import pytest
 
 from streamproc.kafka.client import RequestClient
 from streamproc.messages.client import ResponseBody
+from tests.support.gateway_process import GatewayProcess
 from tests.support.good_requests import requests_of
 from tests.support.small_ensembles import SMALL
 from tests.support.texts import short_texts
-from tests.support.ways_in import WaysIn
+from tests.support.ways_in import STARTS_WITHIN_S, WaysIn
 
 pytestmark = pytest.mark.kafka
 TEXT = "a lovely film, and a long one"
@@ -174,3 +177,45 @@ def test_the_openapi_document_has_an_address_for_each_task(http: httpx.Client) -
 
     assert {f"/v1/{task}" for task in SMALL} <= set(document["paths"])
     assert "text-generation.request.params" in document["components"]["schemas"]
+
+
+def test_nothing_of_a_text_is_in_the_log(ways_in: WaysIn, http: httpx.Client) -> None:
+    text = "Geheimnis-4711"
+    for body in ({"text": text}, {"text": 5, "metadata": text}, {"text": "x", text: 1}):
+        http.post("/v1/text-classification", json=body)
+        http.post("/v1/classify", json=body | {"input": [text, 5]})
+        http.post(f"/models/{text}", json={"inputs": text})
+    http.post("/v1/text-classification", content=text.encode())
+    http.get(f"/{text}?{text}", headers={"X-API-Key": text})
+
+    assert "gateway started" in ways_in.gateway.said
+    assert text not in ways_in.gateway.said
+
+
+def test_a_gateway_that_is_told_to_stop_answers_what_has_come(
+    ways_in: WaysIn, tmp_path: Path
+) -> None:
+    gateway = GatewayProcess(
+        ways_in.kafka, tmp_path / "gateway.log", {"MODELS_DIR": str(ways_in.models)}
+    )
+    gateway.start()
+    try:
+        address = gateway.wait_until_ready(STARTS_WITHIN_S)
+        with httpx.Client(base_url=address, timeout=60) as client, ThreadPoolExecutor() as pool:
+            texts = [{"text": f"{TEXT} {number}"} for number in range(8)]
+            asked = pool.submit(client.post, "/v1/translation", json=texts)
+            while not metric(client, "streamproc_gateway_in_flight"):
+                assert not asked.done(), asked.result().text
+            code = gateway.terminate()
+            answer = asked.result()
+    finally:
+        gateway.stop()
+
+    assert code == 0
+    assert [one["status"] for one in answer.json()] == [200] * 8
+
+
+def metric(client: httpx.Client, name: str) -> float:
+    """A metric without labels."""
+    lines = client.get("/metrics").text.splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))

@@ -69,6 +69,7 @@ async def group(
     workers: int = 1,
     tasks: Sequence[str] = (TEXT_CLASSIFICATION,),
     settings: Mapping[str, str] | None = None,
+    ready_within_s: float = 60,
 ) -> AsyncIterator[Group]:
     """Ready workers of a new group that takes what is sent from now on; killed afterwards."""
     start = await commit_ends(bootstrap_servers, name, *request_topics(tasks))
@@ -81,7 +82,7 @@ async def group(
         for worker in made:
             worker.start()
         for worker in made:
-            await worker.wait_until_ready()
+            await worker.wait_until_ready(ready_within_s)
         yield Group(made, start)
     finally:
         for worker in made:

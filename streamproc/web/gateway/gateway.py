@@ -23,6 +23,7 @@ from streamproc.web.gateway.preferences import Preferences, read_preferences
 from streamproc.web.gateway.problems import RETRY_AFTER_S, GatewayProblem, Outcome
 from streamproc.web.gateway.security.limits import Caller, RateLimits
 
+MAX_KEY_CHARACTERS: Final = 255
 _SLACK_S: Final = 0.05
 _CARRIED: Final = ("traceparent", "tracestate")
 
@@ -65,6 +66,10 @@ class Gateway:
         """What a request came to, now or later, as its headers ask."""
         preferences = read_preferences(request.headers.getlist("prefer"))
         key = request.headers.get("idempotency-key")
+        if key is not None and len(key) > MAX_KEY_CHARACTERS:
+            raise GatewayProblem(
+                "invalid", f"Idempotency-Key: at most {MAX_KEY_CHARACTERS} characters"
+            )
         if preferences.responds_async or key:
             return await self._kept_answer(request, body, work, preferences, key)
         outcome = await while_connected(request.receive, work(self.wait_s(preferences)))

@@ -7,11 +7,13 @@ import hashlib
 import uuid
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from streamproc.clock import Clock
 from streamproc.web.gateway.problems import GatewayProblem, Outcome
 
+ENTRY_BYTES: Final = 2048
+"""What an outcome takes beside its body, about."""
 Scope = tuple[str, ...]
 """Whose an Idempotency-Key is, where it was used, and the key itself."""
 
@@ -113,7 +115,7 @@ class KeptRequests:
         if not outcome.is_final and kept.scope is not None:
             self._by_scope.pop(kept.scope, None)
             kept.scope = None
-        self._bytes += len(outcome.body)
+        self._bytes += _size_bytes(outcome)
         self._done[kept.id] = kept
         self._forget_old()
 
@@ -131,7 +133,11 @@ class KeptRequests:
         if kept.scope is not None:
             self._by_scope.pop(kept.scope, None)
         if self._done.pop(kept.id, None) is not None:
-            self._bytes -= len(kept.work.result().body)
+            self._bytes -= _size_bytes(kept.work.result())
+
+
+def _size_bytes(outcome: Outcome) -> int:
+    return ENTRY_BYTES + len(outcome.body)
 
 
 def _fingerprint(body: bytes) -> bytes:

@@ -10,6 +10,7 @@ from typing import Final
 
 import structlog
 import uvicorn
+from fastapi import FastAPI
 
 from streamproc.errors import SettingsError
 from streamproc.settings import Settings
@@ -34,23 +35,9 @@ async def run_gateway(
     """
     require_keys(gateway_settings)
     app = build_app(settings, gateway_settings)
+    config = _config(app, settings, gateway_settings)
     listening = _listening(gateway_settings.host, gateway_settings.port)
-    server = _Server(
-        uvicorn.Config(
-            app,
-            http="h11",
-            ws="none",
-            ssl_certfile=gateway_settings.ssl_certfile,
-            ssl_keyfile=gateway_settings.ssl_keyfile,
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=KEEP_ALIVE_S,
-            h11_max_incomplete_event_size=gateway_settings.max_header_bytes,
-            timeout_graceful_shutdown=max(1, round(settings.drain_timeout_s)),
-        )
-    )
+    server = _Server(config)
     host, port = listening.getsockname()[:2]
     scheme = "https" if gateway_settings.ssl_certfile else "http"
     address = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
@@ -78,6 +65,31 @@ def require_keys(settings: GatewaySettings) -> None:
             "or set STREAMPROC_GATEWAY_JWKS, or say STREAMPROC_GATEWAY_WITHOUT_KEYS=true where "
             "something else in front lets only those in who may"
         )
+
+
+def _config(app: FastAPI, settings: Settings, gateway_settings: GatewaySettings) -> uvicorn.Config:
+    config = uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        ssl_certfile=gateway_settings.ssl_certfile,
+        ssl_keyfile=gateway_settings.ssl_keyfile,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        h11_max_incomplete_event_size=gateway_settings.max_header_bytes,
+        timeout_graceful_shutdown=max(1, round(settings.drain_timeout_s)),
+    )
+    try:
+        config.load()
+    except OSError as error:
+        raise SettingsError(
+            f"STREAMPROC_GATEWAY_SSL_CERTFILE={gateway_settings.ssl_certfile}, "
+            f"STREAMPROC_GATEWAY_SSL_KEYFILE={gateway_settings.ssl_keyfile}: {error}"
+        ) from None
+    return config
 
 
 class _Server(uvicorn.Server):

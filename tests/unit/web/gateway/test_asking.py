@@ -10,7 +10,7 @@ import pytest
 
 from streamproc.testing.clock import ManualClock
 from streamproc.web.gateway.gateway import while_connected
-from streamproc.web.gateway.kept import KeptRequests
+from streamproc.web.gateway.kept import ENTRY_BYTES, KeptRequests
 from streamproc.web.gateway.preferences import Preferences, read_preferences
 from streamproc.web.gateway.problems import GatewayProblem, Outcome
 from tests.support.gateway_app import LocalReplies, asking, gateway_app
@@ -182,7 +182,7 @@ async def answered(body: bytes) -> Outcome:
 
 async def test_outcomes_are_kept_within_bytes_and_seconds() -> None:
     clock = ManualClock()
-    kept = KeptRequests(keep_s=60, keep_bytes=25, clock=clock)
+    kept = KeptRequests(keep_s=60, keep_bytes=2 * ENTRY_BYTES + 25, clock=clock)
 
     ids = []
     for number in range(3):
