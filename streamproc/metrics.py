@@ -37,6 +37,30 @@ class Metrics:
             ("ensemble", "task", "manifest"),
             registry=self.registry,
         )
+        self.ready = Gauge(
+            "streamproc_ready",
+            "1 while the worker is ready to answer, else 0",
+            registry=self.registry,
+        )
+        self.lag_seconds = Gauge(
+            "streamproc_lag_seconds",
+            "Seconds since the oldest record that is not finished was made, "
+            "in the topic-partitions that this worker has; 0: nothing waits",
+            ("topic", "lane"),
+            registry=self.registry,
+        )
+        self.lag_records = Gauge(
+            "streamproc_lag_records",
+            "Records that are not finished, in the topic-partitions that this worker has",
+            ("topic", "lane"),
+            registry=self.registry,
+        )
+        self.assigned = Gauge(
+            "streamproc_assigned_topic_partitions",
+            "Topic-partitions that this worker has",
+            ("topic", "lane"),
+            registry=self.registry,
+        )
         self.request_age_seconds = Histogram(
             "streamproc_request_age_seconds",
             "Seconds from a record's timestamp until the worker consumed it",
@@ -148,6 +172,12 @@ class Metrics:
             "streamproc_member_failures_total",
             "Chunks that a member gave no result for, because it was late or failed",
             ("ensemble", "member", "status"),
+            registry=self.registry,
+        )
+        self.member_choices = Counter(
+            "streamproc_member_choices_total",
+            "Choices of an ensemble, as of a label or a token, that were a member's too, or not",
+            ("ensemble", "member", "agreed"),
             registry=self.registry,
         )
         self.member_seconds = Counter(

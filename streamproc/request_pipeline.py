@@ -28,6 +28,7 @@ from streamproc.metrics import Metrics
 from streamproc.serving.answerer import Answerer
 from streamproc.serving.engine import Engines
 from streamproc.serving.fairness import FairTurns
+from streamproc.tracing.tracer import NO_TRACER, Tracer
 
 
 class Pipeline:
@@ -43,6 +44,7 @@ class Pipeline:
         metrics: Metrics,
         stop_after: stop_base,
         hand_over: HandOver | None = None,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         """stop_after: when to stop trying what the worker itself is at fault for
         hand_over: what parts of answers go by; None: none are published
@@ -60,6 +62,7 @@ class Pipeline:
         self._publisher = ResponsePublisher(route, publish, clock, hand_over)
         self._clock = clock
         self.metrics = metrics
+        self._tracer = tracer
         self._turns = FairTurns()
         # Looked up once: finding a metric by its labels costs more than counting.
         lane = route.lane.name.lower()
@@ -135,4 +138,5 @@ class Pipeline:
         problem = fault if response is None else response.error
         if problem is not None:
             self.metrics.errors.labels(self.route.task, lane, problem.type).inc()
-        self._seconds.observe(self._clock.monotonic_s() - started_s)
+        self._tracer.outcome(status, None if problem is None else problem.type)
+        self._seconds.observe(self._clock.monotonic_s() - started_s, self._tracer.exemplar())

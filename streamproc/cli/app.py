@@ -71,6 +71,10 @@ COMMANDS = {
         "List, check and try routes: events of any shape in, the same with answers out.",
         "streamproc.cli.routes:app",
     ),
+    "status": (
+        "Show how workers do: what waits, how fast it is answered, and every member of ensembles.",
+        "streamproc.cli.status:status",
+    ),
     "dlq": ("List, show and replay dead letters.", "streamproc.cli.dlq:app"),
     "models": (
         "List, verify, import and change ensembles in the models folder.",

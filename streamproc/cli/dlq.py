@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
@@ -22,8 +21,8 @@ from streamproc.messages.response import DeadLetterType
 from streamproc.settings import Settings
 
 if TYPE_CHECKING:
-    from streamproc.kafka.dead_letters import DeadLetter, Selection
-    from streamproc.messages.record import ProducerRecord
+    from streamproc.kafka.dead_letters import Selection
+    from streamproc.status.letters import LetterPlace
 
 app = command_group("List, show and replay dead letters.")
 _FLAGS = (*KAFKA, "topics_dir", "routes_dir", "max_message_bytes")
@@ -152,7 +151,10 @@ def replay_letters(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Send originals to the topic that they came by again; responses have the same id."""
+    """Send originals to the topic that they came by again; responses have the same id.
+
+    Two headers of each, streamproc-redriven-by and -at, say who did so and when.
+    """
     if not every and not (ids or offsets or types):
         raise OperatorError("choose dead letters with --id, --offset, --type, or --all")
     from streamproc.kafka.dead_letters import Selection
@@ -169,62 +171,35 @@ def replay_letters(
         console.print(f"  {count} to {name}")
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A topic of dead letters, what goes out of it again, and how large that may be, by topic."""
-
-    topic: str
-    original: Callable[[DeadLetter], ProducerRecord]
-    limits: Mapping[str, int]
-
-
-def _place(settings: Settings, task: str | None, route: str | None) -> _Place:
+def _place(settings: Settings, task: str | None, route: str | None) -> LetterPlace:
     """Of a task or a route; raises OperatorError when there is none of that name."""
-    from streamproc.did_you_mean import there_are
-    from streamproc.enrichment.catalogue import load_routes
-    from streamproc.enrichment.dead_letters import original_event
-    from streamproc.kafka.dead_letters import DeadLetter
-    from streamproc.kafka.topics import load_topics
+    from streamproc.status.letters import route_place, task_place
 
     if route is None:
-        catalogue = load_topics(settings.topics_dir)
-        names = {described.name for described in catalogue.requests()}
-        original = partial(DeadLetter.original, request_topics=names)
-        topic = catalogue.requests(task or TASK)[0].dlq
-        return _Place(topic, original, catalogue.limits(settings))
+        return task_place(settings, task or TASK)
     if task is not None:
         raise OperatorError("give --task or --route, not both")
-    routes = {one.name: one for one in load_routes(settings)}
-    if route not in routes:
-        raise OperatorError(
-            f"no route {route!r}; {there_are(route, sorted(routes))} (--routes-dir)"
-        )
-    of = routes[route]
-    return _Place(of.dlq, partial(original_event, topics=of.from_.topics), {})
+    return route_place(settings, route)
 
 
 async def _replayed(
-    settings: Settings, place: _Place, selection: Selection, limit: int | None, dry_run: bool
+    settings: Settings, place: LetterPlace, selection: Selection, limit: int | None, dry_run: bool
 ) -> Counter[str]:
     """How many were replayed, by topic."""
     from streamproc.clock import SystemClock
-    from streamproc.kafka.dead_letters import at_most, replay
-    from streamproc.kafka.producer import Producer
+    from streamproc.kafka.dead_letters import at_most
+    from streamproc.status.letters import redriven
 
-    producer = Producer(settings, SystemClock(), limits=place.limits)
-    if not dry_run:
-        await producer.start()
-    try:
-        letters = replay(
-            settings,
-            place.topic,
-            selection,
-            original=place.original,
-            producer=None if dry_run else producer,
-        )
-        return Counter([letter.request_topic async for letter in at_most(letters, limit)])
-    finally:
-        await producer.stop()
+    by = None if dry_run else user_name()
+    letters = redriven(settings, SystemClock(), place, selection, by=by)
+    return Counter([letter.request_topic async for letter in at_most(letters, limit)])
+
+
+def user_name() -> str:
+    """Who is logged in, as far as the machine knows."""
+    with suppress(OSError, KeyError):
+        return getpass.getuser()
+    return "unknown"
 
 
 def _print_fact(console: TerminalConsole, name: str, text: str) -> None:

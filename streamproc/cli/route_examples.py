@@ -25,6 +25,21 @@ def run_examples(settings: Settings, routes: Mapping[Path, Route]) -> dict[str, 
     }
 
 
+def advice(settings: Settings, routes: Mapping[Path, Route]) -> dict[str, list[str]]:
+    """By route, what is probably not what was meant; routes without any are left out."""
+    from streamproc.enrichment.advice import advice_on
+
+    said = {one.name: advice_on(one, settings.schema_registry_url) for one in routes.values()}
+    return {name: lines for name, lines in said.items() if lines}
+
+
+def print_advice(console: TerminalConsole, advice: Mapping[str, list[str]]) -> None:
+    """A line for each piece of it."""
+    for name, lines in advice.items():
+        for line in lines:
+            console.print(f"look at {name}: {line}")
+
+
 def print_examples(
     console: TerminalConsole, routes: Mapping[Path, Route], differences: Mapping[str, list[str]]
 ) -> None:

@@ -92,7 +92,10 @@ class RouteView:
                 self._console.print(Text(printable(said)))
 
     def _headline(self, number: int, rest: str, record: Record) -> None:
-        self._console.print(Text.assemble((f"event {number}", "bold"), printable(rest)))
+        # Blank lines are no events; an editor counts them all the same.
+        line = record.offset + 1
+        where = f"event {number}" + ("" if line == number else f" (line {line})")
+        self._console.print(Text.assemble((where, "bold"), printable(rest)))
         if self._console.is_terminal and record.value is not None:
             event = printable(record.value.decode("utf-8", "backslashreplace"))
             shown = Text(event, "dim", no_wrap=True, overflow="ellipsis")

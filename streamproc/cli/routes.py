@@ -69,7 +69,7 @@ def check(settings: Settings) -> None:
 
     Of an example `ticket.json` the expected event lies beside it, as `ticket.expected.json`.
     """
-    from streamproc.cli.route_examples import print_examples, run_examples
+    from streamproc.cli.route_examples import advice, print_advice, print_examples, run_examples
     from streamproc.enrichment.catalogue import routes_by_file
     from streamproc.logs import configure_logging
 
@@ -77,6 +77,7 @@ def check(settings: Settings) -> None:
     routes = routes_by_file(settings)
     differences = run_examples(settings, routes)
     print_examples(stdout_console(), routes, differences)
+    print_advice(stdout_console(), advice(settings, routes))
     if any(differences.values()):
         raise typer.Exit(1)
 
@@ -96,8 +97,10 @@ def try_route(
 ) -> None:
     """Show what a route makes of each event, without Kafka.
 
+    Events are counted; where blank lines make an event's line another one, that is named too.
     An event that would be a dead letter is shown with the reason.
     """
+    from streamproc.cli.route_examples import advice, print_advice
     from streamproc.enrichment.catalogue import check_tasks
     from streamproc.enrichment.route import load_route
     from streamproc.logs import configure_logging
@@ -105,6 +108,7 @@ def try_route(
     configure_logging(settings)
     loaded = load_route(route)
     check_tasks(loaded, route)
+    print_advice(stderr_console(), advice(settings, {route: loaded}))
     with _opened(events) as file:
         asyncio.run(_try(settings, loaded, route.parent, file, dry=dry, as_json=as_json))
 

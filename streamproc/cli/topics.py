@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
@@ -36,7 +37,7 @@ def apply(settings: Settings, json: Json = False) -> None:
     from streamproc.enrichment.catalogue import load_routes, route_topics
 
     routes = load_routes(settings)
-    topics: list[DescribedTopic] = [*_described(settings), *route_topics(routes)]
+    topics: list[DescribedTopic] = [*_described(settings, routes), *route_topics(routes)]
 
     async def make(admin: TopicAdmin) -> tuple[list[str], list[Drift], list[str]]:
         created = await admin.create_missing(topics)
@@ -71,13 +72,14 @@ def check(
 
     Exit code 1 when any does.
     """
-    from streamproc.cli.route_examples import print_examples, run_examples
+    from streamproc.cli.route_examples import advice, print_advice, print_examples, run_examples
     from streamproc.enrichment.catalogue import route_topics, routes_by_file
     from streamproc.logs import configure_logging
 
     configure_logging(settings)
     routes = routes_by_file(settings)
-    topics: list[DescribedTopic] = [*_described(settings), *route_topics(routes.values())]
+    described = _described(settings, routes.values())
+    topics: list[DescribedTopic] = [*described, *route_topics(routes.values())]
 
     async def compare(admin: TopicAdmin) -> tuple[list[Drift], list[str]]:
         return await admin.drift(topics), await _unread(admin, routes.values())
@@ -86,7 +88,10 @@ def check(
     shown = {file: route for file, route in routes.items() if examples and route.examples}
     wrong = run_examples(settings, shown)
     if json:
-        print_json({"drift": differences, "examples": wrong, "lacking": lacking})
+        looked_at = advice(settings, routes)
+        print_json(
+            {"drift": differences, "examples": wrong, "lacking": lacking, "advice": looked_at}
+        )
     else:
         console = stdout_console()
         _print_drift(console, differences)
@@ -94,6 +99,7 @@ def check(
             console.print(f"all {len(topics)} topics are as described")
         _print_lacking(console, lacking)
         print_examples(console, shown, wrong)
+        print_advice(console, advice(settings, routes))
     if differences or any(wrong.values()):
         raise typer.Exit(1)
 
@@ -101,17 +107,22 @@ def check(
 @app.command("list")
 @with_settings(_FLAGS)
 def list_topics(settings: Settings, json: Json = False) -> None:
-    """List the described topics, and which of them exist in Kafka."""
-    topics = _described(settings)
-    found = _in_kafka(settings, lambda admin: admin.found(topic.name for topic in topics))
+    """List the topics that are described or that routes use, and which of them exist in Kafka."""
+    from streamproc.enrichment.catalogue import load_routes, topics_of_routes
+
+    routes = load_routes(settings)
+    topics = _described(settings, routes)
+    own = {topic.name for topic in topics}
+    routed = [topic for topic in topics_of_routes(routes) if topic.name not in own]
+    names = [*own, *(topic.name for topic in routed)]
+    found = _in_kafka(settings, lambda admin: admin.found(names))
     if json:
-        rows = [
-            {**topic.model_dump(mode="json"), "exists": topic.name in found} for topic in topics
-        ]
-        print_json(rows)
+        rows = [topic.model_dump(mode="json") for topic in topics]
+        rows += [asdict(topic) for topic in routed]
+        print_json([{**row, "exists": row["name"] in found} for row in rows])
         return
     headings = ("topic", "kind", "task", "topic-partitions", "in Kafka", "description")
-    cells = [
+    cells: list[tuple[str, ...]] = [
         (
             topic.name,
             topic.kind,
@@ -121,6 +132,17 @@ def list_topics(settings: Settings, json: Json = False) -> None:
             topic.description,
         )
         for topic in topics
+    ]
+    cells += [
+        (
+            topic.name,
+            topic.kind,
+            "",
+            "" if topic.topic_partitions is None else str(topic.topic_partitions),
+            "yes" if topic.name in found else "no",
+            topic.description,
+        )
+        for topic in routed
     ]
     print_table(stdout_console(), headings, cells, names=(0, 1, 2), numbers=(3,))
 
@@ -154,10 +176,10 @@ def _without_aliases() -> type[yaml.SafeDumper]:
     return Dumper
 
 
-def _described(settings: Settings) -> list[Topic]:
+def _described(settings: Settings, routes: Collection[Route]) -> list[Topic]:
     from streamproc.kafka.topics import load_topics
 
-    return list(load_topics(settings.topics_dir).topics.values())
+    return list(load_topics(settings.topics_dir, required=not routes).topics.values())
 
 
 async def _unread(

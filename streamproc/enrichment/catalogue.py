@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from streamproc.did_you_mean import there_are
 from streamproc.enrichment.answer_spec import WHOLE_FIELDS, AnswerSpec
@@ -34,6 +35,29 @@ class RouteTopic:
             "retention.ms": str(self.retention_ms),
             "max.message.bytes": str(topic_max_bytes("responses", max_message_bytes)),
         }
+
+
+UseOfTopic = Literal["events", "enriched", "dlq"]
+
+
+@dataclass(frozen=True, slots=True)
+class UsedTopic:
+    """A topic that routes use.
+
+    kind: `events` that they read, events that are `enriched`, or their dead letters (`dlq`)
+    topic_partitions: None of one that they read, which is somebody else's
+    """
+
+    name: str
+    kind: UseOfTopic
+    routes: tuple[str, ...]
+    topic_partitions: int | None
+
+    @property
+    def description(self) -> str:
+        """Which routes use it, and what for."""
+        what = {"events": "Read", "enriched": "Written", "dlq": "Dead letters"}[self.kind]
+        return f"{what} {'of' if self.kind == 'dlq' else 'by'} {', '.join(self.routes)}."
 
 
 def route_files(settings: Settings) -> list[Path]:
@@ -96,6 +120,28 @@ def route_topics(routes: Iterable[Route]) -> list[RouteTopic]:
         )
     }
     return [topics[name] for name in sorted(topics)]
+
+
+def topics_of_routes(routes: Sequence[Route]) -> list[UsedTopic]:
+    """The topics that routes use, each once: what one route writes and another reads is written."""
+    made = {topic.name: topic.topic_partitions for topic in route_topics(routes)}
+    uses: list[tuple[str, UseOfTopic, str]] = [
+        *((route.to.topic, "enriched", route.name) for route in routes),
+        *((route.dlq, "dlq", route.name) for route in routes),
+        *((topic, "events", route.name) for route in routes for topic in route.from_.topics),
+    ]
+    kinds: dict[str, UseOfTopic] = {}
+    for topic, kind, _ in uses:
+        kinds.setdefault(topic, kind)
+    return [
+        UsedTopic(
+            topic,
+            kind,
+            tuple(name for at, use, name in uses if (at, use) == (topic, kind)),
+            made.get(topic),
+        )
+        for topic, kind in sorted(kinds.items())
+    ]
 
 
 def check_tasks(route: Route, file: Path) -> None:

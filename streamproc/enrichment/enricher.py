@@ -26,6 +26,7 @@ from streamproc.messages.publishing import Publish
 from streamproc.messages.record import Headers, ProducerRecord, Record
 from streamproc.messages.response import Problem
 from streamproc.metrics import Metrics
+from streamproc.tracing.tracer import NO_TRACER, Tracer
 
 OWN_HEADERS: Final = ("streamproc-route", "streamproc-source-")
 # What goes on in any case: whose trace it is, and which schemas value and key have.
@@ -67,6 +68,7 @@ class Enricher:
         clock: Clock,
         metrics: Metrics,
         events: EventFormat | None = None,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         """answers: what answers requests, by task; events: None, as the route says, no schemas"""
         self.route = route
@@ -75,6 +77,7 @@ class Enricher:
         self._order = KeyOrder()
         self._publish = publish
         self._clock = clock
+        self._tracer = tracer
         # Looked up once: finding a metric by its labels costs more than counting.
         self._seconds = metrics.route_seconds.labels(route.name)
         self._event_counter = cache(partial(metrics.route_events.labels, route.name))
@@ -86,7 +89,8 @@ class Enricher:
         with self._order.place(record) as place:
             outcome = await self._finish(record, place)
         self._event_counter(outcome).inc()
-        self._seconds.observe(self._clock.monotonic_s() - started_s)
+        self._tracer.outcome(outcome)
+        self._seconds.observe(self._clock.monotonic_s() - started_s, self._tracer.exemplar())
 
     async def _finish(self, record: Record, place: PlaceInLine) -> Outcome:
         """Publish what becomes of an event, once those of its key before it are published."""
@@ -162,6 +166,7 @@ class Enricher:
             enriched.value,
             self._headers(record, enriched.headers),
             timestamp_ms=record.timestamp_ms,
+            continues_trace=True,
         )
 
     def _headers(self, record: Record, own: Headers) -> Headers:

@@ -84,8 +84,8 @@ class JsonEvent:
     def with_values(self, values: Mapping[Path, bytes]) -> bytes:
         """The text with values, JSON texts too, put in or put in the place of what was there.
 
-        Objects that a path leads through and that are lacking are made. In an array an index, or
-        `-` for one more element, is a place.
+        Objects that a path leads through are made where they are lacking, or null. In an array an
+        index, or `-` for one more element, is a place.
         Raises CannotPlace where a path leads through a value that holds no members.
         """
         tree = _Tree()
@@ -144,10 +144,11 @@ def _edits(
     known: _KnownSpans, start: int, tree: _Tree, path: Path
 ) -> Iterator[tuple[int, int, str]]:
     """Start and end of what is replaced in the value at `start`, and by what."""
-    if tree.value is not None:
-        yield start, _at(value_end, known.text, start), tree.value
-        return
     opening = known.text[start]
+    # A member that is null counts as one that is absent.
+    if tree.value is not None or (opening == "n" and path):
+        yield start, _at(value_end, known.text, start), tree.text()
+        return
     if opening == "{":
         there = known.members(start)
         ends = [end for _, end in there.values()]

@@ -11,7 +11,7 @@ import structlog
 
 from streamproc.errors import OperatorError
 from streamproc.kafka.producer import Producer
-from streamproc.kafka.topic_reader import read_topic
+from streamproc.kafka.topic_reader import newest_starts, read_topic
 from streamproc.messages.outgoing import ERROR_PREFIX, LEFT_OUT, ORIGIN_PREFIX, ORIGINAL_ID
 from streamproc.messages.record import ProducerRecord, Record
 from streamproc.settings import Settings
@@ -134,6 +134,15 @@ async def dead_letters(
             letter = DeadLetter(record)
             if selection is None or selection.has(letter):
                 yield letter
+
+
+async def newest_letters(settings: Settings, topic: str, most: int) -> tuple[int, list[DeadLetter]]:
+    """How many a topic holds, and about the last `most` of them, the newest first."""
+    count, starts = await newest_starts(settings, topic, most)
+    async with aclosing(read_topic(settings, topic, starts)) as records:
+        found = [DeadLetter(record) async for record in records]
+    found.sort(key=lambda letter: letter.record.timestamp_ms, reverse=True)
+    return count, found
 
 
 async def dead_letter_at(settings: Settings, topic: str, offset_name: str) -> DeadLetter:

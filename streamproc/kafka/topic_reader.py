@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -51,6 +51,30 @@ async def topic_partitions_of(consumer: AIOKafkaConsumer, topic: str) -> list[Cl
         ClientTopicPartition(topic, number)
         for number in sorted(consumer.partitions_for_topic(topic) or ())
     ]
+
+
+async def held(settings: Settings, topics: Iterable[str]) -> dict[str, int]:
+    """How many offsets each topic holds; 0 for one that does not exist."""
+    async with reader(settings) as consumer:
+        there = await consumer.topics()
+        counts = dict.fromkeys(topics, 0)
+        for topic in counts.keys() & there:
+            tps = await topic_partitions_of(consumer, topic)
+            firsts = await consumer.beginning_offsets(tps)
+            ends = await consumer.end_offsets(tps)
+            counts[topic] = sum(ends[tp] - firsts[tp] for tp in tps)
+    return counts
+
+
+async def newest_starts(settings: Settings, topic: str, most: int) -> tuple[int, dict[int, int]]:
+    """How many offsets a topic holds, and where to begin to read about the last `most` of them."""
+    async with reader(settings) as consumer:
+        tps = await topic_partitions_of(consumer, topic)
+        firsts = await consumer.beginning_offsets(tps)
+        ends = await consumer.end_offsets(tps)
+    each = -(-most // len(tps))
+    starts = {tp.partition: max(firsts[tp], ends[tp] - each) for tp in tps}
+    return sum(ends[tp] - firsts[tp] for tp in tps), starts
 
 
 async def read_topic(

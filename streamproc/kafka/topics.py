@@ -170,10 +170,13 @@ def is_route(file: Path) -> bool:
     return re.search(rb"(?m)^kind:\s*[\"']?route\b", content) is not None
 
 
-def load_topics(folder: Path) -> TopicCatalogue:
-    """Every `*.yaml` of a folder. Raises TopicsError naming the file and the field."""
+def load_topics(folder: Path, *, required: bool = True) -> TopicCatalogue:
+    """Every `*.yaml` of a folder. Raises TopicsError naming the file and the field.
+
+    required: whether there have to be any, as where there are no routes to serve instead
+    """
     files = [file for file in sorted(folder.glob("*.yaml")) if not is_route(file)]
-    if not files:
+    if not files and required:
         raise TopicsError(f"no topics are described in {folder} (STREAMPROC_TOPICS_DIR)")
     topics: dict[str, Topic] = {}
     for file in files:

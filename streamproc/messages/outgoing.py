@@ -66,6 +66,7 @@ def response_record(
         value=orjson.dumps(wrapped),
         headers=(*form_headers, *_copied_headers(record, copied), *_origin(record)),
         ordered_by=response.id.encode("utf-8", "replace"),
+        continues_trace=True,
         topic_partition=to.topic_partition,
     )
 

@@ -91,6 +91,8 @@ class ProducerRecord:
     topic_partition: where it goes; None, or one that the topic lacks: where its key leads to
     ordered_by: what chooses its topic-partition where it has no key; None: chance
     timestamp_ms: milliseconds since the epoch; None: when it is sent
+    continues_trace: its headers name a trace because it is part of one; not those of a dead
+        letter, which are somebody else's
     """
 
     topic: str
@@ -99,5 +101,6 @@ class ProducerRecord:
     headers: Headers = field(default=())
     is_last_resort: bool = False
     timestamp_ms: int | None = None
+    continues_trace: bool = False
     topic_partition: int | None = None
     ordered_by: bytes | None = None

@@ -25,7 +25,8 @@ class _Part(BaseModel):
 class Traffic(_Part):
     """Records of one kind: how many, how fast, and which wait.
 
-    per_s, p50_ms, p99_ms: over the last `window_s` seconds of the state; None: nothing came
+    per_s, errors_per_s, p50_ms, p99_ms: over the last `window_s` seconds of the state; None:
+        nothing came
     finished: since the worker began, by how they ended
     errors: of those, by type
     waiting: records of the assigned topic-partitions that are not finished
@@ -33,6 +34,7 @@ class Traffic(_Part):
     """
 
     per_s: float = 0.0
+    errors_per_s: float = 0.0
     p50_ms: float | None = None
     p99_ms: float | None = None
     finished: dict[str, int] = Field(default_factory=dict)

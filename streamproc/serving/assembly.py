@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from streamproc.errors import ModelRefused
+from streamproc.metrics import Metrics
 from streamproc.repository.repository import StoredEnsemble
 from streamproc.serving.batching.batch_metrics import BatchMetrics
 from streamproc.serving.batching.batcher import Batcher
@@ -37,7 +39,7 @@ def load_engine(
     stored: StoredEnsemble, task: Task, provider: Provider, context: EngineContext
 ) -> Engine:
     """The ensemble, loaded and tried out; raises ModelRefused saying what does not fit."""
-    spec = load_spec(stored, task)
+    spec = _counting(load_spec(stored, task), context.metrics)
     invariant = provider.name == CPU
     if isinstance(task, DecodingTask):
         models = load_step_models(stored, task, provider, context.residency)
@@ -56,6 +58,7 @@ def assemble_engine(
     """An engine of a spec and the sessions of its members, in the spec's order."""
     health = _health(spec, [session.name for session in members.sessions], context)
     (canary,) = members.run_backbone([dummy_window(task, spec, words=1)])
+    traces = context.tracer.ensemble(spec.name)
     fan_out = FanOut(
         members,
         context.executor,
@@ -63,9 +66,11 @@ def assemble_engine(
         canary=canary,
         metrics=context.metrics,
         health=health,
+        traces=traces,
     )
+    batch_metrics = BatchMetrics(context.metrics, spec.name)
     batcher: Batcher[Chunk, Row] = Batcher(
-        fan_out.run, context.limits, context.clock, BatchMetrics(context.metrics, spec.name)
+        fan_out.run, context.limits, context.clock, batch_metrics, traces
     )
     return Engine(
         task,
@@ -90,6 +95,7 @@ def assemble_decoding_engine(
     """
     _ = spec.step_strategy, spec.decodes
     health = _health(spec, [model.name for model in models], context)
+    traces = context.tracer.ensemble(spec.name)
     members = [
         Member(
             model,
@@ -98,6 +104,7 @@ def assemble_decoding_engine(
             canary=dummy_sequence(spec, 4),
             metrics=context.metrics,
             health=health,
+            traces=traces,
         )
         for model in models
     ]
@@ -106,6 +113,7 @@ def assemble_decoding_engine(
         context.kv_cache,
         context.clock,
         DecodingMetrics(context.metrics, spec.name),
+        traces,
         join_every=1 if task.architecture == "decoder" else _JOIN_EVERY,
     )
     return Engine(
@@ -116,6 +124,21 @@ def assemble_decoding_engine(
         health,
         alone_tokens=context.kv_cache.max_tokens,
     )
+
+
+def _counting(spec: EnsembleSpec, metrics: Metrics) -> EnsembleSpec:
+    """The spec of an ensemble whose members' choices are counted."""
+    counters = [
+        tuple(metrics.member_choices.labels(spec.name, member.name, said) for said in ("yes", "no"))
+        for member in spec.members
+    ]
+
+    def count(member: int, agreed: int, not_agreed: int) -> None:
+        yes, no = counters[member]
+        yes.inc(agreed)
+        no.inc(not_agreed)
+
+    return replace(spec, on_choices=count)
 
 
 def _health(spec: EnsembleSpec, members: Sequence[str], context: EngineContext) -> MemberHealth:

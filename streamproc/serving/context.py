@@ -10,6 +10,7 @@ from streamproc.serving.batching.batcher import Limits
 from streamproc.serving.decoding.kv_cache_budget import KVCacheLimits
 from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.serving.inference.residency import Residency
+from streamproc.tracing.tracer import NO_TRACER, Tracer
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,7 @@ class EngineContext:
     max_document_chunks: chunks of one document in the works at a time
     kv_cache: sequences that are decoded at a time, per ensemble and lane
     residency: which stages are loaded, of models in stages
+    tracer: told of chunks, batches and members
     """
 
     executor: ModelExecutor
@@ -28,3 +30,4 @@ class EngineContext:
     metrics: Metrics
     kv_cache: KVCacheLimits = field(default_factory=KVCacheLimits)
     residency: Residency = field(default_factory=Residency)
+    tracer: Tracer = NO_TRACER

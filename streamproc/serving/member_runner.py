@@ -21,6 +21,7 @@ from streamproc.errors import (
 )
 from streamproc.serving.guarded_calls import Call, GuardedCalls
 from streamproc.serving.member_failures import FailureCounter, MemberFailure
+from streamproc.tracing.tracer import EnsembleTracer
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -36,8 +37,14 @@ class MemberRunner(ABC, Generic[Item, Result]):
 
     canary_is_proven = False
 
-    def __init__(self, calls: GuardedCalls, failures: FailureCounter) -> None:
+    def __init__(
+        self,
+        calls: GuardedCalls,
+        failures: FailureCounter,
+        traces: EnsembleTracer,
+    ) -> None:
         self.member = calls.member
+        self._traces = traces
         self._calls = calls
         self._failures = failures
         self._max_size: int | None = None
@@ -63,17 +70,22 @@ class MemberRunner(ABC, Generic[Item, Result]):
         That is MemberDown for all of them where the member can't run at all, and OutOfMemory for
         one that there is no memory for even alone.
         """
-        results: list[Result | MemberFailure]
-        try:
-            results = await self._bisect(items, priority)
-        except WorkerFault as fault:
-            results = [fault] * len(items)
-        failures = [result for result in results if isinstance(result, MemberFailure)]
+        with self._traces.member(self.member, len(items)) as span:
+            results = await self._run(items, priority)
+            failures = [result for result in results if isinstance(result, MemberFailure)]
+            if failures:
+                span.failed(len(failures), type(failures[0]).__name__)
         for failure in failures:
             _forget_calls(failure)
             self._failures.count(failure)
         self._tell_health(len(items) - len(failures), failures)
         return results
+
+    async def _run(self, items: Sequence[Item], priority: int) -> list[Result | MemberFailure]:
+        try:
+            return await self._bisect(items, priority)
+        except WorkerFault as fault:
+            return [fault] * len(items)
 
     async def _bisect(self, items: Sequence[Item], priority: int) -> list[Result | MemberFailure]:
         if len(items) > 1 and self._max_size is not None and self.size(items) > self._max_size:

@@ -30,6 +30,7 @@ from streamproc.serving.tasks.ensemble_spec import EnsembleSpec, MemberProfile
 from streamproc.testing.memory_broker import MemoryBroker
 from streamproc.testing.sessions import ScriptedSession
 from streamproc.testing.tokenizers import build_tokenizer
+from streamproc.tracing.tracer import NO_TRACER, Tracer
 from streamproc.types import FloatArray, ProblemType, Strategy
 
 
@@ -79,6 +80,7 @@ def build_context(
     max_document_chunks: int = 4,
     clock: Clock | None = None,
     kv_cache: KVCacheLimits | None = None,
+    tracer: Tracer = NO_TRACER,
 ) -> EngineContext:
     """What engines share, with bounds that tests reach."""
     return EngineContext(
@@ -89,6 +91,7 @@ def build_context(
         clock=clock or SystemClock(),
         metrics=Metrics(),
         kv_cache=kv_cache or KVCacheLimits(),
+        tracer=tracer,
     )
 
 
@@ -102,6 +105,7 @@ def build_engine(
     max_document_chunks: int = 4,
     executor: ModelExecutor | None = None,
     clock: Clock | None = None,
+    tracer: Tracer = NO_TRACER,
 ) -> Engine:
     """An engine of scripted members, unless others are given."""
     profile = profile or build_profile()
@@ -126,6 +130,7 @@ def build_engine(
             call_timeout_s=call_timeout_s,
             max_document_chunks=max_document_chunks,
             clock=clock,
+            tracer=tracer,
         ),
     )
 

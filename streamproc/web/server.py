@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 import orjson
 import structlog
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
 
 from streamproc.errors import SettingsError
 
@@ -30,10 +31,10 @@ def build_app(ready: Ready, registry: CollectorRegistry) -> web.Application:
         reasons = list(ready())
         return _json({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
 
-    async def metrics(_: web.Request) -> web.Response:
-        return web.Response(
-            body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
-        )
+    async def metrics(request: web.Request) -> web.Response:
+        # OpenMetrics for those who ask for it, as Prometheus does: it alone has exemplars.
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(registry), headers={"Content-Type": content_type})
 
     app = web.Application()
     app.add_routes(

@@ -20,6 +20,7 @@ from streamproc.messages.record import Record
 from streamproc.metrics import Metrics
 from streamproc.serving.answerer import Answerer
 from streamproc.serving.engine import Engine, Engines
+from streamproc.tracing.tracer import NO_TRACER, Tracer
 
 TaskEngines = Mapping[str, Mapping[str, Engine]]
 """The engines by the name of their ensemble, by task."""
@@ -33,6 +34,7 @@ def build_enricher(
     metrics: Metrics,
     stop_after: stop_base = stop_never,
     events: EventFormat | None = None,
+    tracer: Tracer = NO_TRACER,
 ) -> Enricher:
     """The enricher of one route; raises ModelRefused where an answer's ensemble is not there."""
     require_ensembles(route, engines)
@@ -48,7 +50,9 @@ def build_enricher(
         )
         for answer in route.answers
     }
-    return Enricher(route, answerers, publish, clock=clock, metrics=metrics, events=events)
+    return Enricher(
+        route, answerers, publish, clock=clock, metrics=metrics, events=events, tracer=tracer
+    )
 
 
 def route_subscriptions(
@@ -58,6 +62,7 @@ def route_subscriptions(
     clock: Clock,
     metrics: Metrics,
     formats: Mapping[str, EventFormat],
+    tracer: Tracer = NO_TRACER,
 ) -> list[Subscription]:
     """One subscription for each topic that routes read.
 
@@ -66,7 +71,13 @@ def route_subscriptions(
     enrichers: dict[str, list[Enricher]] = {}
     for route in routes:
         enricher = build_enricher(
-            route, engines, publish, clock, metrics, events=formats.get(route.name)
+            route,
+            engines,
+            publish,
+            clock,
+            metrics,
+            events=formats.get(route.name),
+            tracer=tracer,
         )
         for topic in route.from_.topics:
             enrichers.setdefault(topic, []).append(enricher)

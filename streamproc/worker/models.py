@@ -20,6 +20,7 @@ from streamproc.serving.inference.providers import CPU, CUDA, choose_provider
 from streamproc.serving.inference.residency import Residency
 from streamproc.serving.tasks.catalogue import task_named
 from streamproc.settings import Settings
+from streamproc.tracing.tracer import NO_TRACER, Tracer
 
 # A core gains nothing from larger batches, and interactive requests wait for them; a GPU is idle
 # without them.
@@ -29,7 +30,9 @@ _DEFAULT_BUDGET_TOKENS: Final = {CPU: 512, CUDA: 16_384}
 class Models:
     """Loads ensembles onto one device and one set of threads."""
 
-    def __init__(self, settings: Settings, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock, metrics: Metrics, tracer: Tracer = NO_TRACER
+    ) -> None:
         self._repository = Repository(settings.models_dir)
         self.provider = choose_provider(settings.device)
         self.executor = ModelExecutor(settings.threads or _cores())
@@ -50,6 +53,7 @@ class Models:
             metrics=metrics,
             kv_cache=KVCacheLimits(settings.max_decoding_rows, settings.max_decoding_tokens),
             residency=Residency(settings.max_resident_bytes),
+            tracer=tracer,
         )
 
     def load_task(self, task: str, only: Collection[str] | None = None) -> dict[str, Engine]:

@@ -33,16 +33,24 @@ def build_route(
     )
 
 
-def served_tasks(catalogue: TopicCatalogue, repository: Repository) -> tuple[str, ...]:
-    """The tasks that have topics, and the ensemble that these name."""
+def served_tasks(
+    catalogue: TopicCatalogue, repository: Repository, *, required: bool = True
+) -> tuple[str, ...]:
+    """The tasks that have topics, and the ensemble that these name.
+
+    required: whether there have to be any, as where there are no routes to serve instead
+    Raises ModelRefused, TopicsError.
+    """
     there = set(repository.names())
+    if not required and not catalogue.tasks():
+        return ()
     topics = catalogue.requests()
     served = tuple(
         task
         for task in TASKS
         if (named := {topic.ensemble for topic in topics if topic.task == task}) and named <= there
     )
-    if not served:
+    if not served and required:
         raise ModelRefused(
             f"{repository.root} has none of the ensembles that topics name: "
             f"{', '.join(sorted({topic.ensemble for topic in topics}))}; set STREAMPROC_MODELS_DIR"

@@ -6,7 +6,7 @@ import asyncio
 import gc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
-from functools import partial
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -19,20 +19,23 @@ from streamproc.kafka.producer import Producer
 from streamproc.kafka.state_publisher import StatePublisher
 from streamproc.kafka.topics import RequestTopic, load_topics, record_limits
 from streamproc.kafka.worker import KafkaWorker
-from streamproc.messages.lane import Lane
-from streamproc.messages.publishing import ReplyRoute
+from streamproc.messages.parts import HandOver
+from streamproc.messages.publishing import Publish, ReplyRoute
 from streamproc.metrics import Metrics
 from streamproc.repository.repository import Repository
 from streamproc.request_pipeline import Pipeline
 from streamproc.serving.engine import Engine, Engines
 from streamproc.serving.inference.device_memory import device_memory
 from streamproc.settings import Settings
+from streamproc.tracing.installed import installed_tracer
+from streamproc.tracing.tracer import Tracer
 from streamproc.web.readiness import Readiness
 from streamproc.web.server import build_app, serving
 from streamproc.worker.enrichment import (
     refuse_shared_topics,
     route_subscriptions,
 )
+from streamproc.worker.gauges import set_gauges
 from streamproc.worker.models import Models
 from streamproc.worker.registry import RegistryFormats
 from streamproc.worker.routes import build_route, refuse_own_headers, require_default, served_tasks
@@ -44,21 +47,25 @@ HANG_TIMEOUTS: Final = 3
 log = structlog.get_logger(__name__)
 
 
-async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
+async def run_worker(settings: Settings, stop: asyncio.Event, tracer: Tracer | None = None) -> None:
     """Serve the requests of the settings' tasks until `stop`, then drain.
 
+    tracer: None: that of the process, where there is one
     Raises OperatorError when it can't start, WorkerFault when it can't go on.
     """
     refuse_own_headers(settings)
     clock, metrics = SystemClock(), Metrics()
-    catalogue = load_topics(settings.topics_dir)
+    tracer = tracer or installed_tracer(settings.group_id)
     routes = load_routes(settings)
-    tasks = settings.tasks or served_tasks(catalogue, Repository(settings.models_dir))
+    catalogue = load_topics(settings.topics_dir, required=not routes)
+    repository = Repository(settings.models_dir)
+    tasks = settings.tasks or served_tasks(catalogue, repository, required=not routes)
     topics = [topic for task in tasks for topic in catalogue.requests(task)]
     asked = dict.fromkeys((*tasks, *(answer.task for one in routes for answer in one.answers)))
-    models = Models(settings, clock, metrics)
+    models = Models(settings, clock, metrics, tracer)
     limits = catalogue.limits(settings) | record_limits(route_topics(routes), settings)
     producer = Producer(settings, clock, limits=limits)
+    publish = tracer.publishing(producer.send)
     registry = RegistryFormats(settings, routes, clock)
     try:
         await registry.prepare()
@@ -72,34 +79,33 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
                     topic,
                     build_route(topic, settings, catalogue.replies()),
                     engines[topic.task],
-                    producer,
+                    publish,
+                    producer.hand_over,
                     clock,
                     metrics,
+                    tracer,
                 )
                 for topic in topics
             ),
-            *route_subscriptions(routes, engines, producer.send, clock, metrics, registry.formats),
+            *route_subscriptions(
+                routes, engines, publish, clock, metrics, registry.formats, tracer
+            ),
         ]
         refuse_shared_topics(subscriptions)
         needed = {name for one in subscriptions for name in (one.topic, *one.publishes_to)}
         worker = KafkaWorker(
             settings,
-            subscriptions,
+            [replace(one, handler=tracer.consuming(one.handler)) for one in subscriptions],
             clock=clock,
             producer=producer,
             needed_topics=needed.union(settings.reply_topics, catalogue.replies()),
             must_end=lambda: registry.refusal or _hangs_for_good(served, settings.call_timeout_s),
         )
-        for engine in served:
-            spec = engine.profile
-            metrics.ensembles.labels(spec.name, engine.task.name, spec.digest).set(1)
-        for lane in Lane:
-            gauge = metrics.in_flight_bytes.labels(lane.name.lower())
-            gauge.set_function(partial(worker.in_flight_bytes, lane))
         readiness = Readiness(
             [worker.not_ready, registry.not_ready, *(engine.health.troubles for engine in served)],
             clock,
         )
+        set_gauges(metrics, worker, subscriptions, served, readiness.reasons, clock)
         app = build_app(readiness.reasons, metrics.registry)
         # Only a port that somebody chose is one that probes look at.
         or_free = "web_port" not in settings.model_fields_set
@@ -144,19 +150,22 @@ def _subscription(
     topic: RequestTopic,
     route: ReplyRoute,
     engines: Mapping[str, Engine],
-    producer: Producer,
+    publish: Publish,
+    hand_over: HandOver,
     clock: Clock,
     metrics: Metrics,
+    tracer: Tracer,
 ) -> Subscription:
     """What is done with the requests of one topic, until the worker ends."""
     pipeline = Pipeline(
         route,
         Engines(engines),
-        producer.send,
+        publish,
         clock=clock,
         metrics=metrics,
         stop_after=stop_never,
-        hand_over=producer.hand_over,
+        hand_over=hand_over,
+        tracer=tracer,
     )
     return Subscription(
         topic.name,

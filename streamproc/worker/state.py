@@ -93,6 +93,7 @@ class StateReporter:
                 metrics.batches,
                 metrics.tokens,
                 metrics.member_failures,
+                metrics.member_choices,
                 metrics.member_seconds,
                 metrics.queued_tokens,
                 metrics.process,
@@ -149,6 +150,7 @@ class StateReporter:
                 lane=lane,
                 topics=names,
                 per_s=self._per_s("streamproc_requests_total", task=task, lane=lane),
+                errors_per_s=self._per_s("streamproc_errors_total", task=task, lane=lane),
                 finished=self._window.totals(
                     "streamproc_requests_total", "status", task=task, lane=lane
                 ),
@@ -165,6 +167,9 @@ class StateReporter:
             name=route.name,
             topics=list(route.from_.topics),
             per_s=self._per_s("streamproc_route_events_total", route=route.name),
+            errors_per_s=self._per_s(
+                "streamproc_route_events_total", route=route.name, outcome="dead-letter"
+            ),
             finished=finished,
             errors={name: count for name, count in finished.items() if name == "dead-letter"},
             **self._times("streamproc_route_seconds", route=route.name),
@@ -212,12 +217,14 @@ class StateReporter:
     def _member(self, ensemble: str, name: str, version: str, tokens: float) -> MemberState:
         of = {"ensemble": ensemble, "member": name}
         failures = self._window.totals("streamproc_member_failures_total", "status", **of)
+        choices = self._window.totals("streamproc_member_choices_total", "agreed", **of)
         took_s = self._window.gained("streamproc_member_seconds_total", **of)
         return MemberState(
             name=name,
             version=version,
             late=failures.get("late", 0),
             failed=failures.get("failed", 0),
+            agreement=_share(choices.get("yes", 0), sum(choices.values())),
             ms_per_1000_tokens=_share(took_s * 1e6, tokens),
         )
 

@@ -153,3 +153,72 @@ async def test_an_answer_to_a_request_with_endless_headers_is_sent_without_them(
     for response in broker.values("responses"):
         assert (response["id"], response["error"]["type"]) == ("r", "too-large")
     assert len(broker.topics["responses"]) == 2
+
+
+def spring(
+    topic: bytes, partition: bytes | None = None, correlation: bytes = b"\x00\xff"
+) -> Headers:
+    """What Spring's ReplyingKafkaTemplate sends."""
+    headers: Headers = (("kafka_replyTopic", topic), ("kafka_correlationId", correlation))
+    return headers if partition is None else (*headers, ("kafka_replyPartition", partition))
+
+
+@pytest.mark.parametrize(
+    ("headers", "topic", "topic_partition"),
+    [
+        (spring(b"mine"), "mine", None),
+        (spring(b"mine", b"\x00\x00\x00\x07"), "mine", 7),
+        (spring(b"mine", b"\x00\x00\x01\x00"), "mine", 256),
+        (spring(b"mine", b""), "mine", None),
+        (spring(b"", b"\x00\x00\x00\x07"), "responses", None),
+        ((("kafka_replyPartition", b"\x00\x00\x00\x07"),), "responses", None),
+        ((*spring(b"theirs"), ("reply-topic", b"mine")), "mine", None),
+    ],
+    ids=str,
+)
+async def test_spring_is_answered_where_it_asks_and_gets_its_correlation_id_back(
+    headers: Headers, topic: str, topic_partition: int | None
+) -> None:
+    broker = MemoryBroker()
+
+    await build_pipeline(broker, route=build_route(reply_topics=["mine"]))(
+        build_record({"id": "r", "text": "x"}, headers=headers)
+    )
+
+    assert list(broker.topics) == [topic]
+    (answer,) = broker.topics[topic]
+    assert answer.topic_partition == topic_partition
+    correlated = [header for header in headers if header[0] == "kafka_correlationId"]
+    assert [header for header in answer.headers if header[0].startswith("kafka_")] == correlated
+
+
+@pytest.mark.parametrize("partition", [b"7", b"\x00\x00\x00\x00\x07", b"\xff\xff\xff\xff"])
+async def test_a_reply_partition_that_is_none_is_refused_on_the_usual_topic(
+    partition: bytes,
+) -> None:
+    broker = MemoryBroker()
+
+    await build_pipeline(broker, route=build_route(reply_topics=["mine"]))(
+        build_record({"id": "r", "text": "x"}, headers=spring(b"mine", partition))
+    )
+
+    assert sorted(broker.topics) == ["dlq", "responses"]
+    (response,) = broker.values("responses")
+    assert response["error"]["title"] == "reply partition not readable"
+
+
+async def test_where_spring_wants_an_answer_is_never_copied() -> None:
+    answer = await answer_with(["*"], spring(b"", b"\x00\x00\x00\x01"))
+
+    names = [name for name, _ in answer.headers]
+    assert "kafka_correlationId" in names
+    assert not {"kafka_replyTopic", "kafka_replyPartition"} & set(names)
+
+
+def test_described_topics_for_replies_need_no_setting() -> None:
+    catalogue = load_topics(read_settings().topics_dir)
+
+    route = bootstrap.build_route(catalogue.requests()[0], read_settings(), catalogue.replies())
+
+    assert catalogue.replies() == ["nlp.replies.v1"]
+    assert route.reply_topics == {"nlp.replies.v1"}

@@ -56,16 +56,21 @@ def put(value: Any, path: tuple[str, ...], new: Any) -> Any:
         return new
     name, rest = path[0], path[1:]
     if isinstance(value, dict):
-        value[name] = put(value.get(name, {}), rest, new)
+        value[name] = put(or_object(value.get(name)), rest, new)
     elif isinstance(value, list) and name == "-":
         value.append(put({}, rest, new))
     elif isinstance(value, list) and name.isdecimal() and str(int(name)) == name:
         if int(name) >= len(value):
             raise KeyError(name)
-        value[int(name)] = put(value[int(name)], rest, new)
+        value[int(name)] = put(or_object(value[int(name)]), rest, new)
     else:
         raise KeyError(name)
     return value
+
+
+def or_object(value: Any) -> Any:
+    """What is absent or null becomes an object, where something is put into it."""
+    return {} if value is None else value
 
 
 def in_common(one: str, other: str) -> int:
@@ -116,7 +121,10 @@ def test_what_is_not_set_stays_to_the_byte(data: st.DataObject) -> None:
     except CannotPlace:
         return
 
-    replaced = (event.json_at(path) or b"").decode()
+    # A null on the way counts as absent, and is replaced too.
+    there = (event.json_at(path[:size]) for size in range(1, len(path) + 1))
+    replaced = next((text.decode() for text in there if text == b"null"), None)
+    replaced = replaced or (event.json_at(path) or b"").decode()
     head = in_common(text, after)
     tail = in_common(text[head:][::-1], after[head:][::-1])
     assert len(text) - head - tail <= len(replaced)

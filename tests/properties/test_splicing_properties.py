@@ -53,17 +53,22 @@ def put(document: Any, path: Path, value: Any) -> Any:
         if last is None:
             last = [json.dumps(token, ensure_ascii=False), Members()]
             document.append(last)
-        last[1] = put(last[1], tuple(rest), value)
+        last[1] = put(or_object(last[1]), tuple(rest), value)
     elif isinstance(document, list):
         if token == END:
             document.append(put(Members(), tuple(rest), value))
         elif re.fullmatch("0|[1-9][0-9]*", token) and int(token) < len(document):
-            document[int(token)] = put(document[int(token)], tuple(rest), value)
+            document[int(token)] = put(or_object(document[int(token)]), tuple(rest), value)
         else:
             raise NoPlace
     else:
         raise NoPlace
     return document
+
+
+def or_object(value: Any) -> Any:
+    """What is null becomes an object, where something is put into it."""
+    return Members() if value is None else value
 
 
 @given(VALUES, SPACES, st.dictionaries(PATHS, VALUES, min_size=1, max_size=4))

@@ -25,6 +25,7 @@ from streamproc.serving.ensembling.steps import combine_step
 from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.serving.member_health import MemberHealth
 from streamproc.testing.generative import Histories, ScriptedStepModel
+from streamproc.tracing.tracer import NO_ENSEMBLE_TRACER, EnsembleTracer
 from streamproc.types import FloatArray, Int64Array
 
 ENSEMBLE = "tiny"
@@ -106,6 +107,7 @@ async def decoding(
     join_every: int = 1,
     metrics: Metrics | None = None,
     clock: Clock | None = None,
+    traces: EnsembleTracer = NO_ENSEMBLE_TRACER,
 ) -> AsyncIterator[DecodingLoop]:
     """A loop over these members; closed at the end, so that nothing may hang."""
     executor, metrics = ModelExecutor(threads), metrics or Metrics()
@@ -119,6 +121,7 @@ async def decoding(
             canary=np.array([CANARY], np.int64),
             metrics=metrics,
             health=health,
+            traces=traces,
         )
         for model in models
     ]
@@ -127,6 +130,7 @@ async def decoding(
         limits or KVCacheLimits(),
         clock or SystemClock(),
         DecodingMetrics(metrics, ENSEMBLE),
+        traces,
         join_every=join_every,
     )
     try:

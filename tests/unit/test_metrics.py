@@ -14,7 +14,7 @@ def test_every_metric_is_documented_with_its_labels() -> None:
         if "`streamproc_" in line
     ]
     documented = {
-        (name.strip(" `"), tuple(label.strip() for label in row[2].split(",")))
+        (name.strip(" `"), tuple(label.strip() for label in row[2].split(",") if label.strip()))
         for row in rows
         if len(row) > 3
         for name in row[1].split(",")

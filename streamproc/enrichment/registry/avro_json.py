@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from fastavro.validation import ValidationError, validate
+
 
 def stored(value: Any, schema: Any, named: Mapping[str, Any]) -> Any:
     """A value as fastavro writes it by a schema that it parsed; what does not fit stays."""
@@ -45,5 +47,45 @@ def _of_union(value: Any, branches: list[Any], named: Mapping[str, Any]) -> Any:
 def _of_names(value: dict[str, Any], schema: Any, named: Mapping[str, Any]) -> dict[str, Any]:
     if schema["type"] == "map":
         return {name: stored(one, schema["values"], named) for name, one in value.items()}
-    types = {str(field["name"]): field["type"] for field in schema.get("fields", ())}
-    return {name: stored(one, types[name], named) for name, one in value.items() if name in types}
+    fields = {str(field["name"]): field for field in schema.get("fields", ())}
+    # A default is JSON as well, so that the one of bytes is characters.
+    given = {name: field["default"] for name, field in fields.items() if "default" in field} | value
+    return {
+        name: stored(one, fields[name]["type"], named)
+        for name, one in given.items()
+        if name in fields
+    }
+
+
+def fault_of(value: Any, schema: Any) -> str | None:
+    """Why a value as it is stored is not of a schema, in words of JSON and Avro; None: it is."""
+    try:
+        validate(value, schema, raise_errors=True)
+    except ValidationError as error:
+        found: dict[str, tuple[str, list[str]]] = {}
+        for one in error.errors:
+            field = (one.field or "").rpartition(".")[2] or "the event"
+            is_integer = isinstance(one.datum, int) and not isinstance(one.datum, bool)
+            out_of_range = is_integer and one.schema in ("int", "long")
+            kind = "an integer out of range" if out_of_range else _kind(one.datum)
+            found.setdefault(field, (kind, []))[1].append(_wanted(one.schema))
+        return "; ".join(
+            f"{field}: {kind}, not {' or '.join(dict.fromkeys(wanted))}"
+            for field, (kind, wanted) in found.items()
+        )
+    return None
+
+
+def _kind(value: object) -> str:
+    if value is None:
+        return "null or missing"
+    kinds = {bool: "a boolean", str: "a string", bytes: "a string", list: "an array"}
+    return kinds.get(type(value), "an object" if isinstance(value, dict) else "a number")
+
+
+def _wanted(schema: Any) -> str:
+    if not isinstance(schema, dict):
+        return str(schema)
+    if schema["type"] == "enum":
+        return f"one of {', '.join(schema['symbols'])}"
+    return f"{schema['type']} {schema.get('name', '')}".strip()

@@ -20,7 +20,7 @@ from fastavro.schema import SchemaParseException, UnknownType
 
 from streamproc.enrichment.json_event import JsonEvent
 from streamproc.enrichment.json_pointer import Path, format_pointer
-from streamproc.enrichment.registry.avro_json import stored
+from streamproc.enrichment.registry.avro_json import fault_of, stored
 from streamproc.enrichment.registry.avro_shape import AvroShape, without_logical_types
 from streamproc.enrichment.registry.avro_spans import (
     encoded_string,
@@ -93,9 +93,19 @@ class AvroSchema:
         """The body of an event that is written as JSON; see `avro_json`. Raises Invalid."""
         out = io.BytesIO()
         try:
-            fastavro.schemaless_writer(out, self._parsed, stored(value, self._parsed, self._named))
-        except (*_NOT_AVRO, AttributeError) as error:
-            raise Invalid("no event of the schema", str(error)[:300]) from None
+            record = stored(value, self._parsed, self._named)
+        except UnicodeEncodeError:
+            raise Invalid(
+                "no event of the schema", "bytes are written as characters up to \\u00ff"
+            ) from None
+        try:
+            fault = fault_of(record, self._parsed)
+            if fault is None:
+                fastavro.schemaless_writer(out, self._parsed, record)
+        except RecursionError:
+            fault = "it is nested too deeply"
+        if fault is not None:
+            raise Invalid("no event of the schema", fault[:300])
         return out.getvalue()
 
     def refuse_masks(self, paths: Iterable[Path]) -> None:

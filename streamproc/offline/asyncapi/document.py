@@ -28,7 +28,8 @@ _CORRELATION: Final = {"location": f"$message.header#/{CORRELATION_ID}"}
 
 def asyncapi_document(settings: Settings) -> dict[str, Any]:
     """The document, ready to encode; raises TopicsError where a description is wrong."""
-    catalogue = load_topics(settings.topics_dir)
+    routes = load_routes(settings)
+    catalogue = load_topics(settings.topics_dir, required=not routes)
     components, channels = Components(), Channels(settings)
     messages = _messages(catalogue, components, settings)
     for topic in catalogue.topics.values():
@@ -47,7 +48,7 @@ def asyncapi_document(settings: Settings) -> dict[str, Any]:
         channels.add(name, description, responses)
         channels.sends(f"send.{name}", name, description, responses)
     letter_headers = _dead_letter("headers")
-    for route in load_routes(settings):
+    for route in routes:
         add_route(route, channels, components, letter_headers)
     schemes = security_schemes(settings)
     return {

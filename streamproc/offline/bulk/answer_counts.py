@@ -22,9 +22,11 @@ class AnswerCounts:
     """Counts of answers, and of errors by type and reason; two threads may count.
 
     new: answers of this run; kept: of a run before
+    characters: of the texts that those of this run are about
     """
 
     new: int = 0
+    characters: int = 0
     kept: int = 0
     new_partial: int = 0
     kept_partial: int = 0
@@ -43,6 +45,7 @@ class AnswerCounts:
         with self._lock:
             self.new += 1
             self.new_partial += response["status"] == "partial"
+            self.characters += response.get("coverage", {}).get("characters", 0)
             self._count_error(response)
 
     def keep(self, response: Mapping[str, Any]) -> None:

@@ -86,6 +86,7 @@ class BulkJob:
             1.0 if self._ended else self._input.share_read,
             before=before,
             tokens=self._tokens() if self._tokens else None,
+            characters=self.counts.characters,
             errors=self.counts.by_type(),
             written=self._written,
             taken_up=self.output.taken_up,

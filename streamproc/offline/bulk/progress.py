@@ -13,6 +13,7 @@ class BulkProgress:
     share_read: of the input, 0 to 1, which tells how many rows there are; None: it can't be told
     before:     answers that were there from a run before, and say nothing of how fast this one is
     tokens:     that models have read and written; None where they run elsewhere
+    characters: of the texts that were answered, by this run
     errors:     by type
     written:    rows of the output, which are written once all are answered; None before that
     taken_up:   answers of a run before that were looked at, which is done before any row is read
@@ -23,6 +24,7 @@ class BulkProgress:
     share_read: float | None
     before: int = 0
     tokens: int | None = None
+    characters: int = 0
     errors: Mapping[str, int] = field(default_factory=dict)
     written: int | None = None
     taken_up: int = 0
@@ -69,13 +71,15 @@ class BulkProgress:
         return f"{self.answered:,} of {'' if self.share_read == 1 else 'about '}{self.total:,}"
 
     def speeds(self, seconds: float) -> list[str]:
-        """Rows, and tokens, for each second or minute since the beginning."""
+        """Rows, and tokens or else characters, for each second or minute since the beginning."""
         rate = self._rate(seconds)
         if not rate:
             return []
         words = [f"{rate:,.0f} a second" if rate >= 1 else f"{rate * 60:.0f} a minute"]
         if self.tokens:
             words.append(f"{self.tokens / seconds:,.0f} tokens a second")
+        elif self.characters:
+            words.append(f"{self.characters / seconds:,.0f} characters a second")
         return words
 
     def time_left(self, seconds: float) -> str:

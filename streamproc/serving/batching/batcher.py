@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence, Sized
+from contextvars import Context
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -13,6 +14,7 @@ from streamproc.messages.lane import Lane
 from streamproc.serving.batching.batch_metrics import BatchMetrics
 from streamproc.serving.batching.queue import TokenQueue
 from streamproc.serving.batching.queue_limit import Budget
+from streamproc.tracing.tracer import NO_ENSEMBLE_TRACER, ChunkSpans, EnsembleTracer
 
 Item = TypeVar("Item", bound=Sized)
 Result = TypeVar("Result")
@@ -41,6 +43,7 @@ class _Waiting(Generic[Item, Result]):
     item: Item
     reply: asyncio.Future[Timed[Result]]
     since_s: float
+    spans: ChunkSpans
 
 
 class Batcher(Generic[Item, Result]):
@@ -51,10 +54,16 @@ class Batcher(Generic[Item, Result]):
     """
 
     def __init__(
-        self, run: RunBatch[Item, Result], limits: Limits, clock: Clock, metrics: BatchMetrics
+        self,
+        run: RunBatch[Item, Result],
+        limits: Limits,
+        clock: Clock,
+        metrics: BatchMetrics,
+        traces: EnsembleTracer = NO_ENSEMBLE_TRACER,
     ) -> None:
         """run: one result an item; an item's length is what `metrics` counts as its tokens"""
         self._run = run
+        self._traces = traces
         self._metrics = metrics
         metrics.queued_tokens.set_function(lambda: self.queued_tokens)
         self._limits = limits
@@ -75,10 +84,16 @@ class Batcher(Generic[Item, Result]):
         Raises whatever running the item's batch raised; where that is no error of ours, running the
         item alone. Cancelling takes the item out.
         """
+        with self._traces.chunk() as spans:
+            return await self._submit(item, tokens, lane, spans)
+
+    async def _submit(
+        self, item: Item, tokens: int, lane: Lane, spans: ChunkSpans
+    ) -> Timed[Result]:
         budget = self._budgets[lane]
         await budget.acquire(tokens)
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(item, loop.create_future(), self._clock.monotonic_s())
+        waiting = _Waiting(item, loop.create_future(), self._clock.monotonic_s(), spans)
         queue = self._queues[lane]
         entry = queue.put(waiting, tokens)
         waiting.reply.add_done_callback(lambda _: queue.discard(entry))
@@ -110,7 +125,9 @@ class Batcher(Generic[Item, Result]):
         self._scheduled = False
         while (lane := self._next_lane()) is not None:
             batch = self._queues[lane].take(self._limits.budget_tokens)
-            task = asyncio.get_running_loop().create_task(self._serve(batch, lane))
+            # Not in the context of whoever came first: a batch is that of all that are in it.
+            serving = self._serve(batch, lane)
+            task = asyncio.get_running_loop().create_task(serving, context=Context())
             self._running.add(task)
             task.add_done_callback(self._served)
 
@@ -156,8 +173,10 @@ class Batcher(Generic[Item, Result]):
         started_s = self._clock.monotonic_s()
         try:
             items = [waiting.item for waiting in batch]
-            self._metrics.begun([len(item) for item in items])
-            results = await self._run(items, lane)
+            lengths = [len(item) for item in items]
+            self._metrics.begun(lengths)
+            with self._traces.batch([waiting.spans for waiting in batch], lengths):
+                results = await self._run(items, lane)
             answered = list(zip(batch, results, strict=True))
         except BaseException as error:
             foreseen = isinstance(error, StreamprocError) or not isinstance(error, Exception)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence as List
+from contextvars import Context
 
 from streamproc.clock import Clock, Timed
 from streamproc.messages.lane import Lane
@@ -19,6 +20,7 @@ from streamproc.serving.decoding.kv_cache_budget import KVCacheBudget, KVCacheLi
 from streamproc.serving.decoding.member import AnyMember
 from streamproc.serving.decoding.prompt import Outcome, Prompt
 from streamproc.serving.decoding.sequence import Sequence
+from streamproc.tracing.tracer import NO_ENSEMBLE_TRACER, ChunkSpans, EnsembleTracer
 
 # Prompts read between two steps at most: those that are being written wait for that long, and the
 # last of many that come at once waits for so many fewer steps before its first token.
@@ -34,6 +36,7 @@ class DecodingLoop:
         limits: KVCacheLimits,
         clock: Clock,
         metrics: DecodingMetrics,
+        traces: EnsembleTracer = NO_ENSEMBLE_TRACER,
         *,
         join_every: int = 1,
     ) -> None:
@@ -43,7 +46,7 @@ class DecodingLoop:
         are of one length from then on.
         """
         self._batches = {
-            lane: _Batch(members, limits, lane, clock, metrics, join_every) for lane in Lane
+            lane: _Batch(members, limits, lane, clock, metrics, traces, join_every) for lane in Lane
         }
 
     async def submit(self, item: Prompt, tokens: int, lane: Lane, /) -> Timed[Outcome]:
@@ -74,8 +77,10 @@ class _Batch:
         lane: Lane,
         clock: Clock,
         metrics: DecodingMetrics,
+        traces: EnsembleTracer,
         join_every: int,
     ) -> None:
+        self._traces = traces
         self._join_every = join_every
         self.cache_budget = KVCacheBudget(limits)
         self._members = tuple(members)
@@ -90,6 +95,10 @@ class _Batch:
         self._stepping: asyncio.Task[None] | None = None
 
     async def submit(self, prompt: Prompt, tokens: int) -> Timed[Outcome]:
+        with self._traces.chunk() as spans:
+            return await self._submit(prompt, tokens, spans)
+
+    async def _submit(self, prompt: Prompt, tokens: int, spans: ChunkSpans) -> Timed[Outcome]:
         since_s = self._clock.monotonic_s()
         async with self.cache_budget.taken(prompt.beams, tokens):
             loop = asyncio.get_running_loop()
@@ -99,11 +108,17 @@ class _Batch:
             try:
                 async with self._starts:
                     started_s = self._clock.monotonic_s()
-                    await self._start(sequence, since_s)
+                    spans.taken()
+                    with spans.current():
+                        has_begun = await self._start(sequence)
+                    if has_begun:
+                        spans.first_token()
+                        self._metrics.first_token(self._clock.monotonic_s() - since_s, self._lane)
                 if not sequence.gone:
                     self._ready.append(sequence)
                     if self._stepping is None:
-                        self._stepping = loop.create_task(self._step_on())
+                        # The steps are those of all that take part, not of this one's trace.
+                        self._stepping = loop.create_task(self._step_on(), context=Context())
                 outcome = await sequence.reply
                 ended = outcome.decoded.finish_reason if outcome.decoded else "failed"
             except Exception:
@@ -122,7 +137,8 @@ class _Batch:
         while self._stepping is not None:
             await asyncio.wait({self._stepping})
 
-    async def _start(self, sequence: Sequence, since_s: float) -> None:
+    async def _start(self, sequence: Sequence) -> bool:
+        """Have all members read the prompt; returns whether there is a first token."""
         self._metrics.read(len(sequence.prompt.ids))
         asked = sequence.prompt.members
         found = await asyncio.gather(
@@ -130,8 +146,7 @@ class _Batch:
         )
         for member, stepped in zip(asked, found, strict=True):
             sequence.take(member, stepped)
-        if await self._advance([sequence]):
-            self._metrics.first_token(self._clock.monotonic_s() - since_s, self._lane)
+        return await self._advance([sequence]) > 0
 
     async def _step_on(self) -> None:
         """Step until no sequence is left."""

@@ -16,6 +16,7 @@ from streamproc.serving.guarded_calls import Call, Executor, GuardedCalls
 from streamproc.serving.member_failures import FailureCounter, MemberFailure
 from streamproc.serving.member_health import MemberHealth
 from streamproc.serving.member_runner import MemberRunner
+from streamproc.tracing.tracer import NO_ENSEMBLE_TRACER, EnsembleTracer
 from streamproc.types import FloatArray, Int64Array
 
 ItemT = TypeVar("ItemT")
@@ -56,8 +57,9 @@ class _ModelRunner(MemberRunner[ItemT, StepOutput[RowsT]], Generic[ItemT, RowsT]
         calls: GuardedCalls,
         canary: Int64Array,
         failures: FailureCounter,
+        traces: EnsembleTracer,
     ) -> None:
-        super().__init__(calls, failures)
+        super().__init__(calls, failures, traces)
         self._model = model
         self._canary = canary
 
@@ -136,13 +138,14 @@ class Member(Generic[RowsT]):
         canary: Int64Array,
         metrics: Metrics,
         health: MemberHealth,
+        traces: EnsembleTracer = NO_ENSEMBLE_TRACER,
     ) -> None:
         self.name = model.name
         took = metrics.member_seconds.labels(health.ensemble, model.name).inc
         calls = GuardedCalls(model.name, executor, call_timeout_s, health, took)
         failures = FailureCounter(metrics, health.ensemble, [model.name])
-        self._starts = StartRunner(model, calls, canary, failures)
-        self._steps = StepRunner(model, calls, canary, failures)
+        self._starts = StartRunner(model, calls, canary, failures, traces)
+        self._steps = StepRunner(model, calls, canary, failures, traces)
 
     async def start(self, ids: Int64Array, priority: int) -> StepOutput[RowsT] | MemberFailure:
         """The first step of one sequence, or why this member has no part in it."""

@@ -18,7 +18,7 @@ from streamproc.serving.ensembling.combine import (
     mean_of_known,
     softmax,
 )
-from streamproc.types import FloatArray, ProblemType, Strategy
+from streamproc.types import BoolArray, FloatArray, ProblemType, Strategy
 
 # A probability nearer to 0 or 1 than float64 tells from them has no finite logit.
 _LEAST, _MOST = 1e-300, 1 - 2.0**-53
@@ -42,6 +42,11 @@ class Head(Protocol):
         """(..., labels) of what members say; weights: (members,), positive."""
         ...
 
+    def agreeing(self, scores: FloatArray, combined: FloatArray) -> BoolArray | None:
+        """(members, choices) whether each member, (members, ..., labels), chooses as `combined`,
+        (..., labels), does; None: there is nothing to choose."""
+        ...
+
     def calibrated(self, combined: FloatArray, temperature: float) -> FloatArray:
         """The same less sure by a temperature above 1, surer by one below."""
         ...
@@ -58,6 +63,10 @@ class SoftmaxHead:
 
     def combine(self, strategy: Strategy, scores: FloatArray, weights: FloatArray) -> FloatArray:
         return combine_probabilities(strategy, scores, weights)
+
+    def agreeing(self, scores: FloatArray, combined: FloatArray) -> BoolArray:
+        own = np.where(np.isnan(scores), -1.0, scores).argmax(axis=-1)
+        return np.asarray(own == combined.argmax(axis=-1)).reshape(len(scores), -1)
 
     def calibrated(self, combined: FloatArray, temperature: float) -> FloatArray:
         return calibrated(combined, temperature)
@@ -86,6 +95,9 @@ class SigmoidHead:
                 combined = tally / (1 + _TIE_BREAK)
         return np.where(np.isnan(combined), 0.0, combined)
 
+    def agreeing(self, scores: FloatArray, combined: FloatArray) -> BoolArray:
+        return np.asarray((scores >= 0.5) == (combined >= 0.5)).reshape(len(scores), -1)
+
     def calibrated(self, combined: FloatArray, temperature: float) -> FloatArray:
         return combined if temperature == 1 else sigmoid(logits_of(combined) / temperature)
 
@@ -102,6 +114,9 @@ class NumberHead:
 
     def combine(self, strategy: Strategy, scores: FloatArray, weights: FloatArray) -> FloatArray:
         return mean_of_known(scores, np.ones_like(weights) if strategy == "mean" else weights)
+
+    def agreeing(self, scores: FloatArray, combined: FloatArray) -> None:
+        return None
 
     def calibrated(self, combined: FloatArray, temperature: float) -> FloatArray:
         return combined

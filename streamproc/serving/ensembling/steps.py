@@ -13,7 +13,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from streamproc.types import FloatArray
+from streamproc.types import BoolArray, FloatArray
 
 StepStrategy = Literal["mean", "logit_mean", "weighted", "gated"]
 STEP_STRATEGIES: tuple[StepStrategy, ...] = get_args(StepStrategy)
@@ -27,12 +27,14 @@ class CombinedStep:
     log_normaliser:    (rows,) what to add for logits of the members' scale: their mean logits'
     entropy:           (rows,) in nats
     agreement:         (rows,) share of the weight whose likeliest token is the combined one's
+    agreeing:          (members, rows) whether a member's likeliest token is
     """
 
     log_probabilities: FloatArray
     log_normaliser: FloatArray
     entropy: FloatArray
     agreement: FloatArray
+    agreeing: BoolArray
 
 
 def combine_step(strategy: StepStrategy, logits: FloatArray, weights: FloatArray) -> CombinedStep:
@@ -68,6 +70,7 @@ def combine_step(strategy: StepStrategy, logits: FloatArray, weights: FloatArray
         log_normaliser,
         np.maximum(0.0, -(probabilities * combined).sum(axis=-1)),
         np.sort(shares * agreeing, axis=0).sum(axis=0),
+        agreeing,
     )
 
 

@@ -16,6 +16,7 @@ from streamproc.serving.inference.session import Session
 from streamproc.serving.member_failures import FailureCounter, MemberFailure
 from streamproc.serving.member_health import MemberHealth
 from streamproc.serving.member_runner import MemberRunner
+from streamproc.tracing.tracer import NO_ENSEMBLE_TRACER, EnsembleTracer
 from streamproc.types import Float32Array, FloatArray
 
 Row = tuple[MemberOutput, ...]
@@ -33,9 +34,10 @@ class SessionRunner(MemberRunner[ModelInput, Array]):
         calls: GuardedCalls,
         canary: ModelInput,
         failures: FailureCounter,
+        traces: EnsembleTracer,
     ) -> None:
         """canary: a sequence known to be good, as the session takes it"""
-        super().__init__(calls, failures)
+        super().__init__(calls, failures, traces)
         self._session: Session[Array] = session
         self._canary = canary
 
@@ -74,12 +76,13 @@ class FanOut:
         canary: ModelInput,
         metrics: Metrics,
         health: MemberHealth,
+        traces: EnsembleTracer = NO_ENSEMBLE_TRACER,
     ) -> None:
         def runner(session: Session[Array], counted: Sequence[str]) -> SessionRunner[Array]:
             took = metrics.member_seconds.labels(health.ensemble, session.name).inc
             calls = GuardedCalls(session.name, executor, call_timeout_s, health, took)
             failures = FailureCounter(metrics, health.ensemble, counted)
-            return SessionRunner(session, calls, canary, failures)
+            return SessionRunner(session, calls, canary, failures, traces)
 
         names = [session.name for session in members.sessions]
         self._members = [runner(session, [session.name]) for session in members.sessions]

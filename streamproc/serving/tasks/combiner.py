@@ -55,6 +55,8 @@ class Combiner:
         self._voting_weight += weights * len(ids)
         weights = weights[answered]
         combined = head.combine(self._strategy, scores, weights)
+        if len(answered) > 1:
+            self._profile.note_choices(answered, head.agreeing(scores, combined))
         return Opinions(answered, scores, weights, head.calibrated(combined, self._temperature))
 
     def voting_weight(self, answered: Sequence[int]) -> FloatArray:

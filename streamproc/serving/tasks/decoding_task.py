@@ -53,6 +53,8 @@ def step_combiner(
                 [profile.weights(chosen, np.concatenate((ids, row))) for row in written], axis=1
             )
         step = combine_step(chosen, logits, weights[list(answered)])
+        if len(answered) > 1:
+            profile.note_choices(answered, step.agreeing)
         return StepScores(step.log_probabilities, step.entropy, step.agreement, step.log_normaliser)
 
     return combine

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from streamproc.serving.ensembling.heads import HEADS, Head
 from streamproc.serving.ensembling.labels import LabelMap
 from streamproc.serving.ensembling.steps import STEP_STRATEGIES, StepStrategy
 from streamproc.types import (
+    BoolArray,
     EntityAggregation,
     FloatArray,
     Int64Array,
@@ -44,6 +45,7 @@ class EnsembleSpec:
     temperature: calibrates what members say together under the manifest's strategy
     aggregation: how tokens become entities where a request does not say it
     problem_type: what the outputs of members that classify are
+    on_choices: is told how often a member, by its number, has chosen as all did together, and not
     """
 
     name: str
@@ -59,11 +61,23 @@ class EnsembleSpec:
     temperature: float = 1.0
     aggregation: EntityAggregation = "simple"
     problem_type: ProblemType = "single_label_classification"
+    on_choices: Callable[[int, int, int], object] | None = None
 
     @property
     def head(self) -> Head:
         """What members' outputs are, and how they are combined."""
         return HEADS[self.problem_type]
+
+    def note_choices(self, answered: Sequence[int], agreeing: BoolArray | None) -> None:
+        """Count whose choices were the ensemble's too.
+
+        answered: numbers of the members; agreeing: (answered, choices); None: there were none
+        """
+        if self.on_choices is None or agreeing is None:
+            return
+        of = agreeing.shape[1]
+        for member, agreed in zip(answered, agreeing.sum(axis=1).tolist(), strict=True):
+            self.on_choices(member, agreed, of - agreed)
 
     def chosen_strategy(self, asked: Strategy | None) -> Strategy:
         """How members are combined where a request asks so; raises Invalid.

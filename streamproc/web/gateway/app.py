@@ -22,9 +22,10 @@ from streamproc.kafka.topics import TopicCatalogue, load_topics
 from streamproc.messages.validation import in_json_words
 from streamproc.settings import Settings
 from streamproc.settings.gateway import GatewaySettings
-from streamproc.web.gateway.asking import Asker
+from streamproc.web.gateway.asking import Asker, Replies
 from streamproc.web.gateway.classify_api import classify_router
 from streamproc.web.gateway.completions_api import completions_router
+from streamproc.web.gateway.docs_page import docs_router
 from streamproc.web.gateway.error_shapes import said_to
 from streamproc.web.gateway.gateway import Gateway
 from streamproc.web.gateway.health_api import health_router
@@ -51,15 +52,30 @@ log = structlog.get_logger(__name__)
 
 
 def build_app(
-    settings: Settings, gateway_settings: GatewaySettings, clock: Clock | None = None
+    settings: Settings,
+    gateway_settings: GatewaySettings,
+    *,
+    clock: Clock | None = None,
+    client: Replies | None = None,
 ) -> FastAPI:
     """The application; its lifespan owns the one client of Kafka that all requests share.
 
+    client: instead of the one of Kafka
     Raises TopicsError where no topic for replies is described.
     """
     clock = clock or SystemClock()
     topics = load_topics(settings.topics_dir)
-    gateway = _gateway(settings, gateway_settings, topics, clock)
+    client = client or _kafka_client(settings, topics, clock)
+    gateway = Gateway(
+        settings=gateway_settings,
+        topics=topics,
+        client=client,
+        asker=Asker(client, gateway_settings, clock),
+        kept=KeptRequests(gateway_settings.keep_s, gateway_settings.keep_bytes, clock),
+        models=NamedModels(settings.models_dir, topics, clock),
+        limits=RateLimits(clock),
+        clock=clock,
+    )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -78,6 +94,7 @@ def build_app(
     app.include_router(classify_router(gateway))
     app.include_router(completions_router(gateway))
     app.include_router(open_inference_router(gateway))
+    app.include_router(docs_router())
     _handle_errors(app)
     app.add_middleware(
         LimitedBodies,
@@ -111,9 +128,7 @@ def build_app(
     return app
 
 
-def _gateway(
-    settings: Settings, gateway_settings: GatewaySettings, topics: TopicCatalogue, clock: Clock
-) -> Gateway:
+def _kafka_client(settings: Settings, topics: TopicCatalogue, clock: Clock) -> ReplyClient:
     replies = topics.replies()
     if not replies:
         raise TopicsError(
@@ -122,17 +137,7 @@ def _gateway(
         )
     limits = topics.limits(settings)
     asked = {topic.name: limits[topic.name] for topic in topics.requests()}
-    client = ReplyClient(settings, replies[0], asked, clock)
-    return Gateway(
-        settings=gateway_settings,
-        topics=topics,
-        client=client,
-        asker=Asker(client, gateway_settings, clock),
-        kept=KeptRequests(gateway_settings.keep_s, gateway_settings.keep_bytes, clock),
-        models=NamedModels(settings.models_dir, topics, clock),
-        limits=RateLimits(clock),
-        clock=clock,
-    )
+    return ReplyClient(settings, replies[0], asked, clock)
 
 
 def _handle_errors(app: FastAPI) -> None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from streamproc.web.gateway.answers import Answer, answers_of
 from streamproc.web.gateway.gateway import Gateway
 from streamproc.web.gateway.models import NamedModel
-from streamproc.web.gateway.openapi import error_responses
+from streamproc.web.gateway.openapi import ASKING, error_responses
 from streamproc.web.gateway.problems import GatewayProblem
 
 TASK = "text-classification"
@@ -50,7 +50,7 @@ def classify_router(gateway: Gateway) -> APIRouter:
     @router.post(
         "/classify",
         summary="Classify texts as vLLM does",
-        responses=error_responses(404, 413, 422, 502, 503, 504),
+        responses=error_responses(*ASKING),
     )
     async def classify(request: Request, body: ClassifyRequest) -> ClassifyResponse:
         model = gateway.models.find(body.model or gateway.topic(TASK).ensemble, TASK)

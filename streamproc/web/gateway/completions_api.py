@@ -16,7 +16,7 @@ from streamproc.web.gateway.error_shapes import said_to
 from streamproc.web.gateway.event_streams import event, event_stream, refuse_replacement
 from streamproc.web.gateway.gateway import Gateway
 from streamproc.web.gateway.models import NamedModel
-from streamproc.web.gateway.openapi import error_responses
+from streamproc.web.gateway.openapi import ASKING, error_responses
 from streamproc.web.gateway.parameters import Parameters
 from streamproc.web.gateway.problems import GatewayProblem
 from streamproc.web.gateway.sampling import with_sampling
@@ -96,7 +96,7 @@ def completions_router(gateway: Gateway) -> APIRouter:
         "/completions",
         summary="Continue prompts as OpenAI's API does",
         response_model=CompletionResponse,
-        responses=error_responses(404, 413, 422, 502, 503, 504),
+        responses=error_responses(*ASKING),
     )
     async def complete(request: Request, body: CompletionRequest) -> Any:
         model = gateway.models.find(body.model, TASK)
@@ -117,7 +117,9 @@ def completions_router(gateway: Gateway) -> APIRouter:
     async def models() -> ModelList:
         return ModelList(data=[_card(model) for model in gateway.models.all()])
 
-    @router.get("/models/{ensemble}", summary="One ensemble", responses=error_responses(404))
+    @router.get(
+        "/models/{ensemble}", summary="One ensemble", responses=error_responses(401, 403, 404)
+    )
     async def one_model(ensemble: str) -> ModelCard:
         return _card(gateway.models.find(ensemble))
 

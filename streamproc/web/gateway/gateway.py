@@ -11,12 +11,11 @@ from fastapi import Request, Response
 from starlette.types import Receive
 
 from streamproc.clock import Clock
-from streamproc.kafka.reply_client import ReplyClient
 from streamproc.kafka.topics import RequestTopic, TopicCatalogue
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import Headers
 from streamproc.settings.gateway import GatewaySettings
-from streamproc.web.gateway.asking import Asker
+from streamproc.web.gateway.asking import Asker, Replies
 from streamproc.web.gateway.http_responses import http_response, pending_response
 from streamproc.web.gateway.kept import KeptRequests, Scope
 from streamproc.web.gateway.models import NamedModels
@@ -24,6 +23,7 @@ from streamproc.web.gateway.preferences import Preferences, read_preferences
 from streamproc.web.gateway.problems import RETRY_AFTER_S, GatewayProblem, Outcome
 from streamproc.web.gateway.security.limits import Caller, RateLimits
 
+_SLACK_S: Final = 0.05
 _CARRIED: Final = ("traceparent", "tracestate")
 
 Result = TypeVar("Result")
@@ -37,7 +37,7 @@ class Gateway:
 
     settings: GatewaySettings
     topics: TopicCatalogue
-    client: ReplyClient
+    client: Replies
     asker: Asker
     kept: KeptRequests
     models: NamedModels
@@ -81,11 +81,14 @@ class Gateway:
             # Who comes back later finds the answer as long as such answers are kept.
             takes_s = self.settings.keep_s if preferences.responds_async else wait_s
             kept = self.kept.start(work(takes_s), owner=owner, body=body, scope=scope)
-        if preferences.responds_async and preferences.wait_s is None:
+        if not preferences.responds_async:
+            # What did not come in time is told by the work itself, which knows why.
+            wait_s += _SLACK_S
+        elif preferences.wait_s is None:
             wait_s = 0.0
         return self.kept_response(
             kept.id,
-            await while_connected(request.receive, kept.outcome(wait_s + 0.05)),
+            await while_connected(request.receive, kept.outcome(wait_s)),
             preferences,
             comes_back=preferences.responds_async,
         )

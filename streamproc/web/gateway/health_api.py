@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import orjson
 from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from streamproc.kafka.reply_client import ReplyClient
+from streamproc.web.gateway.asking import Replies
+from streamproc.web.gateway.openapi import problem_responses
 
 
-def health_router(client: ReplyClient, registry: CollectorRegistry) -> APIRouter:
+def health_router(client: Replies, registry: CollectorRegistry) -> APIRouter:
     """Addresses for probes and for Prometheus; none of them asks Kafka anything."""
     router = APIRouter(tags=["health"])
 
@@ -28,7 +30,12 @@ def health_router(client: ReplyClient, registry: CollectorRegistry) -> APIRouter
         reasons = list(client.not_ready())
         return _json({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
 
-    @router.get("/metrics", summary="Metrics for Prometheus")
+    @router.get(
+        "/metrics",
+        summary="Metrics for Prometheus",
+        response_class=PlainTextResponse,
+        responses=problem_responses(401, 403),
+    )
     async def metrics() -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 

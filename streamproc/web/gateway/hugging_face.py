@@ -17,7 +17,7 @@ from streamproc.web.gateway.error_shapes import said_to
 from streamproc.web.gateway.event_streams import event, event_stream, refuse_replacement
 from streamproc.web.gateway.gateway import Gateway
 from streamproc.web.gateway.models import NamedModel
-from streamproc.web.gateway.openapi import error_responses
+from streamproc.web.gateway.openapi import ASKING, error_responses
 from streamproc.web.gateway.parameters import Parameters
 from streamproc.web.gateway.problems import GatewayProblem
 from streamproc.web.gateway.sampling import with_sampling
@@ -75,7 +75,7 @@ def hugging_face_router(gateway: Gateway) -> APIRouter:
     @router.post(
         "/models/{ensemble}",
         summary="Ask an ensemble as Hugging Face's inference servers are asked",
-        responses=error_responses(404, 413, 422, 502, 503, 504),
+        responses=error_responses(*ASKING),
     )
     async def ask(request: Request, ensemble: str, body: HuggingFaceRequest) -> Any:
         model = gateway.models.find(ensemble)

@@ -13,7 +13,7 @@ from streamproc import __version__
 from streamproc.web.gateway.answers import Answer, answers_of
 from streamproc.web.gateway.gateway import Gateway
 from streamproc.web.gateway.models import NamedModel
-from streamproc.web.gateway.openapi import error_responses
+from streamproc.web.gateway.openapi import ASKING, error_responses
 from streamproc.web.gateway.problems import GatewayProblem
 from streamproc.web.gateway.tensors import (
     JSON_LENGTH,
@@ -78,14 +78,14 @@ def open_inference_router(gateway: Gateway) -> APIRouter:
     async def server() -> dict[str, Any]:
         return {"name": PLATFORM, "version": __version__, "extensions": ["binary_tensor_data"]}
 
-    @router.get("/models/{ensemble}", summary="Tensors", responses=error_responses(404))
+    @router.get("/models/{ensemble}", summary="Tensors", responses=error_responses(401, 403, 404))
     async def metadata(ensemble: str) -> dict[str, Any]:
         return _metadata(gateway.models.find(ensemble))
 
     @router.get(
         "/models/{ensemble}/ready",
         summary="Whether an ensemble can be asked",
-        responses=error_responses(404, 503),
+        responses=error_responses(401, 403, 404, 503),
     )
     async def ready(ensemble: str) -> dict[str, Any]:
         model = gateway.models.find(ensemble)
@@ -97,7 +97,7 @@ def open_inference_router(gateway: Gateway) -> APIRouter:
     @router.post(
         "/models/{ensemble}/infer",
         summary="Ask an ensemble about texts",
-        responses=error_responses(404, 413, 422, 502, 503, 504),
+        responses=error_responses(*ASKING),
         openapi_extra={"requestBody": {"required": True, "content": _BODY}},
     )
     async def infer(request: Request, ensemble: str) -> Response:

@@ -31,6 +31,8 @@ _PROBLEM: Final = {
         },
     },
 }
+ASKING: Final = (400, 401, 403, 404, 408, 413, 422, 429, 502, 503, 504)
+"""The statuses that a request may get in place of an answer."""
 WAIT_HEADER: Final = {
     "name": "Prefer",
     "in": "header",
@@ -87,7 +89,7 @@ def task_body(task: str) -> Described:
                 "content": _json(answer),
             },
             202: {"description": "On its way: look at Location later"},
-            **problem_responses(400, 413, 422, 502, 503, 504),
+            **problem_responses(*ASKING),
         },
         {
             "parameters": ASK_HEADERS,

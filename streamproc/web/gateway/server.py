@@ -32,7 +32,7 @@ async def run_gateway(
 
     Raises OperatorError when it can't start.
     """
-    _require_keys(gateway_settings)
+    require_keys(gateway_settings)
     app = build_app(settings, gateway_settings)
     listening = _listening(gateway_settings.host, gateway_settings.port)
     server = _Server(
@@ -68,7 +68,7 @@ async def run_gateway(
             listening.close()
 
 
-def _require_keys(settings: GatewaySettings) -> None:
+def require_keys(settings: GatewaySettings) -> None:
     """Raises SettingsError where anybody on the network could ask, and nobody has said so."""
     needs_keys = settings.keys_file is not None or settings.jwks is not None
     if not (needs_keys or settings.without_keys or is_loopback(settings.host)):

@@ -46,7 +46,7 @@ def tasks_router(gateway: Gateway) -> APIRouter:
         "/requests/{request_id}",
         name="answer-later",
         summary="The answer to a request that was asked with `Prefer: respond-async`",
-        responses=problem_responses(404)
+        responses=problem_responses(401, 403, 404)
         | {200: {"description": "What the request itself would have got"}}
         | {202: {"description": "Still on its way"}},
         openapi_extra={"parameters": [WAIT_HEADER]},

@@ -162,6 +162,16 @@ async def test_a_place_for_meta_that_is_taken_makes_a_dead_letter() -> None:
     assert (await Scene(MOOD).through('{"body":"x","nlp":"taken"}')).topic == "dead"
 
 
+async def test_a_place_that_is_null_counts_as_one_that_is_absent() -> None:
+    published = await Scene(MOOD).through('{"body":"x", "nlp": null, "n":1.10}')
+
+    assert published.topic == "out"
+    text = (published.value or b"").decode()
+    assert text.startswith('{"body":"x", "nlp": {')
+    assert text.endswith('}, "n":1.10}')
+    assert set(json.loads(text)["nlp"]) == {"mood", "run"}
+
+
 @pytest.mark.parametrize("value", [b"", b"{", b'{"a":NaN}', b'{"body":"\xff"}', b"\x00\x01"])
 async def test_an_event_that_is_not_readable_is_a_dead_letter_bytes_and_all(value: bytes) -> None:
     letter = await Scene(MOOD).through(value)

@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from streamproc.errors import SettingsError
+from streamproc.metrics import Metrics
 from streamproc.web.server import build_app, serving
 
 
@@ -40,6 +41,20 @@ async def test_a_host_that_is_not_this_machine_is_an_error_that_names_it() -> No
     with pytest.raises(SettingsError, match=r"can't listen on 192\.0\.2\.1:0"):
         async with serving(app(), "192.0.2.1", 0, or_free=True):
             pass
+
+
+async def test_metrics_have_exemplars_for_those_who_ask_for_openmetrics() -> None:
+    metrics = Metrics()
+    metrics.request_seconds.labels("translation", "bulk").observe(0.02, {"trace_id": "0af7"})
+    served = build_app(list, metrics.registry)
+    openmetrics = {"Accept": "application/openmetrics-text;version=1.0.0"}
+    async with serving(served, "127.0.0.1", 0) as at, aiohttp.ClientSession() as client:
+        async with client.get(f"{at}/metrics", headers=openmetrics) as answer:
+            assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
+            assert '# {trace_id="0af7"} 0.02' in await answer.text()
+        async with client.get(f"{at}/metrics") as answer:
+            assert answer.headers["Content-Type"].startswith("text/plain")
+            assert "0af7" not in await answer.text()
 
 
 def app() -> aiohttp.web.Application:

@@ -97,6 +97,14 @@ def test_how_far_it_is_fits_into_a_line(progress: BulkProgress, said: str) -> No
             "50 of 64 answered, 5 a second, 123 tokens a second, 3 s left",
         ),
         (
+            BulkProgress(50, 64, 1.0, characters=45_678),
+            "50 of 64 answered, 5 a second, 4,568 characters a second, 3 s left",
+        ),
+        (
+            BulkProgress(50, 64, 1.0, tokens=1234, characters=45_678),
+            "50 of 64 answered, 5 a second, 123 tokens a second, 3 s left",
+        ),
+        (
             BulkProgress(64, 64, 1.0, errors={"invalid": 12, "failed": 1}),
             "64 of 64 answered, 6 a second, errors: 12 invalid, 1 failed",
         ),

@@ -1,0 +1,1 @@
+"""The way of a request as spans, for those who run an OpenTelemetry SDK beside the worker."""

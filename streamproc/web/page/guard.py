@@ -1,0 +1,77 @@
+"""What keeps other pages out: which names it answers to, who may post, and what it may load."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_HEADERS: Final = {
+    "Content-Security-Policy": POLICY,
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+class Guard:
+    """Refuses what another origin asks, and tells browsers what the page may do.
+
+    hosts: names that it answers to, without ports; None: any. On a loopback address nobody else's
+        name may lead here, or a page of theirs could read this one by it.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: frozenset[str] | None) -> None:
+        self._app = app
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        reason = self._refusal(Headers(scope=scope), scope["method"])
+        if reason is not None:
+            await PlainTextResponse(reason, 403, headers=_HEADERS)(scope, receive, send)
+            return
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers[name] = value
+                headers.setdefault("Cache-Control", "no-cache")
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+    def _refusal(self, headers: Headers, method: str) -> str | None:
+        host = headers.get("host", "")
+        if self._hosts is not None and _without_port(host) not in self._hosts:
+            return "the page is not known by this name; open it at the address that it was given\n"
+        if method in ("GET", "HEAD"):
+            return None
+        # Every browser sends one with a POST; what has none was not made by this page.
+        origin = headers.get("origin", "")
+        if origin.partition("://")[2] != host or not host:
+            return "this may only be asked by the page itself\n"
+        if headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+            return "a body must be application/json\n"
+        return None
+
+
+def _without_port(host: str) -> str:
+    name, colon, port = host.rpartition(":")
+    return name if colon and port.isdigit() else host
+
+
+def known_hosts(host: str) -> frozenset[str] | None:
+    """The names that a page is known by which listens on an address; None: any."""
+    return LOOPBACK if host in {"127.0.0.1", "::1", "localhost"} else None

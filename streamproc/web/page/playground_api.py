@@ -1,0 +1,145 @@
+"""Trying an ensemble out: a request through Kafka like any other, and how its text is cut."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
+from itertools import islice
+from typing import Any, Final
+
+import orjson
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from streamproc.errors import Invalid, OperatorError
+from streamproc.kafka.topics import RequestTopic, load_topics
+from streamproc.messages.lane import Lane
+from streamproc.messages.strict_json import parse
+from streamproc.repository.repository import Repository
+from streamproc.serving.loading import load_spec
+from streamproc.serving.tasks.catalogue import task_named
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
+from streamproc.settings import Settings
+from streamproc.web.page.responses import json_response
+
+Ask = Callable[[str, bytes, bytes, float], Awaitable[bytes]]
+"""The response to a request: of a topic, its value, its key, within so many seconds.
+
+Raises OperatorError saying why there is none.
+"""
+WAIT_S: Final = 30.0
+MOST_CHUNKS: Final = 500
+MOST_SENTENCES: Final = 24
+
+
+def playground_routes(settings: Settings, ask: Ask) -> list[Route]:
+    """`api/tasks` and `api/ask`."""
+    catalogue = load_topics(settings.topics_dir)
+    tasks = {topic.task: topic for topic in catalogue.requests() if topic.lane is Lane.INTERACTIVE}
+    spec_of = cache(lambda task, name: _spec(settings, task, name))
+
+    async def listed(_: Request) -> Response:
+        return json_response(
+            [
+                {
+                    "task": task,
+                    "topic": one.name,
+                    "responses": one.responses,
+                    "ensemble": one.ensemble,
+                }
+                for task, one in tasks.items()
+            ]
+        )
+
+    async def asked(request: Request) -> Response:
+        body = await _body(request, settings.max_message_bytes)
+        task = body.pop("task", None)
+        topic = tasks.get(task) if isinstance(task, str) else None
+        if topic is None:
+            raise HTTPException(404, f"no topic takes requests for {task!r}")
+        spec = await asyncio.to_thread(spec_of, topic.task, body.get("ensemble") or topic.ensemble)
+        response, chunks = await asyncio.gather(
+            _answer(ask, topic, body), asyncio.to_thread(chunks_of, topic.task, spec, body)
+        )
+        found: dict[str, Any] = {"response": response, "chunks": chunks}
+        if topic.task == "translation" and chunks:
+            found["sentences"] = await _by_sentence(ask, topic, body, chunks)
+        return json_response(found)
+
+    return [Route("/api/tasks", listed), Route("/api/ask", asked, methods=["POST"])]
+
+
+def chunks_of(task: str, spec: EnsembleSpec | None, body: Mapping[str, Any]) -> list[list[int]]:
+    """Where the pieces begin and end that models see of a text, in characters.
+
+    spec: of the ensemble; None: it is not here, and nothing is known
+    """
+    if spec is None:
+        return []
+    params = body.get("params") or {}
+    own = {name: value for name, value in params.items() if name != "return_members"}
+    try:
+        job = task_named(task).begin(body, own, spec)
+        made = islice(job.chunks(), MOST_CHUNKS)
+        return [_ends(chunk) for chunk in made if hasattr(chunk, "span") or hasattr(chunk, "start")]
+    except (Invalid, OperatorError):
+        # The answer says what is wrong with it.
+        return []
+
+
+def _ends(chunk: Any) -> list[int]:
+    span = getattr(chunk, "span", chunk)
+    return [span.start, span.end]
+
+
+def _spec(settings: Settings, task: str, name: str) -> EnsembleSpec | None:
+    """Of an ensemble in the models folder of the page's own machine; None: there is none."""
+    repository = Repository(settings.models_dir)
+    try:
+        if name not in repository.names():
+            return None
+        return load_spec(repository.open(name), task_named(task))
+    except OperatorError:
+        return None
+
+
+async def _answer(ask: Ask, topic: RequestTopic, body: Mapping[str, Any]) -> Any:
+    request_id = f"page-{uuid.uuid4().hex}"
+    value = orjson.dumps({**body, "id": request_id, "deadline_ms": round(WAIT_S * 1000)})
+    try:
+        return parse(await ask(topic.name, value, request_id.encode(), WAIT_S))
+    except OperatorError as error:
+        raise HTTPException(503, str(error)) from None
+
+
+async def _by_sentence(
+    ask: Ask, topic: RequestTopic, body: Mapping[str, Any], chunks: list[list[int]]
+) -> list[dict[str, Any]]:
+    """Each sentence with what became of it, as it is translated by itself in any text."""
+    text = body["text"]
+    params = {k: v for k, v in (body.get("params") or {}).items() if k != "return_members"}
+    parts = [{**body, "params": params, "text": text[at:to]} for at, to in chunks[:MOST_SENTENCES]]
+    answers = await asyncio.gather(*(_answer(ask, topic, part) for part in parts))
+    return [
+        {"text": part["text"], "result": answer.get("result")}
+        for part, answer in zip(parts, answers, strict=True)
+    ]
+
+
+async def _body(request: Request, most_bytes: int) -> dict[str, Any]:
+    received = bytearray()
+    async for part in request.stream():
+        received += part
+        if len(received) > most_bytes:
+            raise HTTPException(413, f"more than {most_bytes} bytes")
+    try:
+        body = parse(bytes(received))
+    except orjson.JSONDecodeError as error:
+        raise HTTPException(400, f"not JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise HTTPException(400, "not a JSON object")
+    return body

@@ -1,0 +1,16 @@
+"""JSON as the page gets it."""
+
+from __future__ import annotations
+
+import orjson
+from starlette.responses import Response
+
+
+def json_response(body: object, status: int = 200) -> Response:
+    """Never kept by a browser, as it may hold people's texts."""
+    return Response(
+        orjson.dumps(body),
+        status,
+        headers={"Cache-Control": "no-store"},
+        media_type="application/json",
+    )

@@ -1,0 +1,65 @@
+// Elements are made of text alone: nothing that a record holds is ever read as HTML.
+
+export function h(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (name === "value" || name === "checked") element[name] = value;
+    else element.setAttribute(name, value === true ? "" : String(value));
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+const SVG = "http://www.w3.org/2000/svg";
+
+export function svg(tag, attributes = {}, ...children) {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
+  element.append(...children);
+  return element;
+}
+
+// A table whose cells know their heading, so that it can be read as cards on a narrow screen.
+export function table(headings, rows, { caption, numbers = [] } = {}) {
+  const right = (place) => (numbers.includes(place) ? "number" : "");
+  const kind = (place, cell) =>
+    `${right(place)} ${cell === "–" || cell === "" ? "none" : ""} ${String(cell).length > 18 ? "wide" : ""}`.trim();
+  return h(
+    "table",
+    {},
+    h("caption", { class: "hidden" }, caption ?? ""),
+    h("thead", {}, h("tr", {}, headings.map((text, place) =>
+      h("th", { scope: "col", class: right(place) }, text)))),
+    h("tbody", {}, rows.map(({ cells, kind: of }) =>
+      h("tr", { class: of ?? null }, cells.map((cell, place) =>
+        h(place === 0 ? "th" : "td",
+          { scope: place === 0 ? "row" : null, class: kind(place, cell), "data-label": headings[place] },
+          cell))))),
+  );
+}
+
+export async function getJson(address) {
+  return answered(await fetch(address, { headers: { Accept: "application/json" } }));
+}
+
+export async function postJson(address, body) {
+  return answered(await fetch(address, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+  }));
+}
+
+async function answered(response) {
+  const text = await response.text();
+  let body = null;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    body = null;
+  }
+  if (!response.ok) throw new Error(body?.detail ?? (text.trim() || `HTTP ${response.status}`));
+  return body;
+}

@@ -1,0 +1,55 @@
+"""What is read off a worker when its metrics are asked for: readiness, and what waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from streamproc.clock import Clock
+from streamproc.kafka.dispatcher import Subscription
+from streamproc.kafka.worker_status import WorkerStatus
+from streamproc.messages.lane import Lane
+from streamproc.metrics import Metrics
+from streamproc.serving.engine import Engine
+
+
+def set_gauges(
+    metrics: Metrics,
+    worker: WorkerStatus,
+    subscriptions: Sequence[Subscription],
+    engines: Sequence[Engine],
+    reasons: Callable[[], Sequence[str]],
+    clock: Clock,
+) -> None:
+    """Have each gauge ask for its value. reasons: why the worker is not ready"""
+    for engine in engines:
+        spec = engine.profile
+        metrics.ensembles.labels(spec.name, engine.task.name, spec.digest).set(1)
+    metrics.ready.set_function(lambda: not reasons())
+    for lane in Lane:
+        in_flight = metrics.in_flight_bytes.labels(lane.name.lower())
+        in_flight.set_function(partial(worker.in_flight_bytes, lane))
+    for one in subscriptions:
+        labels = one.topic, one.lane.name.lower()
+        metrics.lag_seconds.labels(*labels).set_function(
+            partial(_lag_seconds, worker, one.topic, clock)
+        )
+        metrics.lag_records.labels(*labels).set_function(partial(_lag_records, worker, one.topic))
+        metrics.assigned.labels(*labels).set_function(partial(_assigned, worker, one.topic))
+
+
+def _lag_seconds(worker: WorkerStatus, topic: str, clock: Clock) -> float:
+    backlog = worker.backlogs().get(topic)
+    if backlog is None or backlog.oldest_at_ms is None:
+        return 0.0
+    # Clocks differ: what was sent a moment ago may seem to come from the future.
+    return max(0.0, (clock.now_ms() - backlog.oldest_at_ms) / 1000)
+
+
+def _lag_records(worker: WorkerStatus, topic: str) -> int:
+    backlog = worker.backlogs().get(topic)
+    return 0 if backlog is None else backlog.waiting
+
+
+def _assigned(worker: WorkerStatus, topic: str) -> int:
+    return sum(one.topic == topic for one in worker.assigned)

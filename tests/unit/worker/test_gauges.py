@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from streamproc.kafka.dispatcher import Backlog, Subscription
+from streamproc.kafka.worker_status import WorkerStatus
+from streamproc.messages.lane import Lane
+from streamproc.messages.record import Record, TopicPartition
+from streamproc.metrics import Metrics
+from streamproc.testing import ManualClock, build_engine
+from streamproc.worker.gauges import set_gauges
+
+
+class Status(WorkerStatus):
+    """A worker in some state."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, Backlog] = {}
+        self.has = frozenset[TopicPartition]()
+
+    def backlogs(self) -> dict[str, Backlog]:
+        return self.found
+
+    @property
+    def assigned(self) -> frozenset[TopicPartition]:
+        return self.has
+
+    def in_flight_bytes(self, lane: Lane) -> int:
+        return 100 * int(lane)
+
+
+async def handle(record: Record) -> None:
+    del record
+
+
+def shown(metrics: Metrics) -> Callable[..., float | None]:
+    def value(name: str, **labels: str) -> float | None:
+        return metrics.registry.get_sample_value(name, labels)
+
+    return value
+
+
+async def test_gauges_say_how_the_worker_does_at_the_moment_that_they_are_read() -> None:
+    metrics, worker, clock, reasons = Metrics(), Status(), ManualClock(), ["stopping"]
+    topics = [
+        Subscription("a", Lane.INTERACTIVE, handle),
+        Subscription("b", Lane.BULK, handle),
+    ]
+    set_gauges(metrics, worker, topics, [build_engine()], lambda: reasons, clock)
+    value = shown(metrics)
+
+    assert value("streamproc_ready") == 0
+    assert value("streamproc_assigned_topic_partitions", topic="a", lane="interactive") == 0
+    assert value("streamproc_lag_seconds", topic="a", lane="interactive") == 0
+    assert value("streamproc_in_flight_bytes", lane="bulk") == 100 * int(Lane.BULK)
+
+    reasons.clear()
+    worker.has = frozenset(TopicPartition("a", number) for number in range(3))
+    worker.found = {"a": Backlog(7, clock.now_ms() - 2500), "b": Backlog(2, None)}
+    assert value("streamproc_ready") == 1
+    assert value("streamproc_assigned_topic_partitions", topic="a", lane="interactive") == 3
+    assert value("streamproc_assigned_topic_partitions", topic="b", lane="bulk") == 0
+    assert value("streamproc_lag_seconds", topic="a", lane="interactive") == 2.5
+    assert value("streamproc_lag_records", topic="a", lane="interactive") == 7
+    assert value("streamproc_lag_seconds", topic="b", lane="bulk") == 0
+    assert value("streamproc_lag_records", topic="b", lane="bulk") == 2
+
+
+async def test_a_record_from_a_clock_that_is_ahead_has_no_lag() -> None:
+    metrics, worker, clock = Metrics(), Status(), ManualClock()
+    worker.found = {"a": Backlog(1, clock.now_ms() + 60_000)}
+    set_gauges(metrics, worker, [Subscription("a", Lane.BULK, handle)], [], list, clock)
+    assert shown(metrics)("streamproc_lag_seconds", topic="a", lane="bulk") == 0
+
+
+async def test_served_ensembles_are_named_with_their_manifest() -> None:
+    metrics = Metrics()
+    set_gauges(metrics, Status(), [], [build_engine()], list, ManualClock())
+    labels = {"ensemble": "tiny", "task": "text-classification", "manifest": "0" * 64}
+    assert metrics.registry.get_sample_value("streamproc_ensemble_info", labels) == 1
