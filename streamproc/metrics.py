@@ -152,7 +152,7 @@ class Metrics:
         )
         self.member_choices = Counter(
             "streamproc_member_choices_total",
-            "Choices of an ensemble, as of a label or a token, that were a member's own too, or not",
+            "Choices of an ensemble, as of a label or a token, that were a member's too, or not",
             ("ensemble", "member", "agreed"),
             registry=self.registry,
         )

@@ -62,6 +62,7 @@ async def serve_page(
             stopping = asyncio.create_task(stop.wait())
             try:
                 await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                status.end_streams()
                 server.should_exit = True
                 await serving
             finally:
