@@ -18,9 +18,8 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 async def chromium() -> AsyncIterator[Browser]:
     """A browser without a window; skips the test where none is found."""
     async with async_playwright() as play:
-        own = play.chromium.executable_path
-        found = next((path for name in NAMES if (path := shutil.which(name))), None)
-        if found is None and not Path(own).exists():
+        found = _installed(play.chromium.executable_path)
+        if found is None:
             pytest.skip(
                 "no Chromium: install the package `chromium` of the system, or run "
                 "`playwright install chromium`"
@@ -32,3 +31,9 @@ async def chromium() -> AsyncIterator[Browser]:
             yield browser
         finally:
             await browser.close()
+
+
+def _installed(own: str) -> str | None:
+    """Where a browser lies: the system's, or the one that playwright brings."""
+    system = next((path for name in NAMES if (path := shutil.which(name))), None)
+    return system or (own if Path(own).exists() else None)

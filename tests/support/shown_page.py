@@ -139,7 +139,6 @@ async def open_first_letter(page: Page) -> None:
 
 
 async def _take(folder: Path) -> None:
-    folder.mkdir(exist_ok=True)
     lags = {"requests": TopicLag(exists=True, waiting=212), "bulk": TopicLag(True, 48_000)}
     status = ShownStatus(picture(worker_state("shop-1"), worker_state("shop-2"), lags=lags))
     letters: list[tuple[bytes, bytes, Headers]] = [
@@ -165,7 +164,7 @@ async def _take(folder: Path) -> None:
 
 def _shrink(folder: Path) -> None:
     """Few colours: a page has no more, and a picture then has a quarter of the bytes."""
-    from PIL import Image  # noqa: PLC0415 - for those who take pictures
+    from PIL import Image
 
     for file in folder.glob("*.png"):
         with Image.open(file) as taken:
@@ -173,4 +172,5 @@ def _shrink(folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    PICTURES.mkdir(exist_ok=True)
     asyncio.run(_take(PICTURES))

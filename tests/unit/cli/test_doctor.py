@@ -29,7 +29,7 @@ async def test_where_a_broker_asks_for_credentials_these_are_named() -> None:
         await findings(
             kafka_security_protocol="SASL_PLAINTEXT",
             kafka_sasl_username="ada",
-            kafka_sasl_password="secret-of-ada",
+            kafka_sasl_password="secret-of-ada",  # noqa: S106
         )
     )["broker"]
     assert broker.state == "failed"
