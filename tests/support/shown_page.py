@@ -28,7 +28,7 @@ from streamproc.settings import Settings
 from streamproc.web.page.app import build_page
 from tests.support.browser import chromium
 from tests.support.command import ROOT
-from tests.support.states import ShownStatus, picture, worker_state
+from tests.support.states import NOW_MS, ShownStatus, picture, worker_state
 
 TOPIC: Final = "nlp.text-classification.requests.v1"
 LETTERS: Final = "nlp.text-classification.dlq.v1"
@@ -139,7 +139,10 @@ async def open_first_letter(page: Page) -> None:
 
 
 async def _take(folder: Path) -> None:
-    lags = {"requests": TopicLag(exists=True, waiting=212), "bulk": TopicLag(True, 48_000)}
+    lags = {
+        "requests": TopicLag(True, 212, NOW_MS - 2_400),
+        "bulk": TopicLag(True, 48_000, NOW_MS - 900_000),
+    }
     status = ShownStatus(picture(worker_state("shop-1"), worker_state("shop-2"), lags=lags))
     letters: list[tuple[bytes, bytes, Headers]] = [
         (b"order-17", b'{"id": "order-17", "text": 7}', (("traceparent", b"00-0af7-b7ad-01"),)),
