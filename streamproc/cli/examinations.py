@@ -11,14 +11,19 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from streamproc import __version__
 from streamproc.errors import OperatorError
 from streamproc.settings import Settings
 from streamproc.settings.sizes import MIB
+
+if TYPE_CHECKING:
+    from streamproc.kafka.topic_admin import TopicAdmin
+    from streamproc.kafka.topic_drift import DescribedTopic
 
 State = Literal["ok", "warning", "failed"]
 _LEAST_DISK_MIB: Final = 512
@@ -55,10 +60,7 @@ async def examine(settings: Settings) -> list[Finding]:
         *_of_models(settings),
         _guarded("device", lambda: _of_device(settings)),
         _guarded("memory", lambda: _of_memory(settings)),
-        *(
-            _guarded("disk", lambda folder=folder: _of_disk(folder))
-            for folder in _folders(settings)
-        ),
+        *(_guarded("disk", partial(_of_disk, folder)) for folder in _folders(settings)),
     ]
 
 
@@ -117,15 +119,16 @@ async def _of_kafka(settings: Settings) -> list[Finding]:
     return [Finding("broker", "failed", said, do)]
 
 
-async def _of_topics(settings: Settings, admin: object) -> list[Finding]:
+async def _of_topics(settings: Settings, admin: TopicAdmin) -> list[Finding]:
     from streamproc.enrichment.catalogue import load_routes, route_topics
-    from streamproc.kafka.topic_admin import TopicAdmin
     from streamproc.kafka.topics import load_topics
 
-    assert isinstance(admin, TopicAdmin)  # noqa: S101 - as it is called
     try:
         routes = load_routes(settings)
-        topics = [*load_topics(settings.topics_dir).topics.values(), *route_topics(routes)]
+        topics: list[DescribedTopic] = [
+            *load_topics(settings.topics_dir).topics.values(),
+            *route_topics(routes),
+        ]
         differences = await admin.drift(topics)
         read = {topic for route in routes for topic in route.from_.topics}
         lacking = sorted(read - (await admin.found(read)).keys())
