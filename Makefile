@@ -37,7 +37,7 @@ $(VENV)/.all: $(VENV)/.run requirements/all.txt
 	@touch $@
 
 demo: install  ## an embedded Kafka, a worker, real reviews, answers on the screen
-	$(BIN)/streamproc demo
+	$(BIN)/streamproc demo $(if $(KEEP),--keep)
 
 lint: install-train docs  ## format, style, types, import contracts, compose file, docs
 	$(BIN)/ruff format --check .

@@ -35,7 +35,7 @@ from streamproc.kafka.topics import load_topics
 from streamproc.settings import read_settings
 
 TASK: Final = "text-generation"
-GATEWAY_START_S: Final = 60.0
+GATEWAY_START_S: Final = 180.0
 Writer = AsyncClient[GenerationResult]
 Way = Callable[[Writer, str, Mapping[str, Any]], Awaitable[tuple[float, str]]]
 

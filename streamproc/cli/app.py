@@ -75,6 +75,10 @@ COMMANDS = {
         "Show how workers do: what waits, how fast it is answered, and every member of ensembles.",
         "streamproc.cli.status:status",
     ),
+    "doctor": (
+        "Check broker, topics, models, device, memory, disk and versions, and say what to do.",
+        "streamproc.cli.doctor:doctor",
+    ),
     "dlq": ("List, show and replay dead letters.", "streamproc.cli.dlq:app"),
     "models": (
         "List, verify, import and change ensembles in the models folder.",

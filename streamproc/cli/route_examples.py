@@ -27,9 +27,10 @@ def run_examples(settings: Settings, routes: Mapping[Path, Route]) -> dict[str, 
 
 def advice(settings: Settings, routes: Mapping[Path, Route]) -> dict[str, list[str]]:
     """By route, what is probably not what was meant; routes without any are left out."""
-    from streamproc.enrichment.advice import advice_on
+    from streamproc.enrichment.advice import advice_for_workers
 
-    said = {one.name: advice_on(one, settings.schema_registry_url) for one in routes.values()}
+    url = settings.schema_registry_url
+    said = {one.name: advice_for_workers(one, url) for one in routes.values()}
     return {name: lines for name, lines in said.items() if lines}
 
 

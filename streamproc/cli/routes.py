@@ -100,7 +100,8 @@ def try_route(
     Events are counted; where blank lines make an event's line another one, that is named too.
     An event that would be a dead letter is shown with the reason.
     """
-    from streamproc.cli.route_examples import advice, print_advice
+    from streamproc.cli.route_examples import print_advice
+    from streamproc.enrichment.advice import advice_on
     from streamproc.enrichment.catalogue import check_tasks
     from streamproc.enrichment.route import load_route
     from streamproc.logs import configure_logging
@@ -108,7 +109,7 @@ def try_route(
     configure_logging(settings)
     loaded = load_route(route)
     check_tasks(loaded, route)
-    print_advice(stderr_console(), advice(settings, {route: loaded}))
+    print_advice(stderr_console(), {loaded.name: advice_on(loaded)})
     with _opened(events) as file:
         asyncio.run(_try(settings, loaded, route.parent, file, dry=dry, as_json=as_json))
 

@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 import structlog
 from aiokafka import AIOKafkaConsumer
@@ -47,6 +47,36 @@ class Reply:
     def is_part(self) -> bool:
         """Whether it is a part of a text, and others follow."""
         return is_part(self.headers)
+
+
+class Replies(Protocol):
+    """Who asks on request topics; `ReplyClient` does, and in tests models in the same process."""
+
+    async def ask(self, topic: str, value: bytes, *, key: bytes, headers: Headers = ()) -> Reply:
+        """The reply to one request, however long it takes; raises BrokerUnavailable, TooLarge."""
+        ...
+
+    def stream(
+        self, topic: str, value: bytes, *, key: bytes, headers: Headers = ()
+    ) -> AsyncGenerator[Reply, None]:
+        """The parts of a text, where the request asks for them, and last the response; as `ask`."""
+        ...
+
+    def not_ready(self) -> Collection[str]:
+        """Why requests can't be asked now, a clause each; empty when they can."""
+        ...
+
+    def trouble_of(self, topic: str) -> str | None:
+        """Why a request topic takes no records now; None: it does."""
+        ...
+
+    async def __aenter__(self) -> object: ...
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
 
 
 class ReplyClient:

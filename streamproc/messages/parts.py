@@ -59,17 +59,21 @@ class PartPublisher:
         self._waiting: deque[str] = deque()
         self._unstored: set[asyncio.Future[bool]] = set()
         self._sending: asyncio.Task[None] | None = None
-        self._begin()
+        # Of the attempt that is heard; None before the first and after the last.
+        self._attempt: str | None = None
+        self._sequence = 0
+        self._is_whole = True
 
     def begin(self) -> Callable[[str], None]:
         """Begin an attempt, and what takes its texts from any thread; the one before has ended."""
-        attempt = self._begin()
+        self._attempt = uuid.uuid4().hex[:12]
+        self._sequence, self._is_whole = 0, True
+        # Of its own, as a thread may still be writing for an attempt that was given up.
+        waiting = self._waiting = deque()
 
         def show(text: str) -> None:
-            # A thread may still be writing for an attempt that was given up.
-            if attempt == self._attempt:
-                self._waiting.append(text)
-                self._loop.call_soon_threadsafe(self._send)
+            waiting.append(text)
+            self._loop.call_soon_threadsafe(self._send)
 
         return show
 
@@ -89,14 +93,7 @@ class PartPublisher:
         elif self._sending is not None:
             self._sending.cancel()
             await asyncio.wait({self._sending})
-        self._begin()
-
-    def _begin(self) -> str:
-        self._attempt = uuid.uuid4().hex[:12]
-        self._sequence = 0
-        self._is_whole = True
-        self._waiting.clear()
-        return self._attempt
+        self._attempt, self._waiting = None, deque()
 
     def _send(self) -> None:
         if self._waiting and (self._sending is None or self._sending.done()):
@@ -110,7 +107,7 @@ class PartPublisher:
             for start in range(0, len(text), MAX_PART_CHARACTERS):
                 await self._has_room()
                 # What follows a part that was lost is no use to a reader, who waits for the rest.
-                if attempt != self._attempt or not self._is_whole:
+                if attempt is None or attempt != self._attempt or not self._is_whole:
                     break
                 part = Part(attempt, self._sequence, text[start : start + MAX_PART_CHARACTERS])
                 self._sequence += 1

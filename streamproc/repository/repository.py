@@ -72,6 +72,21 @@ class StoredEnsemble:
         shared = self.folder.parent / PREFIXES
         return verified(shared, f"{section.sha256}.onnx", section.sha256)
 
+    def verify(self) -> None:
+        """Compare every file with its digest; raises ModelRefused naming the first that differs."""
+        self.tokenizer()
+        for member in self.manifest.members:
+            if member.file is not None:
+                self.model(member)
+            if member.decoder is not None:
+                self.decoder(member)
+            for stage in self.stages(member):
+                stage.files()
+        if self.manifest.gate is not None:
+            self.gate(self.manifest.gate)
+        if self.manifest.prefix is not None:
+            self.prefix(self.manifest.prefix)
+
     def changed(self) -> bool:
         """Whether the manifest on disk is no longer the one that was read."""
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -46,6 +46,8 @@ class GatewaySettings(BaseSettings):
         GATEWAY_PORT, ge=0, le=65535
     )
     """Port of the gateway; 0: any free port."""
+    page: Literal["auto", "on", "off"] = "auto"
+    """Whether the page of `streamproc status` is served at /page/; auto: on loopback only."""
     wait_s: float = Field(30.0, gt=0, le=3600)
     """Seconds that a caller waits for an answer unless its Prefer header says how long."""
     max_wait_s: float = Field(300.0, gt=0, le=3600)

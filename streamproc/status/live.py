@@ -31,6 +31,7 @@ class LiveStatus:
         self._feed: StatusFeed | None = None
         self._trouble = "not connected to Kafka yet"
         self._task: asyncio.Task[None] | None = None
+        self._ending = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._keep())
@@ -55,6 +56,16 @@ class LiveStatus:
         else:
             found = self._feed.overview()
         return found.as_json() | {"rates": self._history.rates(), "rate_step_s": STEP_S}
+
+    def end_streams(self) -> None:
+        """Tell all who follow that there will be no more, so that a server can end in time."""
+        self._ending.set()
+
+    async def next_turn(self, within_s: float) -> bool:
+        """Wait for so long; whether there is more to come then."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._ending.wait(), within_s)
+        return not self._ending.is_set()
 
     async def _keep(self) -> None:
         while True:

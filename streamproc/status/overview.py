@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from streamproc.kafka.lag import TopicLag
 from streamproc.messages.worker_state import (
@@ -14,6 +15,8 @@ from streamproc.messages.worker_state import (
     WorkerState,
 )
 from streamproc.status.watched import Watched
+
+ON_ITS_WAY_MS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +192,7 @@ def _source(
     for one in traffic:
         for kind, count in one.errors.items():
             errors[kind] = errors.get(kind, 0) + count
-    clear_s = round(waiting / per_s, 1) if per_s else None
+    oldest_ms = _largest([*ages, *(one.oldest_ms for one in traffic)]) if waiting else None
     return SourceRow(
         name=source.route or source.task,
         task=source.task,
@@ -203,10 +206,21 @@ def _source(
         p50_ms=_largest(one.p50_ms for one in traffic),
         p99_ms=_largest(one.p99_ms for one in traffic),
         waiting=waiting,
-        oldest_ms=_largest([*ages, *(one.oldest_ms for one in traffic)]) if waiting else None,
-        clear_s=clear_s if waiting else 0.0,
+        oldest_ms=oldest_ms,
+        clear_s=_clear_s(waiting, per_s, oldest_ms, served=bool(traffic)),
         errors=errors,
     )
+
+
+def _clear_s(waiting: int, per_s: float, oldest_ms: int | None, *, served: bool) -> float | None:
+    """Seconds until nothing waits; None: never, as it stands.
+
+    What is on its way is no backlog: the rate of a worker that has little to do says nothing of
+    how fast it could be.
+    """
+    if not waiting or (served and (oldest_ms or 0) < ON_ITS_WAY_MS):
+        return 0.0
+    return round(waiting / per_s, 1) if per_s else None
 
 
 def _traffic(state: WorkerState, source: Watched) -> list[Traffic]:

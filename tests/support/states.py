@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from streamproc.kafka.lag import TopicLag
@@ -91,3 +92,7 @@ class ShownStatus:
             for row in self._overview.sources
         }
         return self._overview.as_json() | {"rates": rates, "rate_step_s": STEP_S}
+
+    async def next_turn(self, within_s: float) -> bool:
+        await asyncio.sleep(within_s)
+        return True

@@ -18,6 +18,7 @@ from streamproc.cli.demo import (
     translation,
 )
 from streamproc.cli.demo.cluster import Cluster, running_cluster
+from streamproc.cli.demo.keeping import keep_running
 from streamproc.cli.demo.kill import show_kill
 from streamproc.cli.demo.poison import show_poison
 from streamproc.cli.demo.route import show_route
@@ -42,16 +43,19 @@ SCENES: dict[str, Scene] = {
 }
 
 
-def show_all() -> None:
-    """Everything, on a console that is not too wide to be read."""
+def show_all(*, keep: bool) -> None:
+    """Everything, on a console that is not too wide to be read.
+
+    keep: afterwards Kafka and the worker stay, with a page, until Ctrl-C
+    """
     # Topics are minutes old here, and clients complain about leaders not yet chosen.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     console = Console(highlight=False)
     console.width = min(console.width, WIDEST)
-    asyncio.run(_show(console))
+    asyncio.run(_show(console, keep=keep))
 
 
-async def _show(console: Console) -> None:
+async def _show(console: Console, *, keep: bool) -> None:
     async with running_cluster(console) as cluster:
         for task, show in SCENES.items():
             if task in cluster.topics:
@@ -65,6 +69,8 @@ async def _show(console: Console) -> None:
         console.rule("[bold]When things go wrong", align="left")
         await show_poison(console, cluster)
         await show_kill(console, cluster)
+        if keep:
+            await keep_running(console, cluster)
     console.print("The worker got SIGTERM, drained and committed; Kafka is stopped, too.")
     console.print(NEXT)
 

@@ -47,7 +47,7 @@ def choose_provider(device: str) -> Provider:
     if device == "cpu":
         return Provider(CPU)
     number = device.partition(":")[2]
-    missing = _missing_for_cuda()
+    missing = missing_for_cuda()
     if missing is None:
         # The CUDA libraries of the `gpu` extra lie where the system's loader does not look.
         ort.preload_dlls()
@@ -71,7 +71,8 @@ def refuse_fallback(in_use: Sequence[str], provider: Provider, member: str) -> N
         )
 
 
-def _missing_for_cuda() -> str | None:
+def missing_for_cuda() -> str | None:
+    """What CUDA needs and is not there; None: it can be used."""
     if CUDA not in ort.get_available_providers():
         return "this build of ONNX Runtime has no CUDA: the package onnxruntime-gpu has"
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any, Final
 
 import orjson
@@ -17,12 +17,13 @@ from starlette.middleware.cors import CORSMiddleware
 from streamproc import __version__
 from streamproc.clock import Clock, SystemClock
 from streamproc.errors import TopicsError
-from streamproc.kafka.reply_client import ReplyClient
+from streamproc.kafka.reply_client import Replies, ReplyClient
 from streamproc.kafka.topics import TopicCatalogue, load_topics
 from streamproc.messages.validation import in_json_words
 from streamproc.settings import Settings
 from streamproc.settings.gateway import GatewaySettings
-from streamproc.web.gateway.asking import Asker, Replies
+from streamproc.status.live import LiveStatus
+from streamproc.web.gateway.asking import Asker
 from streamproc.web.gateway.classify_api import classify_router
 from streamproc.web.gateway.completions_api import completions_router
 from streamproc.web.gateway.docs_page import docs_router
@@ -41,6 +42,9 @@ from streamproc.web.gateway.problems import MEDIA_TYPE, GatewayProblem, Outcome,
 from streamproc.web.gateway.security.callers import Authenticator, Callers
 from streamproc.web.gateway.security.limits import RateLimits
 from streamproc.web.gateway.tasks_api import tasks_router
+from streamproc.web.page.app import build_page
+from streamproc.web.page.guard import known_hosts
+from streamproc.web.page.server import asker
 
 _ASKING_HEADERS: Final = (
     *("Authorization", "X-API-Key", "Content-Type", "Prefer", "Idempotency-Key"),
@@ -77,9 +81,11 @@ def build_app(
         clock=clock,
     )
 
+    status = LiveStatus(settings, clock) if _has_page(gateway_settings) else None
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with gateway.client:
+        async with gateway.client, status or nullcontext():
             yield
             await gateway.kept.close()
 
@@ -95,6 +101,11 @@ def build_app(
     app.include_router(completions_router(gateway))
     app.include_router(open_inference_router(gateway))
     app.include_router(docs_router())
+    app.state.end_streams = lambda: None
+    if status is not None:
+        ask = asker(gateway.client)
+        app.mount("/page", build_page(settings, status, ask, clock, host=gateway_settings.host))
+        app.state.end_streams = status.end_streams
     _handle_errors(app)
     app.add_middleware(
         LimitedBodies,
@@ -126,6 +137,13 @@ def build_app(
 
     app.openapi = openapi  # type: ignore[method-assign]
     return app
+
+
+def _has_page(settings: GatewaySettings) -> bool:
+    """It asks nobody who they are, so that others see it only where somebody wants that."""
+    return settings.page == "on" or (
+        settings.page == "auto" and known_hosts(settings.host) is not None
+    )
 
 
 def _kafka_client(settings: Settings, topics: TopicCatalogue, clock: Clock) -> ReplyClient:

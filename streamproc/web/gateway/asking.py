@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
-from types import TracebackType
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 import orjson
 
 from streamproc.clock import Clock
 from streamproc.errors import BrokerUnavailable, TooLarge
-from streamproc.kafka.reply_client import Reply
+from streamproc.kafka.reply_client import Replies, Reply
 from streamproc.kafka.topics import RequestTopic
 from streamproc.messages.part_reader import TEXTS, PartReader, TextPart, part_of, text_of
 from streamproc.messages.record import Headers
@@ -31,36 +30,6 @@ Each = TypeVar("Each")
 NOBODY_RETRY_AFTER_S: Final = 5
 AT_ONCE: Final = 64
 """Requests of one list that are on their way at a time."""
-
-
-class Replies(Protocol):
-    """Who asks on request topics; `ReplyClient` does, and in tests models in the same process."""
-
-    async def ask(self, topic: str, value: bytes, *, key: bytes, headers: Headers = ()) -> Reply:
-        """The reply to one request, however long it takes; raises BrokerUnavailable, TooLarge."""
-        ...
-
-    def stream(
-        self, topic: str, value: bytes, *, key: bytes, headers: Headers = ()
-    ) -> AsyncGenerator[Reply, None]:
-        """The parts of a text, where the request asks for them, and last the response; as `ask`."""
-        ...
-
-    def not_ready(self) -> Collection[str]:
-        """Why requests can't be asked now, a clause each; empty when they can."""
-        ...
-
-    def trouble_of(self, topic: str) -> str | None:
-        """Why a request topic takes no records now; None: it does."""
-        ...
-
-    async def __aenter__(self) -> object: ...
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
 
 
 class Asker:

@@ -11,11 +11,12 @@ from fastapi import Request, Response
 from starlette.types import Receive
 
 from streamproc.clock import Clock
+from streamproc.kafka.reply_client import Replies
 from streamproc.kafka.topics import RequestTopic, TopicCatalogue
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import Headers
 from streamproc.settings.gateway import GatewaySettings
-from streamproc.web.gateway.asking import Asker, Replies
+from streamproc.web.gateway.asking import Asker
 from streamproc.web.gateway.http_responses import http_response, pending_response
 from streamproc.web.gateway.kept import KeptRequests, Scope
 from streamproc.web.gateway.models import NamedModels

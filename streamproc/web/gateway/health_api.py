@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from streamproc.web.gateway.asking import Replies
+from streamproc.kafka.reply_client import Replies
 from streamproc.web.gateway.openapi import problem_responses
 
 

@@ -46,6 +46,7 @@ async def run_gateway(
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        app.state.end_streams()
         server.should_exit = True
         await serving
         log.info("gateway stopped")

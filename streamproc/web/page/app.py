@@ -54,9 +54,10 @@ def build_page(
 
         async def stream() -> AsyncIterator[bytes]:
             async with streams:
-                while True:
+                more = True
+                while more:
                     yield b"data: " + orjson.dumps(status.picture()) + b"\n\n"
-                    await clock.sleep(EVENT_INTERVAL_S)
+                    more = await status.next_turn(EVENT_INTERVAL_S)
 
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(stream(), media_type="text/event-stream", headers=headers)

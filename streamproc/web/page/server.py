@@ -13,7 +13,7 @@ import uvicorn
 
 from streamproc.clock import SystemClock
 from streamproc.errors import BrokerUnavailable, OperatorError, SettingsError, TooLarge
-from streamproc.kafka.reply_client import ReplyClient
+from streamproc.kafka.reply_client import Replies, ReplyClient
 from streamproc.kafka.topics import load_topics
 from streamproc.settings import Settings
 from streamproc.status.live import LiveStatus
@@ -62,6 +62,7 @@ async def serve_page(
             stopping = asyncio.create_task(stop.wait())
             try:
                 await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                status.end_streams()
                 server.should_exit = True
                 await serving
             finally:
@@ -89,7 +90,7 @@ async def asking(settings: Settings) -> AsyncIterator[Ask]:
         yield asker(client)
 
 
-def asker(client: ReplyClient) -> Ask:
+def asker(client: Replies) -> Ask:
     """What asks by a client that is there already."""
 
     async def ask(topic: str, value: bytes, key: bytes, wait_s: float) -> bytes:

@@ -34,6 +34,12 @@ def test_kafka_says_what_waits_and_the_worker_since_when() -> None:
     assert (shown.strip.waiting, shown.strip.oldest_ms, shown.strip.clear_s) == (100, 4_000, 5.0)
 
 
+def test_what_is_on_its_way_is_no_backlog() -> None:
+    state = worker_state(lanes=[lane(per_s=0.02, waiting=1, oldest_ms=300)])
+    row = picture(state, lags={"requests": TopicLag(exists=True, waiting=1)}).sources[0]
+    assert (row.waiting, row.clear_s) == (1, 0.0)
+
+
 def test_what_nobody_serves_is_never_cleared_and_its_age_is_kafkas() -> None:
     lag = TopicLag(exists=True, waiting=7, oldest_at_ms=NOW_MS - 60_000)
     shown = picture(worker_state(), lags={"bulk": lag})

@@ -135,7 +135,7 @@ async function preview(selection) {
     const go = h("button", { type: "button", class: "danger", onclick: () => redrive(asked, target) }, `Redrive ${amount(found.count)}`);
     target.replaceChildren(h("div", { class: "card ask", role: "group", "aria-label": "Preview" },
       h("p", {}, found.count
-        ? `${amount(found.count)} originals would be sent again: ${where}. Their headers will say that ${who} did so. Each is answered under its own id.`
+        ? `${originals(found.count)} would be sent again: ${where}. A header will say that ${who} did so. Each is answered under its own id.`
         : "There is nothing to redrive among them."),
       h("div", { class: "chips" }, found.count ? go : null,
         h("button", { type: "button", class: "quiet", onclick: close }, "Cancel"))));
@@ -145,12 +145,16 @@ async function preview(selection) {
   }
 }
 
+function originals(count) {
+  return count === 1 ? "1 original" : `${amount(count)} originals`;
+}
+
 async function redrive(asked, target) {
   target.replaceChildren(h("p", { class: "empty", role: "status" }, "Sending …"));
   try {
     const done = await postJson("api/letters/redrive", { ...asked, preview: false });
     target.replaceChildren(h("p", { class: "note calm", role: "status" },
-      `${amount(done.count)} originals were sent again by ${done.by}. A letter that fails again comes back as a new one.`));
+      `${originals(done.count)} sent again by ${done.by}. What fails again comes back as a new letter.`));
   } catch (error) {
     target.replaceChildren(h("p", { class: "note", role: "alert" }, error.message));
   }

