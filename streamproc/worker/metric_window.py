@@ -8,9 +8,9 @@ from typing import Protocol
 
 from prometheus_client.metrics_core import Metric
 
-Labels = tuple[tuple[str, str], ...]
+Labels = frozenset[tuple[str, str]]
 Samples = Mapping[str, Mapping[Labels, float]]
-"""Values by the name of the sample, and its labels in the order of their names."""
+"""Values by the name of the sample, and its labels with their values."""
 
 
 class Collected(Protocol):
@@ -35,7 +35,7 @@ class MetricWindow:
         for metric in self._metrics:
             for family in metric.collect():
                 for sample in family.samples:
-                    labels = tuple(sorted(sample.labels.items()))
+                    labels = frozenset(sample.labels.items())
                     samples.setdefault(sample.name, {})[labels] = sample.value
         self._taken.append((now_s, samples))
         # One older than the window stays, so that what is left covers all of it.
@@ -67,27 +67,19 @@ class MetricWindow:
         """The same a second; 0 before the second time."""
         return self.gained(name, **labels) / self.seconds if self.seconds else 0.0
 
-    def quantile(self, name: str, share: float, **labels: str) -> float | None:
+    def quantiles(self, name: str, *shares: float, **labels: str) -> list[float | None]:
         """Of a histogram, as Prometheus' `histogram_quantile` has it; None: nothing was observed.
 
         What lies beyond the last bound is given as that bound.
         """
+        if not self.gained(f"{name}_count", **labels):
+            return [None] * len(shares)
         before = self._buckets(0, name, labels)
         buckets = [
             (bound, count - before.get(bound, 0.0))
             for bound, count in sorted(self._buckets(-1, name, labels).items())
         ]
-        if not buckets or buckets[-1][1] <= 0:
-            return None
-        wanted = share * buckets[-1][1]
-        lower, below = 0.0, 0.0
-        for bound, count in buckets:
-            if count >= wanted:
-                if bound == float("inf") or count == below:
-                    return lower
-                return lower + (bound - lower) * (wanted - below) / (count - below)
-            lower, below = bound, count
-        return lower
+        return [_quantile(buckets, share) for share in shares]
 
     def _buckets(self, at: int, name: str, labels: Mapping[str, str]) -> dict[float, float]:
         found: dict[float, float] = {}
@@ -99,6 +91,19 @@ class MetricWindow:
     def _matching(self, at: int, name: str, labels: Mapping[str, str]) -> dict[Labels, float]:
         if not self._taken:
             return {}
-        wanted = set(labels.items())
+        wanted = frozenset(labels.items())
         samples = self._taken[at][1].get(name, {})
-        return {key: value for key, value in samples.items() if wanted <= set(key)}
+        return {key: value for key, value in samples.items() if wanted <= key}
+
+
+def _quantile(buckets: Sequence[tuple[float, float]], share: float) -> float:
+    """buckets: each bound, rising, with the number of values up to it"""
+    wanted = share * buckets[-1][1]
+    lower, below = 0.0, 0.0
+    for bound, count in buckets:
+        if count >= wanted:
+            if bound == float("inf") or count == below:
+                return lower
+            return lower + (bound - lower) * (wanted - below) / (count - below)
+        lower, below = bound, count
+    return lower

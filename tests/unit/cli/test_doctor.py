@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from streamproc.cli.examinations import Finding, examine
+from streamproc.repository.repository import PREFIXES
 from streamproc.settings import Settings, shipped
 
 NOWHERE = "127.0.0.1:1"
@@ -40,7 +41,8 @@ async def test_where_a_broker_asks_for_credentials_these_are_named() -> None:
 async def test_no_models_and_a_broken_one_are_told_apart(tmp_path: Path) -> None:
     missing = (await findings(models_dir=tmp_path / "none"))["models"]
     assert (missing.state, "STREAMPROC_MODELS_DIR" in missing.do) == ("failed", True)
-    shutil.copytree(shipped("models") / "sentiment", tmp_path / "sentiment")
+    for name in ("sentiment", PREFIXES):
+        shutil.copytree(shipped("models") / name, tmp_path / name)
     whole = (await findings(models_dir=tmp_path))["models"]
     assert (whole.state, "1 ensembles" in whole.found) == ("ok", True)
     tokenizer = tmp_path / "sentiment" / "tokenizer.json"

@@ -67,7 +67,7 @@ def test_a_quantile_lies_in_the_bucket_of_the_value_that_it_stands_for(
     for value in seen:
         timed.labels("x").observe(value)
     window.take(1.0)
-    found = window.quantile("h", share, of="x")
+    (found,) = window.quantiles("h", share, of="x")
     rank = next(n for n in range(1, len(seen) + 1) if n >= share * len(seen))
     bucket = bisect.bisect_left(BOUNDS, sorted(seen)[rank - 1])
     lower = BOUNDS[bucket - 1] if bucket else 0.0
@@ -81,7 +81,7 @@ def test_what_lies_beyond_the_last_bound_is_given_as_that_bound() -> None:
     window.take(0.0)
     timed.observe(500)
     window.take(1.0)
-    assert window.quantile("h", 0.5) == BOUNDS[-1]
+    assert window.quantiles("h", 0.5, 0.9) == [BOUNDS[-1], BOUNDS[-1]]
 
 
 @pytest.mark.parametrize("name", ["h", "unknown"])
@@ -89,4 +89,4 @@ def test_of_nothing_there_is_no_quantile(name: str) -> None:
     timed = Histogram("h", "timed", buckets=BOUNDS, registry=CollectorRegistry())
     window = MetricWindow([timed], 60)
     window.take(0.0)
-    assert window.quantile(name, 0.5) is None
+    assert window.quantiles(name, 0.5) == [None]
