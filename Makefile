@@ -9,7 +9,7 @@ UV := $(BIN)/uv pip
 # One job at a time: parallel installs into one environment would step on each other.
 .NOTPARALLEL:
 
-.PHONY: help install install-dev install-train demo test test-fast test-nightly lint docs format bench bench-full-size bench-gpu lock clean
+.PHONY: help install install-dev install-train demo test test-fast test-nightly lint docs format models bench bench-full-size bench-gpu lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -62,6 +62,9 @@ test-nightly: install-train  ## what takes minutes: every family of models besid
 format: install-train
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+models: install-train  ## the encoder ensembles anew, of the data sets in STREAMPROC_DATA, in build/models; resumes
+	BIN=$(BIN) sh models/make.sh
 
 bench: install  ## end to end through Kafka, beside the raw ceiling and one request at a time
 	$(BIN)/python -m benchmarks

@@ -24,9 +24,8 @@ Entity = dict[str, Any]
 
 async def show(console: Console, cluster: Cluster) -> None:
     """What was found most, and the surest of every part of the document in its words."""
-    # Whole words: the models know few enough tokens to cut a rare name into many.
-    text, params = address(), {"aggregation": "average"}
-    [exchange] = await cluster.ask(TASK, [{"text": text, "params": params}])
+    text = address()
+    [exchange] = await cluster.ask(TASK, [{"text": text}])
     entities, coverage = exchange.result["entities"], exchange.coverage
     console.print(
         f"{ADDRESS_TITLE}: {coverage['characters']:,} characters in {coverage['chunks']:,} "

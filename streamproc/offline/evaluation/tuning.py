@@ -23,6 +23,8 @@ TEMPERATURES = tuple(round(1.15**power, 3) for power in range(-10, 11))
 # Weight that is moved from one member to another, from coarse to fine.
 _MOVES = (0.2, 0.1, 0.05)
 _LEAST_WEIGHT = 0.02
+# Of the first metric, what calibration may cost: far less than its noise, where a few answers turn.
+_CALIBRATION_COST = 0.002
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,7 @@ def _aggregated(chosen: Candidate, scorer: Scorer) -> Candidate:
 def _calibrated(chosen: Candidate, scorer: Scorer) -> Candidate:
     """The same way with its best temperature; by likelihood, else by calibration error.
 
-    One that costs anything of the first metric is out of the question.
+    One that costs more of the first metric than `_CALIBRATION_COST` is out of the question.
     """
     tried = {
         f"{chosen.description}, temperature {one:g}": _with(chosen.stored, temperature=one)
@@ -169,7 +171,7 @@ def _calibrated(chosen: Candidate, scorer: Scorer) -> Candidate:
     def fit(candidate: Candidate) -> tuple[float, float]:
         score = candidate.score
         found = score.likelihood if score.likelihood is not None else score.calibration
-        if found is None or score.value < chosen.score.value:
+        if found is None or score.value < chosen.score.value - _CALIBRATION_COST:
             found = -math.inf
         # Of equals the one that changes least.
         return found, -abs(math.log(candidate.stored.manifest.combine.temperature))

@@ -108,7 +108,7 @@ def test_of_entities_the_aggregation_is_chosen_before_the_temperature(tmp_path: 
     assert chosen.stored.manifest.combine.temperature == pytest.approx(2, abs=0.2)
 
 
-def test_a_temperature_costs_nothing_of_the_first_measure(tmp_path: Path) -> None:
+def test_a_temperature_costs_nothing_that_counts_of_the_first_measure(tmp_path: Path) -> None:
     def score(manifest: Manifest) -> Score:
         temperature = manifest.combine.temperature
         return Score(0.5 if temperature >= 1 else 0.4, calibration=-abs(temperature - 0.7))
@@ -116,6 +116,16 @@ def test_a_temperature_costs_nothing_of_the_first_measure(tmp_path: Path) -> Non
     *_, chosen = tuned(tmp_path, score)
 
     assert chosen.stored.manifest.combine.temperature == 1
+
+
+def test_it_may_turn_a_few_answers(tmp_path: Path) -> None:
+    def score(manifest: Manifest) -> Score:
+        temperature = manifest.combine.temperature
+        return Score(0.5 - (temperature != 1) / 1000, calibration=-abs(temperature - 2))
+
+    *_, chosen = tuned(tmp_path, score)
+
+    assert chosen.stored.manifest.combine.temperature == pytest.approx(2, abs=0.2)
 
 
 def test_what_was_fitted_before_does_not_count(tmp_path: Path) -> None:
