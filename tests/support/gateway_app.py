@@ -97,9 +97,12 @@ class LocalReplies:
 def gateway_app(
     models: Path, replies: LocalReplies, clock: Clock | None = None, **settings: Any
 ) -> FastAPI:
-    """The application; settings: of a gateway."""
+    """The application without its page, which would look for Kafka; settings: of a gateway."""
     return build_app(
-        Settings(models_dir=models), GatewaySettings(**settings), client=replies, clock=clock
+        Settings(models_dir=models),
+        GatewaySettings(page="off", **settings),
+        client=replies,
+        clock=clock,
     )
 
 

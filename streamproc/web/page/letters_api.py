@@ -21,6 +21,7 @@ from streamproc.kafka.dead_letters import (
 )
 from streamproc.kafka.topic_reader import held
 from streamproc.messages.record import Headers
+from streamproc.messages.validation import describe
 from streamproc.settings import Settings
 from streamproc.status.letters import LetterPlace, letter_places, redriven
 from streamproc.web.page.responses import json_response
@@ -87,8 +88,7 @@ def letter_routes(settings: Settings, clock: Clock) -> list[Route]:
         try:
             asked = _Redrive.model_validate_json(await request.body())
         except ValidationError as error:
-            faults = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-            raise HTTPException(422, "; ".join(faults)) from None
+            raise HTTPException(422, describe(error, model=_Redrive)) from None
         if not (asked.offsets or asked.types or asked.all):
             raise HTTPException(422, "choose letters by offsets, by types, or all")
         place = place_of(asked.place)
