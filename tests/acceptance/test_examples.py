@@ -93,7 +93,7 @@ def test_a_data_set_is_answered_on_a_ray_cluster(tmp_path: Path) -> None:
     pytest.importorskip("ray")
     lines = run("score_with_ray.py", folder=tmp_path).splitlines()
 
-    assert lines[-3:-1] == ["negative: 100", "positive: 50"]
+    assert lines[-3:-1] == ["negative: 50", "positive: 100"]
     assert lines[-1].startswith("not answered: 50 (invalid request: text")
 
 

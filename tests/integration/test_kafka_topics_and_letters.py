@@ -204,14 +204,14 @@ def test_the_dlq_commands_list_show_and_replay(
         "--json",
     ]
     run = CliRunner().invoke
-    listed = orjson.loads(run(dlq_app, ["list", *flags, "--type", "unreadable"]).output)
+    listed = orjson.loads(run(dlq_app, ["list", *flags, "--type", "unreadable"]).stdout)
     assert len(listed) == 2
-    shown = orjson.loads(run(dlq_app, ["show", listed[0]["offset"], *flags]).output)
+    shown = orjson.loads(run(dlq_app, ["show", listed[0]["offset"], *flags]).stdout)
     assert shown["id"] == listed[0]["id"]
-    dry = orjson.loads(run(dlq_app, ["replay", "--all", "--dry-run", *flags]).output)
+    dry = orjson.loads(run(dlq_app, ["replay", "--all", "--dry-run", *flags]).stdout)
     topic = catalogue.requests()[0].name
     assert dry == {"dry_run": True, "replayed": {topic: 3}}
-    done = orjson.loads(run(dlq_app, ["replay", "--id", "mine", *flags]).output)
+    done = orjson.loads(run(dlq_app, ["replay", "--id", "mine", *flags]).stdout)
     assert done == {"dry_run": False, "replayed": {topic: 1}}
     assert isinstance(run(dlq_app, ["replay", *flags]).exception, OperatorError)
 
