@@ -9,8 +9,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
-import structlog
-
 from streamproc.clock import Clock
 from streamproc.did_you_mean import there_are
 from streamproc.enrichment.catalogue import load_routes
@@ -25,8 +23,6 @@ from streamproc.settings import Settings
 
 REDRIVEN_BY: Final = "streamproc-redriven-by"
 REDRIVEN_AT: Final = "streamproc-redriven-at"
-
-_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +74,6 @@ async def redriven(
     if by is not None:
         producer = Producer(settings, clock, limits=place.limits)
         await producer.start()
-    count = 0
     try:
         letters = replay(
             settings,
@@ -89,12 +84,10 @@ async def redriven(
         )
         async with aclosing(letters):
             async for letter in letters:
-                count += 1
                 yield letter
     finally:
         if producer is not None:
             await producer.stop()
-            _log.info("dead letters redriven", topic=place.topic, count=count, by=by)
 
 
 def _marked(place: LetterPlace, by: str, at_ms: int, letter: DeadLetter) -> ProducerRecord:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Annotated, Any, Final
 
+import structlog
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -30,6 +31,8 @@ MOST_LISTED: Final = 300
 MOST_REDRIVEN: Final = 100_000
 MOST_SHOWN_BYTES: Final = 64 * 1024
 """Of a value; `streamproc dlq show` prints all of it."""
+
+log = structlog.get_logger(__name__)
 
 
 class _Redrive(BaseModel):
@@ -95,7 +98,13 @@ def letter_routes(settings: Settings, clock: Clock) -> list[Route]:
         selection = Selection(offsets=asked.offsets, types=asked.types)
         by = None if asked.preview else asked.by
         letters = at_most(redriven(settings, clock, place, selection, by=by), MOST_REDRIVEN)
-        counts = Counter([letter.request_topic async for letter in letters])
+        counts: Counter[str] = Counter()
+        try:
+            async for letter in letters:
+                counts[letter.request_topic] += 1
+        finally:
+            if by is not None:
+                log.info("dead letters redriven", topic=place.topic, count=counts.total(), by=by)
         return json_response(
             {"preview": asked.preview, "count": counts.total(), "topics": counts, "by": asked.by}
         )
