@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import os
 import platform
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -180,6 +178,7 @@ def _of_models(settings: Settings) -> list[Finding]:
 def _of_device(settings: Settings) -> Finding:
     from streamproc.serving.inference.device_memory import device_memory
     from streamproc.serving.inference.providers import CPU, choose_provider, missing_for_cuda
+    from streamproc.worker.models import usable_cores
 
     provider = choose_provider(settings.device)
     if provider.name != CPU:
@@ -188,7 +187,7 @@ def _of_device(settings: Settings) -> Finding:
         return Finding("device", "ok", f"{provider.device} by {provider.name}{free}")
     missing = missing_for_cuda() if settings.device == "auto" else None
     reason = f"; no CUDA: {missing}" if missing else ""
-    return Finding("device", "ok", f"cpu, {_cores()} cores{reason}")
+    return Finding("device", "ok", f"cpu, {usable_cores()} cores{reason}")
 
 
 def _of_memory(settings: Settings) -> Finding:
@@ -236,10 +235,6 @@ def _available_mib() -> int | None:
     except (OSError, ValueError):
         pass
     return min(found, default=None)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def _some(names: Sequence[str], most: int = 3) -> str:

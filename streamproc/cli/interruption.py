@@ -11,6 +11,13 @@ from types import FrameType
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """Have the running loop set `stop` on Ctrl-C and SIGTERM, for as long as it runs."""
+    loop = asyncio.get_running_loop()
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, stop.set)
+
+
 class Interrupted(Exception):
     """The process was told to stop.
 

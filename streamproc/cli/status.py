@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from streamproc.cli.interruption import stop_on_signals
 from streamproc.cli.options import KAFKA, with_settings
 from streamproc.cli.terminal import print_json, stdout_console
 from streamproc.errors import OperatorError
@@ -66,9 +66,7 @@ async def _served(settings: Settings, host: str, port: int) -> None:
 
     configure_logging(settings)
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop_on_signals(stop)
 
     def tell(address: str) -> None:
         stdout_console().print(f"the page is at {address} · Ctrl-C stops it", soft_wrap=True)

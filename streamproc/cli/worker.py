@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 from typing import Annotated
 
 import typer
 
+from streamproc.cli.interruption import stop_on_signals
 from streamproc.cli.options import warn_of_variables, with_settings
 from streamproc.settings import Settings, unknown_settings
 
@@ -49,10 +49,8 @@ async def _until_told_to_stop(settings: Settings) -> None:
     from streamproc.worker.run import run_worker
 
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
     # Uvloop's handlers: unlike asyncio's, they lose no signal while threads keep waking the loop.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop_on_signals(stop)
     await run_worker(settings, stop)
 
 

@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer
 
 from streamproc.clock import Clock, SystemClock
 from streamproc.errors import OperatorError, SettingsError
+from streamproc.kafka.background import ended
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.topic_reader import reader, topic_partitions_of
 from streamproc.kafka.topics import load_topics
@@ -104,7 +105,7 @@ class RequestClient:
             await self._producer.start()
             opening.push_async_callback(self._producer.stop)
             listening = asyncio.create_task(self._listen(consumer))
-            opening.push_async_callback(_ended, listening)
+            opening.push_async_callback(ended, listening)
             self._open = opening.pop_all()
         return self
 
@@ -248,8 +249,3 @@ class RequestClient:
             f"answers stopped coming: {self._answered} came, then none of {len(self._waiting)} "
             f"for {waited}; see the worker's log and its /v2/health/ready"
         )
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait({task})

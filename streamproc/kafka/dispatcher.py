@@ -17,6 +17,7 @@ from faust.types import TP, EventT
 from streamproc.clock import Clock
 from streamproc.errors import WorkerFault
 from streamproc.kafka.attempt_gate import AttemptGate
+from streamproc.kafka.backlog import Backlog
 from streamproc.kafka.backoff import backoff_s
 from streamproc.kafka.backpressure import Backpressure
 from streamproc.kafka.commits import Committer
@@ -35,20 +36,6 @@ ALONE_S: Final = 30.0
 """The longest that all else waits for one record that is run alone, or does not come."""
 
 Arrived = tuple[Delivery, Record]
-
-
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """Records that are not finished, and when the oldest of them was made; None: not known."""
-
-    waiting: int = 0
-    oldest_at_ms: int | None = None
-
-    def __add__(self, other: Backlog) -> Backlog:
-        known = [at for at in (self.oldest_at_ms, other.oldest_at_ms) if at is not None]
-        return Backlog(self.waiting + other.waiting, min(known, default=None))
-
-
 ReadLedger = Callable[[frozenset[TopicPartition]], Awaitable[Found]]
 
 
@@ -183,12 +170,9 @@ class Dispatcher:
             self._gate.lapse()
         self._go_on()
 
-    def backlogs(self) -> dict[str, Backlog]:
-        """What the topic-partitions assigned hold that is not finished, by topic."""
-        found: dict[str, Backlog] = {}
-        for tp in self.assigned:
-            found[tp.topic] = found.get(tp.topic, Backlog()) + self._backlog(tp)
-        return found
+    def backlog(self, topics: Container[str]) -> Backlog:
+        """What is not finished in the topic-partitions assigned of some topics."""
+        return sum((self._backlog(tp) for tp in self.assigned if tp.topic in topics), Backlog())
 
     def _backlog(self, tp: TopicPartition) -> Backlog:
         oldest = self._tracker.oldest_unfinished(tp)

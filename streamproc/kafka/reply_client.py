@@ -9,7 +9,7 @@ import asyncio
 import random
 import uuid
 from collections.abc import AsyncGenerator, Collection, Mapping
-from contextlib import AsyncExitStack, aclosing, suppress
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
@@ -21,11 +21,13 @@ from aiokafka import TopicPartition as ClientTopicPartition
 
 from streamproc.clock import Clock
 from streamproc.errors import BrokerUnavailable, OperatorError
+from streamproc.kafka.background import ended
 from streamproc.kafka.backoff import backoff_s
 from streamproc.kafka.metadata_backoff import wait_after_failed_updates
 from streamproc.kafka.private_api import client_of
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.topic_reader import reader, topic_partitions_of
+from streamproc.kafka.topics import TopicCatalogue
 from streamproc.messages.part_reader import is_part
 from streamproc.messages.record import Headers, ProducerRecord
 from streamproc.messages.reply_address import SPRING_CORRELATION_ID, ReplyAddress, reply_headers
@@ -104,9 +106,21 @@ class ReplyClient:
         self._missing: str | None = "not connected to Kafka yet"
         self._open = AsyncExitStack()
 
+    @classmethod
+    def of_catalogue(
+        cls, settings: Settings, catalogue: TopicCatalogue, clock: Clock
+    ) -> Self | None:
+        """One for all request topics that are described; None: no topic for replies is."""
+        replies = catalogue.replies()
+        if not replies:
+            return None
+        limits = catalogue.limits(settings)
+        asked = {topic.name: limits[topic.name] for topic in catalogue.requests()}
+        return cls(settings, replies[0], asked, clock)
+
     async def __aenter__(self) -> Self:
         for work in (self._keep_listening(), self._keep_probing()):
-            self._open.push_async_callback(_ended, asyncio.create_task(work))
+            self._open.push_async_callback(ended, asyncio.create_task(work))
         return self
 
     async def __aexit__(
@@ -231,9 +245,3 @@ def _tell_failure(
 ) -> None:
     if not sending.cancelled() and (error := sending.exception()) is not None:
         replies.put_nowait(error)
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task

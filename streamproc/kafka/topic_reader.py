@@ -58,11 +58,16 @@ async def held(settings: Settings, topics: Iterable[str]) -> dict[str, int]:
     async with reader(settings) as consumer:
         there = await consumer.topics()
         counts = dict.fromkeys(topics, 0)
-        for topic in counts.keys() & there:
-            tps = await topic_partitions_of(consumer, topic)
+        tps = [
+            tp
+            for topic in counts.keys() & there
+            for tp in await topic_partitions_of(consumer, topic)
+        ]
+        if tps:
             firsts = await consumer.beginning_offsets(tps)
             ends = await consumer.end_offsets(tps)
-            counts[topic] = sum(ends[tp] - firsts[tp] for tp in tps)
+            for tp in tps:
+                counts[tp.topic] += ends[tp] - firsts[tp]
     return counts
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
+from streamproc.kafka.backlog import Backlog
 from streamproc.kafka.consumer_state import ConsumerState
-from streamproc.kafka.dispatcher import Backlog, Dispatcher
+from streamproc.kafka.dispatcher import Dispatcher
 from streamproc.kafka.producer import Producer
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import TopicPartition
@@ -40,9 +43,9 @@ class WorkerStatus:
         """The topic-partitions that this worker has."""
         return self._dispatcher.assigned if self._dispatcher else frozenset()
 
-    def backlogs(self) -> dict[str, Backlog]:
-        """What waits in the topic-partitions that this worker has, by topic."""
-        return self._dispatcher.backlogs() if self._dispatcher else {}
+    def backlog(self, topics: Container[str]) -> Backlog:
+        """What waits in the topic-partitions that this worker has of some topics."""
+        return self._dispatcher.backlog(topics) if self._dispatcher else Backlog()
 
     @property
     def handler_errors(self) -> int:

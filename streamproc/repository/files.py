@@ -17,16 +17,19 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def atomic_write(path: Path, content: str) -> None:
-    """Write a text file, which is as it was until all of the new one is on the disk."""
-    with atomic_file(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
+def atomic_write(path: Path, content: str, *, mode: int | None = None) -> None:
+    """Write a text file, which is as it was until all of the new one is on the disk.
+
+    mode: who may read it; None: whoever could before, and everybody where it is new
+    """
+    with atomic_file(path, mode) as unfinished, unfinished.open("w", encoding="utf-8") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
+def atomic_file(path: Path, mode: int | None = None) -> Iterator[Path]:
     """A file beside `path` to write to, which takes its place unless the block raises."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     os.close(descriptor)
@@ -34,7 +37,9 @@ def atomic_file(path: Path) -> Iterator[Path]:
     try:
         yield unfinished
         # mkstemp lets nobody else read; whoever could read the old file can read the new one.
-        unfinished.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o644)
+        if mode is None:
+            mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+        unfinished.chmod(mode)
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from typing import Final, Self
 
 from streamproc.clock import Clock
 from streamproc.errors import OperatorError
+from streamproc.kafka.background import ended
 from streamproc.kafka.lag import LagReader, TopicLag
 from streamproc.kafka.topic_follower import follow_topic
 from streamproc.kafka.topics import load_topics
@@ -43,10 +44,10 @@ class StatusFeed:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as opening:
             offsets = await opening.enter_async_context(LagReader(self._settings))
-            opening.push_async_callback(_ended, asyncio.create_task(self._follow_states()))
+            opening.push_async_callback(ended, asyncio.create_task(self._follow_states()))
             await self._caught_up.wait()
             await self._look_up(offsets)
-            opening.push_async_callback(_ended, asyncio.create_task(self._follow_lags(offsets)))
+            opening.push_async_callback(ended, asyncio.create_task(self._follow_lags(offsets)))
             self._open = opening.pop_all()
         return self
 
@@ -123,8 +124,3 @@ class StatusFeed:
                 f"Kafka has no topic {', '.join(missing)}; `streamproc topics apply` creates those "
                 "that are described"
             )
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait({task})

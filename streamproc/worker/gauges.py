@@ -39,16 +39,11 @@ def set_gauges(
 
 
 def _lag_seconds(worker: WorkerStatus, topic: str, clock: Clock) -> float:
-    backlog = worker.backlogs().get(topic)
-    if backlog is None or backlog.oldest_at_ms is None:
-        return 0.0
-    # Clocks differ: what was sent a moment ago may seem to come from the future.
-    return max(0.0, (clock.now_ms() - backlog.oldest_at_ms) / 1000)
+    return (worker.backlog((topic,)).oldest_ms(clock.now_ms()) or 0) / 1000
 
 
 def _lag_records(worker: WorkerStatus, topic: str) -> int:
-    backlog = worker.backlogs().get(topic)
-    return 0 if backlog is None else backlog.waiting
+    return worker.backlog((topic,)).waiting
 
 
 def _assigned(worker: WorkerStatus, topic: str) -> int:

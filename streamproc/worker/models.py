@@ -35,7 +35,7 @@ class Models:
     ) -> None:
         self._repository = Repository(settings.models_dir)
         self.provider = choose_provider(settings.device)
-        self.executor = ModelExecutor(settings.threads or _cores())
+        self.executor = ModelExecutor(settings.threads or usable_cores())
         self.budget_tokens = (
             settings.batch_budget_tokens or _DEFAULT_BUDGET_TOKENS[self.provider.name]
         )
@@ -87,6 +87,6 @@ class Models:
         return load_engine(stored, task, self.provider, self._context)
 
 
-def _cores() -> int:
+def usable_cores() -> int:
     """Cores this process may use, which in a container are fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
@@ -16,7 +16,6 @@ import structlog
 from streamproc import __version__
 from streamproc.clock import Clock
 from streamproc.enrichment.route import Route
-from streamproc.kafka.dispatcher import Backlog
 from streamproc.kafka.state_publisher import StatePublisher
 from streamproc.kafka.topics import RequestTopic
 from streamproc.kafka.worker_status import WorkerStatus
@@ -118,7 +117,6 @@ class StateReporter:
         """That of this moment."""
         self._window.take(self._clock.monotonic_s())
         reasons = list(self._not_ready())
-        backlogs = self._kafka.backlogs()
         return WorkerState(
             worker=self._worker,
             group=self._settings.group_id,
@@ -134,13 +132,13 @@ class StateReporter:
             tasks=list(dict.fromkeys(topic.task for topic in self._served.topics)),
             in_flight_bytes={lane.name.lower(): self._kafka.in_flight_bytes(lane) for lane in Lane},
             max_in_flight_bytes=self._settings.max_in_flight_bytes,
-            lanes=self._lanes(backlogs),
-            routes=[self._route(route, backlogs) for route in self._served.routes],
+            lanes=self._lanes(),
+            routes=[self._route(route) for route in self._served.routes],
             ensembles=[self._ensemble(engine) for engine in self._served.engines],
             machine=self._machine(),
         )
 
-    def _lanes(self, backlogs: Mapping[str, Backlog]) -> list[LaneState]:
+    def _lanes(self) -> list[LaneState]:
         topics: dict[tuple[str, str], list[str]] = {}
         for topic in self._served.topics:
             topics.setdefault((topic.task, topic.lane.name.lower()), []).append(topic.name)
@@ -156,12 +154,12 @@ class StateReporter:
                 ),
                 errors=self._window.totals("streamproc_errors_total", "type", task=task, lane=lane),
                 **self._times("streamproc_request_seconds", task=task, lane=lane),
-                **self._waiting(names, backlogs),
+                **self._waiting(names),
             )
             for (task, lane), names in topics.items()
         ]
 
-    def _route(self, route: Route, backlogs: Mapping[str, Backlog]) -> RouteState:
+    def _route(self, route: Route) -> RouteState:
         finished = self._window.totals("streamproc_route_events_total", "outcome", route=route.name)
         return RouteState(
             name=route.name,
@@ -173,7 +171,7 @@ class StateReporter:
             finished=finished,
             errors={name: count for name, count in finished.items() if name == "dead-letter"},
             **self._times("streamproc_route_seconds", route=route.name),
-            **self._waiting(route.from_.topics, backlogs),
+            **self._waiting(route.from_.topics),
         )
 
     def _times(self, name: str, **labels: str) -> dict[str, Any]:
@@ -181,14 +179,9 @@ class StateReporter:
         times = [None if seconds is None else round(seconds * 1000, 1) for seconds in found]
         return dict(zip(("p50_ms", "p99_ms"), times, strict=True))
 
-    def _waiting(
-        self, topics: Sequence[str], backlogs: Mapping[str, Backlog]
-    ) -> dict[str, int | None]:
-        backlog = sum((backlogs.get(name, Backlog()) for name in topics), Backlog())
-        oldest_at_ms = backlog.oldest_at_ms
-        # Clocks differ: what was sent a moment ago may seem to come from the future.
-        oldest_ms = None if oldest_at_ms is None else max(0, self._clock.now_ms() - oldest_at_ms)
-        return {"waiting": backlog.waiting, "oldest_ms": oldest_ms}
+    def _waiting(self, topics: Sequence[str]) -> dict[str, int | None]:
+        backlog = self._kafka.backlog(topics)
+        return {"waiting": backlog.waiting, "oldest_ms": backlog.oldest_ms(self._clock.now_ms())}
 
     def _ensemble(self, engine: Engine) -> EnsembleState:
         spec, window = engine.profile, self._window

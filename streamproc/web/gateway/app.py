@@ -19,6 +19,7 @@ from streamproc.clock import Clock, SystemClock
 from streamproc.errors import TopicsError
 from streamproc.kafka.reply_client import Replies, ReplyClient
 from streamproc.kafka.topics import TopicCatalogue, load_topics
+from streamproc.messages.outgoing import TRACE_HEADERS
 from streamproc.messages.validation import in_json_words
 from streamproc.settings import Settings
 from streamproc.settings.gateway import GatewaySettings
@@ -48,7 +49,7 @@ from streamproc.web.page.server import asker
 
 _ASKING_HEADERS: Final = (
     *("Authorization", "X-API-Key", "Content-Type", "Prefer", "Idempotency-Key"),
-    *("traceparent", "tracestate"),
+    *TRACE_HEADERS,
 )
 _STATUS_PROBLEMS: Final = {404: "not-found", 405: "method-not-allowed"}
 
@@ -147,15 +148,13 @@ def _has_page(settings: GatewaySettings) -> bool:
 
 
 def _kafka_client(settings: Settings, topics: TopicCatalogue, clock: Clock) -> ReplyClient:
-    replies = topics.replies()
-    if not replies:
+    client = ReplyClient.of_catalogue(settings, topics, clock)
+    if client is None:
         raise TopicsError(
             f"{topics.folder} describes no topic of kind replies, which a gateway gets its answers "
             "by; take over nlp.replies.v1.yaml of the shipped ones, with its schema and examples"
         )
-    limits = topics.limits(settings)
-    asked = {topic.name: limits[topic.name] for topic in topics.requests()}
-    return ReplyClient(settings, replies[0], asked, clock)
+    return client
 
 
 def _handle_errors(app: FastAPI) -> None:

@@ -14,6 +14,7 @@ from streamproc.clock import Clock
 from streamproc.kafka.reply_client import Replies
 from streamproc.kafka.topics import RequestTopic, TopicCatalogue
 from streamproc.messages.lane import Lane
+from streamproc.messages.outgoing import TRACE_HEADERS
 from streamproc.messages.record import Headers
 from streamproc.settings.gateway import GatewaySettings
 from streamproc.web.gateway.asking import Asker
@@ -26,7 +27,6 @@ from streamproc.web.gateway.security.limits import Caller, RateLimits
 
 MAX_KEY_CHARACTERS: Final = 255
 _SLACK_S: Final = 0.05
-_CARRIED: Final = ("traceparent", "tracestate")
 
 Result = TypeVar("Result")
 Work = Callable[[float], Coroutine[Any, Any, Outcome]]
@@ -128,7 +128,7 @@ def caller_of(request: Request) -> Caller:
 
 def carried_headers(request: Request) -> Headers:
     """The headers that go through Kafka, to the worker and to whoever reads the responses."""
-    found = ((name, request.headers.get(name)) for name in _CARRIED)
+    found = ((name, request.headers.get(name)) for name in TRACE_HEADERS)
     return tuple((name, value.encode("latin-1")) for name, value in found if value is not None)
 
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Final
 
 import structlog
-import uvicorn
 
 from streamproc.clock import SystemClock
-from streamproc.errors import BrokerUnavailable, OperatorError, SettingsError, TooLarge
+from streamproc.errors import BrokerUnavailable, OperatorError, TooLarge
 from streamproc.kafka.reply_client import Replies, ReplyClient
 from streamproc.kafka.topics import load_topics
 from streamproc.settings import Settings
 from streamproc.status.live import LiveStatus
+from streamproc.web.asgi_server import address_of, listening, serve_until, server_config
 from streamproc.web.page.app import build_page
 from streamproc.web.page.guard import known_hosts
 from streamproc.web.page.playground_api import Ask
@@ -37,44 +36,25 @@ async def serve_page(
     clock = SystemClock()
     async with LiveStatus(settings, clock) as status, asking(settings) as ask:
         page = build_page(settings, status, ask, clock, host=host)
-        with _listening(host, port) as listening:
-            at, number = listening.getsockname()[:2]
+        choose = "choose another port (0 takes any that is free)"
+        with listening(host, port, choose) as listener:
             if known_hosts(host) is None:
                 log.warning(
                     "the page is open to whoever reaches this address: it shows dead letters and "
                     "redrives them; put something before it that asks who comes",
                     host=host,
                 )
-            tell(f"http://{f'[{at}]' if ':' in at else at}:{number}/")
-            server = _Server(
-                uvicorn.Config(
-                    page,
-                    http="h11",
-                    ws="none",
-                    lifespan="off",
-                    log_config=None,
-                    access_log=False,
-                    server_header=False,
-                    timeout_graceful_shutdown=GRACE_S,
-                )
-            )
-            serving = asyncio.create_task(server.serve([listening]))
-            stopping = asyncio.create_task(stop.wait())
-            try:
-                await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-                status.end_streams()
-                server.should_exit = True
-                await serving
-            finally:
-                stopping.cancel()
+            tell(f"{address_of(listener)}/")
+            config = server_config(page, lifespan="off", timeout_graceful_shutdown=GRACE_S)
+            await serve_until(stop, listener, config, status.end_streams)
 
 
 @asynccontextmanager
 async def asking(settings: Settings) -> AsyncIterator[Ask]:
     """What asks requests for the playground, over a connection of its own."""
     topics = load_topics(settings.topics_dir)
-    replies = topics.replies()
-    if not replies:
+    client = ReplyClient.of_catalogue(settings, topics, SystemClock())
+    if client is None:
 
         async def nobody(*_: object) -> bytes:
             raise OperatorError(
@@ -84,9 +64,7 @@ async def asking(settings: Settings) -> AsyncIterator[Ask]:
 
         yield nobody
         return
-    limits = topics.limits(settings)
-    asked = {topic.name: limits[topic.name] for topic in topics.requests()}
-    async with ReplyClient(settings, replies[0], asked, SystemClock()) as client:
+    async with client:
         yield asker(client)
 
 
@@ -106,28 +84,3 @@ def asker(client: Replies) -> Ask:
             raise OperatorError(str(error)) from None
 
     return ask
-
-
-class _Server(uvicorn.Server):
-    """Signals are the command's: uvicorn's own handling ends the process by them."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-@contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        found = socket.create_server((host, port), family=family)
-    except OSError as error:
-        raise SettingsError(
-            f"can't listen on {host}:{port}: {error.strerror}; choose another port (0 takes any "
-            "that is free)"
-        ) from None
-    try:
-        yield found
-    finally:
-        with suppress(OSError):
-            found.close()

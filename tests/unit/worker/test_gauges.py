@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
-from streamproc.kafka.dispatcher import Backlog, Subscription
+from streamproc.kafka.backlog import Backlog
+from streamproc.kafka.dispatcher import Subscription
 from streamproc.kafka.worker_status import WorkerStatus
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import Record, TopicPartition
@@ -18,8 +19,8 @@ class Status(WorkerStatus):
         self.found: dict[str, Backlog] = {}
         self.has = frozenset[TopicPartition]()
 
-    def backlogs(self) -> dict[str, Backlog]:
-        return self.found
+    def backlog(self, topics: Container[str]) -> Backlog:
+        return sum((one for name, one in self.found.items() if name in topics), Backlog())
 
     @property
     def assigned(self) -> frozenset[TopicPartition]:
