@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from streamproc.cli.interruption import stop_on_signals
 from streamproc.cli.lazy import command_group
 from streamproc.cli.options import KAFKA, with_gateway_settings, with_settings
 from streamproc.errors import OperatorError, SettingsError
@@ -26,6 +26,11 @@ _USED = (
     "log_format",
     "log_level",
 )
+
+KeysFile = Annotated[
+    Path | None, typer.Option(help="file of API keys (default: STREAMPROC_GATEWAY_KEYS_FILE)")
+]
+Limit = Annotated[int | None, typer.Option(min=0, help="instead of the gateway's; 0: no limit")]
 
 app = command_group(
     "Answer HTTP requests through Kafka, until SIGTERM.", invoke_without_command=True
@@ -64,25 +69,16 @@ async def _until_told_to_stop(settings: Settings, gateway_settings: GatewaySetti
             f"the gateway needs {error.name}; install streamproc[gateway]"
         ) from None
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop_on_signals(stop)
     await run_gateway(settings, gateway_settings, stop)
 
 
 @keys.command()
 def add(
     name: Annotated[str, typer.Argument(help="whose the key is")],
-    keys_file: Annotated[
-        Path | None,
-        typer.Option(help="file of API keys (default: STREAMPROC_GATEWAY_KEYS_FILE)"),
-    ] = None,
-    requests_per_minute: Annotated[
-        int | None, typer.Option(min=0, help="instead of the gateway's; 0: no limit")
-    ] = None,
-    characters_per_minute: Annotated[
-        int | None, typer.Option(min=0, help="instead of the gateway's; 0: no limit")
-    ] = None,
+    keys_file: KeysFile = None,
+    requests_per_minute: Limit = None,
+    characters_per_minute: Limit = None,
 ) -> None:
     """Make a key and print it; it is shown this once, and the file has its hash."""
     from pydantic import ValidationError
@@ -117,10 +113,7 @@ def add(
 
 @keys.command("list")
 def list_keys(
-    keys_file: Annotated[
-        Path | None,
-        typer.Option(help="file of API keys (default: STREAMPROC_GATEWAY_KEYS_FILE)"),
-    ] = None,
+    keys_file: KeysFile = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """List whose keys there are, and what each may ask; a key itself is not kept."""
@@ -128,7 +121,10 @@ def list_keys(
     from streamproc.cli.terminal import print_json, stdout_console
     from streamproc.web.gateway.security.key_file import read_keys
 
-    known = read_keys(_file(keys_file))
+    file = _file(keys_file)
+    if not file.exists():
+        raise SettingsError(f"{file}: no such file; `streamproc gateway keys add` makes it")
+    known = read_keys(file)
     if json:
         print_json([key.model_dump(exclude={"sha256"}) for key in known])
         return
@@ -148,10 +144,7 @@ def list_keys(
 @keys.command()
 def revoke(
     name: Annotated[str, typer.Argument(help="whose key")],
-    keys_file: Annotated[
-        Path | None,
-        typer.Option(help="file of API keys (default: STREAMPROC_GATEWAY_KEYS_FILE)"),
-    ] = None,
+    keys_file: KeysFile = None,
 ) -> None:
     """Take a key back; running gateways refuse it a second later."""
     from streamproc.did_you_mean import there_are
@@ -161,8 +154,8 @@ def revoke(
     known = read_keys(file)
     left = [key for key in known if key.name != name]
     if len(left) == len(known):
-        names = [key.name for key in known]
-        raise OperatorError(f"{file} has no key of {name}; {there_are(name, names)}")
+        whose, names = name or "''", [key.name for key in known]
+        raise OperatorError(f"{file} has no key of {whose}; {there_are(name, names)}")
     write_keys(file, left)
 
 

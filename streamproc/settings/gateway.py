@@ -25,7 +25,7 @@ _PUBLIC_KEY_ALGORITHMS: Final = (
 def _with_public_keys(names: tuple[str, ...]) -> tuple[str, ...]:
     """Raises ValueError for an algorithm whose key is a secret, or that has none."""
     if unknown := [name for name in names if name not in _PUBLIC_KEY_ALGORITHMS]:
-        raise ValueError(f"{unknown[0]}: must be of {', '.join(_PUBLIC_KEY_ALGORITHMS)}")
+        raise ValueError(f"{unknown[0]!r}: must be of {', '.join(_PUBLIC_KEY_ALGORITHMS)}")
     return names
 
 

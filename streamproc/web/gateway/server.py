@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from typing import Final
 
 import structlog
@@ -13,15 +10,16 @@ import uvicorn
 from fastapi import FastAPI
 
 from streamproc.errors import SettingsError
+from streamproc.repository.repository import Repository
 from streamproc.settings import Settings
 from streamproc.settings.gateway import GatewaySettings
+from streamproc.web.asgi_server import address_of, listening, serve_until, server_config
 from streamproc.web.gateway.app import build_app
 from streamproc.web.gateway.security.origins import is_loopback
 
 KEEP_ALIVE_S: Final = 75
 """Seconds that a connection may rest: longer than clients keep one in their pool, or a request
 would meet a connection that is being closed."""
-_BACKLOG: Final = 2048
 
 log = structlog.get_logger(__name__)
 
@@ -34,26 +32,29 @@ async def run_gateway(
     Raises OperatorError when it can't start.
     """
     require_keys(gateway_settings)
+    require_certificate(gateway_settings)
+    # A folder that is not there would be told to whoever asks first.
+    Repository(settings.models_dir).names()
     app = build_app(settings, gateway_settings)
     config = _config(app, settings, gateway_settings)
-    listening = _listening(gateway_settings.host, gateway_settings.port)
-    server = _Server(config)
-    host, port = listening.getsockname()[:2]
-    scheme = "https" if gateway_settings.ssl_certfile else "http"
-    address = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
-    log.info("gateway started", address=address, health=f"{address}/health/ready")
-    serving = asyncio.create_task(server.serve([listening]))
-    stopping = asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        app.state.end_streams()
-        server.should_exit = True
-        await serving
+    choose = (
+        "choose another with STREAMPROC_GATEWAY_HOST and STREAMPROC_GATEWAY_PORT (0 takes any free "
+        "port)"
+    )
+    with listening(gateway_settings.host, gateway_settings.port, choose) as listener:
+        address = address_of(listener, "https" if gateway_settings.ssl_certfile else "http")
+        log.info("gateway started", address=address, health=f"{address}/health/ready")
+        await serve_until(stop, listener, config, app.state.end_streams)
         log.info("gateway stopped")
-    finally:
-        stopping.cancel()
-        with suppress(OSError):
-            listening.close()
+
+
+def require_certificate(settings: GatewaySettings) -> None:
+    """Raises SettingsError where there is a key, and nothing that it belongs to."""
+    if settings.ssl_keyfile is not None and settings.ssl_certfile is None:
+        raise SettingsError(
+            f"STREAMPROC_GATEWAY_SSL_KEYFILE={settings.ssl_keyfile}: a private key goes with a "
+            "certificate; name its file in STREAMPROC_GATEWAY_SSL_CERTFILE"
+        )
 
 
 def require_keys(settings: GatewaySettings) -> None:
@@ -69,16 +70,11 @@ def require_keys(settings: GatewaySettings) -> None:
 
 
 def _config(app: FastAPI, settings: Settings, gateway_settings: GatewaySettings) -> uvicorn.Config:
-    config = uvicorn.Config(
+    config = server_config(
         app,
-        http="h11",
-        ws="none",
+        lifespan="on",
         ssl_certfile=gateway_settings.ssl_certfile,
         ssl_keyfile=gateway_settings.ssl_keyfile,
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
         timeout_keep_alive=KEEP_ALIVE_S,
         h11_max_incomplete_event_size=gateway_settings.max_header_bytes,
         timeout_graceful_shutdown=max(1, round(settings.drain_timeout_s)),
@@ -91,22 +87,3 @@ def _config(app: FastAPI, settings: Settings, gateway_settings: GatewaySettings)
             f"STREAMPROC_GATEWAY_SSL_KEYFILE={gateway_settings.ssl_keyfile}: {error}"
         ) from None
     return config
-
-
-class _Server(uvicorn.Server):
-    """Signals are the command's: uvicorn's own handling ends the process by them."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except OSError as error:
-        raise SettingsError(
-            f"can't listen on {host}:{port}: {error.strerror}; choose another with "
-            "STREAMPROC_GATEWAY_HOST and STREAMPROC_GATEWAY_PORT (0 takes any free port)"
-        ) from None

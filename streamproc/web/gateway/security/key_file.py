@@ -6,12 +6,9 @@ A key is 256 random bits, so that one round of SHA-256 is enough: there is nothi
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
-import tempfile
 import tomllib
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -21,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from streamproc.clock import Clock
 from streamproc.errors import SettingsError
 from streamproc.messages.validation import describe
+from streamproc.repository.files import atomic_write
 
 KEY_PREFIX: Final = "spk_"
 LOOK_AGAIN_S: Final = 1.0
@@ -62,14 +60,12 @@ def hashed(key: str) -> str:
 def read_keys(file: Path) -> list[ApiKey]:
     """The keys in a file; none where there is no file. Raises SettingsError."""
     try:
-        content = file.read_text("utf-8")
+        return _Keys.model_validate(tomllib.loads(file.read_text("utf-8"))).keys
     except FileNotFoundError:
         return []
     except OSError as error:
         raise SettingsError(f"{file}: {error.strerror}") from None
-    try:
-        return _Keys.model_validate(tomllib.loads(content)).keys
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SettingsError(f"{file}: not TOML: {error}") from None
     except ValidationError as error:
         raise SettingsError(f"{file}: {describe(error)}") from None
@@ -78,15 +74,7 @@ def read_keys(file: Path) -> list[ApiKey]:
 def write_keys(file: Path, keys: list[ApiKey]) -> None:
     """Replace the file as a whole, for its owner's eyes alone."""
     content = tomli_w.dumps({"keys": [key.model_dump(exclude_none=True) for key in keys]})
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as new:
-            new.write(content)
-        Path(name).replace(file)
-    except BaseException:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise
+    atomic_write(file, content, mode=0o600)
 
 
 class KeyFile:

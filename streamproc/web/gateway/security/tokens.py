@@ -115,5 +115,8 @@ class TokenChecker:
 def _keys_in(file: Path) -> list[PyJWK]:
     try:
         return list(PyJWKSet.from_json(file.read_text("utf-8")).keys)
-    except (OSError, ValueError, jwt.PyJWTError) as error:
+    # The last two, as it takes for granted that JSON is an object and each of its keys one, too.
+    except (
+        OSError, ValueError, RecursionError, jwt.PyJWTError, AttributeError, TypeError,
+    ) as error:  # fmt: skip
         raise SettingsError(f"{file} (STREAMPROC_GATEWAY_JWKS): no key set: {error}") from None
