@@ -33,8 +33,22 @@ class Metrics:
         self.build.labels(__version__).set(1)
         self.ensembles = Gauge(
             "streamproc_ensemble_info",
-            "Always 1; the labels are an ensemble that is served and the digest of its manifest",
-            ("ensemble", "task", "manifest"),
+            "Always 1; the labels are an ensemble that is served, its version and the digest of "
+            "its manifest",
+            ("ensemble", "task", "version", "manifest"),
+            registry=self.registry,
+        )
+        self.reloads = Counter(
+            "streamproc_model_reloads_total",
+            "Versions of ensembles that a running worker was to serve: taken over, or refused",
+            ("ensemble", "outcome"),
+            registry=self.registry,
+        )
+        self.reload_refused = Gauge(
+            "streamproc_model_refused",
+            "1 while an ensemble is served in another version than is promoted, as that was "
+            "refused; else 0",
+            ("ensemble",),
             registry=self.registry,
         )
         self.ready = Gauge(

@@ -191,9 +191,12 @@ def _of_device(settings: Settings) -> Finding:
 
 
 def _of_memory(settings: Settings) -> Finding:
-    free = _available_mib()
-    if free is None:
+    from streamproc.serving.inference.free_memory import free_memory_bytes
+
+    free_bytes = free_memory_bytes()
+    if free_bytes is None:
         return Finding("memory", "ok", "this system does not say how much is free")
+    free = free_bytes // MIB
     flying = 2 * settings.max_in_flight_bytes // MIB
     said = f"{free:,} MiB available"
     if free < flying + 512:
@@ -220,21 +223,6 @@ def _folders(settings: Settings) -> Sequence[Path]:
     if settings.cache_dir is not None:
         found.append(settings.cache_dir)
     return found
-
-
-def _available_mib() -> int | None:
-    """Of the machine, or of the container where that has less."""
-    found = []
-    with_limit = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
-    try:
-        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
-        found += [int(line.split()[1]) // 1024 for line in lines if line.startswith("MemAvailable")]
-        limit, used = (path.read_text("ascii").strip() for path in with_limit)
-        if limit.isdigit():
-            found.append((int(limit) - int(used)) // MIB)
-    except (OSError, ValueError):
-        pass
-    return min(found, default=None)
 
 
 def _some(names: Sequence[str], most: int = 3) -> str:

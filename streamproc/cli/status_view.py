@@ -110,7 +110,9 @@ def _source(row: SourceRow) -> Row:
 def _ensemble(ensemble: EnsembleRow) -> Iterator[Row]:
     fill = f"fill {percent(ensemble.batch_fill)}" if ensemble.batch_fill is not None else ""
     rate = f"{amount(ensemble.tokens_per_s)} tokens/s"
-    yield (Text(printable(ensemble.name), "bold"), "", "", "", fill, Text(rate, "dim"))
+    differ = len(ensemble.versions) > 1
+    version = Text(printable(" / ".join(ensemble.versions)), "red" if differ else "bold")
+    yield (Text(printable(ensemble.name), "bold"), version, "", "", fill, Text(rate, "dim"))
     for member in ensemble.members:
         differ = len(member.versions) > 1
         yield (

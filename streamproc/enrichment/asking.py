@@ -68,6 +68,7 @@ class Answered:
     reason: the type of what a failed answer failed of; detail: that in words, for people
     values: what is put into the event
     masks:  what its redaction hides; None where that is not known
+    manifest: digest of the manifest that it was given under; None: there is no one such
     """
 
     state: Literal["ok", "skipped", "failed"]
@@ -75,6 +76,7 @@ class Answered:
     reason: str = ""
     detail: str = ""
     masks: list[Mask] | None = None
+    manifest: str | None = None
 
 
 class Asker:
@@ -109,10 +111,15 @@ class Asker:
         Raises EventRefused where one makes the event a dead letter.
         """
         done = self._done_before(event)
+        before = {
+            spec.name: Answered("ok", manifest=self.digest(spec))
+            for spec in self._route.answers
+            if spec.name in done
+        }
         asked = [spec for spec in self._route.answers if spec.name not in done]
         results = await run_together([self._ask(spec, event, record) for spec in asked])
         answered = dict(zip((spec.name for spec in asked), results, strict=True))
-        return {spec.name: answered.get(spec.name, Answered("ok")) for spec in self._route.answers}
+        return {spec.name: (before | answered)[spec.name] for spec in self._route.answers}
 
     def _done_before(self, event: Event) -> frozenset[str]:
         """The answers that the event already has, of the manifests that would answer now."""
@@ -159,6 +166,9 @@ class Asker:
             answered.reason = failures[0].type
             where = format_pointer(texts[responses.index(failures[0])].path)
             answered.detail = f"{where}: {failures[0].title}: {failures[0].detail}"
+        # Where another version took over between two texts, neither may pass for what gave both.
+        manifests = {one.manifest for one in responses if isinstance(one, Response)}
+        answered.manifest = manifests.pop() if len(manifests) == 1 else None
         together: dict[str, Any] = {}
         for found, response in zip(texts, responses, strict=True):
             if isinstance(response, Problem) and spec.on_error != "default":

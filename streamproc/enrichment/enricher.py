@@ -129,7 +129,7 @@ class Enricher:
         if not all_hold(self.route.when, event):
             return Enriched("unmatched", record.key, record.value, record.headers)
         answered = await self._asker.ask(event, record)
-        value, put = placed(self.route, event, answered, self._asker.digest)
+        value, put = placed(self.route, event, answered)
         states = {name: one.state for name, one in answered.items()}
         headers = event.headers(record.headers)
         key = self._key(record.key, value, event)

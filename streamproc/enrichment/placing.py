@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
-from streamproc.enrichment.answer_spec import AnswerSpec
 from streamproc.enrichment.asking import Answered
 from streamproc.enrichment.event import Event
 from streamproc.enrichment.json_event import CannotPlace
@@ -16,11 +15,9 @@ from streamproc.enrichment.redaction import masked
 from streamproc.enrichment.route import Route
 from streamproc.messages.problems import to_problem
 
-Digest = Callable[[AnswerSpec], str]
-
 
 def placed(
-    route: Route, event: Event, answered: dict[str, Answered], digest: Digest
+    route: Route, event: Event, answered: dict[str, Answered]
 ) -> tuple[bytes, dict[Path, Any]]:
     """The record's value with answers, and what was put in, by place.
 
@@ -28,19 +25,19 @@ def placed(
     Raises CannotPlace where it makes the event a dead letter, or there is no place for `meta`.
     """
     _redact(route, event, answered)
-    put = _everything(route, answered, digest)
+    put = _everything(route, answered)
     try:
         return event.with_values(_as_json(put)), put
     except CannotPlace:
         _fail_without_place(route, event, answered)
-    put = _everything(route, answered, digest)
+    put = _everything(route, answered)
     return event.with_values(_as_json(put)), put
 
 
-def _everything(route: Route, answered: Mapping[str, Answered], digest: Digest) -> dict[Path, Any]:
+def _everything(route: Route, answered: Mapping[str, Answered]) -> dict[Path, Any]:
     put = {path: value for one in answered.values() for path, value in one.values.items()}
     if route.meta is not None:
-        put[route.meta] = _meta(route, answered, digest)
+        put[route.meta] = _meta(answered)
     return put
 
 
@@ -71,7 +68,7 @@ def _redact(route: Route, event: Event, answered: dict[str, Answered]) -> None:
             asked[0].values[to] = masked(text, [mask for part in masks for mask in part])
 
 
-def _meta(route: Route, answered: Mapping[str, Answered], digest: Digest) -> dict[str, Any]:
+def _meta(answered: Mapping[str, Answered]) -> dict[str, Any]:
     by_state: dict[str, list[str]] = {"ok": [], "skipped": []}
     failed = {}
     for name, one in answered.items():
@@ -80,7 +77,9 @@ def _meta(route: Route, answered: Mapping[str, Answered], digest: Digest) -> dic
         else:
             by_state[one.state].append(name)
     manifests = {
-        spec.name: digest(spec) for spec in route.answers if answered[spec.name].state == "ok"
+        name: one.manifest
+        for name, one in answered.items()
+        if one.state == "ok" and one.manifest is not None
     }
     return {**by_state, "failed": failed, "manifests": manifests}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-TopicKind = Literal["requests", "bulk", "responses", "dlq", "replies", "state"]
+TopicKind = Literal["requests", "bulk", "responses", "dlq", "replies", "state", "models"]
 _HEADROOM_BYTES = 64 * 1024
 
 

@@ -91,7 +91,14 @@ class StateTopic(Topic):
     task: None = None
 
 
-_Described = RequestTopic | OutcomeTopic | RepliesTopic | StateTopic
+class ModelsTopic(Topic):
+    """The topic that says which version of an ensemble the workers of a group are to serve."""
+
+    kind: Literal["models"]
+    task: None = None
+
+
+_Described = RequestTopic | OutcomeTopic | RepliesTopic | StateTopic | ModelsTopic
 _DESCRIPTION: TypeAdapter[_Described] = TypeAdapter(
     Annotated[_Described, Field(discriminator="kind")]
 )
@@ -147,6 +154,10 @@ class TopicCatalogue:
     def state_topic(self) -> str | None:
         """The topic that workers say on how they do; None: none is described."""
         return next((topic.name for topic in self.of_kind("state")), None)
+
+    def models_topic(self) -> str | None:
+        """The topic that says which versions are to be served; None: none is described."""
+        return next((topic.name for topic in self.of_kind("models")), None)
 
     def limits(self, settings: Settings) -> dict[str, int]:
         """The most bytes a record may have, by topic."""

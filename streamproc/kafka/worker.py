@@ -44,9 +44,11 @@ class KafkaWorker(WorkerStatus):
         producer: Producer,
         needed_topics: Collection[str] = (),
         must_end: Callable[[], str | None] = lambda: None,
+        prepare: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """needed_topics: without which it does not start, as an answer to a missing one is never
         stored, and holds the others up.
+        prepare: awaited once Kafka answers, before the first request is taken
         must_end: why it can't go on, asked every second; it then drains and raises WorkerFault
         """
         super().__init__(producer, settings.ready_lag_s)
@@ -55,6 +57,7 @@ class KafkaWorker(WorkerStatus):
         self._clock = clock
         self._needed_topics = frozenset(needed_topics)
         self._must_end = must_end
+        self._prepare = prepare
         producer.watch(self._needed_topics)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -68,7 +71,8 @@ class KafkaWorker(WorkerStatus):
         try:
             if await self._connect(stopping):
                 await self._require_topics()
-                await self._work(stopping)
+                if await self._is_prepared(stopping):
+                    await self._work(stopping)
         finally:
             stopping.cancel()
             self._stopping = True
@@ -100,6 +104,19 @@ class KafkaWorker(WorkerStatus):
                 "creates those that are described, and those that routes publish to; those that "
                 "routes read, and those of STREAMPROC_REPLY_TOPICS, are yours to create"
             )
+
+    async def _is_prepared(self, stopping: asyncio.Task[bool]) -> bool:
+        """Whether all is prepared; False: it is to stop before that."""
+        if self._prepare is None:
+            return True
+        preparing = asyncio.ensure_future(self._prepare())
+        try:
+            await asyncio.wait({preparing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if preparing.done():
+                preparing.result()
+            return preparing.done()
+        finally:
+            preparing.cancel()
 
     async def _work(self, stopping: asyncio.Task[bool]) -> None:
         # Faust's consumer exists only once there is an app, whose agents need the dispatcher.

@@ -77,7 +77,8 @@ class MemberState(_Part):
 class EnsembleState(_Part):
     """One ensemble, over the last `window_s` seconds of the state.
 
-    manifest: its digest
+    version, manifest: that it is served in, and the digest of its manifest
+    wanted: the version that is promoted, where another one is served; refused: why
     tokens_per_s: padding left out
     batch_fill: padded tokens of a batch to those that it may have, 0 to 1; None: no batch was run
     padding: padded tokens to those there are, at least 1; None: no batch was run
@@ -85,7 +86,10 @@ class EnsembleState(_Part):
 
     name: str
     task: str
+    version: str = ""
     manifest: str = ""
+    wanted: str | None = None
+    refused: str | None = None
     tokens_per_s: float = 0.0
     queued_tokens: int = 0
     batch_fill: float | None = None

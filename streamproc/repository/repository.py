@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from streamproc.errors import ModelRefused
-from streamproc.messages.request import ENSEMBLE_NAME
 from streamproc.repository.manifest import (
     GateSection,
     Manifest,
@@ -19,6 +17,8 @@ from streamproc.repository.manifest import (
 )
 from streamproc.repository.stages import StoredStage
 from streamproc.repository.verified import verified
+from streamproc.repository.version_order import numbers_by_size
+from streamproc.repository.versioned_name import FIRST_VERSION, VersionedName, plain_name
 
 MANIFEST = "manifest.toml"
 # Beside the ensembles' folders: what several of them may share, each file named by its digest.
@@ -30,11 +30,13 @@ class StoredEnsemble:
     """An ensemble on disk, its manifest read.
 
     digest: sha256 of the manifest's bytes, which name every other file by digest
+    version: of the ensemble, which its folder's name says
     """
 
     manifest: Manifest
     digest: str
     folder: Path
+    version: str = FIRST_VERSION
 
     def tokenizer(self) -> bytes:
         """The tokenizer's bytes, verified; raises ModelRefused."""
@@ -69,8 +71,12 @@ class StoredEnsemble:
 
     def prefix(self, section: PrefixSection) -> bytes:
         """The layers that run before all members, verified; raises ModelRefused."""
-        shared = self.folder.parent / PREFIXES
-        return verified(shared, f"{section.sha256}.onnx", section.sha256)
+        path = self.prefix_path(section)
+        return verified(path.parent, path.name, section.sha256)
+
+    def prefix_path(self, section: PrefixSection) -> Path:
+        """Where the layers that run before all members lie."""
+        return self.folder.parent / PREFIXES / f"{section.sha256}.onnx"
 
     def verify(self) -> None:
         """Compare every file with its digest; raises ModelRefused naming the first that differs."""
@@ -100,31 +106,77 @@ class StoredEnsemble:
 
 
 class Repository:
-    """`models/<ensemble>/manifest.toml` and what lies beside it."""
+    """`models/<ensemble>/manifest.toml` and what lies beside it; its versions are
+    `models/<ensemble>@<version>/`."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def names(self) -> list[str]:
         """Names of the ensembles there are, sorted; raises ModelRefused without a folder."""
-        if not self.root.is_dir():
-            raise ModelRefused(f"{self.root} is not a folder; set STREAMPROC_MODELS_DIR")
-        return sorted(path.parent.name for path in self.root.glob(f"*/{MANIFEST}"))
+        return sorted({plain_name(folder) for folder in self._folders()})
+
+    def versions(self, name: str) -> list[str]:
+        """The versions of an ensemble, 2 before 10, those behind the one that is served by default.
+
+        Raises ModelRefused where two folders are version 1.
+        """
+        read = [VersionedName.read(folder) for folder in self._folders()]
+        own = [one for one in read if one is not None and one.name == name]
+        versions = [one.version for one in own if one.version is not None]
+        if VersionedName(name, None) in own:
+            if FIRST_VERSION in versions:
+                raise ModelRefused(
+                    f"{self.root}: {name} and {name}@{FIRST_VERSION} are both version "
+                    f"{FIRST_VERSION} of {name}; rename one of the folders"
+                )
+            return [FIRST_VERSION, *sorted(versions, key=numbers_by_size)]
+        return sorted(versions, key=numbers_by_size)
+
+    def folder(self, name: str) -> Path:
+        """Where a version lies, or would lie; without a version that of the plain name.
+
+        Raises ModelRefused for what can be no name.
+        """
+        read = VersionedName.read(name)
+        if read is None:
+            raise ModelRefused(f"{name!r} can't be the name of an ensemble")
+        if read.version == FIRST_VERSION and not (self.root / name / MANIFEST).is_file():
+            return self.root / read.name
+        return self.root / name
 
     def open(self, name: str) -> StoredEnsemble:
-        """The ensemble of that name; raises ModelRefused."""
-        if not re.match(ENSEMBLE_NAME, name):
-            raise ModelRefused(f"{name!r} can't be the name of an ensemble")
-        path = self.root / name / MANIFEST
+        """The ensemble of that name, as `NAME@VERSION` that version; raises ModelRefused."""
+        folder = self.folder(name)
+        name, version = VersionedName.read(name) or (name, None)
+        versions = self.versions(name) if self.root.is_dir() else []
+        if version is None and versions:
+            version = versions[0]
+            folder = self.folder(f"{name}@{version}")
+        path = folder / MANIFEST
         try:
             content = path.read_bytes()
         except OSError:
-            there = ", ".join(self.names()) or "none"
-            raise ModelRefused(f"no ensemble {name!r} in {self.root}; there are: {there}") from None
+            raise self._missing(name, version, versions) from None
         manifest = read_manifest(content, str(path))
         if manifest.name != name:
             raise ModelRefused(f"{path}: its name is {manifest.name!r}, its folder's {name!r}")
-        return StoredEnsemble(manifest, hashlib.sha256(content).hexdigest(), self.root / name)
+        digest = hashlib.sha256(content).hexdigest()
+        return StoredEnsemble(manifest, digest, folder, version or FIRST_VERSION)
+
+    def _missing(self, name: str, version: str | None, versions: list[str]) -> ModelRefused:
+        if versions:
+            return ModelRefused(
+                f"no version {version!r} of ensemble {name!r} in {self.root}; there are: "
+                f"{', '.join(versions)}"
+            )
+        there = ", ".join(self.names()) or "none"
+        return ModelRefused(f"no ensemble {name!r} in {self.root}; there are: {there}")
+
+    def _folders(self) -> list[str]:
+        if not self.root.is_dir():
+            raise ModelRefused(f"{self.root} is not a folder; set STREAMPROC_MODELS_DIR")
+        return [path.parent.name for path in self.root.glob(f"*/{MANIFEST}")]
 
 
 def digest_of_manifests(root: Path) -> str:

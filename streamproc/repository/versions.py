@@ -7,7 +7,6 @@ the weight that was fitted to it and its metrics.
 
 from __future__ import annotations
 
-import re
 import tomllib
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from streamproc.repository.files import atomic_write
 from streamproc.repository.manifest import MemberSection
 from streamproc.repository.repository import StoredEnsemble
 from streamproc.repository.section import describe_faults
+from streamproc.repository.version_order import numbers_by_size
 from streamproc.repository.writing import member_toml
 
 MEMBER = "member.toml"
@@ -38,7 +38,7 @@ def version_names(stored: StoredEnsemble, name: str) -> list[str]:
     """The versions of a member that there are, 2 before 10, the one in use among them."""
     used = {member.version for member in stored.manifest.members if member.name == name}
     kept = {path.parent.name for path in (stored.folder / name).glob(f"*/{MEMBER}")}
-    return sorted(used | kept, key=_numbers_by_size)
+    return sorted(used | kept, key=numbers_by_size)
 
 
 def next_version(stored: StoredEnsemble, name: str) -> str:
@@ -76,7 +76,3 @@ def keep_version(folder: Path, member: MemberSection) -> None:
     place = folder / member.name / member.version
     place.mkdir(parents=True, exist_ok=True)
     atomic_write(place / MEMBER, member_toml(member))
-
-
-def _numbers_by_size(version: str) -> list[tuple[int, str]]:
-    return [(int(part) if part.isdecimal() else -1, part) for part in re.split(r"(\d+)", version)]

@@ -100,7 +100,9 @@ class Answerer:
             with attempt:
                 if attempt.retry_state.attempt_number == 1:
                     raise first
-                tries.begin()
+                # A version that took over meanwhile may be able where the one before it is not.
+                engine = self._engines.named(engine.profile.name)
+                tries.begin(engine.health)
                 return await self._score(engine, request, parts, alone=tries.alone)
         raise AssertionError("unreachable: every attempt returns or raises")
 

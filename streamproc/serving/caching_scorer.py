@@ -32,3 +32,6 @@ class CachingScorer(Generic[ItemT, OutputsT]):
     @property
     def queued_tokens(self) -> int:
         return self._scorer.queued_tokens
+
+    async def close(self) -> None:
+        await self._scorer.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Mapping, Sized
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sized
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -37,9 +37,40 @@ class Scorer(Protocol[ItemT_contra, OutputsT]):
         """Tokens of chunks that wait."""
         ...
 
+    async def close(self) -> None:
+        """Wait for what is under way; nothing may be submitted any more."""
+        ...
+
 
 AnyScorer = Scorer[Any, Any]
 """Of chunks and outputs as the engine's task has them."""
+
+
+class JobCount:
+    """The jobs that an engine is at, and when there are none."""
+
+    def __init__(self) -> None:
+        self._jobs = 0
+        self._none = asyncio.Event()
+        self._none.set()
+
+    def __len__(self) -> int:
+        return self._jobs
+
+    def begin(self) -> None:
+        """One more."""
+        self._jobs += 1
+        self._none.clear()
+
+    def end(self) -> None:
+        """One less."""
+        self._jobs -= 1
+        if not self._jobs:
+            self._none.set()
+
+    async def none_left(self) -> None:
+        """Wait until there is none."""
+        await self._none.wait()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +79,7 @@ class Engine:
     turns and a long one costs no more memory than a short one.
     health: how the members do
     alone_tokens: what a chunk says it is long, so that it runs beside no other
+    jobs: those that it is at
     """
 
     task: Task
@@ -57,6 +89,12 @@ class Engine:
     health: MemberHealth
     alone_tokens: int
     turns: FairTurns = field(default_factory=FairTurns)
+    jobs: JobCount = field(default_factory=JobCount)
+
+    async def drain(self) -> None:
+        """Finish the jobs that it is at; the caller sees to it that there are no new ones."""
+        await self.jobs.none_left()
+        await self.scorer.close()
 
     async def answer(
         self, job: Job[ChunkT, OutputsT], lane: Lane, *, alone: bool = False
@@ -79,6 +117,7 @@ class Engine:
         self, job: Job[ChunkT, OutputsT], lane: Lane, *, alone: bool = False
     ) -> AsyncGenerator[tuple[ChunkT, Timed[OutputsT]], None]:
         """Every chunk of a job with what the members said of it, in the order of the text."""
+        self.jobs.begin()
         chunks = job.chunks()
         under_way: deque[tuple[ChunkT, asyncio.Task[Timed[OutputsT]]]] = deque()
         try:
@@ -103,11 +142,16 @@ class Engine:
         finally:
             for _, task in under_way:
                 task.cancel()
+            self.jobs.end()
             await asyncio.gather(*(task for _, task in under_way), return_exceptions=True)
 
 
-class Engines:
-    """The engines of one task, by the name of their ensemble."""
+class Engines(Mapping[str, Engine]):
+    """The engines of one task, by the name of their ensemble; another may take the place of one.
+
+    Whoever answers a request looks its engine up once and keeps it, so that all of the request's
+    chunks are of one version.
+    """
 
     def __init__(self, engines: Mapping[str, Engine]) -> None:
         self._engines = dict(engines)
@@ -120,3 +164,18 @@ class Engines:
                 "unknown ensemble", f"no ensemble {name!r} for this task; there are: {there}"
             )
         return self._engines[name]
+
+    def replace(self, engine: Engine) -> Engine:
+        """Let an engine answer for its ensemble from now on; returns the one that did before."""
+        before = self._engines[engine.profile.name]
+        self._engines[engine.profile.name] = engine
+        return before
+
+    def __getitem__(self, name: str) -> Engine:
+        return self._engines[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._engines)
+
+    def __len__(self) -> int:
+        return len(self._engines)

@@ -76,6 +76,7 @@ def load_spec(stored: StoredEnsemble, task: Task) -> EnsembleSpec:
         temperature=manifest.combine.temperature,
         aggregation=manifest.defaults.aggregation,
         problem_type=manifest.problem_type,
+        version=stored.version,
     )
 
 

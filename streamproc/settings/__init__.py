@@ -34,6 +34,18 @@ def _device(value: str) -> str:
     return value
 
 
+def _versions(value: tuple[str, ...]) -> tuple[str, ...]:
+    names = set()
+    for one in value:
+        name, _, version = one.partition("=")
+        if not (name and version):
+            raise ValueError(f"{one!r}: expected NAME=VERSION, as in sentiment=2")
+        if name in names:
+            raise ValueError(f"names two versions of {name}")
+        names.add(name)
+    return value
+
+
 class Settings(BaseSettings):
     """Every setting. The environment overrides a default, a flag overrides both."""
 
@@ -81,6 +93,9 @@ class Settings(BaseSettings):
     """Folder of routes, beside those in the folder of topics; none by default."""
     tasks: Names = ()
     """Tasks to serve, separated by commas; empty: all that have an ensemble."""
+    model_versions: Annotated[Names, AfterValidator(_versions)] = ()
+    """Versions of ensembles that this process serves whatever else is promoted, as NAME=VERSION,
+    separated by commas."""
     device: Annotated[str, AfterValidator(_device)] = "auto"
     """Where models run: auto (CUDA where it works, else the CPU), cpu, cuda or cuda:N."""
     threads: int = Field(0, ge=0, le=1024)
@@ -134,6 +149,11 @@ class Settings(BaseSettings):
     """Folder of data sets, for training and tests only."""
     cache_dir: Path | None = None
     """Folder where what is fetched is kept: the embedded Kafka's jars, base models."""
+
+    @property
+    def pinned_versions(self) -> dict[str, str]:
+        """The versions of `model_versions`, by the name of their ensemble."""
+        return dict(one.split("=", 1) for one in self.model_versions)
 
     @property
     def max_resident_bytes(self) -> int | None:

@@ -80,10 +80,11 @@ class MemberRow:
 
 @dataclass(frozen=True, slots=True)
 class EnsembleRow:
-    """An ensemble over all workers; more than one manifest: workers differ."""
+    """An ensemble over all workers; more than one version or manifest: workers differ."""
 
     name: str
     task: str
+    versions: tuple[str, ...]
     manifests: tuple[str, ...]
     tokens_per_s: float
     queued_tokens: int
@@ -158,8 +159,23 @@ def overview(
         ensembles=tuple(_ensembles(live)),
         workers=tuple(_worker(state, now_ms) for state in states),
         other_groups=tuple(other_groups),
-        notes=tuple(notes),
+        notes=(*notes, *_refusals(live)),
     )
+
+
+def _refusals(live: Sequence[WorkerState]) -> list[str]:
+    """A sentence for each version that workers were to serve and do not."""
+    refused: dict[tuple[str, str, str], list[str]] = {}
+    for state in live:
+        for one in state.ensembles:
+            if one.refused is not None:
+                about = f"{one.name}@{one.wanted}", f"{one.name}@{one.version}", one.refused
+                refused.setdefault(about, []).append(state.worker)
+    return [
+        f"{wanted} is promoted, and {', '.join(workers)} "
+        f"{'keeps' if len(workers) == 1 else 'keep'} {kept}: {reason}"
+        for (wanted, kept, reason), workers in sorted(refused.items())
+    ]
 
 
 def _strip(
@@ -240,6 +256,7 @@ def _ensembles(live: Sequence[WorkerState]) -> list[EnsembleRow]:
         EnsembleRow(
             name=name,
             task=task,
+            versions=_distinct(one.version for one in found if one.version),
             manifests=_distinct(one.manifest for one in found),
             tokens_per_s=round(sum(one.tokens_per_s for one in found), 1),
             queued_tokens=sum(one.queued_tokens for one in found),

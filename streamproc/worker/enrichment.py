@@ -19,11 +19,11 @@ from streamproc.messages.publishing import Publish
 from streamproc.messages.record import Record
 from streamproc.metrics import Metrics
 from streamproc.serving.answerer import Answerer
-from streamproc.serving.engine import Engine, Engines
+from streamproc.serving.engine import Engines
 from streamproc.tracing.tracer import NO_TRACER, Tracer
 
-TaskEngines = Mapping[str, Mapping[str, Engine]]
-"""The engines by the name of their ensemble, by task."""
+TaskEngines = Mapping[str, Engines]
+"""The engines of each task."""
 
 
 def build_enricher(
@@ -41,7 +41,7 @@ def build_enricher(
     answerers = {
         answer.task: Answerer(
             answer.task,
-            Engines(engines[answer.task]),
+            engines[answer.task],
             default_ensemble=answer.ensemble,
             lane=route.from_.priority,
             clock=clock,

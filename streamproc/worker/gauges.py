@@ -10,21 +10,16 @@ from streamproc.kafka.dispatcher import Subscription
 from streamproc.kafka.worker_status import WorkerStatus
 from streamproc.messages.lane import Lane
 from streamproc.metrics import Metrics
-from streamproc.serving.engine import Engine
 
 
 def set_gauges(
     metrics: Metrics,
     worker: WorkerStatus,
     subscriptions: Sequence[Subscription],
-    engines: Sequence[Engine],
     reasons: Callable[[], Sequence[str]],
     clock: Clock,
 ) -> None:
     """Have each gauge ask for its value. reasons: why the worker is not ready"""
-    for engine in engines:
-        spec = engine.profile
-        metrics.ensembles.labels(spec.name, engine.task.name, spec.digest).set(1)
     metrics.ready.set_function(lambda: not reasons())
     for lane in Lane:
         in_flight = metrics.in_flight_bytes.labels(lane.name.lower())

@@ -16,6 +16,7 @@ from streamproc.enrichment.route import Route
 from streamproc.errors import Invalid
 from streamproc.messages.record import Record
 from streamproc.metrics import Metrics
+from streamproc.serving.engine import Engines
 from streamproc.settings import Settings
 from streamproc.worker.enrichment import build_enricher, require_ensembles
 from streamproc.worker.local import LOCAL_ATTEMPTS, refuse_to_publish
@@ -38,7 +39,7 @@ async def local_enricher(
     wanted: Collection[str] = {answer.ensemble for answer in route.answers}
     try:
         require_ensembles(route, {task: models.names(task) for task in tasks})
-        engines = {task: models.load_task(task, wanted) for task in tasks}
+        engines = {task: Engines(models.load_task(task, wanted)) for task in tasks}
         yield build_enricher(
             route,
             engines,

@@ -10,6 +10,7 @@ from typing import Final
 from streamproc.clock import Clock
 from streamproc.metrics import Metrics
 from streamproc.repository.repository import Repository, StoredEnsemble
+from streamproc.repository.versioned_name import versioned
 from streamproc.serving.assembly import load_engine
 from streamproc.serving.batching.batcher import Limits
 from streamproc.serving.context import EngineContext
@@ -33,7 +34,8 @@ class Models:
     def __init__(
         self, settings: Settings, clock: Clock, metrics: Metrics, tracer: Tracer = NO_TRACER
     ) -> None:
-        self._repository = Repository(settings.models_dir)
+        self.repository = Repository(settings.models_dir)
+        self._pins = settings.pinned_versions
         self.provider = choose_provider(settings.device)
         self.executor = ModelExecutor(settings.threads or usable_cores())
         self.budget_tokens = (
@@ -68,7 +70,10 @@ class Models:
     @cached_property
     def _stored(self) -> tuple[StoredEnsemble, ...]:
         """Every ensemble there is, its manifest read once for all tasks."""
-        return tuple(self._repository.open(name) for name in self._repository.names())
+        return tuple(
+            self.repository.open(versioned(name, self._pins.get(name)))
+            for name in self.repository.names()
+        )
 
     def names(self, task: str) -> list[str]:
         """What `load_task` would load, without loading it."""

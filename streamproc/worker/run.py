@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Final
@@ -36,7 +36,9 @@ from streamproc.worker.enrichment import (
     route_subscriptions,
 )
 from streamproc.worker.gauges import set_gauges
+from streamproc.worker.model_versions import ModelVersions
 from streamproc.worker.models import Models
+from streamproc.worker.promoted_versions import PromotedVersions
 from streamproc.worker.registry import RegistryFormats
 from streamproc.worker.routes import build_route, refuse_own_headers, require_default, served_tasks
 from streamproc.worker.state import Served, StateReporter, new_worker_id, reporting
@@ -69,10 +71,18 @@ async def run_worker(settings: Settings, stop: asyncio.Event, tracer: Tracer | N
     registry = RegistryFormats(settings, routes, clock)
     try:
         await registry.prepare()
-        engines = {task: models.load_task(task) for task in asked}
+        versions = ModelVersions(
+            models,
+            settings.pinned_versions,
+            clock,
+            metrics,
+            device_memory=device_memory(models.provider),
+        )
+        promoted = PromotedVersions(settings, catalogue.models_topic(), versions, clock)
+        versions.load(asked, await promoted.at_the_start())
+        engines = versions.by_task
         for topic in topics:
             require_default(topic, engines[topic.task])
-        served = [engine for loaded in engines.values() for engine in loaded.values()]
         subscriptions = [
             *(
                 _subscription(
@@ -99,13 +109,16 @@ async def run_worker(settings: Settings, stop: asyncio.Event, tracer: Tracer | N
             clock=clock,
             producer=producer,
             needed_topics=needed.union(settings.reply_topics, catalogue.replies()),
-            must_end=lambda: registry.refusal or _hangs_for_good(served, settings.call_timeout_s),
+            must_end=lambda: (
+                registry.refusal or _hangs_for_good(versions.engines(), settings.call_timeout_s)
+            ),
+            prepare=promoted.are_served,
         )
         readiness = Readiness(
-            [worker.not_ready, registry.not_ready, *(engine.health.troubles for engine in served)],
+            [worker.not_ready, registry.not_ready, versions.troubles],
             clock,
         )
-        set_gauges(metrics, worker, subscriptions, served, readiness.reasons, clock)
+        set_gauges(metrics, worker, subscriptions, readiness.reasons, clock)
         app = build_app(readiness.reasons, metrics.registry)
         # Only a port that somebody chose is one that probes look at.
         or_free = "web_port" not in settings.model_fields_set
@@ -116,7 +129,10 @@ async def run_worker(settings: Settings, stop: asyncio.Event, tracer: Tracer | N
                     device=models.provider.device,
                     provider=models.provider.name,
                     threads=models.executor.threads,
-                    ensembles=sorted(engine.profile.name for engine in served),
+                    ensembles=sorted(
+                        f"{engine.profile.name}@{engine.profile.version}"
+                        for engine in versions.engines()
+                    ),
                     topics=[one.topic for one in subscriptions],
                     routes=[route.name for route in routes],
                     health=f"{at}/v2/health/ready",
@@ -126,15 +142,24 @@ async def run_worker(settings: Settings, stop: asyncio.Event, tracer: Tracer | N
                 shown = Served(
                     topics,
                     routes,
-                    served,
+                    versions,
                     device=models.provider.device,
                     threads=models.executor.threads,
                     budget_tokens=models.budget_tokens,
                     device_memory=device_memory(models.provider),
                 )
                 try:
-                    async with _reporting(
-                        settings, catalogue.state_topic(), shown, worker, readiness, metrics, clock
+                    async with (
+                        promoted.followed(),
+                        _reporting(
+                            settings,
+                            catalogue.state_topic(),
+                            shown,
+                            worker,
+                            readiness,
+                            metrics,
+                            clock,
+                        ),
                     ):
                         await worker.run(stop)
                 finally:
@@ -149,7 +174,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event, tracer: Tracer | N
 def _subscription(
     topic: RequestTopic,
     route: ReplyRoute,
-    engines: Mapping[str, Engine],
+    engines: Engines,
     publish: Publish,
     hand_over: HandOver,
     clock: Clock,
@@ -159,7 +184,7 @@ def _subscription(
     """What is done with the requests of one topic, until the worker ends."""
     pipeline = Pipeline(
         route,
-        Engines(engines),
+        engines,
         publish,
         clock=clock,
         metrics=metrics,

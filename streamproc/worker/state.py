@@ -33,6 +33,7 @@ from streamproc.serving.engine import Engine
 from streamproc.serving.inference.device_memory import DeviceMemory
 from streamproc.settings import Settings
 from streamproc.worker.metric_window import MetricWindow
+from streamproc.worker.model_versions import ModelVersions
 
 WINDOW_S: Final = 60.0
 
@@ -54,7 +55,7 @@ class Served:
 
     topics: Sequence[RequestTopic]
     routes: Sequence[Route]
-    engines: Sequence[Engine]
+    versions: ModelVersions
     device: str
     threads: int
     budget_tokens: int
@@ -134,7 +135,7 @@ class StateReporter:
             max_in_flight_bytes=self._settings.max_in_flight_bytes,
             lanes=self._lanes(),
             routes=[self._route(route) for route in self._served.routes],
-            ensembles=[self._ensemble(engine) for engine in self._served.engines],
+            ensembles=[self._ensemble(engine) for engine in self._served.versions.engines()],
             machine=self._machine(),
         )
 
@@ -192,10 +193,14 @@ class StateReporter:
         batches = window.gained("streamproc_batches_total", ensemble=spec.name)
         own = tokens["content"] + tokens["read"] + tokens["written"]
         room = batches * self._served.budget_tokens
+        refusal = self._served.versions.refusal(spec.name)
         return EnsembleState(
             name=spec.name,
             task=engine.task.name,
+            version=spec.version,
             manifest=spec.digest,
+            wanted=None if refusal is None else refusal.wanted.version,
+            refused=None if refusal is None else refusal.reason,
             tokens_per_s=round(own / window.seconds, 1) if window.seconds else 0.0,
             queued_tokens=round(window.total("streamproc_queued_tokens", ensemble=spec.name)),
             batch_fill=_share(tokens["padded"], room),

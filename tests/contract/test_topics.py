@@ -19,6 +19,7 @@ from streamproc.errors import Invalid
 from streamproc.kafka.dead_letters import DeadLetter
 from streamproc.kafka.topics import load_topics
 from streamproc.messages.cloudevents import STRUCTURED
+from streamproc.messages.model_choice import ModelChoice, read_choice
 from streamproc.messages.outgoing import dead_letter, part_record, response_record
 from streamproc.messages.parts import Part
 from streamproc.messages.record import Record
@@ -122,6 +123,10 @@ def test_an_example_is_what_the_code_takes_or_makes(topic: Any, path: str) -> No
             record_of({}), response, envelope_of_a_plain_request(), ReplyAddress("t"), 0
         )
         assert orjson.loads(made.value or b"") == body
+    elif topic.kind == "models":
+        choice = read_choice(orjson.dumps(body))
+        assert choice is not None
+        assert orjson.loads(choice.encode()) == body
     elif topic.kind == "state":
         state = read_state(orjson.dumps(body))
         assert state is not None
@@ -156,6 +161,12 @@ def test_the_schema_of_a_state_is_that_of_the_code() -> None:
     described = load("schemas/worker-state.v1.json")
     assert described.pop("$schema").startswith("https://json-schema.org/")
     assert described == WorkerState.model_json_schema()
+
+
+def test_the_schema_of_a_choice_is_that_of_the_code() -> None:
+    described = load("schemas/model-choice.v1.json")
+    assert described.pop("$schema").startswith("https://json-schema.org/")
+    assert described == ModelChoice.model_json_schema()
 
 
 @pytest.mark.parametrize("task", TASKS)

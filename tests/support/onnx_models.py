@@ -106,6 +106,7 @@ def write_ensemble(
 ) -> Path:
     """An ensemble with a manifest that fits its files; returns the manifest's path.
 
+    folder: named as the ensemble, or NAME@VERSION
     labels: none where the task has none
     window: its tokens, and how many of them the next one sees again
     sections: others of the manifest, as TOML
@@ -116,7 +117,7 @@ def write_ensemble(
     (folder / "tokenizer.json").write_bytes(tokenizer)
     lines = [
         "format = 1",
-        f'name = "{folder.name}"',
+        f'name = "{folder.name.partition("@")[0]}"',
         f'task = "{task}"',
         *([f"labels = {list(labels)}"] if labels else []),
         "[tokenizer]",

@@ -56,7 +56,14 @@ class Scripted:
         if "late" in text:
             problem = Problem("deadline", "deadline passed", "no answer was ready in time")
             return Response(request.id, self.task, "error", error=problem)
-        return Response(request.id, self.task, "ok", result=self._result(text), agreement=0.75)
+        return Response(
+            request.id,
+            self.task,
+            "ok",
+            manifest=self.digest(request.ensemble or ""),
+            result=self._result(text),
+            agreement=0.75,
+        )
 
     def _result(self, text: str) -> dict[str, Any]:
         if self.task == "text-classification":

@@ -91,9 +91,13 @@ def _messages(
             found[topic.name] = [components.message(f"{topic.task}.dead-letter", message)]
             continue
         name = Path(topic.schema_file).stem
-        is_state = topic.kind == "state"
+        is_of_workers = topic.kind in ("state", "models")
         message = {
-            **({} if is_state else {"correlationId": _CORRELATION, "headers": headers[topic.kind]}),
+            **(
+                {}
+                if is_of_workers
+                else {"correlationId": _CORRELATION, "headers": headers[topic.kind]}
+            ),
             "payload": components.schema(name, _read(catalogue.folder / topic.schema_file)),
             "examples": _examples(catalogue, topic, name, components),
         }

@@ -138,7 +138,7 @@ class ModelExecutor:
         thread.start()
 
     def _work(self) -> None:
-        _yield_to_the_event_loop()
+        yield_to_the_event_loop()
         while True:
             with self._ready:
                 while not self._jobs and not self._closed:
@@ -171,8 +171,10 @@ class ModelExecutor:
         return True
 
 
-def _yield_to_the_event_loop() -> None:
-    """Let the threads that take requests in and send answers out go first where cores are scarce.
+def yield_to_the_event_loop() -> None:
+    """Called on a thread that runs models, or loads them.
+
+    Let the threads that take requests in and send answers out go first where cores are scarce.
 
     Linux alone has a priority per thread; elsewhere it would be the whole process's.
     """

@@ -10,6 +10,7 @@ import numpy as np
 from streamproc.errors import Invalid, ModelRefused
 from streamproc.messages.response import MemberReport, MemberStatus
 from streamproc.repository.decoding_section import DecodingSection
+from streamproc.repository.versioned_name import FIRST_VERSION
 from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.serving.chunking.windows import Window
 from streamproc.serving.ensembling.gate import Gate
@@ -41,6 +42,7 @@ class MemberProfile:
 class EnsembleSpec:
     """An ensemble as its task sees it; digest is the manifest's, decoding its section.
 
+    version: which of the ensemble's it is
     gate: what the strategy `gated` goes by; none: it can't be asked for
     temperature: calibrates what members say together under the manifest's strategy
     aggregation: how tokens become entities where a request does not say it
@@ -61,6 +63,7 @@ class EnsembleSpec:
     temperature: float = 1.0
     aggregation: EntityAggregation = "simple"
     problem_type: ProblemType = "single_label_classification"
+    version: str = FIRST_VERSION
     on_choices: Callable[[int, int, int], object] | None = None
 
     @property

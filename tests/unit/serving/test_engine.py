@@ -92,6 +92,9 @@ async def test_an_error_in_one_chunk_takes_the_others_of_the_document_back(
                 raise OutOfMemory("no memory")
             return await engine.scorer.submit(item, tokens, lane)
 
+        async def close(self) -> None:
+            await engine.scorer.close()
+
     with pytest.raises(OutOfMemory):
         await indices(replace(engine, scorer=Refusing()), LONG)
 

@@ -8,7 +8,7 @@ from streamproc.kafka.worker_status import WorkerStatus
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import Record, TopicPartition
 from streamproc.metrics import Metrics
-from streamproc.testing import ManualClock, build_engine
+from streamproc.testing import ManualClock
 from streamproc.worker.gauges import set_gauges
 
 
@@ -47,7 +47,7 @@ async def test_gauges_say_how_the_worker_does_at_the_moment_that_they_are_read()
         Subscription("a", Lane.INTERACTIVE, handle),
         Subscription("b", Lane.BULK, handle),
     ]
-    set_gauges(metrics, worker, topics, [build_engine()], lambda: reasons, clock)
+    set_gauges(metrics, worker, topics, lambda: reasons, clock)
     value = shown(metrics)
 
     assert value("streamproc_ready") == 0
@@ -70,12 +70,5 @@ async def test_gauges_say_how_the_worker_does_at_the_moment_that_they_are_read()
 async def test_a_record_from_a_clock_that_is_ahead_has_no_lag() -> None:
     metrics, worker, clock = Metrics(), Status(), ManualClock()
     worker.found = {"a": Backlog(1, clock.now_ms() + 60_000)}
-    set_gauges(metrics, worker, [Subscription("a", Lane.BULK, handle)], [], list, clock)
+    set_gauges(metrics, worker, [Subscription("a", Lane.BULK, handle)], list, clock)
     assert shown(metrics)("streamproc_lag_seconds", topic="a", lane="bulk") == 0
-
-
-async def test_served_ensembles_are_named_with_their_manifest() -> None:
-    metrics = Metrics()
-    set_gauges(metrics, Status(), [], [build_engine()], list, ManualClock())
-    labels = {"ensemble": "tiny", "task": "text-classification", "manifest": "0" * 64}
-    assert metrics.registry.get_sample_value("streamproc_ensemble_info", labels) == 1

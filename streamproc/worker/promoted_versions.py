@@ -1,0 +1,70 @@
+"""The topic of models and a worker: read to its end at the start, then followed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
+
+import structlog
+
+from streamproc.clock import Clock
+from streamproc.errors import OperatorError
+from streamproc.kafka.background import ended
+from streamproc.kafka.model_choices import ChoiceFeed, read_choices
+from streamproc.messages.model_choice import ModelChoice
+from streamproc.settings import Settings
+from streamproc.worker.model_versions import ModelVersions
+
+FIRST_READ_S: Final = 10.0
+"""For reading what is promoted before models are loaded; after that it is read beside it, and no
+request is taken before."""
+
+log = structlog.get_logger(__name__)
+
+
+class PromotedVersions:
+    """Has a worker serve what is promoted; without a topic of models, what the folder says."""
+
+    def __init__(
+        self, settings: Settings, topic: str | None, versions: ModelVersions, clock: Clock
+    ) -> None:
+        self._settings = settings
+        self._topic = topic
+        self._versions = versions
+        self._clock = clock
+        self._feed: ChoiceFeed | None = None
+        if topic is not None:
+            self._feed = ChoiceFeed(settings, topic, clock, versions.tell)
+
+    async def at_the_start(self) -> Mapping[str, ModelChoice]:
+        """What is promoted, by ensemble; nothing where Kafka does not say it in time."""
+        if self._topic is None:
+            return {}
+        try:
+            async with asyncio.timeout(FIRST_READ_S):
+                return await read_choices(self._settings, self._topic)
+        except TimeoutError:
+            reason = f"no broker has answered in {FIRST_READ_S:g} s"
+        except OperatorError as error:
+            reason = str(error)
+        log.info("promoted versions are not known yet", topic=self._topic, reason=reason)
+        return {}
+
+    async def are_served(self) -> None:
+        """Wait until what was promoted before the start is served, or refused."""
+        if self._feed is not None:
+            await self._feed.caught_up.wait()
+            if self._feed.has_told:
+                await self._versions.settled.wait()
+
+    @asynccontextmanager
+    async def followed(self) -> AsyncIterator[None]:
+        """Have what is promoted within the block served."""
+        async with AsyncExitStack() as opened:
+            opened.push_async_callback(self._versions.close)
+            if self._feed is not None:
+                for work in (self._versions.keep(), self._feed.follow()):
+                    opened.push_async_callback(ended, asyncio.create_task(work))
+            yield
