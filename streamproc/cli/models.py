@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,11 +10,12 @@ from rich.text import Text
 
 from streamproc.cli.importing import import_model
 from streamproc.cli.lazy import command_group
-from streamproc.cli.options import MODELS, with_settings
+from streamproc.cli.options import KAFKA, MODELS, with_settings
+from streamproc.cli.promotion import pin, promote, rollback
 from streamproc.cli.split import split
 from streamproc.cli.tables import print_table
 from streamproc.cli.terminal import print_json, stdout_console
-from streamproc.cli.versions import remove, use
+from streamproc.cli.versions import copy, remove, use
 from streamproc.errors import ModelRefused
 from streamproc.logs.printable import printable
 from streamproc.settings import Settings
@@ -25,23 +27,43 @@ app = command_group("List, verify, import and change ensembles in the models fol
 app.command()(split)
 app.command("import")(import_model)
 app.command()(use)
+app.command()(copy)
+app.command()(promote)
+app.command()(rollback)
+app.command()(pin)
 app.command()(remove)
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 Names = Annotated[list[str] | None, typer.Argument(help="names of ensembles; default: all")]
 
 
 @app.command("list")
-@with_settings(["models_dir"])
-def list_models(settings: Settings, json: Json = False) -> None:
-    """List the ensembles in the models folder."""
+@with_settings([*KAFKA, "group_id", "models_dir", "topics_dir", "routes_dir", "max_message_bytes"])
+def list_models(
+    settings: Settings,
+    json: Json = False,
+    versions: Annotated[
+        bool, typer.Option("--versions", help="ask Kafka which versions workers serve")
+    ] = False,
+) -> None:
+    """List the ensembles in the models folder; with --versions which version of each serves."""
     from streamproc.repository.repository import Repository
 
+    if versions:
+        from streamproc.cli.version_list import list_versions
+
+        asyncio.run(list_versions(settings, json=json))
+        return
     repository = Repository(settings.models_dir)
     stored = [repository.open(name) for name in repository.names()]
     if json:
         print_json(
             [
-                {"name": s.manifest.name, "task": s.manifest.task, "members": _versions(s)}
+                {
+                    "name": s.manifest.name,
+                    "task": s.manifest.task,
+                    "versions": repository.versions(s.manifest.name),
+                    "members": _versions(s),
+                }
                 for s in stored
             ]
         )
@@ -49,6 +71,7 @@ def list_models(settings: Settings, json: Json = False) -> None:
     rows = [
         (
             one.manifest.name,
+            ", ".join(repository.versions(one.manifest.name)),
             one.manifest.task,
             ", ".join(f"{member.name} {member.version}" for member in one.manifest.members),
             ", ".join(one.manifest.labels),
@@ -57,8 +80,8 @@ def list_models(settings: Settings, json: Json = False) -> None:
         )
         for one in stored
     ]
-    headings = ("ensemble", "task", "members", "labels", "strategy", "manifest")
-    print_table(stdout_console(), headings, rows, names=(0, 1, 2, 5))
+    headings = ("ensemble", "versions", "task", "members", "labels", "strategy", "manifest")
+    print_table(stdout_console(), headings, rows, names=(0, 1, 2, 3, 6))
 
 
 @app.command()

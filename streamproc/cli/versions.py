@@ -45,6 +45,29 @@ def use(
 
 
 @with_settings(FLAGS)
+def copy(
+    settings: Settings,
+    ensemble: Annotated[str, typer.Argument(help="the ensemble, or a version of it, to copy")],
+    version: Annotated[
+        str, typer.Argument(metavar="NAME@VERSION", help="the version to make of it")
+    ],
+) -> None:
+    """Make a new version of an ensemble, which begins as a copy, to be changed and then promoted.
+
+    Files are linked where the disk allows it, so that a version takes no more room than its own.
+    """
+    from streamproc.repository.changes import copy_ensemble
+    from streamproc.repository.repository import Repository
+
+    stored = Repository(settings.models_dir).open(ensemble)
+    folder = copy_ensemble(stored, version)
+    console = stdout_console()
+    console.print(f"written: {folder}", soft_wrap=True)
+    told = f"to have workers serve it: streamproc models promote {version}"
+    console.print(f"{told} --models-dir {settings.models_dir}", soft_wrap=True)
+
+
+@with_settings(FLAGS)
 def remove(
     settings: Settings,
     ensemble: Ensemble,

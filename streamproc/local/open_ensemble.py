@@ -10,10 +10,12 @@ from streamproc.errors import ModelRefused
 from streamproc.kafka.topics import load_topics
 from streamproc.messages.lane import Lane
 from streamproc.repository.repository import MANIFEST, Repository, StoredEnsemble
+from streamproc.repository.versioned_name import plain_name, versioned
 from streamproc.settings import Settings
 
 Ensemble = str | PathLike[str]
-"""The name of an ensemble in the folder of models, or the path of an ensemble's own folder."""
+"""The name of an ensemble in the folder of models, as NAME or NAME@VERSION, or the path of an
+ensemble's own folder."""
 
 
 def open_ensemble(
@@ -38,8 +40,11 @@ def open_ensemble(
     else:
         name = fspath(ensemble)
     there = repository.names()
-    if name not in there:
-        raise ModelRefused(f"no ensemble {name!r} in {repository.root}; {there_are(name, there)}")
+    plain = plain_name(name)
+    if plain not in there:
+        raise ModelRefused(f"no ensemble {name!r} in {repository.root}; {there_are(plain, there)}")
+    if name == plain and repository.root == settings.models_dir:
+        name = versioned(plain, settings.pinned_versions.get(plain))
     stored = repository.open(name)
     if task not in (None, stored.manifest.task):
         of_task = [one for one in there if repository.open(one).manifest.task == task]

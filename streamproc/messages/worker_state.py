@@ -79,6 +79,7 @@ class EnsembleState(_Part):
 
     version, manifest: that it is served in, and the digest of its manifest
     wanted: the version that is promoted, where another one is served; refused: why
+    followed_at_ms: when that was chosen which is served or refused by now; None: nothing was
     tokens_per_s: padding left out
     batch_fill: padded tokens of a batch to those that it may have, 0 to 1; None: no batch was run
     padding: padded tokens to those there are, at least 1; None: no batch was run
@@ -90,6 +91,7 @@ class EnsembleState(_Part):
     manifest: str = ""
     wanted: str | None = None
     refused: str | None = None
+    followed_at_ms: int | None = None
     tokens_per_s: float = 0.0
     queued_tokens: int = 0
     batch_fill: float | None = None

@@ -14,10 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from streamproc.errors import ModelRefused
-from streamproc.repository.files import atomic_write
+from streamproc.repository.files import atomic_directory, atomic_write
 from streamproc.repository.manifest import MemberSection, read_manifest
-from streamproc.repository.repository import MANIFEST, PREFIXES, StoredEnsemble
+from streamproc.repository.repository import MANIFEST, PREFIXES, Repository, StoredEnsemble
 from streamproc.repository.rewriting import with_member
+from streamproc.repository.versioned_name import VersionedName
 from streamproc.repository.versions import (
     keep_version,
     member_in_use,
@@ -36,13 +37,34 @@ def use_version(stored: StoredEnsemble, name: str, version: str, verify: Verify)
     """
     used, wanted = member_in_use(stored, name), read_version(stored, name, version)
     if wanted.version == used.version:
-        raise ModelRefused(f"{stored.manifest.name} uses version {version} of {name} already")
+        raise ModelRefused(f"{stored.name} uses version {version} of {name} already")
     text = with_member(manifest_text(stored), name, wanted)
     with trial_copy(stored) as trial:
         try_manifest(trial, text, verify)
     keep_version(stored.folder, used)
     replace_manifest(stored, text)
     return used
+
+
+def copy_ensemble(stored: StoredEnsemble, name: str) -> Path:
+    """Make a new version of an ensemble, which begins as a copy of another; returns its folder.
+
+    name: NAME@VERSION, of the same ensemble
+    Files are linked where the disk allows it, so that it costs no space: none of an ensemble's is
+    ever changed in its place. Raises ModelRefused where the version is there already.
+    """
+    wanted = VersionedName.read(name)
+    if wanted is None or wanted.version is None or wanted.name != stored.manifest.name:
+        raise ModelRefused(
+            f"{name!r} is no version of {stored.manifest.name}: name it as "
+            f"{stored.manifest.name}@VERSION"
+        )
+    folder = Repository(stored.folder.parent).folder(name)
+    if folder.exists():
+        raise ModelRefused(f"{folder} is there already; name another version, or remove it")
+    with atomic_directory(folder) as unfinished:
+        shutil.copytree(stored.folder, unfinished, copy_function=_linked, dirs_exist_ok=True)
+    return folder
 
 
 def remove_version(stored: StoredEnsemble, name: str, version: str) -> None:
@@ -52,7 +74,7 @@ def remove_version(stored: StoredEnsemble, name: str, version: str) -> None:
     there = {path.name for path in (stored.folder / name).glob("*") if path.is_dir()}
     if version not in there | set(version_names(stored, name)):
         raise ModelRefused(
-            f"{stored.manifest.name}: {name} has no version {version!r}; it has "
+            f"{stored.name}: {name} has no version {version!r}; it has "
             f"{', '.join(version_names(stored, name)) or 'none'}"
         )
     _require_unused(stored, folder)
@@ -68,12 +90,12 @@ def remove_member(stored: StoredEnsemble, name: str, verify: Verify) -> None:
     member_in_use(stored, name)
     if len(manifest.members) == 1:
         raise ModelRefused(
-            f"{name} is the only member of {manifest.name}: remove the ensemble, or import "
+            f"{name} is the only member of {stored.name}: remove the ensemble, or import "
             "another model into it first"
         )
     if manifest.quorum and manifest.quorum > len(manifest.members) - 1:
         raise ModelRefused(
-            f"{manifest.name} needs the answers of {manifest.quorum} members (quorum), and would "
+            f"{stored.name} needs the answers of {manifest.quorum} members (quorum), and would "
             f"have {len(manifest.members) - 1} without {name}: lower its quorum first"
         )
     text = with_member(manifest_text(stored), name, None)
@@ -150,9 +172,9 @@ def _require_unused(stored: StoredEnsemble, folder: Path) -> None:
         for file, _ in member.files:
             if (stored.folder / file).is_relative_to(folder):
                 raise ModelRefused(
-                    f"{stored.manifest.name} uses {member.name}/{member.version}: let it use "
-                    f"another first (models use {stored.manifest.name} {member.name} VERSION), or "
-                    f"remove the member ({stored.manifest.name} {member.name})"
+                    f"{stored.name} uses {member.name}/{member.version}: let it use "
+                    f"another first (models use {stored.name} {member.name} VERSION), or "
+                    f"remove the member ({stored.name} {member.name})"
                 )
 
 

@@ -18,7 +18,7 @@ from streamproc.repository.manifest import (
 from streamproc.repository.stages import StoredStage
 from streamproc.repository.verified import verified
 from streamproc.repository.version_order import numbers_by_size
-from streamproc.repository.versioned_name import FIRST_VERSION, VersionedName, plain_name
+from streamproc.repository.versioned_name import FIRST_VERSION, VersionedName, plain_name, versioned
 
 MANIFEST = "manifest.toml"
 # Beside the ensembles' folders: what several of them may share, each file named by its digest.
@@ -37,6 +37,12 @@ class StoredEnsemble:
     digest: str
     folder: Path
     version: str = FIRST_VERSION
+
+    @property
+    def name(self) -> str:
+        """What it is called by in the folder of models: of version 1 the plain name."""
+        is_first = self.version == FIRST_VERSION
+        return versioned(self.manifest.name, None if is_first else self.version)
 
     def tokenizer(self) -> bytes:
         """The tokenizer's bytes, verified; raises ModelRefused."""
@@ -176,7 +182,9 @@ class Repository:
     def _folders(self) -> list[str]:
         if not self.root.is_dir():
             raise ModelRefused(f"{self.root} is not a folder; set STREAMPROC_MODELS_DIR")
-        return [path.parent.name for path in self.root.glob(f"*/{MANIFEST}")]
+        folders = (path.parent.name for path in self.root.glob(f"*/{MANIFEST}"))
+        # What begins with a dot is being written, or removed.
+        return [folder for folder in folders if not folder.startswith(".")]
 
 
 def digest_of_manifests(root: Path) -> str:

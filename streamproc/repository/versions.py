@@ -29,7 +29,7 @@ def member_in_use(stored: StoredEnsemble, name: str) -> MemberSection:
         if member.name == name:
             return member
     raise ModelRefused(
-        f"the ensemble {stored.manifest.name} has no member {name!r}; it has "
+        f"the ensemble {stored.name} has no member {name!r}; it has "
         f"{', '.join(member.name for member in stored.manifest.members)}"
     )
 
@@ -56,7 +56,7 @@ def read_version(stored: StoredEnsemble, name: str, version: str) -> MemberSecti
     there = version_names(stored, name)
     if version not in there:
         raise ModelRefused(
-            f"{stored.manifest.name}: {name} has no version {version!r}; it has {', '.join(there)}"
+            f"{stored.name}: {name} has no version {version!r}; it has {', '.join(there)}"
         )
     path = stored.folder / name / version / MEMBER
     try:

@@ -14,6 +14,7 @@ from streamproc.kafka.background import ended
 from streamproc.kafka.lag import LagReader, TopicLag
 from streamproc.kafka.topic_follower import follow_topic
 from streamproc.kafka.topics import load_topics
+from streamproc.messages.worker_state import WorkerState
 from streamproc.settings import Settings
 from streamproc.status.fleet import Fleet
 from streamproc.status.overview import Overview, overview
@@ -70,6 +71,11 @@ class StatusFeed:
             self._fleet.other_groups(),
             self._notes.values(),
         )
+
+    def states(self) -> list[WorkerState]:
+        """What each worker of the group said last, those that have fallen silent left out."""
+        now_ms = self._clock.now_ms()
+        return [state for state in self._fleet.workers() if not state.is_stale(now_ms)]
 
     async def _follow_states(self) -> None:
         if self._state_topic is None:

@@ -15,6 +15,7 @@ from streamproc.messages.lane import Lane
 from streamproc.messages.record import ProducerRecord
 from streamproc.metrics import Metrics
 from streamproc.repository.repository import Repository, StoredEnsemble
+from streamproc.repository.versioned_name import VersionedName, plain_name
 from streamproc.request_pipeline import Pipeline
 from streamproc.serving.caching_scorer import CachingScorer
 from streamproc.serving.chunking.windows import Window
@@ -36,13 +37,14 @@ async def local_pipeline(
 ) -> AsyncIterator[Pipeline]:
     """The pipeline of a task without Kafka, to be used by its `answer`.
 
-    ensemble: answers requests that name none; None: the one that the task's bulk topic names
+    ensemble: answers requests that name none, as NAME or NAME@VERSION; None: the one that the
+        task's bulk topic names
     Raises OperatorError.
     """
     async with _local(settings, task, ensemble, clock) as (models, build):
         if ensemble is not None:
             # Before all of them are loaded, which takes its time.
-            require_ensemble(ensemble, models.names(task), task, settings)
+            require_ensemble(plain_name(ensemble), models.names(task), task, settings)
         yield build(models.load_task(task))
 
 
@@ -128,10 +130,13 @@ async def _local(
     """
     task_named(task)
     topic = load_topics(settings.topics_dir).request_topic(task, Lane.BULK)
+    versions = {}
     if ensemble is not None:
-        topic = topic.model_copy(update={"ensemble": ensemble})
+        name, version = VersionedName.read(ensemble) or (ensemble, None)
+        topic = topic.model_copy(update={"ensemble": name})
+        versions = {name: version} if version is not None else {}
     metrics = Metrics()
-    models = Models(settings, clock, metrics)
+    models = Models(settings, clock, metrics, versions=versions)
 
     def build(engines: dict[str, Engine]) -> Pipeline:
         require_ensemble(topic.ensemble, engines, topic.task, settings)

@@ -75,9 +75,11 @@ class ModelVersions:
         *,
         free_bytes: Callable[[], int | None] = free_memory_bytes,
         device_memory: Callable[[], DeviceMemory | None] = lambda: None,
+        look_again_s: float = LOOK_AGAIN_S,
     ) -> None:
         """pins: versions that are served whatever is promoted, by ensemble
         free_bytes, device_memory: ask for what is free
+        look_again_s: until what was refused is looked at again
         """
         self._models = models
         self._repository = models.repository
@@ -85,9 +87,11 @@ class ModelVersions:
         self._clock = clock
         self._metrics = metrics
         self._free_bytes, self._device_memory = free_bytes, device_memory
+        self._look_again_s = look_again_s
         self.by_task: dict[str, Engines] = {}
         self._choices: Mapping[str, ModelChoice] = {}
         self._refusals: dict[str, Refusal] = {}
+        self._followed: dict[str, ModelChoice] = {}
         self._news = asyncio.Event()
         self.settled = asyncio.Event()
         """Everything that was told is served, or refused."""
@@ -130,6 +134,11 @@ class ModelVersions:
         """Why an ensemble is not served in the version that is promoted; None: it is."""
         return self._refusals.get(name)
 
+    def followed_at_ms(self, name: str) -> int | None:
+        """When that was chosen which is served or refused by now; None: nothing was."""
+        choice = self._followed.get(name)
+        return None if choice is None else choice.at_ms
+
     def tell(self, choices: Mapping[str, ModelChoice]) -> None:
         """All that is chosen now, by ensemble; `keep` sees to it that it is served."""
         self._choices = choices
@@ -141,12 +150,15 @@ class ModelVersions:
         while True:
             with suppress(TimeoutError):
                 # Without anything refused there is nothing to look at again.
-                async with asyncio.timeout(LOOK_AGAIN_S if self._refusals else None):
+                async with asyncio.timeout(self._look_again_s if self._refusals else None):
                     await self._news.wait()
             self._news.clear()
             for engines in self.by_task.values():
                 for name in engines:
+                    choice = self._choices.get(name)
                     await self._follow(engines, name)
+                    if choice is not None:
+                        self._followed[name] = choice
             if not self._news.is_set():
                 self.settled.set()
 

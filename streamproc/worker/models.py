@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import Final
 
@@ -32,10 +32,16 @@ class Models:
     """Loads ensembles onto one device and one set of threads."""
 
     def __init__(
-        self, settings: Settings, clock: Clock, metrics: Metrics, tracer: Tracer = NO_TRACER
+        self,
+        settings: Settings,
+        clock: Clock,
+        metrics: Metrics,
+        tracer: Tracer = NO_TRACER,
+        versions: Mapping[str, str] | None = None,
     ) -> None:
+        """versions: of ensembles, where others are meant than the settings say"""
         self.repository = Repository(settings.models_dir)
-        self._pins = settings.pinned_versions
+        self._pins = {**settings.pinned_versions, **(versions or {})}
         self.provider = choose_provider(settings.device)
         self.executor = ModelExecutor(settings.threads or usable_cores())
         self.budget_tokens = (

@@ -201,6 +201,7 @@ class StateReporter:
             manifest=spec.digest,
             wanted=None if refusal is None else refusal.wanted.version,
             refused=None if refusal is None else refusal.reason,
+            followed_at_ms=self._served.versions.followed_at_ms(spec.name),
             tokens_per_s=round(own / window.seconds, 1) if window.seconds else 0.0,
             queued_tokens=round(window.total("streamproc_queued_tokens", ensemble=spec.name)),
             batch_fill=_share(tokens["padded"], room),

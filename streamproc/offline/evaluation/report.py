@@ -25,7 +25,7 @@ def as_json(results: EvalResults, provenance: Provenance) -> dict[str, Any]:
     """Everything, values unrounded, what is undefined null; `results` is the tidy table."""
     served = results.runs[0].system.stored
     return {
-        "ensemble": served.manifest.name,
+        "ensemble": served.name,
         "task": served.manifest.task,
         "manifest": served.digest,
         "records": results.records,
@@ -124,6 +124,6 @@ def as_html(results: EvalResults, provenance: Provenance, plots: Sequence[Plot],
         summary=provenance.summary(results),
         provenance=provenance,
         date=on.isoformat(),
-        manifests=dict.fromkeys((one.manifest.name, one.digest) for one in stored),
+        manifests=dict.fromkeys((one.name, one.digest) for one in stored),
         files=zip(provenance.data, provenance.digests, strict=True),
     )

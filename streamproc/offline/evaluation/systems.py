@@ -55,7 +55,7 @@ def systems_to_compare(
     Raises EvaluationError when another ensemble is for another task.
     """
     manifest = stored.manifest
-    found = [System(manifest.name, "ensemble", stored)]
+    found = [System(stored.name, "ensemble", stored)]
     if len(manifest.members) > 1:
         found += [
             System(member.name, "member", single_member(stored, member.name))
@@ -76,7 +76,7 @@ def systems_to_compare(
                 f"ensemble {other.manifest.name} is a {other.manifest.problem_type}; "
                 f"{manifest.name}, beside which it is to be measured, a {manifest.problem_type}."
             )
-        found.append(System(other.manifest.name, "other", other))
+        found.append(System(other.name, "other", other))
     return found
 
 

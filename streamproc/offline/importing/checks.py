@@ -44,11 +44,11 @@ def require_free_place(source: ImportSource) -> None:
     used = {member.name: member.version for member in stored.manifest.members}
     if not options.use and name not in used:
         raise SettingsError(
-            f"--no-use: {stored.manifest.name} has no member {name} yet, and one that joins is used"
+            f"--no-use: {stored.name} has no member {name} yet, and one that joins is used"
         )
     if used.get(name) == options.version or (stored.folder / name / options.version).exists():
         raise ModelRefused(
-            f"{stored.manifest.name} has {name} in version {options.version} already: name "
+            f"{stored.name} has {name} in version {options.version} already: name "
             f"another, which then lies beside it (--version {next_version(stored, name)}), or "
             "another member (--member)"
         )
@@ -149,7 +149,7 @@ def require_window(source: ImportSource, most: int | None) -> None:
         return
     if stored and stored.manifest.window.max_tokens > most and stored.manifest.decoding is None:
         raise ModelRefused(
-            f"the windows of {stored.manifest.name} are {stored.manifest.window.max_tokens} "
+            f"the windows of {stored.name} are {stored.manifest.window.max_tokens} "
             f"tokens, and the model takes {most} at most: make an ensemble of shorter windows "
             "(--ensemble, --window)"
         )

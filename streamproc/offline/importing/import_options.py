@@ -16,7 +16,7 @@ from streamproc.types import ProblemType
 class ImportOptions:
     """None, or nothing, where the model is to tell by itself.
 
-    ensemble:  to join if it is there, to be made if not
+    ensemble:  to join if it is there, to be made if not; NAME or NAME@VERSION
     out:       the model repository
     tokenizer: a tokenizer.json, the one the model's token ids are of
     labels:    a name for each output, or SPELLING=NAME

@@ -28,6 +28,7 @@ from streamproc.offline.importing.scoring import prepare_scoring
 from streamproc.offline.importing.tokenizers import MakeTokenizer, find_tokenizer
 from streamproc.repository.changes import Verify
 from streamproc.repository.repository import MANIFEST, Repository, StoredEnsemble
+from streamproc.repository.versioned_name import VERSIONED_NAME
 from streamproc.serving.tasks.catalogue import TASKS, task_named
 from streamproc.serving.tasks.decoding_task import DecodingTask
 from streamproc.serving.tasks.task import ScoringTask, Task
@@ -94,8 +95,9 @@ def import_model(
     else:
         member = install_new(source, task.name, adapted, verify)
     replaced = source.replaced
+    folder = Repository(options.out).folder(options.ensemble)
     return Imported(
-        manifest=options.out / options.ensemble / MANIFEST,
+        manifest=folder / MANIFEST,
         ensemble=options.ensemble,
         task=task.name,
         new=source.stored is None,
@@ -103,9 +105,7 @@ def import_model(
         version=member.version,
         used=options.use,
         replaced=replaced.version if replaced and options.use else None,
-        files={
-            file: (options.out / options.ensemble / file).stat().st_size for file, _ in member.files
-        },
+        files={file: (folder / file).stat().st_size for file, _ in member.files},
         precision=member.precision,
         problem_type=adapted.problem_type,
         labels=member.labels,
@@ -118,12 +118,16 @@ def import_model(
 def _source(options: ImportOptions, prompter: Prompter) -> ImportSource:
     """What is at the path, and the ensemble it joins; raises ModelRefused, SettingsError."""
     files = find_model_files(options.source)
-    names = (("--ensemble", options.ensemble), ("--member", options.member or files.name))
-    for flag, name in names:
-        if not re.match(ENSEMBLE_NAME, name):
+    version = "; a version of an ensemble may follow it, as in sentiment@2"
+    names = (
+        ("--ensemble", options.ensemble, VERSIONED_NAME, version),
+        ("--member", options.member or files.name, ENSEMBLE_NAME, ""),
+    )
+    for flag, name, pattern, more in names:
+        if not re.fullmatch(pattern, name):
             raise SettingsError(
                 f"{flag} {name!r}: a name is up to 64 of a-z, 0-9, '.', '_' and '-', a letter "
-                "or digit first"
+                f"or digit first{more}"
             )
     return ImportSource(files, options, HfConfig(files.folder), _stored(options), prompter)
 
@@ -133,12 +137,12 @@ def _fitted_before(source: ImportSource) -> Sequence[str]:
     replaced = source.replaced
     if source.stored is None or replaced is None:
         return ()
-    manifest = source.stored.manifest
+    manifest, ensemble = source.stored.manifest, source.stored.name
     if not (manifest.gate or manifest.combine.temperature != 1 or replaced.weight != 1):
         return ()
     told = (
-        f"weights, gate and temperature of {manifest.name} were fitted with {replaced.name} "
-        f"{replaced.version}: streamproc fit-ensemble {manifest.name} fits them anew"
+        f"weights, gate and temperature of {ensemble} were fitted with {replaced.name} "
+        f"{replaced.version}: streamproc fit-ensemble {ensemble} fits them anew"
     )
     return (told,)
 
@@ -162,7 +166,7 @@ def _adapted(source: ImportSource, task: Task) -> AdaptedModel:
 
 
 def _stored(options: ImportOptions) -> StoredEnsemble | None:
-    folder = options.out / options.ensemble
+    folder = Repository(options.out).folder(options.ensemble)
     if not (folder / MANIFEST).is_file():
         if folder.exists():
             raise ModelRefused(f"{folder} is there, without a {MANIFEST}; name another --ensemble")
@@ -171,13 +175,13 @@ def _stored(options: ImportOptions) -> StoredEnsemble | None:
     manifest = stored.manifest
     if manifest.prefix:
         raise ModelRefused(
-            f"members of {manifest.name} stand behind a prefix that was trained with them; name "
+            f"members of {stored.name} stand behind a prefix that was trained with them; name "
             "another --ensemble"
         )
     if options.window is not None or options.overlap is not None:
-        raise SettingsError(f"--window, --overlap: {manifest.name} is there, and has its own")
+        raise SettingsError(f"--window, --overlap: {stored.name} is there, and has its own")
     if options.description:
-        raise SettingsError(f"--description: {manifest.name} is there, and has its own")
+        raise SettingsError(f"--description: {stored.name} is there, and has its own")
     return stored
 
 
@@ -195,7 +199,7 @@ def _task(source: ImportSource) -> Task:
     task = task_named(said or source.prompter.ask(question, flag))
     if stored and stored.manifest.task != task.name:
         raise ModelRefused(
-            f"the ensemble {stored.manifest.name} is for {stored.manifest.task}, not {task.name}; "
+            f"the ensemble {stored.name} is for {stored.manifest.task}, not {task.name}; "
             "name another --ensemble"
         )
     return task

@@ -19,7 +19,7 @@ from streamproc.repository.changes import (
     try_manifest,
 )
 from streamproc.repository.manifest import MemberSection
-from streamproc.repository.repository import StoredEnsemble
+from streamproc.repository.repository import Repository, StoredEnsemble
 from streamproc.repository.rewriting import with_member
 from streamproc.repository.section import describe_faults
 from streamproc.repository.versions import keep_version
@@ -34,16 +34,17 @@ def install_new(
     All is put together and tried out beside the repository first. Raises ModelRefused, and leaves
     everything as it was, where it would not load.
     """
-    root, name = source.options.out, source.options.ensemble
+    root = source.options.out
+    folder = Repository(root).folder(source.options.ensemble)
     with beside(root) as staging:
-        trial = staging / name
+        trial = staging / folder.name
         trial.mkdir()
         tokenizer = trial / "tokenizer.json"
         tokenizer.write_bytes(source.tokenizer)
         member = _write_member(trial, source, adapted)
         ensemble = new_ensemble(source, task, adapted, tokenizer, member)
         try_manifest(trial, manifest_toml(ensemble), verify)
-        trial.replace(root / name)
+        trial.replace(folder)
     return member
 
 

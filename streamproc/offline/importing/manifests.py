@@ -13,6 +13,7 @@ from streamproc.offline.importing.model_files import ModelFiles
 from streamproc.repository.files import sha256
 from streamproc.repository.manifest import Manifest, MemberSection, WindowSection
 from streamproc.repository.section import describe_faults
+from streamproc.repository.versioned_name import plain_name
 from streamproc.repository.writing import tokenizer_section
 
 
@@ -31,7 +32,7 @@ def new_ensemble(
     try:
         return Manifest(
             format=1,
-            name=options.ensemble,
+            name=plain_name(options.ensemble),
             task=task,
             description=options.description,
             license=options.license or source.config.license,

@@ -85,7 +85,7 @@ def _require_same(content: bytes, path: Path, stored: StoredEnsemble) -> None:
     """
     if _essence(content) != _essence(stored.tokenizer()):
         raise ModelRefused(
-            f"{path} is another tokenizer than that of the ensemble {stored.manifest.name}, "
+            f"{path} is another tokenizer than that of the ensemble {stored.name}, "
             f"{stored.folder / stored.manifest.tokenizer.file}: members share token ids; make an "
             "ensemble of its own (--ensemble)"
         )

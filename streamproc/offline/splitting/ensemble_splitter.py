@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streamproc.errors import ModelRefused
-from streamproc.messages.request import ENSEMBLE_NAME
 from streamproc.offline.splitting.model_splitter import WrittenStage, split_model
 from streamproc.repository.files import atomic_directory, atomic_file
 from streamproc.repository.manifest import MemberSection
-from streamproc.repository.repository import MANIFEST, PREFIXES, StoredEnsemble
+from streamproc.repository.repository import MANIFEST, PREFIXES, Repository, StoredEnsemble
 from streamproc.repository.verified import verify_in_place
+from streamproc.repository.versioned_name import VERSIONED_NAME, plain_name
 from streamproc.repository.writing import manifest_toml
 
 
@@ -41,9 +41,9 @@ def split_ensemble(
     told: of each member that was cut
     Raises ModelRefused where there is something by that name, or a model can't be cut so.
     """
-    if not re.match(ENSEMBLE_NAME, name):
+    if not re.fullmatch(VERSIONED_NAME, name):
         raise ModelRefused(f"{name!r} can't be the name of an ensemble; give another by --as")
-    folder = root / name
+    folder = Repository(root).folder(name)
     if folder.exists():
         raise ModelRefused(f"{folder} is there already; give another name by --as, or remove it")
     chosen = _chosen(stored, members)
@@ -58,7 +58,9 @@ def split_ensemble(
             else:
                 _copy_files(stored, member.files, unfinished)
                 written.append(member)
-        manifest = stored.manifest.model_copy(update={"name": name, "members": tuple(written)})
+        manifest = stored.manifest.model_copy(
+            update={"name": plain_name(name), "members": tuple(written)}
+        )
         (unfinished / MANIFEST).write_text(manifest_toml(manifest), encoding="utf-8")
     return folder
 

@@ -8,9 +8,9 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from streamproc.messages.request import ENSEMBLE_NAME
 from streamproc.offline.training.search_space import SearchSpace, space_from
 from streamproc.repository.section import MEMBER_VERSION
+from streamproc.repository.versioned_name import VERSIONED_NAME
 
 AUTO: Final = "auto"
 BASES: Final = ("bge-small", "minilm")
@@ -37,7 +37,12 @@ def _matching(pattern: str, expected: str) -> AfterValidator:
 
 
 Ensemble = Annotated[
-    str, _matching(ENSEMBLE_NAME, "at most 64 lower-case letters, digits, '.', '_' and '-'")
+    str,
+    _matching(
+        VERSIONED_NAME,
+        "at most 64 lower-case letters, digits, '.', '_' and '-', and maybe a version, as in "
+        "sentiment@2",
+    ),
 ]
 Version = Annotated[str, _matching(MEMBER_VERSION, "at most 64 letters, digits, '.', '_' and '-'")]
 Layers = Annotated[str, _matching(r"\d+(,\d+)*", "numbers, e.g. 0,1")]
@@ -75,7 +80,7 @@ class OutputOptions(_Options):
     heading = "Output"
 
     ensemble: Ensemble
-    """name of the ensemble"""
+    """name of the ensemble; NAME@VERSION writes another version, beside those there are"""
     out: Path = Path("models")
     """model repository to write to"""
     work: Path = Path("work")

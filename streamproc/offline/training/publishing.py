@@ -15,13 +15,19 @@ from streamproc.offline.training.training_task import ExportedMember, TaskSetup
 from streamproc.repository.decoding_section import DecodingSection
 from streamproc.repository.files import atomic_write, sha256
 from streamproc.repository.manifest import Manifest, MemberSection, PrefixSection, WindowSection
-from streamproc.repository.repository import MANIFEST, PREFIXES
+from streamproc.repository.repository import MANIFEST, PREFIXES, Repository
+from streamproc.repository.versioned_name import plain_name
 from streamproc.repository.writing import manifest_toml, member_section, tokenizer_section
 
 
 def version_folder(plan: TrainingPlan, part: str) -> Path:
     """Where a member is exported to."""
-    return plan.config.out / plan.config.ensemble / part / plan.config.version
+    return ensemble_folder(plan) / part / plan.config.version
+
+
+def ensemble_folder(plan: TrainingPlan) -> Path:
+    """Where the ensemble is written to."""
+    return Repository(plan.config.out).folder(plan.config.ensemble)
 
 
 def export_ensemble(plan: TrainingPlan, on_event: OnEvent) -> None:
@@ -55,7 +61,7 @@ def export_ensemble(plan: TrainingPlan, on_event: OnEvent) -> None:
 def _write(plan: TrainingPlan, setup: TaskSetup[Any], members: tuple[MemberSection, ...]) -> Path:
     """Write what members share, then the manifest; returns its path."""
     config, prefix = plan.config, setup.prefix
-    folder = config.out / config.ensemble
+    folder = ensemble_folder(plan)
     if prefix:
         path = config.out / PREFIXES / f"{prefix.sha256}.onnx"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,7 +71,7 @@ def _write(plan: TrainingPlan, setup: TaskSetup[Any], members: tuple[MemberSecti
     tokenizer.write_text(setup.tokenizer.to_str(pretty=False), encoding="utf-8")
     manifest = Manifest(
         format=1,
-        name=config.ensemble,
+        name=plain_name(config.ensemble),
         task=config.task,
         description=config.description,
         license=config.license,
@@ -103,7 +109,7 @@ def _sections(
             f"{records} records, sha256 {digests}"
         )
         section = member_section(
-            config.out / config.ensemble,
+            ensemble_folder(plan),
             part,
             config.version,
             exported.path,
