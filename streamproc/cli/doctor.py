@@ -15,6 +15,7 @@ from streamproc.settings import Settings
 
 _FLAGS = (
     *KAFKA,
+    "group_id",
     "models_dir",
     "topics_dir",
     "routes_dir",

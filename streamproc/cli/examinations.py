@@ -102,7 +102,11 @@ async def _of_kafka(settings: Settings) -> list[Finding]:
             broker = Finding(
                 "broker", "ok", f"{settings.kafka_bootstrap_servers} answers ({secured})"
             )
-            return [broker, *await _of_topics(settings, admin)]
+            return [
+                broker,
+                *await _of_topics(settings, admin),
+                *await _of_promoted(settings, admin),
+            ]
     except TimeoutError:
         said = f"{settings.kafka_bootstrap_servers} takes connections and does not answer"
     except OperatorError as error:
@@ -146,6 +150,53 @@ async def _of_topics(settings: Settings, admin: TopicAdmin) -> list[Finding]:
         do = "change the topics with Kafka's own tools, or their descriptions"
         findings.append(Finding("topics", "warning", _some(named), do))
     return findings or [Finding("topics", "ok", f"all {len(topics)} are as described")]
+
+
+async def _of_promoted(settings: Settings, admin: TopicAdmin) -> list[Finding]:
+    """Whether the versions that workers of the group are to serve are here, and served."""
+    from streamproc.clock import SystemClock
+    from streamproc.kafka.model_choices import read_choices
+    from streamproc.kafka.topics import load_topics
+    from streamproc.repository.repository import Repository
+    from streamproc.status.feed import StatusFeed
+
+    try:
+        topic = load_topics(settings.topics_dir).models_topic()
+        if topic is None or await admin.missing({topic}):
+            return []  # told with all topics that are missing, or not described on purpose
+        choices = await read_choices(settings, topic)
+        if not choices:
+            return []
+        async with StatusFeed(settings, SystemClock()) as feed:
+            states = feed.states()
+    except OperatorError as error:
+        return [Finding("promoted", "warning", str(error).partition("\n")[0], "see the message")]
+    repository, findings = Repository(settings.models_dir), []
+    for name, choice in sorted(choices.items()):
+        named = f"{name}@{choice.serves.version}"
+        try:
+            stored = repository.open(named)
+            stored.verify()
+        except (OperatorError, OSError) as error:
+            said = f"{named} is promoted: {str(error).partition(chr(10))[0]}"
+            do = "get the files here, or promote another version"
+            findings.append(Finding("promoted", "failed", said, do))
+            continue
+        if stored.digest != choice.serves.manifest:
+            said = (
+                f"{named} is promoted with the manifest {choice.serves.manifest[:12]}, and the one "
+                f"here is {stored.digest[:12]}"
+            )
+            do = "get the same files here, or promote what is here"
+            findings.append(Finding("promoted", "failed", said, do))
+    for state in states:
+        for one in state.ensembles:
+            if one.refused is not None:
+                said = f"{state.worker} keeps {one.name}@{one.version}: {one.refused}"
+                do = "mend what it names, or `streamproc models rollback`"
+                findings.append(Finding("promoted", "warning", said, do))
+    said = ", ".join(f"{name}@{one.serves.version}" for name, one in sorted(choices.items()))
+    return findings or [Finding("promoted", "ok", f"{said}, digests as written")]
 
 
 def _of_models(settings: Settings) -> list[Finding]:

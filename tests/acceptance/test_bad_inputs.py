@@ -156,6 +156,10 @@ BASES: dict[str, Base | None] = {
     ),
     "models use": Base({**TINY, "member": "m0", "version": "2"}),
     "models remove": Base({**TINY, "what": "m0/2"}, {"yes": ""}),
+    "models copy": Base({**TINY, "version": "tiny@2"}),
+    "models promote": Base({"version": "tiny"}, {"wait": "0"}),
+    "models rollback": Base({"name": "tiny"}, {"wait": "0"}),
+    "models pin": Base({"name": "tiny"}),
     "models split": Base({"what": "tiny"}, {"stages": "2", "out": "NEW"}),
     "corpus partition": Base(options={"train": "GOOD", "by": "hash:2", "out": "NEW"}),
 }

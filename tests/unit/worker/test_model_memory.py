@@ -29,6 +29,14 @@ def test_at_the_peak_all_members_and_the_largest_twice_more(stored: StoredEnsemb
     assert loading_bytes(stored) == ((3 + 5 + 2 * 5) * MIB, 8 * MIB)
 
 
+def test_weights_of_eight_bits_may_take_four_times_their_file(stored: StoredEnsemble) -> None:
+    manifest = stored.folder / "manifest.toml"
+    text = manifest.read_text("utf-8")
+    manifest.write_text(text.replace('version = "1"', 'version = "1"\nprecision = "int8"'), "utf-8")
+    again = Repository(stored.folder.parent).open("tiny@2")
+    assert loading_bytes(again) == ((4 * (3 + 5) + 2 * 5) * MIB, 8 * MIB)
+
+
 @pytest.mark.parametrize("free", [None, 18 * MIB + SPARE_BYTES])
 def test_where_there_is_enough_or_nobody_knows_it_may_be_loaded(
     stored: StoredEnsemble, free: int | None
