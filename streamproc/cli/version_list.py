@@ -44,11 +44,13 @@ async def list_versions(settings: Settings, *, json: bool) -> None:
     from streamproc.repository.repository import Repository
     from streamproc.status.feed import StatusFeed
 
+    repository = Repository(settings.models_dir)
+    repository.names()  # a folder that is none is told before Kafka is asked
     topic = load_topics(settings.topics_dir).models_topic()
     choices = await read_choices(settings, topic) if topic is not None else {}
     async with StatusFeed(settings, SystemClock()) as feed:
         states = feed.states()
-    rows = version_rows(Repository(settings.models_dir), choices, states)
+    rows = version_rows(repository, choices, states)
     if json:
         print_json([asdict(row) for row in rows])
         return

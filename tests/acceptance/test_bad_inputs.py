@@ -141,7 +141,8 @@ BASES: dict[str, Base | None] = {
     "dlq list": Base(),
     "dlq show": Base({"offset": "0:0"}),
     "dlq replay": Base(options={"every": ""}),
-    "models list": Base(),
+    # Without --versions neither Kafka nor topics have a part in it.
+    "models list": Base(options={"versions": ""}),
     "models show": Base({"name": "tiny"}),
     "models verify": Base({"names": "tiny"}),
     "models import": Base(
