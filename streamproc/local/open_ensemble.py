@@ -27,7 +27,7 @@ def open_ensemble(
     ensemble: None: the one that the task's bulk topic names
     Raises ModelRefused saying which ensembles there are, TopicsError.
     """
-    repository = Repository(settings.models_dir)
+    repository, is_folder = Repository(settings.models_dir), False
     if ensemble is None:
         name = load_topics(settings.topics_dir).request_topic(task or "", Lane.BULK).ensemble
     elif folder := folder_of(ensemble):
@@ -36,14 +36,14 @@ def open_ensemble(
                 f"{folder} is not the folder of an ensemble: it has no {MANIFEST}; streamproc "
                 "models import makes one of a model"
             )
-        repository, name = Repository(folder.parent), folder.name
+        repository, name, is_folder = Repository(folder.parent), folder.name, True
     else:
         name = fspath(ensemble)
     there = repository.names()
     plain = plain_name(name)
     if plain not in there:
         raise ModelRefused(f"no ensemble {name!r} in {repository.root}; {there_are(plain, there)}")
-    if name == plain and repository.root == settings.models_dir:
+    if name == plain and not is_folder:
         name = versioned(plain, settings.pinned_versions.get(plain))
     stored = repository.open(name)
     if task not in (None, stored.manifest.task):

@@ -14,6 +14,8 @@ from onnx import TensorProto, helper, numpy_helper
 from streamproc.errors import SettingsError
 from streamproc.offline.importing.import_options import ImportOptions
 from streamproc.offline.importing.imports import Imported, import_model
+from streamproc.repository.repository import Repository
+from streamproc.repository.versioned_name import VersionedName
 from streamproc.serving.inference.batch import Batch
 from streamproc.serving.inference.providers import CPU, Provider
 from streamproc.serving.inference.session import OnnxSession, new_call
@@ -131,7 +133,12 @@ class Said:
 
 
 def bring(
-    source: Path, models: Path, prompter: Said | None = None, **options: Any
+    source: Path,
+    models: Path,
+    prompter: Said | None = None,
+    *,
+    ensemble: str = "tone",
+    **options: Any,
 ) -> tuple[Imported, bytes]:
     """Import a text classifier, tried out as a worker does; returns what came of it, and its file.
 
@@ -139,7 +146,8 @@ def bring(
     """
     tokenizer = models.parent / "tokenizer.json"
     tokenizer.write_bytes(tokenizer_json())
-    new = not (models / "tone").exists()
+    known = VersionedName.read(ensemble)
+    new = known is not None and not Repository(models).folder(ensemble).exists()
     said = {
         "task": "text-classification",
         "labels": ("a", "b", "c"),
@@ -148,13 +156,13 @@ def bring(
         **options,
     }
     imported = import_model(
-        ImportOptions(source, "tone", models, **said),
+        ImportOptions(source, ensemble, models, **said),
         prompter or Said(),
         export=_no_export,
         verify=_verify,
     )
     (file,) = imported.files
-    return imported, (models / "tone" / file).read_bytes()
+    return imported, (imported.manifest.parent / file).read_bytes()
 
 
 def _verify(root: Path, name: str) -> None:

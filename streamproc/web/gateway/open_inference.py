@@ -105,7 +105,7 @@ def open_inference_router(gateway: Gateway) -> APIRouter:
         asked, binary = read_infer_request(await request.body(), request.headers.get(JSON_LENGTH))
         fields = _fields(model, asked, read_texts(asked, binary))
         answers = await answers_of(gateway, request, model, fields)
-        header = {"model_name": model.name, "model_version": model.digest[:12]}
+        header = {"model_name": model.name, "model_version": _version(model, answers)}
         if asked.id is not None:
             header["id"] = asked.id
         body, headers = written(header, _tensors(model, answers), asked)
@@ -139,6 +139,15 @@ def _fields(
     params = {name: value for name, value in request.parameters.items() if name not in _OF_PROTOCOL}
     rows = zip(*(texts[name] for name in names), strict=True)
     return [{**dict(zip(names, row, strict=True)), "params": params} for row in rows]
+
+
+def _version(model: NamedModel, answers: Sequence[Answer]) -> str:
+    """The manifest that was asked: another than the folder's where another version is promoted.
+
+    Where workers exchanged versions between two texts, all of those that were asked.
+    """
+    manifests = {answer.get("manifest") or model.digest for answer in answers}
+    return ",".join(sorted(manifest[:12] for manifest in manifests))
 
 
 def _tensors(model: NamedModel, answers: Sequence[Answer]) -> list[OutputTensor]:

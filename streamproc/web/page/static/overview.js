@@ -97,7 +97,7 @@ function ensembles(rows) {
       cells: [
         h("span", {}, row.name, " ", h("span", { class: "tag" }, row.task),
           row.manifests.length > 1 ? h("span", { class: "tag bad" }, "workers differ") : ""),
-        "", "", "", "", `${amount(row.tokens_per_s)} tokens/s`, percent(row.batch_fill),
+        row.versions.join(" / "), "", "", "", `${amount(row.tokens_per_s)} tokens/s`, percent(row.batch_fill),
         row.padding === null ? "–" : `× ${row.padding.toFixed(2)}`,
       ],
     },

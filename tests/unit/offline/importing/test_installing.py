@@ -165,3 +165,32 @@ def test_labels_are_renamed_only_where_a_configuration_names_them(
 ) -> None:
     with pytest.raises(SettingsError, match="SPELLING=NAME"):
         bring(foreign(tmp_path / "new.onnx", ignored_id=0), models, labels=labels)
+
+
+def test_a_version_of_an_ensemble_is_made_beside_it_and_then_joined(
+    tmp_path: Path, models: Path
+) -> None:
+    before = contents(models)
+
+    bring(foreign(tmp_path / "new.onnx", ignored_id=0), models, ensemble="tone@2")
+    imported, _ = bring(foreign(tmp_path / "more.onnx", ignored_id=0), models, ensemble="tone@2")
+
+    after = contents(models)
+    assert {place: after[place] for place in before} == before
+    repository = Repository(models)
+    assert repository.versions("tone") == ["1", "2"]
+    second = repository.open("tone@2")
+    assert (second.manifest.name, [one.name for one in second.manifest.members]) == (
+        "tone",
+        ["new", "more"],
+    )
+    assert imported.manifest == second.folder / "manifest.toml"
+    # Version 1 is the plain folder, by whichever name.
+    bring(foreign(tmp_path / "third.onnx", ignored_id=0), models, ensemble="tone@1")
+    assert [one.name for one in repository.open("tone").manifest.members] == ["m0", "m1", "third"]
+
+
+@pytest.mark.parametrize("name", ["tone@", "tone@../x", "@2", "tone@2@3"])
+def test_what_is_no_version_is_told(tmp_path: Path, models: Path, name: str) -> None:
+    with pytest.raises(SettingsError, match="--ensemble"):
+        bring(foreign(tmp_path / "new.onnx", ignored_id=0), models, ensemble=name)
