@@ -236,6 +236,19 @@ async def test_a_replayed_event_keeps_what_was_answered_under_the_same_manifest(
     assert len(scene.answerers["translation"].asked) == 2
 
 
+async def test_an_answer_names_the_manifest_that_gave_it_and_none_where_two_did() -> None:
+    scene = Scene(MOOD, LINES)
+    digests = iter(["the first", "the second", "the third"])
+    for answerer in scene.answerers.values():
+        answerer.digest = lambda ensemble: next(digests)  # type: ignore[method-assign]
+    event = await scene.event('{"body":"good","lines":[{"text":"a"},{"text":"b"}]}')
+
+    (told,) = event["nlp"]["run"]["manifests"].values()
+    assert told in {"the first", "the second", "the third"}
+    assert next(digests, None) is None
+    assert event["nlp"]["run"]["ok"] == ["mood", "lines"]
+
+
 async def test_a_masked_text_is_made_anew_with_all_that_have_a_say_in_it() -> None:
     other = {
         **PEOPLE, "name": "more", "to": "/nlp/more", "ensemble": "others",

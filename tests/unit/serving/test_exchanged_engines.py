@@ -1,0 +1,104 @@
+"""Another engine takes the place of one: new requests are its own, old ones end where they began,
+and those that the old one is not able to answer are tried on the new one."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+from tenacity import stop_never
+
+from streamproc.clock import Timed
+from streamproc.errors import OutOfMemory
+from streamproc.messages.cloudevents import Envelope, Form
+from streamproc.messages.lane import Lane
+from streamproc.messages.request import Request
+from streamproc.metrics import Metrics
+from streamproc.serving.answerer import Answerer
+from streamproc.serving.engine import Engine, Engines
+from streamproc.serving.inference.executor import ModelExecutor
+from streamproc.testing import ManualClock, build_engine
+
+THREADS = 1
+LONG = "the good film " * 200
+
+
+class NeverAble:
+    """A scorer of a worker that can't."""
+
+    queued_tokens = 0
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def submit(self, item: Any, tokens: int, lane: Lane, /) -> Timed[Any]:
+        self.asked += 1
+        raise OutOfMemory("no memory")
+
+    async def close(self) -> None:
+        return
+
+
+def version_2(executor: ModelExecutor) -> Engine:
+    engine = build_engine(executor=executor)
+    return replace(engine, profile=replace(engine.profile, version="2", digest="2" * 64))
+
+
+async def test_the_engine_before_is_handed_back_and_named_is_the_new_one(
+    executor: ModelExecutor,
+) -> None:
+    old, new = build_engine(executor=executor), version_2(executor)
+    engines = Engines({"tiny": old})
+
+    assert engines.replace(new) is old
+    assert engines.named("tiny") is engines["tiny"] is new
+    assert (list(engines), len(engines)) == (["tiny"], 1)
+
+
+async def test_an_engine_is_drained_once_its_last_job_has_ended(executor: ModelExecutor) -> None:
+    engine = build_engine(executor=executor)
+    job = engine.task.begin({"text": LONG}, {}, engine.profile)
+    async with aclosing(engine.scored_chunks(job, Lane.BULK)) as scored:
+        await anext(scored)
+        draining = asyncio.create_task(engine.drain())
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert (len(engine.jobs), draining.done()) == (1, False)
+    # Its asker went away, which ends the job too.
+    async with asyncio.timeout(30):
+        await draining
+    assert len(engine.jobs) == 0
+
+
+async def test_a_request_that_is_tried_again_goes_to_the_version_that_took_over(
+    executor: ModelExecutor,
+) -> None:
+    unable = NeverAble()
+    engines = Engines({"tiny": replace(build_engine(executor=executor), scorer=unable)})
+
+    class Exchanging(ManualClock):
+        sleeps = 0
+
+        async def sleep(self, seconds: float) -> None:
+            self.sleeps += 1
+            if self.sleeps == 2:
+                engines.replace(version_2(executor))
+            await super().sleep(seconds)
+
+    answerer = Answerer(
+        "text-classification",
+        engines,
+        default_ensemble="tiny",
+        lane=Lane.INTERACTIVE,
+        clock=Exchanging(),
+        metrics=Metrics(),
+        stop_after=stop_never,
+    )
+    inputs = {"text": "good"}
+    request = Request("1", None, inputs, inputs.keys(), {}, None, None, Envelope(Form.PLAIN))
+    response = await answerer.answer(request)
+
+    assert unable.asked == 2
+    assert (response.status, response.manifest) == ("ok", "2" * 64)
