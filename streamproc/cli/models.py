@@ -33,7 +33,7 @@ app.command()(rollback)
 app.command()(pin)
 app.command()(remove)
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
-Names = Annotated[list[str] | None, typer.Argument(help="names of ensembles; default: all")]
+Names = Annotated[list[str] | None, typer.Argument(help="names of ensembles, or NAME@VERSION; default: all")]
 
 
 @app.command("list")
@@ -146,7 +146,7 @@ def verify(settings: Settings, names: Names = None) -> None:
     configure_logging(settings)
     repository, console = Repository(settings.models_dir), stdout_console()
     refused = 0
-    for name in names or repository.names():
+    for name in names or repository.all_versions():
         try:
             provider = verify_ensemble(settings, name)
         except ModelRefused as reason:

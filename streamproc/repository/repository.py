@@ -139,6 +139,14 @@ class Repository:
             return [FIRST_VERSION, *sorted(versions, key=numbers_by_size)]
         return sorted(versions, key=numbers_by_size)
 
+    def all_versions(self) -> list[str]:
+        """Every version of every ensemble by its name, of version 1 the plain one."""
+        return [
+            versioned(name, None if version == FIRST_VERSION else version)
+            for name in self.names()
+            for version in self.versions(name)
+        ]
+
     def folder(self, name: str) -> Path:
         """Where a version lies, or would lie; without a version that of the plain name.
 

@@ -27,6 +27,8 @@ def test_the_plain_folder_is_version_1_and_the_default(tmp_path: Path) -> None:
     there = models(tmp_path, "tiny", "tiny@10", "tiny@2", "tiny@canary", "tiny-2", "other")
 
     assert there.names() == ["other", "tiny", "tiny-2"]
+    every = ["other", "tiny", "tiny@2", "tiny@10", "tiny@canary", "tiny-2"]
+    assert there.all_versions() == every
     assert there.versions("tiny") == ["1", "2", "10", "canary"]
     assert there.open("tiny") == there.open("tiny@1")
     assert (there.open("tiny").version, there.open("tiny").name) == ("1", "tiny")
