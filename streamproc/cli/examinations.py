@@ -167,8 +167,9 @@ async def _of_promoted(settings: Settings, admin: TopicAdmin) -> list[Finding]:
         choices = await read_choices(settings, topic)
         if not choices:
             return []
-        async with StatusFeed(settings, SystemClock()) as feed:
-            states = feed.states()
+        clock = SystemClock()
+        async with StatusFeed(settings, clock) as feed:
+            states = [one for one in feed.states() if not one.is_stale(clock.now_ms())]
     except OperatorError as error:
         return [Finding("promoted", "warning", str(error).partition("\n")[0], "see the message")]
     repository, findings = Repository(settings.models_dir), []

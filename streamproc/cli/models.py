@@ -33,7 +33,9 @@ app.command()(rollback)
 app.command()(pin)
 app.command()(remove)
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
-Names = Annotated[list[str] | None, typer.Argument(help="names of ensembles, or NAME@VERSION; default: all")]
+Names = Annotated[
+    list[str] | None, typer.Argument(help="names of ensembles, or NAME@VERSION; default: all")
+]
 
 
 @app.command("list")

@@ -201,7 +201,7 @@ async def _waited(settings: Settings, choice: ModelChoice, wait_s: float) -> Rol
     end_s = clock.monotonic_s() + wait_s
     async with StatusFeed(settings, clock) as feed:
         while True:
-            found = rollout(feed.states(), choice)
+            found = rollout(feed.states(), choice, clock.now_ms())
             if found.is_through or clock.monotonic_s() > end_s:
                 return found
             await clock.sleep(LOOK_EVERY_S)
@@ -219,7 +219,10 @@ def _show(found: Rollout, say: Callable[..., None]) -> None:
     for worker in found.waiting:
         said = f" {printable(worker)} has not said yet; `streamproc status` shows when it does"
         say(Text.assemble(("waiting", "yellow"), said), soft_wrap=True)
-    if not (found.serving or found.pinned or found.refused or found.waiting):
+    for worker in found.silent:
+        said = f" {printable(worker)} has said nothing for long, and was not waited for"
+        say(Text.assemble(("silent", "yellow"), f" {said}"), soft_wrap=True)
+    if not any(asdict(found).values()):
         say("no worker of the group serves this ensemble now; those that start will")
 
 

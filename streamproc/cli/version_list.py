@@ -48,8 +48,9 @@ async def list_versions(settings: Settings, *, json: bool) -> None:
     repository.names()  # a folder that is none is told before Kafka is asked
     topic = load_topics(settings.topics_dir).models_topic()
     choices = await read_choices(settings, topic) if topic is not None else {}
-    async with StatusFeed(settings, SystemClock()) as feed:
-        states = feed.states()
+    clock = SystemClock()
+    async with StatusFeed(settings, clock) as feed:
+        states = [one for one in feed.states() if not one.is_stale(clock.now_ms())]
     rows = version_rows(repository, choices, states)
     if json:
         print_json([asdict(row) for row in rows])

@@ -73,9 +73,8 @@ class StatusFeed:
         )
 
     def states(self) -> list[WorkerState]:
-        """What each worker of the group said last, those that have fallen silent left out."""
-        now_ms = self._clock.now_ms()
-        return [state for state in self._fleet.workers() if not state.is_stale(now_ms)]
+        """What each worker of the group said last, those that have fallen silent among them."""
+        return self._fleet.workers()
 
     async def _follow_states(self) -> None:
         if self._state_topic is None:

@@ -192,7 +192,19 @@ async def run(rate: float, seconds: float, threads: int, seed: int) -> dict[str,
                 listening.cancel()
                 assert worker.exit_code is None
                 rss = {"before": round(rss_before), "peak": round(worker.peak_rss_mib())}
-    return _figures(seen, versions, began_s, acts, rss)
+                told = said_of_versions(worker.log)
+    return {**_figures(seen, versions, began_s, acts, rss), "worker_said": told}
+
+
+def said_of_versions(log: Path) -> list[dict[str, Any]]:
+    """What the worker's log says of versions."""
+    lines = [orjson.loads(line) for line in log.read_bytes().splitlines() if line.startswith(b"{")]
+    kept = ("event", "timestamp", "version", "loaded_in_s", "still_answering", "reason")
+    return [
+        {name: line[name] for name in kept if name in line}
+        for line in lines
+        if str(line.get("event", "")).startswith("version ")
+    ]
 
 
 async def _quiet(seen: Seen, within_s: float) -> None:
@@ -277,6 +289,7 @@ def main(
     threads: Annotated[int, typer.Option(min=1, help="model threads of the worker")] = 2,
     seed: Annotated[int, typer.Option(help="of the moments that requests are sent at")] = 1,
     plot: Annotated[Path | None, typer.Option(help="picture to draw")] = None,
+    out: Annotated[Path | None, typer.Option(help="JSON file for all figures")] = None,
 ) -> None:
     """Exchange versions under load, and count what is lost."""
     figures = asyncio.run(run(rate, seconds, threads, seed))
@@ -288,12 +301,11 @@ def main(
         and set(figures["versions"]) == {"1", "2"}
         and codes == [0, 0, 1]
     )
-    shown = {name: found for name, found in figures.items() if name not in ("seconds", "acts")}
-    tell(
-        "versions exchanged under load",
-        {**shown, "acts": codes, "by_second": figures["seconds"]},
-        good,
-    )
+    if out is not None:
+        out.write_bytes(orjson.dumps(figures, option=orjson.OPT_INDENT_2) + b"\n")
+    listed = ("seconds", "acts", "worker_said")
+    shown = {name: found for name, found in figures.items() if name not in listed}
+    tell("versions exchanged under load", {**shown, "exit_codes": codes}, good)
 
 
 if __name__ == "__main__":

@@ -120,7 +120,7 @@ async def followed(place: Place, told: ModelChoice) -> tuple[Rollout, list[Worke
     async with asyncio.timeout(60), StatusFeed(place.settings, CLOCK) as feed:
         while True:
             states = feed.states()
-            found = rollout(states, told)
+            found = rollout(states, told, CLOCK.now_ms())
             if states and found.is_through:
                 return found, states
             await asyncio.sleep(0.05)
