@@ -95,9 +95,9 @@ def import_model(
     else:
         member = install_new(source, task.name, adapted, verify)
     replaced = source.replaced
-    folder = Repository(options.out).folder(options.ensemble)
+    place = Repository(options.out).folder(options.ensemble)
     return Imported(
-        manifest=folder / MANIFEST,
+        manifest=place / MANIFEST,
         ensemble=options.ensemble,
         task=task.name,
         new=source.stored is None,
@@ -105,7 +105,7 @@ def import_model(
         version=member.version,
         used=options.use,
         replaced=replaced.version if replaced and options.use else None,
-        files={file: (folder / file).stat().st_size for file, _ in member.files},
+        files={file: (place / file).stat().st_size for file, _ in member.files},
         precision=member.precision,
         problem_type=adapted.problem_type,
         labels=member.labels,
