@@ -58,6 +58,7 @@ def test_the_missing_extra_is_named_before_anything_is_read(
         ("--heads=5", "4 heads"),
         ("--task=summarization", "one of text-classification"),
         ("--ensemble=../up", "lower-case"),
+        ("--ensemble=tiny@../up", "lower-case"),
         (f"--ensemble={'long' * 17}", "at most 64"),
         ("--version=1/2", "--version"),
         ("--partition-by=nowhere", "'nowhere'"),
@@ -110,14 +111,17 @@ def test_partitions_cut_before_become_a_member_each_with_the_labels_they_have(
     places = [f"--base={base}", f"--out={tmp_path / 'models'}", f"--work={tmp_path / 'work'}"]
 
     result = CliRunner().invoke(
-        app, ["--ensemble=tiny", f"--partitions={cut.out}", *places, *shape]
+        app, ["--ensemble=tiny@2", f"--partitions={cut.out}", *places, *shape]
     )
 
     assert result.exception is None
     rows = {name: own.rows["train"] for name, own in done.stats.items()}
     assert f"a (1 of 2): {rows['a']} records" in result.output
     assert f"b (2 of 2): {rows['b']} records" in result.output
-    manifest = tomllib.loads((tmp_path / "models/tiny/manifest.toml").read_text(encoding="utf-8"))
+    # As a version of it, which other versions may lie beside.
+    written = tmp_path / "models" / "tiny@2" / "manifest.toml"
+    manifest = tomllib.loads(written.read_text(encoding="utf-8"))
+    assert manifest["name"] == "tiny"
     assert manifest["labels"] == ["0", "1"]
     assert [member["name"] for member in manifest["members"]] == ["a", "b"]
     assert "by field 'shop'" in manifest["members"][0]["provenance"]["corpus"]
