@@ -6,6 +6,8 @@ ensemble. A quarter of the time in, a version 2 of it is promoted by `streamproc
 half, rolled back; at three quarters, a version 3 is promoted one of whose models is damaged. It
 counts requests that got no answer, several, or an error, and says how long answers took in every
 second: from the moment that a request was due, so that none hides behind one that was late.
+`--small` takes small graphs made by hand in the place of the shipped ensemble: what is left then is
+what an exchange itself costs, also on a machine that has much else to do.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from streamproc.repository.changes import copy_ensemble
 from streamproc.repository.repository import Repository
 from streamproc.settings import read_settings
+from tests.support import versioned_models
 from tests.support.cluster import cluster, group
 from tests.support.command import streamproc
 from tests.support.report import say, tell
@@ -147,11 +150,21 @@ async def act(settings: dict[str, str], seconds: float) -> list[dict[str, Any]]:
     return acts
 
 
-async def run(rate: float, seconds: float, threads: int, seed: int) -> dict[str, Any]:
+def small_versions(root: Path) -> dict[str, str]:
+    """The same of small graphs made by hand."""
+    digests = versioned_models.write_versions(root, 1, 2, 3)
+    versioned_models.spoil(root, 3)
+    return {digest: version for version, digest in digests.items()}
+
+
+async def run(
+    rate: float, seconds: float, threads: int, seed: int, *, small: bool
+) -> dict[str, Any]:
     """All of it, on a Kafka of its own."""
     with tempfile.TemporaryDirectory(prefix="streamproc-reloads-") as folder:
         models = Path(folder) / "models"
-        versions = write_versions(models, read_settings().models_dir)
+        shipped = read_settings().models_dir
+        versions = small_versions(models) if small else write_versions(models, shipped)
         async with cluster() as kafka:
             settings = {"MODELS_DIR": str(models), "THREADS": str(threads)}
             name = "reloads"
@@ -288,11 +301,12 @@ def main(
     seconds: Annotated[float, typer.Option(min=8, help="how long")] = 60,
     threads: Annotated[int, typer.Option(min=1, help="model threads of the worker")] = 2,
     seed: Annotated[int, typer.Option(help="of the moments that requests are sent at")] = 1,
+    small: Annotated[bool, typer.Option("--small", help="small graphs made by hand")] = False,
     plot: Annotated[Path | None, typer.Option(help="picture to draw")] = None,
     out: Annotated[Path | None, typer.Option(help="JSON file for all figures")] = None,
 ) -> None:
     """Exchange versions under load, and count what is lost."""
-    figures = asyncio.run(run(rate, seconds, threads, seed))
+    figures = asyncio.run(run(rate, seconds, threads, seed, small=small))
     if plot is not None:
         draw(figures, plot)
     codes = [one["code"] for one in figures["acts"]]
