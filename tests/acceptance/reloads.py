@@ -19,6 +19,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -205,16 +206,19 @@ async def run(
                 listening.cancel()
                 assert worker.exit_code is None
                 rss = {"before": round(rss_before), "peak": round(worker.peak_rss_mib())}
-                told = said_of_versions(worker.log)
+                told = said_of_versions(worker.log, time.time() - (time.monotonic() - began_s))
     return {**_figures(seen, versions, began_s, acts, rss), "worker_said": told}
 
 
-def said_of_versions(log: Path) -> list[dict[str, Any]]:
-    """What the worker's log says of versions."""
+def said_of_versions(log: Path, began_at_s: float) -> list[dict[str, Any]]:
+    """What the worker's log says of versions, and how many seconds after the load began."""
     lines = [orjson.loads(line) for line in log.read_bytes().splitlines() if line.startswith(b"{")]
-    kept = ("event", "timestamp", "version", "loaded_in_s", "still_answering", "reason")
+    kept = ("event", "version", "loaded_in_s", "still_answering", "reason")
     return [
-        {name: line[name] for name in kept if name in line}
+        {
+            "at_s": round(datetime.fromisoformat(line["timestamp"]).timestamp() - began_at_s, 1),
+            **{name: line[name] for name in kept if name in line},
+        }
         for line in lines
         if str(line.get("event", "")).startswith("version ")
     ]
@@ -278,19 +282,26 @@ def draw(figures: dict[str, Any], file: Path) -> None:
     x = [one["second"] for one in seconds]
     figure = Figure(figsize=(9, 4.5), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    for name in ("p50", "p99", "max"):
+    for name in ("p50", "max"):
         above.plot(x, [one[name] for one in seconds], label=name)
     above.set_yscale("log")
     above.set_ylabel("from due to answered, ms")
     versions = sorted(figures["versions"])
     counts = [[one["versions"].get(v, 0) for one in seconds] for v in versions]
     below.stackplot(x, counts, labels=[f"version {v}" for v in versions], alpha=0.7)
-    below.set_ylabel("answers a second")
+    below.set_ylabel("answers/s")
     below.set_xlabel("second")
-    for act_ in figures["acts"]:
+    marks = [(one["at_s"], one["name"], "--") for one in figures["acts"]]
+    marks += [
+        (one["at_s"], one["event"].removeprefix("version "), ":")
+        for one in figures["worker_said"]
+        if one["event"] != "version let go"
+    ]
+    for number, (at_s, name, style) in enumerate(marks):
         for axes in (above, below):
-            axes.axvline(act_["at_s"], color="grey", linestyle="--", linewidth=0.8)
-        above.annotate(act_["name"], (act_["at_s"], above.get_ylim()[1]), fontsize=8, va="top")
+            axes.axvline(at_s, color="grey", linestyle=style, linewidth=0.8)
+        top = 0.98 - 0.06 * (number // len(figures["acts"]))
+        above.annotate(name, (at_s, top), xycoords=("data", "axes fraction"), fontsize=8, va="top")
     above.legend(loc="upper left", fontsize=8)
     below.legend(loc="upper left", fontsize=8)
     figure.savefig(file, dpi=150)
