@@ -31,7 +31,7 @@ async def follow_topic(
     Raises OperatorError when no broker answers or reading fails, TopicsError without the topic.
     """
     try:
-        async with reader(settings) as consumer:
+        async with reader(settings, fetch_max_wait_ms=wait_ms) as consumer:
             tps = await topic_partitions_of(consumer, topic)
             consumer.assign(tps)
             ends = await consumer.end_offsets(tps)

@@ -18,15 +18,20 @@ from streamproc.settings import Settings
 
 
 @asynccontextmanager
-async def reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
-    """A started consumer without a group: it commits nothing and disturbs nobody."""
+async def reader(
+    settings: Settings, fetch_max_wait_ms: int = 100
+) -> AsyncIterator[AIOKafkaConsumer]:
+    """A started consumer without a group: it commits nothing and disturbs nobody.
+
+    fetch_max_wait_ms: for how long a broker holds back its answer where there is nothing new
+    """
     read_every_record()
     consumer = AIOKafkaConsumer(
         **connection_options(settings),
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         isolation_level="read_committed",
-        fetch_max_wait_ms=100,
+        fetch_max_wait_ms=fetch_max_wait_ms,
     )
     try:
         await consumer.start()
