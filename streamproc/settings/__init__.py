@@ -73,6 +73,9 @@ class Settings(BaseSettings):
 
     group_id: str = Field("streamproc", min_length=1, max_length=200)
     """Consumer group; workers of one group share the topic-partitions."""
+    group_instance_id: str | None = Field(None, pattern=r"^[A-Za-z0-9._-]{1,200}$")
+    """Name of this worker that outlives its restarts, e.g. the pod's: a restart within the session
+    time-out moves no topic-partitions (Kafka's static membership); none by default."""
     models_dir: Path = shipped("models")
     """Folder of ensembles."""
     topics_dir: Path = shipped("topics")

@@ -77,6 +77,7 @@ CALLED = {
 }
 WORDS = {
     *("text_field", "label_field", "description", "license", "group_id", "reply_topics", "ids"),
+    "group_instance_id",
     *("types", "arguments", "layers", "model_input", "model_output", "pad_token"),
     *("kafka_sasl_username", "kafka_sasl_password", "lane"),
     *("schema_registry_username", "schema_registry_password"),
