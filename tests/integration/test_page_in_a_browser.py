@@ -10,6 +10,7 @@ from playwright.async_api import Browser
 from streamproc.kafka.topic_reader import read_topic
 from streamproc.settings import Settings
 from streamproc.status.letters import REDRIVEN_AT, REDRIVEN_BY
+from tests.support.accessibility import violations
 from tests.support.browser import chromium
 from tests.support.shown_page import (
     HOSTILE,
@@ -20,6 +21,7 @@ from tests.support.shown_page import (
     opened,
     shown_page,
 )
+from tests.support.states import ShownStatus, picture, worker_state
 
 
 @pytest.fixture
@@ -45,6 +47,36 @@ async def test_it_is_live_filters_and_fits_a_phone(browser: Browser, kafka: str)
             await page.click("#theme")
             assert await page.evaluate("document.documentElement.dataset.theme") == "light"
             assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("dark", "width"), [(False, 1100), (True, 390)], ids=["light and wide", "dark on a phone"]
+)
+async def test_axe_finds_nothing_that_keeps_people_out(
+    browser: Browser, kafka: str, dark: bool, width: int
+) -> None:
+    settings = Settings(kafka_bootstrap_servers=kafka)
+    await leave_letters(settings, [(b"k", b"\xff\x00", ((HOSTILE, b"v"),))])
+    not_ready = worker_state("shop-2", ready=False, reasons=["Kafka is away"])
+    status = ShownStatus(picture(worker_state(), not_ready))
+    async with (
+        shown_page(settings, status) as address,
+        opened(browser, address, dark=dark, width=width) as (page, _),
+    ):
+        assert await violations(page) == []
+        await ask_and_wait(page)
+        await page.click("summary")
+        assert await violations(page) == []
+        await open_first_letter(page)
+        await page.click("text=Redrive this one")
+        await page.wait_for_selector(".card.ask")
+        assert await violations(page) == []
+
+
+async def test_axe_would_find_what_keeps_people_out(browser: Browser) -> None:
+    page = await browser.new_page()
+    await page.set_content("<html lang=en><title>t</title><main><h1>h</h1><img src=x></main>")
+    assert [found.partition(" ")[0] for found in await violations(page)] == ["image-alt"]
 
 
 async def test_everything_is_reached_by_the_keyboard(browser: Browser, kafka: str) -> None:

@@ -21,6 +21,11 @@ export function svg(tag, attributes = {}, ...children) {
   return element;
 }
 
+// Text that may have to be scrolled: the keyboard reaches it, and it has a name.
+export function scrolled(tag, label, text, properties = {}) {
+  return h(tag, { tabindex: 0, role: "group", "aria-label": label, ...properties }, text);
+}
+
 // A table whose cells know their heading, so that it can be read as cards on a narrow screen.
 export function table(headings, rows, { caption, numbers = [] } = {}) {
   const right = (place) => (numbers.includes(place) ? "number" : "");
