@@ -13,6 +13,7 @@ from streamproc.errors import Invalid
 from streamproc.messages.response import Coverage, MemberReport
 from streamproc.messages.validation import describe
 from streamproc.serving.chunking.windows import Chunk
+from streamproc.serving.disagreements import Choices
 from streamproc.serving.ensembling.combine import STRATEGIES
 from streamproc.serving.ensembling.heads import HEADS
 from streamproc.serving.inference.batch import MemberOutput
@@ -55,6 +56,7 @@ class Answer:
     """What all of a request's chunks came to.
 
     agreement, entropy: None where the result is numbers, which have none
+    choices: where the members did not agree on one thing that was to be chosen; else None
     """
 
     result: JsonObject
@@ -62,6 +64,7 @@ class Answer:
     agreement: float | None
     entropy: float | None
     coverage: Coverage
+    choices: Choices | None = None
 
 
 class Job(ABC, Generic[ChunkT, OutputsT]):
