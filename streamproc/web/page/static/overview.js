@@ -98,7 +98,7 @@ function ensembles(rows) {
       cells: [
         h("span", {}, row.name, " ", h("span", { class: "tag" }, row.task),
           row.manifests.length > 1 ? h("span", { class: "tag bad" }, "workers differ") : ""),
-        "", "", "", "", `${amount(row.tokens_per_s)} tokens/s`, percent(row.batch_fill),
+        "", "", "", "", h("span", {}, `${amount(row.tokens_per_s)} tokens/s`), percent(row.batch_fill),
         row.padding === null ? "–" : `× ${row.padding.toFixed(2)}`,
       ],
     },
@@ -128,11 +128,15 @@ function disagreements(rows) {
   const shown = rows.map((row) => ({
     cells: [
       h("span", {}, row.request_id, row.position === row.request_id ? null : h("span", { class: "calm place" }, row.position)),
-      row.ensemble, moment(row.at_ms), row.together, chosen(row), percent(row.agreement),
+      word(row.ensemble), moment(row.at_ms), word(row.together), chosen(row), percent(row.agreement),
     ],
   }));
   return table(["Request", "Ensemble", "When", "Answered", "Members", "Agree"], shown,
     { caption: "The last requests that members did not agree on", numbers: [5] });
+}
+
+function word(text) {
+  return h("span", { class: "word" }, text);
 }
 
 function counted(count) {
