@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser
@@ -10,8 +11,10 @@ from playwright.async_api import Browser
 from streamproc.kafka.topic_reader import read_topic
 from streamproc.settings import Settings
 from streamproc.status.letters import REDRIVEN_AT, REDRIVEN_BY
+from streamproc.web.gateway.security.key_file import ApiKey, hashed, new_key, write_keys
 from tests.support.accessibility import violations
 from tests.support.browser import chromium
+from tests.support.gateway_app import LocalReplies, gateway_app, listening
 from tests.support.shown_page import (
     HOSTILE,
     TOPIC,
@@ -21,6 +24,7 @@ from tests.support.shown_page import (
     opened,
     shown_page,
 )
+from tests.support.small_ensembles import write_small_ensembles
 from tests.support.states import ShownStatus, picture, worker_state
 
 
@@ -77,6 +81,37 @@ async def test_axe_would_find_what_keeps_people_out(browser: Browser) -> None:
     page = await browser.new_page()
     await page.set_content("<html lang=en><title>t</title><main><h1>h</h1><img src=x></main>")
     assert [found.partition(" ")[0] for found in await violations(page)] == ["image-alt"]
+
+
+async def test_behind_keys_it_asks_for_one_and_shows_nothing_before(
+    browser: Browser, tmp_path: Path
+) -> None:
+    key = new_key()
+    models, keys = tmp_path / "models", tmp_path / "keys.toml"
+    write_small_ensembles(models, ("text-classification",))
+    write_keys(keys, [ApiKey(name="ann", sha256=hashed(key), created="now")])
+    replies = LocalReplies(models, "text-classification")
+    with listening(gateway_app(models, replies, page="on", keys_file=keys)) as address:
+        context = await browser.new_context()
+        page = await context.new_page()
+        await page.goto(f"{address}/page/")
+        await page.wait_for_selector("#key-dialog")
+        assert await violations(page) == []
+        assert await page.inner_text("#strip") == ""
+        await page.fill("#key", "spk_wrong")
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector("#key-dialog:has-text('not known')")
+        await page.fill("#key", f" {key} ")
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector("#connection.good")
+        await ask_and_wait(page)
+        assert "Combined" in await page.inner_text("#answer")
+        assert key not in page.url
+        # Another tab is another session, and asks again.
+        other = await context.new_page()
+        await other.goto(f"{address}/page/")
+        await other.wait_for_selector("#key-dialog")
+        await context.close()
 
 
 async def test_everything_is_reached_by_the_keyboard(browser: Browser, kafka: str) -> None:

@@ -97,10 +97,11 @@ class LocalReplies:
 def gateway_app(
     models: Path, replies: LocalReplies, clock: Clock | None = None, **settings: Any
 ) -> FastAPI:
-    """The application without its page, which would look for Kafka; settings: of a gateway."""
+    """The application; settings: of a gateway. Its page looks for Kafka, so there is none but by
+    `page`, and then it finds none."""
     return build_app(
-        Settings(models_dir=models),
-        GatewaySettings(page="off", **settings),
+        Settings(models_dir=models, kafka_bootstrap_servers="127.0.0.1:1"),
+        GatewaySettings(**{"page": "off", **settings}),
         client=replies,
         clock=clock,
     )

@@ -85,7 +85,7 @@ async def shown_page(settings: Settings, status: Any = None) -> AsyncIterator[st
         return scripted_answer()
 
     status = status or ShownStatus(picture(worker_state()))
-    app = build_page(settings, status, ask, SystemClock(), host="127.0.0.1")
+    app = build_page(settings, status, ask, SystemClock(), local_only=True)
     server = uvicorn.Server(
         uvicorn.Config(app, port=0, lifespan="off", log_config=None, timeout_graceful_shutdown=1)
     )

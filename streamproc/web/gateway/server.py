@@ -15,7 +15,7 @@ from streamproc.settings import Settings
 from streamproc.settings.gateway import GatewaySettings
 from streamproc.web.asgi_server import address_of, listening, serve_until, server_config
 from streamproc.web.gateway.app import build_app
-from streamproc.web.gateway.security.origins import is_loopback
+from streamproc.web.loopback import is_loopback
 
 KEEP_ALIVE_S: Final = 75
 """Seconds that a connection may rest: longer than clients keep one in their pool, or a request

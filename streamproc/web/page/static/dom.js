@@ -44,27 +44,3 @@ export function table(headings, rows, { caption, numbers = [] } = {}) {
           cell))))),
   );
 }
-
-export async function getJson(address) {
-  return answered(await fetch(address, { headers: { Accept: "application/json" } }));
-}
-
-export async function postJson(address, body) {
-  return answered(await fetch(address, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(body),
-  }));
-}
-
-async function answered(response) {
-  const text = await response.text();
-  let body = null;
-  try {
-    body = JSON.parse(text);
-  } catch {
-    body = null;
-  }
-  if (!response.ok) throw new Error(body?.detail ?? (text.trim() || `HTTP ${response.status}`));
-  return body;
-}

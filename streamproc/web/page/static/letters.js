@@ -1,5 +1,6 @@
-import { getJson, h, postJson, scrolled, table } from "./dom.js";
+import { h, scrolled, table } from "./dom.js";
 import { amount, moment, size } from "./format.js";
+import { getJson, postJson } from "./requests.js";
 
 let root = null;
 let places = [];
