@@ -119,11 +119,14 @@ async def asking(app: FastAPI, host: str = "127.0.0.1") -> AsyncIterator[httpx.A
 
 
 @contextmanager
-def listening(app: ASGIApp) -> Iterator[str]:
-    """The application behind a real server on any free port; yields its address."""
+def listening(app: ASGIApp, http: Any = "h11") -> Iterator[str]:
+    """The application behind a real server on any free port; yields its address.
+
+    http: uvicorn's protocol
+    """
     with socket.create_server(("127.0.0.1", 0)) as bound:
         server = uvicorn.Server(
-            uvicorn.Config(app, http="h11", ws="none", log_config=None, access_log=False)
+            uvicorn.Config(app, http=http, ws="none", log_config=None, access_log=False)
         )
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
         thread.start()

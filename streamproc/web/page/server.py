@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Final
 
 import structlog
@@ -45,8 +46,14 @@ async def serve_page(
                     host=host,
                 )
             tell(f"{address_of(listener)}/")
-            config = server_config(page, lifespan="off", timeout_graceful_shutdown=GRACE_S)
+            config = server_config(
+                page, _refusal, lifespan="off", timeout_graceful_shutdown=GRACE_S
+            )
             await serve_until(stop, listener, config, status.end_streams)
+
+
+def _refusal(status: int) -> tuple[bytes, str]:
+    return HTTPStatus(status).phrase.encode(), "text/plain"
 
 
 @asynccontextmanager

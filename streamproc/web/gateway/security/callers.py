@@ -13,6 +13,7 @@ from streamproc.settings.gateway import GatewaySettings
 from streamproc.web.gateway.error_shapes import said_to
 from streamproc.web.gateway.http_responses import http_response
 from streamproc.web.gateway.problems import GatewayProblem
+from streamproc.web.gateway.refusals import headers_too_large
 from streamproc.web.gateway.security.key_file import KeyFile
 from streamproc.web.gateway.security.limits import Caller
 from streamproc.web.gateway.security.origins import Origins
@@ -80,6 +81,7 @@ class Callers:
     ) -> None:
         self._app = app
         self._authenticator = authenticator
+        self._settings = settings
         self._origins = Origins(settings.cors_origins, local_only=authenticator.is_local_only)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -87,6 +89,9 @@ class Callers:
         if scope["type"] == "http":
             headers = Headers(scope=scope)
             try:
+                # What comes at once is read at once, however much it is.
+                if _size(scope) > self._settings.max_header_bytes:
+                    raise headers_too_large(self._settings)
                 self._origins.require(headers.get("host"), headers.get("origin"))
                 path = scope["path"]
                 if not (path in _OPEN_PAGES or path.startswith(OPEN_PATHS)):
@@ -96,6 +101,12 @@ class Callers:
                 await http_response(said_to(scope["path"], problem))(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+
+def _size(scope: Scope) -> int:
+    """Bytes of the request line and the headers; what separates them counts little and is left."""
+    headers = sum(len(name) + len(value) for name, value in scope["headers"])
+    return headers + len(scope.get("raw_path") or b"") + len(scope["query_string"])
 
 
 def _credential(headers: Headers) -> str:
