@@ -134,6 +134,7 @@ class Answerer:
             timing=Timing(
                 round(answered.queue_ms, 3), round(answered.run_ms, 3), round(total_ms, 3)
             ),
+            usage=answer.usage,
             metadata=request.metadata,
         )
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from streamproc.errors import Invalid
-from streamproc.messages.response import Coverage, MemberReport
+from streamproc.messages.response import Coverage, MemberReport, Usage
 from streamproc.messages.validation import describe
 from streamproc.serving.chunking.windows import Chunk
 from streamproc.serving.disagreements import Choices
@@ -56,6 +56,7 @@ class Answer:
     """What all of a request's chunks came to.
 
     agreement, entropy: None where the result is numbers, which have none
+    usage: of a task that continues a prompt; else None
     choices: where the members did not agree on one thing that was to be chosen; else None
     """
 
@@ -64,6 +65,7 @@ class Answer:
     agreement: float | None
     entropy: float | None
     coverage: Coverage
+    usage: Usage | None = None
     choices: Choices | None = None
 
 

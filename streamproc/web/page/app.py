@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -24,6 +24,7 @@ from streamproc.web.page.guard import Guard
 from streamproc.web.page.letters_api import letter_routes
 from streamproc.web.page.playground_api import Admit, Ask, playground_routes
 from streamproc.web.page.responses import json_response
+from streamproc.web.server_sent_events import event, event_response
 
 STATIC: Final = Path(__file__).parent / "static"
 EVENT_INTERVAL_S: Final = 2.0
@@ -63,11 +64,10 @@ def build_page(
             async with streams:
                 more = True
                 while more:
-                    yield b"data: " + orjson.dumps(status.picture()) + b"\n\n"
+                    yield event(orjson.dumps(status.picture()))
                     more = await status.next_turn(EVENT_INTERVAL_S)
 
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(stream(), media_type="text/event-stream", headers=headers)
+        return event_response(stream())
 
     return Starlette(
         routes=[

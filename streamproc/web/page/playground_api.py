@@ -17,7 +17,6 @@ from starlette.routing import Route
 
 from streamproc.errors import Invalid, OperatorError
 from streamproc.kafka.topics import RequestTopic, load_topics
-from streamproc.messages.lane import Lane
 from streamproc.messages.strict_json import parse
 from streamproc.repository.repository import Repository
 from streamproc.serving.loading import load_spec
@@ -41,7 +40,7 @@ MOST_SENTENCES: Final = 24
 def playground_routes(settings: Settings, ask: Ask, admit: Admit | None) -> list[Route]:
     """`api/tasks` and `api/ask`."""
     catalogue = load_topics(settings.topics_dir)
-    tasks = {topic.task: topic for topic in catalogue.requests() if topic.lane is Lane.INTERACTIVE}
+    tasks = catalogue.interactive()
     spec_of = cache(lambda task, name: _spec(settings, task, name))
 
     async def listed(_: Request) -> Response:

@@ -102,9 +102,8 @@ def test_what_is_no_request_is_a_problem(port: int, nonsense: bytes) -> None:
 
 
 def test_headers_without_end_are_not_read_without_end(port: int) -> None:
-    with connected(port) as connection:
-        with pytest.raises(OSError, match=r"pipe|reset"):
-            connection.sendall(ASK + 100_000 * (b"X-Long: " + b"z" * 8000 + b"\r\n"))
+    with connected(port) as connection, pytest.raises(OSError, match=r"pipe|reset"):
+        connection.sendall(ASK + 100_000 * (b"X-Long: " + b"z" * 8000 + b"\r\n"))
 
 
 def test_headers_that_are_too_large_are_told_so(port: int) -> None:
