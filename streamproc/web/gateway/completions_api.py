@@ -211,8 +211,8 @@ def _choice(index: int, answer: Answer) -> CompletionChoice:
 
 
 def _usage(answers: Sequence[Answer]) -> CompletionUsage | None:
-    said = [answer.get("usage") for answer in answers]
-    if None in said:
+    said = [usage for answer in answers if (usage := answer.get("usage")) is not None]
+    if len(said) < len(answers):
         return None
     read = sum(one["prompt_tokens"] for one in said)
     written = sum(one["completion_tokens"] for one in said)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -46,7 +47,7 @@ async def test_on_loopback_the_page_is_there_and_asks_as_any_caller(
     ids=["off", "on a network"],
 )
 async def test_elsewhere_it_is_not_there_unless_somebody_wants_it(
-    models: Path, replies: LocalReplies, settings: dict[str, object]
+    models: Path, replies: LocalReplies, settings: dict[str, Any]
 ) -> None:
     async with asking(gateway_app(models, replies, **settings)) as client:
         assert (await client.get("/page/")).status_code == 404
