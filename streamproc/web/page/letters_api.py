@@ -160,4 +160,4 @@ def _is_text(value: bytes) -> bool:
 
 def _hex_dump(value: bytes) -> str:
     lines = (value[at : at + 16] for at in range(0, len(value), 16))
-    return "\n".join(f"{16 * n:06x}  {line.hex(' '):<47}" for n, line in enumerate(lines))
+    return "\n".join(f"{16 * n:06x}  {line.hex(' ')}" for n, line in enumerate(lines))
