@@ -19,7 +19,11 @@ export function forgetKey(sent) {
 export function askForKey(reason) {
   if (sessionStorage.getItem(NAME) !== null) return Promise.resolve();
   asking ??= new Promise((given) => {
-    const field = h("input", { id: "key", type: "password", autocomplete: "off", required: true, autofocus: true });
+    const field = h("input", {
+      id: "key", type: "password", autocomplete: "off", required: true, autofocus: true,
+      // A header takes nothing else.
+      pattern: "\\s*[!-~]+\\s*", title: "letters, digits and signs, without spaces",
+    });
     const dialog = h("dialog", { id: "key-dialog", "aria-labelledby": "key-title" },
       h("form", {
         onsubmit: (event) => {
