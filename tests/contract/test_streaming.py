@@ -188,7 +188,7 @@ async def test_parts_that_the_broker_refuses_do_no_harm(writers: Engine) -> None
     count = pipeline.metrics.registry.get_sample_value
     of = {"task": "text-generation"}
     assert count("streamproc_parts_total", of | {"stored": "yes"}) == 3
-    assert count("streamproc_parts_total", of | {"stored": "no"}) >= 1
+    assert (count("streamproc_parts_total", of | {"stored": "no"}) or 0) >= 1
     assert found.response["status"] == "ok"
     assert text_of(found.response).startswith(found.text)
 
