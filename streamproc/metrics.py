@@ -99,6 +99,12 @@ class Metrics:
             ("task", "type"),
             registry=self.registry,
         )
+        self.parts = Counter(
+            "streamproc_parts_total",
+            "Parts of texts published while these are written, by whether the broker stored them",
+            ("task", "stored"),
+            registry=self.registry,
+        )
         self.route_events = Counter(
             "streamproc_route_events_total",
             "Events that a route is done with: enriched, unmatched, tombstone or dead-letter",

@@ -59,7 +59,7 @@ class Pipeline:
             metrics=metrics,
             stop_after=stop_after,
         )
-        self._publisher = ResponsePublisher(route, publish, clock, hand_over)
+        self._publisher = ResponsePublisher(route, publish, clock, hand_over, self._count_part)
         self._clock = clock
         self.metrics = metrics
         self._tracer = tracer
@@ -128,6 +128,9 @@ class Pipeline:
 
     def _error(self, request_id: str, fault: Problem, metadata: bytes | None) -> Response:
         return Response(request_id, self.route.task, "error", error=fault, metadata=metadata)
+
+    def _count_part(self, is_stored: bool) -> None:
+        self.metrics.parts.labels(self.route.task, "yes" if is_stored else "no").inc()
 
     def _count(self, response: Response | None, fault: Problem | None, started_s: float) -> None:
         if fault is not None:

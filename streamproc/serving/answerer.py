@@ -20,8 +20,10 @@ from streamproc.messages.request import Request
 from streamproc.messages.request_warnings import warnings_about
 from streamproc.messages.response import Response, Timing
 from streamproc.metrics import Metrics
+from streamproc.serving.disagreements import Choices, Disagreement
 from streamproc.serving.engine import Engine, Engines
 from streamproc.serving.retrying import Tries
+from streamproc.serving.tasks.task import Answer
 
 LOG_FAULTS_EVERY_S: Final = 10.0
 
@@ -114,6 +116,8 @@ class Answerer:
             job.show = parts.begin()
         answered = await engine.answer(job, self._lane, alone=alone)
         answer = answered.result
+        if answer.choices is not None:
+            engine.disagreements.note(self._disagreement(request, answer, answer.choices))
         complete = all(member.status == "ok" for member in answer.members)
         total_ms = (self._clock.monotonic_s() - started_s) * 1000
         return Response(
@@ -130,7 +134,13 @@ class Answerer:
             timing=Timing(
                 round(answered.queue_ms, 3), round(answered.run_ms, 3), round(total_ms, 3)
             ),
+            usage=answer.usage,
             metadata=request.metadata,
+        )
+
+    def _disagreement(self, request: Request, answer: Answer, choices: Choices) -> Disagreement:
+        return Disagreement(
+            self._clock.now_ms(), request.id, request.position, answer.agreement or 0.0, choices
         )
 
     def _deadline(self, request: Request) -> AbstractAsyncContextManager[object]:

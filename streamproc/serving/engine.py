@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 from streamproc.clock import Timed
 from streamproc.errors import Invalid
 from streamproc.messages.lane import Lane
+from streamproc.serving.disagreements import Disagreements
 from streamproc.serving.fairness import FairTurns
 from streamproc.serving.member_health import MemberHealth
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
@@ -48,6 +49,7 @@ class Engine:
     turns and a long one costs no more memory than a short one.
     health: how the members do
     alone_tokens: what a chunk says it is long, so that it runs beside no other
+    disagreements: the last requests that members chose otherwise for
     """
 
     task: Task
@@ -57,6 +59,7 @@ class Engine:
     health: MemberHealth
     alone_tokens: int
     turns: FairTurns = field(default_factory=FairTurns)
+    disagreements: Disagreements = field(default_factory=Disagreements)
 
     async def answer(
         self, job: Job[ChunkT, OutputsT], lane: Lane, *, alone: bool = False

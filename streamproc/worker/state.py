@@ -21,6 +21,7 @@ from streamproc.kafka.topics import RequestTopic
 from streamproc.kafka.worker_status import WorkerStatus
 from streamproc.messages.lane import Lane
 from streamproc.messages.worker_state import (
+    DisagreementState,
     EnsembleState,
     LaneState,
     MachineState,
@@ -202,6 +203,17 @@ class StateReporter:
             padding=_share(tokens["padded"], tokens["content"]),
             members=[
                 self._member(spec.name, member.name, member.version, own) for member in spec.members
+            ],
+            disagreements=[
+                DisagreementState(
+                    at_ms=one.at_ms,
+                    request_id=one.request_id,
+                    position=one.position,
+                    agreement=round(one.agreement, 3),
+                    together=one.choices.together,
+                    members=dict(one.choices.members),
+                )
+                for one in engine.disagreements.last()
             ],
         )
 

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field, StringConstraints, model_validator
 
 from streamproc.errors import Invalid
-from streamproc.messages.response import Coverage, MemberStatus
+from streamproc.messages.response import Coverage, MemberStatus, Usage
 from streamproc.serving.decoding.detokenizing import CONTEXT_TOKENS, continuation
 from streamproc.serving.decoding.logits_processors import LogitsProcessors
 from streamproc.serving.decoding.prompt import Outcome, Prompt
@@ -140,6 +140,7 @@ class TextGenerationJob(DecodingJob):
                 characters_covered=self._prompt.end - self._prompt.start,
                 truncated=self._prompt.end - self._prompt.start < self.characters,
             ),
+            usage=Usage(len(self._prompt.ids), len(decoded.tokens)),
         )
 
     def _status(self, member: int) -> MemberStatus:
