@@ -11,7 +11,7 @@ from streamproc.caching.kept import Kept
 from streamproc.clock import Clock
 from streamproc.metrics import Metrics
 
-ENTRY_BYTES: Final = 900
+ENTRY_BYTES: Final = 640
 """What an entry takes beside its value: its key, and its places in dictionaries, list and heap."""
 
 
