@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from streamproc.errors import SettingsError
 from streamproc.settings import Settings
 from streamproc.settings.addresses import CACHE_PORT
 
@@ -27,19 +29,22 @@ class Address:
 
     @classmethod
     def of(cls, settings: Settings) -> Self | None:
-        """That of the settings; None where they name none."""
+        """That of the settings; None where they name none. Raises SettingsError."""
         if settings.cache_url is None:
             return None
         parts = urlsplit(settings.cache_url)
+        tls, cafile = parts.scheme in {"valkeys", "rediss"}, settings.cache_ssl_cafile
+        if tls and cafile is not None:
+            _require_certificates(cafile)
         password = settings.cache_password
         return cls(
             host=parts.hostname or "",
             port=parts.port or CACHE_PORT,
             database=int(parts.path.strip("/") or 0),
-            tls=parts.scheme in {"valkeys", "rediss"},
+            tls=tls,
             username=settings.cache_username,
             password=None if password is None else password.get_secret_value(),
-            cafile=settings.cache_ssl_cafile,
+            cafile=cafile,
         )
 
     def __str__(self) -> str:
@@ -60,3 +65,13 @@ class Address:
             if self.cafile is not None:
                 found["ssl_ca_certs"] = str(self.cafile)
         return found
+
+
+def _require_certificates(cafile: Path) -> None:
+    try:
+        ssl.create_default_context(cafile=cafile)
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            f"STREAMPROC_CACHE_SSL_CAFILE={cafile} can't be used: {error}; name a PEM file with "
+            "the certificate of the authority that signed the cache's"
+        ) from None

@@ -12,6 +12,7 @@ from streamproc.caching.address import Address
 from streamproc.caching.kept import Kept
 from streamproc.caching.valkey_store import MAX_VALUE_BYTES, ValkeyStore
 from streamproc.clock import SystemClock
+from streamproc.errors import SettingsError
 from streamproc.metrics import Metrics
 from streamproc.settings import Settings
 from tests.support.valkey_server import ValkeyServer
@@ -216,3 +217,19 @@ def test_an_address_is_that_of_the_settings(
     assert address is not None
     assert (str(address), address.tls, address.database) == (shown, is_tls, database)
     assert address.for_client().get("ssl", False) is is_tls
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no certificate"])
+def test_a_file_that_has_no_certificate_is_told(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_bytes(content)
+
+    with pytest.raises(
+        SettingsError, match=r"STREAMPROC_CACHE_SSL_CAFILE=\S+ca\.pem can't be used"
+    ):
+        Address.of(Settings(cache_url="valkeys://cache", cache_ssl_cafile=file))
+
+
+def test_a_file_of_certificates_is_not_looked_at_without_tls(tmp_path: Path) -> None:
+    assert Address.of(Settings(cache_url="valkey://cache", cache_ssl_cafile=tmp_path / "none"))
