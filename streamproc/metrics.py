@@ -235,7 +235,8 @@ class Metrics:
         )
         self.cache_shared_errors = Counter(
             "streamproc_cache_shared_errors_total",
-            "Times that the shared cache failed, was late, or refused to keep an answer",
+            "Times that the shared cache was late, failed, or refused to keep an answer",
+            ("reason",),
             registry=self.registry,
         )
         self.in_flight_bytes = Gauge(

@@ -70,11 +70,19 @@ class ValkeyStore:
 
     async def start(self) -> None:
         """Find out whether it is there, so that the log says so before the first request comes."""
-        failure = await self._failure()
+        failure = await self.failure()
         if failure is None:
             self._up.set(1)
         else:
             self._went_away(failure)
+
+    async def failure(self) -> Exception | None:
+        """Why it does not answer; None where it does."""
+        try:
+            await cast(Awaitable[Any], self._client.ping())
+        except Exception as error:  # noqa: BLE001 - whatever it is, work goes on without it
+            return error
+        return None
 
     async def get(self, key: bytes) -> Kept | None:
         """What is kept under a key; None also where that can't be had in time. Raises nothing."""
@@ -165,7 +173,7 @@ class ValkeyStore:
         """A server that is full, or a replica, refuses to keep more and still gives what it has."""
         refusals = [one for one in results if isinstance(one, ResponseError)]
         if refusals:
-            self._errors.inc(len(refusals))
+            self._errors.labels("refused").inc(len(refusals))
             if not self._is_refusing:
                 log.warning(
                     "shared cache keeps nothing more",
@@ -175,8 +183,9 @@ class ValkeyStore:
         self._is_refusing = bool(refusals)
 
     def _failed(self, error: Exception) -> None:
-        self._errors.inc()
-        if isinstance(error, TimeoutError | LateError):
+        is_late = isinstance(error, TimeoutError | LateError)
+        self._errors.labels("late" if is_late else "failed").inc()
+        if is_late:
             # Once may be a pause of this very process.
             self._late += 1
             if self._late < MAX_LATE:
@@ -204,21 +213,13 @@ class ValkeyStore:
             self._probe_wait_s = min(2 * self._probe_wait_s, LAST_PROBE_S)
             # The connections there were may be dead, or have an answer on its way to nobody.
             await self._client.connection_pool.disconnect()
-            if await self._failure() is None:
+            if await self.failure() is None:
                 break
         self._back_at_s, self._late = self._clock.monotonic_s(), 0
         away_s = self._back_at_s - (self._away_since_s or 0.0)
         self._away_since_s = None
         self._up.set(1)
         log.info("shared cache is back", at=str(self._address), was_away_s=round(away_s, 1))
-
-    async def _failure(self) -> Exception | None:
-        """Why it does not answer; None where it does."""
-        try:
-            await cast(Awaitable[Any], self._client.ping())
-        except Exception as error:  # noqa: BLE001 - whatever it is, work goes on without it
-            return error
-        return None
 
 
 def _named(error: Exception) -> str:

@@ -35,6 +35,7 @@ _EXTRAS: Final = {
     "train": "torch",
     "evaluate": "sacrebleu",
     "tracing": "opentelemetry",
+    "cache": "valkey",
 }
 """A module that each extra brings."""
 
@@ -56,6 +57,7 @@ async def examine(settings: Settings) -> list[Finding]:
         _of_extras(),
         *await _of_kafka(settings),
         *_of_models(settings),
+        *await _of_cache(settings),
         _guarded("device", lambda: _of_device(settings)),
         _guarded("memory", lambda: _of_memory(settings)),
         *(_guarded("disk", partial(_of_disk, folder)) for folder in _folders(settings)),
@@ -173,6 +175,38 @@ def _of_models(settings: Settings) -> list[Finding]:
         return findings
     said = f"{len(names)} ensembles, digests as written, for {', '.join(tasks)}"
     return [Finding("models", "ok", said)]
+
+
+async def _of_cache(settings: Settings) -> list[Finding]:
+    """Nothing where no shared cache is set; a worker does without one that is away."""
+    from streamproc.caching.address import Address
+    from streamproc.clock import SystemClock
+    from streamproc.metrics import Metrics
+
+    try:
+        address = Address.of(settings)
+        if address is None:
+            return []
+        from streamproc.caching.valkey_store import ValkeyStore
+    except OperatorError as error:
+        return [Finding("cache", "failed", str(error), "correct the setting")]
+    except ImportError as missing:
+        do = 'pip install "streamproc[cache]"'
+        return [Finding("cache", "failed", f"{missing.name} is not installed", do)]
+    timeout_s = settings.cache_timeout_ms / 1000
+    store = ValkeyStore(
+        address,
+        ttl_s=settings.cache_ttl_s,
+        timeout_s=timeout_s,
+        clock=SystemClock(),
+        metrics=Metrics(),
+    )
+    failure = await store.failure()
+    await store.close()
+    if failure is None:
+        return [Finding("cache", "ok", f"{address} answers")]
+    do = "start it, or check STREAMPROC_CACHE_URL, _USERNAME, _PASSWORD and _TIMEOUT_MS"
+    return [Finding("cache", "warning", f"{address}: {failure or type(failure).__name__}", do)]
 
 
 def _of_device(settings: Settings) -> Finding:

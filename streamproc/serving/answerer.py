@@ -28,6 +28,8 @@ from streamproc.serving.tasks.decoding_task import DecodingTask
 from streamproc.serving.tasks.task import Answer, Task
 
 LOG_FAULTS_EVERY_S: Final = 10.0
+# Below this, digesting a text takes less time than handing it to a thread would.
+_INLINE_CHARACTERS: Final = 65_536
 
 log = structlog.get_logger(__name__)
 
@@ -104,7 +106,7 @@ class Answerer:
             return await score()
         # Only what is valid has a key.
         job = engine.task.begin(request.inputs, request.params, engine.profile)
-        key = cache.key(engine, request) if job.is_repeatable else None
+        key = await _key(cache, engine, request, job.characters) if job.is_repeatable else None
         if key is None:
             return (await cache.pass_by(score)).answered
         if request.deadline_at_ms is not None and request.deadline_at_ms <= self._clock.now_ms():
@@ -196,6 +198,14 @@ class Answerer:
     def _error(self, request: Request, reason: Invalid | QuorumNotMet) -> Response:
         problem = to_problem(reason)
         return Response(request.id, self._task, "error", error=problem, metadata=request.metadata)
+
+
+async def _key(
+    cache: AnswerCache, engine: Engine, request: Request, characters: int
+) -> bytes | None:
+    if characters <= _INLINE_CHARACTERS:
+        return cache.key(engine, request)
+    return await asyncio.to_thread(cache.key, engine, request)
 
 
 def _show_whole(task: Task, answer: Answer, parts: PartPublisher) -> None:

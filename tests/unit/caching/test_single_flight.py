@@ -116,6 +116,6 @@ async def test_who_waits_and_is_cancelled_takes_nobody_along() -> None:
     await settled()
     calls.go.set()
 
-    assert await asyncio.gather(first, third) == [(1, False), (1, True)]
+    assert (await first, await third) == ((1, False), (1, True))
     with pytest.raises(asyncio.CancelledError):
         await second

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from streamproc.clock import SystemClock
 from streamproc.errors import SettingsError
 from streamproc.metrics import Metrics
 from streamproc.settings import Settings
+from tests.support.certificates import certificate
 from tests.support.valkey_server import ValkeyServer
 
 KEY = b"k" * 32
@@ -105,7 +107,7 @@ async def test_bytes_that_somebody_else_put_there_are_no_value(valkey: ValkeySer
         store_of(valkey.settings()) as (store, _),
     ):
         await other.set(b"streamproc:answer:" + KEY, b"something else")
-        await other.lpush(b"streamproc:answer:" + b"l" * 32, b"a list")  # type: ignore[misc]
+        await other.execute_command("LPUSH", b"streamproc:answer:" + b"l" * 32, b"a list")  # type: ignore[no-untyped-call]
 
         assert await store.get(KEY) is None
         assert await store.get(b"l" * 32) is None
@@ -161,7 +163,7 @@ async def test_nothing_there_at_the_start_is_no_error(valkey: ValkeyServer) -> N
     async with store_of(valkey.settings()) as (store, metrics):
         assert store.troubles()
         assert await store.get(KEY) is None
-        assert metrics.registry.get_sample_value("streamproc_cache_shared_errors_total") is not None
+        assert metrics.registry.get_sample_value("streamproc_cache_shared_up") == 0
 
 
 async def test_a_password_is_sent_and_a_wrong_one_costs_only_hits(tmp_path: Path) -> None:
@@ -197,7 +199,9 @@ async def test_a_server_that_is_full_still_gives_what_it_has(tmp_path: Path) -> 
             assert await store.get(KEY) == Kept(b"value", 1)
             assert store.troubles() == []
             assert [entry["event"] for entry in logs] == ["shared cache keeps nothing more"]
-            errors = metrics.registry.get_sample_value("streamproc_cache_shared_errors_total")
+            errors = metrics.registry.get_sample_value(
+                "streamproc_cache_shared_errors_total", {"reason": "refused"}
+            )
             assert errors == 3
 
 
@@ -233,3 +237,41 @@ def test_a_file_that_has_no_certificate_is_told(tmp_path: Path, content: bytes |
 
 def test_a_file_of_certificates_is_not_looked_at_without_tls(tmp_path: Path) -> None:
     assert Address.of(Settings(cache_url="valkey://cache", cache_ssl_cafile=tmp_path / "none"))
+
+
+@asynccontextmanager
+async def in_tls(port: int, certificate: Path, key: Path) -> AsyncIterator[int]:
+    """A port that takes TLS off and hands on to another; what shows up in front of a server."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+
+    async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65_536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(pipe(reader, inner_writer), pipe(inner_reader, writer))
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
+async def test_with_tls_the_certificate_is_checked(valkey: ValkeyServer, tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path)
+    async with in_tls(valkey.port, cert, key) as port:
+        url = f"valkeys://127.0.0.1:{port}"
+        async with store_of(Settings(cache_url=url, cache_ssl_cafile=cert)) as (store, _):
+            store.put(KEY, Kept(b"value", 1))
+            assert await kept_there(store, KEY) == Kept(b"value", 1)
+        with structlog.testing.capture_logs() as logs:
+            async with store_of(Settings(cache_url=url)) as (store, _):
+                assert store.troubles()
+                assert await store.get(KEY) is None
+    assert "certificate verify failed" in logs[0]["reason"].lower()
