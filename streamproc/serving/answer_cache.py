@@ -43,15 +43,25 @@ Ask = Callable[[], Awaitable[Timed[Answer]]]
 class Memory(Protocol):
     """What keeps values in this process."""
 
-    def get(self, key: bytes) -> Kept | None: ...
-    def put(self, key: bytes, kept: Kept) -> None: ...
+    def get(self, key: bytes) -> Kept | None:
+        """What is kept under a key, if anything is."""
+        ...
+
+    def put(self, key: bytes, kept: Kept) -> None:
+        """Keep a value, where there is space for it."""
+        ...
 
 
 class Shared(Protocol):
     """What keeps values for all workers, and raises nothing when it can't."""
 
-    async def get(self, key: bytes) -> Kept | None: ...
-    def put(self, key: bytes, kept: Kept) -> None: ...
+    async def get(self, key: bytes) -> Kept | None:
+        """What is kept under a key, if that can be had in time."""
+        ...
+
+    def put(self, key: bytes, kept: Kept) -> None:
+        """Keep a value, some time soon, if that can be done."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,11 +47,10 @@ async def local_pipeline(
         if ensemble is not None:
             # Before all of them are loaded, which takes its time.
             require_ensemble(ensemble, models.names(task), task, settings)
-        engines = models.load_task(task)
         caches = AnswerCaches(settings, models.provider, clock, models.metrics)
         try:
             await caches.start()
-            yield build(engines, caches.of_task(task))
+            yield build(models.load_task(task), caches.of_task(task))
         finally:
             await caches.close()
 

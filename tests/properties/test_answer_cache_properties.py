@@ -22,7 +22,7 @@ from streamproc.serving.engine import Engine, Engines
 from streamproc.settings import Settings
 from streamproc.testing import MemoryBroker, build_record, build_route
 from streamproc.worker.models import Models
-from tests.support.answer_caches import build_cache, outcomes
+from tests.support.answer_caches import SharedStore, build_cache, outcomes
 from tests.support.small_ensembles import SMALL, write_small_ensembles
 
 TEXTS: Final = (
@@ -135,7 +135,8 @@ def test_with_a_cache_every_response_is_as_without(
     engine = served.engines[task]
     asked = data.draw(requests(task))
     # The least has space for an answer or two.
-    cache = build_cache(task, max_bytes=data.draw(st.sampled_from([1_500, 1_000_000])))
+    max_bytes = data.draw(st.sampled_from([0, 1_500, 1_000_000]))
+    cache = build_cache(task, max_bytes=max_bytes, shared=None if max_bytes else SharedStore())
     at_once = data.draw(st.booleans())
 
     async def ask() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 
+from streamproc.caching.kept import Kept
 from streamproc.caching.memory_store import MemoryStore
 from streamproc.clock import Clock, SystemClock
 from streamproc.metrics import Metrics
@@ -33,6 +35,21 @@ def build_cache(
         clock=clock,
         metrics=metrics,
     )
+
+
+class SharedStore:
+    """Keeps what is shared as a server would, as bytes that are sealed and opened again."""
+
+    def __init__(self) -> None:
+        self._values: dict[bytes, bytes] = {}
+
+    async def get(self, key: bytes) -> Kept | None:
+        await asyncio.sleep(0)
+        sealed = self._values.get(key)
+        return None if sealed is None else Kept.opened(key, sealed)
+
+    def put(self, key: bytes, kept: Kept) -> None:
+        self._values[key] = kept.sealed(key)
 
 
 def outcomes(metrics: Metrics, task: str = "text-classification") -> dict[str, int]:
