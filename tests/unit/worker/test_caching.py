@@ -15,6 +15,7 @@ import pytest
 
 from streamproc import LocalClient
 from streamproc.clock import SystemClock
+from streamproc.enrichment.route import Route
 from streamproc.errors import OperatorError, SettingsError
 from streamproc.messages.lane import Lane
 from streamproc.metrics import Metrics
@@ -32,6 +33,7 @@ from streamproc.testing import (
     build_route,
 )
 from streamproc.worker.caching import AnswerCaches
+from streamproc.worker.enrichment import build_enricher
 from tests.support.answer_caches import RowCounter, outcomes
 from tests.support.small_ensembles import write_small_ensembles
 from tests.support.valkey_server import ValkeyServer
@@ -172,3 +174,37 @@ async def test_asking_in_this_process_keeps_answers_where_the_settings_say_so(
 
         assert client.tokens_run() == tokens > 0
     assert first["result"] == second["result"]
+
+
+async def test_an_event_of_a_route_takes_what_a_request_has_worked_out(
+    executor: ModelExecutor,
+) -> None:
+    counter, metrics, broker = RowCounter(), Metrics(), MemoryBroker()
+    session = ScriptedSession("a", before=counter)
+    engine = build_engine(build_profile(["a"]), [session], executor=executor)
+    caches = caches_of(Settings(cache_bytes=MIB), metrics)
+    answer = {"name": "mood", "task": TASK, "ensemble": "tiny", "text": "/t", "to": "/mood"}
+    route = Route.model_validate(
+        {
+            "kind": "route", "name": "shop", "description": "what is tested here",
+            "from": {"topics": ["in"]}, "to": {"topic": "out"},
+            "meta": "/run", "dlq": "dead", "answers": [answer],
+        }
+    )  # fmt: skip
+    enricher = build_enricher(
+        route,
+        {TASK: {"tiny": engine}},
+        broker.publish,
+        SystemClock(),
+        metrics,
+        cache_of=caches.of_task,
+    )
+    pipeline = build_pipeline(broker, engine, cache=caches.of_task(TASK))
+
+    await pipeline(build_record({"text": "the good film"}))
+    await enricher(build_record({"t": "the good film"}))
+
+    (response,), (event,) = broker.values("responses"), broker.values("out")
+    assert event["mood"] == response["result"]
+    assert counter.rows == 1
+    assert outcomes(metrics) == {"miss": 1, "memory": 1}
