@@ -230,7 +230,8 @@ class Metrics:
         )
         self.cache_shared_up = Gauge(
             "streamproc_cache_shared_up",
-            "1 while a shared cache answers, else 0; 0 too where there is none",
+            "1 while the shared cache at an address answers, else 0",
+            ("at",),
             registry=self.registry,
         )
         self.cache_shared_errors = Counter(

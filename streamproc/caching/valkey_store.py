@@ -50,7 +50,8 @@ class ValkeyStore:
         self._ttl_ms = max(1, round(ttl_s * 1000))
         self._timeout_s = timeout_s
         self._clock = clock
-        self._up, self._errors = metrics.cache_shared_up, metrics.cache_shared_errors
+        self._up = metrics.cache_shared_up.labels(str(address))
+        self._errors = metrics.cache_shared_errors
         self._client = Valkey(
             **address.for_client(),
             socket_timeout=timeout_s,
