@@ -182,7 +182,8 @@ class AnswerCache:
         if kept is None or answer is None:
             return None
         self._counts[outcome].inc()
-        self._ages.observe(max(0, self._clock.now_ms() - kept.made_ms) / 1000)
+        if outcome != "joined":
+            self._ages.observe(max(0, self._clock.now_ms() - kept.made_ms) / 1000)
         return Found(Timed(answer, 0.0, 0.0), outcome)
 
 
