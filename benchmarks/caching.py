@@ -198,7 +198,7 @@ async def _measure(
         traffic = await running.enter_async_context(open_traffic(broker.bootstrap_servers, answers))
         say("warming up")
         for way in ways:
-            await way.round(traffic, stream(known, min(WARM_UP, requests), exponent, -1))
+            await way.round(traffic, stream(known, min(WARM_UP, requests), exponent, rounds))
         done: dict[str, list[Took]] = {way.name: [] for way in ways}
         for turn in range(rounds):
             first, asked = turn % len(ways), stream(known, requests, exponent, turn)

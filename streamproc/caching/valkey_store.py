@@ -1,8 +1,9 @@
 """Values in a Valkey or Redis that several workers share; while it is away, there are none.
 
 Nobody waits long for it. What is wanted meanwhile is asked for together, in one command; what is
-to be kept is handed over later. A failure, or a few time-outs one after the other, and it counts as
-away: it is asked nothing more, until a probe is answered.
+to be kept is handed over later. Where a command fails, it counts as away: it is asked nothing more,
+until a probe is answered. Where values are late one after the other, though they come, as on a busy
+machine, it is left alone for a moment.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from valkey.asyncio import Valkey
 from valkey.asyncio.retry import Retry
 from valkey.backoff import NoBackoff
 from valkey.exceptions import ResponseError
-from valkey.exceptions import TimeoutError as LateError
 
 from streamproc.caching.address import Address
 from streamproc.caching.kept import Kept
@@ -29,8 +29,11 @@ MAX_VALUE_BYTES: Final = 1024 * 1024
 """Larger values are not shared: fetching them would hold up what is wanted beside them."""
 MAX_UNWRITTEN_BYTES: Final = 8 * 1024 * 1024
 """Of values that are to be handed over; what comes beyond is not shared."""
-MAX_LATE: Final = 3
-"""Time-outs one after the other by which the server counts as away."""
+PATIENCE_S: Final = 1.0
+"""How long a connection or a command may take before it has failed; nobody waits for so long."""
+MAX_LATE: Final = 8
+"""Values one after the other that may be late before none is asked for during a pause."""
+PAUSE_S: Final = 1.0
 FIRST_PROBE_S: Final = 0.5
 LAST_PROBE_S: Final = 10.0
 _BATCH: Final = 64
@@ -54,8 +57,8 @@ class ValkeyStore:
         self._errors = metrics.cache_shared_errors
         self._client = Valkey(
             **address.for_client(),
-            socket_timeout=timeout_s,
-            socket_connect_timeout=timeout_s,
+            socket_timeout=PATIENCE_S,
+            socket_connect_timeout=PATIENCE_S,
             retry=Retry(NoBackoff(), 0),
         )
         self._wanted: deque[tuple[bytes, asyncio.Future[Kept | None]]] = deque()
@@ -67,7 +70,7 @@ class ValkeyStore:
         self._away_since_s: float | None = None
         self._back_at_s, self._probe_wait_s = float("-inf"), FIRST_PROBE_S
         self._is_refusing = False
-        self._late = 0
+        self._late, self._paused_until_s = 0, float("-inf")
 
     async def start(self) -> None:
         """Find out whether it is there, so that the log says so before the first request comes."""
@@ -87,15 +90,21 @@ class ValkeyStore:
 
     async def get(self, key: bytes) -> Kept | None:
         """What is kept under a key; None also where that can't be had in time. Raises nothing."""
-        if self._away_since_s is not None:
+        if self._away_since_s is not None or self._clock.monotonic_s() < self._paused_until_s:
             return None
         found: asyncio.Future[Kept | None] = asyncio.get_running_loop().create_future()
         self._wanted.append((key, found))
         if self._reading is None or self._reading.done():
             self._reading = asyncio.create_task(self._read())
-        # A time-out of its own: those of the client are for each step, and steps add up.
         await asyncio.wait({found}, timeout=self._timeout_s)
-        return found.result() if found.done() else None
+        if found.done():
+            self._late = 0
+            return found.result()
+        self._errors.labels("late").inc()
+        self._late += 1
+        if self._late >= MAX_LATE:
+            self._late, self._paused_until_s = 0, self._clock.monotonic_s() + PAUSE_S
+        return None
 
     def put(self, key: bytes, kept: Kept) -> None:
         """Keep a value, some time soon, if that can be done."""
@@ -152,7 +161,6 @@ class ValkeyStore:
         except Exception as error:  # noqa: BLE001 - it costs hits, and nothing else
             self._failed(error)
             return {}
-        self._late = 0
         return found
 
     async def _write(self) -> None:
@@ -184,13 +192,7 @@ class ValkeyStore:
         self._is_refusing = bool(refusals)
 
     def _failed(self, error: Exception) -> None:
-        is_late = isinstance(error, TimeoutError | LateError)
-        self._errors.labels("late" if is_late else "failed").inc()
-        if is_late:
-            # Once may be a pause of this very process.
-            self._late += 1
-            if self._late < MAX_LATE:
-                return
+        self._errors.labels("failed").inc()
         if self._away_since_s is None:
             self._went_away(error)
 
@@ -216,7 +218,7 @@ class ValkeyStore:
             await self._client.connection_pool.disconnect()
             if await self.failure() is None:
                 break
-        self._back_at_s, self._late = self._clock.monotonic_s(), 0
+        self._back_at_s = self._clock.monotonic_s()
         away_s = self._back_at_s - (self._away_since_s or 0.0)
         self._away_since_s = None
         self._up.set(1)

@@ -7,6 +7,7 @@ import importlib.util
 import platform
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -193,19 +194,25 @@ async def _of_cache(settings: Settings) -> list[Finding]:
     except ImportError as missing:
         do = 'pip install "streamproc[cache]"'
         return [Finding("cache", "failed", f"{missing.name} is not installed", do)]
-    timeout_s = settings.cache_timeout_ms / 1000
     store = ValkeyStore(
         address,
         ttl_s=settings.cache_ttl_s,
-        timeout_s=timeout_s,
+        timeout_s=settings.cache_timeout_ms / 1000,
         clock=SystemClock(),
         metrics=Metrics(),
     )
     failure = await store.failure()
+    began_s = time.perf_counter()
+    failure = failure or await store.failure()
+    took_ms = 1000 * (time.perf_counter() - began_s)
     await store.close()
     if failure is None:
-        return [Finding("cache", "ok", f"{address} answers")]
-    do = "start it, or check STREAMPROC_CACHE_URL, _USERNAME, _PASSWORD and _TIMEOUT_MS"
+        said = f"{address} answers in {took_ms:.1f} ms"
+        if took_ms <= settings.cache_timeout_ms:
+            return [Finding("cache", "ok", said)]
+        do = "raise STREAMPROC_CACHE_TIMEOUT_MS, or bring it nearer: requests do not wait for it"
+        return [Finding("cache", "warning", said, do)]
+    do = "start it, or check STREAMPROC_CACHE_URL, _USERNAME and _PASSWORD"
     return [Finding("cache", "warning", f"{address}: {failure or type(failure).__name__}", do)]
 
 

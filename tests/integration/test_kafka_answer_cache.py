@@ -12,6 +12,7 @@ from uuid import uuid4
 import orjson
 import pytest
 from aiokafka import AIOKafkaConsumer
+from valkey.asyncio import Valkey
 
 from streamproc import LocalClient
 from streamproc.kafka.topic_admin import TopicAdmin
@@ -87,6 +88,8 @@ async def test_a_shared_cache_killed_in_the_middle_of_a_stream_loses_nothing_and
 
                 await ask(range(REQUESTS // 2))
                 await until_answered(REQUESTS // 4)
+                async with Valkey(port=valkey.port) as looking:
+                    assert await looking.dbsize() > 0
                 valkey.kill()
                 await ask(range(REQUESTS // 2, REQUESTS))
                 await until_answered(REQUESTS)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -11,7 +12,7 @@ import structlog
 
 from streamproc.caching.address import Address
 from streamproc.caching.kept import Kept
-from streamproc.caching.valkey_store import MAX_VALUE_BYTES, ValkeyStore
+from streamproc.caching.valkey_store import MAX_LATE, MAX_VALUE_BYTES, ValkeyStore
 from streamproc.clock import SystemClock
 from streamproc.errors import SettingsError
 from streamproc.metrics import Metrics
@@ -147,21 +148,38 @@ async def test_a_server_that_is_killed_is_told_once_and_noticed_when_it_is_back(
 
 
 async def test_a_server_that_hangs_is_soon_asked_nothing_more(valkey: ValkeyServer) -> None:
-    async with store_of(valkey.settings(), timeout_s=0.2) as (store, _):
+    async with store_of(valkey.settings(), timeout_s=0.05) as (store, _):
         assert await store.get(KEY) is None
         valkey.pause()
         try:
-            asked = 0
             while not store.troubles():
                 assert await store.get(KEY) is None
-                asked += 1
+                await asyncio.sleep(0)
             found = await asyncio.gather(*(store.get(KEY) for _ in range(2_000)))
+            assert store._wanted == store._unwritten == deque()
         finally:
             valkey.resume()
 
-        assert asked <= 10
         assert set(found) == {None}
         await until(lambda: not store.troubles())
+
+
+async def test_values_that_are_late_are_not_waited_for_and_then_not_asked_for(
+    valkey: ValkeyServer,
+) -> None:
+    async with store_of(valkey.settings(), timeout_s=60.0) as (store, metrics):
+        store.put(KEY, Kept(b"value", 1))
+        await kept_there(store, KEY)
+        store._timeout_s = 0.0
+        for _ in range(MAX_LATE):
+            assert await store.get(KEY) is None
+        store._timeout_s = 60.0
+
+        assert await store.get(KEY) is None
+        assert store.troubles() == []
+        assert await kept_there(store, KEY) == Kept(b"value", 1)
+    errors = metrics.registry.get_sample_value
+    assert errors("streamproc_cache_shared_errors_total", {"reason": "late"}) == MAX_LATE
 
 
 async def test_nothing_there_at_the_start_is_no_error(valkey: ValkeyServer) -> None:
