@@ -10,7 +10,7 @@ import asyncio
 import random
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +39,7 @@ from streamproc.settings import read_settings, shipped
 
 WITHOUT: Final = "no cache"
 WARM_UP: Final = 200
+_OWN: Final = frozenset({"id", "timing"})
 OUTCOMES: Final = ("memory", "shared", "joined", "miss")
 
 
@@ -79,7 +80,10 @@ class Way:
             cpu_seconds=cpu_s,
             p50_s=waited_s[len(waited_s) // 2],
             outcomes={name: after[name] - before[name] for name in OUTCOMES},
-            results=[exchange.responses[number]["result"] for number in range(len(texts))],
+            answers=[
+                {name: value for name, value in answer.items() if name not in _OWN}
+                for answer in (exchange.responses[number] for number in range(len(texts)))
+            ],
         )
 
     async def _outcomes(self) -> dict[str, int]:
@@ -102,14 +106,14 @@ class Took:
     """One way, once through the stream.
 
     outcomes: where answers came from, of those that were looked for; without a cache none were
-    results: in the order of requests
+    answers: the responses in the order of requests, less what is each one's own
     """
 
     seconds: float
     cpu_seconds: float
     p50_s: float
     outcomes: Mapping[str, int]
-    results: list[Any]
+    answers: list[Any]
 
     @property
     def hit_rate(self) -> float:
@@ -124,6 +128,7 @@ class Took:
 def main(
     requests: Annotated[int, typer.Option(min=1, help="requests in a round")] = 4000,
     texts: Annotated[int, typer.Option(min=1, help="different texts to draw from")] = 2000,
+    characters: Annotated[int, typer.Option(min=1, help="of the longest text")] = 256,
     exponent: Annotated[float, typer.Option(min=0.0, help="of Zipf's law; 0: all alike")] = 1.0,
     rounds: Annotated[int, typer.Option(min=1, help="rounds of each way")] = 5,
     cache_bytes: Annotated[
@@ -141,18 +146,19 @@ def main(
     def say(what: str) -> None:
         console.print(f"[dim]{what}[/]", highlight=False)
 
+    fitting = [text for text in read_texts(read_settings().data) if len(text) <= characters]
+    known, caches = requested(fitting, texts), (cache_bytes, cache_url)
     try:
         with tempfile.TemporaryDirectory(prefix="streamproc-bench-") as folder:
             done = asyncio.run(
-                _measure(
-                    Path(folder), requests, texts, exponent, rounds, cache_bytes, cache_url, say
-                )
+                _measure(Path(folder), _Plan(known, requests, exponent, rounds), caches, say)
             )
     except OperatorError as error:
         Console(stderr=True).print(f"error: {error}", markup=False)
         sys.exit(2)
     _print(console, done)
     asked = {"requests": requests, "texts": texts, "exponent": exponent, "rounds": rounds}
+    asked["characters"] = sum(map(len, known)) / len(known)
     write_json(
         json,
         {
@@ -164,17 +170,24 @@ def main(
     console.print(f"figures: {json}", highlight=False)
 
 
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What each way is asked, so many rounds."""
+
+    texts: Sequence[str]
+    requests: int
+    exponent: float
+    rounds: int
+
+    def stream(self, turn: int) -> list[str]:
+        return stream(self.texts, self.requests, self.exponent, turn)
+
+
 async def _measure(
-    folder: Path,
-    requests: int,
-    texts: int,
-    exponent: float,
-    rounds: int,
-    cache_bytes: str,
-    cache_url: str | None,
-    say: Any,
+    folder: Path, plan: _Plan, caches: tuple[str, str | None], say: Callable[[str], None]
 ) -> dict[str, list[Took]]:
-    known = requested(read_texts(read_settings().data), texts)
+    """caches: the bytes of the one in memory, and the URL of the shared one, where one is named"""
+    cache_bytes, cache_url = caches
     async with AsyncExitStack() as running:
         say("starting an embedded Kafka, a Valkey and a worker for each way")
         broker = EmbeddedBroker()
@@ -198,12 +211,12 @@ async def _measure(
         traffic = await running.enter_async_context(open_traffic(broker.bootstrap_servers, answers))
         say("warming up")
         for way in ways:
-            await way.round(traffic, stream(known, min(WARM_UP, requests), exponent, rounds))
+            await way.round(traffic, plan.stream(plan.rounds)[:WARM_UP])
         done: dict[str, list[Took]] = {way.name: [] for way in ways}
-        for turn in range(rounds):
-            first, asked = turn % len(ways), stream(known, requests, exponent, turn)
+        for turn in range(plan.rounds):
+            first, asked = turn % len(ways), plan.stream(turn)
             for way in (*ways[first:], *ways[:first]):
-                say(f"round {turn + 1} of {rounds}: {way.name}")
+                say(f"round {turn + 1} of {plan.rounds}: {way.name}")
                 done[way.name].append(await way.round(traffic, asked))
             _require_equal([took[-1] for took in done.values()])
     return done
@@ -250,14 +263,14 @@ def _valkey() -> Any:
 
 
 def _require_equal(took: Sequence[Took]) -> None:
-    if any(one.results != took[0].results for one in took):
+    if any(one.answers != took[0].answers for one in took):
         raise BenchmarkFailed("with a cache and without, requests were answered differently")
 
 
 def _figures(rounds: Sequence[Took]) -> dict[str, float]:
     return {
-        "requests_per_s": median(len(one.results) / one.seconds for one in rounds),
-        "cpu_s_per_1000": median(1000 * one.cpu_seconds / len(one.results) for one in rounds),
+        "requests_per_s": median(len(one.answers) / one.seconds for one in rounds),
+        "cpu_s_per_1000": median(1000 * one.cpu_seconds / len(one.answers) for one in rounds),
         "p50_s": median(one.p50_s for one in rounds),
         "hit_rate": median(one.hit_rate for one in rounds),
         **{name: median(one.share(name) for one in rounds) for name in OUTCOMES},
@@ -267,17 +280,22 @@ def _figures(rounds: Sequence[Took]) -> dict[str, float]:
 def _print(console: Console, done: Mapping[str, Sequence[Took]]) -> None:
     table = Table(title="Medians over rounds", box=SIMPLE_HEAD)
     table.add_column("", no_wrap=True)
-    for heading in ("req/s", "times", "CPU s/1k", "p50 s", "hit rate", "joined"):
+    for heading in ("req/s", "times", "by CPU", "CPU s/1k", "p50 s", "hit rate", "joined"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name, rounds in done.items():
         of = _figures(rounds)
         times = median(
             other.seconds / one.seconds for one, other in zip(rounds, done[WITHOUT], strict=True)
         )
+        by_cpu = median(
+            other.cpu_seconds / one.cpu_seconds
+            for one, other in zip(rounds, done[WITHOUT], strict=True)
+        )
         table.add_row(
             name,
             f"{of['requests_per_s']:,.0f}",
             f"{times:.2f}",
+            f"{by_cpu:.2f}",
             f"{of['cpu_s_per_1000']:.2f}",
             f"{of['p50_s']:.2f}",
             "" if name == WITHOUT else f"{of['hit_rate']:.1%}",
