@@ -203,7 +203,9 @@ async def _of_cache(settings: Settings) -> list[Finding]:
     )
     failure = await store.failure()
     began_s = time.perf_counter()
-    failure = failure or await store.failure()
+    if failure is None:
+        # Once more, now that it is connected.
+        failure = await store.failure()
     took_ms = 1000 * (time.perf_counter() - began_s)
     await store.close()
     if failure is None:
@@ -213,7 +215,7 @@ async def _of_cache(settings: Settings) -> list[Finding]:
         do = "raise STREAMPROC_CACHE_TIMEOUT_MS, or bring it nearer: requests do not wait for it"
         return [Finding("cache", "warning", said, do)]
     do = "start it, or check STREAMPROC_CACHE_URL, _USERNAME and _PASSWORD"
-    return [Finding("cache", "warning", f"{address}: {failure or type(failure).__name__}", do)]
+    return [Finding("cache", "warning", f"{address}: {type(failure).__name__}: {failure}", do)]
 
 
 def _of_device(settings: Settings) -> Finding:
