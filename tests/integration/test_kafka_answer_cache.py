@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import aiohttp
 import orjson
 import pytest
 from aiokafka import AIOKafkaConsumer
 from valkey.asyncio import Valkey
 
 from streamproc import LocalClient
+from streamproc.kafka.embedded.ports import free_port
 from streamproc.kafka.topic_admin import TopicAdmin
 from streamproc.kafka.topics import load_topics
 from streamproc.settings import Settings
@@ -32,6 +34,17 @@ WORDS = ("the", "good", "bad", "film", "x")
 
 def without_own(response: Mapping[str, Any]) -> bytes:
     return orjson.dumps({**response, "id": None, "timing": None})
+
+
+async def degraded(port: int) -> Mapping[str, Any]:
+    """What a worker says of its readiness once something is amiss."""
+    async with aiohttp.ClientSession() as client:
+        while True:
+            async with client.get(f"http://127.0.0.1:{port}/v2/health/ready") as answer:
+                health: Mapping[str, Any] = await answer.json()
+            if health["ready"] and "degraded" in health:
+                return health
+            await asyncio.sleep(0.1)
 
 
 async def test_a_shared_cache_killed_in_the_middle_of_a_stream_loses_nothing_and_changes_nothing(
@@ -65,7 +78,9 @@ async def test_a_shared_cache_killed_in_the_middle_of_a_stream_loses_nothing_and
             await admin.create_missing(load_topics(topics).topics.values())
         (topic, *_) = load_topics(topics).requests(TASK)
         stop = asyncio.Event()
-        working = [asyncio.create_task(run_worker(settings, stop)) for _ in range(2)]
+        port = free_port()
+        first = settings.model_copy(update={"web_port": port})
+        working = [asyncio.create_task(run_worker(one, stop)) for one in (first, settings)]
         consumer = AIOKafkaConsumer(
             topic.responses, bootstrap_servers=kafka, auto_offset_reset="earliest"
         )
@@ -93,10 +108,13 @@ async def test_a_shared_cache_killed_in_the_middle_of_a_stream_loses_nothing_and
                 valkey.kill()
                 await ask(range(REQUESTS // 2, REQUESTS))
                 await until_answered(REQUESTS)
+                health = await degraded(port)
         finally:
             await consumer.stop()
             stop.set()
             await asyncio.gather(*working)
 
+    assert health["ready"]
+    assert f"127.0.0.1:{valkey.port} has been unavailable" in health["degraded"][0]
     assert set(answered) == set(range(REQUESTS))
     assert all(answered[number] == expected[text] for number, text in enumerate(texts))
