@@ -34,6 +34,7 @@ class Models:
         self, settings: Settings, clock: Clock, metrics: Metrics, tracer: Tracer = NO_TRACER
     ) -> None:
         self._repository = Repository(settings.models_dir)
+        self.metrics = metrics
         self.provider = choose_provider(settings.device)
         self.executor = ModelExecutor(settings.threads or usable_cores())
         self.budget_tokens = (

@@ -75,11 +75,13 @@ class Job(ABC, Generic[ChunkT, OutputsT]):
     A chunk's length is what it costs a model, in tokens.
 
     characters: of all text that its chunks are made from
+    is_repeatable: whether asking again must come to the same answer, which then may be kept
     wants_parts: whether its request asks for the answer's text while it is written
     show: told the parts of that text, in order: together they are the answer's; None: nobody is
     """
 
     characters: int
+    is_repeatable: bool = True
     wants_parts: bool = False
     show: Show | None = None
     _shown_characters: int = 0

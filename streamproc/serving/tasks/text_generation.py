@@ -98,6 +98,8 @@ class TextGenerationJob(DecodingJob):
         self.wants_parts = params.stream
         profile.chosen_step_strategy(params.combine)
         self._samples = chosen(params.do_sample, profile.decodes.do_sample)
+        # Without a seed lots are made of the prompt; but nobody asked for the same ones again.
+        self.is_repeatable = not self._samples or params.seed is not None
         if not self._samples:
             try:
                 params.require_none_of_lots()
@@ -237,4 +239,5 @@ class TextGeneration(DecodingTask):
     inputs: ClassVar[type[Inputs]] = TextInputs
     params: ClassVar[type[Params]] = TextGenerationParams
     job = TextGenerationJob
+    text_field: ClassVar[str] = "generated_text"
     architecture: ClassVar[Architecture] = "decoder"
