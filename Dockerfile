@@ -1,5 +1,7 @@
 # A worker, or any other streamproc command. Dependencies are the locked ones, hashes checked.
-FROM python:3.11-slim
+#   docker build .                      workers and all else that needs no web framework
+#   docker build --target gateway .     the same and `streamproc gateway`
+FROM python:3.11-slim AS base
 
 COPY requirements/run.txt /tmp/run.txt
 RUN pip install --no-cache-dir --require-hashes -r /tmp/run.txt && rm /tmp/run.txt
@@ -19,3 +21,16 @@ USER 10001
 WORKDIR /tmp
 ENTRYPOINT ["python", "-m", "streamproc"]
 CMD ["worker"]
+
+FROM base AS gateway
+USER root
+# Versions and hashes are those of the lock of all extras.
+COPY requirements/uv.txt requirements/dev.txt /tmp/requirements/
+RUN pip install --no-cache-dir --require-hashes -r /tmp/requirements/uv.txt \
+    && uv pip install --system --no-cache --verify-hashes -c /tmp/requirements/dev.txt \
+        fastapi "pyjwt[crypto]" uvicorn \
+    && pip uninstall --yes uv && rm -r /tmp/requirements
+USER 10001
+CMD ["gateway"]
+
+FROM base AS worker

@@ -113,6 +113,12 @@ class Metrics:
             ("task", "type"),
             registry=self.registry,
         )
+        self.parts = Counter(
+            "streamproc_parts_total",
+            "Parts of texts published while these are written, by whether the broker stored them",
+            ("task", "stored"),
+            registry=self.registry,
+        )
         self.route_events = Counter(
             "streamproc_route_events_total",
             "Events that a route is done with: enriched, unmatched, tombstone or dead-letter",
@@ -204,6 +210,54 @@ class Metrics:
             "streamproc_queued_tokens",
             "Tokens that wait for a batch, or for admission to decoding",
             ("ensemble",),
+            registry=self.registry,
+        )
+        self.cache_requests = Counter(
+            "streamproc_cache_requests_total",
+            "Answers looked for among those kept: found in memory or in the shared cache, taken "
+            "from an equal request that was under way (joined), worked out anew (miss), or not to "
+            "be kept (passed)",
+            ("task", "outcome"),
+            registry=self.registry,
+        )
+        self.cache_age_seconds = Histogram(
+            "streamproc_cache_age_seconds",
+            "Seconds since a kept answer was worked out, when it is given again",
+            ("task",),
+            buckets=_AGES,
+            registry=self.registry,
+        )
+        self.cache_bytes = Gauge(
+            "streamproc_cache_bytes",
+            "Bytes that answers kept in memory take",
+            registry=self.registry,
+        )
+        self.cache_max_bytes = Gauge(
+            "streamproc_cache_max_bytes",
+            "Bytes that answers kept in memory may take; 0: none are",
+            registry=self.registry,
+        )
+        self.cache_entries = Gauge(
+            "streamproc_cache_entries",
+            "Answers kept in memory",
+            registry=self.registry,
+        )
+        self.cache_evictions = Counter(
+            "streamproc_cache_evictions_total",
+            "Answers that memory gave up, to make space (size) or as they were too old (age)",
+            ("reason",),
+            registry=self.registry,
+        )
+        self.cache_shared_up = Gauge(
+            "streamproc_cache_shared_up",
+            "1 while the shared cache at an address answers, else 0",
+            ("at",),
+            registry=self.registry,
+        )
+        self.cache_shared_errors = Counter(
+            "streamproc_cache_shared_errors_total",
+            "Times that the shared cache was late, failed, or refused to keep an answer",
+            ("reason",),
             registry=self.registry,
         )
         self.in_flight_bytes = Gauge(

@@ -25,6 +25,7 @@ from streamproc.messages.record import Record
 from streamproc.messages.request import InvalidRequest, Request, read_request
 from streamproc.messages.response import Problem, Response
 from streamproc.metrics import Metrics
+from streamproc.serving.answer_cache import AnswerCache
 from streamproc.serving.answerer import Answerer
 from streamproc.serving.engine import Engines
 from streamproc.serving.fairness import FairTurns
@@ -45,9 +46,11 @@ class Pipeline:
         stop_after: stop_base,
         hand_over: HandOver | None = None,
         tracer: Tracer = NO_TRACER,
+        cache: AnswerCache | None = None,
     ) -> None:
         """stop_after: when to stop trying what the worker itself is at fault for
         hand_over: what parts of answers go by; None: none are published
+        cache: where answers are kept for requests that ask the same; None: nowhere
         """
         self.route = route
         self._answerer = Answerer(
@@ -58,8 +61,9 @@ class Pipeline:
             clock=clock,
             metrics=metrics,
             stop_after=stop_after,
+            cache=cache,
         )
-        self._publisher = ResponsePublisher(route, publish, clock, hand_over)
+        self._publisher = ResponsePublisher(route, publish, clock, hand_over, self._count_part)
         self._clock = clock
         self.metrics = metrics
         self._tracer = tracer
@@ -128,6 +132,9 @@ class Pipeline:
 
     def _error(self, request_id: str, fault: Problem, metadata: bytes | None) -> Response:
         return Response(request_id, self.route.task, "error", error=fault, metadata=metadata)
+
+    def _count_part(self, is_stored: bool) -> None:
+        self.metrics.parts.labels(self.route.task, "yes" if is_stored else "no").inc()
 
     def _count(self, response: Response | None, fault: Problem | None, started_s: float) -> None:
         if fault is not None:

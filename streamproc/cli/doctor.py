@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from streamproc.cli.options import KAFKA, with_settings
+from streamproc.cli.options import KAFKA, SHARED_CACHE, with_settings
 from streamproc.cli.terminal import print_json, stdout_console
 from streamproc.settings import Settings
 
@@ -23,6 +23,7 @@ _FLAGS = (
     "max_message_bytes",
     "max_in_flight_bytes",
     "cache_dir",
+    *SHARED_CACHE,
 )
 _MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": ("✗", "red")}
 

@@ -7,6 +7,7 @@ import importlib.util
 import platform
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -35,6 +36,7 @@ _EXTRAS: Final = {
     "train": "torch",
     "evaluate": "sacrebleu",
     "tracing": "opentelemetry",
+    "cache": "valkey",
 }
 """A module that each extra brings."""
 
@@ -56,6 +58,7 @@ async def examine(settings: Settings) -> list[Finding]:
         _of_extras(),
         *await _of_kafka(settings),
         *_of_models(settings),
+        *await _of_cache(settings),
         _guarded("device", lambda: _of_device(settings)),
         _guarded("memory", lambda: _of_memory(settings)),
         *(_guarded("disk", partial(_of_disk, folder)) for folder in _folders(settings)),
@@ -225,6 +228,46 @@ def _of_models(settings: Settings) -> list[Finding]:
         return findings
     said = f"{len(names)} ensembles, digests as written, for {', '.join(tasks)}"
     return [Finding("models", "ok", said)]
+
+
+async def _of_cache(settings: Settings) -> list[Finding]:
+    """Nothing where no shared cache is set; a worker does without one that is away."""
+    from streamproc.caching.address import Address
+    from streamproc.clock import SystemClock
+    from streamproc.metrics import Metrics
+
+    try:
+        address = Address.of(settings)
+        if address is None:
+            return []
+        from streamproc.caching.valkey_store import ValkeyStore
+    except OperatorError as error:
+        return [Finding("cache", "failed", str(error), "correct the setting")]
+    except ImportError as missing:
+        do = 'pip install "streamproc[cache]"'
+        return [Finding("cache", "failed", f"{missing.name} is not installed", do)]
+    store = ValkeyStore(
+        address,
+        ttl_s=settings.cache_ttl_s,
+        timeout_s=settings.cache_timeout_ms / 1000,
+        clock=SystemClock(),
+        metrics=Metrics(),
+    )
+    failure = await store.failure()
+    began_s = time.perf_counter()
+    if failure is None:
+        # Once more, now that it is connected.
+        failure = await store.failure()
+    took_ms = 1000 * (time.perf_counter() - began_s)
+    await store.close()
+    if failure is None:
+        said = f"{address} answers in {took_ms:.1f} ms"
+        if took_ms <= settings.cache_timeout_ms:
+            return [Finding("cache", "ok", said)]
+        do = "raise STREAMPROC_CACHE_TIMEOUT_MS, or bring it nearer: requests do not wait for it"
+        return [Finding("cache", "warning", said, do)]
+    do = "start it, or check STREAMPROC_CACHE_URL, _USERNAME and _PASSWORD"
+    return [Finding("cache", "warning", f"{address}: {type(failure).__name__}: {failure}", do)]
 
 
 def _of_device(settings: Settings) -> Finding:

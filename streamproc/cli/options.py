@@ -16,6 +16,11 @@ from streamproc.settings.sizes import parse_mebibytes
 
 KAFKA = tuple(name for name in Settings.model_fields if name.startswith("kafka_"))
 REGISTRY = tuple(name for name in Settings.model_fields if name.startswith("schema_registry_"))
+SHARED_CACHE = (
+    *("cache_url", "cache_username", "cache_password", "cache_ssl_cafile", "cache_timeout_ms"),
+)
+# What of the cache matters to a command that answers a file; the environment says the rest.
+CACHE = ("cache_bytes", "cache_url")
 LOCAL_MODELS = (
     "models_dir",
     "device",

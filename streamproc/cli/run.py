@@ -19,11 +19,11 @@ from streamproc.cli.answer_options import (
     TaskName,
     TextColumn,
 )
-from streamproc.cli.options import LOCAL_MODELS, with_settings
+from streamproc.cli.options import CACHE, LOCAL_MODELS, with_settings
 from streamproc.settings import Settings
 
 
-@with_settings(LOCAL_MODELS)
+@with_settings((*LOCAL_MODELS, *CACHE))
 def run(
     settings: Settings,
     files: Files,

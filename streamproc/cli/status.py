@@ -108,10 +108,12 @@ async def _print_lines(feed: StatusFeed) -> None:
 async def _redraw(feed: StatusFeed) -> None:
     from rich.live import Live
 
-    from streamproc.cli.status_view import drawn
+    from streamproc.cli.status_view import fitted
 
     console = stdout_console()
-    with Live(drawn(feed.overview()), console=console, auto_refresh=False, screen=True) as live:
+    with Live(
+        fitted(console, feed.overview()), console=console, auto_refresh=False, screen=True
+    ) as live:
         while True:
-            live.update(drawn(feed.overview()), refresh=True)
+            live.update(fitted(console, feed.overview()), refresh=True)
             await asyncio.sleep(WATCH_INTERVAL_S)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
+from rich.segment import Segments
 from rich.table import Table
 from rich.text import Text
 
@@ -22,12 +23,28 @@ def print_overview(console: TerminalConsole, overview: Overview) -> None:
     console.print(drawn(overview))
 
 
-def drawn(overview: Overview) -> Group:
-    """The strip, notes, and a table each for topics, ensembles and workers."""
-    return Group(*_parts(overview))
+def drawn(overview: Overview, *, quiet: bool = True, members: bool = True) -> Group:
+    """The strip, notes, and a table each for topics, ensembles and workers.
+
+    quiet: topics too that nothing waits in and nothing comes by
+    members: those of ensembles too
+    """
+    return Group(*_parts(overview, quiet=quiet, members=members))
 
 
-def _parts(overview: Overview) -> Iterator[RenderableType]:
+def fitted(console: Console, overview: Overview) -> RenderableType:
+    """The same with as much of it as the terminal has lines for; what is left out is counted."""
+    for quiet, members in ((True, True), (False, True), (False, False)):
+        picture = drawn(overview, quiet=quiet, members=members)
+        lines = console.render_lines(picture, pad=False, new_lines=True)
+        if len(lines) <= console.height:
+            return picture
+    shown = lines[: max(0, console.height - 1)]
+    more = f"… {len(lines) - len(shown)} lines more: make the terminal higher, or ask --json"
+    return Group(Segments([one for line in shown for one in line]), Text(more, "yellow"))
+
+
+def _parts(overview: Overview, *, quiet: bool, members: bool) -> Iterator[RenderableType]:
     yield _strip(overview.strip)
     for note in overview.notes:
         yield Text(f"! {printable(note)}", "yellow")
@@ -35,15 +52,20 @@ def _parts(overview: Overview) -> Iterator[RenderableType]:
         others = ", ".join(map(printable, overview.other_groups))
         group = printable(overview.group)
         yield Text(f"group {group}; others with workers: {others} (--group-id)", "dim")
+    sources = [row for row in overview.sources if quiet or not _is_quiet(row)]
+    left = len(overview.sources) - len(sources)
     yield from _table(
-        "topics",
+        f"topics but {left} quiet" if left else "topics",
         ("req/s", "p50 ms", "p99 ms", "waiting", "oldest", "clear", "errors"),
-        map(_source, overview.sources),
+        map(_source, sources),
     )
+    if left and not sources:
+        yield ""
+        yield Text(f"{left} topics, all quiet", "dim")
     yield from _table(
         "ensembles",
         ("version", "late", "failed", "agree", "ms/1,000 tokens"),
-        (row for ensemble in overview.ensembles for row in _ensemble(ensemble)),
+        (row for one in overview.ensembles for row in _ensemble(one, members=members)),
     )
     yield from _table(
         "workers",
@@ -107,13 +129,17 @@ def _source(row: SourceRow) -> Row:
     )
 
 
-def _ensemble(ensemble: EnsembleRow) -> Iterator[Row]:
+def _is_quiet(row: SourceRow) -> bool:
+    return not (row.per_s or row.waiting or row.errors_per_s)
+
+
+def _ensemble(ensemble: EnsembleRow, *, members: bool) -> Iterator[Row]:
     fill = f"fill {percent(ensemble.batch_fill)}" if ensemble.batch_fill is not None else ""
     rate = f"{amount(ensemble.tokens_per_s)} tokens/s"
     differ = len(ensemble.versions) > 1
     version = Text(printable(" / ".join(ensemble.versions)), "red" if differ else "bold")
     yield (Text(printable(ensemble.name), "bold"), version, "", "", fill, Text(rate, "dim"))
-    for member in ensemble.members:
+    for member in ensemble.members if members else ():
         differ = len(member.versions) > 1
         yield (
             f"  {member.name}",

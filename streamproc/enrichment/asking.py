@@ -205,6 +205,7 @@ class Asker:
             deadline_at_ms=None if deadline_ms is None else record.timestamp_ms + deadline_ms,
             metadata=None,
             envelope=Envelope(Form.PLAIN),
+            position=record.position,
         )
         response = await self._answers[spec.task].answer(request)
         return response if response.error is None else response.error

@@ -165,10 +165,16 @@ class Dispatcher:
             if read.position > read.begun_at:
                 self._tracker.pass_over(tp, read.last_handed, read.position)
         await self.committer.commit()
-        idle_s = self._clock.monotonic_s() - self._moved_at_s
-        if self._gate.is_exclusive and idle_s > ALONE_S:
-            self._gate.lapse()
+        # What has just been stored may start; only then is anybody waited for.
         self._go_on()
+        now_s = self._clock.monotonic_s()
+        if self._gate.wants_commit:
+            # All waits for Kafka to store a mark, which is no doing of the record that is next.
+            self._moved_at_s = now_s
+        elif self._gate.is_exclusive and now_s - self._moved_at_s > ALONE_S:
+            _log.warning("a request that runs alone takes long, others go on", seconds=ALONE_S)
+            self._gate.lapse()
+            self._go_on()
 
     def backlog(self, topics: Container[str]) -> Backlog:
         """What is not finished in the topic-partitions assigned of some topics."""

@@ -56,6 +56,7 @@ def build_app(
         broker_max_poll_records=16,
         broker_commit_interval=1.0,
         consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=settings.group_instance_id,
         consumer_metadata_max_age_ms=5000,
         # Never to be filled: Faust sleeps a second once every topic-partition is held back by it.
         # Bytes are bounded all the same, by what one poll brings and the lanes' budgets.

@@ -8,11 +8,14 @@ from typing import Final
 import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import (
+    BrokerResponseError,
     GroupAuthorizationFailedError,
     InconsistentGroupProtocolError,
     InvalidGroupIdError,
     InvalidSessionTimeoutError,
+    KafkaError,
     TopicAuthorizationFailedError,
+    kafka_errors,
 )
 
 from streamproc.kafka.backoff import backoff_s
@@ -24,11 +27,26 @@ _log = structlog.get_logger(__name__)
 
 FIRST_WAIT_S: Final = 1.0
 LONGEST_WAIT_S: Final = 15.0
+
+
+class FencedInstanceIdError(BrokerResponseError):  # type: ignore[misc]
+    """Another member has joined under this one's name; aiokafka does not know the error's code."""
+
+    errno = 82
+    message = "FENCED_INSTANCE_ID"
+    description = "Another member of the group has taken this one's group.instance.id."
+
+
+kafka_errors[FencedInstanceIdError.errno] = FencedInstanceIdError
+
 # Nothing but another setting ends these.
 _FINAL: Final = {
     InvalidSessionTimeoutError: (
         "STREAMPROC_SESSION_TIMEOUT_S is outside of what the broker allows "
         "(group.min.session.timeout.ms to group.max.session.timeout.ms)"
+    ),
+    FencedInstanceIdError: (
+        "another worker has joined under the same STREAMPROC_GROUP_INSTANCE_ID: each needs its own"
     ),
     InvalidGroupIdError: "STREAMPROC_GROUP_ID is not a name that the broker accepts for a group",
 }
@@ -52,6 +70,7 @@ def keep_joining(consumer: AIOKafkaConsumer, state: ConsumerState) -> None:
 
     async def wait_and_join_again(error: BaseException) -> None:
         nonlocal waits
+        error = _unwrapped(error)
         refusal = told_refusal(error)
         if state.refusal is None:
             waits = backoff_s(FIRST_WAIT_S, LONGEST_WAIT_S)
@@ -69,3 +88,10 @@ def told_refusal(error: BaseException) -> str:
     """Why a group refuses, in a clause that says what to do where that is known."""
     known = {**_FINAL, **_WAITED_OUT}.get(type(error))
     return f"{known} ({type(error).__name__})" if known else describe_error(error)
+
+
+def _unwrapped(error: BaseException) -> BaseException:
+    """aiokafka raises what it does not foresee as a KafkaError that only quotes it."""
+    if type(error) is KafkaError and FencedInstanceIdError.__name__ in str(error):
+        return FencedInstanceIdError()
+    return error

@@ -128,6 +128,13 @@ class TopicCatalogue:
             )
         return sorted(found, key=lambda topic: topic.lane)
 
+    def interactive(self) -> dict[str, RequestTopic]:
+        """The topic of each task's interactive requests, of tasks that have one.
+
+        Raises TopicsError where no topic takes any requests.
+        """
+        return {topic.task: topic for topic in self.requests() if topic.lane is Lane.INTERACTIVE}
+
     def request_topic(self, task: str, lane: Lane) -> RequestTopic:
         """The topic of a task's requests on a lane; raises TopicsError when there is none."""
         for topic in self.requests(task):

@@ -43,6 +43,7 @@ class ResponseBody(TypedDict, total=False):
     entropy: float
     coverage: dict[str, Any]
     timing: dict[str, float]
+    usage: dict[str, int]
     error: ErrorBody
     warnings: list[str]
     metadata: Any

@@ -30,6 +30,9 @@ HandOver = Callable[[ProducerRecord], Awaitable[Awaitable[bool]]]
 """Returns once the record is among those to be sent, in the order of the calls, with what says
 whether the broker has stored it; it is tried once."""
 
+Note = Callable[[bool], object]
+"""Told of each part whether the broker has stored it."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -52,9 +55,15 @@ class PartPublisher:
     At its end all parts are handed over; where it is left by an error, the rest is dropped.
     """
 
-    def __init__(self, record_of: Callable[[Part], ProducerRecord], hand_over: HandOver) -> None:
+    def __init__(
+        self,
+        record_of: Callable[[Part], ProducerRecord],
+        hand_over: HandOver,
+        note: Note | None = None,
+    ) -> None:
         self._record_of = record_of
         self._hand_over = hand_over
+        self._note = note
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[str] = deque()
         self._unstored: set[asyncio.Future[bool]] = set()
@@ -113,6 +122,10 @@ class PartPublisher:
                 self._sequence += 1
                 await self._hand(part)
 
+    def _noted(self, *, is_stored: bool) -> None:
+        if self._note is not None:
+            self._note(is_stored)
+
     def _taken(self) -> str:
         texts = []
         while self._waiting:
@@ -129,12 +142,14 @@ class PartPublisher:
         except Exception:  # the request must not fail of it
             log.exception("part of an answer not sent")
             self._is_whole = False
+            self._noted(is_stored=False)
             return
         self._unstored.add(stored)
 
         def settle(done: asyncio.Future[bool]) -> None:
             self._unstored.discard(done)
             is_stored = not done.cancelled() and done.exception() is None and done.result()
+            self._noted(is_stored=is_stored)
             if part.attempt == self._attempt:
                 self._is_whole &= is_stored
 

@@ -20,7 +20,7 @@ from streamproc.messages.outgoing import (
     response_record,
     without_original,
 )
-from streamproc.messages.parts import HandOver, Part, PartPublisher
+from streamproc.messages.parts import HandOver, Note, Part, PartPublisher
 from streamproc.messages.problems import to_problem
 from streamproc.messages.record import ProducerRecord, Record
 from streamproc.messages.reply_address import ReplyAddress, asked_reply
@@ -73,13 +73,21 @@ class ResponsePublisher:
     """Publishes responses and dead letters; what is too large is replaced by a smaller record."""
 
     def __init__(
-        self, route: ReplyRoute, publish: Publish, clock: Clock, hand_over: HandOver | None = None
+        self,
+        route: ReplyRoute,
+        publish: Publish,
+        clock: Clock,
+        hand_over: HandOver | None = None,
+        note_part: Note | None = None,
     ) -> None:
-        """hand_over: what parts of answers go by; None: none are published"""
+        """hand_over: what parts of answers go by; None: none are published
+        note_part: told of each whether it was stored
+        """
         self._route = route
         self._publish = publish
         self._clock = clock
         self._hand_over = hand_over
+        self._note_part = note_part
 
     def parts(
         self, record: Record, request: Request
@@ -97,7 +105,7 @@ class ResponsePublisher:
             now_ms, route = self._clock.now_ms(), self._route
             return part_record(record, part, request, route.task, to, now_ms, route.copied_headers)
 
-        return PartPublisher(record_of, self._hand_over)
+        return PartPublisher(record_of, self._hand_over, self._note_part)
 
     async def publish(
         self, record: Record, request: Request | InvalidRequest, response: Response | None

@@ -35,6 +35,7 @@ class Request:
 
     inputs: the fields that are the task's own (`text`, or `question` and `context`)
     given: the names of all fields it has
+    position: of the record that it came in, `topic:topic-partition:offset`
     deadline_at_ms: milliseconds since the epoch; None: no deadline
     metadata: its JSON text, as it came; None where there is none
     """
@@ -47,6 +48,7 @@ class Request:
     deadline_at_ms: int | None
     metadata: bytes | None
     envelope: Envelope
+    position: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ def read_request(record: Record, max_bytes: int) -> Request | InvalidRequest:
         deadline_at_ms=known.deadline_ms and record.timestamp_ms + known.deadline_ms,
         metadata=opened.metadata,
         envelope=opened.envelope,
+        position=record.position,
     )
 
 

@@ -58,12 +58,25 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of the ensemble's tokenizer: read of a prompt, and written behind it.
+
+    prompt_tokens: special ones included, as members read them
+    completion_tokens: of the answer, without the one that ended it
+    """
+
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class Response:
     """One request's answer.
 
     manifest: digest of the manifest that the answer was computed under
     agreement: share of the members' weight that agrees with the answer, 0 to 1
     entropy: of the combined probabilities, in nats
+    usage: of a task that continues a prompt
     warnings: fields of the request that look like mistakes: blank, or ignored
     metadata: that of the request, as its JSON text
     """
@@ -79,6 +92,7 @@ class Response:
     entropy: float | None = None
     coverage: Coverage | None = None
     timing: Timing | None = None
+    usage: Usage | None = None
     error: Problem | None = None
     warnings: tuple[str, ...] = ()
     metadata: bytes | None = None

@@ -74,6 +74,25 @@ class MemberState(_Part):
     ms_per_1000_tokens: float | None = None
 
 
+class DisagreementState(_Part):
+    """One request whose members chose otherwise than all together; nothing of its text.
+
+    at_ms: when it was answered, milliseconds since the epoch
+    request_id: that of its response
+    position: of its record, `topic:topic-partition:offset`
+    agreement: that of its response, 0 to 1
+    together: what was answered: labels, or where in the context the answer is
+    members: what each member that answered chose, by its name
+    """
+
+    at_ms: int
+    request_id: str
+    position: str
+    agreement: float
+    together: str
+    members: dict[str, str] = Field(default_factory=dict)
+
+
 class EnsembleState(_Part):
     """One ensemble, over the last `window_s` seconds of the state.
 
@@ -83,6 +102,7 @@ class EnsembleState(_Part):
     tokens_per_s: padding left out
     batch_fill: padded tokens of a batch to those that it may have, 0 to 1; None: no batch was run
     padding: padded tokens to those there are, at least 1; None: no batch was run
+    disagreements: the last of them, the newest first
     """
 
     name: str
@@ -97,6 +117,7 @@ class EnsembleState(_Part):
     batch_fill: float | None = None
     padding: float | None = None
     members: list[MemberState] = Field(default_factory=list)
+    disagreements: list[DisagreementState] = Field(default_factory=list)
 
 
 class MachineState(_Part):

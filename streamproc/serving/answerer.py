@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential
 from tenacity.stop import stop_base
 
-from streamproc.clock import Clock
+from streamproc.clock import Clock, Timed
 from streamproc.errors import DeadlineExceeded, Invalid, QuorumNotMet, WorkerFault
 from streamproc.messages.lane import Lane
 from streamproc.messages.parts import PartPublisher
@@ -20,12 +21,22 @@ from streamproc.messages.request import Request
 from streamproc.messages.request_warnings import warnings_about
 from streamproc.messages.response import Response, Timing
 from streamproc.metrics import Metrics
+from streamproc.serving.answer_cache import AnswerCache
+from streamproc.serving.disagreements import Choices, Disagreement
 from streamproc.serving.engine import Engine, Engines
 from streamproc.serving.retrying import Tries
+from streamproc.serving.tasks.decoding_task import DecodingTask
+from streamproc.serving.tasks.task import Answer, Task
 
 LOG_FAULTS_EVERY_S: Final = 10.0
+# Below this, digesting a text takes less time than handing it to a thread would.
+_INLINE_CHARACTERS: Final = 65_536
 
 log = structlog.get_logger(__name__)
+
+
+class _TakenOver(Exception):
+    """Another engine answers for the ensemble by now."""
 
 
 class Answerer:
@@ -41,9 +52,11 @@ class Answerer:
         clock: Clock,
         metrics: Metrics,
         stop_after: stop_base,
+        cache: AnswerCache | None = None,
     ) -> None:
         """default_ensemble: answers a request that names none
         stop_after: when to stop trying what the worker itself is at fault for
+        cache: where answers are kept; None: nowhere
         """
         self._task = task
         self._engines = engines
@@ -52,6 +65,7 @@ class Answerer:
         self._clock = clock
         self._metrics = metrics
         self._stop_after = stop_after
+        self._cache = cache
         self._log_fault_at_s, self._unlogged_faults = 0.0, 0
 
     def digest(self, ensemble: str) -> str:
@@ -70,13 +84,16 @@ class Answerer:
 
         Raises WorkerFault once `stop_after` says so.
         """
+        started_s = self._clock.monotonic_s()
         warnings: tuple[str, ...] = ()
         try:
             engine = self._engines.named(request.ensemble or self._default_ensemble)
             known = engine.task.inputs.model_fields, engine.task.params.model_fields
             warnings = warnings_about(request, *known, are_parts_taken=parts is not None)
             async with self._deadline(request):
-                response = await self._score_until_able(engine, request, parts)
+                engine, answered = await self._answered(engine, request, parts)
+            total_ms = (self._clock.monotonic_s() - started_s) * 1000
+            response = self._response(engine, request, answered, total_ms)
         except TimeoutError:
             late = DeadlineExceeded("deadline passed", "no answer was ready in time")
             response = self._error(request, late)
@@ -84,9 +101,42 @@ class Answerer:
             response = self._error(request, reason)
         return replace(response, warnings=warnings) if warnings else response
 
+    async def _answered(
+        self, engine: Engine, request: Request, parts: PartPublisher | None
+    ) -> tuple[Engine, Timed[Answer]]:
+        """The answer and the engine that gave it: another than at first where one took over from
+        an engine that was not able to."""
+        while True:
+            try:
+                return engine, await self._find_or_score(engine, request, parts)
+            except _TakenOver:
+                engine = self._engines.named(engine.profile.name)
+
+    async def _find_or_score(
+        self, engine: Engine, request: Request, parts: PartPublisher | None
+    ) -> Timed[Answer]:
+        """The answer that is kept for such a request, or comes of an equal one, or of models."""
+        score = partial(self._score_until_able, engine, request, parts)
+        cache = self._cache
+        if cache is None:
+            return await score()
+        # Only what is valid has a key.
+        job = engine.task.begin(request.inputs, request.params, engine.profile)
+        key = await _key(cache, engine, request, job.characters) if job.is_repeatable else None
+        if key is None:
+            return (await cache.pass_by(score)).answered
+        if request.deadline_at_ms is not None and request.deadline_at_ms <= self._clock.now_ms():
+            # What is at hand comes before the time-out can be told, and nobody waits any more.
+            raise TimeoutError
+        is_shown = parts is not None and job.wants_parts
+        found = await cache.answer(key, self._lane, score, joins=not is_shown)
+        if parts is not None and is_shown and not found.is_own:
+            _show_whole(engine.task, found.answered.result, parts)
+        return found.answered
+
     async def _score_until_able(
         self, engine: Engine, request: Request, parts: PartPublisher | None
-    ) -> Response:
+    ) -> Timed[Answer]:
         """`_score`, tried again while the worker itself is at fault, until `stop_after` says so."""
         # Setting up the retries takes a tenth of what a request costs beside its models, so that
         # is done once something has failed; that first attempt counts.
@@ -100,24 +150,30 @@ class Answerer:
             with attempt:
                 if attempt.retry_state.attempt_number == 1:
                     raise first
-                # A version that took over meanwhile may be able where the one before it is not.
-                engine = self._engines.named(engine.profile.name)
-                tries.begin(engine.health)
+                # A version that took over meanwhile may be able where this one is not. Its answer
+                # has another manifest, so that it may not pass, or be kept, for this one's.
+                if self._engines.named(engine.profile.name) is not engine:
+                    raise _TakenOver
+                tries.begin()
                 return await self._score(engine, request, parts, alone=tries.alone)
         raise AssertionError("unreachable: every attempt returns or raises")
 
     async def _score(
         self, engine: Engine, request: Request, parts: PartPublisher | None, *, alone: bool = False
-    ) -> Response:
+    ) -> Timed[Answer]:
         """chunk → encode → queue → batch → fan out → combine → stitch"""
-        started_s = self._clock.monotonic_s()
         job = engine.task.begin(request.inputs, request.params, engine.profile)
         if parts is not None and job.wants_parts:
             job.show = parts.begin()
-        answered = await engine.answer(job, self._lane, alone=alone)
+        return await engine.answer(job, self._lane, alone=alone)
+
+    def _response(
+        self, engine: Engine, request: Request, answered: Timed[Answer], total_ms: float
+    ) -> Response:
         answer = answered.result
+        if answer.choices is not None:
+            engine.disagreements.note(self._disagreement(request, answer, answer.choices))
         complete = all(member.status == "ok" for member in answer.members)
-        total_ms = (self._clock.monotonic_s() - started_s) * 1000
         return Response(
             id=request.id,
             task=self._task,
@@ -132,7 +188,13 @@ class Answerer:
             timing=Timing(
                 round(answered.queue_ms, 3), round(answered.run_ms, 3), round(total_ms, 3)
             ),
+            usage=answer.usage,
             metadata=request.metadata,
+        )
+
+    def _disagreement(self, request: Request, answer: Answer, choices: Choices) -> Disagreement:
+        return Disagreement(
+            self._clock.now_ms(), request.id, request.position, answer.agreement or 0.0, choices
         )
 
     def _deadline(self, request: Request) -> AbstractAsyncContextManager[object]:
@@ -164,3 +226,17 @@ class Answerer:
     def _error(self, request: Request, reason: Invalid | QuorumNotMet) -> Response:
         problem = to_problem(reason)
         return Response(request.id, self._task, "error", error=problem, metadata=request.metadata)
+
+
+async def _key(
+    cache: AnswerCache, engine: Engine, request: Request, characters: int
+) -> bytes | None:
+    if characters <= _INLINE_CHARACTERS:
+        return cache.key(engine, request)
+    return await asyncio.to_thread(cache.key, engine, request)
+
+
+def _show_whole(task: Task, answer: Answer, parts: PartPublisher) -> None:
+    """Publish the text of an answer that was written before, as one part."""
+    if isinstance(task, DecodingTask) and (text := answer.result[task.text_field]):
+        parts.begin()(text)

@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 from streamproc.clock import Timed
 from streamproc.errors import Invalid
 from streamproc.messages.lane import Lane
+from streamproc.serving.disagreements import Disagreements
 from streamproc.serving.fairness import FairTurns
 from streamproc.serving.member_health import MemberHealth
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
@@ -80,6 +81,7 @@ class Engine:
     health: how the members do
     alone_tokens: what a chunk says it is long, so that it runs beside no other
     jobs: those that it is at
+    disagreements: the last requests that members chose otherwise for
     """
 
     task: Task
@@ -89,6 +91,7 @@ class Engine:
     health: MemberHealth
     alone_tokens: int
     turns: FairTurns = field(default_factory=FairTurns)
+    disagreements: Disagreements = field(default_factory=Disagreements)
     jobs: JobCount = field(default_factory=JobCount)
 
     async def drain(self) -> None:

@@ -20,10 +20,9 @@ class Tries:
         self._recoveries = recoveries
         self._late = 0
 
-    def begin(self, health: MemberHealth) -> None:
-        """The next try begins; health: of the ensemble's version that serves by now."""
-        self._health = health
-        self._recoveries = health.recoveries
+    def begin(self) -> None:
+        """The next try begins."""
+        self._recoveries = self._health.recoveries
 
     @property
     def alone(self) -> bool:

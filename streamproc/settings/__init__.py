@@ -10,7 +10,12 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from streamproc.settings.addresses import checked_brokers, checked_host, checked_registries
+from streamproc.settings.addresses import (
+    checked_brokers,
+    checked_cache,
+    checked_host,
+    checked_registries,
+)
 from streamproc.settings.environment import UnknownVariable, unknown_variables
 from streamproc.settings.gateway import GATEWAY_PREFIX, GatewaySettings
 from streamproc.settings.reading import PREFIX, Names, port_or, read
@@ -85,6 +90,9 @@ class Settings(BaseSettings):
 
     group_id: str = Field("streamproc", min_length=1, max_length=200)
     """Consumer group; workers of one group share the topic-partitions."""
+    group_instance_id: str | None = Field(None, pattern=r"^[A-Za-z0-9._-]{1,200}$")
+    """Name of this worker that outlives its restarts, e.g. the pod's: a restart within the session
+    time-out moves no topic-partitions (Kafka's static membership); none by default."""
     models_dir: Path = shipped("models")
     """Folder of ensembles."""
     topics_dir: Path = shipped("topics")
@@ -134,6 +142,23 @@ class Settings(BaseSettings):
     """Seconds without a heartbeat until Kafka reassigns the topic-partitions."""
     ready_lag_s: float = Field(30.0, gt=0)
     """Seconds a commit may be overdue before the worker is not ready."""
+
+    cache_bytes: Annotated[int, bytes_between(0)] = 0
+    """Bytes of answers that are kept in memory for requests that ask the same; 0: none."""
+    cache_url: Annotated[str | None, AfterValidator(checked_cache)] = None
+    """Valkey or Redis in which workers share these answers, as valkey://host:port/database."""
+    cache_username: str | None = None
+    """User name at that server."""
+    cache_password: SecretStr | None = None
+    """Password at that server."""
+    cache_ssl_cafile: Path | None = None
+    """PEM file with the certificate of that server's certificate authority, for valkeys://."""
+    cache_tasks: Names = ()
+    """Tasks whose answers are kept, separated by commas; empty: all."""
+    cache_ttl_s: float = Field(86_400.0, ge=1, le=365 * 86_400)
+    """Seconds that an answer is kept at most."""
+    cache_timeout_ms: int = Field(50, ge=1, le=10_000)
+    """Milliseconds that the shared cache may take before requests are answered without it."""
 
     web_host: Annotated[str, AfterValidator(checked_host)] = "127.0.0.1"
     """Address that health and metrics listen on."""

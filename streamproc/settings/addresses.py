@@ -8,6 +8,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 KAFKA_PORT: Final = 9092
+CACHE_PORT: Final = 6379
+_CACHE_SCHEMES: Final = ("valkey", "valkeys", "redis", "rediss")
 _MAX_HOST_CHARACTERS: Final = 253
 _LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST: Final = re.compile(rf"(?:{_LABEL}\.)*{_LABEL}\.?", re.IGNORECASE)
@@ -50,6 +52,36 @@ def checked_registries(value: str | None) -> str | None:
         if not is_address or re.search(r"\s", url):
             raise ValueError(f"{url!r} is no URL; give one as https://registry.example.com")
     return ",".join(urls)
+
+
+def checked_cache(value: str | None) -> str | None:
+    """The URL of a Valkey or Redis; raises ValueError, whose message never holds a password."""
+    if value is None or not value.strip():
+        return None
+    url = value.strip()
+    if "@" in url:
+        raise ValueError(
+            "a URL must not contain a user or password; set STREAMPROC_CACHE_USERNAME and "
+            "STREAMPROC_CACHE_PASSWORD"
+        )
+    try:
+        parts = urlsplit(url)
+        is_address = (
+            parts.scheme in _CACHE_SCHEMES
+            and parts.port != 0
+            and re.fullmatch(r"(/[0-9]{0,5})?", parts.path) is not None
+            and not parts.query
+            and not parts.fragment
+        )
+        checked_host(parts.hostname or "")
+    except ValueError:
+        is_address = False
+    if not is_address:
+        raise ValueError(
+            f"{url!r} is no address of a Valkey or Redis; give one as "
+            "valkey://cache.example.com:6379/0, or valkeys:// for TLS"
+        )
+    return url
 
 
 def checked_host(value: str) -> str:

@@ -57,7 +57,7 @@ class GatewaySettings(BaseSettings):
     max_header_bytes: Annotated[int, bytes_between(1 * KIB, 1 * MIB)] = 32 * KIB
     """Largest request line and headers together, in bytes."""
     body_timeout_s: float = Field(30.0, gt=0, le=3600)
-    """Seconds that a body may take to arrive."""
+    """Seconds that headers may take to arrive, and after them a body."""
     max_batch: int = Field(256, ge=1, le=100_000)
     """Most requests in one body."""
     max_in_flight: int = Field(1024, ge=1)

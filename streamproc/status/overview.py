@@ -17,6 +17,7 @@ from streamproc.messages.worker_state import (
 from streamproc.status.watched import Watched
 
 ON_ITS_WAY_MS: Final = 1_000
+MOST_DISAGREEMENTS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,25 @@ class EnsembleRow:
 
 
 @dataclass(frozen=True, slots=True)
+class DisagreementRow:
+    """A request whose members chose otherwise than all together; nothing of its text.
+
+    position: of its record, `topic:topic-partition:offset`
+    together: what was answered: labels, or where in the context the answer is
+    members: what each that answered chose, by its name
+    """
+
+    at_ms: int
+    task: str
+    ensemble: str
+    request_id: str
+    position: str
+    agreement: float
+    together: str
+    members: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerRow:
     """One worker; silent_s: since it last said anything. stale: it is taken to be gone."""
 
@@ -120,6 +140,7 @@ class Overview:
     """How a group does at one moment.
 
     at_ms: milliseconds since the epoch
+    disagreements: the last of all workers, the newest first
     other_groups: that have workers on the same Kafka
     notes: what keeps the picture from being whole, a sentence each
     """
@@ -130,6 +151,7 @@ class Overview:
     sources: tuple[SourceRow, ...]
     ensembles: tuple[EnsembleRow, ...]
     workers: tuple[WorkerRow, ...]
+    disagreements: tuple[DisagreementRow, ...] = ()
     other_groups: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
 
@@ -158,6 +180,7 @@ def overview(
         sources=rows,
         ensembles=tuple(_ensembles(live)),
         workers=tuple(_worker(state, now_ms) for state in states),
+        disagreements=tuple(_disagreements(live)),
         other_groups=tuple(other_groups),
         notes=(*notes, *_refusals(live)),
     )
@@ -284,6 +307,25 @@ def _members(ensembles: Sequence[EnsembleState]) -> list[MemberRow]:
         )
         for name, found in by_name.items()
     ]
+
+
+def _disagreements(live: Sequence[WorkerState]) -> list[DisagreementRow]:
+    found = [
+        DisagreementRow(
+            at_ms=one.at_ms,
+            task=ensemble.task,
+            ensemble=ensemble.name,
+            request_id=one.request_id,
+            position=one.position,
+            agreement=one.agreement,
+            together=one.together,
+            members=one.members,
+        )
+        for state in live
+        for ensemble in state.ensembles
+        for one in ensemble.disagreements
+    ]
+    return sorted(found, key=lambda row: row.at_ms, reverse=True)[:MOST_DISAGREEMENTS]
 
 
 def _worker(state: WorkerState, now_ms: int) -> WorkerRow:

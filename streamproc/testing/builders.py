@@ -14,6 +14,7 @@ from streamproc.messages.publishing import ReplyRoute
 from streamproc.messages.record import Headers, Record
 from streamproc.metrics import Metrics
 from streamproc.request_pipeline import Pipeline
+from streamproc.serving.answer_cache import AnswerCache
 from streamproc.serving.assembly import assemble_engine
 from streamproc.serving.batching.batcher import Limits
 from streamproc.serving.chunking.windows import Window
@@ -161,10 +162,12 @@ def build_pipeline(
     route: ReplyRoute | None = None,
     clock: Clock | None = None,
     attempts: int = 3,
+    cache: AnswerCache | None = None,
 ) -> Pipeline:
     """A pipeline that publishes to `broker`.
 
     attempts: how often what the worker is at fault for is tried; 0: without end, as a worker does
+    cache: where answers are kept; None: nowhere
     """
     return Pipeline(
         route or build_route(),
@@ -174,6 +177,7 @@ def build_pipeline(
         metrics=Metrics(),
         stop_after=stop_after_attempt(attempts) if attempts else stop_never,
         hand_over=broker.hand_over,
+        cache=cache,
     )
 
 

@@ -12,15 +12,26 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from streamproc.errors import SettingsError
+from streamproc.web.bounded_http import Refusal, bounded_http
 
 _BACKLOG: Final = 2048
 
 
-def server_config(app: ASGIApp, **options: Any) -> uvicorn.Config:
-    """How it is served; options: further ones of uvicorn's."""
+HEADER_S: Final = 30.0
+
+
+def server_config(
+    app: ASGIApp, refusal: Refusal, *, header_s: float = HEADER_S, **options: Any
+) -> uvicorn.Config:
+    """How it is served.
+
+    refusal: says why what came is no request
+    header_s: the longest that headers may take to arrive
+    options: further ones of uvicorn's
+    """
     return uvicorn.Config(
         app,
-        http="h11",
+        http=bounded_http(header_s, refusal),  # type: ignore[arg-type]
         ws="none",
         log_config=None,
         access_log=False,

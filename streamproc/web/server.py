@@ -20,8 +20,17 @@ Ready = Callable[[], Sequence[str]]
 """The reasons why the worker is not ready, a sentence each; empty when it is."""
 
 
-def build_app(ready: Ready, registry: CollectorRegistry) -> web.Application:
-    """The application; paths as the Open Inference Protocol names them."""
+def _nothing() -> Sequence[str]:
+    return ()
+
+
+def build_app(
+    ready: Ready, registry: CollectorRegistry, degraded: Ready = _nothing
+) -> web.Application:
+    """The application; paths as the Open Inference Protocol names them.
+
+    degraded: what is amiss without keeping the worker from being ready, a sentence each
+    """
 
     async def live(_: web.Request) -> web.Response:
         # An answer shows that the event loop is running.
@@ -29,7 +38,10 @@ def build_app(ready: Ready, registry: CollectorRegistry) -> web.Application:
 
     async def is_ready(_: web.Request) -> web.Response:
         reasons = list(ready())
-        return _json({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
+        body: dict[str, object] = {"ready": not reasons, "reasons": reasons}
+        if amiss := list(degraded()):
+            body["degraded"] = amiss
+        return _json(body, 503 if reasons else 200)
 
     async def metrics(request: web.Request) -> web.Response:
         # OpenMetrics for those who ask for it, as Prometheus does: it alone has exemplars.

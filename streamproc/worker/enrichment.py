@@ -21,6 +21,7 @@ from streamproc.metrics import Metrics
 from streamproc.serving.answerer import Answerer
 from streamproc.serving.engine import Engines
 from streamproc.tracing.tracer import NO_TRACER, Tracer
+from streamproc.worker.caching import CacheOf, no_cache
 
 TaskEngines = Mapping[str, Engines]
 """The engines of each task."""
@@ -35,6 +36,7 @@ def build_enricher(
     stop_after: stop_base = stop_never,
     events: EventFormat | None = None,
     tracer: Tracer = NO_TRACER,
+    cache_of: CacheOf = no_cache,
 ) -> Enricher:
     """The enricher of one route; raises ModelRefused where an answer's ensemble is not there."""
     require_ensembles(route, engines)
@@ -47,6 +49,7 @@ def build_enricher(
             clock=clock,
             metrics=metrics,
             stop_after=stop_after,
+            cache=cache_of(answer.task),
         )
         for answer in route.answers
     }
@@ -63,6 +66,7 @@ def route_subscriptions(
     metrics: Metrics,
     formats: Mapping[str, EventFormat],
     tracer: Tracer = NO_TRACER,
+    cache_of: CacheOf = no_cache,
 ) -> list[Subscription]:
     """One subscription for each topic that routes read.
 
@@ -78,6 +82,7 @@ def route_subscriptions(
             metrics,
             events=formats.get(route.name),
             tracer=tracer,
+            cache_of=cache_of,
         )
         for topic in route.from_.topics:
             enrichers.setdefault(topic, []).append(enricher)

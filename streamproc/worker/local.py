@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Final
+from typing import Final, Protocol
 
 from tenacity import stop_after_attempt
 
@@ -17,6 +17,7 @@ from streamproc.metrics import Metrics
 from streamproc.repository.repository import Repository, StoredEnsemble
 from streamproc.repository.versioned_name import VersionedName, plain_name
 from streamproc.request_pipeline import Pipeline
+from streamproc.serving.answer_cache import AnswerCache
 from streamproc.serving.caching_scorer import CachingScorer
 from streamproc.serving.chunking.windows import Window
 from streamproc.serving.engine import Engine, Engines
@@ -25,6 +26,7 @@ from streamproc.serving.loading import load_spec
 from streamproc.serving.tasks.catalogue import task_named
 from streamproc.serving.tasks.task import ScoringTask
 from streamproc.settings import Settings
+from streamproc.worker.caching import AnswerCaches
 from streamproc.worker.models import Models
 from streamproc.worker.routes import build_route, require_ensemble
 
@@ -37,6 +39,8 @@ async def local_pipeline(
 ) -> AsyncIterator[Pipeline]:
     """The pipeline of a task without Kafka, to be used by its `answer`.
 
+    Answers are kept where the settings say so, as a worker does; those of the pipelines below,
+    which are for measuring, never are.
     ensemble: answers requests that name none, as NAME or NAME@VERSION; None: the one that the
         task's bulk topic names
     Raises OperatorError.
@@ -45,7 +49,12 @@ async def local_pipeline(
         if ensemble is not None:
             # Before all of them are loaded, which takes its time.
             require_ensemble(plain_name(ensemble), models.names(task), task, settings)
-        yield build(models.load_task(task))
+        caches = AnswerCaches(settings, models.provider, clock, models.metrics)
+        try:
+            await caches.start()
+            yield build(models.load_task(task), caches.of_task(task))
+        finally:
+            await caches.close()
 
 
 @asynccontextmanager
@@ -120,10 +129,18 @@ def verify_ensemble(settings: Settings, name: str) -> Provider:
     return models.provider
 
 
+class _Build(Protocol):
+    """Builds a task's pipeline of its engines, by name."""
+
+    def __call__(
+        self, engines: dict[str, Engine], cache: AnswerCache | None = None, /
+    ) -> Pipeline: ...
+
+
 @asynccontextmanager
 async def _local(
     settings: Settings, task: str, ensemble: str | None, clock: Clock
-) -> AsyncIterator[tuple[Models, Callable[[dict[str, Engine]], Pipeline]]]:
+) -> AsyncIterator[tuple[Models, _Build]]:
     """What loads engines, and what builds a task's pipeline of them, by name, without Kafka.
 
     ensemble: answers requests that name none; None: the one that the task's bulk topic names
@@ -138,7 +155,7 @@ async def _local(
     metrics = Metrics()
     models = Models(settings, clock, metrics, versions=versions)
 
-    def build(engines: dict[str, Engine]) -> Pipeline:
+    def build(engines: dict[str, Engine], cache: AnswerCache | None = None) -> Pipeline:
         require_ensemble(topic.ensemble, engines, topic.task, settings)
         return Pipeline(
             build_route(topic, settings),
@@ -147,6 +164,7 @@ async def _local(
             clock=clock,
             metrics=metrics,
             stop_after=stop_after_attempt(LOCAL_ATTEMPTS),
+            cache=cache,
         )
 
     try:

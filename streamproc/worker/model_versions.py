@@ -98,8 +98,10 @@ class ModelVersions:
         self._draining: set[asyncio.Task[None]] = set()
         self._thread: ThreadPoolExecutor | None = None
 
-    def load(self, tasks: Collection[str], choices: Mapping[str, ModelChoice]) -> None:
-        """Load the ensembles of some tasks, in the versions that are to be served.
+    def load(
+        self, tasks: Collection[str], choices: Mapping[str, ModelChoice]
+    ) -> Mapping[str, Engines]:
+        """Load the ensembles of some tasks, in the versions that are to be served; by task.
 
         A version that can't be served has the one that was served before it take its place, or at
         last that of the folder of models. Raises ModelRefused where none can.
@@ -121,6 +123,7 @@ class ModelVersions:
                 refused = self._metrics.reload_refused.labels(name)
                 refused.set_function(partial(self._is_refused, name))
                 self._ask_for_queue(engines, name)
+        return self.by_task
 
     def engines(self) -> list[Engine]:
         """Those that serve now."""

@@ -42,6 +42,7 @@ class Models:
         """versions: of ensembles, where others are meant than the settings say"""
         self.repository = Repository(settings.models_dir)
         self._pins = {**settings.pinned_versions, **(versions or {})}
+        self.metrics = metrics
         self.provider = choose_provider(settings.device)
         self.executor = ModelExecutor(settings.threads or usable_cores())
         self.budget_tokens = (

@@ -24,6 +24,7 @@ from streamproc.messages.publishing import Publish, ReplyRoute
 from streamproc.metrics import Metrics
 from streamproc.repository.repository import Repository
 from streamproc.request_pipeline import Pipeline
+from streamproc.serving.answer_cache import AnswerCache
 from streamproc.serving.engine import Engine, Engines
 from streamproc.serving.inference.device_memory import device_memory
 from streamproc.settings import Settings
@@ -31,6 +32,7 @@ from streamproc.tracing.installed import installed_tracer
 from streamproc.tracing.tracer import Tracer
 from streamproc.web.readiness import Readiness
 from streamproc.web.server import build_app, serving
+from streamproc.worker.caching import AnswerCaches
 from streamproc.worker.enrichment import (
     refuse_shared_topics,
     route_subscriptions,
@@ -69,8 +71,10 @@ async def run_worker(settings: Settings, stop: asyncio.Event, tracer: Tracer | N
     producer = Producer(settings, clock, limits=limits)
     publish = tracer.publishing(producer.send)
     registry = RegistryFormats(settings, routes, clock)
+    caches = AnswerCaches(settings, models.provider, clock, metrics)
     try:
         await registry.prepare()
+        await caches.start()
         versions = ModelVersions(
             models,
             settings.pinned_versions,
@@ -79,8 +83,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event, tracer: Tracer | N
             device_memory=device_memory(models.provider),
         )
         promoted = PromotedVersions(settings, catalogue.models_topic(), versions, clock)
-        versions.load(asked, await promoted.at_the_start())
-        engines = versions.by_task
+        engines = versions.load(asked, await promoted.at_the_start())
         for topic in topics:
             require_default(topic, engines[topic.task])
         subscriptions = [
@@ -94,11 +97,19 @@ async def run_worker(settings: Settings, stop: asyncio.Event, tracer: Tracer | N
                     clock,
                     metrics,
                     tracer,
+                    caches.of_task(topic.task),
                 )
                 for topic in topics
             ),
             *route_subscriptions(
-                routes, engines, publish, clock, metrics, registry.formats, tracer
+                routes,
+                engines,
+                publish,
+                clock,
+                metrics,
+                registry.formats,
+                tracer,
+                caches.of_task,
             ),
         ]
         refuse_shared_topics(subscriptions)
@@ -119,7 +130,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event, tracer: Tracer | N
             clock,
         )
         set_gauges(metrics, worker, subscriptions, readiness.reasons, clock)
-        app = build_app(readiness.reasons, metrics.registry)
+        app = build_app(readiness.reasons, metrics.registry, caches.troubles)
         # Only a port that somebody chose is one that probes look at.
         or_free = "web_port" not in settings.model_fields_set
         with _models_out_of_gc():
@@ -167,6 +178,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event, tracer: Tracer | N
                     preparing.cancel()
                 log.info("worker stopped")
     finally:
+        await caches.close()
         await registry.close()
         await models.close()
 
@@ -180,6 +192,7 @@ def _subscription(
     clock: Clock,
     metrics: Metrics,
     tracer: Tracer,
+    cache: AnswerCache | None,
 ) -> Subscription:
     """What is done with the requests of one topic, until the worker ends."""
     pipeline = Pipeline(
@@ -191,6 +204,7 @@ def _subscription(
         stop_after=stop_never,
         hand_over=hand_over,
         tracer=tracer,
+        cache=cache,
     )
     return Subscription(
         topic.name,

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, Protocol
 
 import structlog
 
@@ -21,6 +21,7 @@ from streamproc.kafka.topics import RequestTopic
 from streamproc.kafka.worker_status import WorkerStatus
 from streamproc.messages.lane import Lane
 from streamproc.messages.worker_state import (
+    DisagreementState,
     EnsembleState,
     LaneState,
     MachineState,
@@ -33,7 +34,7 @@ from streamproc.serving.engine import Engine
 from streamproc.serving.inference.device_memory import DeviceMemory
 from streamproc.settings import Settings
 from streamproc.worker.metric_window import MetricWindow
-from streamproc.worker.model_versions import ModelVersions
+from streamproc.worker.model_versions import Refusal
 
 WINDOW_S: Final = 60.0
 
@@ -43,6 +44,22 @@ _log = structlog.get_logger(__name__)
 def new_worker_id() -> str:
     """One that no other start of a worker has, and that says where it runs."""
     return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+
+
+class Versions(Protocol):
+    """The engines of a worker in the versions that it serves; `ModelVersions` are."""
+
+    def engines(self) -> Sequence[Engine]:
+        """Those that serve now."""
+        ...
+
+    def refusal(self, name: str) -> Refusal | None:
+        """Why an ensemble is not served in the version that is promoted; None: it is."""
+        ...
+
+    def followed_at_ms(self, name: str) -> int | None:
+        """When that was chosen which is served or refused by now; None: nothing was."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +72,7 @@ class Served:
 
     topics: Sequence[RequestTopic]
     routes: Sequence[Route]
-    versions: ModelVersions
+    versions: Versions
     device: str
     threads: int
     budget_tokens: int
@@ -208,6 +225,17 @@ class StateReporter:
             padding=_share(tokens["padded"], tokens["content"]),
             members=[
                 self._member(spec.name, member.name, member.version, own) for member in spec.members
+            ],
+            disagreements=[
+                DisagreementState(
+                    at_ms=one.at_ms,
+                    request_id=one.request_id,
+                    position=one.position,
+                    agreement=round(one.agreement, 3),
+                    together=one.choices.together,
+                    members=dict(one.choices.members),
+                )
+                for one in engine.disagreements.last()
             ],
         )
 

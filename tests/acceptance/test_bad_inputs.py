@@ -31,7 +31,7 @@ INPUTS = {
     *("files", "data", "valid", "test", "train", "corpus", "prefix_corpus", "partitions", "part"),
     *("base", "source", "tokenizer", "what", "run", "search", "models_dir", "topics_dir"),
     *("routes_dir", "route", "events"),
-    *("kafka_ssl_cafile", "kafka_ssl_certfile", "kafka_ssl_keyfile"),
+    *("kafka_ssl_cafile", "kafka_ssl_certfile", "kafka_ssl_keyfile", "cache_ssl_cafile"),
     *("keys_file", "jwks", "ssl_certfile", "ssl_keyfile"),
 }
 FOLDERS = {
@@ -53,13 +53,14 @@ TRAINING = {"train": {"corpus", "partitions", "search"}, "export": {"run"}}
 OUTPUTS = {
     *("output", "json", "markdown", "html", "plots", "out", "work", "data_dir", "cache_dir"),
 }
-PLACES = {"kafka_bootstrap_servers", "schema_registry_url"}
+PLACES = {"kafka_bootstrap_servers", "schema_registry_url", "cache_url"}
 CALLED = {
     *("ensemble", "against", "task", "tasks", "names", "name", "member", "version", "offset"),
     *(
         "offsets",
         "tool",
         "device",
+        "cache_tasks",
         "web_host",
         "host",
         "jwt_algorithms",
@@ -77,9 +78,11 @@ CALLED = {
 }
 WORDS = {
     *("text_field", "label_field", "description", "license", "group_id", "reply_topics", "ids"),
+    "group_instance_id",
     *("types", "arguments", "layers", "model_input", "model_output", "pad_token"),
     *("kafka_sasl_username", "kafka_sasl_password", "lane"),
     *("schema_registry_username", "schema_registry_password"),
+    *("cache_username", "cache_password"),
     *("prefix", "source_language", "target_language"),
     *("cors_origins", "jwt_audience", "jwt_issuer"),
 }
@@ -269,6 +272,8 @@ def arguments_of(name: str, parameter: str | None, value: str, place: Place) -> 
         given["models_dir"] = "MODELS"
     if "kafka_bootstrap_servers" in known:
         given["kafka_bootstrap_servers"] = CLOSED
+    if parameter == "cache_ssl_cafile":
+        given["cache_url"] = f"valkeys://{CLOSED}"
     if parameter and parameter.startswith("kafka_ssl"):
         given["kafka_security_protocol"] = "SSL"
     words = name.split()
@@ -359,9 +364,9 @@ def test_a_bad_address_is_named(name: str, parameter: str, place: Place) -> None
         ended = tried_with(name, parameter, value, place)
         # Kafka's own tools are handed an address as it is, and say themselves what is wrong; a
         # gateway waits for brokers and says meanwhile that it is not ready; a document is printed
-        # without them. A registry that no route needs is not spoken to.
+        # without them. A registry that no route needs is not spoken to; a cache need not be there.
         alone = ("broker tools", "gateway", "topics asyncapi")
-        never = name not in alone and parameter != "schema_registry_url"
+        never = name not in alone and parameter not in {"schema_registry_url", "cache_url"}
         found += faults(name, parameter, value, ended, never=never)
     assert found == []
 

@@ -75,6 +75,7 @@ async def test_a_broker_that_goes_away_under_load_is_told_about_and_everything_i
     assert outage.log_lines < 1000
 
 
+@pytest.mark.nightly
 def test_results_are_the_same_to_the_byte_in_any_order_and_load(
     tmp_path: Path, at_kafka: dict[str, str]
 ) -> None:
@@ -88,6 +89,7 @@ def test_results_are_the_same_to_the_byte_in_any_order_and_load(
     assert {len(results) for results in found.values()} == {60}
 
 
+@pytest.mark.nightly
 async def test_a_text_of_200000_characters_is_covered_whole_and_short_ones_overtake_it(
     kafka: str, worker: WorkerProcess
 ) -> None:

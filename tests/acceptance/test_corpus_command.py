@@ -58,6 +58,7 @@ def test_a_leak_ends_the_command_with_what_leaked_and_what_to_do(tmp_path: Path)
     assert not (tmp_path / "cut").exists()
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_a_corpus_larger_than_the_memory_there_is_is_cut(tmp_path: Path) -> None:
     limit_bytes, words = 768 << 20, "work" * 10_000

@@ -54,6 +54,7 @@ def test_the_demo_shows_every_task_and_a_worker_killed_without_loss(models: Path
     assert "317 of 317 results are those of before" in shown
 
 
+@pytest.mark.nightly
 def test_the_demo_shows_only_tasks_that_have_an_ensemble(models: Path, tmp_path: Path) -> None:
     few = tmp_path / "few"
     few.mkdir()

@@ -88,6 +88,7 @@ def test_a_transformers_call_answers_in_a_line(tmp_path: Path) -> None:
     assert second.startswith("agreement of the models: ")
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_a_data_set_is_answered_on_a_ray_cluster(tmp_path: Path) -> None:
     pytest.importorskip("ray")

@@ -170,6 +170,11 @@ async def test_open_ai_completions(ways_in: WaysIn, open_ai: openai.OpenAI) -> N
         model=model, prompt="abc", max_tokens=9, temperature=0.7, top_p=0.9, seed=3
     )
 
+    usage = first.usage
+    assert usage is not None
+    assert usage.total_tokens == usage.prompt_tokens + usage.completion_tokens
+    assert 0 < usage.completion_tokens <= 2 * 9
+    assert usage.prompt_tokens >= 2
     for choice, prompt in zip(first.choices, ("abc", "xyz"), strict=True):
         expected = await over_kafka(ways_in, task, {"text": prompt, "params": greedy})
         assert choice.text == expected["generated_text"]

@@ -164,12 +164,22 @@ def test_open_ai_reads_a_completion_while_it_is_written(
     assert last.choices[0].finish_reason == whole.choices[0].finish_reason
     assert len({chunk.id for chunk in (*chunks, last)}) == 1
 
+    *_, counted = open_ai.completions.create(  # type: ignore[call-overload]
+        **asked, temperature=0, stream=True, stream_options={"include_usage": True}
+    )
+    assert counted.choices == []
+    assert counted.usage == whole.usage
+
 
 def test_open_ai_is_told_what_is_wrong_with_a_stream(open_ai: openai.OpenAI) -> None:
     with pytest.raises(openai.UnprocessableEntityError, match="one prompt"):
         open_ai.completions.create(model="generation", prompt=["a", "b"], stream=True)
     with pytest.raises(openai.UnprocessableEntityError, match="top_p"):
         open_ai.completions.create(model="generation", prompt="a", top_p=3.0, stream=True)
+    with pytest.raises(openai.UnprocessableEntityError, match="stream_options"):
+        open_ai.completions.create(
+            model="generation", prompt="a", stream_options={"include_usage": True}
+        )
 
 
 def test_hugging_face_reads_a_text_while_it_is_written(ways_in: WaysIn) -> None:

@@ -66,6 +66,7 @@ def without_nan(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_two_workers_of_ray_answer_as_run_does_and_so_do_tasks(
     models: Path, answers: list[dict[str, Any]], tmp_path: Path

@@ -78,6 +78,7 @@ def test_stages_are_shown_with_their_sizes(models: Path) -> None:
     assert [len(m["stages"]) for m in json.loads(as_json.stdout)["members"]] == [2, 2]
 
 
+@pytest.mark.nightly
 def test_members_that_are_not_named_stay_whole(models: Path) -> None:
     done = split(models, "tone", "--stages", "2", "--member", "m1", "--as", "mixed")
 
@@ -87,6 +88,7 @@ def test_members_that_are_not_named_stay_whole(models: Path) -> None:
     assert results(models, "mixed") == results(models, "tone")
 
 
+@pytest.mark.nightly
 def test_into_another_folder_goes_the_name_and_the_prefix_that_members_share(
     tmp_path: Path,
 ) -> None:

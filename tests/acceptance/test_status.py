@@ -52,6 +52,11 @@ async def test_status_shows_workers_from_their_start_to_their_end(tmp_path: Path
             assert len(ensemble["members"]) == 3
             assert {0.0 <= one["agreement"] <= 1.0 for one in ensemble["members"]} == {True}
 
+            for one in found["disagreements"]:
+                labels = {one["together"], *one["members"].values()}
+                assert labels == {"negative", "positive"}
+                assert one["request_id"] in {answer["id"] for answer in answers}
+
             stopped, killed = running.workers
             assert await stopped.terminate() == 0
             killed.kill()

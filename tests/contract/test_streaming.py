@@ -179,11 +179,16 @@ async def test_parts_that_the_broker_refuses_do_no_harm(writers: Engine) -> None
             raise TooLarge("record too large", "no")
 
     broker = MemoryBroker(refuse)
-    await pipeline_of(broker, writers)(build_record(PROMPT, headers=TO_REPLIES))
+    pipeline = pipeline_of(broker, writers)
+    await pipeline(build_record(PROMPT, headers=TO_REPLIES))
 
     found = streamed(broker)
     assert len(refused) == 1
     assert [part["sequence"] for part in found.parts] == [0, 1, 2]
+    count = pipeline.metrics.registry.get_sample_value
+    of = {"task": "text-generation"}
+    assert count("streamproc_parts_total", of | {"stored": "yes"}) == 3
+    assert (count("streamproc_parts_total", of | {"stored": "no"}) or 0) >= 1
     assert found.response["status"] == "ok"
     assert text_of(found.response).startswith(found.text)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,8 @@ from tests.support.kafka_place import CLOCK, Place, until
 from tests.support.lethal_worker import LETHAL_EXIT
 
 pytestmark = pytest.mark.kafka
+
+_log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).parents[2]
 REQUESTS, LETHAL = 150, 70
@@ -86,6 +89,7 @@ async def test_it_is_a_dead_letter_after_four_deaths_and_all_others_are_answered
             if worker.poll() is None:
                 worker.terminate()
             exits.append(await asyncio.to_thread(worker.wait, 60))
+            _log.warning("exits %s, answers %d, marks %s", exits, len(found), await marks(place))
         finally:
             worker.kill()
 

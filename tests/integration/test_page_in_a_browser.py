@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser
@@ -10,7 +11,10 @@ from playwright.async_api import Browser
 from streamproc.kafka.topic_reader import read_topic
 from streamproc.settings import Settings
 from streamproc.status.letters import REDRIVEN_AT, REDRIVEN_BY
+from streamproc.web.gateway.security.key_file import ApiKey, hashed, new_key, write_keys
+from tests.support.accessibility import violations
 from tests.support.browser import chromium
+from tests.support.gateway_app import LocalReplies, gateway_app, listening
 from tests.support.shown_page import (
     HOSTILE,
     TOPIC,
@@ -20,6 +24,8 @@ from tests.support.shown_page import (
     opened,
     shown_page,
 )
+from tests.support.small_ensembles import write_small_ensembles
+from tests.support.states import ShownStatus, picture, worker_state
 
 
 @pytest.fixture
@@ -45,6 +51,67 @@ async def test_it_is_live_filters_and_fits_a_phone(browser: Browser, kafka: str)
             await page.click("#theme")
             assert await page.evaluate("document.documentElement.dataset.theme") == "light"
             assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("dark", "width"), [(False, 1100), (True, 390)], ids=["light and wide", "dark on a phone"]
+)
+async def test_axe_finds_nothing_that_keeps_people_out(
+    browser: Browser, kafka: str, dark: bool, width: int
+) -> None:
+    settings = Settings(kafka_bootstrap_servers=kafka)
+    await leave_letters(settings, [(b"k", b"\xff\x00", ((HOSTILE, b"v"),))])
+    not_ready = worker_state("shop-2", ready=False, reasons=["Kafka is away"])
+    status = ShownStatus(picture(worker_state(), not_ready))
+    async with (
+        shown_page(settings, status) as address,
+        opened(browser, address, dark=dark, width=width) as (page, _),
+    ):
+        assert await violations(page) == []
+        await ask_and_wait(page)
+        await page.click("summary")
+        assert await violations(page) == []
+        await open_first_letter(page)
+        await page.click("text=Redrive this one")
+        await page.wait_for_selector(".card.ask")
+        assert await violations(page) == []
+
+
+async def test_axe_would_find_what_keeps_people_out(browser: Browser) -> None:
+    page = await browser.new_page()
+    await page.set_content("<html lang=en><title>t</title><main><h1>h</h1><img src=x></main>")
+    assert [found.partition(" ")[0] for found in await violations(page)] == ["image-alt"]
+
+
+async def test_behind_keys_it_asks_for_one_and_shows_nothing_before(
+    browser: Browser, tmp_path: Path
+) -> None:
+    key = new_key()
+    models, keys = tmp_path / "models", tmp_path / "keys.toml"
+    write_small_ensembles(models, ("text-classification",))
+    write_keys(keys, [ApiKey(name="ann", sha256=hashed(key), created="now")])
+    replies = LocalReplies(models, "text-classification")
+    with listening(gateway_app(models, replies, page="on", keys_file=keys)) as address:
+        context = await browser.new_context()
+        page = await context.new_page()
+        await page.goto(f"{address}/page/")
+        await page.wait_for_selector("#key-dialog")
+        assert await violations(page) == []
+        assert await page.inner_text("#strip") == ""
+        await page.fill("#key", "spk_wrong")
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector("#key-dialog:has-text('not known')")
+        await page.fill("#key", f" {key} ")
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector("#connection.good")
+        await ask_and_wait(page)
+        assert "Combined" in await page.inner_text("#answer")
+        assert key not in page.url
+        # Another tab is another session, and asks again.
+        other = await context.new_page()
+        await other.goto(f"{address}/page/")
+        await other.wait_for_selector("#key-dialog")
+        await context.close()
 
 
 async def test_everything_is_reached_by_the_keyboard(browser: Browser, kafka: str) -> None:

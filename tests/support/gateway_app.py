@@ -97,10 +97,11 @@ class LocalReplies:
 def gateway_app(
     models: Path, replies: LocalReplies, clock: Clock | None = None, **settings: Any
 ) -> FastAPI:
-    """The application without its page, which would look for Kafka; settings: of a gateway."""
+    """The application; settings: of a gateway. Its page looks for Kafka, so there is none but by
+    `page`, and then it finds none."""
     return build_app(
-        Settings(models_dir=models),
-        GatewaySettings(page="off", **settings),
+        Settings(models_dir=models, kafka_bootstrap_servers="127.0.0.1:1"),
+        GatewaySettings(**{"page": "off", **settings}),
         client=replies,
         clock=clock,
     )
@@ -118,11 +119,14 @@ async def asking(app: FastAPI, host: str = "127.0.0.1") -> AsyncIterator[httpx.A
 
 
 @contextmanager
-def listening(app: ASGIApp) -> Iterator[str]:
-    """The application behind a real server on any free port; yields its address."""
+def listening(app: ASGIApp, http: Any = "h11") -> Iterator[str]:
+    """The application behind a real server on any free port; yields its address.
+
+    http: uvicorn's protocol
+    """
     with socket.create_server(("127.0.0.1", 0)) as bound:
         server = uvicorn.Server(
-            uvicorn.Config(app, http="h11", ws="none", log_config=None, access_log=False)
+            uvicorn.Config(app, http=http, ws="none", log_config=None, access_log=False)
         )
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
         thread.start()

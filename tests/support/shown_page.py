@@ -85,7 +85,7 @@ async def shown_page(settings: Settings, status: Any = None) -> AsyncIterator[st
         return scripted_answer()
 
     status = status or ShownStatus(picture(worker_state()))
-    app = build_page(settings, status, ask, SystemClock(), host="127.0.0.1")
+    app = build_page(settings, status, ask, SystemClock(), local_only=True)
     server = uvicorn.Server(
         uvicorn.Config(app, port=0, lifespan="off", log_config=None, timeout_graceful_shutdown=1)
     )
@@ -143,7 +143,9 @@ async def _take(folder: Path) -> None:
         "requests": TopicLag(True, 212, NOW_MS - 2_400),
         "bulk": TopicLag(True, 48_000, NOW_MS - 900_000),
     }
-    status = ShownStatus(picture(worker_state("shop-1"), worker_state("shop-2"), lags=lags))
+    agreeing = [one.model_copy(update={"disagreements": []}) for one in worker_state().ensembles]
+    both = (worker_state("shop-1"), worker_state("shop-2", ensembles=agreeing))
+    status = ShownStatus(picture(*both, lags=lags))
     letters: list[tuple[bytes, bytes, Headers]] = [
         (b"order-17", b'{"id": "order-17", "text": 7}', (("traceparent", b"00-0af7-b7ad-01"),)),
         (b"order-18", b'{"id": "order-18", "texts": "Good"}', ()),
@@ -153,7 +155,7 @@ async def _take(folder: Path) -> None:
         await leave_letters(settings, letters)
         async with shown_page(settings, status) as address, chromium() as browser:
             async with opened(browser, address) as (page, _):
-                await page.screenshot(path=folder / "overview.png")
+                await page.screenshot(path=folder / "overview.png", full_page=True)
                 await ask_and_wait(page)
                 await page.screenshot(path=folder / "playground.png")
                 await open_first_letter(page)

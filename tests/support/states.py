@@ -7,6 +7,7 @@ from typing import Any
 
 from streamproc.kafka.lag import TopicLag
 from streamproc.messages.worker_state import (
+    DisagreementState,
     EnsembleState,
     LaneState,
     MachineState,
@@ -20,6 +21,21 @@ from streamproc.status.watched import Watched
 
 NOW_MS = 1_800_000_000_000
 TASK, ROUTE = "text-classification", "shop-reviews"
+
+
+DISAGREEMENTS = [
+    DisagreementState(
+        at_ms=NOW_MS - 40_000 * n,
+        request_id=request_id,
+        position=f"nlp.text-classification.requests.v1:{n}:{88_213 - n}",
+        agreement=0.667,
+        together=together,
+        members={"books": "positive", "films": "negative", "kitchen": kitchen},
+    )
+    for n, (request_id, together, kitchen) in enumerate(
+        [("order-2291", "negative", "negative"), ("order-2240", "positive", "positive")]
+    )
+]
 
 
 def worker_state(worker: str = "shop-1", **changes: Any) -> WorkerState:
@@ -57,6 +73,7 @@ def worker_state(worker: str = "shop-1", **changes: Any) -> WorkerState:
                 batch_fill=0.6,
                 padding=1.04,
                 members=members,
+                disagreements=DISAGREEMENTS,
             )
         ],
         "machine": MachineState(device="cpu", threads=2, cpu=0.4, resident_bytes=400 << 20),

@@ -13,7 +13,7 @@ from streamproc.offline.training.log import read_log
 from tests.support import resumption
 from tests.support.resumption import command, digests, finish, kill, start
 
-pytestmark = [pytest.mark.train, pytest.mark.slow]
+pytestmark = [pytest.mark.train, pytest.mark.nightly]
 
 PARTS = ("part-1-of-2", "part-2-of-2")
 

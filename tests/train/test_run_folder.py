@@ -58,7 +58,14 @@ def small(plan: TrainingPlan, work: Path) -> TrainingPlan:
     return dataclasses.replace(other, folder=work)
 
 
-@pytest.mark.parametrize("task", ["text-classification", "text-generation", "translation"])
+@pytest.mark.parametrize(
+    "task",
+    [
+        "text-classification",
+        pytest.param("text-generation", marks=pytest.mark.nightly),
+        pytest.param("translation", marks=pytest.mark.nightly),
+    ],
+)
 def test_training_cut_short_anywhere_ends_with_the_same_weights(
     corpus: Path, base: Path, tmp_path: Path, task: str
 ) -> None:

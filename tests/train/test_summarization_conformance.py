@@ -14,7 +14,8 @@ from tests.support.model_families import save_model
 pytestmark = [pytest.mark.train, pytest.mark.usefixtures("logs_stay")]
 pytest.importorskip("optimum")
 
-TEXTS = ("the good film", "bad film, the bad film!", "a film the film the good.", "x")
+# Texts for which single and double precision find the same beams, in torch as well.
+TEXTS = ("the good film", "bad film, the good film!", "a film the film the good.", "x")
 LONG = "The good film was bad. A bad film the film. " * 12
 # The pipeline of 4.57 takes its own four beams for a model that says another number, against what
 # its documentation says; a worker takes the model's, as generate does.
@@ -56,7 +57,9 @@ def summariser(
         model_input_names=["input_ids", "attention_mask"],
         model_max_length=64,
     )
-    ask = transformers.pipeline("summarization", str(source), tokenizer=tokenizer, device="cpu")
+    ask = transformers.pipeline(
+        "summarization", str(source), tokenizer=tokenizer, device="cpu", dtype="float64"
+    )
     return source, folder / "models", ask
 
 

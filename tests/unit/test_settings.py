@@ -97,6 +97,16 @@ def test_devices_are_taken(monkeypatch: pytest.MonkeyPatch, device: str) -> None
                 "http://[",
             )
         ),
+        *(
+            ("CACHE_URL", value)
+            for value in (
+                *("cache:6379", "http://cache", "valkey://", "redis://c:x", "redis://c:0"),
+                *("valkey://c/one", "valkey://c/1/2", "valkey://c?db=1", "valkey://[", "redis:/c"),
+            )
+        ),
+        *(("CACHE_BYTES", value) for value in ("-1", "much")),
+        *(("CACHE_TTL_S", value) for value in ("0", "inf", "nan")),
+        *(("CACHE_TIMEOUT_MS", value) for value in ("0", "1.5")),
         ("KAFKA_SECURITY_PROTOCOL", "plaintext"),
         ("KAFKA_SASL_MECHANISM", "GSSAPI"),
         ("GROUP_ID", ""),
@@ -201,6 +211,27 @@ def test_a_password_in_a_registrys_url_is_refused_and_not_repeated() -> None:
         read_settings(schema_registry_url="https://shop:hunter2@registry:8081")
 
     assert "hunter2" not in str(wrong.value)
+
+
+def test_a_password_in_the_url_of_a_cache_is_refused_and_not_repeated() -> None:
+    with pytest.raises(SettingsError, match="STREAMPROC_CACHE_PASSWORD") as wrong:
+        read_settings(cache_url="valkey://:hunter2@cache:6379")
+
+    assert "hunter2" not in str(wrong.value)
+    shown = read_settings(cache_password="hunter2").shown()  # noqa: S106 - made up
+    assert "hunter2" not in str(shown)
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        (" valkeys://cache:7000/1 ", "valkeys://cache:7000/1"),
+        ("redis://[::1]", "redis://[::1]"),
+        ("", None),
+    ],
+)
+def test_a_cache_is_a_url(given: str, taken: str | None) -> None:
+    assert read_settings(cache_url=given).cache_url == taken
 
 
 def test_a_registrys_password_is_shown_nowhere() -> None:

@@ -85,9 +85,14 @@ def missing_for_cuda() -> str | None:
 
 def _cuda_devices() -> int:
     """How many GPUs the driver finds; raises OSError without a driver."""
-    driver = ctypes.util.find_library("cuda") or ctypes.util.find_library("nvcuda")
-    cuda = ctypes.CDLL(driver or "libcuda.so.1")
+    cuda = cuda_driver()
     count = ctypes.c_int()
     if cuda.cuInit(0) or cuda.cuDeviceGetCount(ctypes.byref(count)):
         return 0
     return count.value
+
+
+def cuda_driver() -> ctypes.CDLL:
+    """NVIDIA's driver; raises OSError where there is none."""
+    driver = ctypes.util.find_library("cuda") or ctypes.util.find_library("nvcuda")
+    return ctypes.CDLL(driver or "libcuda.so.1")

@@ -24,8 +24,12 @@ DecodingJob = Job[Prompt, Outcome]
 
 
 class DecodingTask(Task):
-    """One whose chunks are sequences to decode, many requests' in one running batch."""
+    """One whose chunks are sequences to decode, many requests' in one running batch.
 
+    text_field: of its results, the text that parts of an answer come to
+    """
+
+    text_field: ClassVar[str]
     architecture: ClassVar[Architecture]
 
 

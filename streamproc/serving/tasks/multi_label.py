@@ -42,6 +42,11 @@ class MultiLabelJob(TalliedTextJob):
             separate_entropy(scores),
         )
 
+    def choice(self, scores: FloatArray) -> str:
+        labels = zip(self._profile.labels, scores.tolist(), strict=True)
+        chosen = [label for label, score in labels if score >= self._threshold]
+        return ", ".join(chosen) or "none"
+
     def result(self, scores: FloatArray) -> JsonObject:
         """The keys of a single label, which is the likeliest, and beside them the chosen ones.
 

@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from streamproc.serving.chunking.pairs import PairChunk, pair_windows
+from streamproc.serving.disagreements import Choices
 from streamproc.serving.ensembling.measures import entropy
 from streamproc.serving.inference.batch import MemberOutput
 from streamproc.serving.inference.signature import Signature
@@ -118,15 +119,22 @@ class QuestionAnsweringJob(Job[PairChunk, tuple[MemberOutput, ...]]):
             index: self._result(self._by_member[index]) for index in self._accumulator.answered
         }
         scores = np.array(self._combined.scores(with_null=self._params.null_threshold is not None))
+        agreement = self._agreement(result, by_member)
         return Answer(
             result=result,
             members=self._accumulator.members(
                 by_member.__getitem__ if self._params.return_members else None
             ),
-            agreement=self._agreement(result, by_member),
+            agreement=agreement,
             entropy=entropy(scores / scores.sum()) if scores.any() else 0.0,
             coverage=self._accumulator.coverage(),
+            choices=None if agreement == 1 else self._choices(result, by_member),
         )
+
+    def _choices(self, result: JsonObject, by_member: Mapping[int, JsonObject]) -> Choices:
+        names = self._profile.members
+        chosen = {names[index].name: _place(own) for index, own in by_member.items()}
+        return Choices(_place(result), chosen)
 
     def _answer_logits(self, chunk: PairChunk, scores: FloatArray) -> FloatArray:
         """(2, answer places): of the places that stand for no answer and for each context token.
@@ -173,6 +181,11 @@ class QuestionAnsweringJob(Job[PairChunk, tuple[MemberOutput, ...]]):
         agree = np.array([own["answer"].lower() == says for own in members.values()])
         weights = self._combiner.voting_weight(list(members))
         return float(np.sort(weights * agree).sum() / np.sort(weights).sum())
+
+
+def _place(result: JsonObject) -> str:
+    """Where an answer is, without the answer."""
+    return f"{result['start']}–{result['end']}" if result["answer"] else "no answer"
 
 
 class QuestionAnswering(ScoringTask):

@@ -77,6 +77,8 @@ class Seq2SeqJob(Job[SpanPrompt, Outcome]):
         self._search = Seq2SeqSearch(params, profile)
         self._asked = params.combine
         self.wants_parts = params.stream
+        # What is written by lot takes no seed here: nobody can ask for the same lots again.
+        self.is_repeatable = not profile.decodes.do_sample
         profile.chosen_step_strategy(params.combine)
         self._alone = range(len(profile.members)) if params.return_members else range(0)
         self._together = self.new_text()

@@ -105,4 +105,5 @@ class Summarization(DecodingTask):
     inputs: ClassVar[type[Inputs]] = TextInputs
     params: ClassVar[type[Params]] = SummarizationParams
     job = SummarizationJob
+    text_field: ClassVar[str] = "summary_text"
     architecture: ClassVar[Architecture] = "encoder-decoder"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from streamproc.serving.chunking.windows import Chunk
+from streamproc.serving.disagreements import Choices
 from streamproc.serving.tasks.classification_params import TextClassificationParams
 from streamproc.serving.tasks.combiner import Opinions
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
@@ -68,6 +70,10 @@ class TalliedTextJob(LabelledTextJob):
         weights: (members,) of their votes
         """
 
+    def choice(self, scores: FloatArray) -> str:
+        """What one opinion chooses, in labels alone; empty: of numbers none is chosen."""
+        return ""
+
     def add_opinions(self, chunk: Chunk, opinions: Opinions) -> None:
         self._tally.add(
             [*opinions.answered, self._together],
@@ -87,4 +93,14 @@ class TalliedTextJob(LabelledTextJob):
             agreement=together.agreement,
             entropy=together.entropy,
             coverage=self._accumulator.coverage(),
+            choices=self._choices(scores, by_member, together.agreement),
         )
+
+    def _choices(
+        self, scores: FloatArray, by_member: Mapping[int, FloatArray], agreement: float | None
+    ) -> Choices | None:
+        if agreement is None or agreement == 1:
+            return None
+        names = self._profile.members
+        chosen = {names[index].name: self.choice(own) for index, own in by_member.items()}
+        return Choices(self.choice(scores), chosen)

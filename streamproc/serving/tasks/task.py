@@ -10,9 +10,10 @@ from typing import Any, ClassVar, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from streamproc.errors import Invalid
-from streamproc.messages.response import Coverage, MemberReport
+from streamproc.messages.response import Coverage, MemberReport, Usage
 from streamproc.messages.validation import describe
 from streamproc.serving.chunking.windows import Chunk
+from streamproc.serving.disagreements import Choices
 from streamproc.serving.ensembling.combine import STRATEGIES
 from streamproc.serving.ensembling.heads import HEADS
 from streamproc.serving.inference.batch import MemberOutput
@@ -55,6 +56,8 @@ class Answer:
     """What all of a request's chunks came to.
 
     agreement, entropy: None where the result is numbers, which have none
+    usage: of a task that continues a prompt; else None
+    choices: where the members did not agree on one thing that was to be chosen; else None
     """
 
     result: JsonObject
@@ -62,6 +65,8 @@ class Answer:
     agreement: float | None
     entropy: float | None
     coverage: Coverage
+    usage: Usage | None = None
+    choices: Choices | None = None
 
 
 class Job(ABC, Generic[ChunkT, OutputsT]):
@@ -70,11 +75,13 @@ class Job(ABC, Generic[ChunkT, OutputsT]):
     A chunk's length is what it costs a model, in tokens.
 
     characters: of all text that its chunks are made from
+    is_repeatable: whether asking again must come to the same answer, which then may be kept
     wants_parts: whether its request asks for the answer's text while it is written
     show: told the parts of that text, in order: together they are the answer's; None: nobody is
     """
 
     characters: int
+    is_repeatable: bool = True
     wants_parts: bool = False
     show: Show | None = None
     _shown_characters: int = 0

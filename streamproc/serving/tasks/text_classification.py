@@ -69,6 +69,10 @@ class TextClassificationJob(TalliedTextJob):
         label = self._profile.labels.index(result["label"])
         return Conclusion(result, agreement(members, weights, label), entropy(scores))
 
+    def choice(self, scores: FloatArray) -> str:
+        known = np.where(np.isnan(scores), -1.0, scores)
+        return self._profile.labels[int(np.argmax(known))]
+
     def result(self, scores: FloatArray) -> JsonObject:
         """transformers' keys, and beside them every label's probability, likeliest first."""
         order = np.argsort(-scores, kind="stable")

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field, StringConstraints, model_validator
 
 from streamproc.errors import Invalid
-from streamproc.messages.response import Coverage, MemberStatus
+from streamproc.messages.response import Coverage, MemberStatus, Usage
 from streamproc.serving.decoding.detokenizing import CONTEXT_TOKENS, continuation
 from streamproc.serving.decoding.logits_processors import LogitsProcessors
 from streamproc.serving.decoding.prompt import Outcome, Prompt
@@ -98,6 +98,8 @@ class TextGenerationJob(DecodingJob):
         self.wants_parts = params.stream
         profile.chosen_step_strategy(params.combine)
         self._samples = chosen(params.do_sample, profile.decodes.do_sample)
+        # Without a seed lots are made of the prompt; but nobody asked for the same ones again.
+        self.is_repeatable = not self._samples or params.seed is not None
         if not self._samples:
             try:
                 params.require_none_of_lots()
@@ -140,6 +142,7 @@ class TextGenerationJob(DecodingJob):
                 characters_covered=self._prompt.end - self._prompt.start,
                 truncated=self._prompt.end - self._prompt.start < self.characters,
             ),
+            usage=Usage(len(self._prompt.ids), len(decoded.tokens)),
         )
 
     def _status(self, member: int) -> MemberStatus:
@@ -236,4 +239,5 @@ class TextGeneration(DecodingTask):
     inputs: ClassVar[type[Inputs]] = TextInputs
     params: ClassVar[type[Params]] = TextGenerationParams
     job = TextGenerationJob
+    text_field: ClassVar[str] = "generated_text"
     architecture: ClassVar[Architecture] = "decoder"

@@ -52,4 +52,5 @@ class Translation(DecodingTask):
     inputs: ClassVar[type[Inputs]] = TextInputs
     params: ClassVar[type[Params]] = Seq2SeqParams
     job = TranslationJob
+    text_field: ClassVar[str] = "translation_text"
     architecture: ClassVar[Architecture] = "encoder-decoder"

@@ -43,8 +43,9 @@ from streamproc.web.gateway.problems import MEDIA_TYPE, GatewayProblem, Outcome,
 from streamproc.web.gateway.security.callers import Authenticator, Callers
 from streamproc.web.gateway.security.limits import RateLimits
 from streamproc.web.gateway.tasks_api import tasks_router
+from streamproc.web.loopback import is_loopback
 from streamproc.web.page.app import build_page
-from streamproc.web.page.guard import known_hosts
+from streamproc.web.page.playground_api import Admit
 from streamproc.web.page.server import asker
 
 _ASKING_HEADERS: Final = (
@@ -82,6 +83,7 @@ def build_app(
         clock=clock,
     )
 
+    authenticator = Authenticator(gateway_settings, clock)
     status = LiveStatus(settings, clock) if _has_page(gateway_settings) else None
 
     @asynccontextmanager
@@ -104,8 +106,15 @@ def build_app(
     app.include_router(docs_router())
     app.state.end_streams = lambda: None
     if status is not None:
-        ask = asker(gateway.client)
-        app.mount("/page", build_page(settings, status, ask, clock, host=gateway_settings.host))
+        page = build_page(
+            settings,
+            status,
+            asker(gateway.client),
+            clock,
+            local_only=authenticator.is_local_only,
+            admit=_page_admits(gateway),
+        )
+        app.mount("/page", page)
         app.state.end_streams = status.end_streams
     _handle_errors(app)
     app.add_middleware(
@@ -114,11 +123,7 @@ def build_app(
         body_s=gateway_settings.body_timeout_s,
         clock=clock,
     )
-    app.add_middleware(
-        Callers,
-        authenticator=Authenticator(gateway_settings, clock),
-        settings=gateway_settings,
-    )
+    app.add_middleware(Callers, authenticator=authenticator, settings=gateway_settings)
     if gateway_settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -141,10 +146,20 @@ def build_app(
 
 
 def _has_page(settings: GatewaySettings) -> bool:
-    """It asks nobody who they are, so that others see it only where somebody wants that."""
-    return settings.page == "on" or (
-        settings.page == "auto" and known_hosts(settings.host) is not None
-    )
+    """It shows dead letters, so that others may open it only where somebody wants that."""
+    return settings.page == "on" or (settings.page == "auto" and is_loopback(settings.host))
+
+
+def _page_admits(gateway: Gateway) -> Admit:
+    """What asks by the page counts as any other request of its caller does."""
+
+    def admit(request: Request, value: bytes) -> None:
+        try:
+            gateway.admit(request, [value])
+        except GatewayProblem as problem:
+            raise HTTPException(problem.status, problem.detail, problem.headers) from None
+
+    return admit
 
 
 def _kafka_client(settings: Settings, topics: TopicCatalogue, clock: Clock) -> ReplyClient:

@@ -108,8 +108,8 @@ class Asker:
         """The JSON text of the response to one request; raises GatewayProblem."""
         request_id = uuid.uuid4().hex
         value = request_value(body, request_id, max(1, round(wait_s * 1000)))
-        asking = self._client.ask(topic.name, value, key=request_id.encode(), headers=headers)
         with self._counted(topic, len(value)):
+            asking = self._client.ask(topic.name, value, key=request_id.encode(), headers=headers)
             reply = await self._within(wait_s, topic, wait_s, asking)
         return reply.value
 

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import orjson
 from fastapi import Request, Response
-from fastapi.responses import StreamingResponse
 
 from streamproc.kafka.topics import RequestTopic
-from streamproc.messages.json_spans import on_one_line
 from streamproc.messages.part_reader import TextPart
+from streamproc.web.gateway.error_shapes import said_to
 from streamproc.web.gateway.gateway import Gateway, carried_headers, while_connected
 from streamproc.web.gateway.preferences import read_preferences
 from streamproc.web.gateway.problems import GatewayProblem
-
-MEDIA_TYPE: Final = "text/event-stream"
-# Whoever stands between keeps nothing, and passes each event on at once.
-_HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+from streamproc.web.server_sent_events import MEDIA_TYPE, event, event_response
 
 
 class EventShape(Protocol):
@@ -54,9 +51,34 @@ class OwnEvents:
         return event(problem.outcome.body, b"error")
 
 
-def event(data: bytes, name: bytes | None = None) -> bytes:
-    """One event; data: a JSON text, which is put on one line."""
-    return b"%bdata: %b\n\n" % (b"event: %b\n" % name if name else b"", on_one_line(data))
+class AddedText(ABC):
+    """Of APIs whose events can only add to a text, with errors in the words of the API.
+
+    path: that was asked
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    @abstractmethod
+    def added(self, text: str) -> bytes:
+        """The event of what was written on."""
+
+    @abstractmethod
+    def end(self, response: bytes) -> bytes:
+        """The response, which is the last."""
+
+    def part(self, part: TextPart) -> bytes:
+        """The next part; raises GatewayProblem where it takes back what was said."""
+        if part.replaces:
+            raise GatewayProblem(
+                "begun-anew", "another attempt came to another text than was shown; ask again"
+            )
+        return self.added(part.text)
+
+    def error(self, problem: GatewayProblem) -> bytes:
+        """Why there is no response."""
+        return event(said_to(self._path, problem).body)
 
 
 def accepts_events(request: Request) -> bool:
@@ -84,15 +106,7 @@ async def event_stream(
     except BaseException:
         await items.aclose()
         raise
-    return StreamingResponse(events(first, items, shape), headers=_HEADERS, media_type=MEDIA_TYPE)
-
-
-def refuse_replacement(part: TextPart) -> None:
-    """Raise GatewayProblem for what an API that only adds to a text has no way to say."""
-    if part.replaces:
-        raise GatewayProblem(
-            "begun-anew", "another attempt came to another text than was shown; ask again"
-        )
+    return event_response(events(first, items, shape))
 
 
 async def events(

@@ -9,18 +9,17 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from streamproc.messages.part_reader import TextPart
 from streamproc.types import ProblemType
 from streamproc.web.gateway.answers import Answer, answers_of, body_of
 from streamproc.web.gateway.asking import fields_of
-from streamproc.web.gateway.error_shapes import said_to
-from streamproc.web.gateway.event_streams import event, event_stream, refuse_replacement
+from streamproc.web.gateway.event_streams import AddedText, event_stream
 from streamproc.web.gateway.gateway import Gateway
 from streamproc.web.gateway.models import NamedModel
 from streamproc.web.gateway.openapi import ASKING, error_responses
 from streamproc.web.gateway.parameters import Parameters
 from streamproc.web.gateway.problems import GatewayProblem
 from streamproc.web.gateway.sampling import with_sampling
+from streamproc.web.server_sent_events import event
 
 _APPLIED: Final[Mapping[ProblemType, str]] = {
     "single_label_classification": "softmax",
@@ -105,25 +104,21 @@ async def _streamed(
     return await event_stream(gateway, request, model.topic, body, shape)
 
 
-class TokenEvents:
+class TokenEvents(AddedText):
     """As text-generation-inference has them: an event a token, the last one with the whole text.
 
     A part may be several tokens, of which neither ids nor probabilities are known here.
     """
 
     def __init__(self, path: str) -> None:
-        self._path = path
+        super().__init__(path)
         self._index = 0
 
-    def part(self, part: TextPart) -> bytes:
-        refuse_replacement(part)
-        return self._event(part.text, None)
+    def added(self, text: str) -> bytes:
+        return self._event(text, None)
 
     def end(self, response: bytes) -> bytes:
         return self._event("", fields_of(response)["result"]["generated_text"])
-
-    def error(self, problem: GatewayProblem) -> bytes:
-        return event(said_to(self._path, problem).body)
 
     def _event(self, text: str, whole: str | None) -> bytes:
         self._index += 1

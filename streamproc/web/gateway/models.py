@@ -13,7 +13,6 @@ from streamproc.clock import Clock
 from streamproc.did_you_mean import there_are
 from streamproc.errors import ModelRefused
 from streamproc.kafka.topics import RequestTopic, TopicCatalogue
-from streamproc.messages.lane import Lane
 from streamproc.repository.manifest import Manifest
 from streamproc.repository.repository import Repository
 from streamproc.web.gateway.problems import GatewayProblem
@@ -46,9 +45,7 @@ class NamedModels:
 
     def __init__(self, folder: Path, topics: TopicCatalogue, clock: Clock) -> None:
         self._repository = Repository(folder)
-        self._topics = {
-            topic.task: topic for topic in topics.requests() if topic.lane is Lane.INTERACTIVE
-        }
+        self._topics = topics.interactive()
         self._clock = clock
         self._found: Mapping[str, NamedModel] = {}
         self._looked_at_s: float | None = None

@@ -12,7 +12,6 @@ from fastapi.openapi.utils import get_openapi
 
 from streamproc import __version__
 from streamproc.kafka.topics import TopicCatalogue
-from streamproc.messages.lane import Lane
 from streamproc.web.gateway.problems import MEDIA_TYPE
 
 _COMPONENTS: Final = "#/components/schemas/"
@@ -120,11 +119,10 @@ def document(app: FastAPI, topics: TopicCatalogue) -> dict[str, Any]:
     )
     schemas = made.setdefault("components", {}).setdefault("schemas", {})
     schemas["problem"] = _PROBLEM
-    for topic in topics.requests():
-        if topic.lane is Lane.INTERACTIVE:
-            for kind, of in (("request", topic), ("response", topics.topics[topic.responses])):
-                schema = json.loads((topics.folder / of.schema_file).read_text("utf-8"))
-                schemas |= _components(f"{topic.task}.{kind}", schema)
+    for task, topic in topics.interactive().items():
+        for kind, of in (("request", topic), ("response", topics.topics[topic.responses])):
+            schema = json.loads((topics.folder / of.schema_file).read_text("utf-8"))
+            schemas |= _components(f"{task}.{kind}", schema)
     return made
 
 

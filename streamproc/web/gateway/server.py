@@ -15,7 +15,8 @@ from streamproc.settings import Settings
 from streamproc.settings.gateway import GatewaySettings
 from streamproc.web.asgi_server import address_of, listening, serve_until, server_config
 from streamproc.web.gateway.app import build_app
-from streamproc.web.gateway.security.origins import is_loopback
+from streamproc.web.gateway.refusals import refusal_of
+from streamproc.web.loopback import is_loopback
 
 KEEP_ALIVE_S: Final = 75
 """Seconds that a connection may rest: longer than clients keep one in their pool, or a request
@@ -72,6 +73,8 @@ def require_keys(settings: GatewaySettings) -> None:
 def _config(app: FastAPI, settings: Settings, gateway_settings: GatewaySettings) -> uvicorn.Config:
     config = server_config(
         app,
+        refusal_of(gateway_settings),
+        header_s=gateway_settings.body_timeout_s,
         lifespan="on",
         ssl_certfile=gateway_settings.ssl_certfile,
         ssl_keyfile=gateway_settings.ssl_keyfile,

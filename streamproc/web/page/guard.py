@@ -8,11 +8,12 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from streamproc.web.loopback import asks_loopback
+
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _HEADERS: Final = {
     "Content-Security-Policy": POLICY,
     "Referrer-Policy": "no-referrer",
@@ -25,13 +26,12 @@ _HEADERS: Final = {
 class Guard:
     """Refuses what another origin asks, and tells browsers what the page may do.
 
-    hosts: names that it answers to, without ports; None: any. On a loopback address nobody else's
-        name may lead here, or a page of theirs could read this one by it.
+    local_only: answer to names of this machine alone
     """
 
-    def __init__(self, app: ASGIApp, hosts: frozenset[str] | None) -> None:
+    def __init__(self, app: ASGIApp, *, local_only: bool) -> None:
         self._app = app
-        self._hosts = hosts
+        self._local_only = local_only
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -54,7 +54,7 @@ class Guard:
 
     def _refusal(self, headers: Headers, method: str) -> str | None:
         host = headers.get("host", "")
-        if self._hosts is not None and _without_port(host) not in self._hosts:
+        if self._local_only and not asks_loopback(host):
             return "the page is not known by this name; open it at the address that it was given\n"
         if method in ("GET", "HEAD"):
             return None
@@ -65,13 +65,3 @@ class Guard:
         if headers.get("content-type", "").partition(";")[0].strip() != "application/json":
             return "a body must be application/json\n"
         return None
-
-
-def _without_port(host: str) -> str:
-    name, colon, port = host.rpartition(":")
-    return name if colon and port.isdigit() else host
-
-
-def known_hosts(host: str) -> frozenset[str] | None:
-    """The names that a page is known by which listens on an address; None: any."""
-    return LOOPBACK if host in {"127.0.0.1", "::1", "localhost"} else None

@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 class _Redrive(BaseModel):
     """Which letters; a list that is empty selects all, and so `all` has to say so too.
 
-    by: who wants it; preview: nothing is sent
+    by: who wants it, in their own words; preview: nothing is sent
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
@@ -96,7 +96,8 @@ def letter_routes(settings: Settings, clock: Clock) -> list[Route]:
             raise HTTPException(422, "choose letters by offsets, by types, or all")
         place = place_of(asked.place)
         selection = Selection(offsets=asked.offsets, types=asked.types)
-        by = None if asked.preview else asked.by
+        who = _named(asked.by, request)
+        by = None if asked.preview else who
         letters = at_most(redriven(settings, clock, place, selection, by=by), MOST_REDRIVEN)
         counts: Counter[str] = Counter()
         try:
@@ -106,7 +107,7 @@ def letter_routes(settings: Settings, clock: Clock) -> list[Route]:
             if by is not None:
                 log.info("dead letters redriven", topic=place.topic, count=counts.total(), by=by)
         return json_response(
-            {"preview": asked.preview, "count": counts.total(), "topics": counts, "by": asked.by}
+            {"preview": asked.preview, "count": counts.total(), "topics": counts, "by": who}
         )
 
     return [
@@ -114,6 +115,12 @@ def letter_routes(settings: Settings, clock: Clock) -> list[Route]:
         Route("/api/letter", opened),
         Route("/api/letters/redrive", redrive, methods=["POST"]),
     ]
+
+
+def _named(by: str, request: Request) -> str:
+    """Who redrives: the name that was given, and the key's where the server asks for one."""
+    key = getattr(getattr(request.state, "caller", None), "name", "")
+    return f"{by} ({key})" if key else by
 
 
 def _row(letter: DeadLetter) -> dict[str, Any]:
@@ -153,4 +160,4 @@ def _is_text(value: bytes) -> bool:
 
 def _hex_dump(value: bytes) -> str:
     lines = (value[at : at + 16] for at in range(0, len(value), 16))
-    return "\n".join(f"{16 * n:06x}  {line.hex(' '):<47}" for n, line in enumerate(lines))
+    return "\n".join(f"{16 * n:06x}  {line.hex(' ')}" for n, line in enumerate(lines))

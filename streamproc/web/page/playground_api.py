@@ -17,7 +17,6 @@ from starlette.routing import Route
 
 from streamproc.errors import Invalid, OperatorError
 from streamproc.kafka.topics import RequestTopic, load_topics
-from streamproc.messages.lane import Lane
 from streamproc.messages.strict_json import parse
 from streamproc.repository.repository import Repository
 from streamproc.serving.loading import load_spec
@@ -31,15 +30,17 @@ Ask = Callable[[str, bytes, bytes, float], Awaitable[bytes]]
 
 Raises OperatorError saying why there is none.
 """
+Admit = Callable[[Request, bytes], None]
+"""Counts a request, by its value, against the limits of who asks; raises HTTPException."""
 WAIT_S: Final = 30.0
 MOST_CHUNKS: Final = 500
 MOST_SENTENCES: Final = 24
 
 
-def playground_routes(settings: Settings, ask: Ask) -> list[Route]:
+def playground_routes(settings: Settings, ask: Ask, admit: Admit | None) -> list[Route]:
     """`api/tasks` and `api/ask`."""
     catalogue = load_topics(settings.topics_dir)
-    tasks = {topic.task: topic for topic in catalogue.requests() if topic.lane is Lane.INTERACTIVE}
+    tasks = catalogue.interactive()
     spec_of = cache(lambda task, name: _spec(settings, task, name))
 
     async def listed(_: Request) -> Response:
@@ -61,13 +62,19 @@ def playground_routes(settings: Settings, ask: Ask) -> list[Route]:
         topic = tasks.get(task) if isinstance(task, str) else None
         if topic is None:
             raise HTTPException(404, f"no topic takes requests for {task!r}")
+
+        async def ask_counted(topic: str, value: bytes, key: bytes, wait_s: float) -> bytes:
+            if admit is not None:
+                admit(request, value)
+            return await ask(topic, value, key, wait_s)
+
         spec = await asyncio.to_thread(spec_of, topic.task, body.get("ensemble") or topic.ensemble)
         response, chunks = await asyncio.gather(
-            _answer(ask, topic, body), asyncio.to_thread(chunks_of, topic.task, spec, body)
+            _answer(ask_counted, topic, body), asyncio.to_thread(chunks_of, topic.task, spec, body)
         )
         found: dict[str, Any] = {"response": response, "chunks": chunks}
         if topic.task == "translation" and chunks:
-            found["sentences"] = await _by_sentence(ask, topic, body, chunks)
+            found["sentences"] = await _by_sentence(ask_counted, topic, body, chunks)
         return json_response(found)
 
     return [Route("/api/tasks", listed), Route("/api/ask", asked, methods=["POST"])]

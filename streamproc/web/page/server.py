@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Final
 
 import structlog
@@ -16,8 +17,8 @@ from streamproc.kafka.topics import load_topics
 from streamproc.settings import Settings
 from streamproc.status.live import LiveStatus
 from streamproc.web.asgi_server import address_of, listening, serve_until, server_config
+from streamproc.web.loopback import is_loopback
 from streamproc.web.page.app import build_page
-from streamproc.web.page.guard import known_hosts
 from streamproc.web.page.playground_api import Ask
 
 GRACE_S: Final = 2
@@ -35,18 +36,24 @@ async def serve_page(
     """
     clock = SystemClock()
     async with LiveStatus(settings, clock) as status, asking(settings) as ask:
-        page = build_page(settings, status, ask, clock, host=host)
+        page = build_page(settings, status, ask, clock, local_only=is_loopback(host))
         choose = "choose another port (0 takes any that is free)"
         with listening(host, port, choose) as listener:
-            if known_hosts(host) is None:
+            if not is_loopback(host):
                 log.warning(
                     "the page is open to whoever reaches this address: it shows dead letters and "
                     "redrives them; put something before it that asks who comes",
                     host=host,
                 )
             tell(f"{address_of(listener)}/")
-            config = server_config(page, lifespan="off", timeout_graceful_shutdown=GRACE_S)
+            config = server_config(
+                page, _refusal, lifespan="off", timeout_graceful_shutdown=GRACE_S
+            )
             await serve_until(stop, listener, config, status.end_streams)
+
+
+def _refusal(status: int) -> tuple[bytes, str]:
+    return HTTPStatus(status).phrase.encode(), "text/plain"
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.caching import stream
 from benchmarks.texts import SAMPLE, evenly_by_length, read_texts, requested
 
 TEXTS = tuple("x" * length for length in range(1, 101))
@@ -36,3 +37,16 @@ def test_requests_do_not_come_sorted_by_length() -> None:
     lengths = [len(text) for text in requested(TEXTS, 100)]
     assert sorted(lengths) == list(range(1, 101))
     assert lengths != sorted(lengths)
+
+
+def test_a_stream_by_zipfs_law_has_each_text_in_proportion_to_its_rank() -> None:
+    asked = stream(TEXTS, 50_000, 1.0, seed=3)
+
+    counts = sorted((asked.count(text) for text in set(asked)), reverse=True)
+    total = sum(1 / rank for rank in range(1, len(TEXTS) + 1))
+    expected = [50_000 / rank / total for rank in (1, 2, 4, 8)]
+    assert np.allclose([counts[rank - 1] for rank in (1, 2, 4, 8)], expected, rtol=0.1)
+
+
+def test_no_text_of_a_stream_is_one_of_another_rounds() -> None:
+    assert not {*stream(TEXTS, 500, 1.0, seed=1)} & {*stream(TEXTS, 500, 1.0, seed=2)}

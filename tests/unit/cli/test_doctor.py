@@ -8,6 +8,7 @@ from pathlib import Path
 from streamproc.cli.examinations import Finding, examine
 from streamproc.repository.repository import PREFIXES
 from streamproc.settings import Settings, shipped
+from tests.support.valkey_server import ValkeyServer
 
 NOWHERE = "127.0.0.1:1"
 
@@ -62,3 +63,14 @@ async def test_a_device_that_can_not_be_had_is_a_failure_and_not_the_end() -> No
 async def test_requests_in_flight_that_do_not_fit_into_memory_are_warned_of() -> None:
     memory = (await findings(max_in_flight_bytes=1 << 44))["memory"]
     assert (memory.state, "MAX_IN_FLIGHT_BYTES" in memory.do) == ("warning", True)
+
+
+async def test_a_shared_cache_is_looked_at_where_one_is_set(tmp_path: Path) -> None:
+    assert "cache" not in await findings()
+    with ValkeyServer(tmp_path) as valkey:
+        there = (await findings(cache_url=valkey.url, cache_timeout_ms=10_000))["cache"]
+    away = (await findings(cache_url=valkey.url))["cache"]
+
+    assert (there.state, f"127.0.0.1:{valkey.port} answers in " in there.found) == ("ok", True)
+    assert (away.state, f"127.0.0.1:{valkey.port}" in away.found) == ("warning", True)
+    assert "STREAMPROC_CACHE_URL" in away.do

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any, cast
 
-from streamproc.clock import SystemClock
+from streamproc.clock import Clock, SystemClock
 from streamproc.kafka.attempts import Mark
 from streamproc.kafka.commits import Position
-from streamproc.kafka.dispatcher import Dispatcher, Subscription
+from streamproc.kafka.dispatcher import ALONE_S, Dispatcher, Subscription
 from streamproc.kafka.ledger import Found
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import Record, TopicPartition
+from streamproc.testing import ManualClock
 
 TP = TopicPartition("rq", 0)
 
@@ -51,7 +52,7 @@ class Consumer:
 class Scene:
     """A dispatcher whose handlers wait until they are let go on, by offset."""
 
-    def __init__(self, *ledgers: Found | Exception) -> None:
+    def __init__(self, *ledgers: Found | Exception, clock: Clock | None = None) -> None:
         self.consumer = cast("Any", Consumer())
         self.started: list[int] = []
         self.refused: list[tuple[int, str]] = []
@@ -60,7 +61,7 @@ class Scene:
         self.dispatcher = Dispatcher(
             [Subscription("rq", Lane.INTERACTIVE, self._handle, refuse=self._refuse)],
             self.consumer,
-            clock=SystemClock(),
+            clock=clock or SystemClock(),
             max_in_flight_bytes=1 << 26,
             revoke_grace_s=5,
             read_ledger=self._read,
@@ -159,6 +160,37 @@ async def test_a_record_that_the_process_died_of_alone_twice_is_given_up_on() ->
 
     assert scene.refused == [(5, "ended the worker")]
     assert scene.started == [6, 7, 8]
+
+
+async def test_time_that_kafka_takes_to_store_a_mark_is_not_the_records() -> None:
+    """Else the next death is not counted as its own, and one worker more dies of it."""
+    clock = ManualClock()
+    left = Mark(running=True, deaths=2, end=40, single=8, group=(5, 7))
+    scene = Scene({TP: (5, left)}, clock=clock)
+    scene.consumer.open.clear()
+    scene.arrive(5, 6, 7, 8)
+    await scene.settle()
+    clock.advance(ALONE_S + 1)
+    scene.consumer.open.set()
+    await scene.settle()
+
+    assert scene.started == [5]
+    mark = Mark.decode(scene.consumer.positions[-1].metadata)
+    assert (mark.group, mark.alone) == ((5, 5), True)
+
+
+async def test_all_else_does_not_wait_for_ever_for_one_that_runs_alone() -> None:
+    clock = ManualClock()
+    left = Mark(running=True, deaths=2, end=40, single=6, group=(5, 5))
+    scene = Scene({TP: (5, left)}, clock=clock)
+    scene.arrive(5, 6, 7)
+    await scene.settle()
+    assert scene.started == [5]
+    clock.advance(ALONE_S + 1)
+    await scene.dispatcher.commit()
+    await scene.settle()
+
+    assert not Mark.decode(scene.consumer.positions[-1].metadata).alone
 
 
 async def test_an_end_in_order_leaves_a_mark_that_counts_no_death() -> None:

@@ -144,12 +144,14 @@ async def test_what_breaks_in_sending_is_no_trouble_of_the_request(broker: Broke
     async def breaks(record: ProducerRecord) -> Awaitable[bool]:
         raise RuntimeError("a bug")
 
-    async with PartPublisher(broker.record_of, breaks) as publisher:
+    noted: list[bool] = []
+    async with PartPublisher(broker.record_of, breaks, noted.append) as publisher:
         show = publisher.begin()
         show("a")
         await turn()
         show("b")
     assert broker.texts == ["a"]
+    assert noted == [False]
 
 
 async def test_a_text_is_cut_into_parts_that_any_topic_takes(broker: Broker) -> None:

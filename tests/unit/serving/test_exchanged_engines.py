@@ -10,12 +10,14 @@ from typing import Any
 
 from tenacity import stop_never
 
+from streamproc.caching.kept import Kept
 from streamproc.clock import Timed
 from streamproc.errors import OutOfMemory
 from streamproc.messages.cloudevents import Envelope, Form
 from streamproc.messages.lane import Lane
 from streamproc.messages.request import Request
 from streamproc.metrics import Metrics
+from streamproc.serving.answer_cache import AnswerCache
 from streamproc.serving.answerer import Answerer
 from streamproc.serving.engine import Engine, Engines
 from streamproc.serving.inference.executor import ModelExecutor
@@ -97,8 +99,67 @@ async def test_a_request_that_is_tried_again_goes_to_the_version_that_took_over(
         stop_after=stop_never,
     )
     inputs = {"text": "good"}
-    request = Request("1", None, inputs, inputs.keys(), {}, None, None, Envelope(Form.PLAIN))
+    request = Request(
+        "1", None, inputs, inputs.keys(), {}, None, None, Envelope(Form.PLAIN), "t:0:0"
+    )
     response = await answerer.answer(request)
 
     assert unable.asked == 2
     assert (response.status, response.manifest) == ("ok", "2" * 64)
+
+
+async def test_what_another_version_came_to_is_kept_for_that_one_alone(
+    executor: ModelExecutor,
+) -> None:
+    unable = NeverAble()
+    old = replace(build_engine(executor=executor), scorer=unable)
+    engines = Engines({"tiny": old})
+    metrics = Metrics()
+
+    class Exchanging(ManualClock):
+        async def sleep(self, seconds: float) -> None:
+            if engines.named("tiny") is old:
+                engines.replace(version_2(executor))
+            await super().sleep(seconds)
+
+    clock = Exchanging()
+    memory: dict[bytes, Kept] = {}
+    cache = AnswerCache(
+        "text-classification",
+        numerics="",
+        memory=Remembering(memory),
+        shared=None,
+        clock=clock,
+        metrics=metrics,
+    )
+    answerer = Answerer(
+        "text-classification",
+        engines,
+        default_ensemble="tiny",
+        lane=Lane.INTERACTIVE,
+        clock=clock,
+        metrics=metrics,
+        stop_after=stop_never,
+        cache=cache,
+    )
+    inputs = {"text": "good"}
+    request = Request(
+        "1", None, inputs, inputs.keys(), {}, None, None, Envelope(Form.PLAIN), "t:0:0"
+    )
+    response = await answerer.answer(request)
+
+    assert (response.status, response.manifest) == ("ok", "2" * 64)
+    assert list(memory) == [cache.key(engines.named("tiny"), request)]
+
+
+class Remembering:
+    """What keeps values in a dict that a test can look into."""
+
+    def __init__(self, kept: dict[bytes, Kept]) -> None:
+        self._kept = kept
+
+    def get(self, key: bytes) -> Kept | None:
+        return self._kept.get(key)
+
+    def put(self, key: bytes, kept: Kept) -> None:
+        self._kept[key] = kept

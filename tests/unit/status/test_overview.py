@@ -7,7 +7,7 @@ import pytest
 
 from streamproc.kafka.lag import TopicLag
 from streamproc.messages.record import Record
-from streamproc.messages.worker_state import LaneState, MemberState
+from streamproc.messages.worker_state import EnsembleState, LaneState, MemberState
 from streamproc.status.fleet import Fleet
 from streamproc.status.history import LENGTH_S, STEP_S, History, history_key
 from tests.support.states import NOW_MS, ROUTE, TASK, picture, worker_state
@@ -111,3 +111,27 @@ def test_rates_are_kept_for_a_quarter_of_an_hour() -> None:
         history.take(picture(worker_state(lanes=[lane(per_s=float(per_s))])))
     rates = history.rates()[history_key(TASK, "interactive")]
     assert rates == [float(per_s) for per_s in range(10, steps + 10)]
+
+
+def test_the_last_disagreements_of_all_workers_stand_in_the_order_of_their_times() -> None:
+    def apart(at_ms: int, name: str) -> dict[str, object]:
+        return {
+            "at_ms": at_ms, "request_id": name, "position": f"requests:0:{at_ms}",
+            "agreement": 0.67, "together": "positive", "members": {"books": "negative"},
+        }  # fmt: skip
+
+    def ensemble(*disagreements: dict[str, object]) -> EnsembleState:
+        made = {"name": "sentiment", "task": TASK, "disagreements": disagreements}
+        return EnsembleState.model_validate(made)
+
+    one = worker_state("a", ensembles=[ensemble(apart(30, "c"), apart(10, "a"))])
+    other = worker_state("b", ensembles=[ensemble(apart(20, "b"))])
+    silent = worker_state("c", at_ms=0, ensembles=[ensemble(apart(40, "d"))])
+    rows = picture(one, other, silent).disagreements
+    assert [row.request_id for row in rows] == ["c", "b", "a"]
+    assert (rows[0].ensemble, rows[0].task, rows[0].position) == (
+        "sentiment",
+        TASK,
+        "requests:0:30",
+    )
+    assert len(orjson.dumps(picture(one, other).as_json())) > 0

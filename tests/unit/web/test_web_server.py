@@ -43,6 +43,17 @@ async def test_a_host_that_is_not_this_machine_is_an_error_that_names_it() -> No
             pass
 
 
+async def test_what_is_amiss_without_keeping_it_from_being_ready_is_told() -> None:
+    amiss: list[str] = []
+    served = build_app(list, CollectorRegistry(), lambda: amiss)
+    async with serving(served, "127.0.0.1", 0) as at, aiohttp.ClientSession() as client:
+        for expected in ({}, {"degraded": ["no shared cache"]}):
+            amiss[:] = expected.get("degraded", [])
+            async with client.get(f"{at}/v2/health/ready") as answer:
+                assert answer.status == 200
+                assert await answer.json() == {"ready": True, "reasons": [], **expected}
+
+
 async def test_metrics_have_exemplars_for_those_who_ask_for_openmetrics() -> None:
     metrics = Metrics()
     metrics.request_seconds.labels("translation", "bulk").observe(0.02, {"trace_id": "0af7"})

@@ -99,7 +99,7 @@ class Worker:
         inputs = {"text": text}
         envelope = Envelope(Form.PLAIN)
         return await self.answerer.answer(
-            Request("1", None, inputs, inputs.keys(), {}, None, None, envelope)
+            Request("1", None, inputs, inputs.keys(), {}, None, None, envelope, "t:0:0")
         )
 
     def metric(self, name: str, **labels: str) -> float | None:

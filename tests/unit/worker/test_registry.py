@@ -28,10 +28,11 @@ def test_a_missing_extra_is_named_with_the_route_that_needs_it(
         RegistryFormats(read_settings(), [route], SystemClock())
 
 
-def test_a_worker_without_such_a_route_imports_none_of_it() -> None:
+def test_a_worker_that_needs_no_registry_and_no_cache_imports_nothing_for_them() -> None:
     program = (
         "import sys, streamproc.worker.run; "
-        "print(sorted({'fastavro', 'confluent_kafka', 'httpx', 'httpx2'} & set(sys.modules)))"
+        "extras = {'fastavro', 'confluent_kafka', 'httpx', 'httpx2', 'cachetools', 'valkey'}; "
+        "print(sorted(extras & set(sys.modules)))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True

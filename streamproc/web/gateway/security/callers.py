@@ -13,13 +13,17 @@ from streamproc.settings.gateway import GatewaySettings
 from streamproc.web.gateway.error_shapes import said_to
 from streamproc.web.gateway.http_responses import http_response
 from streamproc.web.gateway.problems import GatewayProblem
+from streamproc.web.gateway.refusals import headers_too_large
 from streamproc.web.gateway.security.key_file import KeyFile
 from streamproc.web.gateway.security.limits import Caller
-from streamproc.web.gateway.security.origins import Origins, is_loopback
+from streamproc.web.gateway.security.origins import Origins
 from streamproc.web.gateway.security.tokens import TokenChecker
+from streamproc.web.loopback import is_loopback
 
-OPEN_PATHS: Final = ("/health/", "/v2/health/", "/docs", "/openapi.json")
-"""Anybody may look at these: they say nothing of a request."""
+OPEN_PATHS: Final = ("/health/", "/v2/health/", "/docs", "/openapi.json", "/page/static/")
+"""Anybody may look at what is below these: it says nothing of a request."""
+_OPEN_PAGES: Final = frozenset({"/page", "/page/"})
+"""The page without what it shows, for which it asks for a key itself."""
 _DOTS_OF_A_TOKEN: Final = 2
 
 
@@ -37,6 +41,11 @@ class Authenticator:
         """Whether callers need neither key nor token."""
         return self._keys is None and self._tokens is None
 
+    @property
+    def is_local_only(self) -> bool:
+        """Whether only this machine may ask, as nobody is asked for a key."""
+        return self.is_open and is_loopback(self._settings.host)
+
     async def caller(self, headers: Headers) -> Caller:
         """Whose a request with these headers is."""
         settings = self._settings
@@ -51,7 +60,9 @@ class Authenticator:
         if key is None:
             raise GatewayProblem(
                 "unauthorized",
-                "send a key that is known, as `Authorization: Bearer …` or `X-API-Key: …`",
+                "the key is not known here, or was revoked; send another"
+                if said
+                else "send a key, as `Authorization: Bearer …` or `X-API-Key: …`",
                 headers={"WWW-Authenticate": "Bearer"},
             )
         own = (key.requests_per_minute, key.characters_per_minute)
@@ -70,24 +81,32 @@ class Callers:
     ) -> None:
         self._app = app
         self._authenticator = authenticator
-        self._origins = Origins(
-            settings.cors_origins,
-            local_only=authenticator.is_open and is_loopback(settings.host),
-        )
+        self._settings = settings
+        self._origins = Origins(settings.cors_origins, local_only=authenticator.is_local_only)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on whose caller may ask."""
         if scope["type"] == "http":
             headers = Headers(scope=scope)
             try:
+                # What comes at once is read at once, however much it is.
+                if _size(scope) > self._settings.max_header_bytes:
+                    raise headers_too_large(self._settings)
                 self._origins.require(headers.get("host"), headers.get("origin"))
-                if not scope["path"].startswith(OPEN_PATHS):
+                path = scope["path"]
+                if not (path in _OPEN_PAGES or path.startswith(OPEN_PATHS)):
                     caller = await self._authenticator.caller(headers)
                     scope.setdefault("state", {})["caller"] = caller
             except GatewayProblem as problem:
                 await http_response(said_to(scope["path"], problem))(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+
+def _size(scope: Scope) -> int:
+    """Bytes of the request line and the headers; what separates them counts little and is left."""
+    headers = sum(len(name) + len(value) for name, value in scope["headers"])
+    return headers + len(scope.get("raw_path") or b"") + len(scope["query_string"])
 
 
 def _credential(headers: Headers) -> str:

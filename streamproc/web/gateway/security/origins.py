@@ -1,26 +1,16 @@
 """Which pages may ask: a browser says whose page it is, and which name it found the gateway by.
 
 Without this any page that somebody opens could ask a gateway on the same machine, as it needs no
-key there, or read its answers by letting a name of its own point at it (DNS rebinding).
+key there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from streamproc.web.gateway.problems import GatewayProblem
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address or a name is this machine's own, for itself."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+from streamproc.web.loopback import asks_loopback
 
 
 class Origins:
@@ -35,7 +25,7 @@ class Origins:
 
         host, origin: the headers
         """
-        if self._local_only and not is_loopback(_name_of(f"//{host or ''}")):
+        if self._local_only and not asks_loopback(host):
             raise GatewayProblem(
                 "forbidden",
                 "callers need no key here, so the gateway answers to names of this machine alone; "
@@ -48,10 +38,3 @@ class Origins:
                 "forbidden",
                 "pages of other servers may ask when STREAMPROC_GATEWAY_CORS_ORIGINS lists them",
             )
-
-
-def _name_of(address: str) -> str:
-    try:
-        return urlsplit(address).hostname or ""
-    except ValueError:
-        return ""

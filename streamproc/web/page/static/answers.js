@@ -1,4 +1,4 @@
-import { h, table } from "./dom.js";
+import { h, scrolled, table } from "./dom.js";
 import { amount, duration, percent } from "./format.js";
 
 // What an answer looks like, by task: combined first, then each member's own.
@@ -116,5 +116,5 @@ function drawnChunks(text, chunks) {
   });
   if (at < characters.length) parts.push(characters.slice(at).join(""));
   return h("article", { class: "card" }, h("h3", {}, `Cut into ${chunks.length} ${chunks.length === 1 ? "chunk" : "chunks"}`),
-    h("p", { class: "said chunks", tabindex: 0, "aria-label": "The text with its chunks" }, parts));
+    scrolled("p", "The text with its chunks", parts, { class: "said chunks" }));
 }

@@ -1,6 +1,7 @@
 import { showPicture, startOverview } from "./overview.js";
 import { openLetters } from "./letters.js";
 import { openPlayground } from "./playground.js";
+import { events } from "./requests.js";
 
 const VIEWS = { overview: () => {}, letters: openLetters, playground: openPlayground };
 const opened = new Set();
@@ -19,18 +20,27 @@ function show() {
   }
 }
 
-function follow() {
+const TRY_AGAIN_MS = 3000;
+
+// As an EventSource would, which can send no key.
+async function follow() {
   const shown = document.getElementById("connection");
-  const events = new EventSource("api/events");
   const say = (text, kind) => {
     if (shown.textContent !== text) shown.textContent = text;
     shown.className = kind;
   };
-  events.addEventListener("message", (event) => {
-    say("live", "good");
-    showPicture(JSON.parse(event.data));
-  });
-  events.addEventListener("error", () => say("connecting again", "bad"));
+  for (;;) {
+    try {
+      for await (const data of events("api/events")) {
+        say("live", "good");
+        showPicture(JSON.parse(data));
+      }
+    } catch {
+      // It is said below, and tried again.
+    }
+    say("connecting again", "bad");
+    await new Promise((again) => setTimeout(again, TRY_AGAIN_MS));
+  }
 }
 
 function theme() {

@@ -21,6 +21,11 @@ export function svg(tag, attributes = {}, ...children) {
   return element;
 }
 
+// Text that may have to be scrolled: the keyboard reaches it, and it has a name.
+export function scrolled(tag, label, text, properties = {}) {
+  return h(tag, { tabindex: 0, role: "group", "aria-label": label, ...properties }, text);
+}
+
 // A table whose cells know their heading, so that it can be read as cards on a narrow screen.
 export function table(headings, rows, { caption, numbers = [] } = {}) {
   const right = (place) => (numbers.includes(place) ? "number" : "");
@@ -38,28 +43,4 @@ export function table(headings, rows, { caption, numbers = [] } = {}) {
           { scope: place === 0 ? "row" : null, class: kind(place, cell), "data-label": headings[place] },
           cell))))),
   );
-}
-
-export async function getJson(address) {
-  return answered(await fetch(address, { headers: { Accept: "application/json" } }));
-}
-
-export async function postJson(address, body) {
-  return answered(await fetch(address, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(body),
-  }));
-}
-
-async function answered(response) {
-  const text = await response.text();
-  let body = null;
-  try {
-    body = JSON.parse(text);
-  } catch {
-    body = null;
-  }
-  if (!response.ok) throw new Error(body?.detail ?? (text.trim() || `HTTP ${response.status}`));
-  return body;
 }

@@ -1,5 +1,6 @@
-import { getJson, h, postJson, table } from "./dom.js";
+import { h, scrolled, table } from "./dom.js";
 import { amount, moment, size } from "./format.js";
+import { getJson, postJson } from "./requests.js";
 
 let root = null;
 let places = [];
@@ -112,9 +113,9 @@ function opened(letter) {
     h("h4", {}, "Headers"),
     h("dl", { class: "facts mono" }, letter.headers.flatMap(([name, text]) => [h("dt", {}, name), h("dd", {}, text ?? "null")])),
     h("h4", {}, "Value"),
-    h("pre", { tabindex: 0, "aria-label": "Value" }, letter.value ?? "none (a tombstone)"),
+    scrolled("pre", "Value", letter.value ?? "none (a tombstone)"),
     letter.is_whole ? null : h("p", { class: "calm" }, `Only the beginning; \`streamproc dlq show ${letter.offset}\` prints all of it.`),
-    letter.hex === null ? null : [h("h4", {}, "First bytes"), h("pre", { tabindex: 0, "aria-label": "First bytes" }, letter.hex)],
+    letter.hex === null ? null : [h("h4", {}, "First bytes"), scrolled("pre", "First bytes", letter.hex)],
   );
 }
 

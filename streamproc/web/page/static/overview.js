@@ -1,5 +1,5 @@
 import { h, table } from "./dom.js";
-import { amount, duration, percent, size } from "./format.js";
+import { amount, duration, moment, percent, size } from "./format.js";
 import { sparkline } from "./sparkline.js";
 
 const at = (id) => document.getElementById(id);
@@ -22,6 +22,7 @@ function draw() {
   at("strip").replaceChildren(...strip(picture.strip));
   at("sources").replaceChildren(sources(picture));
   at("ensembles").replaceChildren(ensembles(picture.ensembles));
+  at("disagreements").replaceChildren(disagreements(picture.disagreements));
   at("workers").replaceChildren(workers(picture.workers));
 }
 
@@ -97,7 +98,7 @@ function ensembles(rows) {
       cells: [
         h("span", {}, row.name, " ", h("span", { class: "tag" }, row.task),
           row.manifests.length > 1 ? h("span", { class: "tag bad" }, "workers differ") : ""),
-        row.versions.join(" / "), "", "", "", `${amount(row.tokens_per_s)} tokens/s`, percent(row.batch_fill),
+        row.versions.join(" / "), "", "", "", h("span", {}, `${amount(row.tokens_per_s)} tokens/s`), percent(row.batch_fill),
         row.padding === null ? "–" : `× ${row.padding.toFixed(2)}`,
       ],
     },
@@ -115,6 +116,27 @@ function ensembles(rows) {
     ["Ensemble, member", "Version", "Late", "Failed", "Agrees", "Per 1,000 tokens", "Batch fill", "Padding"],
     shown, { caption: "Ensembles and their members", numbers: [1, 2, 3, 4, 5, 6, 7] },
   );
+}
+
+// What members chose, and never what they chose it of: ids and positions lead to that.
+function disagreements(rows) {
+  if (!rows.length) {
+    return h("p", { class: "empty" }, "Members have agreed on every label and every answer since the workers began.");
+  }
+  const chosen = (row) => h("dl", { class: "chosen" }, Object.entries(row.members).map(([name, choice]) =>
+    h("div", { class: choice === row.together ? null : "apart" }, h("dt", {}, name), h("dd", {}, choice))));
+  const shown = rows.map((row) => ({
+    cells: [
+      h("span", {}, row.request_id, row.position === row.request_id ? null : h("span", { class: "calm place" }, row.position)),
+      word(row.ensemble), moment(row.at_ms), word(row.together), chosen(row), percent(row.agreement),
+    ],
+  }));
+  return table(["Request", "Ensemble", "When", "Answered", "Members", "Agree"], shown,
+    { caption: "The last requests that members did not agree on", numbers: [5] });
+}
+
+function word(text) {
+  return h("span", { class: "word" }, text);
 }
 
 function counted(count) {

@@ -1,5 +1,6 @@
-import { getJson, h, postJson } from "./dom.js";
+import { h } from "./dom.js";
 import { answerOf } from "./answers.js";
+import { getJson, postJson } from "./requests.js";
 import { waysToAsk } from "./ways.js";
 
 const SAMPLES = {

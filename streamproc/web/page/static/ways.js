@@ -1,4 +1,4 @@
-import { h } from "./dom.js";
+import { h, scrolled } from "./dom.js";
 
 // The same request from a shell, from Python and from any Kafka client.
 export function waysToAsk({ task, topic, responses }, body) {
@@ -19,5 +19,5 @@ export function waysToAsk({ task, topic, responses }, body) {
     Kafka: `echo ${shell(json)} |\n  streamproc broker tools kafka-console-producer --topic ${topic}\nstreamproc broker tools kafka-console-consumer --topic ${responses}`,
   };
   return h("details", { class: "card" }, h("summary", {}, "The same request from elsewhere"),
-    Object.entries(ways).map(([name, text]) => [h("h4", {}, name), h("pre", { tabindex: 0, "aria-label": name }, text)]));
+    Object.entries(ways).map(([name, text]) => [h("h4", {}, name), scrolled("pre", name, text)]));
 }

@@ -53,6 +53,16 @@ def answered(
     return job.answer(), chunks
 
 
+def test_members_that_choose_other_labels_are_told_with_the_labels_of_each() -> None:
+    answer, _ = answered([[says(0.9, 0.8, 0.1), says(0.2, 0.7, 0.1)]])
+    agreed, _ = answered([[says(0.9, 0.8, 0.1), says(0.6, 0.7, 0.3)]])
+
+    assert answer.choices is not None
+    assert answer.choices.together == "refund, delivery"
+    assert answer.choices.members == {"a": "refund, delivery", "b": "delivery"}
+    assert agreed.choices is None
+
+
 def test_every_label_has_its_own_probability_and_those_above_the_threshold_are_chosen() -> None:
     answer, _ = answered([[says(0.6, 0.9, 0.1)]])
 

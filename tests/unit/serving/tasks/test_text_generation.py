@@ -9,6 +9,7 @@ from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
 
 from streamproc.errors import Invalid, MemberFailed
+from streamproc.messages.response import Usage
 from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.serving.engine import Engine
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
@@ -66,6 +67,24 @@ async def test_the_text_ends_after_as_many_tokens_as_are_allowed() -> None:
     answer = await answered(writing("all of it"), "p", max_new_tokens=3)
 
     assert answer.result == {"generated_text": "all", "finish_reason": "length"}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "params", "completion_tokens"),
+    [
+        ("p", {}, len("all of it")),
+        ("a longer one", {}, len("all of it")),
+        ("p", {"max_new_tokens": 3}, 3),
+        ("p", {"return_full_text": True, "return_members": True}, len("all of it")),
+    ],
+    ids=["to its end", "a longer prompt", "cut", "with the prompt and each member's own"],
+)
+async def test_tokens_are_counted_as_the_models_read_and_wrote_them(
+    prompt: str, params: dict[str, Any], completion_tokens: int
+) -> None:
+    answer = await answered(writing("all of it", prompt), prompt, **params)
+
+    assert answer.usage == Usage(len(ids(prompt)), completion_tokens)
 
 
 async def test_the_manifest_says_how_long_a_text_gets_otherwise() -> None:
@@ -224,6 +243,8 @@ class TestPromptsTooLong:
         assert seen[0][0] == tuple(ids(kept))
         assert answer.coverage.truncated
         assert (answer.coverage.characters, answer.coverage.characters_covered) == (20, 15)
+        assert answer.usage is not None
+        assert answer.usage.prompt_tokens == 15
 
     async def test_are_left_whole_where_there_is_room(self) -> None:
         answer = await answered(build_decoding_engine(self.PROFILE), "abc", truncate="start")

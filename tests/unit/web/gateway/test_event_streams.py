@@ -111,6 +111,24 @@ async def test_parts_are_told_and_then_the_response() -> None:
     assert client.closed == 1
 
 
+async def test_open_ai_is_told_last_what_was_read_and_written_where_it_asks() -> None:
+    shape = CompletionEvents("generation", 0, "/v1/completions", with_usage=True)
+    counted = OK | {"usage": {"prompt_tokens": 5, "completion_tokens": 3}}
+
+    *texts, usage, done = [
+        one for _, one in await said(Replying(part(0, "a"), response(counted)), shape)
+    ]
+    *_, of_old, _ = [one for _, one in await said(Replying(part(0, "a"), response(OK)), shape)]
+
+    assert [one["choices"][0]["text"] for one in texts] == ["a", "bc", ""]
+    assert {one["usage"] for one in texts} == {None}
+    assert usage["choices"] == []
+    assert usage["usage"] == {"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8}
+    assert done == "[DONE]"
+    # A worker of an older version counts none.
+    assert of_old["usage"] is None
+
+
 async def test_what_parts_left_out_comes_before_the_response() -> None:
     client = Replying(part(0, "a"), part(2, "c"), response(OK))
 

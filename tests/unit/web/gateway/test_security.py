@@ -350,3 +350,18 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
             answer = await client.post(path, content=stalled())
             assert answer.status_code == 408, path
             assert answer.headers["Connection"] == "close"
+
+
+async def test_headers_that_are_too_large_are_refused_as_each_client_reads_it(
+    models: Path, replies: LocalReplies
+) -> None:
+    async with asking(gateway_app(models, replies, max_header_bytes="4KiB")) as client:
+        fits = await client.post(ASK, json=BODY, headers={"X-Long": "z" * 3000})
+        own = await client.post(ASK, json=BODY, headers={"X-Long": "z" * 5000})
+        line = await client.get("/v1/models", params={"q": "z" * 5000})
+
+    assert fits.status_code == 200
+    assert (own.status_code, own.headers["content-type"]) == (431, "application/problem+json")
+    assert own.json()["type"] == "urn:streamproc:problem:headers-too-large"
+    assert "STREAMPROC_GATEWAY_MAX_HEADER_BYTES" in own.json()["detail"]
+    assert (line.status_code, line.json()["error"]["type"]) == (431, "headers-too-large")

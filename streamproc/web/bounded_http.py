@@ -1,0 +1,106 @@
+"""HTTP/1.1 by uvicorn, with headers that have to come in time, and refusals in the server's words.
+
+uvicorn alone waits for headers without end, and says what is no request as plain text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+import h11
+from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
+
+NOT_HTTP: Final = 400
+TOO_SLOW: Final = 408
+TOO_LARGE: Final = 431
+LINGER_S: Final = 1.0
+"""For so long what a refused caller still sends is taken, or it would not read why."""
+
+Refusal = Callable[[int], tuple[bytes, str]]
+"""The body and the media type that say why there was no request, by one of the three statuses."""
+
+
+def bounded_http(header_s: float, refusal: Refusal) -> Callable[..., H11Protocol]:
+    """What uvicorn takes as `http`. header_s: the longest that headers may take to arrive"""
+    return partial(_BoundedHttp, header_s=header_s, refusal=refusal)
+
+
+class _BoundedHttp(H11Protocol):
+    """One connection."""
+
+    def __init__(self, *args: Any, header_s: float, refusal: Refusal, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._header_s = header_s
+        self._refusal = refusal
+        self._waiting: asyncio.TimerHandle | None = None
+        self._is_refused = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._stop_waiting()
+
+    def data_received(self, data: bytes) -> None:
+        if not self._is_refused:
+            super().data_received(data)
+
+    def handle_events(self) -> None:
+        super().handle_events()
+        self._watch()
+
+    def send_400_response(self, msg: str) -> None:
+        # It is called where the error was caught, which is not handed over.
+        error = sys.exc_info()[1]
+        self._refuse(TOO_LARGE if getattr(error, "error_status_hint", 0) == TOO_LARGE else NOT_HTTP)
+
+    def _watch(self) -> None:
+        """Headers are waited for unless a request has come, or the last answer is long gone."""
+        waits = self.conn.their_state is h11.IDLE and self.timeout_keep_alive_task is None
+        if not waits or self._is_refused:
+            self._stop_waiting()
+        elif self._waiting is None:
+            self._waiting = self.loop.call_later(self._header_s, self._give_up)
+
+    def _stop_waiting(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+
+    def _give_up(self) -> None:
+        self._waiting = None
+        if self.transport.is_closing():
+            return
+        received, _ = self.conn.trailing_data
+        if received:
+            self._refuse(TOO_SLOW)
+        else:
+            self.transport.close()
+
+    def _refuse(self, status: int) -> None:
+        self._is_refused = True
+        if not getattr(self.cycle, "response_complete", True):
+            # What was asked before is not answered any more: nobody could tell the two apart.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            self.transport.close()
+            return
+        body, media_type = self._refusal(status)
+        headers = [
+            ("content-type", media_type),
+            ("content-length", str(len(body))),
+            ("connection", "close"),
+        ]
+        response = h11.Response(status_code=status, headers=headers, reason=STATUS_PHRASES[status])
+        for event in (response, h11.Data(data=body), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event) or b"")
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.loop.call_later(LINGER_S, self.transport.close)

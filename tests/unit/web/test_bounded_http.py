@@ -1,0 +1,132 @@
+"""What callers get that send no request, half of one, or far too much, by a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from streamproc.settings.gateway import GatewaySettings
+from streamproc.web.bounded_http import bounded_http
+from streamproc.web.gateway.refusals import refusal_of
+from tests.support.gateway_app import listening
+
+HEADER_S = 0.3
+LONGER_S = 4 * HEADER_S
+ASK = b"GET / HTTP/1.1\r\nHost: x\r\n"
+
+
+async def answer(request: Request) -> Response:
+    """Takes longer than headers may, where it is asked to."""
+    body = await request.body()
+    if request.url.path == "/slow":
+        await asyncio.sleep(LONGER_S)
+    return PlainTextResponse(b"answered " + body)
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    app = Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])])
+    refusal = refusal_of(GatewaySettings(body_timeout_s=HEADER_S))
+    with listening(app, bounded_http(HEADER_S, refusal)) as address:
+        yield int(address.rpartition(":")[2])
+
+
+def connected(port: int) -> closing[socket.socket]:
+    return closing(socket.create_connection(("127.0.0.1", port), timeout=60))
+
+
+def one_answer(connection: socket.socket) -> tuple[int, bytes]:
+    """The status and the body of the next answer, which says how long it is."""
+    with connection.makefile("rb", buffering=0) as reader:
+        status = int(reader.readline().split()[1])
+        length = 0
+        while line := reader.readline().strip().lower():
+            name, _, value = line.partition(b":")
+            length = int(value) if name == b"content-length" else length
+        body = b""
+        while len(body) < length:
+            body += reader.read(length - len(body)) or b""
+        return status, body
+
+
+def refused(connection: socket.socket) -> str:
+    """The type of the problem that comes before the connection is closed."""
+    status, body = one_answer(connection)
+    problem: dict[str, Any] = json.loads(body)
+    assert problem["status"] == status
+    assert connection.recv(1) == b""
+    return str(problem["type"]).rpartition(":")[2]
+
+
+def test_a_connection_that_says_nothing_is_closed(port: int) -> None:
+    with connected(port) as connection:
+        assert connection.recv(1) == b""
+
+
+@pytest.mark.parametrize("begun", [b"G", b"POST / HTTP/1.1\r\n", ASK + b"X-Slow: 1"])
+def test_headers_that_do_not_end_in_time_are_a_problem(port: int, begun: bytes) -> None:
+    with connected(port) as connection:
+        connection.sendall(begun)
+        assert refused(connection) == "slow-headers"
+
+
+def test_a_byte_now_and_then_wins_no_time(port: int) -> None:
+    with connected(port) as connection:
+        connection.sendall(ASK + b"X-Slow: ")
+        connection.settimeout(HEADER_S / 5)
+        for _ in range(1000):
+            connection.sendall(b"z")
+            try:
+                assert connection.recv(12) == b"HTTP/1.1 408"
+            except TimeoutError:
+                continue
+            return
+        pytest.fail("it was waited for without end")
+
+
+@pytest.mark.parametrize("nonsense", [b"\x16\x03\x01\x02\x00\x01\r\n\r\n", b"hello\r\n\r\n"])
+def test_what_is_no_request_is_a_problem(port: int, nonsense: bytes) -> None:
+    with connected(port) as connection:
+        connection.sendall(nonsense)
+        assert refused(connection) == "not-http"
+
+
+def test_headers_without_end_are_not_read_without_end(port: int) -> None:
+    with connected(port) as connection, pytest.raises(OSError, match=r"pipe|reset"):
+        connection.sendall(ASK + 100_000 * (b"X-Long: " + b"z" * 8000 + b"\r\n"))
+
+
+def test_headers_that_are_too_large_are_told_so(port: int) -> None:
+    with connected(port) as connection:
+        connection.sendall(ASK + b"X-Long: " + b"z" * 70_000)
+        assert refused(connection) == "headers-too-large"
+
+
+def test_an_answer_and_a_pause_after_it_may_take_longer_than_headers(port: int) -> None:
+    with connected(port) as connection:
+        connection.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert one_answer(connection) == (200, b"answered ")
+        connection.settimeout(LONGER_S)
+        with pytest.raises(TimeoutError):
+            connection.recv(1)
+        connection.settimeout(60)
+        connection.sendall(ASK + b"\r\n")
+        assert one_answer(connection) == (200, b"answered ")
+        connection.sendall(ASK)
+        assert refused(connection) == "slow-headers"
+
+
+def test_requests_that_come_at_once_are_answered_each(port: int) -> None:
+    with connected(port) as connection:
+        connection.sendall(3 * (ASK + b"Content-Length: 2\r\n\r\nhi"))
+        assert [one_answer(connection) for _ in range(3)] == 3 * [(200, b"answered hi")]
