@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
-from dataclasses import replace
-from typing import Final
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterator, Mapping, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+)
+from dataclasses import dataclass, replace
+from typing import Any, Final, Self
 
 import structlog
 from tenacity import stop_never
 
-from streamproc.clock import Clock, SystemClock
+from streamproc.clock import SystemClock
 from streamproc.enrichment.catalogue import load_routes, route_topics
+from streamproc.enrichment.route import Route
 from streamproc.kafka.dispatcher import Subscription
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.state_publisher import StatePublisher
-from streamproc.kafka.topics import RequestTopic, load_topics, record_limits
+from streamproc.kafka.topics import RequestTopic, TopicCatalogue, load_topics, record_limits
 from streamproc.kafka.worker import KafkaWorker
-from streamproc.messages.parts import HandOver
-from streamproc.messages.publishing import Publish, ReplyRoute
+from streamproc.messages.publishing import Publish
 from streamproc.metrics import Metrics
 from streamproc.repository.repository import Repository
 from streamproc.request_pipeline import Pipeline
-from streamproc.serving.answer_cache import AnswerCache
 from streamproc.serving.engine import Engine, Engines
 from streamproc.serving.inference.device_memory import device_memory
 from streamproc.settings import Settings
@@ -58,185 +62,207 @@ async def run_worker(settings: Settings, stop: asyncio.Event, tracer: Tracer | N
     Raises OperatorError when it can't start, WorkerFault when it can't go on.
     """
     refuse_own_headers(settings)
-    clock, metrics = SystemClock(), Metrics()
     tracer = tracer or installed_tracer(settings.group_id)
-    routes = load_routes(settings)
-    catalogue = load_topics(settings.topics_dir, required=not routes)
-    repository = Repository(settings.models_dir)
-    tasks = settings.tasks or served_tasks(catalogue, repository, required=not routes)
-    topics = [topic for task in tasks for topic in catalogue.requests(task)]
-    asked = dict.fromkeys((*tasks, *(answer.task for one in routes for answer in one.answers)))
-    models = Models(settings, clock, metrics, tracer)
-    limits = catalogue.limits(settings) | record_limits(route_topics(routes), settings)
-    producer = Producer(settings, clock, limits=limits)
-    publish = tracer.publishing(producer.send)
-    registry = RegistryFormats(settings, routes, clock)
-    caches = AnswerCaches(settings, models.provider, clock, metrics)
-    try:
-        await registry.prepare()
-        await caches.start()
-        versions = ModelVersions(
-            models,
+    await _Worker(settings, _Wanted.read(settings), tracer).run(stop)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What the settings ask for: request topics, routes, and the tasks of both."""
+
+    catalogue: TopicCatalogue
+    topics: Sequence[RequestTopic]
+    routes: Sequence[Route]
+    tasks: Collection[str]
+
+    @classmethod
+    def read(cls, settings: Settings) -> Self:
+        """Raises OperatorError where files do not say what is to be served."""
+        routes = load_routes(settings)
+        catalogue = load_topics(settings.topics_dir, required=not routes)
+        repository = Repository(settings.models_dir)
+        tasks = settings.tasks or served_tasks(catalogue, repository, required=not routes)
+        topics = [topic for task in tasks for topic in catalogue.requests(task)]
+        of_routes = (answer.task for route in routes for answer in route.answers)
+        return cls(catalogue, topics, routes, dict.fromkeys((*tasks, *of_routes)))
+
+    def record_limits(self, settings: Settings) -> dict[str, int]:
+        """The most bytes that a record may have, by the topic that it goes to."""
+        return self.catalogue.limits(settings) | record_limits(route_topics(self.routes), settings)
+
+
+class _Worker:
+    """All that one worker is made of, from what it holds open to what it runs."""
+
+    def __init__(self, settings: Settings, wanted: _Wanted, tracer: Tracer) -> None:
+        self._settings = settings
+        self._wanted = wanted
+        self._tracer = tracer
+        self._clock, self._metrics = SystemClock(), Metrics()
+        self._models = Models(settings, self._clock, self._metrics, tracer)
+        self._producer = Producer(settings, self._clock, limits=wanted.record_limits(settings))
+        self._registry = RegistryFormats(settings, wanted.routes, self._clock)
+        self._caches = AnswerCaches(settings, self._models.provider, self._clock, self._metrics)
+        self._versions = ModelVersions(
+            self._models,
             settings.pinned_versions,
-            clock,
-            metrics,
-            device_memory=device_memory(models.provider),
+            self._clock,
+            self._metrics,
+            device_memory=device_memory(self._models.provider),
         )
-        promoted = PromotedVersions(settings, catalogue.models_topic(), versions, clock)
-        engines = versions.load(asked, await promoted.at_the_start())
-        for topic in topics:
-            require_default(topic, engines[topic.task])
-        subscriptions = [
-            *(
-                _subscription(
-                    topic,
-                    build_route(topic, settings, catalogue.replies()),
-                    engines[topic.task],
-                    publish,
-                    producer.hand_over,
-                    clock,
-                    metrics,
-                    tracer,
-                    caches.of_task(topic.task),
-                )
-                for topic in topics
-            ),
+        self._promoted = PromotedVersions(
+            settings, wanted.catalogue.models_topic(), self._versions, self._clock
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until `stop`, then drain; raises as `run_worker`."""
+        try:
+            await self._registry.prepare()
+            await self._caches.start()
+            chosen = await self._promoted.at_the_start()
+            engines = self._versions.load(self._wanted.tasks, chosen)
+            for topic in self._wanted.topics:
+                require_default(topic, engines[topic.task])
+            subscriptions = self._subscriptions(engines)
+            refuse_shared_topics(subscriptions)
+            await self._serve(subscriptions, stop)
+        finally:
+            await self._caches.close()
+            await self._registry.close()
+            await self._models.close()
+
+    async def _serve(self, subscriptions: Sequence[Subscription], stop: asyncio.Event) -> None:
+        """Consume what is subscribed to, and tell of it: health, metrics, states."""
+        worker = self._kafka_worker(subscriptions)
+        troubles = [worker.not_ready, self._registry.not_ready, self._versions.troubles]
+        readiness = Readiness(troubles, self._clock)
+        set_gauges(self._metrics, worker, subscriptions, readiness.reasons, self._clock)
+        app = build_app(readiness.reasons, self._metrics.registry, self._caches.troubles)
+        # Only a port that somebody chose is one that probes look at.
+        or_free = "web_port" not in self._settings.model_fields_set
+        host, port = self._settings.web_host, self._settings.web_port
+        with _models_out_of_gc():
+            async with serving(app, host, port, or_free=or_free) as at:
+                self._log_start(subscriptions, at)
+                async with (
+                    _beside(readiness.watch(), self._registry.prepare_late()),
+                    self._promoted.followed(),
+                    self._reporting(worker, readiness),
+                ):
+                    await worker.run(stop)
+                log.info("worker stopped")
+
+    def _subscriptions(self, engines: Mapping[str, Engines]) -> list[Subscription]:
+        publish = self._tracer.publishing(self._producer.send)
+        return [
+            *(self._subscription(one, engines[one.task], publish) for one in self._wanted.topics),
             *route_subscriptions(
-                routes,
+                self._wanted.routes,
                 engines,
                 publish,
-                clock,
-                metrics,
-                registry.formats,
-                tracer,
-                caches.of_task,
+                self._clock,
+                self._metrics,
+                self._registry.formats,
+                self._tracer,
+                self._caches.of_task,
             ),
         ]
-        refuse_shared_topics(subscriptions)
+
+    def _subscription(
+        self, topic: RequestTopic, engines: Engines, publish: Publish
+    ) -> Subscription:
+        """What is done with the requests of one topic, until the worker ends."""
+        pipeline = Pipeline(
+            build_route(topic, self._settings, self._wanted.catalogue.replies()),
+            engines,
+            publish,
+            clock=self._clock,
+            metrics=self._metrics,
+            stop_after=stop_never,
+            hand_over=self._producer.hand_over,
+            tracer=self._tracer,
+            cache=self._caches.of_task(topic.task),
+        )
+        return Subscription(
+            topic.name,
+            topic.lane,
+            pipeline,
+            refuse=pipeline.refuse,
+            publishes_to=frozenset({topic.responses, topic.dlq}),
+        )
+
+    def _kafka_worker(self, subscriptions: Sequence[Subscription]) -> KafkaWorker:
         needed = {name for one in subscriptions for name in (one.topic, *one.publishes_to)}
-        worker = KafkaWorker(
-            settings,
-            [replace(one, handler=tracer.consuming(one.handler)) for one in subscriptions],
-            clock=clock,
-            producer=producer,
-            needed_topics=needed.union(settings.reply_topics, catalogue.replies()),
-            must_end=lambda: (
-                registry.refusal or _hangs_for_good(versions.engines(), settings.call_timeout_s)
+        return KafkaWorker(
+            self._settings,
+            [replace(one, handler=self._tracer.consuming(one.handler)) for one in subscriptions],
+            clock=self._clock,
+            producer=self._producer,
+            needed_topics=needed.union(
+                self._settings.reply_topics, self._wanted.catalogue.replies()
             ),
-            prepare=promoted.are_served,
+            must_end=self._must_end,
+            prepare=self._promoted.are_served,
         )
-        readiness = Readiness(
-            [worker.not_ready, registry.not_ready, versions.troubles],
-            clock,
+
+    def _must_end(self) -> str | None:
+        hangs = _hangs_for_good(self._versions.engines(), self._settings.call_timeout_s)
+        return self._registry.refusal or hangs
+
+    def _log_start(self, subscriptions: Sequence[Subscription], at: str) -> None:
+        log.info(
+            "worker started",
+            device=self._models.provider.device,
+            provider=self._models.provider.name,
+            threads=self._models.executor.threads,
+            ensembles=sorted(
+                f"{engine.profile.name}@{engine.profile.version}"
+                for engine in self._versions.engines()
+            ),
+            topics=[one.topic for one in subscriptions],
+            routes=[route.name for route in self._wanted.routes],
+            health=f"{at}/v2/health/ready",
         )
-        set_gauges(metrics, worker, subscriptions, readiness.reasons, clock)
-        app = build_app(readiness.reasons, metrics.registry, caches.troubles)
-        # Only a port that somebody chose is one that probes look at.
-        or_free = "web_port" not in settings.model_fields_set
-        with _models_out_of_gc():
-            async with serving(app, settings.web_host, settings.web_port, or_free=or_free) as at:
-                log.info(
-                    "worker started",
-                    device=models.provider.device,
-                    provider=models.provider.name,
-                    threads=models.executor.threads,
-                    ensembles=sorted(
-                        f"{engine.profile.name}@{engine.profile.version}"
-                        for engine in versions.engines()
-                    ),
-                    topics=[one.topic for one in subscriptions],
-                    routes=[route.name for route in routes],
-                    health=f"{at}/v2/health/ready",
-                )
-                telling = asyncio.create_task(readiness.watch())
-                preparing = asyncio.create_task(registry.prepare_late())
-                shown = Served(
-                    topics,
-                    routes,
-                    versions,
-                    device=models.provider.device,
-                    threads=models.executor.threads,
-                    budget_tokens=models.budget_tokens,
-                    device_memory=device_memory(models.provider),
-                )
-                try:
-                    async with (
-                        promoted.followed(),
-                        _reporting(
-                            settings,
-                            catalogue.state_topic(),
-                            shown,
-                            worker,
-                            readiness,
-                            metrics,
-                            clock,
-                        ),
-                    ):
-                        await worker.run(stop)
-                finally:
-                    telling.cancel()
-                    preparing.cancel()
-                log.info("worker stopped")
+
+    def _reporting(
+        self, worker: KafkaWorker, readiness: Readiness
+    ) -> AbstractAsyncContextManager[None]:
+        """What says on the topic of states how the worker does, unless it is not to."""
+        settings, topic = self._settings, self._wanted.catalogue.state_topic()
+        if not settings.state_interval_s:
+            return nullcontext()
+        if topic is None:
+            log.warning(
+                "state is not published: no topic of kind state is described; copy "
+                "streamproc.state.v1.yaml, its schema and its example from those shipped",
+                topics_dir=str(settings.topics_dir),
+            )
+            return nullcontext()
+        served = Served(
+            self._wanted.topics,
+            self._wanted.routes,
+            self._versions,
+            device=self._models.provider.device,
+            threads=self._models.executor.threads,
+            budget_tokens=self._models.budget_tokens,
+            device_memory=device_memory(self._models.provider),
+        )
+        name = new_worker_id()
+        reporter = StateReporter(
+            settings, served, worker, readiness.reasons, self._metrics, self._clock, name
+        )
+        return reporting(reporter, StatePublisher(settings, topic, name, self._clock))
+
+
+@asynccontextmanager
+async def _beside(*chores: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Chores that run until the end of what they are run beside."""
+    tasks = [asyncio.create_task(chore) for chore in chores]
+    try:
+        yield
     finally:
-        await caches.close()
-        await registry.close()
-        await models.close()
-
-
-def _subscription(
-    topic: RequestTopic,
-    route: ReplyRoute,
-    engines: Engines,
-    publish: Publish,
-    hand_over: HandOver,
-    clock: Clock,
-    metrics: Metrics,
-    tracer: Tracer,
-    cache: AnswerCache | None,
-) -> Subscription:
-    """What is done with the requests of one topic, until the worker ends."""
-    pipeline = Pipeline(
-        route,
-        engines,
-        publish,
-        clock=clock,
-        metrics=metrics,
-        stop_after=stop_never,
-        hand_over=hand_over,
-        tracer=tracer,
-        cache=cache,
-    )
-    return Subscription(
-        topic.name,
-        topic.lane,
-        pipeline,
-        refuse=pipeline.refuse,
-        publishes_to=frozenset({topic.responses, topic.dlq}),
-    )
-
-
-def _reporting(
-    settings: Settings,
-    topic: str | None,
-    served: Served,
-    worker: KafkaWorker,
-    readiness: Readiness,
-    metrics: Metrics,
-    clock: Clock,
-) -> AbstractAsyncContextManager[None]:
-    """What says on the topic of states how the worker does, unless it is not to."""
-    if not settings.state_interval_s:
-        return nullcontext()
-    if topic is None:
-        log.warning(
-            "state is not published: no topic of kind state is described; copy "
-            "streamproc.state.v1.yaml, its schema and its example from those shipped",
-            topics_dir=str(settings.topics_dir),
-        )
-        return nullcontext()
-    name = new_worker_id()
-    reporter = StateReporter(settings, served, worker, readiness.reasons, metrics, clock, name)
-    return reporting(reporter, StatePublisher(settings, topic, name, clock))
+        for task in tasks:
+            task.cancel()
 
 
 @contextmanager
