@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -43,9 +44,20 @@ class Arrivals(Protocol):
         """
         ...
 
+    def lasts_s(self, rate_per_s: float) -> float:
+        """Seconds until there are no more; infinite where they have no end."""
+        ...
+
+
+class _Endless:
+    __slots__ = ()
+
+    def lasts_s(self, rate_per_s: float) -> float:
+        return math.inf
+
 
 @dataclass(frozen=True, slots=True)
-class Poisson:
+class Poisson(_Endless):
     """Many users who know nothing of each other: gaps are exponential."""
 
     title: str = "Poisson arrivals"
@@ -56,7 +68,7 @@ class Poisson:
 
 
 @dataclass(frozen=True, slots=True)
-class Bursts:
+class Bursts(_Endless):
     """So many requests at the same moment, as of a page with many parts; moments are Poisson.
 
     size: requests of a burst, at least 1
@@ -75,7 +87,7 @@ class Bursts:
 
 
 @dataclass(frozen=True, slots=True)
-class Even:
+class Even(_Endless):
     """One after another in equal distances, which no crowd of users does."""
 
     title: str = "even arrivals"
@@ -105,8 +117,8 @@ class Replayed:
         """Of the recording: its requests by the gaps between them."""
         return (len(self.recorded) - 1) / self.recorded[-1].at_s
 
-    def duration_s(self, rate_per_s: float) -> float:
-        """How long it takes at a rate; one more gap follows its last request."""
+    def lasts_s(self, rate_per_s: float) -> float:
+        """One more gap follows its last request."""
         return len(self.recorded) / rate_per_s
 
     def at_rate(self, rate_per_s: float, rng: np.random.Generator) -> Iterator[Arrival]:

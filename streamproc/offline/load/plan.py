@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
 from streamproc.clock import Clock
+from streamproc.errors import SettingsError
 from streamproc.offline.load.arrivals import Arrivals
 from streamproc.offline.load.loops import Ask, StepRunner, StepTimes
 from streamproc.offline.load.mix import Mix
@@ -32,6 +33,10 @@ class Loop(Protocol):
         """What a level counts: requests a second, or users."""
         ...
 
+    def times(self, times: StepTimes, level: float) -> StepTimes:
+        """Those of a step, which may end before it was to end."""
+        ...
+
     async def run(self, runner: StepRunner, level: float, rng: np.random.Generator) -> None:
         """Send the requests of one step."""
         ...
@@ -48,6 +53,15 @@ class OpenLoop:
     def title(self) -> str:
         return f"open loop, {self.arrivals.title}"
 
+    def times(self, times: StepTimes, level: float) -> StepTimes:
+        left_s = self.arrivals.lasts_s(level) - times.warm_up_s
+        if left_s <= 0:
+            raise SettingsError(
+                f"{self.arrivals.title} ends within the warm-up of {times.warm_up_s:g} s at "
+                f"{level:g} {self.unit}; give a smaller --warm-up-s or --rate"
+            )
+        return replace(times, duration_s=min(times.duration_s, left_s))
+
     async def run(self, runner: StepRunner, level: float, rng: np.random.Generator) -> None:
         await runner.open_loop(self.arrivals.at_rate(level, rng))
 
@@ -62,6 +76,9 @@ class ClosedLoop:
     @property
     def title(self) -> str:
         return f"closed loop, users who think for {self.think_s:g} s"
+
+    def times(self, times: StepTimes, level: float) -> StepTimes:
+        return times
 
     async def run(self, runner: StepRunner, level: float, rng: np.random.Generator) -> None:
         await runner.closed_loop(round(level), self.think_s)
@@ -89,7 +106,8 @@ async def run_plan(
         nonlocal number
         number += 1
         arrivals_rng, mix_rng = np.random.default_rng([plan.seed, number]).spawn(2)
-        runner = StepRunner(ask, plan.mix, plan.times, clock, mix_rng)
+        times = plan.loop.times(plan.times, level)
+        runner = StepRunner(ask, plan.mix, times, clock, mix_rng)
         began_ms, began_s, cpu_s = clock.now_ms(), clock.monotonic_s(), _cpu_s()
         await plan.loop.run(runner, level, arrivals_rng)
         took_s = clock.monotonic_s() - began_s
@@ -99,8 +117,8 @@ async def run_plan(
             workers=()
             if workers is None
             else workers.within(
-                began_ms + round(1000 * plan.times.warm_up_s),
-                began_ms + round(1000 * plan.times.sending_s),
+                began_ms + round(1000 * times.warm_up_s),
+                began_ms + round(1000 * times.sending_s),
             ),
         )
 

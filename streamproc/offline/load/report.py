@@ -101,6 +101,17 @@ class LoadTable:
     numbers: tuple[int, ...]
 
 
+def step_line(plan: LoadPlan, step: StepResult) -> str:
+    """A step in a line, as it ends."""
+    failed = broken(plan.objectives, step)
+    p50, p99 = (_milliseconds(step.all.latency.quantile_s(one)) for one in (50.0, 99.0))
+    return (
+        f"{_number(step.level)} {plan.loop.unit}: {step.completed_per_s:,.1f} answered/s, "
+        f"p50 {p50} ms, p99 {p99} ms, errors {_percent(step.all.error_share)}"
+        + (f"; broke {', '.join(one.written for one in failed)}" if failed else "")
+    )
+
+
 def tables_of(report: LoadReport) -> list[LoadTable]:
     """The steps; where there are several, kinds and manifests; what workers used."""
     unit = report.plan.loop.unit
@@ -176,7 +187,9 @@ def as_json(report: LoadReport) -> dict[str, Any]:
         "through": report.asked,
         "seed": plan.seed,
         "mix": {kind.title: share for kind, share in _shares(plan.mix.kinds)},
-        "times": asdict(plan.times),
+        "warm_up_s": plan.times.warm_up_s,
+        "timeout_s": plan.times.timeout_s,
+        "max_in_flight": plan.times.max_in_flight,
         "objectives": [one.written for one in plan.objectives],
         "saturation": {
             "kept": found.kept.level if found.kept else None,
