@@ -15,6 +15,7 @@ from streamproc.errors import SettingsError
 from streamproc.settings import Settings
 
 if TYPE_CHECKING:
+    from streamproc.offline.load.arrivals import Arrivals
     from streamproc.offline.load.mix import Mix
     from streamproc.offline.load.plan import Loop
 
@@ -189,7 +190,7 @@ def _loop(
     if trace is not None:
         recorded = read_trace(trace)
         return OpenLoop(recorded), rate or recorded.rate_per_s
-    made = {
+    made: dict[ArrivalsName, Arrivals] = {
         ArrivalsName.POISSON: Poisson(),
         ArrivalsName.BURSTS: Bursts(burst_size),
         ArrivalsName.EVEN: Even(),

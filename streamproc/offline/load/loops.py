@@ -137,7 +137,7 @@ class StepRunner:
         try:
             manifest = await self._ask(question)
         except RequestError as error:
-            self._record(question, intended_s, sent_s, error=error.type)
+            self._record(question, intended_s, sent_s, error=error.type, detail=str(error))
         except asyncio.CancelledError:
             self._record(question, intended_s, sent_s, error=UNANSWERED)
             raise
@@ -174,6 +174,7 @@ class StepRunner:
         *,
         manifest: str = "",
         error: str | None = None,
+        detail: str = "",
         sent: bool = True,
     ) -> None:
         now_s = self._clock.monotonic_s()
@@ -185,5 +186,6 @@ class StepRunner:
                 done_s=now_s,
                 manifest=manifest,
                 error=error,
+                detail=detail,
             )
         )

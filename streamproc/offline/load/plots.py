@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import cycle
 from typing import Final
@@ -59,7 +60,8 @@ def _latency(axes: Axes, steps: Sequence[StepResult], objectives: Sequence[Objec
         if one.unit == "s":
             axes.axhline(1000 * one.limit, color=GREY, linestyle="--", linewidth=0.9)
             place = (0.02, 1000 * one.limit)
-            axes.annotate(one.written, place, xycoords=("axes fraction", "data"), fontsize=7)
+            text = {"textcoords": "offset points", "xytext": (0, 2), "fontsize": 7}
+            axes.annotate(one.written, place, xycoords=("axes fraction", "data"), **text)
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set_ylabel("latency, ms")
@@ -73,7 +75,7 @@ def _answered(axes: Axes, steps: Sequence[StepResult], *, in_requests: bool) -> 
     rates = [step.completed_per_s for step in steps]
     axes.plot(levels, rates, color="#0072B2", marker="o", markersize=4, label="answered/s")
     axes.set_ylabel("answered, 1/s")
-    axes.set_ylim(bottom=0)
+    _from_zero(axes)
     shares = axes.twinx()
     errors = [100 * (step.all.error_share or 0.0) for step in steps]
     shares.plot(levels, errors, color="#D55E00", marker="X", markersize=4, label="errors, %")
@@ -101,6 +103,12 @@ def _workers(cpu: Axes, memory: Axes, steps: Sequence[StepResult]) -> None:
     cpu.set_ylabel("CPU of each worker, cores")
     memory.set_ylabel("memory of each worker, MiB")
     for axes in (cpu, memory):
-        axes.set_ylim(bottom=0)
+        _from_zero(axes)
     if 0 < len(names) <= len(_WORKERS):
         cpu.legend(fontsize=7)
+
+
+def _from_zero(axes: Axes) -> None:
+    """With room above the highest point."""
+    highest = axes.dataLim.y1
+    axes.set_ylim(0, 1.08 * highest if math.isfinite(highest) and highest > 0 else 1)

@@ -28,6 +28,7 @@ class Sample:
     done_s:     when its answer came, or when nobody waited for it any more
     manifest:   that the answer names; "": there is none
     error:      by its type; None: it was answered
+    detail:     of the error
     """
 
     kind: str
@@ -36,6 +37,7 @@ class Sample:
     done_s: float
     manifest: str = ""
     error: str | None = None
+    detail: str = ""
 
 
 @dataclass(slots=True)
@@ -81,6 +83,7 @@ class StepResult:
     service:     from when requests were really sent
     send_delay:  by how much they were sent too late: what this program is at fault for
     kinds, manifests: the same, by task and lane, and by the manifest that answered
+    details:     of each type of error, what the first said
     own_cpu:     of one core, that this program used
     workers:     what each used
     """
@@ -93,6 +96,7 @@ class StepResult:
     send_delay: LatencyHistogram
     kinds: Mapping[str, Group]
     manifests: Mapping[str, Group]
+    details: Mapping[str, str]
     own_cpu: float | None = None
     workers: Sequence[WorkerUse] = ()
 
@@ -114,6 +118,7 @@ class StepRecorder:
         self._send_delay = LatencyHistogram()
         self._kinds: dict[str, Group] = {}
         self._manifests: dict[str, Group] = {}
+        self._details: dict[str, str] = {}
 
     def add(self, sample: Sample) -> None:
         """Count one request."""
@@ -131,6 +136,8 @@ class StepRecorder:
             groups.append(self._manifests.setdefault(sample.manifest, Group()))
         for group in groups:
             group.add(latency_s, error, counts=counts)
+        if sample.error is not None and sample.detail:
+            self._details.setdefault(sample.error, sample.detail)
         if sample.error is None:
             self._service.record(sample.done_s - sample.sent_s)
         self._send_delay.record(sample.sent_s - sample.intended_s)
@@ -149,6 +156,7 @@ class StepRecorder:
             send_delay=self._send_delay,
             kinds=dict(sorted(self._kinds.items())),
             manifests=dict(sorted(self._manifests.items())),
+            details=dict(self._details),
             own_cpu=own_cpu,
             workers=workers,
         )

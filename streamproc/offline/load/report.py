@@ -82,6 +82,12 @@ class LoadReport:
                 f"Requests were sent up to {1000 * slow:,.0f} ms (p99) too late, as too many were "
                 "on their way or this machine was busy; latencies hold this delay."
             )
+        details: dict[str, str] = {}
+        for step in self.steps:
+            details = {**step.details, **details}
+        for error, detail in details.items():
+            count = sum(step.all.errors[error] for step in self.steps)
+            yield f"{count:,} requests ended with {error}; the first said: {detail}"
         if any(step.all.asked < _FEW for step in self.steps):
             yield (
                 f"Some steps have fewer than {_FEW:,} requests: their p99 depends on a few; "
@@ -115,8 +121,8 @@ def step_line(plan: LoadPlan, step: StepResult) -> str:
 def tables_of(report: LoadReport) -> list[LoadTable]:
     """The steps; where there are several, kinds and manifests; what workers used."""
     unit = report.plan.loop.unit
-    headings = (unit, "answered/s", "p50 ms", "p90 ms", "p99 ms", "p99.9 ms", "max ms", "errors")
-    headings = (*headings, "broke")
+    quantiles = ("p50 ms", "p90 ms", "p99 ms", "p99.9 ms", "max ms")
+    headings: tuple[str, ...] = (unit, "answered/s", *quantiles, "errors", "broke")
     tables = [
         LoadTable(
             "Steps",
@@ -146,8 +152,8 @@ def tables_of(report: LoadReport) -> list[LoadTable]:
         for use in step.workers
     )
     if used:
-        columns = (unit, "worker", "cores", "memory MiB", "GPU MiB")
-        tables.append(LoadTable("Workers", columns, used, (0, 2, 3, 4)))
+        headings = (unit, "worker", "cores", "memory MiB", "GPU MiB")
+        tables.append(LoadTable("Workers", headings, used, (0, 2, 3, 4)))
     return tables
 
 
@@ -213,6 +219,7 @@ def _step_json(report: LoadReport, step: StepResult) -> dict[str, Any]:
         "broken": [one.written for one in broken(report.plan.objectives, step)],
         "kinds": {name: _group_json(group) for name, group in step.kinds.items()},
         "versions": {name: _group_json(group) for name, group in step.manifests.items()},
+        "error_details": dict(step.details),
         "own_cpu": step.own_cpu,
         "workers": [asdict(use) for use in step.workers],
         "hdrhistogram": step.all.latency.encoded(),
