@@ -128,7 +128,7 @@ def load(
     """Send simulated users' requests, and find the load at which an objective breaks.
 
     Latency is counted from when a request was to be sent. Exit code 1: no step kept all objectives,
-    or without --until some requests got no answer.
+    or without --until some requests got no answer, or none was due.
     """
     from streamproc.cli.load_output import LoadFiles, exit_code, show_load, show_step
     from streamproc.cli.terminal import stderr_console, stdout_console

@@ -40,10 +40,10 @@ def show_load(report: LoadReport, console: TerminalConsole) -> None:
 
 
 def exit_code(report: LoadReport) -> int:
-    """1 where no step kept all objectives, or without any where requests got no answer."""
+    """1 where no step kept all objectives, or without any where a step has no answer, or errors."""
     if report.plan.objectives:
         return int(report.saturation.kept is None)
-    return int(any(step.all.errors for step in report.steps))
+    return int(any(step.all.errors or not step.all.asked for step in report.steps))
 
 
 @dataclass(frozen=True, slots=True)

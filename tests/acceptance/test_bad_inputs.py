@@ -139,7 +139,7 @@ BASES: dict[str, Base | None] = {
     "topics list": Base(),
     "topics asyncapi": Base(),
     "status": Base(),
-    "load": Base(options={"rate": "2", "duration_s": "0.5", "warm_up_s": "0"}),
+    "load": Base(options={"rate": "20", "duration_s": "0.5", "warm_up_s": "0"}),
     "doctor": Base(),
     "routes list": Base(options={"routes_dir": "ROUTES"}),
     "routes check": Base(options={"routes_dir": "ROUTES"}),

@@ -85,8 +85,11 @@ def parse_mix(written: Collection[str]) -> Weighted[Kind]:
     weights: dict[Kind, float] = {}
     for one in written:
         name, weight = _with_weight(one, "TASK[/LANE]")
-        task, _, lane = name.partition("/")
-        kind = Kind(task_named(task).name, lane_named(lane) if lane else Lane.INTERACTIVE)
+        task, slash, lane = name.partition("/")
+        try:
+            kind = Kind(task_named(task).name, lane_named(lane) if slash else Lane.INTERACTIVE)
+        except SettingsError as error:
+            raise SettingsError(f"{one!r}: {error}") from None
         weights[kind] = weights.get(kind, 0.0) + weight
     return Weighted.of(weights)
 

@@ -59,13 +59,19 @@ def _latency(axes: Axes, steps: Sequence[StepResult], objectives: Sequence[Objec
     for one in objectives:
         if one.unit == "s":
             axes.axhline(1000 * one.limit, color=GREY, linestyle="--", linewidth=0.9)
-            place = (0.02, 1000 * one.limit)
-            text = {"textcoords": "offset points", "xytext": (0, 2), "fontsize": 7}
-            axes.annotate(one.written, place, xycoords=("axes fraction", "data"), **text)
+            axes.annotate(
+                one.written,
+                (0.02, 1000 * one.limit),
+                xycoords=("axes fraction", "data"),
+                textcoords="offset points",
+                xytext=(0, 2),
+                fontsize=7,
+            )
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set_ylabel("latency, ms")
-    axes.legend(fontsize=7)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize=7)
 
 
 def _answered(axes: Axes, steps: Sequence[StepResult], *, in_requests: bool) -> None:

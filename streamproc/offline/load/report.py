@@ -88,6 +88,11 @@ class LoadReport:
         for error, detail in details.items():
             count = sum(step.all.errors[error] for step in self.steps)
             yield f"{count:,} requests ended with {error}; the first said: {detail}"
+        if any(not step.all.asked for step in self.steps):
+            yield (
+                "In some steps no request was due: raise --rate, --users or --duration-s, or "
+                "lower --think-s."
+            )
         if any(step.all.asked < _FEW for step in self.steps):
             yield (
                 f"Some steps have fewer than {_FEW:,} requests: their p99 depends on a few; "

@@ -11,6 +11,7 @@ import pytest
 from hdrh.histogram import HdrHistogram
 from PIL import Image
 
+from streamproc.cli.load_output import exit_code
 from streamproc.errors import SettingsError
 from streamproc.offline.load.arrivals import Arrival, Even, Replayed
 from streamproc.offline.load.loops import Ask
@@ -160,3 +161,22 @@ def test_a_fault_of_our_own_ends_the_run_and_is_not_counted_as_an_answer() -> No
         ran(mistaken, OpenLoop(Even()), Stepping(10.0))
     with pytest.raises(ExceptionGroup):
         ran(mistaken, ClosedLoop(0.1), Stepping(2.0))
+
+
+def test_a_step_in_which_no_request_was_due_is_told_and_no_success() -> None:
+    report = ran(OneAtATime(0.1), ClosedLoop(1e6), Stepping(1, whole=True), duration_s=1.0)
+
+    assert report.steps[0].all.asked == 0
+    assert any("no request was due" in note for note in report.notes())
+    assert exit_code(report) == 1
+    load_plot(report)
+    orjson.dumps(as_json(report))
+
+
+def test_what_the_first_of_each_error_said_is_told() -> None:
+    report = ran(OneAtATime(0.01, fail_every=10), OpenLoop(Even()), Stepping(5.0))
+
+    assert "5 requests ended with failed; the first said: it fails: each so manieth" in list(
+        report.notes()
+    )
+    assert exit_code(report) == 1
