@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from tests.support.command import streamproc
+from tests.support.ways_in import WaysIn
 
 pytestmark = pytest.mark.kafka
 
@@ -62,6 +63,21 @@ def test_users_ask_a_mix_that_a_file_and_a_trace_decide(
     (step,) = orjson.loads(json.read_bytes())["steps"]
     assert step["level"] == 2
     assert step["asked"] == step["answered"] > 2
+
+
+@pytest.mark.slow
+def test_every_task_is_asked_through_a_gateway(ways_in: WaysIn, tmp_path: Path) -> None:
+    json = tmp_path / "load.json"
+    tasks = ("text-classification", "question-answering", "translation/bulk")
+    mix = [word for task in tasks for word in ("--mix", task)]
+    given = ("--http", ways_in.address, "--rate", "6", "--length", "40", "--timeout-s", "60")
+    done = streamproc("load", *given, *mix, "--duration-s", "4", "--json", str(json))
+
+    assert done.returncode == 0, done.stderr + done.stdout
+    (step,) = orjson.loads(json.read_bytes())["steps"]
+    assert set(step["kinds"]) == {"text-classification", "question-answering", "translation bulk"}
+    assert step["answered"] == step["asked"] > 5
+    assert len(step["versions"]) == 3
 
 
 def test_without_a_gateway_every_request_is_an_error_and_the_exit_code_says_so(

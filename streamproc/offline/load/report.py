@@ -124,22 +124,23 @@ def step_line(plan: LoadPlan, step: StepResult) -> str:
 
 
 def tables_of(report: LoadReport) -> list[LoadTable]:
-    """The steps; where there are several, kinds and manifests; what workers used."""
+    """The steps by their level; where there are several, kinds and manifests; what workers used."""
     unit = report.plan.loop.unit
+    steps = sorted(report.steps, key=lambda step: step.level)
     quantiles = ("p50 ms", "p90 ms", "p99 ms", "p99.9 ms", "max ms")
     headings: tuple[str, ...] = (unit, "answered/s", *quantiles, "errors", "broke")
     tables = [
         LoadTable(
             "Steps",
             headings,
-            tuple(_step_cells(report, step) for step in report.steps),
+            tuple(_step_cells(report, step) for step in steps),
             tuple(range(8)),
         )
     ]
     for title, groups_of in (("By task and lane", _kinds), ("By version", _manifests)):
         rows = tuple(
             (_number(step.level), name, f"{group.asked:,}", *_latency_cells(group))
-            for step in report.steps
+            for step in steps
             for name, group in groups_of(step).items()
         )
         if len({row[1] for row in rows}) > 1:
@@ -153,7 +154,7 @@ def tables_of(report: LoadReport) -> list[LoadTable]:
             _mebibytes(use.resident_bytes),
             _mebibytes(use.device_used_bytes),
         )
-        for step in report.steps
+        for step in steps
         for use in step.workers
     )
     if used:
