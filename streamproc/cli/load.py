@@ -137,6 +137,7 @@ def load(
     configure_logging(settings)
     files = LoadFiles(json, html, plots)
     files.require_libraries()
+    files.require_places()
 
     from streamproc.cli.load_runner import Reached, run_load
     from streamproc.offline.load.loops import StepTimes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from streamproc.offline.load.plan import LoadPlan
     from streamproc.offline.load.recording import StepResult
     from streamproc.offline.load.report import LoadReport
+
+
+INTERRUPTED = 130
 
 
 def show_step(plan: LoadPlan, console: TerminalConsole) -> Callable[[StepResult], None]:
@@ -40,7 +44,9 @@ def show_load(report: LoadReport, console: TerminalConsole) -> None:
 
 
 def exit_code(report: LoadReport) -> int:
-    """1 where no step kept all objectives, or without any where a step has no answer, or errors."""
+    """1 where no step kept all objectives, or without any where a step has errors or no request."""
+    if report.interrupted:
+        return INTERRUPTED
     if report.plan.objectives:
         return int(report.saturation.kept is None)
     return int(any(step.all.errors or not step.all.asked for step in report.steps))
@@ -65,6 +71,16 @@ class LoadFiles:
                 raise OperatorError(
                     f'load needs {name}, which is not installed: pip install "streamproc[load]"'
                 )
+
+    def require_places(self) -> None:
+        """Raise SettingsError where a file can't be written, before minutes are spent for it."""
+        files = (self.json, self.html, self.plots and self.plots / "load.png")
+        for path in filter(None, files):
+            folder = next(one for one in path.absolute().parents if os.path.lexists(one))
+            if path.is_dir():
+                raise SettingsError(f"can't write {path}: it is a folder")
+            if not folder.is_dir() or not os.access(folder, os.W_OK):
+                raise SettingsError(f"can't write {path}: {folder} is no folder to write to")
 
     def write(self, report: LoadReport) -> None:
         """Raises SettingsError when one can't be written."""

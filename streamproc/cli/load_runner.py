@@ -63,7 +63,7 @@ def run_load(
     connection_of = reached.connection_of()
     date = datetime.fromtimestamp(clock.now_ms() / 1000, UTC).isoformat(timespec="seconds")
     steps: list[StepResult] = []
-    unwatched = ""
+    unwatched, interrupted = "", False
 
     async def run() -> None:
         nonlocal unwatched
@@ -85,12 +85,12 @@ def run_load(
     try:
         asyncio.run(run())
     except (Interrupted, KeyboardInterrupt) as stopped:
+        interrupted = True
         if not steps:
             code = stopped.exit_code if isinstance(stopped, Interrupted) else 130
             raise typer.Exit(code) from None
-    return LoadReport(
-        plan, steps, "Kafka" if reached.http is None else "a gateway", command, date, unwatched
-    )
+    through = "Kafka" if reached.http is None else "a gateway"
+    return LoadReport(plan, steps, through, command, date, unwatched, interrupted)
 
 
 def _kinds(plan: LoadPlan) -> set[Kind]:

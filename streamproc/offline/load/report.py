@@ -27,6 +27,7 @@ class LoadReport:
     command: that was given
     date:    of its beginning, as ISO 8601 has it
     unwatched: why nothing is known of workers; "": something is, or nobody asked
+    interrupted: whether it was stopped before its last step
     """
 
     plan: LoadPlan
@@ -35,6 +36,7 @@ class LoadReport:
     command: str
     date: str
     unwatched: str = ""
+    interrupted: bool = False
 
     @property
     def saturation(self) -> Saturation:
@@ -67,6 +69,8 @@ class LoadReport:
     def notes(self) -> Iterator[str]:
         """What has to be known for reading the figures, a sentence each."""
         slow = max((s.send_delay.quantile_s(99.0) or 0.0 for s in self.steps), default=0.0)
+        if self.interrupted:
+            yield "It was interrupted: steps that had not ended are missing."
         if self.plan.loop.unit == "users":
             yield (
                 "In closed loop a user who waits asks nothing, so that a stall is met by few "
@@ -209,6 +213,7 @@ def as_json(report: LoadReport) -> dict[str, Any]:
             "broken": [one.written for one in found.objectives],
         },
         "verdict": report.verdict or None,
+        "interrupted": report.interrupted,
         "notes": list(report.notes()),
         "steps": [_step_json(report, step) for step in report.steps],
     }
