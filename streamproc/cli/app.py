@@ -75,6 +75,10 @@ COMMANDS = {
         "Show how workers do: what waits, how fast it is answered, and every member of ensembles.",
         "streamproc.cli.status:status",
     ),
+    "load": (
+        "Send simulated users' requests, and find the load at which an objective breaks.",
+        "streamproc.cli.load:load",
+    ),
     "doctor": (
         "Check broker, topics, models, device, memory, disk and versions, and say what to do.",
         "streamproc.cli.doctor:doctor",

@@ -124,12 +124,14 @@ class MachineState(_Part):
     """What the worker has of its machine.
 
     cpu: of one core, so that 2 are two cores
+    cpu_seconds: that the process has used since it began; None: the platform does not say
     device_used_bytes, device_total_bytes: of the GPU, whoever uses it; None: there is none
     """
 
     device: str = "cpu"
     threads: int = 0
     cpu: float | None = None
+    cpu_seconds: float | None = None
     resident_bytes: int | None = None
     device_used_bytes: int | None = None
     device_total_bytes: int | None = None

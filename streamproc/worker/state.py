@@ -256,10 +256,12 @@ class StateReporter:
     def _machine(self) -> MachineState:
         memory = self._served.device_memory()
         resident = self._window.total("process_resident_memory_bytes")
+        cpu_seconds = self._window.total("process_cpu_seconds_total")
         return MachineState(
             device=self._served.device,
             threads=self._served.threads,
             cpu=self._per_s("process_cpu_seconds_total") if self._window.seconds else None,
+            cpu_seconds=round(cpu_seconds, 3) or None,
             resident_bytes=round(resident) or None,
             device_used_bytes=memory.used if memory else None,
             device_total_bytes=memory.total if memory else None,

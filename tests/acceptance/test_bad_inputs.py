@@ -33,6 +33,7 @@ INPUTS = {
     *("routes_dir", "route", "events"),
     *("kafka_ssl_cafile", "kafka_ssl_certfile", "kafka_ssl_keyfile", "cache_ssl_cafile"),
     *("keys_file", "jwks", "ssl_certfile", "ssl_keyfile"),
+    *("trace", "texts", "api_key_file"),
 }
 FOLDERS = {
     *("base", "source", "what", "run", "models_dir", "topics_dir", "routes_dir", "partitions"),
@@ -53,7 +54,7 @@ TRAINING = {"train": {"corpus", "partitions", "search"}, "export": {"run"}}
 OUTPUTS = {
     *("output", "json", "markdown", "html", "plots", "out", "work", "data_dir", "cache_dir"),
 }
-PLACES = {"kafka_bootstrap_servers", "schema_registry_url", "cache_url"}
+PLACES = {"kafka_bootstrap_servers", "schema_registry_url", "cache_url", "http"}
 CALLED = {
     *("ensemble", "against", "task", "tasks", "names", "name", "member", "version", "offset"),
     *(
@@ -73,6 +74,9 @@ CALLED = {
         "partition_by",
         "by",
         "precision",
+        "mix",
+        "length",
+        "until",
     ),
     "encoding",
 }
@@ -137,6 +141,7 @@ BASES: dict[str, Base | None] = {
     "topics list": Base(),
     "topics asyncapi": Base(),
     "status": Base(),
+    "load": Base(options={"rate": "20", "duration_s": "0.5", "warm_up_s": "0"}),
     "doctor": Base(),
     "routes list": Base(options={"routes_dir": "ROUTES"}),
     "routes check": Base(options={"routes_dir": "ROUTES"}),

@@ -1,0 +1,107 @@
+"""What a load found: on the terminal, and in the files that were asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import orjson
+
+from streamproc.cli.tables import print_table
+from streamproc.cli.terminal import TerminalConsole
+from streamproc.errors import OperatorError, SettingsError
+
+if TYPE_CHECKING:
+    from streamproc.offline.load.plan import LoadPlan
+    from streamproc.offline.load.recording import StepResult
+    from streamproc.offline.load.report import LoadReport
+
+
+INTERRUPTED = 130
+
+
+def show_step(plan: LoadPlan, console: TerminalConsole) -> Callable[[StepResult], None]:
+    """What tells a step in a line when it has ended."""
+    from streamproc.offline.load.report import step_line
+
+    return lambda step: console.print(step_line(plan, step))
+
+
+def show_load(report: LoadReport, console: TerminalConsole) -> None:
+    """All tables, and what they come to."""
+    from streamproc.offline.load.report import tables_of
+
+    for table in tables_of(report):
+        print_table(console, table.headings, table.rows, numbers=table.numbers)
+        console.print()
+    for line in (*report.notes(), report.verdict):
+        if line:
+            console.print(line)
+
+
+def exit_code(report: LoadReport) -> int:
+    """1 where no step kept all objectives, or without any where a step has errors or no request."""
+    if report.interrupted:
+        return INTERRUPTED
+    if report.plan.objectives:
+        return int(report.saturation.kept is None)
+    return int(any(step.all.errors or not step.all.asked for step in report.steps))
+
+
+@dataclass(frozen=True, slots=True)
+class LoadFiles:
+    """Where the report is to be written, each only where it is asked for.
+
+    plots: the folder of load.png
+    """
+
+    json: Path | None
+    html: Path | None
+    plots: Path | None
+
+    def require_libraries(self) -> None:
+        """Raise OperatorError where a library of the extra is missing."""
+        needed = ["hdrh", *(["matplotlib", "PIL", "jinja2"] if self.html or self.plots else [])]
+        for name in needed:
+            if find_spec(name) is None:
+                raise OperatorError(
+                    f'load needs {name}, which is not installed: pip install "streamproc[load]"'
+                )
+
+    def require_places(self) -> None:
+        """Raise SettingsError where a file can't be written, before minutes are spent for it."""
+        files = (self.json, self.html, self.plots and self.plots / "load.png")
+        for path in filter(None, files):
+            folder = next(one for one in path.absolute().parents if os.path.lexists(one))
+            if path.is_dir():
+                raise SettingsError(f"can't write {path}: it is a folder")
+            if not folder.is_dir() or not os.access(folder, os.W_OK):
+                raise SettingsError(f"can't write {path}: {folder} is no folder to write to")
+
+    def write(self, report: LoadReport) -> None:
+        """Raises SettingsError when one can't be written."""
+        from streamproc.offline.load.report import as_html, as_json
+
+        if self.json:
+            _write(self.json, orjson.dumps(as_json(report), option=orjson.OPT_INDENT_2) + b"\n")
+        if not (self.html or self.plots):
+            return
+        from streamproc.offline.load.plots import load_plot
+
+        plot = load_plot(report)
+        if self.plots:
+            _write(self.plots / "load.png", plot[1])
+        if self.html:
+            _write(self.html, as_html(report, [plot]).encode())
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except OSError as error:
+        raise SettingsError(f"can't write {path}: {error.strerror}") from None
