@@ -54,7 +54,7 @@ test-fast: install-dev  ## unit, property and contract tests: no Kafka, no torch
 	$(BIN)/python -m pytest -q -n $(TEST_PROCESSES) tests/unit tests/properties tests/contract
 
 test: lint  ## everything above, then all tests: unit, properties, contract, integration, acceptance
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --durations=25
 
 test-nightly: install-train  ## what takes minutes: every family of models beside transformers
 	$(BIN)/python -m pytest -m nightly

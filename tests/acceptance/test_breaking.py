@@ -62,6 +62,7 @@ async def test_every_hostile_record_ends_as_the_table_says_and_every_good_one_is
     assert all(figures["good"] == 20 for figures in found["tasks"].values())
 
 
+@pytest.mark.nightly
 async def test_a_broker_that_goes_away_under_load_is_told_about_and_everything_is_answered() -> (
     None
 ):
