@@ -23,6 +23,7 @@ from streamproc.settings.sizes import MIB
 if TYPE_CHECKING:
     from streamproc.kafka.topic_admin import TopicAdmin
     from streamproc.kafka.topic_drift import DescribedTopic
+    from streamproc.repository.repository import Repository, StoredEnsemble
 
 State = Literal["ok", "warning", "failed"]
 _LEAST_DISK_MIB: Final = 512
@@ -69,7 +70,7 @@ def _guarded(name: str, look: Callable[[], Finding]) -> Finding:
     try:
         return look()
     except (OperatorError, OSError) as error:
-        return Finding(name, "failed", str(error).partition("\n")[0], "see the message")
+        return Finding(name, "failed", _first_line(error), "see the message")
 
 
 def _of_versions() -> Finding:
@@ -138,7 +139,7 @@ async def _of_topics(settings: Settings, admin: TopicAdmin) -> list[Finding]:
         read = {topic for route in routes for topic in route.from_.topics}
         lacking = sorted(read - (await admin.found(read)).keys())
     except OperatorError as error:
-        return [Finding("topics", "failed", str(error).partition("\n")[0], "mend what it names")]
+        return [Finding("topics", "failed", _first_line(error), "mend what it names")]
     missing = [one.topic for one in differences if one.found is None]
     drifted = [one for one in differences if one.found is not None]
     findings = []
@@ -174,16 +175,14 @@ async def _of_promoted(settings: Settings, admin: TopicAdmin) -> list[Finding]:
         async with StatusFeed(settings, clock) as feed:
             states = [one for one in feed.states() if not one.is_stale(clock.now_ms())]
     except OperatorError as error:
-        return [Finding("promoted", "warning", str(error).partition("\n")[0], "see the message")]
+        return [Finding("promoted", "warning", _first_line(error), "see the message")]
     repository, findings = Repository(settings.models_dir), []
     for name, choice in sorted(choices.items()):
         named = f"{name}@{choice.serves.version}"
-        try:
-            stored = repository.open(named)
-            stored.verify()
-        except (OperatorError, OSError) as error:
-            said = f"{named} is promoted: {str(error).partition(chr(10))[0]}"
+        stored, wrong = _verified(repository, named)
+        if stored is None:
             do = "get the files here, or promote another version"
+            said = f"{named} is promoted: {wrong}"
             findings.append(Finding("promoted", "failed", said, do))
             continue
         if stored.digest != choice.serves.manifest:
@@ -212,22 +211,33 @@ def _of_models(settings: Settings) -> list[Finding]:
     findings = []
     names = repository.names() if settings.models_dir.is_dir() else []
     for name in names:
-        try:
-            stored = repository.open(name)
-            stored.verify()
-        except (OperatorError, OSError) as error:
-            said = f"{name}: {str(error).partition(chr(10))[0]}"
+        stored, wrong = _verified(repository, name)
+        if stored is None:
             do = "get the files again, or run `streamproc models verify` for all that is wrong"
-            findings.append(Finding("models", "failed", said, do))
+            findings.append(Finding("models", "failed", f"{name}: {wrong}", do))
     try:
         tasks = served_tasks(load_topics(settings.topics_dir), repository)
     except OperatorError as error:
         do = "set STREAMPROC_MODELS_DIR, or import one with `streamproc models import`"
-        return [*findings, Finding("models", "failed", str(error).partition("\n")[0], do)]
+        return [*findings, Finding("models", "failed", _first_line(error), do)]
     if findings:
         return findings
     said = f"{len(names)} ensembles, digests as written, for {', '.join(tasks)}"
     return [Finding("models", "ok", said)]
+
+
+def _verified(repository: Repository, name: str) -> tuple[StoredEnsemble | None, str]:
+    """An ensemble whose files are as its manifest says; without one, what is wrong."""
+    try:
+        stored = repository.open(name)
+        stored.verify()
+    except (OperatorError, OSError) as error:
+        return None, _first_line(error)
+    return stored, ""
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
 
 
 async def _of_cache(settings: Settings) -> list[Finding]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Final
 
 import structlog
 
 from streamproc.clock import Clock
 from streamproc.errors import OperatorError
-from streamproc.kafka.background import ended
+from streamproc.kafka.background import beside
 from streamproc.kafka.model_choices import ChoiceFeed, read_choices
 from streamproc.messages.model_choice import ModelChoice
 from streamproc.settings import Settings
@@ -62,9 +62,9 @@ class PromotedVersions:
     @asynccontextmanager
     async def followed(self) -> AsyncIterator[None]:
         """Have what is promoted within the block served."""
-        async with AsyncExitStack() as opened:
-            opened.push_async_callback(self._versions.close)
-            if self._feed is not None:
-                for work in (self._versions.keep(), self._feed.follow()):
-                    opened.push_async_callback(ended, asyncio.create_task(work))
-            yield
+        feed = self._feed
+        try:
+            async with beside(*(() if feed is None else (self._versions.keep(), feed.follow()))):
+                yield
+        finally:
+            await self._versions.close()

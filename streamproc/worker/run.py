@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Collection, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
-    asynccontextmanager,
     contextmanager,
     nullcontext,
 )
 from dataclasses import dataclass, replace
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import structlog
 from tenacity import stop_never
@@ -20,6 +19,7 @@ from tenacity import stop_never
 from streamproc.clock import SystemClock
 from streamproc.enrichment.catalogue import load_routes, route_topics
 from streamproc.enrichment.route import Route
+from streamproc.kafka.background import beside
 from streamproc.kafka.dispatcher import Subscription
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.state_publisher import StatePublisher
@@ -103,12 +103,13 @@ class _Worker:
         self._producer = Producer(settings, self._clock, limits=wanted.record_limits(settings))
         self._registry = RegistryFormats(settings, wanted.routes, self._clock)
         self._caches = AnswerCaches(settings, self._models.provider, self._clock, self._metrics)
+        self._device_memory = device_memory(self._models.provider)
         self._versions = ModelVersions(
             self._models,
             settings.pinned_versions,
             self._clock,
             self._metrics,
-            device_memory=device_memory(self._models.provider),
+            device_memory=self._device_memory,
         )
         self._promoted = PromotedVersions(
             settings, wanted.catalogue.models_topic(), self._versions, self._clock
@@ -145,7 +146,7 @@ class _Worker:
             async with serving(app, host, port, or_free=or_free) as at:
                 self._log_start(subscriptions, at)
                 async with (
-                    _beside(readiness.watch(), self._registry.prepare_late()),
+                    beside(readiness.watch(), self._registry.prepare_late()),
                     self._promoted.followed(),
                     self._reporting(worker, readiness),
                 ):
@@ -245,24 +246,13 @@ class _Worker:
             device=self._models.provider.device,
             threads=self._models.executor.threads,
             budget_tokens=self._models.budget_tokens,
-            device_memory=device_memory(self._models.provider),
+            device_memory=self._device_memory,
         )
         name = new_worker_id()
         reporter = StateReporter(
             settings, served, worker, readiness.reasons, self._metrics, self._clock, name
         )
         return reporting(reporter, StatePublisher(settings, topic, name, self._clock))
-
-
-@asynccontextmanager
-async def _beside(*chores: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Chores that run until the end of what they are run beside."""
-    tasks = [asyncio.create_task(chore) for chore in chores]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
 
 
 @contextmanager

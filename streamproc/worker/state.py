@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 import uuid
@@ -16,6 +15,7 @@ import structlog
 from streamproc import __version__
 from streamproc.clock import Clock
 from streamproc.enrichment.route import Route
+from streamproc.kafka.background import beside
 from streamproc.kafka.state_publisher import StatePublisher
 from streamproc.kafka.topics import RequestTopic
 from streamproc.kafka.worker_status import WorkerStatus
@@ -274,12 +274,10 @@ class StateReporter:
 @asynccontextmanager
 async def reporting(reporter: StateReporter, publisher: StatePublisher) -> AsyncIterator[None]:
     """Report within the block, and leave a tombstone at its end."""
-    task = asyncio.create_task(reporter.report(publisher))
     try:
-        yield
+        async with beside(reporter.report(publisher)):
+            yield
     finally:
-        task.cancel()
-        await asyncio.wait({task})
         await publisher.close()
 
 
