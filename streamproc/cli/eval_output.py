@@ -11,10 +11,11 @@ from pathlib import Path
 
 import orjson
 
+from streamproc.cli.output_file import write_output
 from streamproc.cli.tables import print_table
 from streamproc.cli.terminal import TerminalConsole
 from streamproc.clock import Clock
-from streamproc.errors import OperatorError, SettingsError
+from streamproc.errors import OperatorError
 from streamproc.logs.printable import printable
 from streamproc.offline.evaluation.provenance import Provenance
 from streamproc.offline.evaluation.report import as_html, as_json, as_markdown
@@ -67,26 +68,20 @@ class OutputFiles:
         if self.plots:
             for plot in plots:
                 path = self.plots / f"{plot.section}.png"
-                _write(path, plot.png)
+                write_output(path, plot.png)
                 links[self._link(path)] = plot
         if self.json:
             options = orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY
-            _write(self.json, orjson.dumps(as_json(results, provenance), option=options) + b"\n")
+            write_output(
+                self.json, orjson.dumps(as_json(results, provenance), option=options) + b"\n"
+            )
         if self.markdown:
-            _write(self.markdown, as_markdown(results, provenance, links).encode())
+            write_output(self.markdown, as_markdown(results, provenance, links).encode())
         if self.html:
             today = datetime.fromtimestamp(clock.now_ms() / 1000, UTC).date()
-            _write(self.html, as_html(results, provenance, plots, today).encode())
+            write_output(self.html, as_html(results, provenance, plots, today).encode())
 
     def _link(self, plot: Path) -> str:
         """From the Markdown to a plot."""
         folder = self.markdown.parent if self.markdown else Path()
         return Path(os.path.relpath(plot, folder)).as_posix()
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    except OSError as error:
-        raise SettingsError(f"can't write {path}: {error.strerror}") from None

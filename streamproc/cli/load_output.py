@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from streamproc.cli.output_file import write_output
 from streamproc.cli.tables import print_table
 from streamproc.cli.terminal import TerminalConsole
 from streamproc.errors import OperatorError, SettingsError
@@ -87,21 +88,15 @@ class LoadFiles:
         from streamproc.offline.load.report import as_html, as_json
 
         if self.json:
-            _write(self.json, orjson.dumps(as_json(report), option=orjson.OPT_INDENT_2) + b"\n")
+            write_output(
+                self.json, orjson.dumps(as_json(report), option=orjson.OPT_INDENT_2) + b"\n"
+            )
         if not (self.html or self.plots):
             return
         from streamproc.offline.load.plots import load_plot
 
         plot = load_plot(report)
         if self.plots:
-            _write(self.plots / "load.png", plot[1])
+            write_output(self.plots / "load.png", plot[1])
         if self.html:
-            _write(self.html, as_html(report, [plot]).encode())
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    except OSError as error:
-        raise SettingsError(f"can't write {path}: {error.strerror}") from None
+            write_output(self.html, as_html(report, [plot]).encode())

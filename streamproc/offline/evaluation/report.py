@@ -19,6 +19,7 @@ from streamproc.offline.evaluation.result_tables import (
     tables_of,
 )
 from streamproc.offline.evaluation.results import EvalResults, EvalRun, ResultRow
+from streamproc.offline.pages.render import render_page
 
 
 def as_json(results: EvalResults, provenance: Provenance) -> dict[str, Any]:
@@ -96,8 +97,6 @@ def _markdown_cell(cell: Cell) -> str:
 
 def as_html(results: EvalResults, provenance: Provenance, plots: Sequence[Plot], on: date) -> str:
     """Tables, plots, and what it takes to make them again; on: the day of it"""
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415  # of an extra
-
     tables = tables_of(results, provenance)
     headings = ("Systems", "Confidence", "Agreement of members", f"By {results.by}")
     sections = [
@@ -110,13 +109,8 @@ def as_html(results: EvalResults, provenance: Provenance, plots: Sequence[Plot],
     ]
     stored = [run.system.stored for run in results.runs if run.system.role != "member"]
     manifest = stored[0].manifest
-    environment = Environment(
-        loader=PackageLoader("streamproc.offline.evaluation", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
-    return environment.get_template("page.html.jinja").render(
+    return render_page(
+        "streamproc.offline.evaluation",
         title=f"{manifest.name}: {manifest.task}",
         description=manifest.description,
         sections=[section for section in sections if any(section[1:])],

@@ -12,6 +12,7 @@ from streamproc.offline.load.objectives import broken
 from streamproc.offline.load.plan import LoadPlan
 from streamproc.offline.load.recording import Group, StepResult
 from streamproc.offline.load.stepping import Saturation, saturation_of
+from streamproc.offline.pages.render import render_page
 
 QUANTILES: Final = (50.0, 90.0, 99.0, 99.9)
 _LATE_SENDING_S: Final = 0.02
@@ -255,19 +256,8 @@ def _latency_json(latency: LatencyHistogram) -> dict[str, float | None]:
 
 def as_html(report: LoadReport, plots: Collection[tuple[str, bytes]]) -> str:
     """A page of its own; plots: captions and PNGs"""
-    from jinja2 import (  # noqa: PLC0415 - of an extra
-        Environment,
-        PackageLoader,
-        StrictUndefined,
-    )
-
-    environment = Environment(
-        loader=PackageLoader("streamproc.offline.load", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
-    return environment.get_template("page.html.jinja").render(
+    return render_page(
+        "streamproc.offline.load",
         report=report,
         tables=tables_of(report),
         plots=[(caption, b64encode(png).decode()) for caption, png in plots],

@@ -1,0 +1,1 @@
+"""HTML pages that hold all they show: one layout, and the template of whoever reports."""
