@@ -63,6 +63,12 @@ class Metrics:
             ("topic", "lane"),
             registry=self.registry,
         )
+        self.members_left_out = Gauge(
+            "streamproc_members_left_out",
+            "Members that are not asked, of each ensemble, as the topic's requests wait too long",
+            ("topic",),
+            registry=self.registry,
+        )
         self.lag_records = Gauge(
             "streamproc_lag_records",
             "Records that are not finished, in the topic-partitions that this worker has",
@@ -192,6 +198,12 @@ class Metrics:
             "streamproc_member_failures_total",
             "Chunks that a member gave no result for, because it was late or failed",
             ("ensemble", "member", "status"),
+            registry=self.registry,
+        )
+        self.member_skips = Counter(
+            "streamproc_member_skips_total",
+            "Chunks that a member was not asked for, as the profile or a brown-out says",
+            ("ensemble", "member"),
             registry=self.registry,
         )
         self.member_choices = Counter(

@@ -63,6 +63,10 @@ COMMANDS = {
         "Evaluate an ensemble on labelled data, beside its members and other ways to combine.",
         "streamproc.cli.evaluate:evaluate",
     ),
+    "profiles": (
+        "Show what each profile costs in accuracy and gains in speed.",
+        "streamproc.cli.profiles:profiles",
+    ),
     "topics": (
         "Create and check the topics that topics/*.yaml describe.",
         "streamproc.cli.topics:app",

@@ -23,7 +23,7 @@ from streamproc.cli.options import CACHE, LOCAL_MODELS, with_settings
 from streamproc.settings import Settings
 
 
-@with_settings((*LOCAL_MODELS, *CACHE))
+@with_settings((*LOCAL_MODELS, *CACHE, "profile"))
 def run(
     settings: Settings,
     files: Files,
@@ -68,7 +68,7 @@ def run(
         console.print,
         reading=reading_options(task_named(task), form, encoding, text_column, id_column, mapped),
         writing=OutputOptions(fresh, retry_errors, keep_columns),
-        asked=(task, ensemble, digest_of_manifests(settings.models_dir)),
+        asked=(task, ensemble, digest_of_manifests(settings.models_dir), settings.profile),
     )
     client = LocalClient.of_task(settings, task, ensemble=ensemble)
     try:

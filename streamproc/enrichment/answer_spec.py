@@ -24,7 +24,7 @@ from streamproc.enrichment.json_pointer import (
 )
 from streamproc.messages.request import ENSEMBLE_NAME
 
-WHOLE_FIELDS: Final = ("agreement", "entropy", "status", "coverage")
+WHOLE_FIELDS: Final = ("agreement", "entropy", "status", "coverage", "profile")
 """What `keep` may name beside the fields of a task's result."""
 
 

@@ -14,6 +14,7 @@ from faust.types import TP
 from streamproc.kafka.commits import Position
 from streamproc.kafka.consumer_state import ConsumerState
 from streamproc.kafka.group_membership import keep_joining
+from streamproc.kafka.idle_fetches import wait_long_when_idle
 from streamproc.kafka.metadata_backoff import wait_after_failed_updates
 from streamproc.kafka.private_api import (
     ConsumerThread,
@@ -63,6 +64,7 @@ class LaneThread(ConsumerThread):
     async def on_start(self) -> None:
         await super().on_start()
         keep_joining(self.client, self._state)
+        wait_long_when_idle(self.client)
         self._remade = RemadeLogs(self.client)
         # Faust takes records from the fetcher by itself, and does not see that one has failed.
         for task in (*background_tasks(self.client), self._remade.watching):

@@ -109,6 +109,11 @@ def set_fetching(consumer: AIOKafkaConsumer, max_wait_ms: int, isolation_level: 
     consumer._isolation_level = isolation_level
 
 
+def set_fetch_wait(request: Any, max_wait_ms: int) -> None:
+    """How long a broker may keep one fetch that has not been sent yet."""
+    request._max_wait_ms = max_wait_ms
+
+
 def client_of(consumer: AIOKafkaConsumer) -> AIOKafkaClient:
     """What a consumer asks brokers by."""
     return consumer._client

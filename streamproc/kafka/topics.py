@@ -16,7 +16,8 @@ from streamproc.kafka.topic_drift import DescribedTopic
 from streamproc.kafka.yaml_file import read_yaml
 from streamproc.messages.lane import Lane
 from streamproc.messages.validation import in_json_words
-from streamproc.settings import Settings
+from streamproc.profile import Profile
+from streamproc.settings import MAX_LAG_S, Settings
 
 TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
 
@@ -56,6 +57,9 @@ class RequestTopic(Topic):
 
     ensemble:       answers requests that name none
     responses, dlq: the topics that answers and dead letters go to
+    profile:         which members are asked; None: as the settings say
+    brown_out_lag_s: seconds that requests may wait before fewer are; 0: however long; None: as the
+        settings say
     """
 
     kind: Literal["requests", "bulk"]
@@ -63,6 +67,8 @@ class RequestTopic(Topic):
     ensemble: str = Field(min_length=1)
     responses: TopicName
     dlq: TopicName
+    profile: Profile | None = None
+    brown_out_lag_s: float | None = Field(None, ge=0, le=MAX_LAG_S, strict=False)
 
     @property
     def lane(self) -> Lane:

@@ -7,6 +7,7 @@ from typing import Any, Protocol, Required, TypedDict
 
 from streamproc.messages.record import Headers
 from streamproc.messages.response import ErrorType, MemberStatus, Status
+from streamproc.profile import FewerMembers
 
 
 class ErrorBody(TypedDict):
@@ -42,6 +43,7 @@ class ResponseBody(TypedDict, total=False):
     agreement: float
     entropy: float
     coverage: dict[str, Any]
+    profile: FewerMembers
     timing: dict[str, float]
     usage: dict[str, int]
     error: ErrorBody

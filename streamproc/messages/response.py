@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from streamproc.profile import FewerMembers
+
 Status = Literal["ok", "partial", "error"]
-MemberStatus = Literal["ok", "late", "failed"]
+MemberStatus = Literal["ok", "late", "failed", "skipped"]
+"""skipped: it was not asked for all of the text, as the profile says."""
 DeadLetterType = Literal["unreadable", "invalid", "failed"]
 """The errors whose requests are kept as dead letters."""
 ErrorType = Literal[DeadLetterType, "deadline", "too-large"]
@@ -76,6 +79,7 @@ class Response:
     manifest: digest of the manifest that the answer was computed under
     agreement: share of the members' weight that agrees with the answer, 0 to 1
     entropy: of the combined probabilities, in nats
+    profile: by which fewer members were asked than there are; None: all were
     usage: of a task that continues a prompt
     warnings: fields of the request that look like mistakes: blank, or ignored
     metadata: that of the request, as its JSON text
@@ -92,6 +96,7 @@ class Response:
     entropy: float | None = None
     coverage: Coverage | None = None
     timing: Timing | None = None
+    profile: FewerMembers | None = None
     usage: Usage | None = None
     error: Problem | None = None
     warnings: tuple[str, ...] = ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import tomllib
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
@@ -16,6 +18,7 @@ from pydantic import (
 
 from streamproc.errors import ModelRefused
 from streamproc.messages.request import ENSEMBLE_NAME
+from streamproc.profile import Profile
 from streamproc.repository.decoding_section import DecodingSection
 from streamproc.repository.section import MEMBER_VERSION, Section, describe_faults
 from streamproc.types import EntityAggregation, ProblemType, Strategy
@@ -71,6 +74,38 @@ class DefaultsSection(Section):
     """
 
     aggregation: EntityAggregation = "simple"
+
+
+class MeasuredProfile(Section):
+    """What a profile comes to on validation data.
+
+    value, low, high: of the task's first metric, with an interval of 95 %
+    members: that were asked for a chunk, on average
+    speedup: requests for the same time of CPUs, by those of the profile `full`
+    """
+
+    profile: Profile | Literal["brown-out"]
+    metric: str
+    value: float
+    low: float
+    high: float
+    members: float = Field(ge=0)
+    speedup: float = Field(gt=0)
+
+
+class ProfilesSection(Section):
+    """How few members will do, chosen on validation data; see `streamproc profiles`.
+
+    cascade_margin: by how much the likeliest label must lead for no further member to be asked
+    trusted_share: of the say, that the members hold together who are asked
+    chosen_for: digest of the members, and of how they are combined, that this is true of
+    """
+
+    chosen_for: Digest | Literal[""] = ""
+    cascade_margin: float | None = Field(None, ge=0, le=1)
+    trusted_share: float | None = Field(None, gt=0, le=1)
+    data: str = ""
+    measured: tuple[MeasuredProfile, ...] = Field((), strict=False)
 
 
 class GateSection(Section):
@@ -207,6 +242,7 @@ class Manifest(Section):
     combine: CombineSection = CombineSection()
     defaults: DefaultsSection = DefaultsSection()
     gate: GateSection | None = None
+    profiles: ProfilesSection = ProfilesSection()
     decoding: DecodingSection | None = None
     prefix: PrefixSection | None = None
     members: tuple[MemberSection, ...] = Field(strict=False, min_length=1)
@@ -229,6 +265,8 @@ class Manifest(Section):
             raise ValueError("combine.strategy is gated, but there is no section [gate]")
         if self.gate and (ungated := set(names) - set(self.gate.members)):
             raise ValueError(f"gate.members lacks {', '.join(sorted(ungated))}")
+        if self.decoding and self.profiles != ProfilesSection():
+            raise ValueError("[profiles] is for members that score, not for [decoding]")
         if len(self.labels) == 1 and self.problem_type == "single_label_classification":
             raise ValueError(f"labels must be at least two, or none; found {list(self.labels)}")
         if len(set(self.labels)) != len(self.labels):
@@ -250,6 +288,24 @@ class Manifest(Section):
                     f"member {member.name} must give every number of a regression, "
                     f"{', '.join(self.labels)}; found {list(member.labels)}"
                 )
+
+    @property
+    def served_profiles(self) -> ProfilesSection:
+        """What was chosen for just these members; nothing where they have changed since."""
+        is_theirs = self.profiles.chosen_for == self.ensembling_digest
+        return self.profiles if is_theirs else ProfilesSection()
+
+    @property
+    def ensembling_digest(self) -> str:
+        """Of all that decides what members say, and what is made of it."""
+        says = [
+            [member.name, *member.digests, str(member.weight), *member.labels]
+            for member in self.members
+        ]
+        gate = None if self.gate is None else self.gate.model_dump()
+        prefix = None if self.prefix is None else self.prefix.sha256
+        decided = [says, self.combine.model_dump(), gate, prefix, self.tokenizer.sha256]
+        return hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()
 
     @property
     def needed_members(self) -> int:

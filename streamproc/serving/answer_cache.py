@@ -27,10 +27,11 @@ from streamproc.messages.lane import Lane
 from streamproc.messages.request import Request
 from streamproc.messages.response import Coverage, MemberReport, Usage
 from streamproc.metrics import Metrics
+from streamproc.profile import Profile
 from streamproc.serving.engine import Engine
 from streamproc.serving.tasks.task import Answer
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Of keys and values; another one makes all that is kept unknown."""
 # How an answer goes out, which is not what it says.
 _OF_DELIVERY: Final = frozenset({"stream"})
@@ -109,7 +110,7 @@ class AnswerCache:
         # There from the start, so that a rate has something to start from.
         self._counts = {name: metrics.cache_requests.labels(task, name) for name in outcomes}
 
-    def key(self, engine: Engine, request: Request) -> bytes | None:
+    def key(self, engine: Engine, request: Request, profile: Profile = "full") -> bytes | None:
         """The digest of all that a valid request's answer depends on; None: it can't be made."""
         inputs = {
             name: request.inputs[name]
@@ -117,7 +118,8 @@ class AnswerCache:
             if name in request.inputs
         }
         params = {name: value for name, value in request.params.items() if name not in _OF_DELIVERY}
-        asked = (FORMAT, self._numerics, engine.task.name, engine.profile.digest, inputs, params)
+        by = engine.task.name, engine.profile.digest, profile
+        asked = (FORMAT, self._numerics, *by, inputs, params)
         try:
             return hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).digest()
         except TypeError:
@@ -164,8 +166,11 @@ class AnswerCache:
         return _Flight(Found(answered, "miss"), kept)
 
     def _keep(self, key: bytes, answer: Answer) -> Kept | None:
-        """Keep an answer where all members gave theirs, and JSON brings it back as it is."""
-        if any(member.status != "ok" for member in answer.members):
+        """Keep an answer where no member failed, and JSON brings it back as it is."""
+        if any(member.status not in {"ok", "skipped"} for member in answer.members):
+            return None
+        # How many members a brown-out asks is no part of a key, and lasts for moments.
+        if answer.profile == "brown-out":
             return None
         # What members chose was noted as they answered; it is no part of a response.
         answer = replace(answer, choices=None)
@@ -194,13 +199,23 @@ def _may_share(flight: _Flight) -> bool:
 
 
 def encoded(answer: Answer) -> bytes | None:
-    """An answer of which every member gave its own, as JSON; None where it is no JSON."""
-    members = [(member.name, member.version, member.result) for member in answer.members]
+    """An answer as JSON; None where it is no JSON."""
+    members = [
+        (member.name, member.version, member.status, member.result) for member in answer.members
+    ]
     coverage = astuple(answer.coverage)
     usage = None if answer.usage is None else astuple(answer.usage)
     try:
         return orjson.dumps(
-            (answer.result, members, answer.agreement, answer.entropy, coverage, usage)
+            (
+                answer.result,
+                members,
+                answer.agreement,
+                answer.entropy,
+                coverage,
+                usage,
+                answer.profile,
+            )
         )
     except TypeError:
         return None
@@ -209,14 +224,15 @@ def encoded(answer: Answer) -> bytes | None:
 def decoded(value: bytes) -> Answer | None:
     """The answer again; None where these bytes are none."""
     try:
-        result, members, agreement, entropy, coverage, usage = orjson.loads(value)
+        result, members, agreement, entropy, coverage, usage, profile = orjson.loads(value)
         return Answer(
             result,
-            tuple(MemberReport(name, version, "ok", own) for name, version, own in members),
+            tuple(MemberReport(*member) for member in members),
             agreement,
             entropy,
             Coverage(*coverage),
             usage=None if usage is None else Usage(*usage),
+            profile=profile,
         )
     except (ValueError, TypeError):
         return None

@@ -24,6 +24,7 @@ from streamproc.metrics import Metrics
 from streamproc.serving.answer_cache import AnswerCache
 from streamproc.serving.disagreements import Choices, Disagreement
 from streamproc.serving.engine import Engine, Engines
+from streamproc.serving.profiles import FULL, TopicProfile
 from streamproc.serving.retrying import Tries
 from streamproc.serving.tasks.decoding_task import DecodingTask
 from streamproc.serving.tasks.task import Answer, Task
@@ -53,10 +54,12 @@ class Answerer:
         metrics: Metrics,
         stop_after: stop_base,
         cache: AnswerCache | None = None,
+        profile: TopicProfile = FULL,
     ) -> None:
         """default_ensemble: answers a request that names none
         stop_after: when to stop trying what the worker itself is at fault for
         cache: where answers are kept; None: nowhere
+        profile: which members are asked
         """
         self._task = task
         self._engines = engines
@@ -66,6 +69,7 @@ class Answerer:
         self._metrics = metrics
         self._stop_after = stop_after
         self._cache = cache
+        self._profile = profile
         self._log_fault_at_s, self._unlogged_faults = 0.0, 0
 
     def digest(self, ensemble: str) -> str:
@@ -122,7 +126,7 @@ class Answerer:
             return await score()
         # Only what is valid has a key.
         job = engine.task.begin(request.inputs, request.params, engine.profile)
-        key = await _key(cache, engine, request, job.characters) if job.is_repeatable else None
+        key = await self._key(cache, engine, request, job.characters) if job.is_repeatable else None
         if key is None:
             return (await cache.pass_by(score)).answered
         if request.deadline_at_ms is not None and request.deadline_at_ms <= self._clock.now_ms():
@@ -165,7 +169,8 @@ class Answerer:
         job = engine.task.begin(request.inputs, request.params, engine.profile)
         if parts is not None and job.wants_parts:
             job.show = parts.begin()
-        return await engine.answer(job, self._lane, alone=alone)
+        policy = self._profile.policy(engine.task, engine.profile)
+        return await engine.answer(job, self._lane, alone=alone, policy=policy)
 
     def _response(
         self, engine: Engine, request: Request, answered: Timed[Answer], total_ms: float
@@ -173,7 +178,7 @@ class Answerer:
         answer = answered.result
         if answer.choices is not None:
             engine.disagreements.note(self._disagreement(request, answer, answer.choices))
-        complete = all(member.status == "ok" for member in answer.members)
+        complete = all(member.status in {"ok", "skipped"} for member in answer.members)
         return Response(
             id=request.id,
             task=self._task,
@@ -185,6 +190,7 @@ class Answerer:
             agreement=answer.agreement,
             entropy=answer.entropy,
             coverage=answer.coverage,
+            profile=answer.profile,
             timing=Timing(
                 round(answered.queue_ms, 3), round(answered.run_ms, 3), round(total_ms, 3)
             ),
@@ -223,17 +229,16 @@ class Answerer:
             log.error("worker fault", reason=str(reason), occurrences=self._unlogged_faults)
             self._log_fault_at_s, self._unlogged_faults = now_s + LOG_FAULTS_EVERY_S, 0
 
+    async def _key(
+        self, cache: AnswerCache, engine: Engine, request: Request, characters: int
+    ) -> bytes | None:
+        if characters <= _INLINE_CHARACTERS:
+            return cache.key(engine, request, self._profile.name)
+        return await asyncio.to_thread(cache.key, engine, request, self._profile.name)
+
     def _error(self, request: Request, reason: Invalid | QuorumNotMet) -> Response:
         problem = to_problem(reason)
         return Response(request.id, self._task, "error", error=problem, metadata=request.metadata)
-
-
-async def _key(
-    cache: AnswerCache, engine: Engine, request: Request, characters: int
-) -> bytes | None:
-    if characters <= _INLINE_CHARACTERS:
-        return cache.key(engine, request)
-    return await asyncio.to_thread(cache.key, engine, request)
 
 
 def _show_whole(task: Task, answer: Answer, parts: PartPublisher) -> None:

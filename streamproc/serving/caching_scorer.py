@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Generic, TypeVar
 
 from streamproc.clock import Timed
 from streamproc.messages.lane import Lane
 from streamproc.serving.engine import Scorer
-from streamproc.serving.inference.batch import ModelInput
+from streamproc.serving.inference.batch import MemberOutput, ModelInput, SelectedInput
+from streamproc.serving.inference.fan_out import Row
+from streamproc.serving.selection import replayed
 
 ItemT = TypeVar("ItemT", bound=ModelInput)
-OutputsT = TypeVar("OutputsT")
 
 
-class CachingScorer(Generic[ItemT, OutputsT]):
-    """A scorer that asks another for each chunk once; for comparing ways to combine its answers.
+class CachingScorer(Generic[ItemT]):
+    """A scorer that asks another for each chunk once, and all of its members; for comparing ways to
+    combine or select them.
 
     It holds every answer: a few numbers a chunk, or a token.
     """
 
-    def __init__(self, scorer: Scorer[ItemT, OutputsT]) -> None:
+    def __init__(self, scorer: Scorer[ItemT, Row]) -> None:
         self._scorer = scorer
-        self._known: dict[tuple[bytes, bytes], Timed[OutputsT]] = {}
+        self._known: dict[tuple[bytes, bytes], Timed[Row]] = {}
 
-    async def submit(self, item: ItemT, tokens: int, lane: Lane, /) -> Timed[OutputsT]:
-        key = item.ids.tobytes(), item.type_ids.tobytes()
+    async def submit(
+        self, item: ItemT | SelectedInput[ItemT], tokens: int, lane: Lane, /
+    ) -> Timed[Row]:
+        sequence = item.sequence if isinstance(item, SelectedInput) else item
+        key = sequence.ids.tobytes(), sequence.type_ids.tobytes()
         if key not in self._known:
-            self._known[key] = await self._scorer.submit(item, tokens, lane)
-        return self._known[key]
+            self._known[key] = await self._scorer.submit(sequence, tokens, lane)
+        known = self._known[key]
+        if not isinstance(item, SelectedInput):
+            return known
+        said = replayed(item.selection, dict(enumerate(one.scores for one in known.result)))
+        row = tuple(
+            one if member in said else MemberOutput(one.member, None)
+            for member, one in enumerate(known.result)
+        )
+        return replace(known, result=row)
 
     @property
     def queued_tokens(self) -> int:

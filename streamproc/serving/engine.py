@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sized
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 from streamproc.clock import Timed
@@ -15,6 +15,7 @@ from streamproc.messages.lane import Lane
 from streamproc.serving.disagreements import Disagreements
 from streamproc.serving.fairness import FairTurns
 from streamproc.serving.member_health import MemberHealth
+from streamproc.serving.selection import MemberPolicy
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.task import Answer, Job, Task
 
@@ -100,24 +101,39 @@ class Engine:
         await self.scorer.close()
 
     async def answer(
-        self, job: Job[ChunkT, OutputsT], lane: Lane, *, alone: bool = False
+        self,
+        job: Job[ChunkT, OutputsT],
+        lane: Lane,
+        *,
+        alone: bool = False,
+        policy: MemberPolicy | None = None,
     ) -> Timed[Answer]:
         """chunk → encode → queue → batch → fan out → combine → stitch
 
         alone: each chunk runs by itself, so that no neighbour's trouble is this job's
+        policy: which members are asked; None: all
         Returns the answer with the times of the chunk that waited longest, and that took longest.
         Raises whatever a chunk's batch raised; the document's other chunks are then taken back.
         """
         queue_ms, run_ms = 0.0, 0.0
-        async with aclosing(self.scored_chunks(job, lane, alone=alone)) as scored:
+        scoring = self.scored_chunks(job, lane, alone=alone, policy=policy)
+        async with aclosing(scoring) as scored:
             async for chunk, outputs in scored:
                 job.add(chunk, outputs.result)
                 queue_ms = max(queue_ms, outputs.queue_ms)
                 run_ms = max(run_ms, outputs.run_ms)
-        return Timed(job.answer(), queue_ms, run_ms)
+        answer = job.answer()
+        if policy is not None and any(one.status == "skipped" for one in answer.members):
+            answer = replace(answer, profile=policy.profile)
+        return Timed(answer, queue_ms, run_ms)
 
     async def scored_chunks(
-        self, job: Job[ChunkT, OutputsT], lane: Lane, *, alone: bool = False
+        self,
+        job: Job[ChunkT, OutputsT],
+        lane: Lane,
+        *,
+        alone: bool = False,
+        policy: MemberPolicy | None = None,
     ) -> AsyncGenerator[tuple[ChunkT, Timed[OutputsT]], None]:
         """Every chunk of a job with what the members said of it, in the order of the text."""
         self.jobs.begin()
@@ -136,7 +152,8 @@ class Engine:
                         done = True
                         break
                     tokens = self.alone_tokens if alone else len(chunk)
-                    scoring = self.scorer.submit(chunk, max(tokens, len(chunk)), lane)
+                    item = chunk if policy is None else job.select(chunk, policy)
+                    scoring = self.scorer.submit(item, max(tokens, len(chunk)), lane)
                     under_way.append((chunk, asyncio.ensure_future(scoring)))
                 if not under_way:
                     return

@@ -77,6 +77,8 @@ def load_spec(stored: StoredEnsemble, task: Task) -> EnsembleSpec:
         aggregation=manifest.defaults.aggregation,
         problem_type=manifest.problem_type,
         version=stored.version,
+        cascade_margin=manifest.served_profiles.cascade_margin,
+        trusted_share=manifest.served_profiles.trusted_share,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from streamproc.profile import Profile
 from streamproc.settings.addresses import (
     checked_brokers,
     checked_cache,
@@ -23,6 +24,7 @@ from streamproc.settings.sizes import KIB, MIB, Mebibytes, bytes_between, shown_
 
 WEB_PORT = 8080
 LARGEST_MESSAGE_BYTES = 64 * MIB
+MAX_LAG_S = 7 * 86_400
 
 # Set in a wheel, which carries topics and models inside the package; a checkout has them beside it.
 _PACKAGE = Path(__file__).parents[1]
@@ -110,6 +112,12 @@ class Settings(BaseSettings):
     """Threads that run models; 0: one per CPU core this process may use."""
     delivery: Literal["at_least_once", "fast"] = "at_least_once"
     """Whether a response waits for replication: at_least_once (acks=all), or fast (acks=1)."""
+    profile: Profile = "full"
+    """Which members of an ensemble are asked: full (all of them), cascade, or trusted; topics and
+    routes may say otherwise."""
+    brown_out_lag_s: float = Field(0.0, ge=0, le=MAX_LAG_S)
+    """Seconds that requests may wait before fewer members are asked until they do not; 0: however
+    long; topics and routes may say otherwise."""
     reply_topics: Names = ()
     """Topics that a request may name in its reply-topic header, separated by commas."""
     copy_headers: Names = ()

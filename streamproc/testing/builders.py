@@ -26,6 +26,7 @@ from streamproc.serving.ensembling.labels import LabelMap
 from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.serving.inference.members import Members
 from streamproc.serving.inference.session import Session
+from streamproc.serving.profiles import FULL, TopicProfile
 from streamproc.serving.tasks.catalogue import scoring_task_named
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec, MemberProfile
 from streamproc.testing.memory_broker import MemoryBroker
@@ -163,11 +164,13 @@ def build_pipeline(
     clock: Clock | None = None,
     attempts: int = 3,
     cache: AnswerCache | None = None,
+    profile: TopicProfile = FULL,
 ) -> Pipeline:
     """A pipeline that publishes to `broker`.
 
     attempts: how often what the worker is at fault for is tried; 0: without end, as a worker does
     cache: where answers are kept; None: nowhere
+    profile: which members are asked
     """
     return Pipeline(
         route or build_route(),
@@ -178,6 +181,7 @@ def build_pipeline(
         stop_after=stop_after_attempt(attempts) if attempts else stop_never,
         hand_over=broker.hand_over,
         cache=cache,
+        profile=profile,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 
 from tenacity import stop_never
 from tenacity.stop import stop_base
@@ -19,9 +20,11 @@ from streamproc.messages.publishing import Publish
 from streamproc.messages.record import Record
 from streamproc.metrics import Metrics
 from streamproc.serving.answerer import Answerer
-from streamproc.serving.engine import Engines
+from streamproc.serving.engine import Engine, Engines
+from streamproc.serving.profiles import FULL, TopicProfile
 from streamproc.tracing.tracer import NO_TRACER, Tracer
 from streamproc.worker.caching import CacheOf, no_cache
+from streamproc.worker.topic_profiles import TopicProfiles
 
 TaskEngines = Mapping[str, Engines]
 """The engines of each task."""
@@ -37,6 +40,7 @@ def build_enricher(
     events: EventFormat | None = None,
     tracer: Tracer = NO_TRACER,
     cache_of: CacheOf = no_cache,
+    profile: TopicProfile = FULL,
 ) -> Enricher:
     """The enricher of one route; raises ModelRefused where an answer's ensemble is not there."""
     require_ensembles(route, engines)
@@ -50,6 +54,7 @@ def build_enricher(
             metrics=metrics,
             stop_after=stop_after,
             cache=cache_of(answer.task),
+            profile=profile,
         )
         for answer in route.answers
     }
@@ -67,13 +72,19 @@ def route_subscriptions(
     formats: Mapping[str, EventFormat],
     tracer: Tracer = NO_TRACER,
     cache_of: CacheOf = no_cache,
+    profiles: TopicProfiles | None = None,
 ) -> list[Subscription]:
     """One subscription for each topic that routes read.
 
     formats: how events are written, by the name of the route, where a schema registry says it
+    profiles: which members are asked; None: all
     """
     enrichers: dict[str, list[Enricher]] = {}
     for route in routes:
+        require_ensembles(route, engines)
+        profile = FULL
+        if profiles is not None:
+            profile = profiles.of_route(route, partial(_engines_of, route, engines))
         enricher = build_enricher(
             route,
             engines,
@@ -83,6 +94,7 @@ def route_subscriptions(
             events=formats.get(route.name),
             tracer=tracer,
             cache_of=cache_of,
+            profile=profile,
         )
         for topic in route.from_.topics:
             enrichers.setdefault(topic, []).append(enricher)
@@ -103,6 +115,11 @@ def route_subscriptions(
         )
         for topic, readers in enrichers.items()
     ]
+
+
+def _engines_of(route: Route, engines: TaskEngines) -> list[Engine]:
+    """Those that answer for a route now."""
+    return [engines[answer.task][answer.ensemble] for answer in route.answers]
 
 
 def refuse_shared_topics(subscriptions: Sequence[Subscription]) -> None:

@@ -23,6 +23,7 @@ from streamproc.serving.chunking.windows import Window
 from streamproc.serving.engine import Engine, Engines
 from streamproc.serving.inference.providers import Provider
 from streamproc.serving.loading import load_spec
+from streamproc.serving.profiles import FULL, TopicProfile, require_profile
 from streamproc.serving.tasks.catalogue import task_named
 from streamproc.serving.tasks.task import ScoringTask
 from streamproc.settings import Settings
@@ -52,7 +53,8 @@ async def local_pipeline(
         caches = AnswerCaches(settings, models.provider, clock, models.metrics)
         try:
             await caches.start()
-            yield build(models.load_task(task), caches.of_task(task))
+            engines, profile = models.load_task(task), TopicProfile(settings.profile)
+            yield build(engines, caches.of_task(task), profile)
         finally:
             await caches.close()
 
@@ -92,28 +94,32 @@ async def windowed_pipelines(
         yield windowed
 
 
-Combined = Callable[[StoredEnsemble], Pipeline]
-"""The pipeline of an ensemble of the same models, combined in another way; raises ModelRefused."""
+class Combined(Protocol):
+    """The pipeline of an ensemble of the same models, combined in another way."""
+
+    def __call__(self, way: StoredEnsemble, profile: TopicProfile = FULL, /) -> Pipeline:
+        """profile: which members are asked; raises ModelRefused."""
+        ...
 
 
 @asynccontextmanager
 async def combining_pipelines(
-    settings: Settings, stored: StoredEnsemble, clock: Clock
+    settings: Settings, stored: StoredEnsemble, clock: Clock, *, remembers: bool = True
 ) -> AsyncIterator[Combined]:
     """The same for many ways to combine one ensemble's members, whose models are loaded once.
 
-    What they say of a chunk is remembered, where they score chunks in a single call.
+    remembers: what they say of a chunk, where they score chunks in a single call
     Raises OperatorError.
     """
     manifest = stored.manifest
     async with _local(settings, manifest.task, manifest.name, clock) as (models, build):
         engine = models.load(stored)
-        if isinstance(engine.task, ScoringTask):
+        if remembers and isinstance(engine.task, ScoringTask):
             engine = replace(engine, scorer=CachingScorer(engine.scorer))
 
-        def combined(way: StoredEnsemble) -> Pipeline:
-            profile = load_spec(way, engine.task)
-            return build({manifest.name: replace(engine, profile=profile)})
+        def combined(way: StoredEnsemble, profile: TopicProfile = FULL, /) -> Pipeline:
+            spec = load_spec(way, engine.task)
+            return build({manifest.name: replace(engine, profile=spec)}, None, profile)
 
         yield combined
 
@@ -133,7 +139,11 @@ class _Build(Protocol):
     """Builds a task's pipeline of its engines, by name."""
 
     def __call__(
-        self, engines: dict[str, Engine], cache: AnswerCache | None = None, /
+        self,
+        engines: dict[str, Engine],
+        cache: AnswerCache | None = None,
+        profile: TopicProfile = FULL,
+        /,
     ) -> Pipeline: ...
 
 
@@ -155,8 +165,14 @@ async def _local(
     metrics = Metrics()
     models = Models(settings, clock, metrics, versions=versions)
 
-    def build(engines: dict[str, Engine], cache: AnswerCache | None = None) -> Pipeline:
+    def build(
+        engines: dict[str, Engine],
+        cache: AnswerCache | None = None,
+        profile: TopicProfile = FULL,
+    ) -> Pipeline:
         require_ensemble(topic.ensemble, engines, topic.task, settings)
+        default = engines[topic.ensemble]
+        require_profile(profile.name, default.task, default.profile, "--profile")
         return Pipeline(
             build_route(topic, settings),
             Engines(engines),
@@ -165,6 +181,7 @@ async def _local(
             metrics=metrics,
             stop_after=stop_after_attempt(LOCAL_ATTEMPTS),
             cache=cache,
+            profile=profile,
         )
 
     try:

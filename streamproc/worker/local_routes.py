@@ -17,6 +17,7 @@ from streamproc.errors import Invalid
 from streamproc.messages.record import Record
 from streamproc.metrics import Metrics
 from streamproc.serving.engine import Engines
+from streamproc.serving.profiles import TopicProfile
 from streamproc.settings import Settings
 from streamproc.worker.enrichment import build_enricher, require_ensembles
 from streamproc.worker.local import LOCAL_ATTEMPTS, refuse_to_publish
@@ -48,6 +49,7 @@ async def local_enricher(
             metrics,
             stop_after_attempt(LOCAL_ATTEMPTS),
             events,
+            profile=TopicProfile(route.profile or settings.profile),
         )
     finally:
         await models.close()

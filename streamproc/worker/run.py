@@ -48,6 +48,7 @@ from streamproc.worker.promoted_versions import PromotedVersions
 from streamproc.worker.registry import RegistryFormats
 from streamproc.worker.routes import build_route, refuse_own_headers, require_default, served_tasks
 from streamproc.worker.state import Served, StateReporter, new_worker_id, reporting
+from streamproc.worker.topic_profiles import TopicProfiles
 
 HANG_TIMEOUTS: Final = 3
 """Call time-outs that a call may be out for before the process ends."""
@@ -111,6 +112,7 @@ class _Worker:
             self._metrics,
             device_memory=self._device_memory,
         )
+        self._profiles = TopicProfiles(settings, self._clock, self._metrics)
         self._promoted = PromotedVersions(
             settings, wanted.catalogue.models_topic(), self._versions, self._clock
         )
@@ -146,7 +148,11 @@ class _Worker:
             async with serving(app, host, port, or_free=or_free) as at:
                 self._log_start(subscriptions, at)
                 async with (
-                    beside(readiness.watch(), self._registry.prepare_late()),
+                    beside(
+                        readiness.watch(),
+                        self._registry.prepare_late(),
+                        self._profiles.watch(worker.backlog),
+                    ),
                     self._promoted.followed(),
                     self._reporting(worker, readiness),
                 ):
@@ -166,6 +172,7 @@ class _Worker:
                 self._registry.formats,
                 self._tracer,
                 self._caches.of_task,
+                self._profiles,
             ),
         ]
 
@@ -183,6 +190,7 @@ class _Worker:
             hand_over=self._producer.hand_over,
             tracer=self._tracer,
             cache=self._caches.of_task(topic.task),
+            profile=self._profiles.of_topic(topic, engines),
         )
         return Subscription(
             topic.name,

@@ -136,6 +136,7 @@ BASES: dict[str, Base | None] = {
     "export": Base({"run": "NEW"}),
     "fit-ensemble": Base(TINY, {"valid": "GOOD"}),
     "evaluate": Base({**TINY, "data": "GOOD"}, {"draws": "20"}),
+    "profiles": Base({**TINY, "data": "GOOD"}, {"rounds": "1"}),
     "topics apply": Base(),
     "topics check": Base(),
     "topics list": Base(),

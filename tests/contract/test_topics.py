@@ -38,7 +38,7 @@ from streamproc.messages.response import (
 )
 from streamproc.messages.worker_state import WorkerState, read_state
 from streamproc.serving.tasks.catalogue import task_named
-from streamproc.serving.tasks.task import validated
+from streamproc.serving.tasks.task import ScoringTask, validated
 from streamproc.settings import Settings
 from tests.support.values import ANY, fields_near
 
@@ -188,7 +188,10 @@ def test_the_response_schema_names_the_fields_the_code_writes(task: str) -> None
     schema = response_schema(task)
     described = schema["properties"]
     assert described["task"] == {"const": task}
-    of_others = set() if task == "text-generation" else {"usage"}
+    # Members that write a text are all asked, and only what continues a prompt counts its tokens.
+    can_skip = isinstance(task_named(task), ScoringTask)
+    has = {"profile": can_skip, "usage": task == "text-generation"}
+    of_others = {name for name, is_its in has.items() if not is_its}
     assert described.keys() == {field.name for field in fields(Response)} - of_others
     for name, kind in (("coverage", Coverage), ("timing", Timing), ("error", Problem)):
         assert described[name]["properties"].keys() == {field.name for field in fields(kind)}
@@ -196,7 +199,8 @@ def test_the_response_schema_names_the_fields_the_code_writes(task: str) -> None
     assert member.keys() == asdict(MemberReport("n", "v", "ok")).keys()
     assert described["status"]["enum"] == list(get_args(Status))
     assert described["error"]["properties"]["type"]["enum"] == list(get_args(ErrorType))
-    assert member["status"]["enum"] == list(get_args(MemberStatus))
+    statuses = [status for status in get_args(MemberStatus) if can_skip or status != "skipped"]
+    assert member["status"]["enum"] == statuses
 
 
 COMMON = {

@@ -32,7 +32,7 @@ async def check_what_a_response_holds(client: Client) -> None:
     assert_type(response["status"], Literal["ok", "partial", "error"])
     assert_type(response["result"], dict[str, Any])
     assert_type(response["error"]["detail"], str)
-    assert_type(response["members"][0]["status"], Literal["ok", "late", "failed"])
+    assert_type(response["members"][0]["status"], Literal["ok", "late", "failed", "skipped"])
     response["answer"]  # type: ignore[typeddict-item]
     response["status"] == "failed"  # type: ignore[comparison-overlap]
 

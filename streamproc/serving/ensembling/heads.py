@@ -51,6 +51,11 @@ class Head(Protocol):
         """The same less sure by a temperature above 1, surer by one below."""
         ...
 
+    def margin(self, combined: FloatArray) -> float | None:
+        """By how much the closest of all choices was made, 0 to 1; None: there is nothing to
+        choose."""
+        ...
+
 
 class SoftmaxHead:
     """Labels that exclude each other: their probabilities sum to 1."""
@@ -70,6 +75,10 @@ class SoftmaxHead:
 
     def calibrated(self, combined: FloatArray, temperature: float) -> FloatArray:
         return calibrated(combined, temperature)
+
+    def margin(self, combined: FloatArray) -> float:
+        highest = np.partition(combined, -2, axis=-1)[..., -2:]
+        return float((highest[..., 1] - highest[..., 0]).min(initial=1.0))
 
 
 class SigmoidHead:
@@ -101,6 +110,9 @@ class SigmoidHead:
     def calibrated(self, combined: FloatArray, temperature: float) -> FloatArray:
         return combined if temperature == 1 else sigmoid(logits_of(combined) / temperature)
 
+    def margin(self, combined: FloatArray) -> float:
+        return float(np.abs(2 * combined - 1).min(initial=1.0))
+
 
 class NumberHead:
     """Numbers, as they are: of a regression."""
@@ -120,6 +132,9 @@ class NumberHead:
 
     def calibrated(self, combined: FloatArray, temperature: float) -> FloatArray:
         return combined
+
+    def margin(self, combined: FloatArray) -> None:
+        return None
 
 
 HEADS: Final[dict[ProblemType, Head]] = {

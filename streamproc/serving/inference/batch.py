@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
 from streamproc.messages.response import MemberStatus
 from streamproc.serving.member_failures import MemberFailure, failure_status
+from streamproc.serving.selection import Selection
 from streamproc.types import Float32Array, FloatArray, Int64Array
 
 
@@ -20,6 +21,9 @@ class ModelInput(Protocol):
     def ids(self) -> Int64Array: ...
     @property
     def type_ids(self) -> Int64Array: ...
+
+
+InputT = TypeVar("InputT", bound=ModelInput)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +39,30 @@ class BackboneOutput:
 
 
 @dataclass(frozen=True, slots=True)
+class SelectedInput(Generic[InputT]):
+    """A sequence that not all members have to be asked for."""
+
+    sequence: InputT
+    selection: Selection
+
+    @property
+    def ids(self) -> Int64Array:
+        return self.sequence.ids
+
+    @property
+    def type_ids(self) -> Int64Array:
+        return self.sequence.type_ids
+
+    def __len__(self) -> int:
+        return len(self.sequence.ids)
+
+
+@dataclass(frozen=True, slots=True)
 class MemberOutput:
     """One member's output for one sequence; `scores` is None unless it answered.
 
     scores: (outputs,), or (tokens, outputs) where there are scores for each token
+    error: why it did not; None where it did, or was not asked
     """
 
     member: str
@@ -47,8 +71,10 @@ class MemberOutput:
 
     @property
     def status(self) -> MemberStatus:
-        """ok, late or failed."""
-        return "ok" if self.error is None else failure_status(self.error)
+        """ok, skipped, late or failed."""
+        if self.error is not None:
+            return failure_status(self.error)
+        return "skipped" if self.scores is None else "ok"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from streamproc.errors import MemberFailed
 from streamproc.metrics import Metrics
 from streamproc.serving.guarded_calls import Call, GuardedCalls
-from streamproc.serving.inference.batch import BackboneOutput, Batch, MemberOutput, ModelInput
+from streamproc.serving.inference.batch import (
+    BackboneOutput,
+    Batch,
+    MemberOutput,
+    ModelInput,
+    SelectedInput,
+)
 from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.serving.inference.members import Members
 from streamproc.serving.inference.session import Session
 from streamproc.serving.member_failures import FailureCounter, MemberFailure
 from streamproc.serving.member_health import MemberHealth
 from streamproc.serving.member_runner import MemberRunner
+from streamproc.serving.selection import Selection
 from streamproc.tracing.tracer import NO_ENSEMBLE_TRACER, EnsembleTracer
 from streamproc.types import Float32Array, FloatArray
 
@@ -85,20 +92,29 @@ class FanOut:
             return SessionRunner(session, calls, canary, failures, traces)
 
         names = [session.name for session in members.sessions]
+        # There from the start, so that a rate has something to start from.
+        self._skips = [metrics.member_skips.labels(health.ensemble, name) for name in names]
         self._members = [runner(session, [session.name]) for session in members.sessions]
         self._backbone = runner(members.backbone, names) if members.backbone is not None else None
 
     async def run(self, sequences: Sequence[ModelInput], priority: int) -> list[Row]:
-        """For each sequence, the outputs of all members in order, or why a member has none."""
+        """For each sequence, the outputs of all members in order, or why a member has none.
+
+        Of a `SelectedInput`, those that its selection does not ask for have none.
+        """
+        selections = [_selection(sequence) for sequence in sequences]
+        # A member may keep a sequence for long: not with it the request that has chosen members.
+        sequences = [one.sequence if isinstance(one, SelectedInput) else one for one in sequences]
         if self._backbone is None:
-            return await self._run_members(sequences, priority)
+            return await self._run_members(sequences, selections, priority)
         found = await self._backbone.run(sequences, priority)
-        read = [
-            BackboneOutput(sequence.ids, sequence.type_ids, hidden)
-            for sequence, hidden in zip(sequences, found, strict=True)
-            if not isinstance(hidden, MemberFailure)
-        ]
-        rows = iter(await self._run_members(read, priority) if read else ())
+        read: list[ModelInput] = []
+        selected: list[Selection | None] = []
+        for sequence, selection, hidden in zip(sequences, selections, found, strict=True):
+            if not isinstance(hidden, MemberFailure):
+                read.append(BackboneOutput(sequence.ids, sequence.type_ids, hidden))
+                selected.append(selection)
+        rows = iter(await self._run_members(read, selected, priority) if read else ())
         return [
             tuple(MemberOutput(runner.member, None, hidden) for runner in self._members)
             if isinstance(hidden, MemberFailure)
@@ -106,7 +122,14 @@ class FanOut:
             for hidden in found
         ]
 
-    async def _run_members(self, sequences: Sequence[ModelInput], priority: int) -> list[Row]:
+    async def _run_members(
+        self,
+        sequences: Sequence[ModelInput],
+        selections: Sequence[Selection | None],
+        priority: int,
+    ) -> list[Row]:
+        if any(selections):
+            return await self._run_in_rounds(sequences, selections, priority)
         columns = await asyncio.gather(
             *(runner.run(sequences, priority) for runner in self._members)
         )
@@ -115,6 +138,46 @@ class FanOut:
             for runner, column in zip(self._members, columns, strict=True)
         ]
         return list(zip(*outputs, strict=True))
+
+    async def _run_in_rounds(
+        self,
+        sequences: Sequence[ModelInput],
+        selections: Sequence[Selection | None],
+        priority: int,
+    ) -> list[Row]:
+        """Each member on those sequences that ask for it, until none asks for another."""
+        everyone = Selection(range(len(self._members)), len(self._members))
+        outputs: list[dict[int, MemberOutput]] = [{} for _ in sequences]
+        while True:
+            wanted: dict[int, list[int]] = {}
+            for place, selection in enumerate(selections):
+                said = {member: output.scores for member, output in outputs[place].items()}
+                for member in (selection or everyone).next_round(said):
+                    wanted.setdefault(member, []).append(place)
+            if not wanted:
+                return [self._row(one) for one in outputs]
+            columns = await asyncio.gather(
+                *(
+                    self._members[member].run([sequences[place] for place in places], priority)
+                    for member, places in wanted.items()
+                )
+            )
+            for (member, places), column in zip(wanted.items(), columns, strict=True):
+                for place, found in zip(places, column, strict=True):
+                    outputs[place][member] = _output(self._members[member].member, found)
+
+    def _row(self, outputs: Mapping[int, MemberOutput]) -> Row:
+        for member, skips in enumerate(self._skips):
+            if member not in outputs:
+                skips.inc()
+        return tuple(
+            outputs.get(member) or MemberOutput(runner.member, None)
+            for member, runner in enumerate(self._members)
+        )
+
+
+def _selection(sequence: ModelInput) -> Selection | None:
+    return sequence.selection if isinstance(sequence, SelectedInput) else None
 
 
 def _output(member: str, found: FloatArray | MemberFailure) -> MemberOutput:

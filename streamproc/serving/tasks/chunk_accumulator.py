@@ -34,10 +34,11 @@ class ChunkAccumulator:
         _require_quorum(outputs, self._profile.needed_members)
         scores = {}
         for index, output in enumerate(outputs):
-            if output.scores is None:
-                self._status[index] = output.status
-            else:
+            if output.scores is not None:
                 scores[index] = output.scores
+            # What a member failed on says more of it than what it was not asked for.
+            elif output.error is not None or self._status[index] == "ok":
+                self._status[index] = output.status
         self._answered.update(scores)
         self._chunks += 1
         self._covered_to = covered_to

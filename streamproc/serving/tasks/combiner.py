@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
+from streamproc.serving.chunking.windows import Chunk
+from streamproc.serving.inference.batch import SelectedInput
+from streamproc.serving.selection import MemberPolicy, select
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.types import FloatArray, Int64Array, Strategy
+
+ChunkT = TypeVar("ChunkT", bound=Chunk)
+LogitsOf = Callable[[Mapping[int, FloatArray]], Mapping[int, FloatArray]]
+"""Makes (..., labels) of each member, by number, of the outputs of its model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +60,42 @@ class Combiner:
         answered, head = list(logits), self._profile.head
         scores = head.scores(np.stack([*logits.values()]))
         weights = self._profile.weights(self._strategy, ids)
-        self._voting_weight += weights * len(ids)
         weights = weights[answered]
+        self._voting_weight[answered] += weights * len(ids)
         combined = head.combine(self._strategy, scores, weights)
         if len(answered) > 1:
             self._profile.note_choices(answered, head.agreeing(scores, combined))
         return Opinions(answered, scores, weights, head.calibrated(combined, self._temperature))
 
     def voting_weight(self, answered: Sequence[int]) -> FloatArray:
-        """(answered,) these members' weight on all chunks so far, each by its tokens."""
+        """(answered,) these members' weight on the chunks that they answered for, by tokens."""
         return self._voting_weight[list(answered)]
+
+    def select(
+        self, chunk: ChunkT, policy: MemberPolicy, logits: LogitsOf
+    ) -> SelectedInput[ChunkT]:
+        """A chunk for those members that a policy asks.
+
+        logits: those of members, of what their models say of the chunk
+        """
+
+        def is_settled(said: Mapping[int, FloatArray], margin: float) -> bool:
+            return self._is_settled(chunk.ids, logits(said), margin)
+
+        weights = self._profile.weights(self._strategy, chunk.ids)
+        return SelectedInput(chunk, select(policy, weights, is_settled))
+
+    def _is_settled(self, ids: Int64Array, logits: Mapping[int, FloatArray], margin: float) -> bool:
+        """Whether members choose the same, by at least such a margin in all that is chosen."""
+        answered, head = list(logits), self._profile.head
+        scores = head.scores(np.stack([*logits.values()]))
+        if np.isnan(scores).all(axis=0).any():
+            # What only the others can tell may be what they would choose.
+            return False
+        # Of votes one member's would always be certain.
+        strategy = "mean" if self._strategy == "vote" else self._strategy
+        combined = head.combine(strategy, scores, self._profile.weights(strategy, ids)[answered])
+        agreeing, found = head.agreeing(scores, combined), head.margin(combined)
+        return (
+            agreeing is not None and found is not None and bool(agreeing.all() and found >= margin)
+        )

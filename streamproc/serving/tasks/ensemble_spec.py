@@ -47,6 +47,7 @@ class EnsembleSpec:
     temperature: calibrates what members say together under the manifest's strategy
     aggregation: how tokens become entities where a request does not say it
     problem_type: what the outputs of members that classify are
+    cascade_margin, trusted_share: how few members will do; None: that is not known
     on_choices: is told how often a member, by its number, has chosen as all did together, and not
     """
 
@@ -64,6 +65,8 @@ class EnsembleSpec:
     aggregation: EntityAggregation = "simple"
     problem_type: ProblemType = "single_label_classification"
     version: str = FIRST_VERSION
+    cascade_margin: float | None = None
+    trusted_share: float | None = None
     on_choices: Callable[[int, int, int], object] | None = None
 
     @property

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from itertools import islice
 
 from streamproc.serving.chunking.windows import Chunk, windows
-from streamproc.serving.inference.batch import MemberOutput
+from streamproc.serving.inference.batch import MemberOutput, SelectedInput
+from streamproc.serving.selection import MemberPolicy
 from streamproc.serving.tasks.chunk_accumulator import ChunkAccumulator
 from streamproc.serving.tasks.combiner import Combiner, Opinions
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
@@ -39,11 +41,16 @@ class LabelledTextJob(ScoringJob):
 
     def add(self, chunk: Chunk, outputs: tuple[MemberOutput, ...]) -> None:
         scores = self._accumulator.take(outputs, chunk.end)
-        logits = {
+        self.add_opinions(chunk, self._combiner.combine(chunk.ids, self._logits(chunk, scores)))
+
+    def select(self, chunk: Chunk, policy: MemberPolicy) -> SelectedInput[Chunk]:
+        return self._combiner.select(chunk, policy, partial(self._logits, chunk))
+
+    def _logits(self, chunk: Chunk, scores: Mapping[int, FloatArray]) -> dict[int, FloatArray]:
+        return {
             index: self._profile.members[index].labels.align(self.scores_of_text(chunk, found))
             for index, found in scores.items()
         }
-        self.add_opinions(chunk, self._combiner.combine(chunk.ids, logits))
 
     def scores_of_text(self, chunk: Chunk, scores: FloatArray) -> FloatArray:
         """A member's scores without those that are of no text."""

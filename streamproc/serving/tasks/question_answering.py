@@ -6,6 +6,7 @@ As the pipeline of that name in transformers 4.57.6, whose answers one member gi
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from itertools import islice
 from typing import Annotated, ClassVar, Literal
 
@@ -15,8 +16,9 @@ from pydantic import Field
 from streamproc.serving.chunking.pairs import PairChunk, pair_windows
 from streamproc.serving.disagreements import Choices
 from streamproc.serving.ensembling.measures import entropy
-from streamproc.serving.inference.batch import MemberOutput
+from streamproc.serving.inference.batch import MemberOutput, SelectedInput
 from streamproc.serving.inference.signature import Signature
+from streamproc.serving.selection import MemberPolicy
 from streamproc.serving.tasks.answers import Answers
 from streamproc.serving.tasks.chunk_accumulator import ChunkAccumulator
 from streamproc.serving.tasks.combiner import Combiner
@@ -107,11 +109,13 @@ class QuestionAnsweringJob(Job[PairChunk, tuple[MemberOutput, ...]]):
 
     def add(self, chunk: PairChunk, outputs: tuple[MemberOutput, ...]) -> None:
         scores = self._accumulator.take(outputs, chunk.end)
-        logits = {index: self._answer_logits(chunk, found) for index, found in scores.items()}
-        opinions = self._combiner.combine(chunk.ids, logits)
+        opinions = self._combiner.combine(chunk.ids, self._logits(chunk, scores))
         self._find(self._combined, chunk, opinions.combined)
         for index, probabilities in opinions.of_member().items():
             self._find(self._by_member[index], chunk, probabilities)
+
+    def select(self, chunk: PairChunk, policy: MemberPolicy) -> SelectedInput[PairChunk]:
+        return self._combiner.select(chunk, policy, partial(self._logits, chunk))
 
     def answer(self) -> Answer:
         result = self._result(self._combined)
@@ -135,6 +139,9 @@ class QuestionAnsweringJob(Job[PairChunk, tuple[MemberOutput, ...]]):
         names = self._profile.members
         chosen = {names[index].name: _place(own) for index, own in by_member.items()}
         return Choices(_place(result), chosen)
+
+    def _logits(self, chunk: PairChunk, scores: Mapping[int, FloatArray]) -> dict[int, FloatArray]:
+        return {index: self._answer_logits(chunk, found) for index, found in scores.items()}
 
     def _answer_logits(self, chunk: PairChunk, scores: FloatArray) -> FloatArray:
         """(2, answer places): of the places that stand for no answer and for each context token.

@@ -12,12 +12,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from streamproc.errors import Invalid
 from streamproc.messages.response import Coverage, MemberReport, Usage
 from streamproc.messages.validation import describe
+from streamproc.profile import FewerMembers
 from streamproc.serving.chunking.windows import Chunk
 from streamproc.serving.disagreements import Choices
 from streamproc.serving.ensembling.combine import STRATEGIES
 from streamproc.serving.ensembling.heads import HEADS
-from streamproc.serving.inference.batch import MemberOutput
+from streamproc.serving.inference.batch import MemberOutput, SelectedInput
 from streamproc.serving.inference.signature import Signature
+from streamproc.serving.selection import MemberPolicy
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.types import JsonObject, ProblemType, Strategy
 
@@ -58,6 +60,7 @@ class Answer:
     agreement, entropy: None where the result is numbers, which have none
     usage: of a task that continues a prompt; else None
     choices: where the members did not agree on one thing that was to be chosen; else None
+    profile: by which a member was not asked; None: all were
     """
 
     result: JsonObject
@@ -67,6 +70,7 @@ class Answer:
     coverage: Coverage
     usage: Usage | None = None
     choices: Choices | None = None
+    profile: FewerMembers | None = None
 
 
 class Job(ABC, Generic[ChunkT, OutputsT]):
@@ -89,6 +93,10 @@ class Job(ABC, Generic[ChunkT, OutputsT]):
     @abstractmethod
     def chunks(self) -> Iterator[ChunkT]:
         """The chunks in order, each made only when it is asked for."""
+
+    def select(self, chunk: ChunkT, policy: MemberPolicy) -> ChunkT | SelectedInput[Any]:
+        """The chunk for those members alone that a policy asks; of tasks that score, else all."""
+        return chunk
 
     @abstractmethod
     def add(self, chunk: ChunkT, outputs: OutputsT) -> None:

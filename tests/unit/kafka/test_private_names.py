@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.protocol.fetch import FetchRequest
 from faust import App
 from faust.transport.consumer import Consumer as FaustConsumer
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
@@ -62,6 +63,7 @@ def test_a_method_that_is_called_or_replaced_is_there(owner: Any, name: str) -> 
         (AIOKafkaProducer, ["client"]),
         (GroupCoordinator, ["_closing", "_coordination_task"]),
         (fetcher.Fetcher, ["_fetch_task"]),
+        (FetchRequest, ["_max_wait_ms"]),
         (Service, ["_crashed"]),
         (AIOKafkaConsumerThread, ["_consumer"]),
     ],

@@ -351,8 +351,9 @@ def test_a_key_is_of_all_that_an_answer_depends_on_and_of_nothing_else(
         cache.key(engine, request_of(params={"top_k": 1})),
         cache.key(engine, request_of(params={"top_k": 1.0})),
         cache.key(engine, request_of(params={"top_k": True})),
+        cache.key(engine, request_of(), "cascade"),
     }
-    assert len(others) == 6
+    assert len(others) == 7
     assert key not in others
 
 
