@@ -14,7 +14,9 @@ from streamproc.kafka.consumer_thread import LaneThread
 from streamproc.kafka.private_api import FaustConsumer
 from streamproc.kafka.started_coroutine import rest_of
 
+# A topic-partition that is resumed waits for the poll that goes on without it.
 POLL_TIMEOUT_S: Final = 0.05
+IDLE_POLL_TIMEOUT_S: Final = 0.5
 
 
 def adapt_consumer(
@@ -27,7 +29,7 @@ def adapt_consumer(
 
     - Without Faust's long waits: aiokafka has one fetch under way per broker, and a
       topic-partition that it does not cover waits until it returns, in Faust after 1.5 s without
-      news. And a topic-partition that is resumed waits for the poll that goes on without it.
+      news. Polls are short while some are held back, and long where none is.
     - Committed records only, and every one of them, readable or not.
     - In the group again and again, when it refuses: `state` has the reason.
     - From the beginning of a log that is not the one the committed offset is of.
@@ -64,7 +66,8 @@ class LaneConsumer(FaustConsumer):
         return LaneThread(self, self._state, *self._topics, loop=self.loop, beacon=self.beacon)
 
     async def poll(self, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's
-        return await super().poll(min(timeout, POLL_TIMEOUT_S))
+        most_s = POLL_TIMEOUT_S if self.holds_back else IDLE_POLL_TIMEOUT_S
+        return await super().poll(min(timeout, most_s))
 
     async def wait_first(self, *waited_for: Any, timeout: Any = None) -> Any:  # noqa: ASYNC109
         """Faust's, which hands every record on in it, beside a wait for the flow to be suspended.

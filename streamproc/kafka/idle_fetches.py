@@ -23,6 +23,8 @@ from streamproc.kafka.private_api import (
 IDLE_FETCH_WAIT_MS: Final = 500
 """Kafka's own default; what is assigned while nothing comes waits so long at most."""
 
+_UNKNOWN: Final = frozenset({None, -1})
+
 
 def wait_long_when_idle(consumer: AIOKafkaConsumer) -> None:
     """Let brokers keep fetches that cover all that a consumer has there. consumer: has started"""
@@ -31,7 +33,9 @@ def wait_long_when_idle(consumer: AIOKafkaConsumer) -> None:
     def waiting_long(fetch: FetchRequest) -> FetchRequest:
         async def fetch_patiently(assignment: Any, node_id: Any, request: Any) -> Any:
             asked = sum(len(topic_partitions) for _, topic_partitions in request.topics)
-            if asked == sum(leader_of(tp) == node_id for tp in assignment.tps):
+            leaders = [leader_of(tp) for tp in assignment.tps]
+            # One whose leader is being looked for may turn out to be led by this broker.
+            if asked == leaders.count(node_id) and not _UNKNOWN.intersection(leaders):
                 set_fetch_wait(request, IDLE_FETCH_WAIT_MS)
             return await fetch(assignment, node_id, request)
 

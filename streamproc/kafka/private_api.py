@@ -78,6 +78,11 @@ class FaustConsumer(Consumer):  # type: ignore[misc]
         """What reads from Kafka for it."""
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
+    @property
+    def holds_back(self) -> bool:
+        """Whether there are topic-partitions that nothing is fetched of for now."""
+        return bool(self._paused_partitions or self._buffered_partitions)
+
     async def poll(self, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's
         """The next records, waited for as long at most."""
         return await super()._wait_next_records(timeout)

@@ -65,6 +65,7 @@ def test_a_method_that_is_called_or_replaced_is_there(owner: Any, name: str) -> 
         (fetcher.Fetcher, ["_fetch_task"]),
         (FetchRequest, ["_max_wait_ms"]),
         (Service, ["_crashed"]),
+        (FaustConsumer, ["_buffered_partitions", "_paused_partitions"]),
         (AIOKafkaConsumerThread, ["_consumer"]),
     ],
 )
