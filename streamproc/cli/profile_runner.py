@@ -119,7 +119,7 @@ def show_profiles(stored: StoredEnsemble, console: TerminalConsole) -> None:
         metric = section.measured[0].metric
         console.print(f"{stored.name} on {section.data}")
         rows = [
-            (one.profile, _interval(one), f"{one.members:.2f}", f"{one.speedup:.2f} ×")
+            (_title(one), _interval(one), f"{one.members:.2f}", f"{one.speedup:.2f} ×")
             for one in section.measured
         ]
         print_table(console, ("profile", metric, "members", "speed"), rows, numbers=(2, 3))
@@ -204,6 +204,10 @@ def _skips(metrics: Metrics) -> float:
 
 def _name(profile: TopicProfile) -> Profile | Literal["brown-out"]:
     return profile.name if profile.brown_out is None else "brown-out"
+
+
+def _title(one: MeasuredProfile) -> str:
+    return f"brown-out to {one.members:.0f}" if one.profile == "brown-out" else one.profile
 
 
 def _interval(one: MeasuredProfile) -> str:

@@ -162,7 +162,9 @@ class Chaos:
         """One that works, if any does: the end of one that is only starting shows little."""
         workers = self._group.workers
         for worker in workers:
-            assert worker.exit_code is None, f"{worker.log} ended by itself: {worker.exit_code}"
+            assert worker.exit_code is None, (
+                f"a worker ended by itself ({worker.exit_code}): {worker.last_words()}"
+            )
         working = [worker for worker in workers if await worker.is_ready()]
         return self._draw.choice(working or workers)
 

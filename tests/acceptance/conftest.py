@@ -40,7 +40,7 @@ def worker(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wor
 @pytest.fixture
 def at_kafka(kafka: str, worker: WorkerProcess) -> dict[str, str]:
     """Settings of commands that are answered by the worker."""
-    assert worker.exit_code is None, worker.log.read_text("utf-8", "replace")[-2000:]
+    assert worker.exit_code is None, worker.last_words()
     return {"KAFKA_BOOTSTRAP_SERVERS": kafka}
 
 

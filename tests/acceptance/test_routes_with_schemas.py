@@ -81,7 +81,7 @@ class Shop:
             if len(found) >= count:
                 return found
             await asyncio.sleep(0.5)
-        raise TimeoutError(self.worker.log.read_text("utf-8", "replace")[-3000:])
+        raise TimeoutError(self.worker.last_words())
 
 
 @asynccontextmanager

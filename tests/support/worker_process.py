@@ -69,6 +69,10 @@ class WorkerProcess:
         """None while it runs; -9 after SIGKILL."""
         return None if self._process is None else self._process.poll()
 
+    def last_words(self, characters: int = 3000) -> str:
+        """The end of its log."""
+        return self.log.read_text("utf-8", "replace")[-characters:]
+
     def kill(self) -> None:
         """SIGKILL: nothing of the worker gets a chance to act."""
         assert self._process is not None
