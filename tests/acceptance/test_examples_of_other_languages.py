@@ -41,6 +41,10 @@ def run(*command: str | Path, folder: Path, kafka: str = "") -> str:
     return done.stdout
 
 
+# The small model of the tests has something to say to it.
+PROMPT = "the good film"
+
+
 def assert_a_text_and_how_it_ended(said: str) -> None:
     text, how, end = said.rpartition("\nok ")
     assert text, said
@@ -58,7 +62,7 @@ def test_java(ways_in: WaysIn, tmp_path: Path) -> None:
     class_path = os.pathsep.join(map(str, jars))
 
     said = run(
-        *("java", "-cp", class_path, EXAMPLES / "java/Ask.java", "Once upon"),
+        *("java", "-cp", class_path, EXAMPLES / "java/Ask.java", PROMPT),
         folder=tmp_path,
         kafka=ways_in.kafka,
     )
@@ -71,7 +75,7 @@ def test_go(ways_in: WaysIn, tmp_path: Path) -> None:
     folder = copied("go", tmp_path)
     run("go", "vet", "./...", folder=folder)
 
-    said = run("go", "run", ".", "Once upon", folder=folder, kafka=ways_in.kafka)
+    said = run("go", "run", ".", PROMPT, folder=folder, kafka=ways_in.kafka)
 
     assert_a_text_and_how_it_ended(said)
 
@@ -82,7 +86,7 @@ def test_typescript(ways_in: WaysIn, tmp_path: Path) -> None:
     run("npm", "install", "--silent", "--no-audit", "--no-fund", folder=folder)
     run("npm", "run", "--silent", "check", folder=folder)
 
-    ask: Sequence[str] = ("npm", "run", "--silent", "ask", "Once upon")
+    ask: Sequence[str] = ("npm", "run", "--silent", "ask", PROMPT)
     said = run(*ask, folder=folder, kafka=ways_in.kafka)
 
     assert_a_text_and_how_it_ended(said)
