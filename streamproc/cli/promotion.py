@@ -171,11 +171,11 @@ def _tell(
 ) -> None:
     """Store a choice, say so, and wait for workers; raises typer.Exit where one does not serve."""
     from streamproc.clock import SystemClock
-    from streamproc.kafka.model_choices import store_choice
+    from streamproc.kafka.group_table import store_entry
 
     clock = SystemClock()
     choice = choice.model_copy(update={"at_ms": clock.now_ms(), "by": _user()})
-    asyncio.run(store_choice(settings, topic, choice, clock))
+    asyncio.run(store_entry(settings, topic, choice, clock))
     console = stdout_console()
     if not json:
         named = f"{choice.ensemble}@{choice.serves.version}"

@@ -46,6 +46,7 @@ class ResponseBody(TypedDict, total=False):
     usage: dict[str, int]
     error: ErrorBody
     warnings: list[str]
+    experiment: dict[str, str]
     metadata: Any
 
 
