@@ -29,6 +29,7 @@ from streamproc.serving.answer_cache import AnswerCache
 from streamproc.serving.answerer import Answerer
 from streamproc.serving.engine import Engines
 from streamproc.serving.fairness import FairTurns
+from streamproc.serving.traffic_split import TrafficSplit
 from streamproc.tracing.tracer import NO_TRACER, Tracer
 
 
@@ -47,10 +48,12 @@ class Pipeline:
         hand_over: HandOver | None = None,
         tracer: Tracer = NO_TRACER,
         cache: AnswerCache | None = None,
+        split: TrafficSplit | None = None,
     ) -> None:
         """stop_after: when to stop trying what the worker itself is at fault for
         hand_over: what parts of answers go by; None: none are published
         cache: where answers are kept for requests that ask the same; None: nowhere
+        split: the experiments that requests may be in; None: in none
         """
         self.route = route
         self._answerer = Answerer(
@@ -62,6 +65,7 @@ class Pipeline:
             metrics=metrics,
             stop_after=stop_after,
             cache=cache,
+            split=split,
         )
         self._publisher = ResponsePublisher(route, publish, clock, hand_over, self._count_part)
         self._clock = clock

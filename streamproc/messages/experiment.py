@@ -144,7 +144,7 @@ class Experiment(_Part):
         """
         if before is None or not before.is_running:
             return self.model_copy(update={"started_ms": self.at_ms, "round": 1})
-        if self._but_weights() != before._but_weights():
+        if self.but_weights() != before.but_weights():
             raise SettingsError(
                 f"the experiment {self.name} runs already, with arms or requests that are not "
                 f"these: `streamproc experiments stop {self.name}` ends it; while it runs, only "
@@ -166,7 +166,8 @@ class Experiment(_Part):
         """The value of its record."""
         return orjson.dumps(self.model_dump(mode="json"))
 
-    def _but_weights(self) -> tuple[object, ...]:
+    def but_weights(self) -> tuple[object, ...]:
+        """What may not be changed while it runs."""
         arms = [(arm.name, arm.manifest, arm.is_shadow) for arm in self.arms]
         return self.ensemble, self.topics, self.routes, arms, self.decides
 

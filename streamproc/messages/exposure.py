@@ -15,10 +15,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 EXPOSURE_FORMAT: Final = 1
 FAILED_OVER: Final = "failed-over"
 """The error of an arm that was not able to answer, so that the version that serves did."""
+NOT_SERVED: Final = "not-served"
+"""That the worker could not load the arm, so that the control arm answered: no error of the arm's,
+and of no use for comparing it."""
 
 Length = Literal["1-127", "128-511", "512-2047", "2048+"]
 """Of a request's texts together, in characters."""
-_BOUNDS: Final[tuple[tuple[int, Length], ...]] = ((128, "1-127"), (512, "128-511"), (2048, "512-2047"))
+_BOUNDS: Final[tuple[tuple[int, Length], ...]] = (
+    (128, "1-127"),
+    (512, "128-511"),
+    (2048, "512-2047"),
+)
 
 
 class Exposure(BaseModel):
@@ -28,7 +35,8 @@ class Exposure(BaseModel):
     unit: a digest of the record's key; the requests of one are of one arm
     place: the topic or route that it came by
     length: of its texts together, in characters
-    error: the type of the error; `failed-over`: the version that serves answered in its place
+    error: the type of the error; `failed-over`: the version that serves answered in its place,
+        `not-served`: the control arm did, as the worker could not load the arm
     total_ms, queue_ms: until it was answered, and of these waiting for a batch; None: not known
     agreement: share of the members' weight that agrees with the answer
     label: what was answered, of a classification; of several labels, these in order

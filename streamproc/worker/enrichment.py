@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from tenacity import stop_never
 from tenacity.stop import stop_base
@@ -20,9 +20,12 @@ from streamproc.messages.record import Record
 from streamproc.metrics import Metrics
 from streamproc.serving.answerer import Answerer
 from streamproc.serving.engine import Engines
+from streamproc.serving.traffic_split import TrafficSplit
 from streamproc.tracing.tracer import NO_TRACER, Tracer
 from streamproc.worker.caching import CacheOf, no_cache
 
+SplitOf = Callable[[Route, str], TrafficSplit | None]
+"""The experiments that what a route asks a task may be in."""
 TaskEngines = Mapping[str, Engines]
 """The engines of each task."""
 
@@ -37,6 +40,7 @@ def build_enricher(
     events: EventFormat | None = None,
     tracer: Tracer = NO_TRACER,
     cache_of: CacheOf = no_cache,
+    split_of: SplitOf = lambda _, __: None,
 ) -> Enricher:
     """The enricher of one route; raises ModelRefused where an answer's ensemble is not there."""
     require_ensembles(route, engines)
@@ -50,6 +54,7 @@ def build_enricher(
             metrics=metrics,
             stop_after=stop_after,
             cache=cache_of(answer.task),
+            split=split_of(route, answer.task),
         )
         for answer in route.answers
     }
@@ -67,6 +72,7 @@ def route_subscriptions(
     formats: Mapping[str, EventFormat],
     tracer: Tracer = NO_TRACER,
     cache_of: CacheOf = no_cache,
+    split_of: SplitOf = lambda _, __: None,
 ) -> list[Subscription]:
     """One subscription for each topic that routes read.
 
@@ -83,6 +89,7 @@ def route_subscriptions(
             events=formats.get(route.name),
             tracer=tracer,
             cache_of=cache_of,
+            split_of=split_of,
         )
         for topic in route.from_.topics:
             enrichers.setdefault(topic, []).append(enricher)
