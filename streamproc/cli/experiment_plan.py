@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from streamproc.did_you_mean import there_are
@@ -11,23 +12,25 @@ from streamproc.errors import SettingsError
 from streamproc.settings import Settings
 
 if TYPE_CHECKING:
-    from streamproc.messages.experiment import Arm, Experiment, Outcome
+    from streamproc.messages.experiment import Arm, Experiment
     from streamproc.repository.repository import StoredEnsemble
 
 
-def read_plan(
-    settings: Settings,
-    name: str,
-    arms: Sequence[str],
-    shadows: Sequence[str],
-    topics: Sequence[str],
-    routes: Sequence[str],
-    decides: Outcome,
-    served: Mapping[str, str],
-) -> Experiment:
+@dataclass(frozen=True, slots=True)
+class WrittenPlan:
+    """What was given on the command line; arms, shadows: NAME[@VERSION][=WEIGHT]"""
+
+    name: str
+    arms: Sequence[str]
+    shadows: Sequence[str]
+    topics: Sequence[str]
+    routes: Sequence[str]
+    decides: str
+
+
+def read_plan(settings: Settings, given: WrittenPlan, served: Mapping[str, str]) -> Experiment:
     """The experiment, ready to be begun.
 
-    arms, shadows: NAME[@VERSION][=WEIGHT]
     served: versions that were promoted, by ensemble, of which an arm without a version is one;
         others are what the folder of models says
     Raises SettingsError, ModelRefused, TopicsError.
@@ -41,10 +44,9 @@ def read_plan(
     from streamproc.worker.interface import Interface
 
     repository = Repository(settings.models_dir)
-    written = [(*_written(one), False) for one in arms] + [
-        (*_written(one), True) for one in shadows
-    ]
-    if len(arms) + len(shadows) < 2 or not arms:
+    arms, shadows = map(_written, given.arms), map(_written, given.shadows)
+    written = [*((*one, False) for one in arms), *((*one, True) for one in shadows)]
+    if len(written) < 2 or not given.arms:
         raise SettingsError(
             "an experiment has two arms at least, the control first: --arm sentiment --arm "
             "sentiment@2, or --arm sentiment --shadow sentiment@2"
@@ -57,23 +59,25 @@ def read_plan(
     for one in stored[1:]:
         Interface.of_stored(control).require_same(one, control.version)
     task, ensemble = control.manifest.task, control.manifest.name
-    _require_places(settings, task, ensemble, topics, routes)
+    _require_places(settings, task, ensemble, given)
     try:
-        return Experiment(
-            group=settings.group_id,
-            name=name,
-            task=task,
-            ensemble=ensemble,
-            topics=list(topics),
-            routes=list(routes),
-            arms=[
-                _arm(one, weight, is_shadow=is_shadow)
-                for one, (_, weight, is_shadow) in zip(stored, written, strict=True)
-            ],
-            decides=decides,
+        return Experiment.model_validate(
+            {
+                "group": settings.group_id,
+                "name": given.name,
+                "task": task,
+                "ensemble": ensemble,
+                "topics": list(given.topics),
+                "routes": list(given.routes),
+                "arms": [
+                    _arm(one, weight, is_shadow=is_shadow)
+                    for one, (_, weight, is_shadow) in zip(stored, written, strict=True)
+                ],
+                "decides": given.decides,
+            }
         )
     except ValidationError as error:
-        raise SettingsError(f"experiment {name!r}: {describe(error)}") from None
+        raise SettingsError(f"experiment {given.name!r}: {describe(error)}") from None
 
 
 def _written(arm: str) -> tuple[str, float]:
@@ -103,9 +107,7 @@ def _arm(stored: StoredEnsemble, weight: float, *, is_shadow: bool) -> Arm:
     )
 
 
-def _require_places(
-    settings: Settings, task: str, ensemble: str, topics: Sequence[str], routes: Sequence[str]
-) -> None:
+def _require_places(settings: Settings, task: str, ensemble: str, given: WrittenPlan) -> None:
     """Raise SettingsError where a topic or route is not answered by the ensemble, or none is."""
     from streamproc.enrichment.catalogue import load_routes
     from streamproc.kafka.topics import load_topics
@@ -117,7 +119,10 @@ def _require_places(
         for route in load_routes(settings)
         if any(answer.ensemble == ensemble for answer in route.answers)
     ]
-    for kind, asked, there in (("topic", topics, of_topics), ("route", routes, of_routes)):
+    for kind, asked, there in (
+        ("topic", given.topics, of_topics),
+        ("route", given.routes, of_routes),
+    ):
         for name in asked:
             if name not in there:
                 raise SettingsError(

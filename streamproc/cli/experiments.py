@@ -105,13 +105,13 @@ def start(
     Only requests that name no ensemble take part. Begun once more while it runs, with the same
     arms, it changes their weights. Exit code 1 when a worker can't serve an arm, or says nothing.
     """
-    from streamproc.cli.experiment_plan import read_plan
+    from streamproc.cli.experiment_plan import WrittenPlan, read_plan
 
-    written = (arm or (), shadow or (), topic or (), route or (), decide_on.value)
-    plan = read_plan(settings, name, *written, {})
+    given = WrittenPlan(name, arm or (), shadow or (), topic or (), route or (), decide_on.value)
+    plan = read_plan(settings, given, {})
     catalogue = _catalogue(settings)
     before, served = asyncio.run(_found(settings, catalogue, plan.task))
-    plan = read_plan(settings, name, *written, served)
+    plan = read_plan(settings, given, served)
     for one in before.values():
         if one.is_running and one.name != plan.name and one.overlaps(plan):
             raise SettingsError(

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from pydantic import BaseModel
 
 from streamproc.errors import Invalid
 from streamproc.kafka.dead_letters import DeadLetter
@@ -60,7 +61,7 @@ READERS: dict[str, Any] = {
     "models": read_choice,
     "state": read_state,
 }
-MODELS = {
+MODELS: dict[str, type[BaseModel]] = {
     "experiment": Experiment,
     "exposure": Exposure,
     "feedback": Feedback,

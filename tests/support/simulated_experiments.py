@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from streamproc.offline.experiments.comparing import Compared, stratified_difference
-from streamproc.offline.experiments.confidence_sequence import ALPHA, MIN_UNITS
-from streamproc.types import FloatArray
+from streamproc.offline.experiments.confidence_sequence import ALPHA
+from streamproc.types import BoolArray, FloatArray
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _drawn(world: World, random: np.random.Generator) -> Compared:
     return Compared(values, is_treated, units, strata, are_shares=True)
 
 
-def _naive_rejects(values: FloatArray, is_treated: FloatArray) -> bool:
+def _naive_rejects(values: FloatArray, is_treated: BoolArray) -> bool:
     """The z-test of two shares at 5 %, as if this look were the only one."""
     own, other = values[is_treated], values[~is_treated]
     variance = own.var() / len(own) + other.var() / len(other)
@@ -99,6 +99,3 @@ def rates(outcomes: list[Outcome]) -> Iterator[tuple[str, float]]:
     yield "one-look test", sum(one.naive for one in outcomes) / len(outcomes)
     yield "always covered", sum(one.covered for one in outcomes) / len(outcomes)
     yield "median requests", float(np.median(decided)) if decided else float("nan")
-
-
-__all__ = ["MIN_UNITS", "Outcome", "World", "rates", "simulate"]

@@ -177,7 +177,7 @@ class ExposureTable:
             feedback=FeedbackCounts(
                 ids=len(feedback),
                 joined=len(joined),
-                unexposed=len(feedback) - len(joined),
+                unexposed=len(feedback.keys() - ids.keys() - self._not_served.keys()),
                 not_compared=len(joined - known),
                 unreadable=unreadable,
             ),

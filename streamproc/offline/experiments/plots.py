@@ -49,7 +49,7 @@ def _looks(axes: Axes, report: ExperimentReport) -> None:
         if settled:
             axes.axvline(settled[0].requests, color=color, linestyle=":", linewidth=1)
         # The first looks know nothing, and would leave no room for the others.
-        shown = slice(len(looks) // 3, None)
+        shown = slice(len(looks) // 2, None)
         extent = max([extent, *map(abs, low[shown]), *map(abs, high[shown])])
     axes.axhline(0, color=GREY, linewidth=0.9)
     axes.set_ylim(-1.05 * extent or -1, 1.05 * extent or 1)

@@ -137,7 +137,7 @@ def tables_of(report: ExperimentReport) -> list[ReportTable]:
         tables.append(
             ReportTable(
                 f"By lane and length: {NAMES[decides]}",
-                ("arm", "requests", "control", "arm's", "difference", "interval"),
+                ("arm", "lane, characters", "control", "own", "difference", "interval"),
                 tuple(_stratum_cells(decides, one) for one in result.strata),
                 (2, 3, 4, 5),
             )
@@ -224,7 +224,7 @@ def _comparison_cells(one: Comparison) -> tuple[str, ...]:
 
 def _stratum_cells(outcome: Outcome, one: StratumResult) -> tuple[str, ...]:
     stratum = one.stratum
-    alike = f"{stratum.lane}, {stratum.length} characters"
+    alike = f"{stratum.lane}, {stratum.length}"
     return (
         one.arm.name,
         alike if stratum.round == 1 else f"{alike}, round {stratum.round}",

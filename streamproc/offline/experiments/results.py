@@ -207,7 +207,9 @@ def _comparison(
         difference = None
         if outcome == "accuracy":
             difference = paired_difference(pairs.values, pairs.units, alpha)
-        return difference and Comparison(arm, outcome, difference, difference)
+        if difference is None:
+            return None
+        return Comparison(arm, outcome, difference, difference)
     compared = _compared(experiment, observations, arm, outcome)
     plain = plain_difference(compared, alpha)
     stratified = stratified_difference(compared, alpha)

@@ -71,10 +71,13 @@ class ExposureLog:
 
     async def close(self) -> None:
         """Wait for what is under way, as long as for one."""
-        if self._under_way:
-            await asyncio.wait(self._under_way, timeout=STORED_WITHIN_S)
-        for task in self._under_way:
+        if not self._under_way:
+            return
+        _, late = await asyncio.wait(self._under_way, timeout=STORED_WITHIN_S)
+        for task in late:
             task.cancel()
+        if late:
+            await asyncio.wait(late)
 
     async def _store(self, exposure: Exposure) -> None:
         record = ProducerRecord(self._topic, exposure.key, exposure.encode())

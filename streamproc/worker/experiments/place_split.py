@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from streamproc.clock import Clock
 from streamproc.messages.experiment import Arm, Experiment
@@ -14,8 +14,8 @@ from streamproc.messages.lane import Lane
 from streamproc.messages.request import Request
 from streamproc.messages.response import ExperimentArm, Response
 from streamproc.metrics import Metrics
+from streamproc.serving.engine import Engine
 from streamproc.serving.traffic_split import AssignedArm
-from streamproc.worker.experiments.arm_engines import ArmEngines
 from streamproc.worker.experiments.exposure_log import ExposureLog
 from streamproc.worker.experiments.shadows import ShadowAnswer, Shadows, characters_of
 
@@ -37,6 +37,14 @@ class Place:
     is_named_by_sender: bool
 
 
+class ArmsOf(Protocol):
+    """What answers for arms; `ArmEngines` do."""
+
+    def engine(self, task: str, arm: Arm) -> Engine | None:
+        """The engine of an arm; None: it can't be served, or not yet."""
+        ...
+
+
 class PlaceSplit:
     """Splits the requests of a place between the arms of the experiments that run."""
 
@@ -44,7 +52,7 @@ class PlaceSplit:
         self,
         place: Place,
         running: Callable[[], Sequence[Experiment]],
-        engines: ArmEngines,
+        engines: ArmsOf,
         exposures: ExposureLog,
         shadows: Shadows,
         clock: Clock,
