@@ -43,17 +43,16 @@ class ArmEngines:
 
     def engine(self, task: str, arm: Arm) -> Engine | None:
         """The engine of an arm; None: it can't be served, or not yet."""
-        serving = self._engines(task).get(arm.ensemble)
-        if serving is not None and serving.profile.digest == arm.manifest:
-            return serving
-        return self._beside.get(_key(arm))
+        if _key(arm) in self._refused:
+            return None
+        return self._serving(task, arm) or self._beside.get(_key(arm))
 
     def refusals(self, experiment: Experiment) -> dict[str, str]:
         """Why arms of an experiment are not served, by their names."""
         return {
             arm.name: self._refused[_key(arm)].reason
             for arm in experiment.arms
-            if _key(arm) in self._refused and self.engine(experiment.task, arm) is None
+            if _key(arm) in self._refused
         }
 
     async def follow(self, running: Sequence[Experiment]) -> None:
@@ -63,15 +62,12 @@ class ArmEngines:
             self._versions.let_go(self._beside.pop(key))
         self._refused = {key: why for key, why in self._refused.items() if key in wanted}
         for key, (experiment, arm) in wanted.items():
-            engines = self._engines(experiment.task)
-            serving = engines.get(arm.ensemble)
-            if serving is not None and serving.profile.digest == arm.manifest:
+            serving = self._serving(experiment.task, arm)
+            if serving is not None and key in self._beside:
                 # It has been promoted meanwhile: one of the two is enough.
-                if key in self._beside:
-                    self._versions.let_go(self._beside.pop(key))
-                self._refused.pop(key, None)
-            elif key not in self._beside and self._is_worth_a_try(arm):
-                await self._load(experiment, arm)
+                self._versions.let_go(self._beside.pop(key))
+            if key not in self._beside and (serving or self._is_worth_a_try(arm)):
+                await self._admit(experiment, arm, serving)
 
     def _give_up(self, ensemble: str, wanted: VersionDigest) -> Engine | None:
         return self._beside.pop((ensemble, wanted.manifest), None)
@@ -79,19 +75,29 @@ class ArmEngines:
     def _engines(self, task: str) -> Engines:
         return self._versions.by_task.get(task) or Engines({})
 
-    async def _load(self, experiment: Experiment, arm: Arm) -> None:
-        engines = self._engines(experiment.task)
+    def _serving(self, task: str, arm: Arm) -> Engine | None:
+        """The engine of an arm where it is what serves anyway."""
+        found = self._engines(task).get(arm.ensemble)
+        return found if found is not None and found.profile.digest == arm.manifest else None
+
+    async def _admit(self, experiment: Experiment, arm: Arm, serving: Engine | None) -> None:
+        """Have an arm answer, which is loaded where it does not serve anyway, or say why not."""
+        engines, new = self._engines(experiment.task), None
         try:
             _require_ensemble(engines, experiment.ensemble)
             _require_ensemble(engines, arm.ensemble)
-            new = await self._versions.load_beside(engines, arm.ensemble, arm.serves)
-            _require_interface(engines[experiment.ensemble], new, arm)
+            if serving is None:
+                new = await self._versions.load_beside(engines, arm.ensemble, arm.serves)
+            _require_interface(engines[experiment.ensemble], serving or new, arm)
         except Exception as error:  # noqa: BLE001 - whatever it is, the arm is not served
+            if new is not None:
+                self._versions.let_go(new)
             self._refuse(experiment, arm, error)
             return
-        self._beside[_key(arm)] = new
         self._refused.pop(_key(arm), None)
-        log.info("arm is served", experiment=experiment.name, arm=arm.name)
+        if new is not None:
+            self._beside[_key(arm)] = new
+            log.info("arm is served", experiment=experiment.name, arm=arm.name)
 
     def _refuse(self, experiment: Experiment, arm: Arm, error: Exception) -> None:
         foreseen = isinstance(error, (StreamprocError, OSError))
@@ -120,9 +126,9 @@ def _require_ensemble(engines: Engines, name: str) -> None:
         raise ModelRefused(f"no ensemble {name!r} for this task; {there_are(name, list(engines))}")
 
 
-def _require_interface(control: Engine, new: Engine, arm: Arm) -> None:
+def _require_interface(control: Engine, engine: Engine | None, arm: Arm) -> None:
     """Raise ModelRefused where those who read answers would not know an arm's."""
-    if Interface.of_engine(control) != Interface.of_engine(new):
+    if engine is not None and Interface.of_engine(control) != Interface.of_engine(engine):
         raise ModelRefused(
             f"{arm.name} has other labels, or another problem_type, than {control.profile.name}: "
             "who reads the answers relies on these"
