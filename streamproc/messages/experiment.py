@@ -91,6 +91,8 @@ class Experiment(_Part):
             raise ValueError("an arm is named twice")
         if any(arm.is_shadow and arm.weight > 1 for arm in self.arms):
             raise ValueError("a shadow arm can't be asked for more than all requests")
+        if len(self.answering) == 1 and self.decides != "accuracy":
+            raise ValueError("a shadow, which is asked later, can be compared by accuracy alone")
         return self
 
     @property
@@ -112,6 +114,11 @@ class Experiment(_Part):
     def shadows(self) -> list[Arm]:
         """The arms whose answers nobody gets."""
         return [arm for arm in self.arms if arm.is_shadow]
+
+    @property
+    def challengers(self) -> list[Arm]:
+        """The arms that may turn out to be better than the control: shadows where no other is."""
+        return self.answering[1:] or self.shadows
 
     @property
     def is_running(self) -> bool:

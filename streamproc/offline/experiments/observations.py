@@ -6,12 +6,12 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import numpy as np
 
 from streamproc.messages.experiment import Experiment
-from streamproc.messages.exposure import FAILED_OVER, NOT_SERVED, Exposure
+from streamproc.messages.exposure import FAILED_OVER, NOT_SERVED, Exposure, Length
 from streamproc.messages.feedback import Feedback
 from streamproc.types import BoolArray, FloatArray, Int64Array
 
@@ -25,8 +25,13 @@ class Stratum(NamedTuple):
 
     task: str
     lane: str
-    length: str
+    length: Length
     round: int
+
+    @property
+    def order(self) -> tuple[int, str, str, int]:
+        """Strata are told in this one."""
+        return self.round, self.task, self.lane, get_args(Length).index(self.length)
 
 
 class TimedFeedback(NamedTuple):

@@ -36,7 +36,7 @@ def _looks(axes: Axes, report: ExperimentReport) -> None:
     result = report.result
     decides = result.experiment.decides
     extent = 0.0
-    for arm, (color, _) in zip(result.experiment.answering[1:], _ARMS, strict=False):
+    for arm, (color, _) in zip(result.experiment.challengers, _ARMS, strict=False):
         looks = looks_of(result, arm)
         x = [look.requests for look in looks]
         value, low, high = (
@@ -53,7 +53,7 @@ def _looks(axes: Axes, report: ExperimentReport) -> None:
         extent = max([extent, *map(abs, low[shown]), *map(abs, high[shown])])
     axes.axhline(0, color=GREY, linewidth=0.9)
     axes.set_ylim(-1.05 * extent or -1, 1.05 * extent or 1)
-    axes.set_xlabel("requests of the arm and the control")
+    axes.set_xlabel("requests of the arm and the control that are compared")
     axes.set_ylabel(f"{NAMES[decides]}, less the control's")
     if axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize=7)
@@ -63,7 +63,7 @@ def _parts(axes: Axes, report: ExperimentReport) -> None:
     result = report.result
     decides = result.experiment.decides
     names: list[str] = []
-    for arm, (color, marker) in zip(result.experiment.answering[1:], _ARMS, strict=False):
+    for arm, (color, marker) in zip(result.experiment.challengers, _ARMS, strict=False):
         rows: list[tuple[str, Difference]] = []
         for one in result.deciding():
             if one.arm == arm:

@@ -53,14 +53,13 @@ class ExperimentReport:
         result, own = self.result, self.result.experiment
         percent = f"{100 * result.alpha:g} %"
         winner = result.winner
+        if winner is None and not result.deciding():
+            return "not decided: " + (
+                "no feedback has come that says what was right"
+                if own.decides == "accuracy"
+                else f"there are no requests of both arms to compare by {own.decides}"
+            )
         if winner is None:
-            if not result.deciding():
-                return (
-                    f"not decided: nothing is known of {own.decides} yet, neither arms have "
-                    "requests with it"
-                    if own.decides != "accuracy"
-                    else "not decided: no feedback has come that says what was right"
-                )
             return (
                 f"not decided: by {own.decides}, no arm is better or worse than the control at an "
                 f"error rate of {percent}"
@@ -71,8 +70,8 @@ class ExperimentReport:
                 f"an error rate of {percent}"
             )
         return (
-            f"{winner.name} is better by {own.decides} than the control {own.control.name}, at an "
-            f"error rate of {percent}, however often one has looked"
+            f"{_named(winner)} is better by {own.decides} than the control {own.control.name}, at "
+            f"an error rate of {percent}, however often one has looked"
         )
 
     def warnings(self) -> list[str]:
@@ -82,7 +81,7 @@ class ExperimentReport:
     def notes(self) -> Iterator[str]:
         """What has to be known for reading the figures, a sentence each."""
         result = self.result
-        level = 100 * (1 - result.alpha / max(1, len(result.experiment.answering) - 1))
+        level = 100 * (1 - result.alpha / len(result.experiment.challengers))
         yield (
             f"Intervals hold at {level:g} % over all looks together (asymptotic confidence "
             "sequences, Waudby-Smith et al. 2024), for each outcome by itself; they are wider than "

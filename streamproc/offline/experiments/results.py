@@ -108,11 +108,12 @@ class ExperimentResult:
     strata: Sequence[StratumResult]
 
     def deciding(self) -> list[Comparison]:
-        """Those of arms that answer, in the outcome that decides."""
+        """Those that say which arm is better."""
+        own = self.experiment
         return [
             one
             for one in self.comparisons
-            if one.outcome == self.experiment.decides and not one.arm.is_shadow
+            if one.outcome == own.decides and one.arm in own.challengers
         ]
 
     @property
@@ -125,8 +126,7 @@ class ExperimentResult:
         better = [one for one in decided if one.is_better]
         if better:
             return max(better, key=lambda one: abs(one.stratified.value)).arm
-        challengers = len(self.experiment.answering) - 1
-        if challengers and len(decided) == challengers:
+        if len(decided) == len(self.experiment.challengers):
             return self.experiment.control
         return None
 
@@ -135,13 +135,11 @@ def result_of(
     experiment: Experiment, observations: Observations, alpha: float = ALPHA
 ) -> ExperimentResult:
     """All figures; alpha is shared by the arms that are compared with the control."""
-    challengers = experiment.arms[1:]
-    answering = [arm for arm in challengers if not arm.is_shadow]
-    own_alpha = alpha / max(1, len(answering))
+    own_alpha = alpha / len(experiment.challengers)
     comparisons = [
         comparison
         for outcome in OUTCOMES
-        for arm in challengers
+        for arm in experiment.arms[1:]
         if (comparison := _comparison(experiment, observations, arm, outcome, own_alpha))
     ]
     return ExperimentResult(
@@ -151,21 +149,30 @@ def result_of(
         arms=[_arm_result(experiment, observations, arm) for arm in experiment.arms],
         comparisons=comparisons,
         strata=[
-            one for arm in answering for one in _strata(experiment, observations, arm, own_alpha)
+            one
+            for arm in experiment.answering[1:]
+            for one in _strata(experiment, observations, arm, own_alpha)
         ],
     )
 
 
 def looks_of(result: ExperimentResult, arm: Arm) -> list[Look]:
     """How the deciding difference of an arm has gone, request by request."""
-    answering = result.experiment.answering
-    compared = _compared(result.experiment, result.observations, arm, result.experiment.decides)
+    own, alpha = result.experiment, result.alpha / len(result.experiment.challengers)
+    if arm.is_shadow:
+        compared = _pairs(own, result.observations, arm)
+    else:
+        compared = _compared(own, result.observations, arm, own.decides)
     looks = []
     for end in np.unique(np.geomspace(20, max(20, len(compared.values)), LOOKS).astype(np.int64)):
-        seen = np.arange(len(compared.values)) < end
-        difference = stratified_difference(compared.of(seen), result.alpha / (len(answering) - 1))
+        seen = compared.of(np.arange(len(compared.values)) < end)
+        difference = (
+            paired_difference(seen.values, seen.units, alpha)
+            if arm.is_shadow
+            else stratified_difference(seen, alpha)
+        )
         if difference is not None:
-            looks.append(Look(int(seen.sum()), difference))
+            looks.append(Look(len(seen.values), difference))
     return looks
 
 
@@ -273,13 +280,14 @@ def _strata(
     compared = _compared(experiment, observations, arm, experiment.decides)
     if len(np.unique(compared.strata)) < 2:
         return
-    for number in np.unique(compared.strata):
+    names = observations.names_of_strata
+    for number in sorted(np.unique(compared.strata), key=lambda number: names[number].order):
         rows = np.asarray(compared.strata == number, np.bool_)
         treated = int(compared.is_treated[rows].sum())
         sizes = int(rows.sum()) - treated, treated
         difference = plain_difference(compared.of(rows), alpha)
         if min(sizes) >= MIN_IN_STRATUM and difference is not None:
-            yield StratumResult(arm, observations.names_of_strata[number], sizes, difference)
+            yield StratumResult(arm, names[number], sizes, difference)
 
 
 def _mean(values: FloatArray) -> float:

@@ -55,6 +55,11 @@ def test_a_control_that_answers_nobody_and_an_arm_that_is_there_twice_are_refuse
             experiment(*arms)
 
 
+def test_a_shadow_alone_is_compared_by_accuracy() -> None:
+    with pytest.raises(ValidationError, match="by accuracy alone"):
+        experiment(arm("1"), arm("2", is_shadow=True), decides="errors")
+
+
 def test_experiments_overlap_where_a_request_could_be_in_both() -> None:
     everywhere, of_a = experiment(), experiment(topics=["a"])
     assert everywhere.overlaps(of_a)

@@ -107,7 +107,7 @@ def test_errors_and_response_times_decide_where_they_are_to() -> None:
     assert difference["stratified"]["value"] < 0
 
 
-def test_a_shadow_is_compared_in_pairs_and_never_wins() -> None:
+def test_a_shadow_is_compared_in_pairs_and_may_be_found_better() -> None:
     own = experiment(arm("1"), arm("2", 1, is_shadow=True))
 
     def both() -> Iterator[Exposure]:
@@ -121,7 +121,10 @@ def test_a_shadow_is_compared_in_pairs_and_never_wins() -> None:
     (comparison,) = result.comparisons
     assert comparison.stratified.value == pytest.approx(0.1)
     assert comparison.is_decided
-    assert result.winner is None
+    assert result.winner == own.arms[1]
+    assert "tiny@2 (shadow) is better by accuracy" in report_of(result).verdict
+    assert looks_of(result, own.arms[1])[-1].difference == comparison.stratified
+    assert experiment_plot(report_of(result))[1].startswith(b"\x89PNG")
     assert result.arms[1].same_label == pytest.approx(0.9)
     assert any("asked in the bulk lane" in note for note in report_of(result).notes())
 
@@ -195,6 +198,7 @@ def test_looks_lead_to_what_is_seen_now() -> None:
 
 def test_a_report_fits_a_terminal_of_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
     own = experiment(arm("1"), arm("2"), arm("3", 0.2, is_shadow=True), decides="response-time")
+    assert own.challengers == [own.arms[1]]
     result = trial(own, {"1": 0.8, "2": 0.9}, changes=lambda n, _: {"length": LENGTHS[n % 2]})
     report = report_of(result)
     show_report(report, TerminalConsole())
