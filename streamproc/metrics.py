@@ -275,6 +275,7 @@ class Metrics:
         self.exposures_lost = Counter(
             "streamproc_experiment_exposures_lost_total",
             "Records of what an arm made of a request that Kafka did not store",
+            ("experiment", "arm"),
             registry=self.registry,
         )
         self.in_flight_bytes = Gauge(

@@ -27,11 +27,11 @@ ALIKE = {
     "alike, a mix that changes": World(0.8, 0.8, with_mix=True),
 }
 DIFFERENT = {
-    "90 % and 92 % right": World(0.9, 0.92, 20_000, 400),
-    "90 % and 93 % right": World(0.9, 0.93, 20_000, 400),
-    "90 % and 95 % right": World(0.9, 0.95, 10_000, 200),
-    "80 % and 85 % right": World(0.8, 0.85, 10_000, 200),
-    "2 % and 4 % errors": World(0.02, 0.04, 10_000, 200),
+    "90 % and 92 % right": World(0.9, 0.92, 20_000, 1_000),
+    "90 % and 93 % right": World(0.9, 0.93, 10_000, 500),
+    "90 % and 95 % right": World(0.9, 0.95, 10_000, 500),
+    "80 % and 85 % right": World(0.8, 0.85, 10_000, 500),
+    "2 % and 4 % errors": World(0.02, 0.04, 10_000, 500),
 }
 
 

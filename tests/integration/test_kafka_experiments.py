@@ -72,17 +72,19 @@ class Place:
 
     async def experiments(self, *words: str, code: int = 0) -> str:
         """What `streamproc experiments …` says, whose exit code is as expected."""
+        done = await self.command("experiments", *words)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    async def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """What `streamproc …` says."""
         own = {
             "KAFKA_BOOTSTRAP_SERVERS": self.settings.kafka_bootstrap_servers,
             "GROUP_ID": self.name,
             "MODELS_DIR": str(self.settings.models_dir),
             "TOPICS_DIR": str(self.settings.topics_dir),
         }
-        done: subprocess.CompletedProcess[str] = await asyncio.to_thread(
-            streamproc, "experiments", *words, settings=own
-        )
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout + done.stderr
+        return await asyncio.to_thread(streamproc, *words, settings=own)
 
     async def ask(self, ids: Iterable[int], **fields: object) -> None:
         """Requests, each of a key and with a text of its own."""
@@ -221,6 +223,8 @@ async def test_an_arm_that_can_not_be_loaded_is_told_and_the_control_answers_for
         report = await place.experiments("report", "trial")
         assert "requests of sentiment@4 were answered by the control" in report
         assert "m1.onnx is not the file" in await place.experiments("list")
+        doctor = (await place.command("doctor")).stdout
+        assert "does not serve sentiment@4, for which the control arm answers" in doctor
         await place.experiments("stop", "trial")
         before = len(await place.exposures())
         await place.ask(range(100, 120))

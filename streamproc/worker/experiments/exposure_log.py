@@ -86,4 +86,4 @@ class ExposureLog:
             is_stored = await (await self._hand_over(record))
         finally:
             if not is_stored:
-                self._metrics.exposures_lost.inc()
+                self._metrics.exposures_lost.labels(exposure.experiment, exposure.arm).inc()
