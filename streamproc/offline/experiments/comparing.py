@@ -71,8 +71,10 @@ def stratified_difference(compared: Compared, alpha: float) -> Difference | None
     value = float(weights @ effects)
     # How each request moves the estimate, summed by unit.
     influence = (values - means[cells]) * weights[strata] / counts[cells] * np.where(arms, 1, -1)
+    _, units = np.unique(units, return_inverse=True)
     variance = _clustered(influence, units) + float(weights @ (effects - value) ** 2) / len(values)
-    sizes = len(np.unique(units[~is_treated])), len(np.unique(units[is_treated]))
+    of_arms = (np.bincount(units, 1 - arms), np.bincount(units, arms))
+    sizes = int(np.count_nonzero(of_arms[0])), int(np.count_nonzero(of_arms[1]))
     if compared.are_shares:
         variance = max(variance, _least_variance(values, arms, sizes))
     return difference_of(value, variance, sizes, alpha)
@@ -85,8 +87,9 @@ def paired_difference(
     if not len(differences):
         return None
     value = float(differences.mean())
+    _, units = np.unique(units, return_inverse=True)
     variance = _clustered((differences - value) / len(differences), units)
-    size = len(np.unique(units))
+    size = int(units.max()) + 1
     # Where the two have never differed, they may yet: as if they had, once each way.
     variance = max(variance, 2 / (size + 2) ** 2)
     return difference_of(value, variance, (size, size), alpha)
@@ -110,7 +113,7 @@ def pooled(strata: Int64Array, is_treated: BoolArray) -> Int64Array:
 
 
 def _clustered(influence: FloatArray, units: Int64Array) -> float:
-    _, units = np.unique(units, return_inverse=True)
+    """The variance of a sum of influences; units: numbered from 0 on, (requests,)"""
     sums = np.bincount(units, influence)
     return float(sums @ sums) * len(sums) / max(1, len(sums) - 1)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Collection
-from typing import Final
+from typing import Any, Final
+
+import structlog
 
 from streamproc.clock import Clock
 from streamproc.kafka.requests_in_flight import Handler
@@ -21,6 +23,8 @@ STORED_WITHIN_S: Final = 5.0
 NOT_WAITED_S: Final = 30.0
 """After one that took longer, how long no request waits for its own."""
 
+log = structlog.get_logger(__name__)
+
 
 class ExposureLog:
     """Hands exposures over, each tried once; what is not stored is counted."""
@@ -34,8 +38,12 @@ class ExposureLog:
         self._under_way: set[asyncio.Task[None]] = set()
         self._of_record: defaultdict[str, list[asyncio.Task[None]]] = defaultdict(list)
 
-    def note(self, exposure: Exposure, position: str | None) -> None:
-        """Take one; position: of the record that is committed behind it; None: nothing waits."""
+    def note(self, exposure: dict[str, Any], position: str | None) -> None:
+        """Take the fields of one.
+
+        position: of the record that is committed behind it; None: nothing waits for it
+        No mistake in it is the request's: it is made, and counted as lost, in a task of its own.
+        """
         storing = asyncio.create_task(self._store(exposure))
         self._under_way.add(storing)
         storing.add_done_callback(self._under_way.discard)
@@ -79,11 +87,16 @@ class ExposureLog:
         if late:
             await asyncio.wait(late)
 
-    async def _store(self, exposure: Exposure) -> None:
-        record = ProducerRecord(self._topic, exposure.key, exposure.encode())
+    async def _store(self, fields: dict[str, Any]) -> None:
         is_stored = False
         try:
+            exposure = Exposure.model_validate(fields)
+            record = ProducerRecord(self._topic, exposure.key, exposure.encode())
             is_stored = await (await self._hand_over(record))
+        except Exception as error:  # noqa: BLE001 - an experiment is not worth a request
+            said = f"{type(error).__name__}: {error}"
+            log.warning("exposure could not be made", error=said)
         finally:
             if not is_stored:
-                self._metrics.exposures_lost.labels(exposure.experiment, exposure.arm).inc()
+                lost = fields["experiment"], fields["arm"]
+                self._metrics.exposures_lost.labels(*lost).inc()

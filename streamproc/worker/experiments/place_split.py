@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 from streamproc.clock import Clock
 from streamproc.messages.experiment import Arm, Experiment
 from streamproc.messages.experiment_split import answering_arm, shadow_arms, unit_of
-from streamproc.messages.exposure import FAILED_OVER, NOT_SERVED, Exposure, length_of
+from streamproc.messages.exposure import FAILED_OVER, NOT_SERVED, length_of
 from streamproc.messages.lane import Lane
 from streamproc.messages.request import Request
 from streamproc.messages.response import ExperimentArm, Response
@@ -94,7 +94,7 @@ class PlaceSplit:
             exposure = {**exposure, **_answer_of(response)}
         if error is not None:
             exposure |= {"status": "error", "error": error}
-        self._exposures.note(Exposure.model_validate(exposure), request.position)
+        self._exposures.note(exposure, request.position)
         if response.error is None:
             self._ask_shadows(assigned, request)
         answered = _arm_of(experiment, arm, response)
@@ -125,7 +125,7 @@ class PlaceSplit:
 
     def _shadow_exposure(
         self, assigned: AssignedArm, request: Request, answer: ShadowAnswer
-    ) -> Exposure:
+    ) -> dict[str, Any]:
         arm, answered = answer.arm, answer.answered
         self._metrics.experiment_requests.labels(assigned.experiment.name, arm.name).inc()
         exposure = self._exposure(assigned, request, arm, answer.total_ms)
@@ -140,7 +140,7 @@ class PlaceSplit:
                 "agreement": found.agreement,
                 "label": _label_of(found.result),
             }
-        return Exposure.model_validate(exposure)
+        return exposure
 
     def _exposure(
         self, assigned: AssignedArm, request: Request, arm: Arm, total_ms: float

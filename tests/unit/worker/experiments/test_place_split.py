@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
+from structlog.testing import capture_logs
 from tenacity import stop_after_attempt
 
 from streamproc.clock import SystemClock
@@ -290,3 +291,12 @@ async def test_a_request_that_is_not_done_leaves_nothing_to_wait_for() -> None:
     with pytest.raises(WorkerFault):
         await scene.log.recording(handle)(build_record({}, key=b"k"))
     assert not scene.log._of_record
+
+
+async def test_an_exposure_that_can_not_be_made_is_counted_and_no_request_s_fault() -> None:
+    scene = Scene()
+    with capture_logs() as logs:
+        scene.log.note({"experiment": "trial", "arm": "tiny@1"}, None)
+        await scene.settled()
+    assert [line["event"] for line in logs] == ["exposure could not be made"]
+    assert scene.metrics.exposures_lost.labels("trial", "tiny@1")._value.get() == 1
