@@ -120,11 +120,6 @@ def _not_served(result: ExperimentResult) -> Iterator[str]:
 
 def _feedback(seen: Observations) -> Iterator[str]:
     said = seen.feedback
-    if said.unexposed:
-        yield (
-            f"Feedback on {said.unexposed:,} of {said.ids:,} requests is about none that the "
-            "experiment has seen."
-        )
     if said.not_compared:
         yield (
             f"Feedback on {said.not_compared:,} requests names a label, which can't be compared "

@@ -92,6 +92,12 @@ class ExperimentReport:
             "control's time (of geometric means). They count within lanes, lengths and rounds "
             "of weights; the plain ones are of all requests as they came."
         )
+        said = result.observations.feedback
+        if said.unexposed:
+            yield (
+                f"Feedback on {said.unexposed:,} of {said.ids:,} requests is about none that the "
+                "experiment has seen, and counts for nothing."
+            )
         if result.experiment.shadows:
             yield (
                 "A shadow is compared with the control on requests that both have answered. It is "

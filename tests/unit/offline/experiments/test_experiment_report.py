@@ -182,7 +182,8 @@ def test_what_was_left_out_is_told() -> None:
     found = list(exposures(OWN, 400, unloaded))
     said = feedback({"id": "5000", "correct": True}, {"id": "1", "label": "positive"})
     seen = observed(OWN, [one.model_copy(update={"label": None}) for one in found], said)
-    told = " ".join(report_of(result_of(OWN, seen)).warnings())
+    report = report_of(result_of(OWN, seen))
+    told = " ".join([*report.warnings(), *report.notes()])
     assert re.search(r"\d+ requests of tiny@2 were answered by the control", told)
     assert "Feedback on 1 of 2 requests is about none" in told
 
