@@ -272,6 +272,24 @@ class Metrics:
             ("reason",),
             registry=self.registry,
         )
+        self.experiment_requests = Counter(
+            "streamproc_experiment_requests_total",
+            "Requests that an arm of an experiment answered, or was asked about as a shadow",
+            ("experiment", "arm"),
+            registry=self.registry,
+        )
+        self.shadows_dropped = Counter(
+            "streamproc_experiment_shadows_dropped_total",
+            "Requests that a shadow arm was not asked about, as too many were under way",
+            ("experiment", "arm"),
+            registry=self.registry,
+        )
+        self.exposures_lost = Counter(
+            "streamproc_experiment_exposures_lost_total",
+            "Records of what an arm made of a request that Kafka did not store",
+            ("experiment", "arm"),
+            registry=self.registry,
+        )
         self.in_flight_bytes = Gauge(
             "streamproc_in_flight_bytes",
             "Bytes of requests that were consumed and are not finished",

@@ -30,6 +30,7 @@ from streamproc.serving.answerer import Answerer
 from streamproc.serving.engine import Engines
 from streamproc.serving.fairness import FairTurns
 from streamproc.serving.profiles import FULL, TopicProfile
+from streamproc.serving.traffic_split import TrafficSplit
 from streamproc.tracing.tracer import NO_TRACER, Tracer
 
 
@@ -49,11 +50,13 @@ class Pipeline:
         tracer: Tracer = NO_TRACER,
         cache: AnswerCache | None = None,
         profile: TopicProfile = FULL,
+        split: TrafficSplit | None = None,
     ) -> None:
         """stop_after: when to stop trying what the worker itself is at fault for
         hand_over: what parts of answers go by; None: none are published
         cache: where answers are kept for requests that ask the same; None: nowhere
         profile: which members are asked
+        split: the experiments that requests may be in; None: in none
         """
         self.route = route
         self._answerer = Answerer(
@@ -66,6 +69,7 @@ class Pipeline:
             stop_after=stop_after,
             cache=cache,
             profile=profile,
+            split=split,
         )
         self._publisher = ResponsePublisher(route, publish, clock, hand_over, self._count_part)
         self._clock = clock

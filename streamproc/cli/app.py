@@ -92,6 +92,10 @@ COMMANDS = {
         "List, verify, import and change ensembles in the models folder.",
         "streamproc.cli.models:app",
     ),
+    "experiments": (
+        "Split requests between versions of an ensemble, and find out which one is better.",
+        "streamproc.cli.experiments:app",
+    ),
     "corpus": ("Prepare corpora for training.", "streamproc.cli.corpus:app"),
 }
 """By each command's name the first line of its help, and where it is; a test compares the lines."""

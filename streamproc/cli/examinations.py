@@ -110,6 +110,7 @@ async def _of_kafka(settings: Settings) -> list[Finding]:
                 broker,
                 *await _of_topics(settings, admin),
                 *await _of_promoted(settings, admin),
+                *await _of_experiments(settings, admin),
             ]
     except TimeoutError:
         said = f"{settings.kafka_bootstrap_servers} takes connections and does not answer"
@@ -200,6 +201,37 @@ async def _of_promoted(settings: Settings, admin: TopicAdmin) -> list[Finding]:
                 findings.append(Finding("promoted", "warning", said, do))
     said = ", ".join(f"{name}@{one.serves.version}" for name, one in sorted(choices.items()))
     return findings or [Finding("promoted", "ok", f"{said}, digests as written")]
+
+
+async def _of_experiments(settings: Settings, admin: TopicAdmin) -> list[Finding]:
+    """Whether the experiments that run are taken part in, and all of their arms served."""
+    from streamproc.clock import SystemClock
+    from streamproc.kafka.experiments import read_experiments
+    from streamproc.kafka.topics import load_topics
+    from streamproc.status.feed import StatusFeed
+    from streamproc.status.participation import participation
+
+    try:
+        topics = [one.name for one in load_topics(settings.topics_dir).of_kind("experiments")]
+        if not topics or await admin.missing(topics):
+            return []  # told with all topics that are missing, or not described on purpose
+        found = await read_experiments(settings, topics[0])
+        running = [one for one in found.values() if one.is_running]
+        if not running:
+            return []
+        clock = SystemClock()
+        async with StatusFeed(settings, clock) as feed:
+            workers = [participation(feed.states(), one, clock.now_ms()) for one in running]
+    except OperatorError as error:
+        return [Finding("experiments", "warning", _first_line(error), "see the message")]
+    do = "mend what it names, or `streamproc experiments stop`"
+    findings = [
+        Finding("experiments", "warning", f"{one.name}: {sentence}", do)
+        for one, told in zip(running, workers, strict=True)
+        for sentence in told.sentences()
+    ]
+    said = ", ".join(one.name for one in running)
+    return findings or [Finding("experiments", "ok", f"{said}, all arms served")]
 
 
 def _of_models(settings: Settings) -> list[Finding]:

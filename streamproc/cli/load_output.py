@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -11,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from streamproc.cli.output_file import write_output
+from streamproc.cli.output_file import require_writable, write_output
 from streamproc.cli.tables import print_table
 from streamproc.cli.terminal import TerminalConsole
-from streamproc.errors import OperatorError, SettingsError
+from streamproc.errors import OperatorError
 
 if TYPE_CHECKING:
     from streamproc.offline.load.plan import LoadPlan
@@ -75,13 +74,7 @@ class LoadFiles:
 
     def require_places(self) -> None:
         """Raise SettingsError where a file can't be written, before minutes are spent for it."""
-        files = (self.json, self.html, self.plots and self.plots / "load.png")
-        for path in filter(None, files):
-            folder = next(one for one in path.absolute().parents if os.path.lexists(one))
-            if path.is_dir():
-                raise SettingsError(f"can't write {path}: it is a folder")
-            if not folder.is_dir() or not os.access(folder, os.W_OK):
-                raise SettingsError(f"can't write {path}: {folder} is no folder to write to")
+        require_writable(self.json, self.html, self.plots and self.plots / "load.png")
 
     def write(self, report: LoadReport) -> None:
         """Raises SettingsError when one can't be written."""

@@ -64,6 +64,13 @@ def promote(
     A version that a worker can't load, or that has other labels, is refused, and the old one goes
     on. Exit code 1 when a worker refuses it or does not say so in time.
     """
+    promote_version(settings, version, verify=verify, wait_s=wait, json=json)
+
+
+def promote_version(
+    settings: Settings, version: str, *, verify: bool, wait_s: float, json: bool
+) -> None:
+    """Promote a version, and say so; raises typer.Exit where a worker does not serve it."""
     from streamproc.repository.repository import Repository
     from streamproc.worker.interface import Interface
 
@@ -81,7 +88,7 @@ def promote(
         verify_on_cpu(settings.models_dir, version)
     to = _digest(stored)
     before = current or _default(settings, repository, stored.manifest.name)
-    _tell(settings, topic, before.promoted(to), wait, json=json)
+    _tell(settings, topic, before.promoted(to), wait_s, json=json)
 
 
 @with_settings(FLAGS)
@@ -171,11 +178,11 @@ def _tell(
 ) -> None:
     """Store a choice, say so, and wait for workers; raises typer.Exit where one does not serve."""
     from streamproc.clock import SystemClock
-    from streamproc.kafka.model_choices import store_choice
+    from streamproc.kafka.group_table import store_entry
 
     clock = SystemClock()
-    choice = choice.model_copy(update={"at_ms": clock.now_ms(), "by": _user()})
-    asyncio.run(store_choice(settings, topic, choice, clock))
+    choice = choice.model_copy(update={"at_ms": clock.now_ms(), "by": user_name()})
+    asyncio.run(store_entry(settings, topic, choice, clock))
     console = stdout_console()
     if not json:
         named = f"{choice.ensemble}@{choice.serves.version}"
@@ -226,7 +233,8 @@ def _show(found: Rollout, say: Callable[..., None]) -> None:
         say("no worker of the group serves this ensemble now; those that start will")
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Of whoever gives a command; "": there is none."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name

@@ -206,6 +206,7 @@ class Asker:
             metadata=None,
             envelope=Envelope(Form.PLAIN),
             position=record.position,
+            key=record.key,
         )
         response = await self._answers[spec.task].answer(request)
         return response if response.error is None else response.error

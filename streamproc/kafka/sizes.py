@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Literal
 
-TopicKind = Literal["requests", "bulk", "responses", "dlq", "replies", "state", "models"]
+TopicKind = Literal[
+    "requests",
+    "bulk",
+    "responses",
+    "dlq",
+    "replies",
+    "feedback",
+    "state",
+    "models",
+    "experiments",
+    "exposures",
+]
 _HEADROOM_BYTES = 64 * 1024
 
 

@@ -87,6 +87,18 @@ async def newest_starts(settings: Settings, topic: str, most: int) -> tuple[int,
     return sum(ends[tp] - firsts[tp] for tp in tps), starts
 
 
+async def starts_at(settings: Settings, topic: str, time_ms: int) -> dict[int, int]:
+    """Where to begin to read what has come since a time, in milliseconds since the epoch.
+
+    By number of topic-partition; raises TopicsError without the topic.
+    """
+    async with reader(settings) as consumer:
+        tps = await topic_partitions_of(consumer, topic)
+        found = await consumer.offsets_for_times(dict.fromkeys(tps, max(0, time_ms)))
+        ends = await consumer.end_offsets(tps)
+    return {tp.partition: ends[tp] if found[tp] is None else found[tp].offset for tp in tps}
+
+
 async def read_topic(
     settings: Settings, topic: str, start: Mapping[int, int] | None = None
 ) -> AsyncGenerator[Record, None]:

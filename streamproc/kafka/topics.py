@@ -104,7 +104,37 @@ class ModelsTopic(Topic):
     task: None = None
 
 
-_Described = RequestTopic | OutcomeTopic | RepliesTopic | StateTopic | ModelsTopic
+class FeedbackTopic(Topic):
+    """The topic that says what turned out to be true of a task's answers, by the request's id."""
+
+    kind: Literal["feedback"]
+    task: str = Field(min_length=1)
+
+
+class ExperimentsTopic(Topic):
+    """The topic that says which versions share the requests of a task."""
+
+    kind: Literal["experiments"]
+    task: None = None
+
+
+class ExposuresTopic(Topic):
+    """The topic that workers say on what the arms of experiments made of requests."""
+
+    kind: Literal["exposures"]
+    task: None = None
+
+
+_Described = (
+    RequestTopic
+    | OutcomeTopic
+    | RepliesTopic
+    | StateTopic
+    | ModelsTopic
+    | FeedbackTopic
+    | ExperimentsTopic
+    | ExposuresTopic
+)
 _DESCRIPTION: TypeAdapter[_Described] = TypeAdapter(
     Annotated[_Described, Field(discriminator="kind")]
 )
@@ -171,6 +201,20 @@ class TopicCatalogue:
     def models_topic(self) -> str | None:
         """The topic that says which versions are to be served; None: none is described."""
         return next((topic.name for topic in self.of_kind("models")), None)
+
+    def only(self, kind: TopicKind, task: str | None = None) -> str:
+        """The topic of a kind, of a task where those of the kind have one.
+
+        Raises TopicsError where none is described.
+        """
+        found = self.of_kind(kind, task)
+        if not found:
+            of_task = f" of {task}" if task else ""
+            raise TopicsError(
+                f"no topic of kind {kind}{of_task} is described in {self.folder}: copy it, its "
+                "schema and its example from those shipped"
+            )
+        return found[0].name
 
     def limits(self, settings: Settings) -> dict[str, int]:
         """The most bytes a record may have, by topic."""

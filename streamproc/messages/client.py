@@ -48,6 +48,7 @@ class ResponseBody(TypedDict, total=False):
     usage: dict[str, int]
     error: ErrorBody
     warnings: list[str]
+    experiment: dict[str, str]
     metadata: Any
 
 

@@ -20,7 +20,15 @@ from streamproc.messages.reply_address import (
     ReplyAddress,
 )
 from streamproc.messages.request import Request
-from streamproc.messages.response import Coverage, MemberReport, Problem, Response, Timing, Usage
+from streamproc.messages.response import (
+    Coverage,
+    ExperimentArm,
+    MemberReport,
+    Problem,
+    Response,
+    Timing,
+    Usage,
+)
 
 ORIGINAL_ID = "streamproc-original-id"
 ERROR_PREFIX = "streamproc-error-"
@@ -161,7 +169,7 @@ def as_json(response: Response) -> dict[str, Any]:
     body = _set_fields(response)
     if response.metadata is not None:
         body["metadata"] = orjson.Fragment(response.metadata)
-    for name in ("coverage", "timing", "usage", "error"):
+    for name in ("coverage", "timing", "usage", "error", "experiment"):
         if name in body:
             body[name] = _set_fields(body[name])
     # An error has no members, and most responses have no warnings.
@@ -173,7 +181,7 @@ def as_json(response: Response) -> dict[str, Any]:
 
 
 def _set_fields(
-    said: Response | MemberReport | Coverage | Timing | Usage | Problem,
+    said: Response | MemberReport | Coverage | Timing | Usage | Problem | ExperimentArm,
 ) -> dict[str, Any]:
     """The fields that are not None; not `asdict`, which copies everything in them."""
     fields = ((name, getattr(said, name)) for name in said.__dataclass_fields__)

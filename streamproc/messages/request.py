@@ -36,6 +36,7 @@ class Request:
     inputs: the fields that are the task's own (`text`, or `question` and `context`)
     given: the names of all fields it has
     position: of the record that it came in, `topic:topic-partition:offset`
+    key: of that record, by which experiments assign it to an arm
     deadline_at_ms: milliseconds since the epoch; None: no deadline
     metadata: its JSON text, as it came; None where there is none
     """
@@ -49,6 +50,7 @@ class Request:
     metadata: bytes | None
     envelope: Envelope
     position: str
+    key: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ def read_request(record: Record, max_bytes: int) -> Request | InvalidRequest:
         metadata=opened.metadata,
         envelope=opened.envelope,
         position=record.position,
+        key=record.key,
     )
 
 

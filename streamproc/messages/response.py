@@ -73,6 +73,14 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class ExperimentArm:
+    """The experiment that a request was in, and the arm of it that answered."""
+
+    name: str
+    arm: str
+
+
+@dataclass(frozen=True, slots=True)
 class Response:
     """One request's answer.
 
@@ -83,6 +91,7 @@ class Response:
     usage: of a task that continues a prompt
     warnings: fields of the request that look like mistakes: blank, or ignored
     metadata: that of the request, as its JSON text
+    experiment: that the request was in; None: in none
     """
 
     id: str
@@ -101,3 +110,4 @@ class Response:
     error: Problem | None = None
     warnings: tuple[str, ...] = ()
     metadata: bytes | None = None
+    experiment: ExperimentArm | None = None

@@ -120,6 +120,18 @@ class EnsembleState(_Part):
     disagreements: list[DisagreementState] = Field(default_factory=list)
 
 
+class ExperimentState(_Part):
+    """An experiment that the worker takes part in.
+
+    followed_at_ms: when that was said of it which the worker goes by
+    refused: why arms are not served, by their names; the control arm answers in their place
+    """
+
+    name: str
+    followed_at_ms: int = 0
+    refused: dict[str, str] = Field(default_factory=dict)
+
+
 class MachineState(_Part):
     """What the worker has of its machine.
 
@@ -169,6 +181,7 @@ class WorkerState(_Part):
     routes: list[RouteState] = Field(default_factory=list)
     ensembles: list[EnsembleState] = Field(default_factory=list)
     machine: MachineState = MachineState()
+    experiments: list[ExperimentState] = Field(default_factory=list)
 
     def encode(self) -> bytes:
         """The value of its record."""

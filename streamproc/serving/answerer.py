@@ -28,6 +28,7 @@ from streamproc.serving.profiles import FULL, TopicProfile
 from streamproc.serving.retrying import Tries
 from streamproc.serving.tasks.decoding_task import DecodingTask
 from streamproc.serving.tasks.task import Answer, Task
+from streamproc.serving.traffic_split import TrafficSplit
 
 LOG_FAULTS_EVERY_S: Final = 10.0
 # Below this, digesting a text takes less time than handing it to a thread would.
@@ -55,11 +56,13 @@ class Answerer:
         stop_after: stop_base,
         cache: AnswerCache | None = None,
         profile: TopicProfile = FULL,
+        split: TrafficSplit | None = None,
     ) -> None:
         """default_ensemble: answers a request that names none
         stop_after: when to stop trying what the worker itself is at fault for
         cache: where answers are kept; None: nowhere
         profile: which members are asked
+        split: the experiments that requests may be in; None: in none
         """
         self._task = task
         self._engines = engines
@@ -70,6 +73,7 @@ class Answerer:
         self._stop_after = stop_after
         self._cache = cache
         self._profile = profile
+        self._split = split
         self._log_fault_at_s, self._unlogged_faults = 0.0, 0
 
     def digest(self, ensemble: str) -> str:
@@ -90,8 +94,10 @@ class Answerer:
         """
         started_s = self._clock.monotonic_s()
         warnings: tuple[str, ...] = ()
+        name = request.ensemble or self._default_ensemble
+        assigned = None if self._split is None else self._split.assign(request, name)
         try:
-            engine = self._engines.named(request.ensemble or self._default_ensemble)
+            engine = assigned.engine if assigned else self._engines.named(name)
             known = engine.task.inputs.model_fields, engine.task.params.model_fields
             warnings = warnings_about(request, *known, are_parts_taken=parts is not None)
             async with self._deadline(request):
@@ -103,6 +109,9 @@ class Answerer:
             response = self._error(request, late)
         except (Invalid, QuorumNotMet) as reason:
             response = self._error(request, reason)
+        if assigned is not None and self._split is not None:
+            total_ms = (self._clock.monotonic_s() - started_s) * 1000
+            response = self._split.note(assigned, request, response, total_ms)
         return replace(response, warnings=warnings) if warnings else response
 
     async def _answered(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
 from tenacity import stop_never
@@ -22,10 +22,13 @@ from streamproc.metrics import Metrics
 from streamproc.serving.answerer import Answerer
 from streamproc.serving.engine import Engine, Engines
 from streamproc.serving.profiles import FULL, TopicProfile
+from streamproc.serving.traffic_split import TrafficSplit
 from streamproc.tracing.tracer import NO_TRACER, Tracer
 from streamproc.worker.caching import CacheOf, no_cache
 from streamproc.worker.topic_profiles import TopicProfiles
 
+SplitOf = Callable[[Route, str], TrafficSplit | None]
+"""The experiments that what a route asks a task may be in."""
 TaskEngines = Mapping[str, Engines]
 """The engines of each task."""
 
@@ -41,6 +44,7 @@ def build_enricher(
     tracer: Tracer = NO_TRACER,
     cache_of: CacheOf = no_cache,
     profile: TopicProfile = FULL,
+    split_of: SplitOf = lambda _, __: None,
 ) -> Enricher:
     """The enricher of one route; raises ModelRefused where an answer's ensemble is not there."""
     require_ensembles(route, engines)
@@ -55,6 +59,7 @@ def build_enricher(
             stop_after=stop_after,
             cache=cache_of(answer.task),
             profile=profile,
+            split=split_of(route, answer.task),
         )
         for answer in route.answers
     }
@@ -73,6 +78,7 @@ def route_subscriptions(
     tracer: Tracer = NO_TRACER,
     cache_of: CacheOf = no_cache,
     profiles: TopicProfiles | None = None,
+    split_of: SplitOf = lambda _, __: None,
 ) -> list[Subscription]:
     """One subscription for each topic that routes read.
 
@@ -95,6 +101,7 @@ def route_subscriptions(
             tracer=tracer,
             cache_of=cache_of,
             profile=profile,
+            split_of=split_of,
         )
         for topic in route.from_.topics:
             enrichers.setdefault(topic, []).append(enricher)

@@ -39,7 +39,8 @@ LOOK_AGAIN_S: Final = 30.0
 
 log = structlog.get_logger(__name__)
 
-_Files = frozenset[tuple[str, int, int]]
+FolderFiles = frozenset[tuple[str, int, int]]
+"""Names, sizes and times of the files in a version's folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Refusal:
 
     reason: str
     choice: ModelChoice
-    files: _Files
+    files: FolderFiles
     may_pass: bool
 
     @property
@@ -95,6 +96,8 @@ class ModelVersions:
         self._news = asyncio.Event()
         self.settled = asyncio.Event()
         """Everything that was told is served, or refused."""
+        self.at_hand: Callable[[str, VersionDigest], Engine | None] = lambda _, __: None
+        """Gives up an engine of a version that something else has loaded, if there is one."""
         self._draining: set[asyncio.Task[None]] = set()
         self._thread: ThreadPoolExecutor | None = None
 
@@ -148,6 +151,18 @@ class ModelVersions:
         self.settled.clear()
         self._news.set()
 
+    async def load_beside(self, engines: Engines, name: str, wanted: VersionDigest) -> Engine:
+        """A version, loaded and tried out in the background, beside the one that serves.
+
+        Raises ModelRefused or OSError, and whatever else a damaged model raises.
+        """
+        try:
+            return await self._in_background(
+                partial(self._load_beside, name, wanted, engines[name])
+            )
+        finally:
+            self._ask_for_queue(engines, name)
+
     async def keep(self) -> NoReturn:
         """Have the promoted versions served, until cancelled."""
         while True:
@@ -164,6 +179,20 @@ class ModelVersions:
                         self._followed[name] = choice
             if not self._news.is_set():
                 self.settled.set()
+
+    def let_go(self, old: Engine) -> None:
+        """Have a version that gets no more requests finish those it has; then free its memory."""
+        draining = asyncio.create_task(_let_go(old))
+        self._draining.add(draining)
+        draining.add_done_callback(self._draining.discard)
+
+    def files(self, name: str, version: str) -> FolderFiles:
+        """What tells that a version's folder is as it was."""
+        try:
+            folder = self._repository.folder(versioned(name, version))
+            return frozenset(_identity(path) for path in folder.rglob("*"))
+        except (OperatorError, OSError):
+            return frozenset()
 
     async def close(self) -> None:
         """Let go of what was on its way."""
@@ -221,15 +250,13 @@ class ModelVersions:
             return
         began_s = self._clock.monotonic_s()
         try:
-            new = await self._in_background(
-                partial(self._load_beside, name, choice.serves, engines[name])
-            )
+            new = self.at_hand(name, choice.serves)
+            if new is None:
+                new = await self.load_beside(engines, name, choice.serves)
         except Exception as error:  # noqa: BLE001 - whatever it is, the old version stays
-            self._ask_for_queue(engines, name)
             if self._is_chosen(choice):
                 self._refuse(name, choice, error)
             return
-        self._ask_for_queue(engines, name)
         if not self._is_chosen(choice):
             return  # taken back meanwhile
         self._refusals.pop(name, None)
@@ -261,9 +288,7 @@ class ModelVersions:
             loaded_in_s=round(took_s, 1),
             still_answering=len(old.jobs),
         )
-        draining = asyncio.create_task(_let_go(old))
-        self._draining.add(draining)
-        draining.add_done_callback(self._draining.discard)
+        self.let_go(old)
 
     def _refuse(self, name: str, choice: ModelChoice, error: Exception) -> None:
         """Keep what serves, and say why."""
@@ -271,7 +296,7 @@ class ModelVersions:
         reason = str(error) if foreseen else f"{type(error).__name__}: {error}"
         before = self._refusals.get(name)
         may_pass = isinstance(error, (NoRoomForModel, MemoryError))
-        files = self._files(name, choice.serves.version)
+        files = self.files(name, choice.serves.version)
         self._refusals[name] = Refusal(reason, choice, files, may_pass)
         # What is looked at again and refused for the same reason is no news.
         if before is None or (before.choice, before.reason) != (choice, reason):
@@ -281,15 +306,7 @@ class ModelVersions:
             )
 
     def _may_pass(self, name: str, refused: Refusal) -> bool:
-        return refused.may_pass or refused.files != self._files(name, refused.wanted.version)
-
-    def _files(self, name: str, version: str) -> _Files:
-        """What tells that a version's folder is as it was."""
-        try:
-            folder = self._repository.folder(versioned(name, version))
-            return frozenset(_identity(path) for path in folder.rglob("*"))
-        except (OperatorError, OSError):
-            return frozenset()
+        return refused.may_pass or refused.files != self.files(name, refused.wanted.version)
 
     def _is_chosen(self, choice: ModelChoice) -> bool:
         now = self._choices.get(choice.ensemble)

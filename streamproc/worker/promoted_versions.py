@@ -12,7 +12,8 @@ import structlog
 from streamproc.clock import Clock
 from streamproc.errors import OperatorError
 from streamproc.kafka.background import beside
-from streamproc.kafka.model_choices import ChoiceFeed, read_choices
+from streamproc.kafka.group_table import GroupFeed
+from streamproc.kafka.model_choices import choice_feed, read_choices
 from streamproc.messages.model_choice import ModelChoice
 from streamproc.settings import Settings
 from streamproc.worker.model_versions import ModelVersions
@@ -34,9 +35,9 @@ class PromotedVersions:
         self._topic = topic
         self._versions = versions
         self._clock = clock
-        self._feed: ChoiceFeed | None = None
+        self._feed: GroupFeed[ModelChoice] | None = None
         if topic is not None:
-            self._feed = ChoiceFeed(settings, topic, clock, versions.tell)
+            self._feed = choice_feed(settings, topic, clock, versions.tell)
 
     async def at_the_start(self) -> Mapping[str, ModelChoice]:
         """What is promoted, by ensemble; nothing where Kafka does not say it in time."""

@@ -22,6 +22,7 @@ from streamproc.enrichment.route import Route
 from streamproc.kafka.background import beside
 from streamproc.kafka.dispatcher import Subscription
 from streamproc.kafka.producer import Producer
+from streamproc.kafka.requests_in_flight import Handler
 from streamproc.kafka.state_publisher import StatePublisher
 from streamproc.kafka.topics import RequestTopic, TopicCatalogue, load_topics, record_limits
 from streamproc.kafka.worker import KafkaWorker
@@ -41,6 +42,7 @@ from streamproc.worker.enrichment import (
     refuse_shared_topics,
     route_subscriptions,
 )
+from streamproc.worker.experiments.running import RunningExperiments
 from streamproc.worker.gauges import set_gauges
 from streamproc.worker.model_versions import ModelVersions
 from streamproc.worker.models import Models
@@ -116,6 +118,14 @@ class _Worker:
         self._promoted = PromotedVersions(
             settings, wanted.catalogue.models_topic(), self._versions, self._clock
         )
+        self._experiments = RunningExperiments(
+            settings,
+            wanted.catalogue,
+            self._versions,
+            self._producer.hand_over,
+            self._clock,
+            self._metrics,
+        )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop`, then drain; raises as `run_worker`."""
@@ -154,6 +164,7 @@ class _Worker:
                         self._profiles.watch(worker.backlog),
                     ),
                     self._promoted.followed(),
+                    self._experiments.followed(),
                     self._reporting(worker, readiness),
                 ):
                     await worker.run(stop)
@@ -173,6 +184,7 @@ class _Worker:
                 self._tracer,
                 self._caches.of_task,
                 self._profiles,
+                self._experiments.of_route,
             ),
         ]
 
@@ -191,6 +203,7 @@ class _Worker:
             tracer=self._tracer,
             cache=self._caches.of_task(topic.task),
             profile=self._profiles.of_topic(topic, engines),
+            split=self._experiments.of_topic(topic),
         )
         return Subscription(
             topic.name,
@@ -204,15 +217,24 @@ class _Worker:
         needed = {name for one in subscriptions for name in (one.topic, *one.publishes_to)}
         return KafkaWorker(
             self._settings,
-            [replace(one, handler=self._tracer.consuming(one.handler)) for one in subscriptions],
+            [replace(one, handler=self._handler(one)) for one in subscriptions],
             clock=self._clock,
             producer=self._producer,
             needed_topics=needed.union(
                 self._settings.reply_topics, self._wanted.catalogue.replies()
             ),
             must_end=self._must_end,
-            prepare=self._promoted.are_served,
+            prepare=self._prepare,
         )
+
+    def _handler(self, subscription: Subscription) -> Handler:
+        """What is done with a record, from its consuming span to the record of experiments."""
+        return self._tracer.consuming(self._experiments.recording(subscription.handler))
+
+    async def _prepare(self) -> None:
+        """Wait until what was promoted is served, and requests are split as they were before."""
+        await self._promoted.are_served()
+        await self._experiments.are_known()
 
     def _must_end(self) -> str | None:
         hangs = _hangs_for_good(self._versions.engines(), self._settings.call_timeout_s)
@@ -255,6 +277,7 @@ class _Worker:
             threads=self._models.executor.threads,
             budget_tokens=self._models.budget_tokens,
             device_memory=self._device_memory,
+            experiments=self._experiments.states,
         )
         name = new_worker_id()
         reporter = StateReporter(

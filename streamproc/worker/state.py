@@ -23,6 +23,7 @@ from streamproc.messages.lane import Lane
 from streamproc.messages.worker_state import (
     DisagreementState,
     EnsembleState,
+    ExperimentState,
     LaneState,
     MachineState,
     MemberState,
@@ -68,6 +69,7 @@ class Served:
 
     budget_tokens: that a batch may have, padding included
     device_memory: asks for the GPU's
+    experiments: asks for those that it takes part in
     """
 
     topics: Sequence[RequestTopic]
@@ -77,6 +79,7 @@ class Served:
     threads: int
     budget_tokens: int
     device_memory: Callable[[], DeviceMemory | None]
+    experiments: Callable[[], Sequence[ExperimentState]] = tuple
 
 
 class StateReporter:
@@ -154,6 +157,7 @@ class StateReporter:
             routes=[self._route(route) for route in self._served.routes],
             ensembles=[self._ensemble(engine) for engine in self._served.versions.engines()],
             machine=self._machine(),
+            experiments=list(self._served.experiments()),
         )
 
     def _lanes(self) -> list[LaneState]:

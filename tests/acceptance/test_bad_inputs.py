@@ -52,7 +52,8 @@ WHOLE = ("run", "evaluate", "corpus partition", "topics check")
 TRAINING = {"train": {"corpus", "partitions", "search"}, "export": {"run"}}
 """Of commands that train, what is read before anything is learned: the rest takes minutes."""
 OUTPUTS = {
-    *("output", "json", "markdown", "html", "plots", "out", "work", "data_dir", "cache_dir"),
+    *("output", "json", "markdown", "html", "plots", "plot", "out", "work"),
+    *("data_dir", "cache_dir"),
 }
 PLACES = {"kafka_bootstrap_servers", "schema_registry_url", "cache_url", "http"}
 CALLED = {
@@ -77,6 +78,9 @@ CALLED = {
         "mix",
         "length",
         "until",
+        "arm",
+        "shadow",
+        "topic",
     ),
     "encoding",
 }
@@ -168,6 +172,14 @@ BASES: dict[str, Base | None] = {
     "models remove": Base({**TINY, "what": "m0/2"}, {"yes": ""}),
     "models copy": Base({**TINY, "version": "tiny@2"}),
     "models promote": Base({"version": "tiny"}, {"wait": "0"}),
+    "experiments start": Base(
+        {"name": "trial"},
+        {"arm": "tiny", "shadow": "tiny@3", "routes_dir": "ROUTES", "wait": "0"},
+    ),
+    "experiments list": Base(),
+    "experiments report": Base({"name": "trial"}),
+    "experiments promote": Base({"name": "trial"}, {"wait": "0"}),
+    "experiments stop": Base({"name": "trial"}),
     "models rollback": Base({"name": "tiny"}, {"wait": "0"}),
     "models pin": Base({"name": "tiny"}),
     "models split": Base({"what": "tiny"}, {"stages": "2", "out": "NEW"}),
@@ -228,6 +240,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     root = tmp_path_factory.mktemp("place")
     labels = ("negative", "positive")
     write_ensemble(root / "models" / "tiny", [classifier(seed=1), classifier(seed=2)])
+    write_ensemble(root / "models" / "tiny@3", [classifier(seed=3)])
     rows = [
         f'{{"id": "{n}", "text": "good film {n}", "label": "{labels[n % 2]}"}}' for n in range(9)
     ]

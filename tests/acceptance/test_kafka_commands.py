@@ -114,7 +114,9 @@ def test_topics_are_made_once_and_listed(kafka: str, tmp_path: Path) -> None:
     second = streamproc("topics", "apply", "--json", settings=topics.settings)
     listed = streamproc("topics", "list", "--json", settings=topics.settings)
     assert [done.returncode for done in (before, first, second, listed)] == [1, 0, 0, 0]
-    names = {topics.requests, topics.bulk, topics.responses, topics.dead_letters}
+    names = {
+        *(topics.requests, topics.bulk, topics.responses, topics.dead_letters, topics.feedback)
+    }
     assert set(json.loads(first.stdout)["created"]) == names
     assert json.loads(second.stdout)["created"] == []
     assert {row["name"] for row in json.loads(listed.stdout) if row["exists"]} == names
@@ -137,6 +139,7 @@ def test_topics_that_differ_are_reported_and_left_alone(kafka: str, tmp_path: Pa
         topics.bulk,
         topics.responses,
         topics.dead_letters,
+        topics.feedback,
     }
 
 

@@ -16,7 +16,7 @@ from referencing.jsonschema import DRAFT7
 
 from streamproc.enrichment.catalogue import load_routes
 from streamproc.errors import TopicsError
-from streamproc.kafka.topics import RequestTopic, load_topics
+from streamproc.kafka.topics import FeedbackTopic, RequestTopic, load_topics
 from streamproc.offline.asyncapi.document import asyncapi_document
 from streamproc.settings import Settings
 from tests.support.in_process import run
@@ -197,8 +197,8 @@ def test_a_schema_that_is_no_json_is_named(tmp_path: Path) -> None:
         asyncapi_document(Settings(topics_dir=tmp_path))
 
 
-def test_only_topics_of_requests_are_read() -> None:
+def test_only_topics_of_requests_and_of_what_was_true_of_them_are_read() -> None:
     document = asyncapi_document(Settings())
     for topic in load_topics(Settings().topics_dir).topics.values():
         receives = f"receive.{topic.name}" in document["operations"]
-        assert receives == isinstance(topic, RequestTopic)
+        assert receives == isinstance(topic, RequestTopic | FeedbackTopic)

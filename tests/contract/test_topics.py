@@ -14,11 +14,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from pydantic import BaseModel
 
 from streamproc.errors import Invalid
 from streamproc.kafka.dead_letters import DeadLetter
 from streamproc.kafka.topics import load_topics
 from streamproc.messages.cloudevents import STRUCTURED
+from streamproc.messages.experiment import Experiment, read_experiment
+from streamproc.messages.exposure import Exposure, read_exposure
+from streamproc.messages.feedback import Feedback, read_feedback
 from streamproc.messages.model_choice import ModelChoice, read_choice
 from streamproc.messages.outgoing import dead_letter, part_record, response_record
 from streamproc.messages.parts import Part
@@ -28,6 +32,7 @@ from streamproc.messages.request import InvalidRequest, Request, RequestFields, 
 from streamproc.messages.response import (
     Coverage,
     ErrorType,
+    ExperimentArm,
     MemberReport,
     MemberStatus,
     Problem,
@@ -49,6 +54,20 @@ EXAMPLES = [
     for path in topic.examples
 ]
 TASKS = CATALOGUE.tasks()
+READERS: dict[str, Any] = {
+    "experiments": read_experiment,
+    "exposures": read_exposure,
+    "feedback": read_feedback,
+    "models": read_choice,
+    "state": read_state,
+}
+MODELS: dict[str, type[BaseModel]] = {
+    "experiment": Experiment,
+    "exposure": Exposure,
+    "feedback": Feedback,
+    "model-choice": ModelChoice,
+    "worker-state": WorkerState,
+}
 
 
 def load(path: str) -> Any:
@@ -124,14 +143,10 @@ def test_an_example_is_what_the_code_takes_or_makes(topic: Any, path: str) -> No
             record_of({}), response, envelope_of_a_plain_request(), ReplyAddress("t"), 0
         )
         assert orjson.loads(made.value or b"") == body
-    elif topic.kind == "models":
-        choice = read_choice(orjson.dumps(body))
-        assert choice is not None
-        assert orjson.loads(choice.encode()) == body
-    elif topic.kind == "state":
-        state = read_state(orjson.dumps(body))
-        assert state is not None
-        assert orjson.loads(state.encode()) == body
+    elif topic.kind in READERS:
+        found = READERS[topic.kind](orjson.dumps(body))
+        assert found is not None
+        assert orjson.loads(found.encode()) == body
     else:
         headers = tuple((name, text.encode()) for name, text in body["headers"].items())
         value = base64.b64decode(body["value"])
@@ -154,6 +169,7 @@ def response_from(body: dict[str, Any]) -> Response:
         "timing": Timing,
         "usage": Usage,
         "error": Problem,
+        "experiment": ExperimentArm,
     }
     values = {name: nested[name](**v) if name in nested else v for name, v in body.items()}
     if "metadata" in body:
@@ -163,16 +179,11 @@ def response_from(body: dict[str, Any]) -> Response:
     return Response(**values)
 
 
-def test_the_schema_of_a_state_is_that_of_the_code() -> None:
-    described = load("schemas/worker-state.v1.json")
+@pytest.mark.parametrize("name", MODELS)
+def test_the_schema_of_what_is_validated_is_that_of_the_code(name: str) -> None:
+    described = load(f"schemas/{name}.v1.json")
     assert described.pop("$schema").startswith("https://json-schema.org/")
-    assert described == WorkerState.model_json_schema()
-
-
-def test_the_schema_of_a_choice_is_that_of_the_code() -> None:
-    described = load("schemas/model-choice.v1.json")
-    assert described.pop("$schema").startswith("https://json-schema.org/")
-    assert described == ModelChoice.model_json_schema()
+    assert described == MODELS[name].model_json_schema()
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -193,7 +204,13 @@ def test_the_response_schema_names_the_fields_the_code_writes(task: str) -> None
     has = {"profile": can_skip, "usage": task == "text-generation"}
     of_others = {name for name, is_its in has.items() if not is_its}
     assert described.keys() == {field.name for field in fields(Response)} - of_others
-    for name, kind in (("coverage", Coverage), ("timing", Timing), ("error", Problem)):
+    nested = (
+        ("coverage", Coverage),
+        ("timing", Timing),
+        ("error", Problem),
+        ("experiment", ExperimentArm),
+    )
+    for name, kind in nested:
         assert described[name]["properties"].keys() == {field.name for field in fields(kind)}
     member = schema["$defs"]["member"]["properties"]
     assert member.keys() == asdict(MemberReport("n", "v", "ok")).keys()

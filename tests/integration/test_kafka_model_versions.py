@@ -15,7 +15,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from streamproc.clock import SystemClock
-from streamproc.kafka.model_choices import ChoiceFeed, read_choices, store_choice
+from streamproc.kafka.group_table import store_entry
+from streamproc.kafka.model_choices import choice_feed, read_choices
 from streamproc.kafka.topic_admin import TopicAdmin
 from streamproc.kafka.topic_reader import read_topic
 from streamproc.kafka.topics import load_topics
@@ -66,7 +67,7 @@ class Place:
 
     async def tell(self, version: int, *before: int) -> ModelChoice:
         told = choice(self.models, self.name, version, CLOCK.now_ms(), *before)
-        await store_choice(self.settings, self.topic, told, CLOCK)
+        await store_entry(self.settings, self.topic, told, CLOCK)
         return told
 
     async def responses(self) -> list[dict[str, object]]:
@@ -203,10 +204,10 @@ async def test_a_worker_without_a_topic_of_models_serves_what_its_folder_says(
 async def test_the_topic_is_followed_as_soon_as_somebody_makes_it(
     kafka: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streamproc.kafka.model_choices.LOOK_AGAIN_S", 0.1)
+    monkeypatch.setattr("streamproc.kafka.group_table.LOOK_AGAIN_S", 0.1)
     place = Place(kafka, tmp_path)
     heard: list[dict[str, ModelChoice]] = []
-    feed = ChoiceFeed(place.settings, place.topic, CLOCK, lambda told: heard.append(dict(told)))
+    feed = choice_feed(place.settings, place.topic, CLOCK, lambda told: heard.append(dict(told)))
     following = asyncio.create_task(feed.follow())
     try:
         async with asyncio.timeout(60):

@@ -55,7 +55,7 @@ async def test_missing_topics_are_made_once_and_are_as_described(described: Sett
     topics = list(load_topics(described.topics_dir).topics.values())
     async with TopicAdmin(described) as admin:
         assert {d.what for d in await admin.drift(topics)} == {"topic"}
-        assert len(await admin.create_missing(topics)) == 4
+        assert len(await admin.create_missing(topics)) == 5
         assert await admin.create_missing(topics) == []
         assert await admin.drift(topics) == []
 
@@ -73,10 +73,10 @@ def test_topics_check_exits_with_1_until_applied_and_tells_drift(
     run = CliRunner().invoke
     assert run(topics_app, ["check", *flags]).exit_code == 1
     applied = run(topics_app, ["apply", *flags])
-    assert (applied.exit_code, len(orjson.loads(applied.output)["created"])) == (0, 4)
+    assert (applied.exit_code, len(orjson.loads(applied.output)["created"])) == (0, 5)
     assert run(topics_app, ["check", *flags]).exit_code == 0
     listed = orjson.loads(run(topics_app, ["list", *flags]).output)
-    assert [topic["exists"] for topic in listed] == [True] * 4
+    assert [topic["exists"] for topic in listed] == [True] * 5
     file = next(described.topics_dir.glob("*dlq*.yaml"))
     changed = {**yaml.safe_load(file.read_text()), "retention_ms": 1000, "topic_partitions": 3}
     file.write_text(yaml.safe_dump(changed))

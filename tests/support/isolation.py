@@ -24,6 +24,7 @@ class OwnTopics:
     bulk: str
     responses: str
     dead_letters: str
+    feedback: str
 
     def edit(self, kind: str, old: str, new: str) -> None:
         """Change the description of `requests`, `bulk`, `responses` or `dlq`."""
@@ -45,7 +46,7 @@ def describe_topics(bootstrap_servers: str, folder: Path, prefix: str) -> OwnTop
     return OwnTopics(
         folder,
         {"KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers, "TOPICS_DIR": str(folder)},
-        *(f"{prefix}.{kind}.v1" for kind in ("requests", "bulk", "responses", "dlq")),
+        *(f"{prefix}.{kind}.v1" for kind in ("requests", "bulk", "responses", "dlq", "feedback")),
     )
 
 

@@ -12,7 +12,7 @@ from tests.support.onnx_models import classifier, write_ensemble
 from tests.support.traced_worker import topics_folder
 
 ENSEMBLE = "sentiment"
-OF_WORKERS = ("models", "state")
+OF_WORKERS = ("models", "state", "experiments", "exposures")
 
 
 def write_versions(root: Path, *versions: int) -> dict[str, str]:
@@ -51,7 +51,7 @@ def choice(root: Path, group: str, version: int, at_ms: int, *before: int) -> Mo
 
 
 def own_topics(folder: Path, name: str) -> Path:
-    """The topics of one task, of models and of states, under names that begin with `name`."""
+    """The topics of one task, and those of workers, under names that begin with `name`."""
     folder.mkdir()
     topics_folder(folder, name)
     for kind in OF_WORKERS:

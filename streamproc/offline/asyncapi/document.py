@@ -38,6 +38,9 @@ def asyncapi_document(settings: Settings) -> dict[str, Any]:
             reply = topic.responses, messages[topic.responses]
             name, own = f"receive.{topic.name}", messages[topic.name]
             channels.receives(name, topic.name, topic.description, own, reply)
+        elif topic.kind == "feedback":
+            name, own = f"receive.{topic.name}", messages[topic.name]
+            channels.receives(name, topic.name, topic.description, own)
         else:
             own = messages[topic.name]
             channels.sends(f"send.{topic.name}", topic.name, topic.description, own)
@@ -91,12 +94,12 @@ def _messages(
             found[topic.name] = [components.message(f"{topic.task}.dead-letter", message)]
             continue
         name = Path(topic.schema_file).stem
-        is_of_workers = topic.kind in ("state", "models")
+        has_headers = topic.kind in headers
         message = {
             **(
-                {}
-                if is_of_workers
-                else {"correlationId": _CORRELATION, "headers": headers[topic.kind]}
+                {"correlationId": _CORRELATION, "headers": headers[topic.kind]}
+                if has_headers
+                else {}
             ),
             "payload": components.schema(name, _read(catalogue.folder / topic.schema_file)),
             "examples": _examples(catalogue, topic, name, components),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from structlog.testing import capture_logs
 
-from streamproc.kafka.model_choices import ModelChoices
+from streamproc.kafka.model_choices import model_choices
 from streamproc.messages.model_choice import ModelChoice, VersionDigest
 from streamproc.messages.record import Record
 
@@ -23,38 +23,38 @@ def stored(one: ModelChoice) -> Record:
 
 
 def test_the_last_choice_counts_for_each_ensemble_by_itself() -> None:
-    choices = ModelChoices("g")
+    choices = model_choices("g")
     for one in (choice("1"), choice("4", ensemble="other"), choice("2")):
         choices.take(stored(one))
-    assert choices.by_ensemble == {"tiny": choice("2"), "other": choice("4", ensemble="other")}
+    assert choices.by_name == {"tiny": choice("2"), "other": choice("4", ensemble="other")}
 
 
 def test_those_of_other_groups_are_not_ours() -> None:
-    choices = ModelChoices("g")
+    choices = model_choices("g")
     for group in ("h", "gg", "g/h"):
         choices.take(stored(choice("2", group=group)))
-    assert choices.by_ensemble == {}
+    assert choices.by_name == {}
 
 
 def test_a_group_may_have_a_slash_in_its_name() -> None:
-    choices = ModelChoices("g/h")
+    choices = model_choices("g/h")
     choices.take(stored(choice("2", group="g/h")))
-    assert choices.by_ensemble == {"tiny": choice("2", group="g/h")}
+    assert choices.by_name == {"tiny": choice("2", group="g/h")}
 
 
 def test_a_tombstone_takes_a_choice_back() -> None:
-    choices = ModelChoices("g")
+    choices = model_choices("g")
     choices.take(stored(choice("2")))
     choices.take(record(b"g/tiny", None))
-    assert choices.by_ensemble == {}
+    assert choices.by_name == {}
 
 
 def test_what_can_not_be_read_leaves_what_was_chosen_and_is_said() -> None:
-    choices = ModelChoices("g")
+    choices = model_choices("g")
     choices.take(stored(choice("2")))
     with capture_logs() as logs:
         choices.take(record(b"g/tiny", b"{"))
         choices.take(record(b"g/tiny", choice("3", ensemble="other").encode()))
         choices.take(record(None, b"x"))
-    assert choices.by_ensemble == {"tiny": choice("2")}
+    assert choices.by_name == {"tiny": choice("2")}
     assert [line["log_level"] for line in logs] == ["warning", "warning"]

@@ -1,0 +1,364 @@
+"""`streamproc experiments`: versions of an ensemble share its requests, and are compared."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+
+from streamproc.cli.given import given_command
+from streamproc.cli.lazy import command_group
+from streamproc.cli.options import KAFKA, with_settings
+from streamproc.cli.promotion import promote_version, user_name
+from streamproc.cli.tables import print_table
+from streamproc.cli.terminal import print_json, stdout_console
+from streamproc.cli.versions import verify_on_cpu
+from streamproc.did_you_mean import there_are
+from streamproc.errors import SettingsError, TopicsError
+from streamproc.logs.printable import printable
+from streamproc.settings import Settings
+
+if TYPE_CHECKING:
+    from streamproc.kafka.topics import TopicCatalogue
+    from streamproc.messages.experiment import Experiment
+    from streamproc.offline.experiments.results import ExperimentResult
+    from streamproc.status.participation import Participation
+
+app = command_group(
+    "Split requests between versions of an ensemble, and find out which one is better."
+)
+_FLAGS = (
+    *KAFKA,
+    "group_id",
+    "models_dir",
+    "topics_dir",
+    "routes_dir",
+    "max_message_bytes",
+    "log_level",
+    "log_format",
+)
+LOOK_EVERY_S = 0.2
+
+
+class OutcomeName(StrEnum):
+    """Outcomes that decide, as they are written."""
+
+    ACCURACY = "accuracy"
+    ERRORS = "errors"
+    RESPONSE_TIME = "response-time"
+
+
+Name = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="name of the experiment")]
+Json = Annotated[bool, typer.Option("--json", help="print JSON")]
+Verify = Annotated[
+    bool,
+    typer.Option("--verify/--no-verify", help="load it on this machine first, as a worker would"),
+]
+Wait = Annotated[
+    float,
+    typer.Option("--wait", min=0, help="seconds to wait until every worker says so; 0: do not"),
+]
+
+
+@app.command()
+@with_settings(_FLAGS)
+def start(
+    settings: Settings,
+    name: Name,
+    arm: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME[@VERSION][=WEIGHT] that answers its share; repeated; the first is the "
+            "control, which is what serves now"
+        ),
+    ] = None,
+    shadow: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME[@VERSION][=SHARE] that is asked about a share of the requests, and "
+            "answers nobody; may be repeated"
+        ),
+    ] = None,
+    topic: Annotated[
+        list[str] | None,
+        typer.Option(help="only requests of this topic; may be repeated; default: all"),
+    ] = None,
+    route: Annotated[
+        list[str] | None,
+        typer.Option(help="only what this route asks; may be repeated; default: all"),
+    ] = None,
+    decide_on: Annotated[
+        OutcomeName, typer.Option(help="outcome that says which arm is better")
+    ] = OutcomeName.ACCURACY,
+    verify: Verify = True,
+    wait: Wait = 60.0,
+    json: Json = False,
+) -> None:
+    """Have workers of a group split requests between versions of an ensemble, by their keys.
+
+    Only requests that name no ensemble take part. Begun once more while it runs, with the same
+    arms, it changes their weights. Exit code 1 when a worker can't serve an arm, or says nothing.
+    """
+    from streamproc.cli.experiment_plan import WrittenPlan, read_plan
+
+    given = WrittenPlan(name, arm or (), shadow or (), topic or (), route or (), decide_on.value)
+    plan = read_plan(settings, given, {})
+    catalogue = _catalogue(settings)
+    before, served = asyncio.run(_found(settings, catalogue, plan.task))
+    plan = read_plan(settings, given, served)
+    for one in before.values():
+        if one.is_running and one.name != plan.name and one.overlaps(plan):
+            raise SettingsError(
+                f"experiment {name!r}: {one.name} runs already on requests for {plan.ensemble}; "
+                f"name other topics or routes, or end it: streamproc experiments stop {one.name}"
+            )
+    if verify:
+        from streamproc.logs import configure_logging
+
+        configure_logging(settings)
+        for version in dict.fromkeys(one.name for one in plan.arms):
+            verify_on_cpu(settings.models_dir, version)
+    told = _signed(plan).begun_anew(before.get(name))
+    _store(settings, catalogue, told)
+    found = asyncio.run(_waited(settings, told, wait)) if wait else None
+    if json:
+        said = told.model_dump(mode="json")
+        print_json({**said, "workers": None if found is None else asdict(found)})
+    else:
+        arms = ", ".join(f"{one.name} {_weight(told, one.name)}" for one in told.arms)
+        line = Text.assemble((told.name, "bold"), f" splits requests for {told.ensemble}: {arms}")
+        stdout_console().print(line, soft_wrap=True)
+        if found is not None:
+            _show(found)
+    if found is not None and (found.refused or found.waiting):
+        raise typer.Exit(1)
+
+
+@app.command("list")
+@with_settings(_FLAGS)
+def list_experiments(settings: Settings, json: Json = False) -> None:
+    """List the experiments of a group, and why workers do not serve an arm."""
+    catalogue = _catalogue(settings)
+    found = asyncio.run(_experiments(settings, catalogue))
+    rows = [(one, asyncio.run(_waited(settings, one, 0.0))) for one in found.values()]
+    if json:
+        print_json([{**one.model_dump(mode="json"), "workers": asdict(w)} for one, w in rows])
+        return
+    console = stdout_console()
+    print_table(
+        console,
+        ("experiment", "", "arms", "decided by", "workers"),
+        [
+            (
+                one.name,
+                one.state if one.promoted is None else f"promoted {one.promoted}",
+                ", ".join(f"{arm.name} {_weight(one, arm.name)}" for arm in one.arms),
+                one.decides,
+                str(len(workers.splitting)) if one.is_running else "",
+            )
+            for one, workers in rows
+        ],
+        numbers=(4,),
+    )
+    for one, workers in rows:
+        for sentence in workers.sentences() if one.is_running else ():
+            console.print(f"{one.name}: {printable(sentence)}", soft_wrap=True)
+
+
+@app.command()
+@with_settings(_FLAGS)
+def report(
+    context: typer.Context,
+    settings: Settings,
+    name: Name,
+    json: Annotated[Path | None, typer.Option(help="file to write all figures to")] = None,
+    html: Annotated[Path | None, typer.Option(help="file to write one page with plots to")] = None,
+    plot: Annotated[Path | None, typer.Option(help="file to write a picture to, PNG")] = None,
+) -> None:
+    """Compare the arms of an experiment: accuracy, errors and response time, with intervals.
+
+    The intervals hold at every look together, so that it may be looked at as often as one likes,
+    and stopped when it is decided.
+    """
+    from streamproc.cli.experiment_output import ReportFiles, show_report
+    from streamproc.clock import SystemClock
+    from streamproc.offline.experiments.report import ExperimentReport
+
+    files = ReportFiles(json, html, plot)
+    files.require_libraries()
+    files.require_places()
+    catalogue = _catalogue(settings)
+    experiment = _named(asyncio.run(_experiments(settings, catalogue)), name, settings)
+    result = _result(settings, catalogue, experiment)
+    workers = asyncio.run(_waited(settings, experiment, 0.0))
+    made = ExperimentReport(
+        result,
+        given_command(context),
+        datetime.fromtimestamp(SystemClock().now_ms() / 1000, UTC).isoformat(timespec="seconds"),
+        tuple(workers.sentences()) if experiment.is_running else (),
+    )
+    show_report(made, stdout_console())
+    files.write(made)
+
+
+@app.command()
+@with_settings(_FLAGS)
+def promote(
+    settings: Settings,
+    name: Name,
+    arm: Annotated[
+        str | None, typer.Option(help="arm to promote; default: the one that is better")
+    ] = None,
+    verify: Verify = True,
+    wait: Wait = 60.0,
+    json: Json = False,
+) -> None:
+    """Have all workers serve the better arm's version, as `models promote`, and end the experiment.
+
+    Exit code 1 when a worker refuses it or does not say so in time; the experiment then goes on.
+    """
+    catalogue = _catalogue(settings)
+    experiment = _named(asyncio.run(_experiments(settings, catalogue)), name, settings)
+    experiment.ended()  # one that has ended already is told before anything is promoted
+    if arm is None:
+        winner = _result(settings, catalogue, experiment).winner
+        if winner is None:
+            raise SettingsError(
+                f"experiment {name!r} has not decided which arm is better (`streamproc "
+                "experiments report` says how it stands); --arm promotes one all the same"
+            )
+        chosen = winner
+    else:
+        chosen = experiment.arm(arm)
+    if chosen.ensemble != experiment.ensemble:
+        raise SettingsError(
+            f"{chosen.name} is no version of {experiment.ensemble}, so that it can't be promoted "
+            "in its place: name it in the description of the topic, or in the route"
+        )
+    promote_version(settings, chosen.name, verify=verify, wait_s=wait, json=json)
+    _store(settings, catalogue, _signed(experiment).ended(chosen.name))
+    if not json:
+        stdout_console().print(f"the experiment {name} has ended", soft_wrap=True)
+
+
+@app.command()
+@with_settings(_FLAGS)
+def stop(settings: Settings, name: Name, json: Json = False) -> None:
+    """End an experiment: all requests go to the version that serves. It stays for reports."""
+    catalogue = _catalogue(settings)
+    experiment = _named(asyncio.run(_experiments(settings, catalogue)), name, settings)
+    ended = _signed(experiment).ended()
+    _store(settings, catalogue, ended)
+    if json:
+        print_json(ended.model_dump(mode="json"))
+        return
+    line = f" has ended; workers answer with the {experiment.ensemble} that is promoted"
+    stdout_console().print(Text.assemble((name, "bold"), line), soft_wrap=True)
+
+
+def _catalogue(settings: Settings) -> TopicCatalogue:
+    from streamproc.kafka.topics import load_topics
+
+    return load_topics(settings.topics_dir)
+
+
+async def _experiments(settings: Settings, catalogue: TopicCatalogue) -> dict[str, Experiment]:
+    from streamproc.kafka.experiments import read_experiments
+
+    return await read_experiments(settings, catalogue.only("experiments"))
+
+
+async def _found(
+    settings: Settings, catalogue: TopicCatalogue, task: str
+) -> tuple[dict[str, Experiment], dict[str, str]]:
+    """The experiments there are, and the versions that were promoted.
+
+    Raises TopicsError where a topic is missing that an experiment needs.
+    """
+    from streamproc.kafka.model_choices import read_choices
+    from streamproc.kafka.topic_admin import TopicAdmin
+
+    needed = [catalogue.only("exposures"), catalogue.only("feedback", task)]
+    found = await _experiments(settings, catalogue)
+    async with TopicAdmin(settings) as admin:
+        for topic in sorted(await admin.missing(needed)):
+            raise TopicsError(f"topic {topic} does not exist; `streamproc topics apply` creates it")
+    models = catalogue.models_topic()
+    choices = await read_choices(settings, models) if models is not None else {}
+    return found, {name: choice.serves.version for name, choice in choices.items()}
+
+
+def _named(found: dict[str, Experiment], name: str, settings: Settings) -> Experiment:
+    if name not in found:
+        raise SettingsError(
+            f"no experiment {name!r} in the group {settings.group_id}; "
+            f"{there_are(name, sorted(found))}"
+        )
+    return found[name]
+
+
+def _signed(experiment: Experiment) -> Experiment:
+    """As it is said now, by whoever gives the command."""
+    from streamproc.clock import SystemClock
+
+    return experiment.model_copy(update={"at_ms": SystemClock().now_ms(), "by": user_name()})
+
+
+def _store(settings: Settings, catalogue: TopicCatalogue, experiment: Experiment) -> None:
+    from streamproc.clock import SystemClock
+    from streamproc.kafka.group_table import store_entry
+
+    topic = catalogue.only("experiments")
+    asyncio.run(store_entry(settings, topic, experiment, SystemClock()))
+
+
+def _result(
+    settings: Settings, catalogue: TopicCatalogue, experiment: Experiment
+) -> ExperimentResult:
+    from streamproc.offline.experiments.reading import read_observations
+    from streamproc.offline.experiments.results import result_of
+
+    topics = catalogue.only("exposures"), catalogue.only("feedback", experiment.task)
+    return result_of(experiment, asyncio.run(read_observations(settings, experiment, *topics)))
+
+
+async def _waited(settings: Settings, experiment: Experiment, wait_s: float) -> Participation:
+    """What workers say of it, once all of them have, or so many seconds have passed."""
+    from streamproc.clock import SystemClock
+    from streamproc.status.feed import StatusFeed
+    from streamproc.status.participation import participation
+
+    clock = SystemClock()
+    end_s = clock.monotonic_s() + wait_s
+    async with StatusFeed(settings, clock) as feed:
+        while True:
+            found = participation(feed.states(), experiment, clock.now_ms())
+            if not found.waiting or clock.monotonic_s() > end_s:
+                return found
+            await clock.sleep(LOOK_EVERY_S)
+
+
+def _show(found: Participation) -> None:
+    console = stdout_console()
+    for worker in found.splitting:
+        console.print(Text.assemble(("splits", "green"), f"  {printable(worker)}"))
+    for sentence in found.sentences():
+        console.print(Text.assemble(("refused", "red"), f" {printable(sentence)}"), soft_wrap=True)
+    for worker in found.waiting:
+        said = f" {printable(worker)} has not said yet; `streamproc experiments list` shows it"
+        console.print(Text.assemble(("waiting", "yellow"), said), soft_wrap=True)
+    if not (found.splitting or found.refused or found.waiting):
+        console.print("no worker of the group serves its task now; those that start will split")
+
+
+def _weight(experiment: Experiment, name: str) -> str:
+    """Of an arm's requests, or of those that a shadow is asked about, in per cent."""
+    arm = experiment.arm(name)
+    whole = 1.0 if arm.is_shadow else sum(one.weight for one in experiment.answering)
+    return f"{100 * arm.weight / whole:.4g} %{' in the shadow' if arm.is_shadow else ''}"

@@ -1,0 +1,1 @@
+"""What an experiment has found: exposures joined with the truth, compared, and reported."""

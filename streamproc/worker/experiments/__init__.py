@@ -1,0 +1,1 @@
+"""Experiments in a worker: which arm answers a request, and what is recorded of it."""
