@@ -182,7 +182,7 @@ async def test_the_control_answers_for_an_arm_that_is_not_loaded_and_that_is_no_
 
 
 async def test_without_the_control_a_request_is_in_no_experiment() -> None:
-    scene = Scene(engine_of("9"))
+    scene = Scene(engine_of("9"), engine_of("2"))
     response = await scene.ask(key_of("2"))
     assert (response.status, response.experiment) == ("ok", None)
 
@@ -211,13 +211,22 @@ async def test_where_an_arm_is_at_fault_the_version_that_serves_answers() -> Non
 async def test_what_a_route_asks_of_an_event_is_split_by_the_event_s_key() -> None:
     scene, broker = Scene(is_route=True, running=[experiment(routes=["requests"])]), MemoryBroker()
     answer = {
-        "name": "mood", "task": "text-classification", "ensemble": "tiny",
-        "text": "/t", "to": "/mood", "keep": ["label"],
+        "name": "mood",
+        "task": "text-classification",
+        "ensemble": "tiny",
+        "text": "/t",
+        "to": "/mood",
+        "keep": ["label"],
     }
     route = Route.model_validate(
         {
-            "kind": "route", "name": "requests", "description": "what is tested here",
-            "from": {"topics": ["in"]}, "to": {"topic": "out"}, "meta": "/run", "dlq": "dead",
+            "kind": "route",
+            "name": "requests",
+            "description": "what is tested here",
+            "from": {"topics": ["in"]},
+            "to": {"topic": "out"},
+            "meta": "/run",
+            "dlq": "dead",
             "answers": [answer],
         }
     )
