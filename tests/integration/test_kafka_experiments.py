@@ -25,6 +25,7 @@ from streamproc.worker.run import run_worker
 from tests.support.command import streamproc
 from tests.support.topics import producing
 from tests.support.versioned_models import ENSEMBLE, own_topics, spoil, write_versions
+from tests.support.worker_process import WorkerProcess
 
 pytestmark = pytest.mark.kafka
 CLOCK = SystemClock()
@@ -101,8 +102,9 @@ class Place:
             while True:
                 async with aclosing(read_topic(self.settings, self.requests.responses)) as records:
                     found = [orjson.loads(record.value or b"") async for record in records]
-                if len(found) >= count:
-                    return {one["id"]: one for one in found}
+                by_id = {one["id"]: one for one in found}
+                if len(by_id) >= count:
+                    return by_id
                 await asyncio.sleep(0.1)
 
     async def exposures(self) -> list[Exposure]:
@@ -158,7 +160,8 @@ async def test_the_better_of_two_versions_is_found_by_late_feedback_and_promoted
 
         # Asked once more, a key has the arm that it had.
         await place.ask(range(20))
-        again = await place.answers(count + 21)
+        await place.exposed(len(found) + 20)
+        again = await place.answers(count + 1)
         assert all(again[str(n)]["experiment"]["arm"] == arms[n] for n in range(20))
 
         assert "not decided: no feedback has come" in await place.experiments("report", "trial")
@@ -268,3 +271,43 @@ async def test_a_worker_that_starts_splits_from_its_first_answer_on_and_weights_
         # Nobody leaves the arm whose weight rises.
         assert all(later[name] == arm for name, arm in arms.items() if arm == "sentiment@2")
         assert sum(arm == "sentiment@2" for arm in later.values()) > 35
+
+
+async def test_a_worker_that_is_killed_leaves_no_request_without_its_record(
+    kafka: str, tmp_path: Path
+) -> None:
+    place, count = Place(kafka, tmp_path), 2_000
+    async with TopicAdmin(place.settings) as admin:
+        await admin.create_missing(place.catalogue.topics.values())
+    await place.experiments(
+        *("start", "trial", "--arm", ENSEMBLE, "--arm", f"{ENSEMBLE}@2"),
+        *("--no-verify", "--wait", "0"),
+    )
+    own = {
+        "MODELS_DIR": str(place.settings.models_dir),
+        "TOPICS_DIR": str(place.settings.topics_dir),
+        "SESSION_TIMEOUT_S": "6",
+    }
+    worker = WorkerProcess(kafka, place.name, tmp_path / "worker.log", own)
+    worker.start()
+    try:
+        await worker.wait_until_ready()
+        await place.ask(range(count))
+        await place.answers(count // 4)
+        worker.kill()
+        worker.start()
+        answers = await place.answers(count)
+        async with asyncio.timeout(60):
+            found = await place.exposures()
+            while {one.id for one in found} != answers.keys():
+                await asyncio.sleep(0.1)
+                found = await place.exposures()
+    finally:
+        worker.stop()
+    assert answers.keys() == {str(number) for number in range(count)}
+    # Whoever is answered twice is so by the same arm.
+    arms: dict[str, set[str]] = {}
+    for one in found:
+        arms.setdefault(one.id, set()).add(one.arm)
+    assert {len(names) for names in arms.values()} == {1}
+    assert all(arms[name] == {one["experiment"]["arm"]} for name, one in answers.items())

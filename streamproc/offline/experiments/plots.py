@@ -66,7 +66,9 @@ def _parts(axes: Axes, report: ExperimentReport) -> None:
     for arm, (color, marker) in zip(result.experiment.challengers, _ARMS, strict=False):
         rows: list[tuple[str, Difference]] = []
         for one in result.deciding():
-            if one.arm == arm:
+            if one.arm == arm and arm.is_shadow:
+                rows += [("in pairs", one.stratified)]
+            elif one.arm == arm:
                 rows += [("within strata", one.stratified), ("plain", one.plain)]
         rows += [
             (f"{one.stratum.lane} {one.stratum.length}", one.difference)
@@ -78,7 +80,7 @@ def _parts(axes: Axes, report: ExperimentReport) -> None:
             names.append(name)
     axes.axvline(0, color=GREY, linewidth=0.9)
     axes.set_yticks(range(len(names)), names)
-    axes.invert_yaxis()
+    axes.set_ylim(max(len(names), 1) - 0.5, -0.5)
     axes.set_xlabel(f"{NAMES[decides]}, less the control's")
 
 

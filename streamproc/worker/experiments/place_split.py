@@ -103,12 +103,14 @@ class PlaceSplit:
         return replace(response, experiment=ExperimentArm(experiment.name, answered))
 
     def _assigned(self, experiment: Experiment, request: Request) -> AssignedArm | None:
+        control = self._engines.engine(experiment.task, experiment.control)
+        if control is None:
+            # Another version was promoted just now: an arm alone has nothing to be compared with.
+            return None
         unit = unit_of(experiment, request.key, request.id)
         arm = answering_arm(experiment, unit)
         engine = self._engines.engine(experiment.task, arm)
-        if engine is None:
-            engine = self._engines.engine(experiment.task, experiment.control)
-        return None if engine is None else AssignedArm(experiment, arm, unit, engine)
+        return AssignedArm(experiment, arm, unit, engine or control)
 
     def _ask_shadows(self, assigned: AssignedArm, request: Request) -> None:
         experiment = assigned.experiment

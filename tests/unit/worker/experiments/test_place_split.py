@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from tenacity import stop_after_attempt
 
 from streamproc.clock import SystemClock
+from streamproc.enrichment.route import Route
 from streamproc.errors import WorkerFault
 from streamproc.messages.experiment import Arm, Experiment
 from streamproc.messages.experiment_split import answering_arm, unit_of
@@ -25,7 +26,14 @@ from streamproc.metrics import Metrics
 from streamproc.serving.answerer import Answerer
 from streamproc.serving.engine import Engine, Engines
 from streamproc.serving.inference.batch import Batch
-from streamproc.testing import ScriptedSession, build_engine, build_profile, build_record
+from streamproc.testing import (
+    MemoryBroker,
+    ScriptedSession,
+    build_engine,
+    build_profile,
+    build_record,
+)
+from streamproc.worker.enrichment import build_enricher
 from streamproc.worker.experiments import exposure_log, shadows
 from streamproc.worker.experiments.exposure_log import ExposureLog
 from streamproc.worker.experiments.place_split import ArmsOf, Place, PlaceSplit
@@ -68,7 +76,7 @@ class Scene:
         self.running = list(running)
         self.engines = engines or (engine_of("1"), engine_of("2"), engine_of("3"))
         arms: ArmsOf = Arms(*self.engines)
-        split = PlaceSplit(
+        self.split = PlaceSplit(
             Place("requests", "text-classification", Lane.INTERACTIVE, not is_route),
             lambda: self.running,
             arms,
@@ -85,7 +93,7 @@ class Scene:
             clock=clock,
             metrics=self.metrics,
             stop_after=stop_after_attempt(3),
-            split=split,
+            split=self.split,
         )
 
     async def ask(self, key: bytes | None, **fields: Any) -> Response:
@@ -174,7 +182,7 @@ async def test_the_control_answers_for_an_arm_that_is_not_loaded_and_that_is_no_
 
 
 async def test_without_the_control_a_request_is_in_no_experiment() -> None:
-    scene = Scene(engine_of("9"))
+    scene = Scene(engine_of("9"), engine_of("2"))
     response = await scene.ask(key_of("2"))
     assert (response.status, response.experiment) == ("ok", None)
 
@@ -198,6 +206,43 @@ async def test_where_an_arm_is_at_fault_the_version_that_serves_answers() -> Non
     assert response.experiment == ExperimentArm("trial", "tiny@1")
     (stored,) = await scene.settled()
     assert (stored.arm, stored.status, stored.error) == ("tiny@2", "error", FAILED_OVER)
+
+
+async def test_what_a_route_asks_of_an_event_is_split_by_the_event_s_key() -> None:
+    scene, broker = Scene(is_route=True, running=[experiment(routes=["requests"])]), MemoryBroker()
+    answer = {
+        "name": "mood",
+        "task": "text-classification",
+        "ensemble": "tiny",
+        "text": "/t",
+        "to": "/mood",
+        "keep": ["label"],
+    }
+    route = Route.model_validate(
+        {
+            "kind": "route",
+            "name": "requests",
+            "description": "what is tested here",
+            "from": {"topics": ["in"]},
+            "to": {"topic": "out"},
+            "meta": "/run",
+            "dlq": "dead",
+            "answers": [answer],
+        }
+    )
+    enricher = build_enricher(
+        route,
+        {"text-classification": Engines({"tiny": scene.engines[0]})},
+        broker.publish,
+        SystemClock(),
+        scene.metrics,
+        split_of=lambda *_: scene.split,
+    )
+    for version in ("1", "2"):
+        await enricher(build_record({"t": "good film"}, key=key_of(version)))
+    manifests = [event["run"]["manifests"]["mood"] for event in broker.values("out")]
+    assert manifests == ["1" * 64, "2" * 64]
+    assert [one.arm for one in await scene.settled()] == ["tiny@1", "tiny@2"]
 
 
 async def test_a_shadow_is_asked_beside_every_arm_and_answers_nobody() -> None:
