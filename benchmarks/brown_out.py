@@ -70,7 +70,7 @@ class Flood:
             "all_answered_after_s": self.over_s,
             "longest_lag_s": max(self.lag_s),
             "lag_s": list(self.lag_s),
-            "answers_by_members": self.members,
+            "answers_by_members": {str(count): times for count, times in self.members.items()},
         }
 
 

@@ -102,12 +102,15 @@ def measure_profiles(
                 say(f"round {number + 1} of {rounds}: {_name(run.profile)}")
                 pipeline = combined(chosen, run.profile)
                 runner.run(run.again(pipeline, task, outstanding))
-    full = runs[0]
+    members = len(stored.manifest.members)
+    figures = [run.measured(task, runs[0], members) for run in runs]
+    # One that asks everybody gives up nothing and gains nothing.
+    useless = {one.profile for one in figures[1:] if one.members == members}
     section = ProfilesSection(
-        cascade_margin=chosen.manifest.profiles.cascade_margin,
-        trusted_share=chosen.manifest.profiles.trusted_share,
+        cascade_margin=_unless("cascade" in useless, chosen.manifest.profiles.cascade_margin),
+        trusted_share=_unless("trusted" in useless, chosen.manifest.profiles.trusted_share),
         data=", ".join(described([source]) for source in data.sources),
-        measured=tuple(run.measured(task, full, len(stored.manifest.members)) for run in runs),
+        measured=tuple(one for one in figures if one.profile not in useless),
     )
     return Measured(with_profiles(chosen, section))
 
@@ -204,6 +207,10 @@ def _skips(metrics: Metrics) -> float:
 
 def _name(profile: TopicProfile) -> Profile | Literal["brown-out"]:
     return profile.name if profile.brown_out is None else "brown-out"
+
+
+def _unless(is_useless: bool, number: float | None) -> float | None:
+    return None if is_useless else number
 
 
 def _title(one: MeasuredProfile) -> str:

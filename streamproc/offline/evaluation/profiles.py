@@ -27,7 +27,7 @@ Value = Callable[[StoredEnsemble, TopicProfile], float]
 def chosen_profiles(stored: StoredEnsemble, value: Value, cost: float) -> StoredEnsemble:
     """The ensemble with the least margin and share that cost at most `cost` against all members.
 
-    One is None where even its largest costs more, or where it would not leave any member out.
+    One is None where even its largest costs more.
     """
     plain = with_profiles(stored, ProfilesSection())
     least = value(plain, TopicProfile()) - cost
