@@ -124,7 +124,7 @@ class Engine:
                 run_ms = max(run_ms, outputs.run_ms)
         answer = job.answer()
         if policy is not None and any(one.status == "skipped" for one in answer.members):
-            answer = replace(answer, profile=policy.profile)
+            answer = replace(answer, profile=policy.applied)
         return Timed(answer, queue_ms, run_ms)
 
     async def scored_chunks(

@@ -39,16 +39,13 @@ class TopicProfile:
 
         All where members write a text together, or validation data have not said how few will do.
         """
-        members = len(spec.members)
-        if members < 2 or not isinstance(task, ScoringTask):
+        if len(spec.members) < 2 or not isinstance(task, ScoringTask):
             return None
-        if self.brown_out is not None and self.brown_out.left_out:
-            return MemberPolicy("brown-out", most=max(1, members - self.brown_out.left_out))
         if self.name == "cascade" and spec.cascade_margin is not None:
-            return MemberPolicy("cascade", margin=spec.cascade_margin)
+            return MemberPolicy("cascade", margin=spec.cascade_margin, limit=self.brown_out)
         if self.name == "trusted" and spec.trusted_share is not None:
-            return MemberPolicy("trusted", share=spec.trusted_share)
-        return None
+            return MemberPolicy("trusted", share=spec.trusted_share, limit=self.brown_out)
+        return None if self.brown_out is None else MemberPolicy(limit=self.brown_out)
 
 
 FULL: Final = TopicProfile()

@@ -22,7 +22,7 @@ from streamproc.serving.inference.session import Session
 from streamproc.serving.member_failures import FailureCounter, MemberFailure
 from streamproc.serving.member_health import MemberHealth
 from streamproc.serving.member_runner import MemberRunner
-from streamproc.serving.selection import Selection
+from streamproc.serving.selection import MemberPolicy, Selection
 from streamproc.tracing.tracer import NO_ENSEMBLE_TRACER, EnsembleTracer
 from streamproc.types import Float32Array, FloatArray
 
@@ -146,7 +146,7 @@ class FanOut:
         priority: int,
     ) -> list[Row]:
         """Each member on those sequences that ask for it, until none asks for another."""
-        everyone = Selection(range(len(self._members)), len(self._members))
+        everyone = Selection(MemberPolicy(), range(len(self._members)), len(self._members))
         outputs: list[dict[int, MemberOutput]] = [{} for _ in sequences]
         while True:
             wanted: dict[int, list[int]] = {}

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamproc.serving.brown_out import BrownOut
 from streamproc.serving.selection import MemberPolicy, Scores, Selection, replayed, select
 from streamproc.types import FloatArray
 
@@ -41,7 +42,7 @@ def test_a_cascade_asks_the_member_with_the_largest_say_first_and_stops_when_tha
 
 
 def test_a_cascade_goes_on_until_those_asked_are_enough() -> None:
-    selection = Selection([0, 1, 2, 3], 1, lambda said: len(said) == 2)
+    selection = Selection(MemberPolicy(), [0, 1, 2, 3], 1, lambda said: len(said) == 2)
     assert asked(selection, known(4)) == [0, 1]
 
 
@@ -56,10 +57,22 @@ def test_trusted_are_the_fewest_that_hold_a_share_of_the_say(
     assert asked(selection, known(3)) == expected
 
 
-@pytest.mark.parametrize(("most", "expected"), [(0, [0]), (1, [0]), (2, [0, 1]), (9, [0, 1, 2])])
-def test_a_brown_out_asks_so_many_and_at_least_one(most: int, expected: list[int]) -> None:
-    selection = select(MemberPolicy("brown-out", most=most), np.ones(3), never)
-    assert asked(selection, known(3)) == expected
+@pytest.mark.parametrize(
+    ("left_out", "expected"), [(0, [0, 1, 2]), (1, [0, 1]), (2, [0]), (9, [0])]
+)
+def test_a_brown_out_leaves_so_many_out_and_never_all(left_out: int, expected: list[int]) -> None:
+    policy = MemberPolicy(limit=BrownOut(1.0, left_out=left_out))
+    assert asked(select(policy, np.ones(3), never), known(3)) == expected
+    assert policy.applied == ("brown-out" if left_out else None)
+
+
+def test_a_brown_out_that_begins_while_a_chunk_waits_counts_and_comes_before_a_cascade() -> None:
+    brown_out = BrownOut(1.0)
+    policy = MemberPolicy("cascade", margin=0.9, limit=brown_out)
+    waiting = select(policy, np.ones(3), never)
+    brown_out.left_out = 1
+    assert asked(waiting, known(3)) == [0, 1]
+    assert policy.applied == "brown-out"
 
 
 @given(
@@ -67,7 +80,9 @@ def test_a_brown_out_asks_so_many_and_at_least_one(most: int, expected: list[int
     st.one_of(
         st.builds(MemberPolicy, st.just("cascade"), margin=st.floats(0, 1)),
         st.builds(MemberPolicy, st.just("trusted"), share=st.floats(0.01, 1)),
-        st.builds(MemberPolicy, st.just("brown-out"), most=st.integers(0, 7)),
+        st.builds(
+            MemberPolicy, limit=st.builds(BrownOut, st.just(1.0), left_out=st.integers(0, 7))
+        ),
     ),
     st.data(),
 )

@@ -77,17 +77,19 @@ async def test_members_are_left_out_while_the_topic_lags_and_come_back_by_themse
             # The watch sleeps, and its clock goes on by that.
             await asyncio.sleep(0)
 
-    def most() -> int | None:
+    def left_out() -> int:
         policy = profile.policy(engine.task, engine.profile)
-        return None if policy is None else policy.most
+        assert policy is not None
+        assert policy.limit is not None
+        return policy.limit.left_out
 
     watching = asyncio.ensure_future(profiles.watch(backlog))
     await asyncio.sleep(0)
-    assert most() == 2
+    assert left_out() == 1
     await pass_time(3)
-    assert most() == 1
+    assert left_out() == 2
     assert metrics.registry.get_sample_value("streamproc_members_left_out", {"topic": "bulk"}) == 2
     waited_s = 1.0
     await pass_time(12)
-    assert most() is None
+    assert left_out() == 0
     watching.cancel()
