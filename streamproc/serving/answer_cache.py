@@ -167,10 +167,8 @@ class AnswerCache:
 
     def _keep(self, key: bytes, answer: Answer) -> Kept | None:
         """Keep an answer where no member failed, and JSON brings it back as it is."""
-        if any(member.status not in {"ok", "skipped"} for member in answer.members):
-            return None
         # How many members a brown-out asks is no part of a key, and lasts for moments.
-        if answer.profile == "brown-out":
+        if not answer.is_complete or answer.profile == "brown-out":
             return None
         # What members chose was noted as they answered; it is no part of a response.
         answer = replace(answer, choices=None)

@@ -187,11 +187,10 @@ class Answerer:
         answer = answered.result
         if answer.choices is not None:
             engine.disagreements.note(self._disagreement(request, answer, answer.choices))
-        complete = all(member.status in {"ok", "skipped"} for member in answer.members)
         return Response(
             id=request.id,
             task=self._task,
-            status="ok" if complete else "partial",
+            status="ok" if answer.is_complete else "partial",
             ensemble=engine.profile.name,
             manifest=engine.profile.digest,
             result=answer.result,

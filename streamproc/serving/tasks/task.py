@@ -72,6 +72,11 @@ class Answer:
     choices: Choices | None = None
     profile: FewerMembers | None = None
 
+    @property
+    def is_complete(self) -> bool:
+        """Every member that was asked gave its own answer."""
+        return all(member.status in {"ok", "skipped"} for member in self.members)
+
 
 class Job(ABC, Generic[ChunkT, OutputsT]):
     """One request under way: it makes chunks, takes what members said of each, and answers.

@@ -135,9 +135,8 @@ class PlaceSplit:
             exposure |= {"status": "error", "error": answer.error}
         else:
             found = answered.result
-            complete = all(member.status == "ok" for member in found.members)
             exposure |= {
-                "status": "ok" if complete else "partial",
+                "status": "ok" if found.is_complete else "partial",
                 "queue_ms": round(answered.queue_ms, 3),
                 "agreement": found.agreement,
                 "label": _label_of(found.result),
