@@ -73,14 +73,27 @@ class AttemptGate(Generic[Item]):
 
     @property
     def is_exclusive(self) -> bool:
-        """Records are run one at a time in the whole process."""
-        return not self._lapsed and any(one.singles for one in self._partitions.values())
+        """Records are run one at a time in the whole process.
+
+        Only once one of them is there: while none has been fetched, others are not kept waiting.
+        """
+        return not self._lapsed and any(
+            one.singles and (one.waiting or one.running) for one in self._partitions.values()
+        )
 
     def lapse(self) -> None:
-        """Wait no longer for the one that runs alone, or that does not come at all."""
+        """Wait no longer for the one that runs alone, or for those that it waits for."""
         self._lapsed = True
         for partition in self._partitions.values():
             partition.run_beside_others()
+
+    def running(self) -> list[str]:
+        """The positions of what has been started and is not finished, for a log."""
+        return [f"{tp}:{at}" for tp, one in self._partitions.items() for at in sorted(one.running)]
+
+    def waiting(self) -> dict[str, int]:
+        """How many records wait, of each topic-partition, for a log."""
+        return {str(tp): len(one.waiting) for tp, one in self._partitions.items()}
 
     def finished(self, tp: TopicPartition, offset: int) -> None:
         """A record that was started has left what it had to, or was given up on."""

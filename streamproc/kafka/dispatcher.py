@@ -85,6 +85,7 @@ class Dispatcher:
         self._loading: asyncio.Task[None] | None = None
         self._storing: asyncio.Task[None] | None = None
         self._moved_at_s = 0.0
+        self._was_exclusive = False
         self._backpressure = Backpressure(
             consumer,
             self._tracker,
@@ -172,7 +173,12 @@ class Dispatcher:
             # All waits for Kafka to store a mark, which is no doing of the record that is next.
             self._moved_at_s = now_s
         elif self._gate.is_exclusive and now_s - self._moved_at_s > ALONE_S:
-            _log.warning("a request that runs alone takes long, others go on", seconds=ALONE_S)
+            _log.warning(
+                "a request that runs alone takes long, others go on",
+                seconds=ALONE_S,
+                running=self._gate.running(),
+                waiting=self._gate.waiting(),
+            )
             self._gate.lapse()
             self._go_on()
 
@@ -259,6 +265,10 @@ class Dispatcher:
         """Start what may be started, and store what has to be stored before more may."""
         if not self._gate.is_waited_at:
             return
+        if self._gate.is_exclusive and not self._was_exclusive:
+            # It waits from now on, whenever anything was started last.
+            self._moved_at_s = self._clock.monotonic_s()
+        self._was_exclusive = self._gate.is_exclusive
         for start in self._gate.startable():
             delivery, record = start.item
             subscription = self._subscriptions[record.topic]
