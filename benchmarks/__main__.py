@@ -94,9 +94,9 @@ async def _measure(plan: Plan, console: Console) -> int:
     )
     topic = load_topics(settings.topics_dir).request_topic(TASK, Lane.INTERACTIVE)
     stored = Repository(settings.models_dir).open(topic.ensemble)
-    profile, members, provider = load_members(stored, plan.device)
+    spec, members, provider = load_members(stored, plan.device)
     texts = requested(read_texts(settings.data), plan.requests)
-    workload = build_workload(texts, profile, members)
+    workload = build_workload(texts, spec, members)
 
     def say(what: str) -> None:
         console.print(f"[dim]{what}[/]", highlight=False)
@@ -166,7 +166,7 @@ async def _ours(
             else:
                 yield lambda some: ThroughKafka(some, stage)
                 return
-        ensemble = workload.profile.name
+        ensemble = workload.spec.name
         local = local_pipeline(settings, TASK, ensemble, SystemClock())
         pipeline = await opened.enter_async_context(local)
         yield lambda some: InPipeline(some, pipeline)

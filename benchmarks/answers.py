@@ -29,7 +29,7 @@ class Difference:
 
 
 def stitched(
-    profile: EnsembleSpec, chunks: Sequence[Sequence[Chunk]], logits: Sequence[FloatArray]
+    spec: EnsembleSpec, chunks: Sequence[Sequence[Chunk]], logits: Sequence[FloatArray]
 ) -> FloatArray:
     """Probabilities (requests, labels): members combined, chunks weighted by their tokens.
 
@@ -37,17 +37,14 @@ def stitched(
     logits: of each member (chunks of all requests in order, outputs)
     """
     placed = np.stack(
-        [
-            member.labels.align(values)
-            for member, values in zip(profile.members, logits, strict=True)
-        ]
+        [member.labels.align(values) for member, values in zip(spec.members, logits, strict=True)]
     )
     every = [chunk for own in chunks for chunk in own]
     combined = np.stack(
         [
             calibrated(
-                combine(profile.strategy, own, profile.weights(profile.strategy, chunk.ids)),
-                profile.temperature,
+                combine(spec.strategy, own, spec.weights(spec.strategy, chunk.ids)),
+                spec.temperature,
             )
             for chunk, own in zip(every, placed.swapaxes(0, 1), strict=True)
         ]

@@ -54,7 +54,7 @@ class ThroughKafka:
             cpu_seconds=worker_after_s - worker_s if both else None,  # type: ignore[operator]
             answers=answers_of(
                 [exchange.responses[number]["result"] for number in range(len(texts))],
-                self._workload.profile.labels,
+                self._workload.spec.labels,
             ),
             padding=counted.tokens["padded"] / counted.tokens["content"],
             beside_cpu_seconds={
@@ -89,7 +89,7 @@ class InPipeline:
         results = await asyncio.gather(
             *(self._one(number, value) for number, value in enumerate(self._values))
         )
-        return answers_of(results, self._workload.profile.labels)
+        return answers_of(results, self._workload.spec.labels)
 
     async def _one(self, number: int, value: bytes) -> Mapping[str, Any]:
         record = Record("benchmark", 0, number, 0, None, value)

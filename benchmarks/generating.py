@@ -62,9 +62,7 @@ async def write(
     chosen_s = [] if chosen_s is None else chosen_s
     sent_s = time.perf_counter()
     params = {"max_new_tokens": writing.tokens, "min_new_tokens": writing.tokens}
-    job = engine.task.begin(
-        {"text": writing.prompt}, {**params, "truncate": "start"}, engine.profile
-    )
+    job = engine.task.begin({"text": writing.prompt}, {**params, "truncate": "start"}, engine.spec)
     for chunk in job.chunks():
         watched = _watched(chunk, lambda: chosen_s.append(time.perf_counter()))
         timed = await engine.scorer.submit(watched, len(watched), lane)

@@ -49,7 +49,7 @@ def main() -> None:
         engine = _engine(root, asked.ensemble, settings.device, executor)
     except OperatorError as error:
         sys.exit(str(error))
-    most = engine.profile.decodes.max_tokens // 2
+    most = engine.spec.decodes.max_tokens // 2
     asked.tokens, long_tokens = min(asked.tokens, most), min(LONG_TOKENS, most)
     texts = requested(
         [text for text in read_texts(settings.data) if len(text) > 40], asked.requests
@@ -59,8 +59,8 @@ def main() -> None:
     executor.close()
     executor.join()
     about = {
-        "ensemble": engine.profile.name,
-        "members": len(engine.profile.members),
+        "ensemble": engine.spec.name,
+        "members": len(engine.spec.members),
         "device": settings.device,
         "threads": executor.threads,
         "requests": asked.requests,

@@ -50,7 +50,7 @@ class Ceiling:
         # Back from the batches' order to the chunks'.
         order = np.argsort(np.concatenate(self._batches))
         logits = [np.concatenate(own)[order] for own in zip(*scores, strict=True)]
-        return stitched(self._workload.profile, self._workload.chunks, logits)
+        return stitched(self._workload.spec, self._workload.chunks, logits)
 
 
 class OneAtATime:
@@ -70,9 +70,9 @@ class OneAtATime:
             return np.concatenate(list(pool.map(self._one, self._workload.texts)))
 
     def _one(self, text: str) -> FloatArray:
-        chunks = cut(self._workload.profile, text)
+        chunks = cut(self._workload.spec, text)
         batches = [[index] for index in range(len(chunks))]
-        return stitched(self._workload.profile, [chunks], run_all(self._workload, chunks, batches))
+        return stitched(self._workload.spec, [chunks], run_all(self._workload, chunks, batches))
 
 
 class ArrivalBatches:
@@ -102,10 +102,10 @@ class ArrivalBatches:
             return np.concatenate(list(pool.map(self._some, self._taken)))
 
     def _some(self, taken: Sequence[int]) -> FloatArray:
-        own = [cut(self._workload.profile, self._workload.texts[index]) for index in taken]
+        own = [cut(self._workload.spec, self._workload.texts[index]) for index in taken]
         flat = list(chain.from_iterable(own))
         batches = as_they_come(len(flat), self._size)
-        return stitched(self._workload.profile, own, run_all(self._workload, flat, batches))
+        return stitched(self._workload.spec, own, run_all(self._workload, flat, batches))
 
 
 def run_all(

@@ -39,8 +39,8 @@ class Turns(Generic[ResultT]):
 
 
 def batches_of(
-    profile: EnsembleSpec, texts: Sequence[str], count: int, budget_tokens: int
+    spec: EnsembleSpec, texts: Sequence[str], count: int, budget_tokens: int
 ) -> list[list[Chunk]]:
     """The first `count` chunks of texts of mixed lengths, in batches by length."""
-    chunks = [chunk for text in requested(texts, count) for chunk in cut(profile, text)][:count]
+    chunks = [chunk for text in requested(texts, count) for chunk in cut(spec, text)][:count]
     return [[chunks[place] for place in own] for own in by_length(chunks, budget_tokens)]

@@ -38,8 +38,8 @@ def main() -> None:
     try:
         for folder in asked.models:
             stored = Repository(folder).open(asked.ensemble)
-            profile, members, _ = load_members(stored, "cpu")
-            batches = batches_of(profile, texts, asked.chunks, asked.budget)
+            spec, members, _ = load_members(stored, "cpu")
+            batches = batches_of(spec, texts, asked.chunks, asked.budget)
             name = str(folder)
             ways[name] = _way(members, batches)
             forms[name] = {

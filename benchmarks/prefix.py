@@ -39,10 +39,10 @@ def main() -> None:
         stored = repository.open(asked.ensemble)
         if stored.manifest.prefix is None:
             sys.exit(f"{asked.ensemble} has no prefix to share.")
-        profile, members, _ = load_members(stored, "cpu")
+        spec, members, _ = load_members(stored, "cpu")
     except OperatorError as error:
         sys.exit(str(error))
-    batches = batches_of(profile, read_texts(settings.data), asked.chunks, asked.budget)
+    batches = batches_of(spec, read_texts(settings.data), asked.chunks, asked.budget)
     ways: dict[str, Callable[[], Logits]] = {
         "shared": lambda: [run_rows(members, batch) for batch in batches],
         "each its own": lambda: [_apart(members, batch) for batch in batches],

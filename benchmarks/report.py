@@ -54,8 +54,8 @@ def described(workload: Workload) -> dict[str, Any]:
         "chunks": sum(map(len, workload.chunks)),
         "tokens": workload.tokens,
         "tokens_of_a_request": dict(zip(("p10", "p50", "p90", "p99"), quantiles, strict=True)),
-        "ensemble": workload.profile.name,
-        "manifest": workload.profile.digest,
+        "ensemble": workload.spec.name,
+        "manifest": workload.spec.digest,
         "members": len(workload.members.sessions),
         "tokenize_ms": 1000 * workload.tokenize_s / len(workload.texts),
     }

@@ -33,7 +33,7 @@ class Workload:
 
     texts: tuple[str, ...]
     chunks: tuple[tuple[Chunk, ...], ...]
-    profile: EnsembleSpec
+    spec: EnsembleSpec
     members: Members
     tokenize_s: float
 
@@ -45,22 +45,22 @@ class Workload:
     def first(self, count: int) -> Workload:
         """The same with only the first requests."""
         return Workload(
-            self.texts[:count], self.chunks[:count], self.profile, self.members, self.tokenize_s
+            self.texts[:count], self.chunks[:count], self.spec, self.members, self.tokenize_s
         )
 
 
-def cut(profile: EnsembleSpec, text: str) -> tuple[Chunk, ...]:
+def cut(spec: EnsembleSpec, text: str) -> tuple[Chunk, ...]:
     """All windows of a text."""
-    tokenizer = profile.tokenizer
-    return tuple(windows(tokenizer.stream(text), tokenizer.frame, profile.window, len(text)))
+    tokenizer = spec.tokenizer
+    return tuple(windows(tokenizer.stream(text), tokenizer.frame, spec.window, len(text)))
 
 
-def build_workload(texts: Sequence[str], profile: EnsembleSpec, members: Members) -> Workload:
+def build_workload(texts: Sequence[str], spec: EnsembleSpec, members: Members) -> Workload:
     """Cut every text, and time it."""
     started_s = time.perf_counter()
-    chunks = tuple(cut(profile, text) for text in texts)
+    chunks = tuple(cut(spec, text) for text in texts)
     tokenize_s = time.perf_counter() - started_s
-    return Workload(tuple(texts), chunks, profile, members, tokenize_s)
+    return Workload(tuple(texts), chunks, spec, members, tokenize_s)
 
 
 def run_rows(members: Members, chunks: Sequence[Chunk]) -> list[FloatArray]:
@@ -70,20 +70,20 @@ def run_rows(members: Members, chunks: Sequence[Chunk]) -> list[FloatArray]:
 
 
 def load_members(stored: StoredEnsemble, device: str) -> tuple[EnsembleSpec, Members, Provider]:
-    """An ensemble's profile, and its members on the device asked for.
+    """An ensemble's spec, and its members on the device asked for.
 
     Raises ModelRefused when the ensemble is at fault, DeviceUnusable when the device is.
     """
     task = scoring_task_named(stored.manifest.task)
-    profile = load_spec(stored, task)
+    spec = load_spec(stored, task)
     # What loads here and not there is the device's fault, not the model's.
     members = load_sessions(stored, task, choose_provider("cpu"))
     if device == "cpu":
-        return profile, members, choose_provider("cpu")
+        return spec, members, choose_provider("cpu")
     try:
         provider = choose_provider(device)
         members = load_sessions(stored, task, provider)
-        check_members(members, task, profile, invariant=False)
+        check_members(members, task, spec, invariant=False)
     except (ModelRefused, SettingsError) as reason:
         raise DeviceUnusable(str(reason)) from None
-    return profile, members, provider
+    return spec, members, provider

@@ -202,7 +202,7 @@ class Metrics:
         )
         self.member_skips = Counter(
             "streamproc_member_skips_total",
-            "Chunks that a member was not asked for, as the profile or a brown-out says",
+            "Chunks that a member was not asked for, as the spec or a brown-out says",
             ("ensemble", "member"),
             registry=self.registry,
         )

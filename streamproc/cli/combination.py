@@ -113,12 +113,12 @@ def _write_gate(
 def _token_counts(stored: StoredEnsemble, data: Data) -> FloatArray:
     """(vocabulary,) of the tokens that members see of this data."""
     task = task_named(stored.manifest.task)
-    profile = load_spec(stored, task)
+    spec = load_spec(stored, task)
     if stored.manifest.task == "text-generation":
         ids = read_blocks(stored, data).ids
-        return np.bincount(ids.ravel(), minlength=profile.tokenizer.vocabulary_size).astype(float)
+        return np.bincount(ids.ravel(), minlength=spec.tokenizer.vocabulary_size).astype(float)
     eval_task, records = eval_task_for(stored.manifest, data)
-    return token_counts(eval_task.requests[:records], task, profile)
+    return token_counts(eval_task.requests[:records], task, spec)
 
 
 @contextmanager

@@ -118,7 +118,7 @@ class AnswerCache:
             if name in request.inputs
         }
         params = {name: value for name, value in request.params.items() if name not in _OF_DELIVERY}
-        by = engine.task.name, engine.profile.digest, profile
+        by = engine.task.name, engine.spec.digest, profile
         asked = (FORMAT, self._numerics, *by, inputs, params)
         try:
             return hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).digest()

@@ -78,11 +78,11 @@ class Answerer:
 
     def digest(self, ensemble: str) -> str:
         """Of the manifest that an ensemble answers under; raises Invalid when there is none."""
-        return self._engines.named(ensemble).profile.digest
+        return self._engines.named(ensemble).spec.digest
 
     def count_tokens(self, ensemble: str, text: str) -> int:
         """How many tokens a text has for an ensemble, special tokens not counted."""
-        tokenizer = self._engines.named(ensemble).profile.tokenizer
+        tokenizer = self._engines.named(ensemble).spec.tokenizer
         return sum(len(tokens) for tokens in tokenizer.stream(text))
 
     async def answer(self, request: Request, parts: PartPublisher | None = None) -> Response:
@@ -123,7 +123,7 @@ class Answerer:
             try:
                 return engine, await self._find_or_score(engine, request, parts)
             except _TakenOver:
-                engine = self._engines.named(engine.profile.name)
+                engine = self._engines.named(engine.spec.name)
 
     async def _find_or_score(
         self, engine: Engine, request: Request, parts: PartPublisher | None
@@ -134,7 +134,7 @@ class Answerer:
         if cache is None:
             return await score()
         # Only what is valid has a key.
-        job = engine.task.begin(request.inputs, request.params, engine.profile)
+        job = engine.task.begin(request.inputs, request.params, engine.spec)
         key = await self._key(cache, engine, request, job.characters) if job.is_repeatable else None
         if key is None:
             return (await cache.pass_by(score)).answered
@@ -165,7 +165,7 @@ class Answerer:
                     raise first
                 # A version that took over meanwhile may be able where this one is not. Its answer
                 # has another manifest, so that it may not pass, or be kept, for this one's.
-                if self._engines.named(engine.profile.name) is not engine:
+                if self._engines.named(engine.spec.name) is not engine:
                     raise _TakenOver
                 tries.begin()
                 return await self._score(engine, request, parts, alone=tries.alone)
@@ -175,10 +175,10 @@ class Answerer:
         self, engine: Engine, request: Request, parts: PartPublisher | None, *, alone: bool = False
     ) -> Timed[Answer]:
         """chunk → encode → queue → batch → fan out → combine → stitch"""
-        job = engine.task.begin(request.inputs, request.params, engine.profile)
+        job = engine.task.begin(request.inputs, request.params, engine.spec)
         if parts is not None and job.wants_parts:
             job.show = parts.begin()
-        policy = self._profile.policy(engine.task, engine.profile)
+        policy = self._profile.policy(engine.task, engine.spec)
         return await engine.answer(job, self._lane, alone=alone, policy=policy)
 
     def _response(
@@ -191,8 +191,8 @@ class Answerer:
             id=request.id,
             task=self._task,
             status="ok" if answer.is_complete else "partial",
-            ensemble=engine.profile.name,
-            manifest=engine.profile.digest,
+            ensemble=engine.spec.name,
+            manifest=engine.spec.digest,
             result=answer.result,
             members=answer.members,
             agreement=answer.agreement,

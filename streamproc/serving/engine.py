@@ -1,4 +1,4 @@
-"""An ensemble ready to answer: its task, its profile, and what scores chunks with its members."""
+"""An ensemble ready to answer: its task, its spec, and what scores chunks with its members."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Engine:
     """
 
     task: Task
-    profile: EnsembleSpec
+    spec: EnsembleSpec
     scorer: AnyScorer
     max_document_chunks: int
     health: MemberHealth
@@ -187,8 +187,8 @@ class Engines(Mapping[str, Engine]):
 
     def replace(self, engine: Engine) -> Engine:
         """Let an engine answer for its ensemble from now on; returns the one that did before."""
-        before = self._engines[engine.profile.name]
-        self._engines[engine.profile.name] = engine
+        before = self._engines[engine.spec.name]
+        self._engines[engine.spec.name] = engine
         return before
 
     def __getitem__(self, name: str) -> Engine:

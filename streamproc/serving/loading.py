@@ -20,7 +20,7 @@ from streamproc.serving.inference.residency import Residency
 from streamproc.serving.inference.seq2seq import Seq2SeqModel
 from streamproc.serving.inference.session import BackboneSession, OnnxSession
 from streamproc.serving.tasks.decoding_task import DecodingTask
-from streamproc.serving.tasks.ensemble_spec import EnsembleSpec, MemberProfile
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec, MemberSpec
 from streamproc.serving.tasks.task import ScoringTask, Task
 
 
@@ -55,7 +55,7 @@ def load_spec(stored: StoredEnsemble, task: Task) -> EnsembleSpec:
         digest=stored.digest,
         labels=manifest.labels,
         members=tuple(
-            MemberProfile(
+            MemberSpec(
                 member.name,
                 member.version,
                 member.weight,

@@ -14,9 +14,9 @@ from streamproc.testing.builders import (
     build_context,
     build_engine,
     build_pipeline,
-    build_profile,
     build_record,
     build_route,
+    build_spec,
 )
 from streamproc.testing.client import ScriptedClient
 from streamproc.testing.clock import ManualClock
@@ -33,9 +33,9 @@ __all__ = [
     "build_context",
     "build_engine",
     "build_pipeline",
-    "build_profile",
     "build_record",
     "build_route",
+    "build_spec",
     "build_tokenizer",
     "tokenizer_json",
 ]

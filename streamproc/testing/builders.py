@@ -28,7 +28,7 @@ from streamproc.serving.inference.members import Members
 from streamproc.serving.inference.session import Session
 from streamproc.serving.profiles import FULL, TopicProfile
 from streamproc.serving.tasks.catalogue import scoring_task_named
-from streamproc.serving.tasks.ensemble_spec import EnsembleSpec, MemberProfile
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec, MemberSpec
 from streamproc.testing.memory_broker import MemoryBroker
 from streamproc.testing.sessions import ScriptedSession
 from streamproc.testing.tokenizers import build_tokenizer
@@ -36,7 +36,7 @@ from streamproc.tracing.tracer import NO_TRACER, Tracer
 from streamproc.types import FloatArray, ProblemType, Strategy
 
 
-def build_profile(
+def build_spec(
     members: Sequence[str] = ("a", "b", "c"),
     *,
     labels: Sequence[str] = ("negative", "positive"),
@@ -54,7 +54,7 @@ def build_profile(
         digest="0" * 64,
         labels=tuple(labels),
         members=tuple(
-            MemberProfile(
+            MemberSpec(
                 name,
                 "1",
                 1.0,
@@ -98,7 +98,7 @@ def build_context(
 
 
 def build_engine(
-    profile: EnsembleSpec | None = None,
+    spec: EnsembleSpec | None = None,
     sessions: Sequence[Session[FloatArray]] | None = None,
     *,
     task: str = "text-classification",
@@ -110,11 +110,11 @@ def build_engine(
     tracer: Tracer = NO_TRACER,
 ) -> Engine:
     """An engine of scripted members, unless others are given."""
-    profile = profile or build_profile()
+    spec = spec or build_spec()
     scoring = scoring_task_named(task)
     return assemble_engine(
         scoring,
-        profile,
+        spec,
         Members(
             sessions
             or [
@@ -123,7 +123,7 @@ def build_engine(
                     member.labels.outputs or len(scoring.signature(0).outputs),
                     per_token=scoring.signature(member.labels.outputs).per_token,
                 )
-                for member in profile.members
+                for member in spec.members
             ]
         ),
         build_context(

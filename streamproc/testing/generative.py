@@ -25,7 +25,7 @@ from streamproc.serving.decoding.model import StepModel
 from streamproc.serving.engine import Engine
 from streamproc.serving.ensembling.labels import LabelMap
 from streamproc.serving.tasks.catalogue import decoding_task_named
-from streamproc.serving.tasks.ensemble_spec import EnsembleSpec, MemberProfile
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec, MemberSpec
 from streamproc.testing.builders import build_context
 from streamproc.types import FloatArray, Strategy
 
@@ -93,7 +93,7 @@ def byte_tokenizer_json(end: str = "<end>") -> bytes:
     return tokenizer.to_str().encode()  # type: ignore[no-any-return]
 
 
-def build_decoding_profile(
+def build_decoding_spec(
     members: Sequence[str] = ("a", "b", "c"),
     *,
     tokenizer: TextTokenizer | None = None,
@@ -110,7 +110,7 @@ def build_decoding_profile(
         digest="0" * 64,
         labels=(),
         members=tuple(
-            MemberProfile(name, "1", (weights or {}).get(name, 1.0), LabelMap.none())
+            MemberSpec(name, "1", (weights or {}).get(name, 1.0), LabelMap.none())
             for name in members
         ),
         strategy=strategy,
@@ -126,21 +126,21 @@ def build_decoding_profile(
 
 
 def build_decoding_engine(
-    profile: EnsembleSpec | None = None,
+    spec: EnsembleSpec | None = None,
     models: Sequence[StepModel[Any]] | None = None,
     *,
     task: str = "text-generation",
     context: EngineContext | None = None,
 ) -> Engine:
     """An engine of scripted members that decode, unless others are given."""
-    profile = profile or build_decoding_profile()
+    spec = spec or build_decoding_spec()
     return assemble_decoding_engine(
         decoding_task_named(task),
-        profile,
+        spec,
         models
         or [
-            ScriptedStepModel(member.name, profile.tokenizer.vocabulary_size)
-            for member in profile.members
+            ScriptedStepModel(member.name, spec.tokenizer.vocabulary_size)
+            for member in spec.members
         ],
         context or build_context(),
     )

@@ -21,7 +21,7 @@ class Interface(NamedTuple):
     @classmethod
     def of_engine(cls, engine: Engine) -> Self:
         """That of what is loaded."""
-        spec = engine.profile
+        spec = engine.spec
         return cls(engine.task.name, spec.problem_type, frozenset(spec.labels))
 
     @classmethod

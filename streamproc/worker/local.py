@@ -88,8 +88,8 @@ async def windowed_pipelines(
         engine = models.load(stored)
 
         def windowed(window: Window | None) -> Pipeline:
-            profile = engine.profile if window is None else replace(engine.profile, window=window)
-            return build({manifest.name: replace(engine, profile=profile)})
+            spec = engine.spec if window is None else replace(engine.spec, window=window)
+            return build({manifest.name: replace(engine, spec=spec)})
 
         yield windowed
 
@@ -119,7 +119,7 @@ async def combining_pipelines(
 
         def combined(way: StoredEnsemble, profile: TopicProfile = FULL, /) -> Pipeline:
             spec = load_spec(way, engine.task)
-            return build({manifest.name: replace(engine, profile=spec)}, None, profile)
+            return build({manifest.name: replace(engine, spec=spec)}, None, profile)
 
         yield combined
 
@@ -172,7 +172,7 @@ async def _local(
     ) -> Pipeline:
         require_ensemble(topic.ensemble, engines, topic.task, settings)
         default = engines[topic.ensemble]
-        require_profile(profile.name, default.task, default.profile, "--profile")
+        require_profile(profile.name, default.task, default.spec, "--profile")
         return Pipeline(
             build_route(topic, settings),
             Engines(engines),

@@ -238,7 +238,7 @@ class ModelVersions:
 
     async def _follow(self, engines: Engines, name: str) -> None:
         """Have one ensemble served as it is chosen, if it can be."""
-        choice, spec = self._choices.get(name), engines[name].profile
+        choice, spec = self._choices.get(name), engines[name].spec
         if choice is None or name in self._pins:
             self._refusals.pop(name, None)
             return
@@ -265,7 +265,7 @@ class ModelVersions:
     def _load_beside(self, name: str, wanted: VersionDigest, old: Engine) -> Engine:
         """The version wanted, loaded and tried out; raises ModelRefused, OSError."""
         stored = self._stored(name, wanted)
-        Interface.of_engine(old).require_same(stored, old.profile.version)
+        Interface.of_engine(old).require_same(stored, old.spec.version)
         require_memory(stored, self._free_bytes, self._device_memory)
         try:
             return self._models.load(stored)
@@ -277,14 +277,14 @@ class ModelVersions:
         old = engines.replace(new)
         self._hide(old)
         self._show(new)
-        spec = new.profile
+        spec = new.spec
         self._metrics.reloads.labels(spec.name, "taken-over").inc()
         log.info(
             "version takes over",
             ensemble=spec.name,
             version=spec.version,
             manifest=spec.digest[:12],
-            instead_of=old.profile.version,
+            instead_of=old.spec.version,
             loaded_in_s=round(took_s, 1),
             still_answering=len(old.jobs),
         )
@@ -336,7 +336,7 @@ class ModelVersions:
 
 async def _let_go(old: Engine) -> None:
     """Let the old version finish what it has begun; its memory is free then."""
-    spec = old.profile
+    spec = old.spec
     await old.drain()
     del old
     malloc_trim()
@@ -344,7 +344,7 @@ async def _let_go(old: Engine) -> None:
 
 
 def _info(engine: Engine) -> tuple[str, str, str, str]:
-    spec = engine.profile
+    spec = engine.spec
     return spec.name, engine.task.name, spec.version, spec.digest
 
 

@@ -247,8 +247,7 @@ class _Worker:
             provider=self._models.provider.name,
             threads=self._models.executor.threads,
             ensembles=sorted(
-                f"{engine.profile.name}@{engine.profile.version}"
-                for engine in self._versions.engines()
+                f"{engine.spec.name}@{engine.spec.version}" for engine in self._versions.engines()
             ),
             topics=[one.topic for one in subscriptions],
             routes=[route.name for route in self._wanted.routes],
@@ -306,7 +305,7 @@ def _hangs_for_good(engines: Sequence[Engine], call_timeout_s: float) -> str | N
         member, out_s = engine.health.hung() or ("", 0.0)
         if out_s > HANG_TIMEOUTS * call_timeout_s:
             return (
-                f"member {member} of ensemble {engine.profile.name} has not returned from a call "
+                f"member {member} of ensemble {engine.spec.name} has not returned from a call "
                 f"for {out_s:.0f} s (STREAMPROC_CALL_TIMEOUT_S is {call_timeout_s:g}), and only "
                 "the end of the process ends such a call; start it again"
             )

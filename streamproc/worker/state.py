@@ -206,7 +206,7 @@ class StateReporter:
         return {"waiting": backlog.waiting, "oldest_ms": backlog.oldest_ms(self._clock.now_ms())}
 
     def _ensemble(self, engine: Engine) -> EnsembleState:
-        spec, window = engine.profile, self._window
+        spec, window = engine.spec, self._window
         tokens = {
             kind: window.gained("streamproc_tokens_total", ensemble=spec.name, kind=kind)
             for kind in ("content", "padded", "read", "written")

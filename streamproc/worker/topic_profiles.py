@@ -36,7 +36,7 @@ class _Watched:
     def most(self) -> int:
         """How many members may be left out of what has the most of them."""
         return max(
-            (len(one.profile.members) - 1 for one in self.engines() if _has_members(one)), default=0
+            (len(one.spec.members) - 1 for one in self.engines() if _has_members(one)), default=0
         )
 
 
@@ -53,7 +53,7 @@ class TopicProfiles:
         """Raises ModelRefused where its ensemble can't be served by the profile that it names."""
         if topic.profile is not None:
             default = engines[topic.ensemble]
-            require_profile(topic.profile, default.task, default.profile, f"topic {topic.name}")
+            require_profile(topic.profile, default.task, default.spec, f"topic {topic.name}")
         return self._profile(
             topic.profile,
             topic.brown_out_lag_s,
@@ -67,7 +67,7 @@ class TopicProfiles:
             for engine in engines():
                 if _has_members(engine):
                     where = f"route {route.name}"
-                    require_profile(route.profile, engine.task, engine.profile, where)
+                    require_profile(route.profile, engine.task, engine.spec, where)
         return self._profile(route.profile, route.brown_out_lag_s, route.from_.topics, engines)
 
     async def watch(self, backlog: Callable[[Collection[str]], Backlog]) -> None:

@@ -17,11 +17,11 @@ from streamproc.testing import (
     MemoryBroker,
     build_engine,
     build_pipeline,
-    build_profile,
     build_record,
     build_route,
+    build_spec,
 )
-from streamproc.testing.generative import build_decoding_engine, build_decoding_profile
+from streamproc.testing.generative import build_decoding_engine, build_decoding_spec
 from tests.support.contract_answers import HEADERS, assert_refused, only
 from tests.support.hostile_requests import GOOD, HostileRequest, hostile_requests
 from tests.support.translators import build_translating_engine
@@ -29,14 +29,14 @@ from tests.support.translators import build_translating_engine
 ENGINES: dict[str, Callable[[], Engine]] = {
     "text-classification": build_engine,
     "token-classification": lambda: build_engine(
-        build_profile(labels=("O", "B-PER", "I-PER", "LOC")), task="token-classification"
+        build_spec(labels=("O", "B-PER", "I-PER", "LOC")), task="token-classification"
     ),
     "question-answering": lambda: build_engine(
-        build_profile(labels=(), max_tokens=24), task="question-answering"
+        build_spec(labels=(), max_tokens=24), task="question-answering"
     ),
     "translation": build_translating_engine,
     "summarization": partial(build_translating_engine, task="summarization"),
-    "text-generation": lambda: build_decoding_engine(build_decoding_profile(max_tokens=128)),
+    "text-generation": lambda: build_decoding_engine(build_decoding_spec(max_tokens=128)),
 }
 
 

@@ -115,7 +115,7 @@ async def test_a_bug_that_a_batch_meets_is_that_of_the_chunk_alone_that_met_it(
     executor: ModelExecutor,
 ) -> None:
     broker, engine = MemoryBroker(), build_engine(executor=executor)
-    first = next(engine.task.begin({"text": MARK}, {}, engine.profile).chunks())
+    first = next(engine.task.begin({"text": MARK}, {}, engine.spec).chunks())
 
     async def run(batch: Sequence[Any], lane: Lane) -> Sequence[Any]:
         if any(chunk.ids.tolist() == first.ids.tolist() for chunk in batch):

@@ -19,8 +19,8 @@ from streamproc.testing import (
     ScriptedSession,
     build_engine,
     build_pipeline,
-    build_profile,
     build_record,
+    build_spec,
     build_tokenizer,
 )
 from tests.support.contract_answers import HEADERS, assert_dead_letter, assert_refused, only
@@ -46,8 +46,8 @@ def engine_of(
     quorum: int | None = None,
     call_timeout_s: float = 30.0,
 ) -> Engine:
-    profile = build_profile([session.name for session in sessions], quorum=quorum)
-    return build_engine(profile, sessions, executor=executor, call_timeout_s=call_timeout_s)
+    spec = build_spec([session.name for session in sessions], quorum=quorum)
+    return build_engine(spec, sessions, executor=executor, call_timeout_s=call_timeout_s)
 
 
 async def test_a_request_that_models_fail_on_fails_alone_and_its_neighbours_are_answered(

@@ -15,9 +15,9 @@ from streamproc.testing import (
     MemoryBroker,
     build_engine,
     build_pipeline,
-    build_profile,
     build_record,
     build_route,
+    build_spec,
 )
 from tests.support.contract_answers import assert_refused, only
 
@@ -38,7 +38,7 @@ def broker() -> MemoryBroker:
 
 @pytest.fixture
 def pipeline(broker: MemoryBroker) -> Pipeline:
-    engine = build_engine(build_profile(labels=(), max_tokens=24), task=TASK)
+    engine = build_engine(build_spec(labels=(), max_tokens=24), task=TASK)
     return build_pipeline(broker, engine, route=build_route(task=TASK))
 
 

@@ -18,7 +18,7 @@ from streamproc.testing.generative import (
     Histories,
     ScriptedStepModel,
     build_decoding_engine,
-    build_decoding_profile,
+    build_decoding_spec,
 )
 from tests.support.contract_answers import only
 from tests.support.streamed import REPLIES, TO_REPLIES, number_of, streamed, text_of
@@ -43,7 +43,7 @@ def broker() -> MemoryBroker:
 
 @pytest.fixture
 def writers() -> Engine:
-    return build_decoding_engine(build_decoding_profile(max_tokens=128))
+    return build_decoding_engine(build_decoding_spec(max_tokens=128))
 
 
 async def test_parts_come_in_order_and_the_response_behind_them_with_all_of_the_text(
@@ -155,9 +155,9 @@ async def test_another_attempt_begins_anew_under_another_name(broker: MemoryBrok
         if len(steps) == 20:
             raise OutOfMemory("no room")
 
-    profile = build_decoding_profile(["a"], max_tokens=128)
-    model = ScriptedStepModel("a", profile.tokenizer.vocabulary_size, fail_once)
-    pipeline = pipeline_of(broker, build_decoding_engine(profile, [model]))
+    spec = build_decoding_spec(["a"], max_tokens=128)
+    model = ScriptedStepModel("a", spec.tokenizer.vocabulary_size, fail_once)
+    pipeline = pipeline_of(broker, build_decoding_engine(spec, [model]))
 
     await pipeline(build_record(PROMPT, headers=TO_REPLIES))
 
@@ -194,7 +194,7 @@ async def test_parts_that_the_broker_refuses_do_no_harm(writers: Engine) -> None
 
 
 async def test_a_deadline_ends_the_parts_with_an_error(broker: MemoryBroker) -> None:
-    engine = build_decoding_engine(build_decoding_profile(max_tokens=100_000))
+    engine = build_decoding_engine(build_decoding_spec(max_tokens=100_000))
     long = {"stream": True, "max_new_tokens": 90_000, "min_new_tokens": 90_000}
     request = {**PROMPT, "params": long, "deadline_ms": 300}
     now_ms = SystemClock().now_ms()

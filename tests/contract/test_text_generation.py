@@ -15,7 +15,7 @@ from streamproc.kafka.topics import load_topics
 from streamproc.request_pipeline import Pipeline
 from streamproc.settings import Settings
 from streamproc.testing import MemoryBroker, build_pipeline, build_record, build_route
-from streamproc.testing.generative import build_decoding_engine, build_decoding_profile
+from streamproc.testing.generative import build_decoding_engine, build_decoding_spec
 from tests.support.contract_answers import assert_refused, only
 
 TASK = "text-generation"
@@ -36,7 +36,7 @@ def broker() -> MemoryBroker:
 def pipeline(broker: MemoryBroker) -> Pipeline:
     return build_pipeline(
         broker,
-        build_decoding_engine(build_decoding_profile(max_tokens=128)),
+        build_decoding_engine(build_decoding_spec(max_tokens=128)),
         route=build_route(task=TASK),
     )
 
@@ -101,7 +101,7 @@ async def test_the_same_request_gets_the_same_bytes_whatever_it_is_answered_besi
 async def test_a_deadline_that_passes_while_a_text_is_written_is_told(
     broker: MemoryBroker,
 ) -> None:
-    engine = build_decoding_engine(build_decoding_profile(max_tokens=100_000))
+    engine = build_decoding_engine(build_decoding_spec(max_tokens=100_000))
     pipeline = build_pipeline(broker, engine, route=build_route(task=TASK))
 
     long = {"max_new_tokens": 90_000, "min_new_tokens": 90_000}

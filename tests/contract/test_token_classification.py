@@ -18,9 +18,9 @@ from streamproc.testing import (
     MemoryBroker,
     build_engine,
     build_pipeline,
-    build_profile,
     build_record,
     build_route,
+    build_spec,
 )
 from tests.support.contract_answers import only
 
@@ -36,8 +36,8 @@ GOOD = {"id": "good", "text": "the good film, 👩‍👩‍👧‍👦 and e\u0
 
 @pytest.fixture
 def engine() -> Engine:
-    profile = build_profile(labels=("O", "B-PER", "I-PER", "LOC"), max_tokens=16)
-    return build_engine(profile, task=TASK)
+    spec = build_spec(labels=("O", "B-PER", "I-PER", "LOC"), max_tokens=16)
+    return build_engine(spec, task=TASK)
 
 
 @pytest.fixture

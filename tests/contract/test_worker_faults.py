@@ -19,15 +19,15 @@ from streamproc.testing import (
     build_context,
     build_engine,
     build_pipeline,
-    build_profile,
     build_record,
+    build_spec,
     build_tokenizer,
 )
 from streamproc.testing.generative import (
     Histories,
     ScriptedStepModel,
     build_decoding_engine,
-    build_decoding_profile,
+    build_decoding_spec,
 )
 
 THREADS = 3
@@ -44,9 +44,9 @@ def engine_of(
     call_timeout_s: float = 30.0,
 ) -> Engine:
     """Members "a", which `before` is of, and "b"."""
-    profile = build_profile(["a", "b"], quorum=quorum)
+    spec = build_spec(["a", "b"], quorum=quorum)
     sessions = [ScriptedSession("a", before=before), ScriptedSession("b")]
-    return build_engine(profile, sessions, executor=executor, call_timeout_s=call_timeout_s)
+    return build_engine(spec, sessions, executor=executor, call_timeout_s=call_timeout_s)
 
 
 class Worker:
@@ -239,13 +239,13 @@ async def test_while_a_member_that_writes_hangs_nobodys_request_fails() -> None:
     def hang(_: Histories) -> None:
         assert release.wait(20)
 
-    profile = build_decoding_profile(["a", "b"])
+    spec = build_decoding_spec(["a", "b"])
     models = [
-        ScriptedStepModel("a", profile.tokenizer.vocabulary_size, before=hang),
-        ScriptedStepModel("b", profile.tokenizer.vocabulary_size),
+        ScriptedStepModel("a", spec.tokenizer.vocabulary_size, before=hang),
+        ScriptedStepModel("b", spec.tokenizer.vocabulary_size),
     ]
     context = build_context(call_timeout_s=0.05)
-    worker = Worker(build_decoding_engine(profile, models, context=context))
+    worker = Worker(build_decoding_engine(spec, models, context=context))
     worker.ask(*["good"] * 10)
     await worker.until(lambda: bool(worker.engine.health.troubles()))
     await asyncio.sleep(0.1)

@@ -25,7 +25,7 @@ from streamproc.testing.generative import (
     Histories,
     ScriptedStepModel,
     build_decoding_engine,
-    build_decoding_profile,
+    build_decoding_spec,
 )
 from tests.support.kafka_place import CLOCK, Handle, Place, working
 
@@ -64,7 +64,7 @@ def writing(place: Place, engine: Engine) -> Handle:
 
 
 def engine() -> Engine:
-    return build_decoding_engine(build_decoding_profile(max_tokens=128))
+    return build_decoding_engine(build_decoding_spec(max_tokens=128))
 
 
 def client(place: Place) -> RequestClient:
@@ -171,15 +171,15 @@ async def test_after_a_worker_that_died_the_text_goes_on_where_it_was(kafka: str
 
 def stuck_engine() -> Engine:
     """An engine whose members write half of a text, and then hang until the worker is gone."""
-    profile = build_decoding_profile(max_tokens=128)
+    spec = build_decoding_spec(max_tokens=128)
 
     def hang(rows: Histories) -> None:
         if len(rows[0]) > LONG["max_new_tokens"] / 2:
             never.wait(15)
 
-    never, size = threading.Event(), profile.tokenizer.vocabulary_size
-    models = [ScriptedStepModel(member.name, size, hang) for member in profile.members]
-    return build_decoding_engine(profile, models)
+    never, size = threading.Event(), spec.tokenizer.vocabulary_size
+    models = [ScriptedStepModel(member.name, size, hang) for member in spec.members]
+    return build_decoding_engine(spec, models)
 
 
 async def test_without_a_topic_of_its_own_a_client_says_what_streaming_needs(kafka: str) -> None:

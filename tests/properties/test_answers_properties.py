@@ -17,7 +17,7 @@ from streamproc.serving.chunking.pairs import PairChunk
 from streamproc.serving.inference.batch import MemberOutput
 from streamproc.serving.tasks.catalogue import task_named
 from streamproc.serving.tasks.task import Answer
-from streamproc.testing import build_profile
+from streamproc.testing import build_spec
 from streamproc.types import FloatArray
 from tests.support.awkward_texts import AWKWARD
 
@@ -44,8 +44,8 @@ def answered(
     round_to: decimals of the logits; 0 makes many spans equally good
     """
     names = [f"m{place}" for place in range(len(members))]
-    profile = build_profile(names, labels=(), max_tokens=16, overlap_tokens=4)
-    job = TASK.begin({"question": "the film", "context": context}, params, profile)
+    spec = build_spec(names, labels=(), max_tokens=16, overlap_tokens=4)
+    job = TASK.begin({"question": "the film", "context": context}, params, spec)
     for chunk in job.chunks():
         job.add(
             chunk,

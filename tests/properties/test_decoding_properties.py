@@ -18,7 +18,7 @@ from streamproc.testing.generative import (
     ScriptedStepModel,
     build_byte_tokenizer,
     build_decoding_engine,
-    build_decoding_profile,
+    build_decoding_spec,
 )
 from tests.support.asking import answered
 
@@ -53,7 +53,7 @@ REQUESTS = st.lists(
 
 def engine_of(names: Sequence[str], *, copies: bool = False, max_rows: int = 32) -> Engine:
     return build_decoding_engine(
-        build_decoding_profile(list(names)),
+        build_decoding_spec(list(names)),
         [ScriptedStepModel("a" if copies else name, VOCABULARY) for name in names],
         context=build_context(kv_cache=KVCacheLimits(max_rows)),
     )

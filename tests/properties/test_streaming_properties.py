@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamproc.testing import MemoryBroker, build_pipeline, build_record, build_route
-from streamproc.testing.generative import build_decoding_engine, build_decoding_profile
+from streamproc.testing.generative import build_decoding_engine, build_decoding_spec
 from tests.support.awkward_texts import TEXTS
 from tests.support.streamed import REPLIES, TO_REPLIES, Streamed, streamed, text_of
 from tests.support.translators import build_translating_engine, build_translators
@@ -55,7 +55,7 @@ def test_parts_of_a_generated_text_are_that_text(
     text: str, stop: list[str], seed: int, new: int, full: bool
 ) -> None:
     def engine() -> Any:
-        return build_decoding_engine(build_decoding_profile(max_tokens=128))
+        return build_decoding_engine(build_decoding_spec(max_tokens=128))
 
     params = {"max_new_tokens": new, "stop": stop, "do_sample": True, "seed": seed}
     params["return_full_text"] = full

@@ -16,7 +16,7 @@ from streamproc.serving.inference.batch import Batch, MemberOutput
 from streamproc.serving.tasks.catalogue import task_named
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.task import Answer
-from streamproc.testing import ScriptedSession, build_profile
+from streamproc.testing import ScriptedSession, build_spec
 from tests.support.awkward_texts import TEXTS, WINDOWS
 
 TASK = task_named("token-classification")
@@ -25,8 +25,8 @@ AGGREGATIONS = st.sampled_from(["none", "simple", "first", "average", "max"])
 STRATEGIES = st.sampled_from(["mean", "logit_mean", "weighted", "vote"])
 
 
-def profile_of(members: Sequence[str], window: Window) -> EnsembleSpec:
-    return build_profile(
+def spec_of(members: Sequence[str], window: Window) -> EnsembleSpec:
+    return build_spec(
         members,
         labels=LABELS,
         max_tokens=window.max_tokens,
@@ -34,10 +34,10 @@ def profile_of(members: Sequence[str], window: Window) -> EnsembleSpec:
     )
 
 
-def answered(text: str, profile: EnsembleSpec, **params: Any) -> Answer:
-    job = TASK.begin({"text": text}, params, profile)
+def answered(text: str, spec: EnsembleSpec, **params: Any) -> Answer:
+    job = TASK.begin({"text": text}, params, spec)
     for chunk in job.chunks():
-        job.add(chunk, [output(member.name, chunk) for member in profile.members])
+        job.add(chunk, [output(member.name, chunk) for member in spec.members])
     return job.answer()
 
 
@@ -58,8 +58,8 @@ def test_a_word_is_the_text_from_its_start_to_its_end(
     text: str, window: Window, aggregation: str, everything: bool
 ) -> None:
     ignored = [] if everything else ["O"]
-    profile = profile_of("ab", window)
-    answer = answered(text, profile, aggregation=aggregation, ignore_labels=ignored)
+    spec = spec_of("ab", window)
+    answer = answered(text, spec, aggregation=aggregation, ignore_labels=ignored)
 
     for entity in entities(answer):
         assert text[entity["start"] : entity["end"]] == entity["word"]
@@ -78,8 +78,8 @@ def test_a_word_is_the_text_from_its_start_to_its_end(
 def test_windows_make_no_difference_where_a_token_is_scored_by_itself(
     text: str, one: Window, other: Window, aggregation: str
 ) -> None:
-    found = answered(text, profile_of("ab", one), aggregation=aggregation)
-    also = answered(text, profile_of("ab", other), aggregation=aggregation)
+    found = answered(text, spec_of("ab", one), aggregation=aggregation)
+    also = answered(text, spec_of("ab", other), aggregation=aggregation)
 
     assert found.result == also.result
     assert found.agreement == pytest.approx(also.agreement, rel=1e-5, abs=1e-8)
@@ -88,10 +88,10 @@ def test_windows_make_no_difference_where_a_token_is_scored_by_itself(
 
 @given(TEXTS, WINDOWS)
 def test_every_token_is_told_once_and_none_is_left_out(text: str, window: Window) -> None:
-    profile = profile_of("a", window)
-    tokens = [span for run in profile.tokenizer.stream(text) for span in run.offsets.tolist()]
+    spec = spec_of("a", window)
+    tokens = [span for run in spec.tokenizer.stream(text) for span in run.offsets.tolist()]
 
-    answer = answered(text, profile, aggregation="none", ignore_labels=[])
+    answer = answered(text, spec, aggregation="none", ignore_labels=[])
 
     assert [[e["start"], e["end"]] for e in entities(answer)] == tokens
     assert [e["index"] for e in entities(answer)] == list(range(1, len(tokens) + 1))
@@ -101,7 +101,7 @@ def test_every_token_is_told_once_and_none_is_left_out(text: str, window: Window
 def test_the_longest_of_overlapping_entities_do_not_overlap(
     text: str, window: Window, aggregation: str
 ) -> None:
-    answer = answered(text, profile_of("ab", window), aggregation=aggregation, stitch="longest")
+    answer = answered(text, spec_of("ab", window), aggregation=aggregation, stitch="longest")
 
     for before, after in pairwise(entities(answer)):
         assert before["end"] <= after["start"]
@@ -114,9 +114,9 @@ def test_copies_of_a_member_find_what_it_finds_alone(
     text: str, window: Window, aggregation: str, combine: str, copies: int
 ) -> None:
     params = {"aggregation": aggregation, "combine": combine}
-    alone = answered(text, profile_of(["a"], window), return_members=True, **params)
+    alone = answered(text, spec_of(["a"], window), return_members=True, **params)
     many = answered(
-        text, profile_of([f"a{n}" for n in range(copies)], window), return_members=True, **params
+        text, spec_of([f"a{n}" for n in range(copies)], window), return_members=True, **params
     )
 
     assert many.agreement == alone.agreement == 1
@@ -136,8 +136,8 @@ def test_members_in_any_order_give_the_same_answer(
     text: str, window: Window, aggregation: str, combine: str, order: Sequence[str]
 ) -> None:
     params = {"aggregation": aggregation, "combine": combine}
-    one = answered(text, profile_of("abc", window), **params)
-    other = answered(text, profile_of(order, window), **params)
+    one = answered(text, spec_of("abc", window), **params)
+    other = answered(text, spec_of(order, window), **params)
 
     assert (one.result, one.agreement, one.entropy) == (
         other.result, other.agreement, other.entropy,

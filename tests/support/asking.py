@@ -13,7 +13,7 @@ async def answered(
     engine: Engine, text: str, lane: Lane = Lane.INTERACTIVE, **params: Any
 ) -> Answer:
     """The answer to a text, as the pipeline would get it."""
-    job = engine.task.begin({"text": text}, params, engine.profile)
+    job = engine.task.begin({"text": text}, params, engine.spec)
     async for chunk, outputs in engine.scored_chunks(job, lane):
         job.add(chunk, outputs.result)
     return job.answer()

@@ -19,7 +19,7 @@ from streamproc.metrics import Metrics
 from streamproc.request_pipeline import Pipeline
 from streamproc.serving.engine import Engines
 from streamproc.serving.inference.batch import Batch
-from streamproc.testing import ScriptedSession, build_engine, build_profile, build_tokenizer
+from streamproc.testing import ScriptedSession, build_engine, build_spec, build_tokenizer
 from tests.support.kafka_place import Place
 
 BAD = int(next(build_tokenizer().stream("bad")).ids[0])
@@ -43,7 +43,7 @@ async def main(bootstrap_servers: str, name: str) -> None:
         reply_topics=frozenset(),
         max_message_bytes=1_048_576,
     )
-    engine = build_engine(build_profile(["a"]), [ScriptedSession("a", before=end_on_bad)])
+    engine = build_engine(build_spec(["a"]), [ScriptedSession("a", before=end_on_bad)])
     pipeline = Pipeline(
         route,
         Engines({"tiny": engine}),

@@ -21,7 +21,7 @@ from streamproc.serving.decoding.model import StepModel
 from streamproc.serving.engine import Engine
 from streamproc.serving.ensembling.labels import LabelMap
 from streamproc.serving.tasks.catalogue import decoding_task_named
-from streamproc.serving.tasks.ensemble_spec import EnsembleSpec, MemberProfile
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec, MemberSpec
 from streamproc.serving.tasks.task import Answer
 from streamproc.testing import build_context
 from streamproc.types import FloatArray, Int64Array, Strategy
@@ -105,7 +105,7 @@ def build_translators(
         name="tiny",
         digest="0" * 64,
         labels=(),
-        members=tuple(MemberProfile(name, "1", 1.0, LabelMap.none()) for name in members),
+        members=tuple(MemberSpec(name, "1", 1.0, LabelMap.none()) for name in members),
         strategy=strategy,
         needed_members=len(members) if quorum is None else quorum,
         tokenizer=TOKENIZER,
@@ -115,25 +115,25 @@ def build_translators(
 
 
 def build_translating_engine(
-    profile: EnsembleSpec | None = None,
+    spec: EnsembleSpec | None = None,
     models: Sequence[StepModel[Any]] | None = None,
     *,
     task: str = "translation",
     max_document_chunks: int = 4,
 ) -> Engine:
     """An engine of copying members, unless others are given."""
-    profile = profile or build_translators()
+    spec = spec or build_translators()
     return assemble_decoding_engine(
         decoding_task_named(task),
-        profile,
-        models or [Copying(member.name) for member in profile.members],
+        spec,
+        models or [Copying(member.name) for member in spec.members],
         build_context(max_document_chunks=max_document_chunks),
     )
 
 
 async def translated(engine: Engine, text: str, **params: Any) -> Answer:
     """An engine's answer to one request."""
-    job = engine.task.begin({"text": text}, params, engine.profile)
+    job = engine.task.begin({"text": text}, params, engine.spec)
     async for chunk, outputs in engine.scored_chunks(job, Lane.INTERACTIVE):
         job.add(chunk, outputs.result)
     return job.answer()

@@ -17,7 +17,7 @@ from streamproc.serving.inference.session import new_call
 from streamproc.serving.tasks.catalogue import decoding_task_named
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.verification.batch_invariance import check_step_model
-from streamproc.testing.generative import build_decoding_engine, build_decoding_profile
+from streamproc.testing.generative import build_decoding_engine, build_decoding_spec
 from tests.support.asking import answered
 from tests.support.causal_models import KINDS, POSITIONS, VOCABULARY, build_causal, export_causal
 
@@ -43,8 +43,8 @@ def prompts() -> list[str]:
     return ["".join(random.choice(letters, length)) for length in lengths]
 
 
-def profile(members: int = 1) -> EnsembleSpec:
-    return build_decoding_profile(
+def spec(members: int = 1) -> EnsembleSpec:
+    return build_decoding_spec(
         [f"m{number}" for number in range(members)],
         max_tokens=POSITIONS,
         max_new_tokens=NEW_TOKENS,
@@ -52,14 +52,14 @@ def profile(members: int = 1) -> EnsembleSpec:
 
 
 def engine_of(*models: CausalModel) -> Engine:
-    return build_decoding_engine(profile(len(models)), models)
+    return build_decoding_engine(spec(len(models)), models)
 
 
 def generated(torch_model: Any, prompt: str, **options: Any) -> tuple[str, Any]:
     """What transformers writes greedily, and the scores of its steps."""
     import torch
 
-    tokenizer = profile().tokenizer
+    tokenizer = spec().tokenizer
     ids = [token for tokens in tokenizer.stream(prompt) for token in tokens.ids.tolist()]
     out = torch_model.generate(
         torch.tensor([ids]),
@@ -165,9 +165,7 @@ def test_a_row_has_the_same_bits_whatever_it_is_stepped_beside(pair: Any) -> Non
 def test_an_exported_member_passes_its_trial(pair: Any) -> None:
     _, member = pair
 
-    size = check_step_model(
-        member, decoding_task_named("text-generation"), profile(), invariant=True
-    )
+    size = check_step_model(member, decoding_task_named("text-generation"), spec(), invariant=True)
 
     assert size == VOCABULARY
 
@@ -180,7 +178,7 @@ def test_a_dynamically_quantised_member_is_refused(tmp_path: Path) -> None:
     member = CausalModel("a", (tmp_path / "int8.onnx").read_bytes(), Provider(CPU))
 
     with pytest.raises(ModelRefused, match="dynamic quantisation"):
-        check_step_model(member, decoding_task_named("text-generation"), profile(), invariant=True)
+        check_step_model(member, decoding_task_named("text-generation"), spec(), invariant=True)
 
 
 def test_a_graph_without_a_cache_is_refused(tmp_path: Path) -> None:

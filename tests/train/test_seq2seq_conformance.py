@@ -77,10 +77,10 @@ def words() -> TextTokenizer:
     return TextTokenizer(tokenizer.to_str().encode())
 
 
-def search_of(profile: EnsembleSpec, source: Int64Array) -> SearchStrategy:
+def search_of(spec: EnsembleSpec, source: Int64Array) -> SearchStrategy:
     """The one that a request to translate this source makes."""
     text = " ".join(f"w{token}" for token in source)
-    (chunk,) = Translation().begin({"text": text}, {}, profile).chunks()
+    (chunk,) = Translation().begin({"text": text}, {}, spec).chunks()
     assert np.array_equal(chunk.ids, source)
     search: SearchStrategy = chunk.new_search()
     return search
@@ -122,7 +122,7 @@ def test_search_writes_what_generate_does(pair: Any, beams: int, how: dict[str, 
     said = {**config.to_dict(), "max_new_tokens": 24, "num_beams": beams, **how}
     said["eos_token_id"] = [config.eos_token_id, *ends]
     section = decoding_section(said, encoder_decoder=True, positions=96)
-    profile = replace(build_translators(("m",), max_tokens=96), tokenizer=words(), decoding=section)
+    spec = replace(build_translators(("m",), max_tokens=96), tokenizer=words(), decoding=section)
     texts = set()
     for source in sources():
         theirs = torch_model.generate(
@@ -133,7 +133,7 @@ def test_search_writes_what_generate_does(pair: Any, beams: int, how: dict[str, 
             eos_token_id=list(section.end_tokens),
             **how,
         )[0].tolist()
-        ours = written(member, search_of(profile, source), source)
+        ours = written(member, search_of(spec, source), source)
         theirs = theirs[1:-1] if theirs[-1] in section.end_tokens else theirs[1:]
         assert ours == theirs
         texts.add(tuple(ours))

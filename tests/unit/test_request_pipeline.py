@@ -24,9 +24,9 @@ from streamproc.testing import (
     ScriptedSession,
     build_engine,
     build_pipeline,
-    build_profile,
     build_record,
     build_route,
+    build_spec,
 )
 
 WORDS = ("good", "bad", "film", "the", "x", "日本", "👍🏽", "\r\n")
@@ -96,7 +96,7 @@ async def test_attempts_back_off_and_end_when_they_are_told_to(executor: ModelEx
             await super().sleep(seconds)
 
     engine = build_engine(
-        build_profile(["a"]), [ScriptedSession("a", before=refuse)], executor=executor
+        build_spec(["a"]), [ScriptedSession("a", before=refuse)], executor=executor
     )
     pipeline = build_pipeline(MemoryBroker(), engine, clock=Noting(), attempts=5)
 
@@ -120,7 +120,7 @@ async def test_a_fault_ends_at_the_deadline_rather_than_being_tried_for_ever(
 
     broker = MemoryBroker()
     engine = build_engine(
-        build_profile(["a"]), [ScriptedSession("a", before=refuse)], executor=executor
+        build_spec(["a"]), [ScriptedSession("a", before=refuse)], executor=executor
     )
 
     await build_pipeline(broker, engine, clock=Patient(), attempts=1_000)(

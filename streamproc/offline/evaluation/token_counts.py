@@ -12,11 +12,11 @@ from streamproc.serving.tasks.task import Task
 from streamproc.types import FloatArray
 
 
-def token_counts(requests: Iterable[JsonObject], task: Task, profile: EnsembleSpec) -> FloatArray:
+def token_counts(requests: Iterable[JsonObject], task: Task, spec: EnsembleSpec) -> FloatArray:
     """(vocabulary,) over all chunks that the requests are cut into: what a gate will look at."""
-    counts = np.zeros(profile.tokenizer.vocabulary_size)
+    counts = np.zeros(spec.tokenizer.vocabulary_size)
     for request in requests:
         inputs = {name: value for name, value in request.items() if name != "params"}
-        for chunk in task.begin(inputs, {}, profile).chunks():
+        for chunk in task.begin(inputs, {}, spec).chunks():
             counts += np.bincount(chunk.ids, minlength=len(counts))
     return counts

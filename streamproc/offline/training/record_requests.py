@@ -19,7 +19,7 @@ from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.serving.chunking.windows import Chunk, Window
 from streamproc.serving.ensembling.labels import LabelMap
 from streamproc.serving.tasks.catalogue import task_named
-from streamproc.serving.tasks.ensemble_spec import EnsembleSpec, MemberProfile
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec, MemberSpec
 from streamproc.serving.tasks.task import Job
 from streamproc.types import FloatArray, Int64Array
 
@@ -85,5 +85,5 @@ def one_member_spec(
 ) -> EnsembleSpec:
     """An ensemble of one member."""
     outputs = LabelMap.between("", labels, labels) if labels else LabelMap.none()
-    member = MemberProfile("", "", 1.0, outputs)
+    member = MemberSpec("", "", 1.0, outputs)
     return EnsembleSpec("", "", tuple(labels), (member,), "mean", 1, tokenizer, window)

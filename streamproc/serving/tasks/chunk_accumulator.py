@@ -17,10 +17,10 @@ class ChunkAccumulator:
     characters: of the text that is cut into chunks
     """
 
-    def __init__(self, profile: EnsembleSpec, characters: int) -> None:
-        self._profile = profile
+    def __init__(self, spec: EnsembleSpec, characters: int) -> None:
+        self._spec = spec
         self._characters = characters
-        self._status: list[MemberStatus] = ["ok"] * len(profile.members)
+        self._status: list[MemberStatus] = ["ok"] * len(spec.members)
         self._answered: set[int] = set()
         self._chunks = 0
         self._covered_to = 0
@@ -31,7 +31,7 @@ class ChunkAccumulator:
         covered_to: the characters that are covered with it
         Raises QuorumNotMet, and WorkerFault where that is no fault of the chunk's.
         """
-        _require_quorum(outputs, self._profile.needed_members)
+        _require_quorum(outputs, self._spec.needed_members)
         scores = {}
         for index, output in enumerate(outputs):
             if output.scores is not None:
@@ -54,7 +54,7 @@ class ChunkAccumulator:
     ) -> tuple[MemberReport, ...]:
         """What became of each member; result: each one's own, where that was asked for."""
         results = {} if result is None else {index: result(index) for index in self.answered}
-        return self._profile.member_reports(self._status, results)
+        return self._spec.member_reports(self._status, results)
 
     def coverage(self) -> Coverage:
         """How much of the text the chunks so far cover."""

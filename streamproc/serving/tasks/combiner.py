@@ -45,26 +45,26 @@ class Combiner:
     A member's weight may differ from chunk to chunk: `voting_weight` sums it up.
     """
 
-    def __init__(self, profile: EnsembleSpec, asked: Strategy | None) -> None:
+    def __init__(self, spec: EnsembleSpec, asked: Strategy | None) -> None:
         """Raises Invalid."""
-        self._profile = profile
-        self._strategy = profile.chosen_strategy(asked)
-        self._temperature = profile.temperature if self._strategy == profile.strategy else 1.0
-        self._voting_weight = np.zeros(len(profile.members))
+        self._spec = spec
+        self._strategy = spec.chosen_strategy(asked)
+        self._temperature = spec.temperature if self._strategy == spec.strategy else 1.0
+        self._voting_weight = np.zeros(len(spec.members))
 
     def combine(self, ids: Int64Array, logits: Mapping[int, FloatArray]) -> Opinions:
         """What members say of a chunk.
 
         ids: (tokens,) the chunk's; logits: (..., labels) of each member that answered, by number
         """
-        answered, head = list(logits), self._profile.head
+        answered, head = list(logits), self._spec.head
         scores = head.scores(np.stack([*logits.values()]))
-        weights = self._profile.weights(self._strategy, ids)
+        weights = self._spec.weights(self._strategy, ids)
         weights = weights[answered]
         self._voting_weight[answered] += weights * len(ids)
         combined = head.combine(self._strategy, scores, weights)
         if len(answered) > 1:
-            self._profile.note_choices(answered, head.agreeing(scores, combined))
+            self._spec.note_choices(answered, head.agreeing(scores, combined))
         return Opinions(answered, scores, weights, head.calibrated(combined, self._temperature))
 
     def voting_weight(self, answered: Sequence[int]) -> FloatArray:
@@ -82,19 +82,19 @@ class Combiner:
         def is_settled(said: Mapping[int, FloatArray], margin: float) -> bool:
             return self._is_settled(chunk.ids, logits(said), margin)
 
-        weights = self._profile.weights(self._strategy, chunk.ids)
+        weights = self._spec.weights(self._strategy, chunk.ids)
         return SelectedInput(chunk, select(policy, weights, is_settled))
 
     def _is_settled(self, ids: Int64Array, logits: Mapping[int, FloatArray], margin: float) -> bool:
         """Whether members choose the same, by at least such a margin in all that is chosen."""
-        answered, head = list(logits), self._profile.head
+        answered, head = list(logits), self._spec.head
         scores = head.scores(np.stack([*logits.values()]))
         if np.isnan(scores).all(axis=0).any():
             # What only the others can tell may be what they would choose.
             return False
         # Of votes one member's would always be certain.
         strategy = "mean" if self._strategy == "vote" else self._strategy
-        combined = head.combine(strategy, scores, self._profile.weights(strategy, ids)[answered])
+        combined = head.combine(strategy, scores, self._spec.weights(strategy, ids)[answered])
         agreeing, found = head.agreeing(scores, combined), head.margin(combined)
         return (
             agreeing is not None and found is not None and bool(agreeing.all() and found >= margin)

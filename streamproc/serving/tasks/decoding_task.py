@@ -34,7 +34,7 @@ class DecodingTask(Task):
 
 
 def step_combiner(
-    profile: EnsembleSpec,
+    spec: EnsembleSpec,
     asked: StepStrategy | None,
     ids: Int64Array,
     *,
@@ -46,19 +46,19 @@ def step_combiner(
     goes_on: whether what is written is more of the same, and tells a gate as much
     Raises Invalid.
     """
-    chosen = profile.chosen_step_strategy(asked)
-    fixed = profile.weights(chosen, ids)[:, None]
+    chosen = spec.chosen_step_strategy(asked)
+    fixed = spec.weights(chosen, ids)[:, None]
     moves = goes_on and chosen == "gated"
 
     def combine(logits: FloatArray, answered: Sequence[int], written: Int64Array) -> StepScores:
         weights = fixed
         if moves:
             weights = np.stack(
-                [profile.weights(chosen, np.concatenate((ids, row))) for row in written], axis=1
+                [spec.weights(chosen, np.concatenate((ids, row))) for row in written], axis=1
             )
         step = combine_step(chosen, logits, weights[list(answered)])
         if len(answered) > 1:
-            profile.note_choices(answered, step.agreeing)
+            spec.note_choices(answered, step.agreeing)
         return StepScores(step.log_probabilities, step.entropy, step.agreement, step.log_normaliser)
 
     return combine

@@ -29,7 +29,7 @@ from streamproc.types import (
 
 
 @dataclass(frozen=True, slots=True)
-class MemberProfile:
+class MemberSpec:
     """One member: its say under the strategy `weighted`, and where its outputs go."""
 
     name: str
@@ -54,7 +54,7 @@ class EnsembleSpec:
     name: str
     digest: str
     labels: tuple[str, ...]
-    members: tuple[MemberProfile, ...]
+    members: tuple[MemberSpec, ...]
     strategy: Strategy
     needed_members: int
     tokenizer: TextTokenizer

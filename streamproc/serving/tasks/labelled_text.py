@@ -24,19 +24,19 @@ class LabelledTextJob(ScoringJob):
     """
 
     def __init__(
-        self, text: str, profile: EnsembleSpec, combine: Strategy | None, *, truncate: bool
+        self, text: str, spec: EnsembleSpec, combine: Strategy | None, *, truncate: bool
     ) -> None:
         self.characters = len(text)
         self._text = text
-        self._profile = profile
+        self._spec = spec
         self._truncate = truncate
-        self._combiner = Combiner(profile, combine)
-        self._accumulator = ChunkAccumulator(profile, self.characters)
+        self._combiner = Combiner(spec, combine)
+        self._accumulator = ChunkAccumulator(spec, self.characters)
 
     def chunks(self) -> Iterator[Chunk]:
-        tokenizer = self._profile.tokenizer
+        tokenizer = self._spec.tokenizer
         tokens = tokenizer.stream(self._text)
-        made = windows(tokens, tokenizer.frame, self._profile.window, self.characters)
+        made = windows(tokens, tokenizer.frame, self._spec.window, self.characters)
         return islice(made, 1) if self._truncate else made
 
     def add(self, chunk: Chunk, outputs: tuple[MemberOutput, ...]) -> None:
@@ -48,7 +48,7 @@ class LabelledTextJob(ScoringJob):
 
     def _logits(self, chunk: Chunk, scores: Mapping[int, FloatArray]) -> dict[int, FloatArray]:
         return {
-            index: self._profile.members[index].labels.align(self.scores_of_text(chunk, found))
+            index: self._spec.members[index].labels.align(self.scores_of_text(chunk, found))
             for index, found in scores.items()
         }
 

@@ -27,9 +27,9 @@ class MultiLabelJob(TalliedTextJob):
     """
 
     def __init__(
-        self, inputs: TextInputs, params: TextClassificationParams, profile: EnsembleSpec
+        self, inputs: TextInputs, params: TextClassificationParams, spec: EnsembleSpec
     ) -> None:
-        super().__init__(inputs, params, profile)
+        super().__init__(inputs, params, spec)
         self._threshold = _THRESHOLD if params.threshold is None else params.threshold
 
     def tally(self, opinions: int, outputs: int) -> SeparateTally:
@@ -43,7 +43,7 @@ class MultiLabelJob(TalliedTextJob):
         )
 
     def choice(self, scores: FloatArray) -> str:
-        labels = zip(self._profile.labels, scores.tolist(), strict=True)
+        labels = zip(self._spec.labels, scores.tolist(), strict=True)
         chosen = [label for label, score in labels if score >= self._threshold]
         return ", ".join(chosen) or "none"
 
@@ -52,7 +52,7 @@ class MultiLabelJob(TalliedTextJob):
 
         scores: (labels,), NaN at labels that a member does not know
         """
-        labels = self._profile.labels
+        labels = self._spec.labels
         order = [i for i in np.argsort(-scores, kind="stable") if scores[i] >= 0]
         return {
             "label": labels[order[0]],

@@ -31,7 +31,7 @@ class PromptText:
     def read(
         cls,
         text: str,
-        profile: EnsembleSpec,
+        spec: EnsembleSpec,
         max_new_tokens: int | None,
         truncate: Truncate | None,
     ) -> PromptText:
@@ -40,7 +40,7 @@ class PromptText:
         max_new_tokens: None: as many as the manifest says, or as few as there is room for
         Raises Invalid when the prompt is too long, or empty where a model needs a beginning.
         """
-        tokenizer, decoding = profile.tokenizer, profile.decodes
+        tokenizer, decoding = spec.tokenizer, spec.decodes
         frame = tokenizer.frame
         # With nothing asked for, one new token is enough to answer a long prompt.
         wanted = max_new_tokens or (decoding.max_new_tokens if truncate else 1)

@@ -86,24 +86,24 @@ class QuestionAnsweringJob(Job[PairChunk, tuple[MemberOutput, ...]]):
     """
 
     def __init__(
-        self, inputs: QuestionInputs, params: QuestionAnsweringParams, profile: EnsembleSpec
+        self, inputs: QuestionInputs, params: QuestionAnsweringParams, spec: EnsembleSpec
     ) -> None:
         self.characters = len(inputs.context) + len(inputs.question)
         self._inputs = inputs
         self._params = params
-        self._profile = profile
-        self._combiner = Combiner(profile, params.combine)
-        self._has_null = len(profile.tokenizer.pair_frame.before) > 0
+        self._spec = spec
+        self._combiner = Combiner(spec, params.combine)
+        self._has_null = len(spec.tokenizer.pair_frame.before) > 0
         self._combined = Answers(inputs.context)
-        self._by_member = [Answers(inputs.context) for _ in profile.members]
-        self._accumulator = ChunkAccumulator(profile, len(inputs.context))
+        self._by_member = [Answers(inputs.context) for _ in spec.members]
+        self._accumulator = ChunkAccumulator(spec, len(inputs.context))
 
     def chunks(self) -> Iterator[PairChunk]:
         made = pair_windows(
-            self._profile.tokenizer,
+            self._spec.tokenizer,
             self._inputs.question,
             self._inputs.context,
-            self._profile.window,
+            self._spec.window,
         )
         return islice(made, 1) if self._params.truncate else made
 
@@ -136,7 +136,7 @@ class QuestionAnsweringJob(Job[PairChunk, tuple[MemberOutput, ...]]):
         )
 
     def _choices(self, result: JsonObject, by_member: Mapping[int, JsonObject]) -> Choices:
-        names = self._profile.members
+        names = self._spec.members
         chosen = {names[index].name: _place(own) for index, own in by_member.items()}
         return Choices(_place(result), chosen)
 

@@ -70,20 +70,20 @@ class Seq2SeqJob(Job[SpanPrompt, Outcome]):
     covered_to: the characters that are read
     """
 
-    def __init__(self, text: str, params: Seq2SeqParams, profile: EnsembleSpec) -> None:
+    def __init__(self, text: str, params: Seq2SeqParams, spec: EnsembleSpec) -> None:
         self.characters = self.covered_to = len(text)
         self._text = text
-        self._profile = profile
-        self._search = Seq2SeqSearch(params, profile)
+        self._spec = spec
+        self._search = Seq2SeqSearch(params, spec)
         self._asked = params.combine
         self.wants_parts = params.stream
         # What is written by lot takes no seed here: nobody can ask for the same lots again.
-        self.is_repeatable = not profile.decodes.do_sample
-        profile.chosen_step_strategy(params.combine)
-        self._alone = range(len(profile.members)) if params.return_members else range(0)
+        self.is_repeatable = not spec.decodes.do_sample
+        spec.chosen_step_strategy(params.combine)
+        self._alone = range(len(spec.members)) if params.return_members else range(0)
         self._together = self.new_text()
         self._members = {member: self.new_text() for member in self._alone}
-        self._status: list[MemberStatus] = ["ok"] * len(profile.members)
+        self._status: list[MemberStatus] = ["ok"] * len(spec.members)
         self._chunks, self._written = 0, 0
         self._steps, self._entropy, self._agreement = 0, 0.0, 0.0
 
@@ -98,23 +98,23 @@ class Seq2SeqJob(Job[SpanPrompt, Outcome]):
     @cached_property
     def prefix_tokens(self) -> int:
         """Of the prefix alone."""
-        return len(self._profile.tokenizer.encode(self._search.prefix))
+        return len(self._spec.tokenizer.encode(self._search.prefix))
 
     def token_ends(self, part: str) -> list[int]:
         """Where tokens of a part end behind the prefix; those of the prefix are not the part's."""
         prefix = self._search.prefix
-        ends = self._profile.tokenizer.encode(prefix + part).offsets[:, 1] - len(prefix)
+        ends = self._spec.tokenizer.encode(prefix + part).offsets[:, 1] - len(prefix)
         return [int(end) for end in ends if end > 0]
 
     @property
     def most_tokens(self) -> int:
         """Of a span and the prefix, as many as the members take; raises Invalid where none fit."""
-        most = self._profile.window.max_tokens - self._search.frame.tokens
+        most = self._spec.window.max_tokens - self._search.frame.tokens
         if most <= self.prefix_tokens:
             raise Invalid(
                 "invalid request",
-                f"params.prefix: leaves no tokens for a sentence: {self._profile.name} takes "
-                f"{self._profile.window.max_tokens} tokens",
+                f"params.prefix: leaves no tokens for a sentence: {self._spec.name} takes "
+                f"{self._spec.window.max_tokens} tokens",
             )
         return most
 
@@ -136,7 +136,7 @@ class Seq2SeqJob(Job[SpanPrompt, Outcome]):
         if decoded is None:
             of.complete = False
             return
-        written = self._profile.tokenizer.decode(decoded.tokens).strip()
+        written = self._spec.tokenizer.decode(decoded.tokens).strip()
         self._written += len(written)
         if self._written > MAX_WRITTEN_CHARACTERS:
             raise AnswerTooLarge(
@@ -155,7 +155,7 @@ class Seq2SeqJob(Job[SpanPrompt, Outcome]):
             self._show_rest(self._together.text())
         return Answer(
             result=self._together.result(),
-            members=self._profile.member_reports(
+            members=self._spec.member_reports(
                 self._status,
                 {index: own.result() for index, own in self._members.items() if own.complete},
             ),
@@ -173,10 +173,10 @@ class Seq2SeqJob(Job[SpanPrompt, Outcome]):
         return SpanPrompt(
             ids=ids,
             new_search=partial(self._search.begin, ids),
-            combine=step_combiner(self._profile, self._asked, ids, goes_on=False),
+            combine=step_combiner(self._spec, self._asked, ids, goes_on=False),
             max_new_tokens=self._search.options.max_new_tokens,
-            members=tuple(range(len(self._profile.members))) if alone is None else (alone,),
-            needed_members=self._profile.needed_members if alone is None else 0,
+            members=tuple(range(len(self._spec.members))) if alone is None else (alone,),
+            needed_members=self._spec.needed_members if alone is None else 0,
             beams=self._search.options.beams,
             span=span,
             alone=alone,

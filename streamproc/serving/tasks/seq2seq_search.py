@@ -62,23 +62,23 @@ class Seq2SeqSearch:
     prefix:  what stands before every span
     """
 
-    def __init__(self, params: Seq2SeqParams, profile: EnsembleSpec) -> None:
+    def __init__(self, params: Seq2SeqParams, spec: EnsembleSpec) -> None:
         """Raises Invalid, and ModelRefused where the manifest does not say enough."""
-        decoding = profile.decodes
+        decoding = spec.decodes
         if decoding.start_token is None:
-            raise ModelRefused(f"ensemble {profile.name}: decoding.start_token is needed")
+            raise ModelRefused(f"ensemble {spec.name}: decoding.start_token is needed")
         self._decoding = decoding
         self._begun = np.array([decoding.start_token], np.int64)
-        self.options = _options(params, profile)
+        self.options = _options(params, spec)
         self._rules = logits_rules(
             decoding,
             repetition_penalty=params.repetition_penalty,
             no_repeat_ngram_size=params.no_repeat_ngram_size,
             min_new_tokens=params.min_new_tokens,
-            forced_begin_token=first_token(profile, params.target_language),
+            forced_begin_token=first_token(spec, params.target_language),
         )
         source = params.source_language or decoding.source_language
-        self.frame = source_frame(profile, source, "params.source_language")
+        self.frame = source_frame(spec, source, "params.source_language")
         self.prefix = chosen(params.prefix, decoding.prefix)
 
     def begin(self, ids: Int64Array) -> SearchStrategy:
@@ -103,20 +103,20 @@ class Seq2SeqSearch:
         )
 
 
-def _options(params: Seq2SeqParams, profile: EnsembleSpec) -> BeamOptions:
-    decoding = profile.decodes
+def _options(params: Seq2SeqParams, spec: EnsembleSpec) -> BeamOptions:
+    decoding = spec.decodes
     longest = params.max_new_tokens or min(decoding.max_new_tokens, decoding.max_tokens)
     if longest > decoding.max_tokens:
         raise Invalid(
             "invalid request",
-            f"params.max_new_tokens: {longest}; {profile.name} writes {decoding.max_tokens} "
+            f"params.max_new_tokens: {longest}; {spec.name} writes {decoding.max_tokens} "
             "tokens of a sentence, or a chunk, at most",
         )
     beams = params.num_beams or decoding.beams
     if decoding.do_sample and beams > 1:
         raise Invalid(
             "invalid request",
-            f"params.num_beams: {beams}; {profile.name} samples, with one beam",
+            f"params.num_beams: {beams}; {spec.name} samples, with one beam",
         )
     return BeamOptions(
         beams=beams,

@@ -52,24 +52,22 @@ class SummarizationParams(Seq2SeqParams):
 class SummarizationJob(Seq2SeqJob):
     """A document being summarised."""
 
-    def __init__(
-        self, inputs: TextInputs, params: SummarizationParams, profile: EnsembleSpec
-    ) -> None:
-        most = profile.decodes.max_tokens + 1
+    def __init__(self, inputs: TextInputs, params: SummarizationParams, spec: EnsembleSpec) -> None:
+        most = spec.decodes.max_tokens + 1
         if params.max_length is not None and params.max_length > most:
             raise Invalid(
                 "invalid request",
-                f"params.max_length: {params.max_length}; {profile.name} writes {most} tokens of a "
+                f"params.max_length: {params.max_length}; {spec.name} writes {most} tokens of a "
                 "chunk, the start token among them, at most",
             )
-        super().__init__(inputs.text, params.in_new_tokens(), profile)
+        super().__init__(inputs.text, params.in_new_tokens(), spec)
         self._truncate = params.truncate
 
     def new_text(self) -> SummaryText:
         return SummaryText()
 
     def spans(self, most_tokens: int) -> Iterator[tuple[Sentence, Int64Array]]:
-        text, tokenizer, prefix = self._text, self._profile.tokenizer, self._search.prefix
+        text, tokenizer, prefix = self._text, self._spec.tokenizer, self._search.prefix
         if not text.strip():
             return
         if self._truncate:
@@ -83,7 +81,7 @@ class SummarizationJob(Seq2SeqJob):
 
     def _first(self, most_tokens: int) -> tuple[Sentence, Int64Array]:
         """As much of the text's beginning as the members take."""
-        tokenizer, prefix = self._profile.tokenizer, self._search.prefix
+        tokenizer, prefix = self._spec.tokenizer, self._search.prefix
         seen = 0
         for tokens in tokenizer.stream(self._text):
             seen += len(tokens)

@@ -45,13 +45,13 @@ class TalliedTextJob(LabelledTextJob):
         self,
         inputs: TextInputs,
         params: TextClassificationParams,
-        profile: EnsembleSpec,
+        spec: EnsembleSpec,
     ) -> None:
-        super().__init__(inputs.text, profile, params.combine, truncate=params.truncate)
+        super().__init__(inputs.text, spec, params.combine, truncate=params.truncate)
         self._params = params
         # Each member's opinion, and last the combined one.
-        self._together = len(profile.members)
-        self._tally = self.tally(self._together + 1, len(profile.labels))
+        self._together = len(spec.members)
+        self._tally = self.tally(self._together + 1, len(spec.labels))
 
     @abstractmethod
     def tally(self, opinions: int, outputs: int) -> Tally:
@@ -101,6 +101,6 @@ class TalliedTextJob(LabelledTextJob):
     ) -> Choices | None:
         if agreement is None or agreement == 1:
             return None
-        names = self._profile.members
+        names = self._spec.members
         chosen = {names[index].name: self.choice(own) for index, own in by_member.items()}
         return Choices(self.choice(scores), chosen)

@@ -152,11 +152,11 @@ class Task(ABC):
         return tuple(strategy for strategy in self.strategies if strategy in known)
 
     def begin(
-        self, inputs: Mapping[str, object], params: Mapping[str, object], profile: EnsembleSpec
+        self, inputs: Mapping[str, object], params: Mapping[str, object], spec: EnsembleSpec
     ) -> Job[Any, Any]:
         """A job for one request; raises Invalid naming the field or parameter that is wrong."""
         fields = validated(self.inputs, inputs)
-        return self.job(fields, validated(self.params, params, "params"), profile)
+        return self.job(fields, validated(self.params, params, "params"), spec)
 
 
 class ScoringTask(Task):

@@ -51,32 +51,32 @@ class TextClassificationJob(TalliedTextJob):
     """A text being classified: its windows' probabilities, weighted by their tokens."""
 
     def __init__(
-        self, inputs: TextInputs, params: TextClassificationParams, profile: EnsembleSpec
+        self, inputs: TextInputs, params: TextClassificationParams, spec: EnsembleSpec
     ) -> None:
         if params.threshold is not None:
             raise Invalid(
                 "invalid request",
-                f"params.threshold: {params.threshold}, but ensemble {profile.name} gives a text "
+                f"params.threshold: {params.threshold}, but ensemble {spec.name} gives a text "
                 "one label, the likeliest",
             )
-        super().__init__(inputs, params, profile)
+        super().__init__(inputs, params, spec)
 
     def tally(self, opinions: int, outputs: int) -> _ProbabilityTally:
         return _ProbabilityTally(self._params.aggregation or "mean", opinions, outputs)
 
     def conclude(self, scores: FloatArray, members: FloatArray, weights: FloatArray) -> Conclusion:
         result = self.result(scores)
-        label = self._profile.labels.index(result["label"])
+        label = self._spec.labels.index(result["label"])
         return Conclusion(result, agreement(members, weights, label), entropy(scores))
 
     def choice(self, scores: FloatArray) -> str:
         known = np.where(np.isnan(scores), -1.0, scores)
-        return self._profile.labels[int(np.argmax(known))]
+        return self._spec.labels[int(np.argmax(known))]
 
     def result(self, scores: FloatArray) -> JsonObject:
         """transformers' keys, and beside them every label's probability, likeliest first."""
         order = np.argsort(-scores, kind="stable")
-        labels = self._profile.labels
+        labels = self._spec.labels
         return {
             "label": labels[order[0]],
             "score": float(scores[order[0]]),
@@ -94,9 +94,9 @@ _JOBS: Final[dict[ProblemType, Callable[..., Job[Any, Any]]]] = {
 
 
 def _begin(
-    inputs: TextInputs, params: TextClassificationParams, profile: EnsembleSpec
+    inputs: TextInputs, params: TextClassificationParams, spec: EnsembleSpec
 ) -> Job[Any, Any]:
-    return _JOBS[profile.problem_type](inputs, params, profile)
+    return _JOBS[spec.problem_type](inputs, params, spec)
 
 
 class TextClassification(ScoringTask):

@@ -87,17 +87,17 @@ class TextGenerationJob(DecodingJob):
     """A prompt being continued: by the ensemble, and by each member alone where that is asked."""
 
     def __init__(
-        self, inputs: TextInputs, params: TextGenerationParams, profile: EnsembleSpec
+        self, inputs: TextInputs, params: TextGenerationParams, spec: EnsembleSpec
     ) -> None:
         self.characters = len(inputs.text)
         self._text = inputs.text
         self._params = params
-        self._profile = profile
+        self._spec = spec
         self._prompt = PromptText(np.empty(0, np.int64), 0, 0)
         self._outcomes: list[Outcome] = []
         self.wants_parts = params.stream
-        profile.chosen_step_strategy(params.combine)
-        self._samples = chosen(params.do_sample, profile.decodes.do_sample)
+        spec.chosen_step_strategy(params.combine)
+        self._samples = chosen(params.do_sample, spec.decodes.do_sample)
         # Without a seed lots are made of the prompt; but nobody asked for the same ones again.
         self.is_repeatable = not self._samples or params.seed is not None
         if not self._samples:
@@ -108,10 +108,10 @@ class TextGenerationJob(DecodingJob):
 
     def chunks(self) -> Iterator[Prompt]:
         self._prompt = PromptText.read(
-            self._text, self._profile, self._params.max_new_tokens, self._params.truncate
+            self._text, self._spec, self._params.max_new_tokens, self._params.truncate
         )
-        everybody = tuple(range(len(self._profile.members)))
-        yield self._sequence(everybody, self._profile.needed_members, self._together)
+        everybody = tuple(range(len(self._spec.members)))
+        yield self._sequence(everybody, self._spec.needed_members, self._together)
         if self._params.return_members:
             for member in everybody:
                 yield self._sequence((member,), 0, self._search)
@@ -131,8 +131,8 @@ class TextGenerationJob(DecodingJob):
         }
         return Answer(
             result=self._result(decoded),
-            members=self._profile.member_reports(
-                [self._status(index) for index in range(len(self._profile.members))], results
+            members=self._spec.member_reports(
+                [self._status(index) for index in range(len(self._spec.members))], results
             ),
             agreement=decoded.agreement,
             entropy=decoded.entropy,
@@ -157,7 +157,7 @@ class TextGenerationJob(DecodingJob):
         return Prompt(
             ids,
             search,
-            step_combiner(self._profile, self._params.combine, ids, goes_on=True),
+            step_combiner(self._spec, self._params.combine, ids, goes_on=True),
             max_new_tokens=new_tokens,
             members=members,
             needed_members=needed_members,
@@ -167,7 +167,7 @@ class TextGenerationJob(DecodingJob):
         """The search of all members, whose text is shown."""
         if self.show is None:
             return self._search()
-        tokenizer, ids = self._profile.tokenizer, self._prompt.ids.tolist()
+        tokenizer, ids = self._spec.tokenizer, self._prompt.ids.tolist()
         settled = SettledText(tokenizer.decode, tokenizer.ends_bytes, ids, self._params.stop)
         before = [self._text] if self._params.return_full_text else []
 
@@ -178,7 +178,7 @@ class TextGenerationJob(DecodingJob):
         return self._search(show)
 
     def _search(self, on_token: Callable[[int], None] | None = None) -> SamplingSearch:
-        params, decoding, ids = self._params, self._profile.decodes, self._prompt.ids
+        params, decoding, ids = self._params, self._spec.decodes, self._prompt.ids
         rules = logits_rules(
             decoding,
             repetition_penalty=params.repetition_penalty,
@@ -194,7 +194,7 @@ class TextGenerationJob(DecodingJob):
             TokenSampler(self._sampling(ids), processors),
             max_new_tokens=self._prompt.max_new_tokens,
             end_tokens=decoding.end_tokens,
-            stop=StopStrings(params.stop, self._profile.tokenizer.decode, ids.tolist()),
+            stop=StopStrings(params.stop, self._spec.tokenizer.decode, ids.tolist()),
             next_tokens=params.next_tokens or 0,
             on_token=on_token,
         )
@@ -204,7 +204,7 @@ class TextGenerationJob(DecodingJob):
         if not self._samples:
             return None
         asked = odds(
-            self._profile.decodes,
+            self._spec.decodes,
             temperature=params.temperature,
             top_k=params.top_k,
             top_p=params.top_p,
@@ -212,7 +212,7 @@ class TextGenerationJob(DecodingJob):
         return Sampling.of_prompt(ids, asked, params.seed)
 
     def _text_of(self, decoded: Decoded) -> str:
-        decode, ids = self._profile.tokenizer.decode, self._prompt.ids.tolist()
+        decode, ids = self._spec.tokenizer.decode, self._prompt.ids.tolist()
         written = continuation(decode, ids, decoded.tokens.tolist())
         if decoded.finish_reason == "stop":
             written = cut_before(written, self._params.stop)
@@ -224,7 +224,7 @@ class TextGenerationJob(DecodingJob):
             "finish_reason": decoded.finish_reason,
         }
         if self._params.next_tokens is not None:
-            decode, ids = self._profile.tokenizer.decode, self._prompt.ids.tolist()
+            decode, ids = self._spec.tokenizer.decode, self._prompt.ids.tolist()
             result["next_tokens"] = [
                 {"token": continuation(decode, ids[-CONTEXT_TOKENS:], [token]), "probability": odds}
                 for token, odds in decoded.next_tokens

@@ -16,10 +16,10 @@ class RegressionJob(TalliedTextJob):
     """A text being given numbers: the mean of its windows', weighted by their tokens."""
 
     def __init__(
-        self, inputs: TextInputs, params: TextClassificationParams, profile: EnsembleSpec
+        self, inputs: TextInputs, params: TextClassificationParams, spec: EnsembleSpec
     ) -> None:
-        _refuse_what_is_of_labels(params, profile)
-        super().__init__(inputs, params, profile)
+        _refuse_what_is_of_labels(params, spec)
+        super().__init__(inputs, params, spec)
 
     def tally(self, opinions: int, outputs: int) -> SeparateTally:
         return SeparateTally(self._params.aggregation or "mean", opinions, outputs)
@@ -39,10 +39,10 @@ class RegressionJob(TalliedTextJob):
         """One number, or one for each name."""
         if len(numbers) == 1:
             return numbers[0]
-        return {"values": dict(zip(self._profile.labels, numbers, strict=True))}
+        return {"values": dict(zip(self._spec.labels, numbers, strict=True))}
 
 
-def _refuse_what_is_of_labels(params: TextClassificationParams, profile: EnsembleSpec) -> None:
+def _refuse_what_is_of_labels(params: TextClassificationParams, spec: EnsembleSpec) -> None:
     asked: dict[str, object] = {"top_k": params.top_k, "threshold": params.threshold}
     if params.aggregation == "vote":
         asked["aggregation"] = params.aggregation
@@ -50,5 +50,5 @@ def _refuse_what_is_of_labels(params: TextClassificationParams, profile: Ensembl
         if value is not None:
             raise Invalid(
                 "invalid request",
-                f"params.{name}: {value}, but ensemble {profile.name} gives numbers, not labels",
+                f"params.{name}: {value}, but ensemble {spec.name} gives numbers, not labels",
             )

@@ -69,28 +69,26 @@ class TokenClassificationJob(LabelledTextJob):
     """A text being looked through: its windows' tokens, combined and then made entities."""
 
     def __init__(
-        self, inputs: TextInputs, params: TokenClassificationParams, profile: EnsembleSpec
+        self, inputs: TextInputs, params: TokenClassificationParams, spec: EnsembleSpec
     ) -> None:
-        super().__init__(inputs.text, profile, params.combine, truncate=params.truncate)
+        super().__init__(inputs.text, spec, params.combine, truncate=params.truncate)
         self._params = params
         is_asked = "aggregation" in params.model_fields_set
-        self._aggregation: Aggregation = params.aggregation if is_asked else profile.aggregation
-        tagging = Tagging(profile.labels, params.ignore_labels)
+        self._aggregation: Aggregation = params.aggregation if is_asked else spec.aggregation
+        tagging = Tagging(spec.labels, params.ignore_labels)
         new_builder = partial(EntityBuilder, inputs.text, tagging, self._aggregation)
         stitching = MaxContextStitcher if params.stitch == "deepest" else LongestSpanStitcher
         self._combined: EntityStitching = stitching(new_builder)
         self._by_member: list[EntityStitching] = [
-            stitching(new_builder) for _ in profile.members if params.return_members
+            stitching(new_builder) for _ in spec.members if params.return_members
         ]
         self._measures = TokenMeasures(~tagging.ignored(self._aggregation))
 
     def scores_of_text(self, chunk: Chunk, scores: FloatArray) -> FloatArray:
-        return scores[content_place(chunk, self._profile.tokenizer.frame)]
+        return scores[content_place(chunk, self._spec.tokenizer.frame)]
 
     def add_opinions(self, chunk: Chunk, opinions: Opinions) -> None:
-        counted = deepest(
-            chunk, self._profile.window, is_final=chunk.is_last or self._params.truncate
-        )
+        counted = deepest(chunk, self._spec.window, is_final=chunk.is_last or self._params.truncate)
         self._measures.add(
             opinions.scores[:, counted], opinions.combined[counted], opinions.weights
         )
@@ -103,7 +101,7 @@ class TokenClassificationJob(LabelledTextJob):
 
         Raises AnswerTooLarge.
         """
-        tokenizer, window = self._profile.tokenizer, self._profile.window
+        tokenizer, window = self._spec.tokenizer, self._spec.window
         tokens = content(chunk, tokenizer.frame)
         by_word = self._aggregation in WORD_AGGREGATIONS
         continues = continuations(tokenizer, self._text, tokens) if by_word else ()

@@ -25,8 +25,8 @@ _LINE_END = re.compile(r"\s*[\n\r\x0b\x0c\x85\u2028\u2029]\s*")
 class TranslationJob(Seq2SeqJob):
     """A text being translated."""
 
-    def __init__(self, inputs: TextInputs, params: Seq2SeqParams, profile: EnsembleSpec) -> None:
-        super().__init__(inputs.text, params, profile)
+    def __init__(self, inputs: TextInputs, params: Seq2SeqParams, spec: EnsembleSpec) -> None:
+        super().__init__(inputs.text, params, spec)
 
     def new_text(self) -> TranslatedText:
         return TranslatedText(self._text)
@@ -39,7 +39,7 @@ class TranslationJob(Seq2SeqJob):
 
     def _ids(self, piece: str, most_tokens: int) -> Int64Array:
         """Tokens of the prefix and a piece, its line ends read as spaces."""
-        tokenizer, prefix = self._profile.tokenizer, self._search.prefix
+        tokenizer, prefix = self._spec.tokenizer, self._search.prefix
         ids = tokenizer.encode(prefix + _LINE_END.sub(" ", piece)).ids
         # Text without the line ends may, rarely, have more tokens than the text they were found in.
         return ids if len(ids) <= most_tokens else tokenizer.encode(prefix + piece).ids

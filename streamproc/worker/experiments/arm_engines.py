@@ -78,7 +78,7 @@ class ArmEngines:
     def _serving(self, task: str, arm: Arm) -> Engine | None:
         """The engine of an arm where it is what serves anyway."""
         found = self._engines(task).get(arm.ensemble)
-        return found if found is not None and found.profile.digest == arm.manifest else None
+        return found if found is not None and found.spec.digest == arm.manifest else None
 
     async def _admit(self, experiment: Experiment, arm: Arm, serving: Engine | None) -> None:
         """Have an arm answer, which is loaded where it does not serve anyway, or say why not."""
@@ -130,6 +130,6 @@ def _require_interface(control: Engine, engine: Engine | None, arm: Arm) -> None
     """Raise ModelRefused where those who read answers would not know an arm's."""
     if engine is not None and Interface.of_engine(control) != Interface.of_engine(engine):
         raise ModelRefused(
-            f"{arm.name} has other labels, or another problem_type, than {control.profile.name}: "
+            f"{arm.name} has other labels, or another problem_type, than {control.spec.name}: "
             "who reads the answers relies on these"
         )

@@ -84,7 +84,7 @@ class PlaceSplit:
         """Record what an arm made of a request, and say in the response which arm answered it."""
         experiment, arm = assigned.experiment, assigned.arm
         error: str | None = None if response.error is None else response.error.type
-        if assigned.engine.profile.digest != arm.manifest:
+        if assigned.engine.spec.digest != arm.manifest:
             error = NOT_SERVED
         elif response.manifest not in (None, arm.manifest):
             error = FAILED_OVER

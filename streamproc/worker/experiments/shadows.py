@@ -86,7 +86,7 @@ class Shadows:
         answered, error = None, None
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                job = engine.task.begin(request.inputs, request.params, engine.profile)
+                job = engine.task.begin(request.inputs, request.params, engine.spec)
                 answered = await engine.answer(job, Lane.BULK)
         except TimeoutError:
             error = "deadline"

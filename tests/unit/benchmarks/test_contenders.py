@@ -14,16 +14,16 @@ from benchmarks.workload import DeviceUnusable, Workload, build_workload, load_m
 from streamproc.repository.repository import Repository
 from streamproc.serving.inference.members import Members
 from streamproc.settings import read_settings
-from streamproc.testing import MemoryBroker, ScriptedSession, build_pipeline, build_profile
+from streamproc.testing import MemoryBroker, ScriptedSession, build_pipeline, build_spec
 
 # Of one chunk and of many, and one that has no tokens at all.
 TEXTS = ("good film", "", "the bad film " * 20, "b", "a good, good film! " * 7, "bad") * 5
 
 
 def tiny_workload() -> Workload:
-    profile = build_profile()
-    sessions = [ScriptedSession(member.name) for member in profile.members]
-    return build_workload(TEXTS, profile, Members(sessions))
+    spec = build_spec()
+    sessions = [ScriptedSession(member.name) for member in spec.members]
+    return build_workload(TEXTS, spec, Members(sessions))
 
 
 async def test_all_contenders_give_the_answers_of_the_pipeline() -> None:

@@ -12,12 +12,12 @@ from streamproc.testing.generative import (
     ScriptedStepModel,
     build_byte_tokenizer,
     build_decoding_engine,
-    build_decoding_profile,
+    build_decoding_spec,
 )
 
 TOKENIZER = build_byte_tokenizer()
 VOCABULARY = TOKENIZER.vocabulary_size
-PROFILE = build_decoding_profile(["a"], max_tokens=64)
+PROFILE = build_decoding_spec(["a"], max_tokens=64)
 
 
 def engine_of(model: ScriptedStepModel) -> Engine:

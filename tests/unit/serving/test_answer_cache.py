@@ -30,11 +30,11 @@ from streamproc.testing import (
     ScriptedSession,
     build_engine,
     build_pipeline,
-    build_profile,
     build_record,
     build_route,
+    build_spec,
 )
-from streamproc.testing.generative import build_decoding_engine, build_decoding_profile
+from streamproc.testing.generative import build_decoding_engine, build_decoding_spec
 from tests.support.answer_caches import RowCounter, build_cache, outcomes
 from tests.support.streamed import REPLIES, TO_REPLIES, streamed, text_of
 
@@ -43,7 +43,7 @@ FILM: dict[str, Any] = {"id": "1", "text": "the good film"}
 
 def counted_engine(executor: ModelExecutor, counter: RowCounter, members: str = "a") -> Engine:
     sessions = [ScriptedSession(name, before=counter) for name in members]
-    return build_engine(build_profile(list(members)), sessions, executor=executor)
+    return build_engine(build_spec(list(members)), sessions, executor=executor)
 
 
 def until(go: threading.Event) -> Callable[[Batch], None]:
@@ -164,9 +164,9 @@ async def test_an_answer_that_lacks_a_member_is_not_kept(executor: ModelExecutor
             raise OutOfMemory("no memory")
 
     metrics, broker = Metrics(), MemoryBroker()
-    profile = build_profile(["a", "b"], quorum=1)
+    spec = build_spec(["a", "b"], quorum=1)
     sessions = [ScriptedSession("a"), ScriptedSession("b", before=fails_at_first)]
-    engine = build_engine(profile, sessions, executor=executor)
+    engine = build_engine(spec, sessions, executor=executor)
     pipeline = build_pipeline(broker, engine, cache=build_cache(metrics=metrics))
 
     (first,) = await asked(pipeline, broker, FILM)
@@ -188,7 +188,7 @@ async def test_a_failure_is_not_kept_and_nobody_elses(executor: ModelExecutor) -
 
     metrics, broker = Metrics(), MemoryBroker()
     session = ScriptedSession("a", before=fails_at_first)
-    engine = build_engine(build_profile(["a"]), [session], executor=executor)
+    engine = build_engine(build_spec(["a"]), [session], executor=executor)
     pipeline = build_pipeline(broker, engine, cache=build_cache(metrics=metrics))
 
     failed = await asyncio.gather(
@@ -279,7 +279,7 @@ async def test_what_is_drawn_by_lot_is_kept_only_with_a_seed(
     task = "text-generation"
     pipeline = build_pipeline(
         broker,
-        build_decoding_engine(build_decoding_profile(["a"])),
+        build_decoding_engine(build_decoding_spec(["a"])),
         route=build_route(task=task),
         cache=build_cache(task, metrics=metrics),
     )
@@ -296,7 +296,7 @@ async def test_a_text_that_is_kept_comes_as_one_part_and_one_that_is_not_as_it_i
     task = "text-generation"
     pipeline = build_pipeline(
         broker,
-        build_decoding_engine(build_decoding_profile(["a"], max_tokens=128)),
+        build_decoding_engine(build_decoding_spec(["a"], max_tokens=128)),
         route=build_route(task=task, reply_topics=[REPLIES]),
         cache=build_cache(task, metrics=metrics),
     )
@@ -343,7 +343,7 @@ def test_a_key_is_of_all_that_an_answer_depends_on_and_of_nothing_else(
     )
     assert key is not None
     assert {cache.key(engine, one) for one in same} == {key}
-    newer = replace(engine, profile=replace(engine.profile, digest="1" * 64))
+    newer = replace(engine, spec=replace(engine.spec, digest="1" * 64))
     others = {
         cache.key(newer, request_of()),
         build_cache(numerics="another machine").key(engine, request_of()),

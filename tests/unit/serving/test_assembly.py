@@ -71,12 +71,12 @@ async def test_scores_may_depend_on_the_batch_on_a_device_where_they_always_do(
 ) -> None:
     write_ensemble(tmp_path / "tiny", [classifier(batch_dependent=True)])
     stored = Repository(tmp_path).open("tiny")
-    profile = load_spec(stored, TASK)
+    spec = load_spec(stored, TASK)
     members = load_sessions(stored, TASK, Provider(CPU))
 
     with pytest.raises(ModelRefused):
-        check_members(members, TASK, profile, invariant=True)
-    check_members(members, TASK, profile, invariant=False)
+        check_members(members, TASK, spec, invariant=True)
+    check_members(members, TASK, spec, invariant=False)
 
 
 async def test_a_member_with_another_number_of_outputs_than_labels_is_refused(

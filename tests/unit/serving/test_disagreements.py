@@ -12,9 +12,9 @@ from streamproc.testing import (
     ScriptedSession,
     build_engine,
     build_pipeline,
-    build_profile,
     build_record,
     build_route,
+    build_spec,
 )
 
 WORDS = ("good", "bad", "film", "the")
@@ -24,7 +24,7 @@ async def test_every_request_that_a_member_chose_otherwise_for_is_kept_and_no_ot
     executor: ModelExecutor,
 ) -> None:
     engine = build_engine(
-        build_profile("abc"), [ScriptedSession(name) for name in "abc"], executor=executor
+        build_spec("abc"), [ScriptedSession(name) for name in "abc"], executor=executor
     )
     broker = MemoryBroker()
     pipeline = build_pipeline(broker, engine)
@@ -52,7 +52,7 @@ async def test_of_an_answer_out_of_a_text_its_place_is_kept_and_not_the_answer(
 ) -> None:
     task = "question-answering"
     engine = build_engine(
-        build_profile("abc", labels=()),
+        build_spec("abc", labels=()),
         [ScriptedSession(name, per_token=True) for name in "abc"],
         task=task,
         executor=executor,

@@ -12,7 +12,7 @@ from streamproc.errors import Invalid, OutOfMemory
 from streamproc.messages.lane import Lane
 from streamproc.serving.engine import Engine, Engines
 from streamproc.serving.inference.executor import ModelExecutor
-from streamproc.testing import ScriptedSession, build_engine, build_profile
+from streamproc.testing import ScriptedSession, build_engine, build_spec
 
 THREADS = 1
 
@@ -20,7 +20,7 @@ LONG = "the good film " * 200
 
 
 async def indices(engine: Engine, text: str) -> list[int]:
-    job = engine.task.begin({"text": text}, {}, engine.profile)
+    job = engine.task.begin({"text": text}, {}, engine.spec)
     return [chunk.index async for chunk, _ in engine.scored_chunks(job, Lane.INTERACTIVE)]
 
 
@@ -29,7 +29,7 @@ async def test_every_chunk_comes_back_in_the_order_of_the_text(
     executor: ModelExecutor, text: str
 ) -> None:
     engine = build_engine(executor=executor)
-    job = engine.task.begin({"text": text}, {}, engine.profile)
+    job = engine.task.begin({"text": text}, {}, engine.spec)
 
     assert await indices(engine, text) == [chunk.index for chunk in job.chunks()]
 
@@ -40,7 +40,7 @@ async def test_no_more_chunks_of_a_document_are_in_the_works_than_it_may_have(
     sizes: list[int] = []
     session = ScriptedSession("a", before=lambda batch: sizes.append(len(batch.ids)))
     engine = build_engine(
-        build_profile(["a"]), [session], executor=executor, budget_tokens=100_000,
+        build_spec(["a"]), [session], executor=executor, budget_tokens=100_000,
         max_document_chunks=3,
     )  # fmt: skip
 
@@ -69,7 +69,7 @@ async def test_a_short_document_is_answered_while_a_long_one_is_under_way(
 
 async def test_leaving_takes_what_waits_of_the_document_back(executor: ModelExecutor) -> None:
     engine = build_engine(executor=executor, max_document_chunks=8, budget_tokens=16)
-    job = engine.task.begin({"text": LONG}, {}, engine.profile)
+    job = engine.task.begin({"text": LONG}, {}, engine.spec)
 
     async with aclosing(engine.scored_chunks(job, Lane.INTERACTIVE)) as scored:
         async for _ in scored:
@@ -107,17 +107,17 @@ async def test_a_job_that_is_to_be_alone_shares_no_batch(
 ) -> None:
     batches: list[list[list[int]]] = []
     session = ScriptedSession("a", before=lambda batch: batches.append(batch.ids.tolist()))
-    engine = build_engine(build_profile(["a"]), [session], executor=executor, budget_tokens=256)
+    engine = build_engine(build_spec(["a"]), [session], executor=executor, budget_tokens=256)
 
     async def ask(text: str, *, alone: bool) -> None:
-        job = engine.task.begin({"text": text}, {}, engine.profile)
+        job = engine.task.begin({"text": text}, {}, engine.spec)
         async for _ in engine.scored_chunks(job, lane, alone=alone):
             pass
 
     others = (ask("good", alone=False) for _ in range(8))
     await asyncio.gather(*others, ask("bad", alone=True), ask("good", alone=False))
 
-    (bad,) = next(engine.profile.tokenizer.stream("bad")).ids
+    (bad,) = next(engine.spec.tokenizer.stream("bad")).ids
     assert [len(rows) for rows in batches if any(bad in row for row in rows)] == [1]
     assert max(map(len, batches)) > 1
 

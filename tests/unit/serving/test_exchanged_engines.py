@@ -45,7 +45,7 @@ class NeverAble:
 
 def version_2(executor: ModelExecutor) -> Engine:
     engine = build_engine(executor=executor)
-    return replace(engine, profile=replace(engine.profile, version="2", digest="2" * 64))
+    return replace(engine, spec=replace(engine.spec, version="2", digest="2" * 64))
 
 
 async def test_the_engine_before_is_handed_back_and_named_is_the_new_one(
@@ -61,7 +61,7 @@ async def test_the_engine_before_is_handed_back_and_named_is_the_new_one(
 
 async def test_an_engine_is_drained_once_its_last_job_has_ended(executor: ModelExecutor) -> None:
     engine = build_engine(executor=executor)
-    job = engine.task.begin({"text": LONG}, {}, engine.profile)
+    job = engine.task.begin({"text": LONG}, {}, engine.spec)
     async with aclosing(engine.scored_chunks(job, Lane.BULK)) as scored:
         await anext(scored)
         draining = asyncio.create_task(engine.drain())

@@ -22,9 +22,9 @@ from streamproc.testing import (
     ScriptedSession,
     build_engine,
     build_pipeline,
-    build_profile,
     build_record,
     build_route,
+    build_spec,
 )
 from tests.support.answer_caches import RowCounter, build_cache, outcomes
 
@@ -38,7 +38,7 @@ TASKS: dict[str, dict[str, Any]] = {
 
 def spec_of(task: str, cascade_margin: float) -> EnsembleSpec:
     labels = ["O", "B-X"] if task == "token-classification" else ["negative", "positive"]
-    profile = build_profile("abc", labels=() if task == "question-answering" else labels)
+    profile = build_spec("abc", labels=() if task == "question-answering" else labels)
     return replace(profile, cascade_margin=cascade_margin)
 
 
@@ -118,7 +118,7 @@ async def test_what_none_of_those_asked_can_tell_does_not_settle_it(
     executor: ModelExecutor,
 ) -> None:
     known = {"a": ["x", "y"], "b": ["x", "y", "z"]}
-    spec = build_profile("ab", labels=["x", "y", "z"], member_labels=known)
+    spec = build_spec("ab", labels=["x", "y", "z"], member_labels=known)
     engine = build_engine(replace(spec, cascade_margin=0.0), executor=executor)
     (found,) = await responses(
         engine, TopicProfile("cascade"), {"text": "good"}, task="text-classification"
@@ -145,7 +145,7 @@ async def test_where_the_member_that_is_asked_fails_the_others_answer(
         raise MemberFailed("a", "broken")
 
     sessions = [ScriptedSession("a", before=fail), ScriptedSession("b"), ScriptedSession("c")]
-    engine = build_engine(build_profile("abc", quorum=2), sessions, executor=executor)
+    engine = build_engine(build_spec("abc", quorum=2), sessions, executor=executor)
     (found,) = await responses(engine, brown_out(2), {"text": "good"}, task="text-classification")
     assert statuses(found) == ["failed", "ok", "ok"]
     assert (found["status"], found.get("profile")) == ("partial", None)
@@ -201,5 +201,5 @@ def test_a_profile_that_an_ensemble_can_not_be_served_by_is_refused(
     profile: Any, task: str, says: str
 ) -> None:
     with pytest.raises(ModelRefused, match=says):
-        require_profile(profile, task_named(task), build_profile(), "topic t")
-    require_profile("full", task_named(task), build_profile(), "topic t")
+        require_profile(profile, task_named(task), build_spec(), "topic t")
+    require_profile("full", task_named(task), build_spec(), "topic t")

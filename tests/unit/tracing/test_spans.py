@@ -24,8 +24,8 @@ from streamproc.testing import (
     ScriptedSession,
     build_engine,
     build_pipeline,
-    build_profile,
     build_record,
+    build_spec,
 )
 from streamproc.tracing.tracer import Handle
 from tests.support.decoding_scenes import decoding, model, outcomes, prompt
@@ -53,7 +53,7 @@ class Worker:
     ) -> None:
         self.broker = broker or MemoryBroker()
         self.engine: Engine = build_engine(
-            build_profile(MEMBERS), sessions, executor=executor, tracer=recorded.tracer, **engine
+            build_spec(MEMBERS), sessions, executor=executor, tracer=recorded.tracer, **engine
         )
         built = build_pipeline(self.broker, self.engine)
         self.pipeline = Pipeline(

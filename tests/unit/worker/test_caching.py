@@ -29,9 +29,9 @@ from streamproc.testing import (
     ScriptedSession,
     build_engine,
     build_pipeline,
-    build_profile,
     build_record,
     build_route,
+    build_spec,
 )
 from streamproc.worker.caching import AnswerCaches
 from streamproc.worker.enrichment import build_enricher
@@ -108,7 +108,7 @@ async def test_both_lanes_and_another_worker_take_what_one_has_worked_out(
                 for lane in Lane:
                     broker = MemoryBroker()
                     session = ScriptedSession("a", before=counter)
-                    engine = build_engine(build_profile(["a"]), [session], executor=executor)
+                    engine = build_engine(build_spec(["a"]), [session], executor=executor)
                     pipeline = build_pipeline(
                         broker, engine, route=build_route(lane), cache=caches.of_task(TASK)
                     )
@@ -182,7 +182,7 @@ async def test_an_event_of_a_route_takes_what_a_request_has_worked_out(
 ) -> None:
     counter, metrics, broker = RowCounter(), Metrics(), MemoryBroker()
     session = ScriptedSession("a", before=counter)
-    engine = build_engine(build_profile(["a"]), [session], executor=executor)
+    engine = build_engine(build_spec(["a"]), [session], executor=executor)
     caches = caches_of(Settings(cache_bytes=MIB), metrics)
     answer = {"name": "mood", "task": TASK, "ensemble": "tiny", "text": "/t", "to": "/mood"}
     route = Route.model_validate(

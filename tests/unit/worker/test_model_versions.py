@@ -88,7 +88,7 @@ class Worker:
 
     @property
     def serves(self) -> str:
-        return self.engine.profile.version
+        return self.engine.spec.version
 
     async def tell(self, told: ModelChoice) -> None:
         self.versions.tell({"tiny": told})
@@ -167,7 +167,7 @@ async def test_metrics_name_the_version_that_serves_and_it_alone(root: Path) -> 
 async def test_what_the_old_version_has_begun_it_finishes_before_it_is_let_go(root: Path) -> None:
     async with running(root) as worker:
         old = worker.engine
-        job = old.task.begin({"text": "good bad " * 40}, {}, old.profile)
+        job = old.task.begin({"text": "good bad " * 40}, {}, old.spec)
         scored = old.scored_chunks(job, Lane.BULK)
         chunk, outputs = await anext(scored)
         job.add(chunk, outputs.result)

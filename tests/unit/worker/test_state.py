@@ -16,8 +16,8 @@ from streamproc.testing import (
     ScriptedSession,
     build_engine,
     build_pipeline,
-    build_profile,
     build_record,
+    build_spec,
 )
 from streamproc.worker.state import Served, StateReporter
 
@@ -49,7 +49,7 @@ def state_of(*engines: Engine) -> WorkerState:
 
 async def test_the_last_disagreements_go_out_without_their_texts(executor: ModelExecutor) -> None:
     sessions = [ScriptedSession(name) for name in "abc"]
-    engine = build_engine(build_profile("abc"), sessions, executor=executor)
+    engine = build_engine(build_spec("abc"), sessions, executor=executor)
     pipeline = build_pipeline(MemoryBroker(), engine)
     for offset in range(12):
         text = f"{'bad ' * offset}{TEXT}"

@@ -17,7 +17,7 @@ from streamproc.serving.engine import Engines
 from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.serving.profiles import FULL
 from streamproc.settings import Settings
-from streamproc.testing import ManualClock, build_engine, build_profile
+from streamproc.testing import ManualClock, build_engine, build_spec
 from streamproc.worker.topic_profiles import LOOK_EVERY_S, TopicProfiles
 
 
@@ -31,7 +31,7 @@ def topic(**more: Any) -> RequestTopic:
 
 @pytest.fixture
 def engines(executor: ModelExecutor) -> Engines:
-    spec = replace(build_profile("abc"), cascade_margin=0.9)
+    spec = replace(build_spec("abc"), cascade_margin=0.9)
     return Engines({"tiny": build_engine(spec, executor=executor)})
 
 
@@ -57,7 +57,7 @@ def test_a_topic_is_refused_whose_ensemble_has_no_figure_and_a_setting_is_not(
     with pytest.raises(ModelRefused, match="topic bulk: profile trusted: no validation data"):
         profiles.of_topic(topic(profile="trusted"), engines)
     engine = engines["tiny"]
-    assert profiles.of_topic(topic(), engines).policy(engine.task, engine.profile) is None
+    assert profiles.of_topic(topic(), engines).policy(engine.task, engine.spec) is None
 
 
 async def test_members_are_left_out_while_the_topic_lags_and_come_back_by_themselves(
@@ -78,7 +78,7 @@ async def test_members_are_left_out_while_the_topic_lags_and_come_back_by_themse
             await asyncio.sleep(0)
 
     def left_out() -> int:
-        policy = profile.policy(engine.task, engine.profile)
+        policy = profile.policy(engine.task, engine.spec)
         assert policy is not None
         assert policy.limit is not None
         return policy.limit.left_out

@@ -18,7 +18,7 @@ from streamproc.testing import ManualClock, build_context
 from streamproc.testing.generative import (
     Histories,
     build_decoding_engine,
-    build_decoding_profile,
+    build_decoding_spec,
 )
 from tests.support.asking import answered
 from tests.support.decoding_scenes import (
@@ -168,7 +168,7 @@ async def test_a_members_failures_are_counted_a_sequence_by_member_and_kind(
 
 async def test_an_engine_exports_its_figures_under_its_ensembles_name() -> None:
     context = build_context()
-    engine = build_decoding_engine(build_decoding_profile(["a"]), context=context)
+    engine = build_decoding_engine(build_decoding_spec(["a"]), context=context)
 
     await answered(engine, "four", max_new_tokens=3, min_new_tokens=3)
 

@@ -17,7 +17,7 @@ from streamproc.serving.inference.batch import MemberOutput
 from streamproc.serving.loading import load_spec
 from streamproc.serving.tasks.catalogue import task_named
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
-from streamproc.testing import build_profile, build_tokenizer
+from streamproc.testing import build_spec, build_tokenizer
 from streamproc.types import FloatArray
 from tests.support.onnx_models import classifier, write_ensemble
 
@@ -35,18 +35,18 @@ def table() -> FloatArray:
 
 
 def gated(strategy: Any = "gated") -> EnsembleSpec:
-    profile = build_profile(["a", "b"], strategy=strategy)
+    spec = build_spec(["a", "b"], strategy=strategy)
     return EnsembleSpec(
         **{
-            **{name: getattr(profile, name) for name in EnsembleSpec.__slots__},
+            **{name: getattr(spec, name) for name in EnsembleSpec.__slots__},
             "gate": Gate(table(), 10.0),
         }
     )
 
 
-def answered(text: str, profile: EnsembleSpec, **params: Any) -> Any:
+def answered(text: str, spec: EnsembleSpec, **params: Any) -> Any:
     """The first member is sure of `negative` all along, the second of `positive`."""
-    job = TASK.begin({"text": text}, params, profile)
+    job = TASK.begin({"text": text}, params, spec)
     for chunk in job.chunks():
         said = (np.array([9.0, 0.0]), np.array([0.0, 9.0]))
         job.add(chunk, [MemberOutput(n, s, None) for n, s in zip("ab", said, strict=True)])
@@ -79,15 +79,15 @@ def test_a_request_may_ask_for_the_gate_or_for_the_mean() -> None:
 @pytest.mark.parametrize("name", ["text-classification", "token-classification"])
 def test_asking_for_a_gate_that_is_not_there_is_invalid(name: str) -> None:
     with pytest.raises(Invalid, match="invalid request") as told:
-        task_named(name).begin({"text": "ok"}, {"combine": "gated"}, build_profile(["a", "b"]))
+        task_named(name).begin({"text": "ok"}, {"combine": "gated"}, build_spec(["a", "b"]))
     assert "tiny has no gate" in told.value.detail
 
 
 def test_only_the_manifests_way_is_calibrated() -> None:
-    profile = build_profile(["a", "b"])
+    spec = build_spec(["a", "b"])
     calm = EnsembleSpec(
         **{
-            **{name: getattr(profile, name) for name in EnsembleSpec.__slots__},
+            **{name: getattr(spec, name) for name in EnsembleSpec.__slots__},
             "temperature": 4.0,
         }
     )
@@ -117,11 +117,11 @@ def stored(root: Path, values: Any, members: tuple[str, ...] = ("m0", "m1")) -> 
 
 
 def test_a_gates_columns_are_its_members_whatever_their_order(tmp_path: Path) -> None:
-    profile = load_spec(stored(tmp_path, table()[:, ::-1], ("m1", "m0")), TASK)
+    spec = load_spec(stored(tmp_path, table()[:, ::-1], ("m1", "m0")), TASK)
 
-    assert profile.gate is not None
-    assert np.array_equal(profile.gate.evidence, table())
-    assert profile.gate.sharpness == 2
+    assert spec.gate is not None
+    assert np.array_equal(spec.gate.evidence, table())
+    assert spec.gate.sharpness == 2
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from streamproc.serving.inference.batch import MemberOutput
 from streamproc.serving.tasks.catalogue import task_named
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.task import Answer
-from streamproc.testing import build_profile
+from streamproc.testing import build_spec
 from streamproc.types import FloatArray
 
 TASK = task_named("text-classification")
@@ -26,16 +26,16 @@ def odds(*probabilities: float) -> FloatArray:
 def answered(
     said: Sequence[Sequence[FloatArray | None]],
     text: str = LONG,
-    profile: EnsembleSpec | None = None,
+    spec: EnsembleSpec | None = None,
     **params: Any,
 ) -> tuple[Answer, list[Chunk]]:
     """The answer when members say said[chunk][member]; the last chunk's say is repeated."""
-    profile = profile or build_profile(["a", "b"][: len(said[0])], quorum=1)
-    job = TASK.begin({"text": text}, params, profile)
+    spec = spec or build_spec(["a", "b"][: len(said[0])], quorum=1)
+    job = TASK.begin({"text": text}, params, spec)
     chunks = list(job.chunks())
     for index, chunk in enumerate(chunks):
         scores = said[min(index, len(said) - 1)]
-        job.add(chunk, [output(m.name, s) for m, s in zip(profile.members, scores, strict=True)])
+        job.add(chunk, [output(m.name, s) for m, s in zip(spec.members, scores, strict=True)])
     return job.answer(), chunks
 
 
@@ -105,9 +105,9 @@ def test_members_results_are_told_when_asked_for() -> None:
 
 
 def test_top_k_bounds_what_scores_lists_and_nothing_else() -> None:
-    profile = build_profile(["a"], labels=["x", "y", "z"])
+    spec = build_spec(["a"], labels=["x", "y", "z"])
 
-    answer, _ = answered([[odds(0.2, 0.7, 0.1)]], "x", profile, top_k=2)
+    answer, _ = answered([[odds(0.2, 0.7, 0.1)]], "x", spec, top_k=2)
 
     assert list(answer.result["scores"]) == ["y", "x"]
     assert answer.result["score"] == pytest.approx(0.7)
@@ -158,7 +158,7 @@ def test_a_member_that_never_answered_has_no_result() -> None:
 
 
 def test_fewer_members_than_the_quorum_is_an_error_that_names_them() -> None:
-    job = TASK.begin({"text": "x"}, {}, build_profile(["a", "b", "c"], quorum=2))
+    job = TASK.begin({"text": "x"}, {}, build_spec(["a", "b", "c"], quorum=2))
     (chunk,) = job.chunks()
     late = MemberOutput("c", None, MemberLate("c", "took too long"))
 
@@ -170,9 +170,9 @@ def test_fewer_members_than_the_quorum_is_an_error_that_names_them() -> None:
 
 
 def test_members_with_other_labels_are_put_together_by_name() -> None:
-    profile = build_profile(["a", "b"], member_labels={"b": ["positive", "negative"]})
+    spec = build_spec(["a", "b"], member_labels={"b": ["positive", "negative"]})
 
-    answer, _ = answered([[odds(0.9, 0.1), odds(0.1, 0.9)]], "x", profile, return_members=True)
+    answer, _ = answered([[odds(0.9, 0.1), odds(0.1, 0.9)]], "x", spec, return_members=True)
 
     assert answer.result["score"] == pytest.approx(0.9)
     assert answer.agreement == 1
@@ -195,10 +195,10 @@ def test_what_is_wrong_in_a_request_is_named(
     inputs: dict[str, Any], params: dict[str, Any], field: str
 ) -> None:
     with pytest.raises(Invalid) as invalid:
-        TASK.begin(inputs, params, build_profile())
+        TASK.begin(inputs, params, build_spec())
 
     assert invalid.value.detail.startswith(f"{field}: ")
 
 
 def test_fields_of_other_tasks_are_passed_over() -> None:
-    TASK.begin({"text": "x", "question": "?"}, {}, build_profile())
+    TASK.begin({"text": "x", "question": "?"}, {}, build_spec())

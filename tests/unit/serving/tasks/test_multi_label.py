@@ -15,7 +15,7 @@ from streamproc.serving.inference.batch import MemberOutput
 from streamproc.serving.tasks.catalogue import task_named
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.task import Answer
-from streamproc.testing import build_profile
+from streamproc.testing import build_spec
 from streamproc.types import FloatArray
 
 TASK = task_named("text-classification")
@@ -23,8 +23,8 @@ LABELS = ("refund", "delivery", "praise")
 LONG = "good film the bad " * 10
 
 
-def profile_of(*members: str, **more: Any) -> EnsembleSpec:
-    return build_profile(
+def spec_of(*members: str, **more: Any) -> EnsembleSpec:
+    return build_spec(
         members, labels=LABELS, quorum=1, problem_type="multi_label_classification", **more
     )
 
@@ -36,18 +36,18 @@ def says(*probabilities: float) -> FloatArray:
 def answered(
     said: Sequence[Sequence[FloatArray | None]],
     text: str = "x",
-    profile: EnsembleSpec | None = None,
+    spec: EnsembleSpec | None = None,
     **params: Any,
 ) -> tuple[Answer, list[Chunk]]:
     """The answer when members say said[chunk][member]; the last chunk's say is repeated."""
-    profile = profile or profile_of(*"ab"[: len(said[0])])
-    job = TASK.begin({"text": text}, params, profile)
+    spec = spec or spec_of(*"ab"[: len(said[0])])
+    job = TASK.begin({"text": text}, params, spec)
     chunks = list(job.chunks())
     for index, chunk in enumerate(chunks):
         scores = said[min(index, len(said) - 1)]
         outputs = [
             MemberOutput(m.name, s, MemberFailed(m.name, "broken") if s is None else None)
-            for m, s in zip(profile.members, scores, strict=True)
+            for m, s in zip(spec.members, scores, strict=True)
         ]
         job.add(chunk, outputs)
     return job.answer(), chunks
@@ -138,11 +138,11 @@ def test_vote_is_the_share_of_chunks_that_have_a_label() -> None:
 def test_a_label_that_a_member_lacks_is_neither_its_vote_nor_its_own_result(
     aggregation: str,
 ) -> None:
-    profile = profile_of("a", "b", member_labels={"b": ["praise", ""]})
+    spec = spec_of("a", "b", member_labels={"b": ["praise", ""]})
 
     answer, _ = answered(
         [[says(0.9, 0.2, 0.4), says(0.8, 0.5)]],
-        profile=profile,
+        spec=spec,
         aggregation=aggregation,
         return_members=True,
     )
@@ -165,9 +165,9 @@ def test_a_member_missing_in_one_chunk_is_reported_and_the_others_answer() -> No
 
 
 def test_a_single_label_is_enough_where_labels_do_not_exclude_each_other() -> None:
-    profile = build_profile(["a"], labels=["toxic"], problem_type="multi_label_classification")
+    spec = build_spec(["a"], labels=["toxic"], problem_type="multi_label_classification")
 
-    answer, _ = answered([[says(0.3)]], profile=profile)
+    answer, _ = answered([[says(0.3)]], spec=spec)
 
     assert answer.result["labels"] == []
     assert answer.result["scores"] == pytest.approx({"toxic": 0.3})
@@ -175,6 +175,6 @@ def test_a_single_label_is_enough_where_labels_do_not_exclude_each_other() -> No
 
 def test_a_threshold_has_no_meaning_where_a_text_has_one_label() -> None:
     with pytest.raises(Invalid) as invalid:
-        TASK.begin({"text": "x"}, {"threshold": 0.5}, build_profile())
+        TASK.begin({"text": "x"}, {"threshold": 0.5}, build_spec())
 
     assert invalid.value.detail.startswith("params.threshold: 0.5, but ensemble tiny gives")

@@ -12,7 +12,7 @@ from streamproc.serving.inference.batch import MemberOutput
 from streamproc.serving.tasks.catalogue import task_named
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.task import Answer
-from streamproc.testing import build_profile
+from streamproc.testing import build_spec
 from streamproc.types import FloatArray
 
 TASK = task_named("question-answering")
@@ -22,7 +22,7 @@ Says = Callable[[PairChunk], FloatArray | None]
 
 
 def tiny(members: Sequence[str] = ("a",), **options: Any) -> EnsembleSpec:
-    return build_profile(members, labels=(), **options)
+    return build_spec(members, labels=(), **options)
 
 
 def says(
@@ -57,15 +57,15 @@ def answered(
     *members: Says,
     context: str = CONTEXT,
     question: str = "the good",
-    profile: EnsembleSpec | None = None,
+    spec: EnsembleSpec | None = None,
     **params: Any,
 ) -> Answer:
-    profile = profile or tiny("abc"[: len(members)], quorum=1)
-    job = TASK.begin({"question": question, "context": context}, params, profile)
+    spec = spec or tiny("abc"[: len(members)], quorum=1)
+    job = TASK.begin({"question": question, "context": context}, params, spec)
     for chunk in job.chunks():
         job.add(
             chunk,
-            [output(m.name, said(chunk)) for m, said in zip(profile.members, members, strict=True)],
+            [output(m.name, said(chunk)) for m, said in zip(spec.members, members, strict=True)],
         )
     return job.answer()
 
@@ -155,11 +155,11 @@ def test_a_threshold_says_by_how_much_no_answer_must_be_likelier(
 
 
 def test_a_context_has_no_answer_only_as_far_as_its_best_window_has_none() -> None:
-    profile = tiny(max_tokens=12, overlap_tokens=2)
+    spec = tiny(max_tokens=12, overlap_tokens=2)
     said = says({1: 4.0}, {1: 4.0}, window=1)
 
     answer = answered(
-        said, context=f"{CONTEXT} " * 4, profile=profile, handle_impossible_answer=True, top_k=2
+        said, context=f"{CONTEXT} " * 4, spec=spec, handle_impossible_answer=True, top_k=2
     )
 
     assert answer.coverage.chunks > 2
@@ -220,13 +220,13 @@ def test_entropy_is_that_of_the_answers_scores() -> None:
 
 
 def test_a_member_missing_in_one_window_is_reported_and_the_others_answer() -> None:
-    profile = tiny("ab", quorum=1, max_tokens=12, overlap_tokens=2)
+    spec = tiny("ab", quorum=1, max_tokens=12, overlap_tokens=2)
 
     def only_first(chunk: PairChunk) -> FloatArray | None:
         return says({0: 4.0}, {0: 4.0})(chunk) if chunk.index == 0 else None
 
     first = says({1: 1.0}, {1: 1.0}, window=0)
-    answer = answered(first, only_first, context=f"{CONTEXT} " * 3, profile=profile)
+    answer = answered(first, only_first, context=f"{CONTEXT} " * 3, spec=spec)
 
     assert [member.status for member in answer.members] == ["ok", "failed"]
     assert answer.result["answer"] == "good"
@@ -241,7 +241,7 @@ def test_a_member_that_never_answered_has_no_result_and_no_say() -> None:
 
 def test_fewer_members_than_the_quorum_is_an_error() -> None:
     with pytest.raises(QuorumNotMet, match="1 of 2 members answered, 2 are needed"):
-        answered(says({}, {}), absent, profile=tiny("ab"))
+        answered(says({}, {}), absent, spec=tiny("ab"))
 
 
 def test_all_of_the_context_is_covered_unless_only_its_first_window_is_asked_for() -> None:
@@ -256,14 +256,14 @@ def test_all_of_the_context_is_covered_unless_only_its_first_window_is_asked_for
 
 
 def test_a_question_may_be_as_long_as_leaves_the_context_room() -> None:
-    profile = tiny(max_tokens=16, overlap_tokens=4)
+    spec = tiny(max_tokens=16, overlap_tokens=4)
 
-    answered(says({}, {}), question="the " * 12, context="bad", profile=profile)
-    answered(says({}, {}), question="the " * 8, context=CONTEXT * 9, profile=profile)
+    answered(says({}, {}), question="the " * 12, context="bad", spec=spec)
+    answered(says({}, {}), question="the " * 8, context=CONTEXT * 9, spec=spec)
     with pytest.raises(Invalid, match="question: too long: a context leaves it at most 12 tokens"):
-        answered(says({}, {}), question="the " * 13, context="bad", profile=profile)
+        answered(says({}, {}), question="the " * 13, context="bad", spec=spec)
     with pytest.raises(Invalid, match=r"question: too long: .* more than one .* at most 8 tokens"):
-        answered(says({}, {}), question="the " * 9, context=CONTEXT * 9, profile=profile)
+        answered(says({}, {}), question="the " * 9, context=CONTEXT * 9, spec=spec)
 
 
 def test_a_question_of_any_length_is_refused_without_reading_all_of_it() -> None:

@@ -22,8 +22,8 @@ TEXT = "One is here.  Two is there!\r\n\r\n- Three\n- four"
 LONG = "The council met on Monday. It agreed to build a bridge. The old one is closed. " * 3
 
 
-async def answered(text: str, profile: Any = None, **params: Any) -> Answer:
-    engine = build_translating_engine(profile or build_translators(), task="summarization")
+async def answered(text: str, spec: Any = None, **params: Any) -> Answer:
+    engine = build_translating_engine(spec or build_translators(), task="summarization")
     return await translated(engine, text, **params)
 
 
@@ -63,11 +63,11 @@ async def test_truncating_reads_as_many_tokens_as_fit_and_says_so() -> None:
 
 
 async def test_a_prefix_stands_before_every_chunk_and_is_no_part_of_the_text() -> None:
-    profile = build_translators(prefix="summarize: ")
+    spec = build_translators(prefix="summarize: ")
 
-    job = TASK.begin({"text": LONG}, {}, profile)
+    job = TASK.begin({"text": LONG}, {}, spec)
     read = [TOKENIZER.decode(chunk.ids) for chunk in job.chunks()]
-    cut = TASK.begin({"text": LONG}, {"truncate": True}, profile)
+    cut = TASK.begin({"text": LONG}, {"truncate": True}, spec)
     (first,) = cut.chunks()
 
     assert all(text.startswith("summarize: ") for text in read)
@@ -121,9 +121,9 @@ async def test_a_least_length_of_nothing_is_none() -> None:
 
 
 async def test_members_own_summaries_are_told_when_asked_for() -> None:
-    profile = build_translators(quorum=1)
+    spec = build_translators(quorum=1)
     engine = build_translating_engine(
-        profile, [Copying("a"), Copying("b", fails_on=TEXT)], task="summarization"
+        spec, [Copying("a"), Copying("b", fails_on=TEXT)], task="summarization"
     )
 
     answer = await translated(engine, TEXT, return_members=True)

@@ -18,7 +18,7 @@ from streamproc.testing.generative import (
     ScriptedStepModel,
     build_byte_tokenizer,
     build_decoding_engine,
-    build_decoding_profile,
+    build_decoding_spec,
     byte_tokenizer_json,
 )
 from tests.support.asking import answered
@@ -47,10 +47,10 @@ def ids(text: str) -> list[int]:
     return [token for tokens in TOKENIZER.stream(text) for token in tokens.ids.tolist()]
 
 
-def writing(text: str, prompt: str = "p", **profile: Any) -> Engine:
+def writing(text: str, prompt: str = "p", **spec: Any) -> Engine:
     """An engine of one member that writes a text after a prompt."""
     return build_decoding_engine(
-        build_decoding_profile(["a"], **{"max_new_tokens": 40, **profile}),
+        build_decoding_spec(["a"], **{"max_new_tokens": 40, **spec}),
         [Writer("a", text, prompt)],
     )
 
@@ -107,13 +107,13 @@ async def test_characters_of_several_tokens_are_written_whole(text: str) -> None
 
 
 async def test_next_tokens_are_the_likeliest_with_their_combined_probabilities() -> None:
-    profile = build_decoding_profile(["a", "b"])
+    spec = build_decoding_spec(["a", "b"])
     models = [ScriptedStepModel(name, TOKENIZER.vocabulary_size) for name in "ab"]
     odds = [np.exp(model.logits(ids("hello"))) for model in models]
     mean = sum(one / one.sum() for one in odds) / 2
 
     answer = await answered(
-        build_decoding_engine(profile, models), "hello", next_tokens=4, max_new_tokens=1
+        build_decoding_engine(spec, models), "hello", next_tokens=4, max_new_tokens=1
     )
 
     found = answer.result["next_tokens"]
@@ -152,7 +152,7 @@ async def test_without_a_seed_the_same_request_gets_the_same_text() -> None:
 async def test_each_members_own_text_is_what_it_writes_alone() -> None:
     engine = build_decoding_engine()
     alone = [
-        await answered(build_decoding_engine(build_decoding_profile([name])), "p") for name in "abc"
+        await answered(build_decoding_engine(build_decoding_spec([name])), "p") for name in "abc"
     ]
 
     answer = await answered(engine, "p", return_members=True)
@@ -170,9 +170,9 @@ async def test_a_member_that_fails_has_no_text_of_its_own_and_the_others_answer(
         ScriptedStepModel("a", TOKENIZER.vocabulary_size, refuse),
         ScriptedStepModel("b", TOKENIZER.vocabulary_size),
     ]
-    profile = build_decoding_profile(["a", "b"], quorum=1)
+    spec = build_decoding_spec(["a", "b"], quorum=1)
 
-    answer = await answered(build_decoding_engine(profile, models), "p", return_members=True)
+    answer = await answered(build_decoding_engine(spec, models), "p", return_members=True)
 
     assert [member.status for member in answer.members] == ["failed", "ok"]
     assert answer.members[0].result is None
@@ -186,9 +186,9 @@ async def test_a_member_lost_while_it_writes_alone_is_not_said_to_be_well() -> N
         if any(row[: len(mine)] == mine for row in rows):
             raise MemberFailed("a", "its own text upsets it")
 
-    profile = build_decoding_profile(["a", "b"], weights={"b": 9.0}, strategy="weighted")
+    spec = build_decoding_spec(["a", "b"], weights={"b": 9.0}, strategy="weighted")
     upset = Writer("a", "Xa", before=refuse_its_own)
-    engine = build_decoding_engine(profile, [upset, Writer("b", "from b")])
+    engine = build_decoding_engine(spec, [upset, Writer("b", "from b")])
 
     answer = await answered(engine, "p", return_members=True)
 
@@ -199,8 +199,8 @@ async def test_a_member_lost_while_it_writes_alone_is_not_said_to_be_well() -> N
 
 async def test_weights_count_under_the_strategy_weighted() -> None:
     def engine(**weights: float) -> Engine:
-        profile = build_decoding_profile(["a", "b"], weights=weights, strategy="weighted")
-        return build_decoding_engine(profile, [Writer("a", "from a"), Writer("b", "from b")])
+        spec = build_decoding_spec(["a", "b"], weights=weights, strategy="weighted")
+        return build_decoding_engine(spec, [Writer("a", "from a"), Writer("b", "from b")])
 
     heavy_a = await answered(engine(a=3.0), "p")
     heavy_b = await answered(engine(b=3.0), "p")
@@ -213,7 +213,7 @@ async def test_weights_count_under_the_strategy_weighted() -> None:
 
 
 class TestPromptsTooLong:
-    PROFILE = build_decoding_profile(["a"], max_tokens=20, max_new_tokens=8)
+    PROFILE = build_decoding_spec(["a"], max_tokens=20, max_new_tokens=8)
 
     async def test_are_refused_naming_both_lengths(self) -> None:
         with pytest.raises(Invalid, match=r"text: 30 tokens and 5 new ones; .* takes 20 together"):
@@ -263,27 +263,27 @@ class TestEmptyPrompts:
             await answered(build_decoding_engine(), "")
 
     async def test_start_with_the_manifests_token(self) -> None:
-        profile = with_start(build_decoding_profile(["a"]), END)
+        spec = with_start(build_decoding_spec(["a"]), END)
         seen: list[Histories] = []
         model = ScriptedStepModel("a", TOKENIZER.vocabulary_size, seen.append)
 
-        answer = await answered(build_decoding_engine(profile, [model]), "")
+        answer = await answered(build_decoding_engine(spec, [model]), "")
 
         assert seen[0] == ((END,),)
         assert answer.coverage.characters == 0
 
     async def test_start_with_what_the_tokenizer_frames_a_text_by(self) -> None:
         seen: list[Histories] = []
-        profile = build_decoding_profile(["a"], tokenizer=framing_tokenizer())
-        model = ScriptedStepModel("a", profile.tokenizer.vocabulary_size, seen.append)
+        spec = build_decoding_spec(["a"], tokenizer=framing_tokenizer())
+        model = ScriptedStepModel("a", spec.tokenizer.vocabulary_size, seen.append)
 
-        await answered(build_decoding_engine(profile, [model]), "")
+        await answered(build_decoding_engine(spec, [model]), "")
 
         assert seen[0] == ((END,),)
 
 
-def with_start(profile: EnsembleSpec, token: int) -> EnsembleSpec:
-    return replace(profile, decoding=profile.decodes.model_copy(update={"start_token": token}))
+def with_start(spec: EnsembleSpec, token: int) -> EnsembleSpec:
+    return replace(spec, decoding=spec.decodes.model_copy(update={"start_token": token}))
 
 
 def framing_tokenizer() -> TextTokenizer:
@@ -296,9 +296,9 @@ def framing_tokenizer() -> TextTokenizer:
 
 def saying(**decoding: Any) -> Engine:
     """An engine whose manifest says how it writes."""
-    profile = build_decoding_profile()
-    section = profile.decodes.model_copy(update=decoding)
-    return build_decoding_engine(replace(profile, decoding=section))
+    spec = build_decoding_spec()
+    section = spec.decodes.model_copy(update=decoding)
+    return build_decoding_engine(replace(spec, decoding=section))
 
 
 async def test_lots_are_drawn_where_the_manifest_says_so_and_no_request_otherwise() -> None:
@@ -320,9 +320,9 @@ async def test_how_lots_are_drawn_means_nothing_where_none_are(asked: dict[str, 
 
 async def test_rules_of_the_manifest_hold_unless_a_request_says_otherwise() -> None:
     text = "abababababab"
-    profile = build_decoding_profile(["a"], max_new_tokens=40)
-    section = profile.decodes.model_copy(update={"no_repeat_ngram_size": 2})
-    engine = build_decoding_engine(replace(profile, decoding=section), [Writer("a", text)])
+    spec = build_decoding_spec(["a"], max_new_tokens=40)
+    section = spec.decodes.model_copy(update={"no_repeat_ngram_size": 2})
+    engine = build_decoding_engine(replace(spec, decoding=section), [Writer("a", text)])
 
     bound = await answered(engine, "p", max_new_tokens=12)
     free = await answered(engine, "p", max_new_tokens=12, no_repeat_ngram_size=0)
@@ -332,10 +332,8 @@ async def test_rules_of_the_manifest_hold_unless_a_request_says_otherwise() -> N
 
 async def test_a_length_of_prompt_and_text_together_is_kept() -> None:
     engine = writing("all of it and more", prompt="prompt")
-    profile = replace(
-        engine.profile, decoding=engine.profile.decodes.model_copy(update={"max_length": 10})
-    )
-    engine = build_decoding_engine(profile, [Writer("a", "all of it and more", "prompt")])
+    spec = replace(engine.spec, decoding=engine.spec.decodes.model_copy(update={"max_length": 10}))
+    engine = build_decoding_engine(spec, [Writer("a", "all of it and more", "prompt")])
 
     assert (await answered(engine, "prompt")).result["generated_text"] == "all "
     longer = await answered(engine, "prompt", max_new_tokens=9)

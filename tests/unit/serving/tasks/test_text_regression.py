@@ -14,25 +14,25 @@ from streamproc.serving.inference.batch import MemberOutput
 from streamproc.serving.tasks.catalogue import task_named
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.task import Answer
-from streamproc.testing import build_profile
+from streamproc.testing import build_spec
 
 TASK = task_named("text-classification")
 LONG = "good film the bad " * 10
 
 
-def profile_of(*members: str, labels: Sequence[str] = ("stars",), **more: Any) -> EnsembleSpec:
-    return build_profile(members, labels=labels, quorum=1, problem_type="regression", **more)
+def spec_of(*members: str, labels: Sequence[str] = ("stars",), **more: Any) -> EnsembleSpec:
+    return build_spec(members, labels=labels, quorum=1, problem_type="regression", **more)
 
 
 def answered(
     said: Sequence[Sequence[Sequence[float] | None]],
     text: str = "x",
-    profile: EnsembleSpec | None = None,
+    spec: EnsembleSpec | None = None,
     **params: Any,
 ) -> tuple[Answer, list[Chunk]]:
     """The answer when members say said[chunk][member]; the last chunk's say is repeated."""
-    profile = profile or profile_of(*"ab"[: len(said[0])])
-    job = TASK.begin({"text": text}, params, profile)
+    spec = spec or spec_of(*"ab"[: len(said[0])])
+    job = TASK.begin({"text": text}, params, spec)
     chunks = list(job.chunks())
     for index, chunk in enumerate(chunks):
         outputs = [
@@ -41,7 +41,7 @@ def answered(
                 None if own is None else np.array(own, np.float64),
                 MemberFailed(member.name, "broken") if own is None else None,
             )
-            for member, own in zip(profile.members, said[min(index, len(said) - 1)], strict=True)
+            for member, own in zip(spec.members, said[min(index, len(said) - 1)], strict=True)
         ]
         job.add(chunk, outputs)
     return job.answer(), chunks
@@ -77,9 +77,9 @@ def test_the_largest_number_of_any_chunk_may_be_asked_for_though_all_are_below_z
 
 
 def test_several_numbers_have_their_names() -> None:
-    profile = profile_of("a", "b", labels=["valence", "arousal"])
+    spec = spec_of("a", "b", labels=["valence", "arousal"])
 
-    answer, _ = answered([[[1.5, -2.0], [0.5, -2.0]]], profile=profile, return_members=True)
+    answer, _ = answered([[[1.5, -2.0], [0.5, -2.0]]], spec=spec, return_members=True)
 
     assert answer.result == {
         "values": {
@@ -93,11 +93,11 @@ def test_several_numbers_have_their_names() -> None:
 
 
 def test_members_that_name_their_numbers_in_another_order_are_put_together_by_name() -> None:
-    profile = profile_of(
+    spec = spec_of(
         "a", "b", labels=["valence", "arousal"], member_labels={"b": ["arousal", "", "valence"]}
     )
 
-    answer, _ = answered([[[1.0, 2.0], [4.0, 9.0, 3.0]]], profile=profile)
+    answer, _ = answered([[[1.0, 2.0], [4.0, 9.0, 3.0]]], spec=spec)
 
     assert answer.result["values"]["valence"] == {"value": 2.0, "spread": 1.0}
     assert answer.result["values"]["arousal"] == {"value": 3.0, "spread": 1.0}
@@ -125,6 +125,6 @@ def test_a_member_missing_in_one_chunk_counts_in_the_others() -> None:
 )
 def test_what_means_something_for_labels_alone_is_refused(params: dict[str, Any]) -> None:
     with pytest.raises(Invalid, match="gives numbers") as invalid:
-        TASK.begin({"text": "x"}, params, profile_of("a"))
+        TASK.begin({"text": "x"}, params, spec_of("a"))
 
     assert invalid.value.detail.startswith(f"params.{next(iter(params))}: ")

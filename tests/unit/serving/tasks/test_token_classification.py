@@ -14,7 +14,7 @@ from streamproc.serving.inference.batch import MemberOutput
 from streamproc.serving.tasks.catalogue import task_named
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.task import Answer
-from streamproc.testing import build_profile, build_tokenizer
+from streamproc.testing import build_spec, build_tokenizer
 from streamproc.types import FloatArray
 
 TASK = task_named("token-classification")
@@ -42,7 +42,7 @@ def logits(chunk: Chunk, saying: Saying, labels: Sequence[str] = LABELS) -> Floa
 def answered(
     text: str,
     said: Sequence[Saying | None] = (SURE,),
-    profile: EnsembleSpec | None = None,
+    spec: EnsembleSpec | None = None,
     missing: Mapping[int, int] | None = None,
     **params: Any,
 ) -> tuple[Answer, list[Chunk]]:
@@ -51,12 +51,12 @@ def answered(
     missing: members, by number, that fail in one chunk, by number
     """
     names = "abc"[: len(said)]
-    profile = profile or build_profile(names, labels=LABELS, quorum=1)
-    job = TASK.begin({"text": text}, params, profile)
+    spec = spec or build_spec(names, labels=LABELS, quorum=1)
+    job = TASK.begin({"text": text}, params, spec)
     chunks = list(job.chunks())
     for chunk in chunks:
         outputs = []
-        for number, (member, saying) in enumerate(zip(profile.members, said, strict=True)):
+        for number, (member, saying) in enumerate(zip(spec.members, said, strict=True)):
             fails = saying is None or (missing or {}).get(number) == chunk.index
             scores = None if fails or saying is None else logits(chunk, saying)
             error = MemberFailed(member.name, "broken") if fails else None
@@ -112,7 +112,7 @@ def test_a_word_goes_on_over_the_edges_of_windows() -> None:
 
 
 def test_the_manifest_says_how_tokens_become_entities_where_a_request_does_not() -> None:
-    by_word = replace(build_profile("a", labels=LABELS, quorum=1), aggregation="first")
+    by_word = replace(build_spec("a", labels=LABELS, quorum=1), aggregation="first")
     saying = {"good": ("B-PER", 0.9), "##x": ("O", 0.99)}
     whole, part = [("goodx", 0, 0.9)], [("good", 0, 0.9)]
 
@@ -148,10 +148,8 @@ def test_a_request_may_choose_how_members_are_combined() -> None:
 
 
 def test_a_label_that_a_member_never_learned_is_left_out_of_its_say() -> None:
-    profile = build_profile(
-        ["a", "b"], labels=("O", "PER", "LOC"), member_labels={"b": ["O", "LOC"]}
-    )
-    job = TASK.begin({"text": "good"}, {"return_members": True}, profile)
+    spec = build_spec(["a", "b"], labels=("O", "PER", "LOC"), member_labels={"b": ["O", "LOC"]})
+    job = TASK.begin({"text": "good"}, {"return_members": True}, spec)
     (chunk,) = job.chunks()
     knows = np.log(np.tile([0.2, 0.7, 0.1], (len(chunk), 1)))
     knows_not = np.log(np.tile([0.9, 0.1], (len(chunk), 1)))
@@ -188,15 +186,15 @@ def test_where_there_are_no_entities_agreement_is_over_all_tokens() -> None:
 
 
 def test_weights_count_in_agreement_where_they_count_in_the_answer() -> None:
-    profile = build_profile(["a", "b"], labels=LABELS)
-    heavy = replace(profile.members[1], weight=3.0)
-    profile = replace(profile, members=(profile.members[0], heavy))
+    spec = build_spec(["a", "b"], labels=LABELS)
+    heavy = replace(spec.members[1], weight=3.0)
+    spec = replace(spec, members=(spec.members[0], heavy))
 
-    answer, _ = answered("good", [NO, SURE], profile, combine="weighted")
+    answer, _ = answered("good", [NO, SURE], spec, combine="weighted")
 
     assert told(answer) == [("good", 0, (0.49 + 3 * 0.9) / 4)]
     assert answer.agreement == pytest.approx(3 / 4)
-    assert answered("good", [NO, SURE], profile)[0].agreement == pytest.approx(1 / 2)
+    assert answered("good", [NO, SURE], spec)[0].agreement == pytest.approx(1 / 2)
 
 
 def test_entropy_is_the_mean_over_tokens_each_counted_once() -> None:
@@ -280,7 +278,7 @@ def test_a_member_that_never_answered_has_no_result() -> None:
 
 
 def test_fewer_members_than_the_quorum_is_an_error_that_names_them() -> None:
-    job = TASK.begin({"text": "x"}, {}, build_profile(["a", "b"], labels=LABELS))
+    job = TASK.begin({"text": "x"}, {}, build_spec(["a", "b"], labels=LABELS))
     (chunk,) = job.chunks()
     late = MemberOutput("b", None, MemberLate("b", "took too long"))
 
@@ -325,6 +323,6 @@ def test_what_is_wrong_in_a_request_is_named(
     inputs: dict[str, Any], params: dict[str, Any], field: str
 ) -> None:
     with pytest.raises(Invalid) as invalid:
-        TASK.begin(inputs, params, build_profile())
+        TASK.begin(inputs, params, build_spec())
 
     assert invalid.value.detail.startswith(f"{field}: ")

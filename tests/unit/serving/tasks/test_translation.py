@@ -124,8 +124,8 @@ async def test_members_own_translations_are_told_when_asked_for() -> None:
 
 
 async def test_a_member_missing_in_one_sentence_is_reported_and_the_others_translate() -> None:
-    profile = build_translators(quorum=1)
-    engine = build_translating_engine(profile, [Copying("a"), Copying("b", fails_on="Two.")])
+    spec = build_translators(quorum=1)
+    engine = build_translating_engine(spec, [Copying("a"), Copying("b", fails_on="Two.")])
 
     answer = await translated(engine, "One. Two. Three.", return_members=True)
 

@@ -40,12 +40,12 @@ def of_many_languages(spelt: str = "{}", **decoding: Any) -> EnsembleSpec:
         single=f"{english} $A </s>",
         special_tokens=[(english, tokenizer.token_to_id(english)), ("</s>", 0)],
     )
-    profile = build_translators(("m",), **decoding)
-    return replace(profile, tokenizer=TextTokenizer(tokenizer.to_str().encode()))
+    spec = build_translators(("m",), **decoding)
+    return replace(spec, tokenizer=TextTokenizer(tokenizer.to_str().encode()))
 
 
-def chunks(text: str, profile: EnsembleSpec, **params: Any) -> list[SpanPrompt]:
-    return list(Translation().begin({"text": text}, params, profile).chunks())
+def chunks(text: str, spec: EnsembleSpec, **params: Any) -> list[SpanPrompt]:
+    return list(Translation().begin({"text": text}, params, spec).chunks())
 
 
 @pytest.mark.parametrize("asked", [{}, {"prefix": "to French: "}, {"prefix": ""}])
@@ -89,13 +89,13 @@ def test_a_prefix_that_leaves_no_room_is_refused() -> None:
 def test_a_target_language_is_written_first(spelt: str, code: str) -> None:
     wanted = of_many_languages(spelt).tokenizer.languages[code]
 
-    for profile, params in (
+    for spec, params in (
         (of_many_languages(spelt), {"target_language": code}),
         (of_many_languages(spelt, target_language=code), {}),
         (of_many_languages(spelt, forced_begin_token=wanted), {}),
     ):
-        for chunk in chunks(TEXT, profile, **params):
-            nothing = np.zeros((1, profile.tokenizer.vocabulary_size))
+        for chunk in chunks(TEXT, spec, **params):
+            nothing = np.zeros((1, spec.tokenizer.vocabulary_size))
             advance = chunk.new_search().advance(StepScores(nothing, np.zeros(1), np.ones(1)))
             assert advance.tokens.tolist() == [wanted]
 
@@ -107,9 +107,9 @@ def test_a_decoder_that_begins_with_a_language_needs_no_other() -> None:
 
 
 async def test_a_language_is_no_part_of_what_is_written() -> None:
-    profile = of_many_languages()
-    copying = Copying("m", vocabulary=profile.tokenizer.vocabulary_size)
-    engine = build_translating_engine(profile, [copying])
+    spec = of_many_languages()
+    copying = Copying("m", vocabulary=spec.tokenizer.vocabulary_size)
+    engine = build_translating_engine(spec, [copying])
 
     answer = await translated(engine, TEXT, target_language="deu_Latn")
 
@@ -117,12 +117,12 @@ async def test_a_language_is_no_part_of_what_is_written() -> None:
 
 
 def test_a_source_language_takes_the_place_of_the_tokenizers() -> None:
-    profile = of_many_languages(target_language="eng_Latn")
-    languages = profile.tokenizer.languages
+    spec = of_many_languages(target_language="eng_Latn")
+    languages = spec.tokenizer.languages
 
     (usual, _), (asked, _) = (
-        chunks(TEXT, profile),
-        chunks(TEXT, profile, source_language="deu_Latn"),
+        chunks(TEXT, spec),
+        chunks(TEXT, spec, source_language="deu_Latn"),
     )
 
     assert (usual.ids[0], asked.ids[0]) == (languages["eng_Latn"], languages["deu_Latn"])

@@ -73,7 +73,7 @@ async def test_the_version_that_serves_is_its_arm_and_others_are_loaded_beside_i
         await arms.follow([own])
         beside = arms.engine(TASK, other)
         assert beside is not None
-        assert beside.profile.digest == other.manifest
+        assert beside.spec.digest == other.manifest
         assert arms.refusals(own) == {}
         await arms.follow([own])
         assert arms.engine(TASK, other) is beside
@@ -113,7 +113,7 @@ async def test_an_arm_that_is_promoted_is_not_loaded_a_second_time(root: Path) -
             # The control is what does not serve any more: it is loaded beside.
             control = arms.engine(TASK, own.control)
             assert control is not None
-            assert control.profile.digest == own.control.manifest
+            assert control.spec.digest == own.control.manifest
         finally:
             keeping.cancel()
             await asyncio.wait({keeping})

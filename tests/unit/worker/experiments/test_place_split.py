@@ -30,8 +30,8 @@ from streamproc.testing import (
     MemoryBroker,
     ScriptedSession,
     build_engine,
-    build_profile,
     build_record,
+    build_spec,
 )
 from streamproc.worker.enrichment import build_enricher
 from streamproc.worker.experiments import exposure_log, shadows
@@ -44,15 +44,15 @@ SHADOWED = experiment(arm("1"), arm("2"), arm("3", 1.0, is_shadow=True))
 
 
 def engine_of(version: str, session: ScriptedSession | None = None) -> Engine:
-    profile = replace(build_profile(("a",)), version=version, digest=version * 64)
-    return build_engine(profile, [session or ScriptedSession(version)])
+    spec = replace(build_spec(("a",)), version=version, digest=version * 64)
+    return build_engine(spec, [session or ScriptedSession(version)])
 
 
 class Arms:
     """The arms that a worker could load."""
 
     def __init__(self, *engines: Engine) -> None:
-        self.by_digest = {engine.profile.digest: engine for engine in engines}
+        self.by_digest = {engine.spec.digest: engine for engine in engines}
 
     def engine(self, task: str, arm: Arm) -> Engine | None:
         return self.by_digest.get(arm.manifest)
