@@ -19,6 +19,8 @@ TOO_SLOW: Final = 408
 TOO_LARGE: Final = 431
 LINGER_S: Final = 1.0
 """For so long what a refused caller still sends is taken, or it would not read why."""
+LINGER_BYTES: Final = 1_048_576
+"""And so much of it: a second is long for who sends all that he can."""
 
 Refusal = Callable[[int], tuple[bytes, str]]
 """The body and the media type that say why there was no request, by one of the three statuses."""
@@ -38,6 +40,7 @@ class _BoundedHttp(H11Protocol):
         self._refusal = refusal
         self._waiting: asyncio.TimerHandle | None = None
         self._is_refused = False
+        self._passed_over = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -50,6 +53,10 @@ class _BoundedHttp(H11Protocol):
     def data_received(self, data: bytes) -> None:
         if not self._is_refused:
             super().data_received(data)
+            return
+        self._passed_over += len(data)
+        if self._passed_over > LINGER_BYTES:
+            self.transport.abort()
 
     def handle_events(self) -> None:
         super().handle_events()
