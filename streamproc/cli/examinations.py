@@ -205,11 +205,9 @@ async def _of_promoted(settings: Settings, admin: TopicAdmin) -> list[Finding]:
 
 async def _of_experiments(settings: Settings, admin: TopicAdmin) -> list[Finding]:
     """Whether the experiments that run are taken part in, and all of their arms served."""
-    from streamproc.clock import SystemClock
     from streamproc.kafka.experiments import read_experiments
     from streamproc.kafka.topics import load_topics
-    from streamproc.status.feed import StatusFeed
-    from streamproc.status.participation import participation
+    from streamproc.status.participation import participations
 
     try:
         topics = [one.name for one in load_topics(settings.topics_dir).of_kind("experiments")]
@@ -219,9 +217,7 @@ async def _of_experiments(settings: Settings, admin: TopicAdmin) -> list[Finding
         running = [one for one in found.values() if one.is_running]
         if not running:
             return []
-        clock = SystemClock()
-        async with StatusFeed(settings, clock) as feed:
-            workers = [participation(feed.states(), one, clock.now_ms()) for one in running]
+        workers = await participations(settings, running)
     except OperatorError as error:
         return [Finding("experiments", "warning", _first_line(error), "see the message")]
     do = "mend what it names, or `streamproc experiments stop`"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -43,7 +44,6 @@ _FLAGS = (
     "log_level",
     "log_format",
 )
-LOOK_EVERY_S = 0.2
 
 
 class OutcomeName(StrEnum):
@@ -146,7 +146,7 @@ def list_experiments(settings: Settings, json: Json = False) -> None:
     """List the experiments of a group, and why workers do not serve an arm."""
     catalogue = _catalogue(settings)
     found = asyncio.run(_experiments(settings, catalogue))
-    rows = [(one, asyncio.run(_waited(settings, one, 0.0))) for one in found.values()]
+    rows = asyncio.run(_with_workers(settings, list(found.values())))
     if json:
         print_json([{**one.model_dump(mode="json"), "workers": asdict(w)} for one, w in rows])
         return
@@ -274,6 +274,16 @@ async def _experiments(settings: Settings, catalogue: TopicCatalogue) -> dict[st
     return await read_experiments(settings, catalogue.only("experiments"))
 
 
+async def _with_workers(
+    settings: Settings, experiments: Sequence[Experiment]
+) -> list[tuple[Experiment, Participation]]:
+    """Each experiment with what workers say of it now."""
+    from streamproc.status.participation import participations
+
+    found = await participations(settings, experiments)
+    return list(zip(experiments, found, strict=True))
+
+
 async def _found(
     settings: Settings, catalogue: TopicCatalogue, task: str
 ) -> tuple[dict[str, Experiment], dict[str, str]]:
@@ -330,18 +340,12 @@ def _result(
 
 async def _waited(settings: Settings, experiment: Experiment, wait_s: float) -> Participation:
     """What workers say of it, once all of them have, or so many seconds have passed."""
-    from streamproc.clock import SystemClock
-    from streamproc.status.feed import StatusFeed
+    from streamproc.status.heard import heard
     from streamproc.status.participation import participation
 
-    clock = SystemClock()
-    end_s = clock.monotonic_s() + wait_s
-    async with StatusFeed(settings, clock) as feed:
-        while True:
-            found = participation(feed.states(), experiment, clock.now_ms())
-            if not found.waiting or clock.monotonic_s() > end_s:
-                return found
-            await clock.sleep(LOOK_EVERY_S)
+    return await heard(
+        settings, lambda states, now_ms: participation(states, experiment, now_ms), wait_s
+    )
 
 
 def _show(found: Participation) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack, aclosing, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -13,11 +11,10 @@ from typing import Final, Literal
 from streamproc.cli.progress import activity
 from streamproc.cli.tables import print_table
 from streamproc.cli.terminal import TerminalConsole
-from streamproc.clock import SystemClock
-from streamproc.errors import OperatorError, SettingsError, WorkerFault
+from streamproc.cli.tuning_runner import answers_to, more_is_better, running_pipelines
+from streamproc.errors import SettingsError
 from streamproc.messages.client import ResponseBody
 from streamproc.metrics import Metrics
-from streamproc.offline.bulk.ask_each import ask_each
 from streamproc.offline.corpus.rows import described
 from streamproc.offline.evaluation.eval_metrics import Metric
 from streamproc.offline.evaluation.eval_task import EvalTask
@@ -38,8 +35,6 @@ from streamproc.serving.profiles import SACRIFICES, TopicProfile
 from streamproc.serving.tasks.catalogue import task_named
 from streamproc.serving.tasks.task import ScoringTask
 from streamproc.settings import Settings
-from streamproc.worker import Combined, combining_pipelines
-from streamproc.worker.local_client import LocalClient
 
 _BROWN_OUT: Final = (
     "Members with the smallest say are left out, one after another, while requests wait longer "
@@ -81,20 +76,18 @@ def measure_profiles(
     """How few members will do, and what each profile comes to; raises OperatorError."""
     _require_choice(stored)
     task, _ = eval_task_for(stored.manifest, data, limit)
-    with _pipelines(settings, stored, remembers=True) as (runner, combined):
+    with running_pipelines(settings, stored) as (runner, combined):
 
         def value(way: StoredEnsemble, profile: TopicProfile) -> float:
-            responses = runner.run(_answers(combined(way, profile), task, outstanding))
-            metric, statistics = task.metrics[0], task.statistics(responses)[0]
-            found = metric.value(statistics)
-            return found if metric.higher_is_better else -found
+            responses = runner.run(answers_to(task, combined(way, profile), outstanding))
+            return more_is_better(task.metrics[0], task.statistics(responses)[0])
 
         with activity("choosing how few members will do"):
             chosen = chosen_profiles(stored, value, cost)
     profiles = profiles_to_measure(chosen)
     runs = [_Run(one) for one in profiles]
     with (
-        _pipelines(settings, chosen, remembers=False) as (runner, combined),
+        running_pipelines(settings, chosen, remembers=False) as (runner, combined),
         activity("measuring each profile") as say,
     ):
         for number in range(rounds):
@@ -148,7 +141,7 @@ class _Run:
     async def again(self, pipeline: Pipeline, task: EvalTask, outstanding: int) -> None:
         before = _skips(pipeline.metrics)
         began_s = time.process_time()
-        self.responses = await _answers(pipeline, task, outstanding)
+        self.responses = await answers_to(task, pipeline, outstanding)
         self.cpu_s = min(self.cpu_s, time.process_time() - began_s)
         self._skips = _skips(pipeline.metrics) - before
 
@@ -165,29 +158,6 @@ class _Run:
             members=round(members - self._skips / max(1, chunks), 3),
             speedup=round(full.cpu_s / self.cpu_s, 3),
         )
-
-
-@contextmanager
-def _pipelines(
-    settings: Settings, stored: StoredEnsemble, *, remembers: bool
-) -> Iterator[tuple[asyncio.Runner, Combined]]:
-    """Pipelines of an ensemble whose models are loaded once, and what runs them."""
-    with asyncio.Runner() as runner:
-        stack = AsyncExitStack()
-        pipelines = combining_pipelines(settings, stored, SystemClock(), remembers=remembers)
-        combined = runner.run(stack.enter_async_context(pipelines))
-        try:
-            yield runner, combined
-        except WorkerFault as fault:
-            raise OperatorError(f"the models can't run: {fault}") from None
-        finally:
-            runner.run(stack.aclose())
-
-
-async def _answers(pipeline: Pipeline, task: EvalTask, outstanding: int) -> list[ResponseBody]:
-    ask = LocalClient(pipeline, SystemClock()).ask
-    async with aclosing(ask_each(task.requests, ask, outstanding)) as answers:
-        return [response async for response in answers]
 
 
 def _estimate(metric: Metric, task: EvalTask, responses: Sequence[ResponseBody]) -> Estimate:

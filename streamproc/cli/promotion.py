@@ -33,7 +33,6 @@ FLAGS = (
     "log_level",
     "log_format",
 )
-LOOK_EVERY_S = 0.2
 
 Version = Annotated[
     str,
@@ -200,18 +199,10 @@ def _tell(
 
 
 async def _waited(settings: Settings, choice: ModelChoice, wait_s: float) -> Rollout:
-    from streamproc.clock import SystemClock
-    from streamproc.status.feed import StatusFeed
+    from streamproc.status.heard import heard
     from streamproc.status.rollout import rollout
 
-    clock = SystemClock()
-    end_s = clock.monotonic_s() + wait_s
-    async with StatusFeed(settings, clock) as feed:
-        while True:
-            found = rollout(feed.states(), choice, clock.now_ms())
-            if found.is_through or clock.monotonic_s() > end_s:
-                return found
-            await clock.sleep(LOOK_EVERY_S)
+    return await heard(settings, lambda states, now_ms: rollout(states, choice, now_ms), wait_s)
 
 
 def _show(found: Rollout, say: Callable[..., None]) -> None:

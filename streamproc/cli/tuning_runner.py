@@ -16,6 +16,7 @@ from streamproc.offline.evaluation.perplexity import METRICS, score_next_tokens
 from streamproc.offline.evaluation.systems import System
 from streamproc.offline.evaluation.tuning import Score, Scorer
 from streamproc.repository.repository import StoredEnsemble
+from streamproc.request_pipeline import Pipeline
 from streamproc.serving.inference.providers import choose_provider
 from streamproc.settings import Settings
 from streamproc.types import FloatArray, Int64Array
@@ -24,28 +25,36 @@ from streamproc.worker.local_client import LocalClient
 
 
 @contextmanager
+def running_pipelines(
+    settings: Settings, stored: StoredEnsemble, *, remembers: bool = True
+) -> Iterator[tuple[asyncio.Runner, Combined]]:
+    """Pipelines of an ensemble whose models are loaded once, and what runs them.
+
+    remembers: what members say of a chunk
+    Raises OperatorError, also where the block raises that the models can't run.
+    """
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+        pipelines = combining_pipelines(settings, stored, SystemClock(), remembers=remembers)
+        combined = runner.run(stack.enter_async_context(pipelines))
+        try:
+            yield runner, combined
+        except WorkerFault as fault:
+            raise OperatorError(f"the models can't run: {fault}") from None
+        finally:
+            runner.run(stack.aclose())
+
+
+@contextmanager
 def answer_scorer(
     settings: Settings, stored: StoredEnsemble, task: EvalTask, outstanding: int
 ) -> Iterator[Scorer]:
     """Scores answers to an evaluation task, as they would be served; raises OperatorError."""
-    with asyncio.Runner() as runner:
-        stack = AsyncExitStack()
-        pipelines = combining_pipelines(settings, stored, SystemClock())
-        combined = runner.run(stack.enter_async_context(pipelines))
-
-        def scores(candidates: Sequence[StoredEnsemble]) -> list[Score]:
-            try:
-                return [
-                    _score(task, runner.run(_answers(combined, one, task, outstanding)))
-                    for one in candidates
-                ]
-            except WorkerFault as fault:
-                raise OperatorError(f"the models can't run: {fault}") from None
-
-        try:
-            yield scores
-        finally:
-            runner.run(stack.aclose())
+    with running_pipelines(settings, stored) as (runner, combined):
+        yield lambda candidates: [
+            _score(task, runner.run(answers_to(task, combined(one), outstanding)))
+            for one in candidates
+        ]
 
 
 def perplexity_scorer(settings: Settings, ids: Int64Array) -> Scorer:
@@ -58,28 +67,28 @@ def perplexity_scorer(settings: Settings, ids: Int64Array) -> Scorer:
             runs = score_next_tokens(systems, ids, provider, lambda _: None)
         except (MemberError, WorkerFault) as fault:
             raise OperatorError(f"the models can't run: {fault}") from None
-        return [Score(_more_is_better(METRICS[0], one.statistics[0])) for one in runs]
+        return [Score(more_is_better(METRICS[0], one.statistics[0])) for one in runs]
 
     return scores
 
 
-async def _answers(
-    combined: Combined, candidate: StoredEnsemble, task: EvalTask, outstanding: int
-) -> list[ResponseBody]:
-    ask = LocalClient(combined(candidate), SystemClock()).ask
+async def answers_to(task: EvalTask, pipeline: Pipeline, outstanding: int) -> list[ResponseBody]:
+    """What a pipeline answers to an evaluation task, in the order of its requests."""
+    ask = LocalClient(pipeline, SystemClock()).ask
     async with aclosing(ask_each(task.requests, ask, outstanding)) as answers:
         return [response async for response in answers]
 
 
 def _score(task: EvalTask, responses: Sequence[ResponseBody]) -> Score:
     found = {
-        metric.name: _more_is_better(metric, own)
+        metric.name: more_is_better(metric, own)
         for metric, own in zip(task.metrics, task.statistics(responses), strict=True)
     }
     likelihood = task.likelihood(responses)
     return Score(found[task.metrics[0].name], likelihood, found.get(CALIBRATION.name))
 
 
-def _more_is_better(metric: Metric, statistics: FloatArray) -> float:
+def more_is_better(metric: Metric, statistics: FloatArray) -> float:
+    """The metric's value, negated where less is better."""
     value = metric.value(statistics)
     return value if metric.higher_is_better else -value

@@ -265,10 +265,11 @@ class Dispatcher:
         """Start what may be started, and store what has to be stored before more may."""
         if not self._gate.is_waited_at:
             return
-        if self._gate.is_exclusive and not self._was_exclusive:
+        is_exclusive = self._gate.is_exclusive
+        if is_exclusive and not self._was_exclusive:
             # It waits from now on, whenever anything was started last.
             self._moved_at_s = self._clock.monotonic_s()
-        self._was_exclusive = self._gate.is_exclusive
+        self._was_exclusive = is_exclusive
         for start in self._gate.startable():
             delivery, record = start.item
             subscription = self._subscriptions[record.topic]

@@ -1,12 +1,15 @@
-"""How far the workers of a group are with an experiment that was begun or changed. Pure."""
+"""How far the workers of a group are with an experiment that was begun or changed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from streamproc.clock import SystemClock
 from streamproc.messages.experiment import Experiment
 from streamproc.messages.worker_state import WorkerState
+from streamproc.settings import Settings
+from streamproc.status.feed import StatusFeed
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +52,14 @@ def participation(
         else:
             splitting.append(state.worker)
     return Participation(tuple(splitting), refused, tuple(waiting))
+
+
+async def participations(
+    settings: Settings, experiments: Sequence[Experiment]
+) -> list[Participation]:
+    """That of each experiment, by what workers say now; their topic is read once for all."""
+    if not experiments:
+        return []
+    clock = SystemClock()
+    async with StatusFeed(settings, clock) as feed:
+        return [participation(feed.states(), one, clock.now_ms()) for one in experiments]

@@ -10,20 +10,14 @@ import pytest
 
 from streamproc.testing.generative import build_byte_tokenizer, byte_tokenizer_json
 from tests.support.command import streamproc
+from tests.support.labelled_rows import ENTITIES, QUESTION, written
 from tests.support.onnx_models import classifier, write_ensemble
 from tests.support.small_ensembles import write_small_ensembles
 
 ROWS: dict[str, list[dict[str, Any]]] = {
-    "entities": [
-        {"tokens": ["a", "good", "film"], "tags": ["O", "B-person", "I-person"]},
-        {"tokens": ["the", "bad"], "tags": ["O", "B-thing"]},
-    ],
+    "entities": ENTITIES,
     "question-answering": [
-        {
-            "question": "good?",
-            "context": "a bad film",
-            "answers": {"text": ["bad"], "answer_start": [2]},
-        },
+        QUESTION,
         {
             "question": "bad?",
             "context": "the film",
@@ -61,16 +55,10 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def written(folder: Path, rows: list[dict[str, Any]]) -> Path:
-    file = folder / "test.jsonl"
-    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return file
-
-
 def reviews(folder: Path) -> Path:
     texts = ["good", "bad", "the film", "a good film", "bad film", "the the", "film", "a"]
     rows = [{"text": text, "label": number % 2} for number, text in enumerate(texts)]
-    return written(folder, rows)
+    return written(folder / "test.jsonl", rows)
 
 
 NAMES = ("--label", "0=negative", "--label", "1=positive")
@@ -121,7 +109,7 @@ def test_classifiers_are_measured_shown_and_written(models: Path, tmp_path: Path
 
 @pytest.mark.parametrize("ensemble", ROWS)
 def test_every_task_has_its_metrics(models: Path, tmp_path: Path, ensemble: str) -> None:
-    data, file = written(tmp_path, ROWS[ensemble]), tmp_path / "figures.json"
+    data, file = written(tmp_path / "test.jsonl", ROWS[ensemble]), tmp_path / "figures.json"
     names = ["--label", "person=PER", "--label", "thing=O"] if ensemble == "entities" else []
     done = streamproc(
         *("evaluate", ensemble, data, "--models-dir", models, "--json", file, "--draws", "50"),
@@ -147,7 +135,14 @@ def test_figures_by_a_field_are_shown_written_and_drawn(models: Path, tmp_path: 
     ]
     out = tmp_path / "out"
     done = streamproc(
-        *("evaluate", "feelings", written(tmp_path, rows), *NAMES, "--models-dir", models),
+        *(
+            "evaluate",
+            "feelings",
+            written(tmp_path / "test.jsonl", rows),
+            *NAMES,
+            "--models-dir",
+            models,
+        ),
         *("--against", "whole", "--by", "kind", "--json", out / "figures.json"),
         *("--markdown", out / "report.md", "--plots", out / "plots", "--html", out / "page.html"),
     )
@@ -235,7 +230,11 @@ def test_several_labels_and_numbers_are_measured_and_combined_by_what_means_some
 ) -> None:
     texts = ("a good film", "the bad film", "film", "good", "the the", "bad bad a film")
     rows = [{"text": text, "label": labels[n % 3]} for n, text in enumerate(texts)]
-    data, figures, page = written(tmp_path, rows), tmp_path / "all.json", tmp_path / "page.html"
+    data, figures, page = (
+        written(tmp_path / "test.jsonl", rows),
+        tmp_path / "all.json",
+        tmp_path / "page.html",
+    )
 
     done = streamproc(
         *("evaluate", ensemble, data, "--models-dir", of_other_kinds),
@@ -266,7 +265,7 @@ def test_several_labels_and_numbers_are_measured_and_combined_by_what_means_some
 def test_ensembles_of_other_kinds_are_not_measured_beside_each_other(
     of_other_kinds: Path, tmp_path: Path
 ) -> None:
-    data = written(tmp_path, [{"text": "film", "label": 1}])
+    data = written(tmp_path / "test.jsonl", [{"text": "film", "label": 1}])
 
     done = streamproc(
         *("evaluate", "stars", data, "--against", "subjects", "--models-dir", of_other_kinds)

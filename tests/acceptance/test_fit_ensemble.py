@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -10,25 +9,14 @@ from typing import Any
 import pytest
 
 from tests.support.command import streamproc
+from tests.support.labelled_rows import ENTITIES, ENTITY_NAMES, QUESTION, feelings, written
 from tests.support.onnx_models import classifier, write_ensemble
 from tests.support.small_ensembles import write_small_ensembles
 
 ROWS: dict[str, list[dict[str, Any]]] = {
-    "feelings": [
-        {"text": text, "label": ("negative", "positive")[number % 2]}
-        for number, text in enumerate(["good", "bad", "the film", "a good film", "bad film"])
-    ],
-    "entities": [
-        {"tokens": ["a", "good", "film"], "tags": ["O", "B-person", "I-person"]},
-        {"tokens": ["the", "bad"], "tags": ["O", "B-thing"]},
-    ],
-    "question-answering": [
-        {
-            "question": "good?",
-            "context": "a bad film",
-            "answers": {"text": ["bad"], "answer_start": [2]},
-        },
-    ],
+    "feelings": feelings(["good", "bad", "the film", "a good film", "bad film"]),
+    "entities": ENTITIES,
+    "question-answering": [QUESTION],
     "translation-en-de": [{"src": "good film", "tgt": "guter Film"}],
     "generation": [{"text": "good film " * 60}],
 }
@@ -42,13 +30,8 @@ def models(tmp_path: Path) -> Path:
     return root
 
 
-def written(file: Path, rows: list[dict[str, Any]]) -> Path:
-    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return file
-
-
 def fit(models: Path, ensemble: str, *arguments: str | Path) -> Any:
-    names = ["--label", "person=PER", "--label", "thing=O"] if ensemble == "entities" else []
+    names = ENTITY_NAMES if ensemble == "entities" else ()
     return streamproc("fit-ensemble", ensemble, *names, *arguments, "--models-dir", models)
 
 

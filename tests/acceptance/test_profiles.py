@@ -10,26 +10,15 @@ from typing import Any
 import pytest
 
 from tests.support.command import streamproc
+from tests.support.labelled_rows import ENTITIES, ENTITY_NAMES, QUESTION, feelings, written
 from tests.support.onnx_models import classifier, write_ensemble
 from tests.support.small_ensembles import write_small_ensembles
 
 TEXTS = ["good", "bad", "the film", "a good film", "bad film", "a bad film", "good good film"]
 ROWS: dict[str, list[dict[str, Any]]] = {
-    "feelings": [
-        {"text": text, "label": ("negative", "positive")[number % 2]}
-        for number, text in enumerate(TEXTS)
-    ],
-    "entities": [
-        {"tokens": ["a", "good", "film"], "tags": ["O", "B-person", "I-person"]},
-        {"tokens": ["the", "bad"], "tags": ["O", "B-thing"]},
-    ],
-    "question-answering": [
-        {
-            "question": "good?",
-            "context": "a bad film",
-            "answers": {"text": ["bad"], "answer_start": [2]},
-        },
-    ],
+    "feelings": feelings(TEXTS),
+    "entities": ENTITIES,
+    "question-answering": [QUESTION],
 }
 
 
@@ -42,17 +31,12 @@ def models(tmp_path: Path) -> Path:
     return root
 
 
-def written(file: Path, rows: list[dict[str, Any]]) -> Path:
-    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return file
-
-
 @pytest.mark.parametrize("ensemble", ROWS)
 def test_how_few_members_will_do_is_chosen_measured_and_written(
     models: Path, tmp_path: Path, ensemble: str
 ) -> None:
     rows = written(tmp_path / "rows.jsonl", ROWS[ensemble])
-    names = ["--label", "person=PER", "--label", "thing=O"] if ensemble == "entities" else []
+    names = ENTITY_NAMES if ensemble == "entities" else ()
     at = ("--models-dir", models)
 
     done = streamproc("profiles", ensemble, rows, *names, "--rounds", "1", "--write", *at)
