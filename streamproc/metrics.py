@@ -200,6 +200,12 @@ class Metrics:
             ("ensemble", "member", "status"),
             registry=self.registry,
         )
+        self.member_circuit_open = Gauge(
+            "streamproc_member_circuit_open",
+            "Whether a member's calls are not made for now, because it was late or failed",
+            ("ensemble", "member"),
+            registry=self.registry,
+        )
         self.member_skips = Counter(
             "streamproc_member_skips_total",
             "Chunks that a member was not asked for, as the spec or a brown-out says",

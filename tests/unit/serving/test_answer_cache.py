@@ -186,15 +186,16 @@ async def test_a_failure_is_not_kept_and_nobody_elses(executor: ModelExecutor) -
         if broken.is_set():
             raise RuntimeError("a bug")
 
-    metrics, broker = Metrics(), MemoryBroker()
+    metrics, broker, clock = Metrics(), MemoryBroker(), ManualClock()
     session = ScriptedSession("a", before=fails_at_first)
-    engine = build_engine(build_spec(["a"]), [session], executor=executor)
+    engine = build_engine(build_spec(["a"]), [session], executor=executor, clock=clock)
     pipeline = build_pipeline(broker, engine, cache=build_cache(metrics=metrics))
 
     failed = await asyncio.gather(
         *(pipeline(build_record(FILM, offset=n)) for n in range(3)), return_exceptions=True
     )
     broken.clear()
+    clock.advance(60)
     (answer,) = await asked(pipeline, broker, FILM)
 
     assert len(failed) == 3
