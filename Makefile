@@ -60,8 +60,9 @@ test-nightly: install-train  ## what takes minutes: every family of models besid
 	$(BIN)/python -m pytest -m nightly
 
 HOURS ?= 1
-soak: install-dev  ## HOURS=1: workers under steady load, hostile records among it; memory, handles, threads, lag, a plot
-	$(BIN)/python -m tests.acceptance.soak --hours $(HOURS) --plot build/soak.png --out build/soak.json
+RATE ?= 5
+soak: install-dev  ## HOURS=1 RATE=5: workers under steady load, hostile records among it; memory, handles, threads, lag, a plot
+	$(BIN)/python -m tests.acceptance.soak --hours $(HOURS) --rate $(RATE) --plot build/soak.png --out build/soak.json
 
 format: install-train
 	$(BIN)/ruff format .
