@@ -54,13 +54,13 @@ def _parts(overview: Overview, *, quiet: bool, members: bool) -> Iterator[Render
         yield Text(f"group {group}; others with workers: {others} (--group-id)", "dim")
     sources = [row for row in overview.sources if quiet or not _is_quiet(row)]
     left = len(overview.sources) - len(sources)
-    # Few requests are taken back, and a line has eighty characters.
+    # Of requests whose caller has gone; where there are none, eighty characters are few enough.
     cancels = any(row.cancelled for row in sources)
     yield from _table(
         f"topics but {left} quiet" if left else "topics",
         (
             *("req/s", "p50 ms", "p99 ms", "waiting", "oldest", "clear", "errors"),
-            *(("cancelled",) if cancels else ()),
+            *(("gone",) if cancels else ()),
         ),
         (_source(row, cancels=cancels) for row in sources),
     )

@@ -49,25 +49,45 @@ class CancelPublisher:
         await (await self._hand_over(cancel_record(topic, correlation_id)))
 
 
-async def follow_cancels(
-    settings: Settings, topic: str, clock: Clock, take: Callable[[bytes, float], object]
-) -> NoReturn:
-    """Read the topic until cancelled, from its beginning, whatever is away meanwhile.
+class CancelFeed:
+    """Follows the topic for as long as a worker runs, whatever is away meanwhile.
 
-    The topic keeps about as much as is of use: a worker that starts has to know what was taken back
-    while its requests were in a backlog.
-    take: is handed the identifier of each request that was taken back, and how many seconds ago
+    From its beginning, as it keeps about as much as is of use: a worker that starts has to know
+    what was taken back while its requests were in a backlog.
     """
 
-    async def read() -> NoReturn:
-        follower = follow_topic(settings, topic, FOLLOW_WAIT_MS)
+    def __init__(
+        self, settings: Settings, topic: str, clock: Clock, take: Callable[[bytes, float], object]
+    ) -> None:
+        """take: is handed the identifier of each request that was taken back, and its age in
+        seconds
+        """
+        self._settings = settings
+        self._topic = topic
+        self._clock = clock
+        self._take = take
+        self.caught_up = asyncio.Event()
+        """What was taken back before is known; or can't be, as there is no topic."""
+
+    async def follow(self) -> NoReturn:
+        """Read until cancelled, whatever goes wrong meanwhile."""
+        await keep_reading(
+            self._topic,
+            self._read,
+            self._clock,
+            unread="requests can't be taken back",
+            without_topic=self.caught_up.set,
+        )
+
+    async def _read(self) -> NoReturn:
+        follower = follow_topic(self._settings, self._topic, FOLLOW_WAIT_MS)
         async with aclosing(follower) as followed:
-            async for records, _ in followed:
+            async for records, is_whole in followed:
                 for record in records:
                     correlation_id = cancelled_id(record)
                     if correlation_id is not None:
-                        age_ms = clock.now_ms() - record.timestamp_ms
-                        take(correlation_id, max(0, age_ms) / 1000)
+                        age_ms = self._clock.now_ms() - record.timestamp_ms
+                        self._take(correlation_id, max(0, age_ms) / 1000)
+                if is_whole:
+                    self.caught_up.set()
         raise AssertionError("unreachable: a topic is followed without end")
-
-    await keep_reading(topic, read, clock, unread="requests can't be taken back")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Collection, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     contextmanager,
     nullcontext,
 )
 from dataclasses import dataclass, replace
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import structlog
 from tenacity import stop_never
@@ -20,7 +20,6 @@ from streamproc.clock import SystemClock
 from streamproc.enrichment.catalogue import load_routes, route_topics
 from streamproc.enrichment.route import Route
 from streamproc.kafka.background import beside
-from streamproc.kafka.cancels import follow_cancels
 from streamproc.kafka.dispatcher import Subscription
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.requests_in_flight import Handler
@@ -31,7 +30,6 @@ from streamproc.messages.publishing import Publish
 from streamproc.metrics import Metrics
 from streamproc.repository.repository import Repository
 from streamproc.request_pipeline import Pipeline
-from streamproc.serving.cancellation import Cancels
 from streamproc.serving.engine import Engine, Engines
 from streamproc.serving.inference.device_memory import device_memory
 from streamproc.settings import Settings
@@ -45,6 +43,7 @@ from streamproc.worker.enrichment import (
     route_subscriptions,
 )
 from streamproc.worker.experiments.running import RunningExperiments
+from streamproc.worker.followed_cancels import FollowedCancels
 from streamproc.worker.gauges import set_gauges
 from streamproc.worker.model_versions import ModelVersions
 from streamproc.worker.models import Models
@@ -116,8 +115,9 @@ class _Worker:
             self._metrics,
             device_memory=self._device_memory,
         )
-        self._cancels = Cancels(self._clock)
-        self._metrics.known_cancels.set_function(lambda: len(self._cancels))
+        self._cancels = FollowedCancels(
+            settings, wanted.catalogue.cancels_topic(), self._clock, self._metrics
+        )
         self._profiles = TopicProfiles(settings, self._clock, self._metrics)
         self._promoted = PromotedVersions(
             settings, wanted.catalogue.models_topic(), self._versions, self._clock
@@ -166,10 +166,10 @@ class _Worker:
                         readiness.watch(),
                         self._registry.prepare_late(),
                         self._profiles.watch(worker.backlog),
-                        *self._following_cancels(),
                     ),
                     self._promoted.followed(),
                     self._experiments.followed(),
+                    self._cancels.followed(),
                     self._reporting(worker, readiness),
                 ):
                     await worker.run(stop)
@@ -209,7 +209,7 @@ class _Worker:
             cache=self._caches.of_task(topic.task),
             profile=self._profiles.of_topic(topic, engines),
             split=self._experiments.of_topic(topic),
-            cancels=self._cancels,
+            cancels=self._cancels.known,
         )
         return Subscription(
             topic.name,
@@ -218,13 +218,6 @@ class _Worker:
             refuse=pipeline.refuse,
             publishes_to=frozenset({topic.responses, topic.dlq}),
         )
-
-    def _following_cancels(self) -> list[Coroutine[Any, Any, None]]:
-        """What hears of requests that are taken back, where a topic for that is described."""
-        topic = self._wanted.catalogue.cancels_topic()
-        if topic is None:
-            return []
-        return [follow_cancels(self._settings, topic, self._clock, self._cancels.take)]
 
     def _kafka_worker(self, subscriptions: Sequence[Subscription]) -> KafkaWorker:
         needed = {name for one in subscriptions for name in (one.topic, *one.publishes_to)}
@@ -245,9 +238,11 @@ class _Worker:
         return self._tracer.consuming(self._experiments.recording(subscription.handler))
 
     async def _prepare(self) -> None:
-        """Wait until what was promoted is served, and requests are split as they were before."""
+        """Wait until what was promoted is served, requests are split as they were before, and
+        those that nobody waits for any more are known."""
         await self._promoted.are_served()
         await self._experiments.are_known()
+        await self._cancels.are_known()
 
     def _must_end(self) -> str | None:
         hangs = _hangs_for_good(self._versions.engines(), self._settings.call_timeout_s)
