@@ -63,7 +63,7 @@ async def keep_reading(
     clock: Clock,
     *,
     unread: str,
-    without_topic: Callable[[], object] = lambda: None,
+    without_topic: Callable[[], object],
 ) -> NoReturn:
     """Read until cancelled; what goes wrong is said in the log once, and tried again.
 

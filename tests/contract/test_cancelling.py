@@ -38,7 +38,7 @@ from streamproc.testing.generative import (
     build_decoding_spec,
 )
 from tests.support.answer_caches import RowCounter, build_cache
-from tests.support.answering import CE_BINARY
+from tests.support.answering import CE_BINARY, EVENT, STRUCTURED
 from tests.support.streamed import REPLIES, TO_REPLIES, streamed
 
 FILM = {"text": "good film"}
@@ -137,15 +137,21 @@ async def test_a_request_that_was_taken_back_before_is_not_begun(
 async def test_its_response_has_the_form_and_the_headers_of_any(
     broker: MemoryBroker, cancels: Cancels
 ) -> None:
+    pipeline = build_pipeline(broker, cancels=cancels)
     cancels.take(b"gone")
 
-    await build_pipeline(broker, cancels=cancels)(asked("gone", FILM, CE_BINARY))
+    await pipeline(asked("gone", FILM, CE_BINARY))
+    await pipeline(asked("gone", {**EVENT, "data": {**FILM, "id": "gone"}}, STRUCTURED))
 
-    (record,) = broker.topics["responses"]
-    headers = dict(record.headers)
-    assert headers[SPRING_CORRELATION_ID] == b"gone"
-    assert headers["ce_type"] == b"streamproc.text-classification.response.v1"
-    assert record.key == b"key"
+    binary, structured = broker.topics["responses"]
+    for record in (binary, structured):
+        assert dict(record.headers)[SPRING_CORRELATION_ID] == b"gone"
+        assert record.key == b"key"
+    body = orjson.loads(structured.value or b"")
+    kind = "streamproc.text-classification.response.v1"
+    assert (dict(binary.headers)["ce_type"], body["type"]) == (kind.encode(), kind)
+    for answer in (orjson.loads(binary.value or b""), body["data"]):
+        assert (answer["id"], answer["error"]["type"]) == ("gone", "cancelled")
 
 
 async def test_what_can_not_be_answered_anyway_is_told_so_and_kept(

@@ -14,9 +14,10 @@ import httpx
 import orjson
 import pytest
 
+from streamproc.client import Client, OverKafka
 from streamproc.kafka.client import RequestClient
 from streamproc.kafka.topic_reader import read_topic
-from streamproc.messages.part_reader import TextPart
+from streamproc.messages.part_reader import TextPart, is_part
 from streamproc.messages.record import ProducerRecord
 from streamproc.settings.gateway import GatewaySettings
 from streamproc.testing import MemoryBroker, build_pipeline, build_record, build_route
@@ -182,6 +183,23 @@ async def test_a_client_that_stops_waiting_takes_back_what_it_asked(place: Writi
     assert answer["status"] == "ok"
 
 
+async def test_a_client_without_an_event_loop_that_closes_a_stream_takes_it_back(
+    place: WritingPlace,
+) -> None:
+    def begin_and_leave() -> None:
+        with Client(TASK, OverKafka(place.settings)) as client:
+            stream = client.stream("alpha", **ENDLESS)
+            assert isinstance(next(stream), TextPart)
+            # As a `for` that is left does.
+            del stream
+
+    async with place.writing():
+        await asyncio.to_thread(begin_and_leave)
+        found = await place.ended(1, place.replies)
+
+    assert set(kinds(found).values()) == {"cancelled"}
+
+
 async def test_what_a_client_names_itself_is_its_own_to_take_back(place: WritingPlace) -> None:
     named = (("kafka_correlationId", b"all of mine"),)
     async with place.writing():
@@ -240,6 +258,18 @@ async def test_a_caller_who_leaves_a_gateway_takes_its_request_back(place: Writi
     assert kinds(found) == {"alpha": "cancelled", "beta": "cancelled", "c": "ok"}
 
 
+async def test_a_caller_who_leaves_takes_back_all_of_a_list(place: WritingPlace) -> None:
+    names = ["alpha", "beta", "gamma"]
+    bodies = [{"id": name, "text": name, "params": ENDLESS} for name in names]
+    async with place.writing(), calling(place) as http:
+        asking = asyncio.create_task(http.post(f"/v1/{TASK}", json=bodies))
+        await place.is_written(*names)
+        asking.cancel()
+        found = await place.ended(3, place.replies)
+
+    assert kinds(found) == dict.fromkeys(names, "cancelled")
+
+
 async def test_an_event_stream_that_is_closed_takes_its_request_back(place: WritingPlace) -> None:
     body = {"id": "alpha", "text": "alpha", "params": ENDLESS}
     events = {"Accept": "text/event-stream"}
@@ -249,9 +279,16 @@ async def test_an_event_stream_that_is_closed_takes_its_request_back(place: Writ
                 if line.startswith("data: "):
                     break
         found = await place.ended(1, place.replies)
+        so_far = len(place.steps)
+        await place.ask("beta", params=SHORT)
+        await place.ended(1)
 
     assert set(kinds(found).values()) == {"cancelled"}
-    assert place.steps_of("alpha") < ENDLESS["max_new_tokens"]
+    assert place.steps_of("alpha", since=so_far) == 0
+    records = [one async for one in read_topic(place.settings, place.replies)]
+    in_order = [is_part(one.headers) for one in records]
+    assert in_order == [True] * (len(records) - 1) + [False]
+    assert len(records) > 1
 
 
 @pytest.mark.parametrize("header", [("Prefer", "respond-async, wait=60"), ("Idempotency-Key", "k")])
