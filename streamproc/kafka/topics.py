@@ -125,6 +125,13 @@ class ExposuresTopic(Topic):
     task: None = None
 
 
+class CancelsTopic(Topic):
+    """The topic that says which requests nobody waits for any more."""
+
+    kind: Literal["cancels"]
+    task: None = None
+
+
 _Described = (
     RequestTopic
     | OutcomeTopic
@@ -134,6 +141,7 @@ _Described = (
     | FeedbackTopic
     | ExperimentsTopic
     | ExposuresTopic
+    | CancelsTopic
 )
 _DESCRIPTION: TypeAdapter[_Described] = TypeAdapter(
     Annotated[_Described, Field(discriminator="kind")]
@@ -201,6 +209,10 @@ class TopicCatalogue:
     def models_topic(self) -> str | None:
         """The topic that says which versions are to be served; None: none is described."""
         return next((topic.name for topic in self.of_kind("models")), None)
+
+    def cancels_topic(self) -> str | None:
+        """The topic that takes requests back; None: none is described."""
+        return next((topic.name for topic in self.of_kind("cancels")), None)
 
     def only(self, kind: TopicKind, task: str | None = None) -> str:
         """The topic of a kind, of a task where those of the kind have one.

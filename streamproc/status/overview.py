@@ -48,6 +48,7 @@ class SourceRow:
     exists: whether all of its topics do
     p50_ms, p99_ms: of the slowest worker
     errors: since the workers began, by type
+    cancelled: requests that were taken back since then, which are no errors
     """
 
     name: str
@@ -65,6 +66,7 @@ class SourceRow:
     oldest_ms: int | None
     clear_s: float | None
     errors: Mapping[str, int]
+    cancelled: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +250,7 @@ def _source(
         oldest_ms=oldest_ms,
         clear_s=_clear_s(waiting, per_s, oldest_ms, served=bool(traffic)),
         errors=errors,
+        cancelled=sum(one.finished.get("cancelled", 0) for one in traffic),
     )
 
 
