@@ -284,13 +284,7 @@ async def _of_cache(settings: Settings) -> list[Finding]:
     except ImportError as missing:
         do = 'pip install "streamproc[cache]"'
         return [Finding("cache", "failed", f"{missing.name} is not installed", do)]
-    store = ValkeyStore(
-        address,
-        ttl_s=settings.cache_ttl_s,
-        timeout_s=settings.cache_timeout_ms / 1000,
-        clock=SystemClock(),
-        metrics=Metrics(),
-    )
+    store = ValkeyStore.of(settings, address, SystemClock(), Metrics())
     failure = await store.failure()
     began_s = time.perf_counter()
     if failure is None:

@@ -182,7 +182,7 @@ class _Worker:
                 self._metrics,
                 self._registry.formats,
                 self._tracer,
-                self._caches.of_task,
+                self._caches.of_route,
                 self._profiles,
                 self._experiments.of_route,
             ),
@@ -201,7 +201,7 @@ class _Worker:
             stop_after=stop_never,
             hand_over=self._producer.hand_over,
             tracer=self._tracer,
-            cache=self._caches.of_task(topic.task),
+            cache=self._caches.of_topic(topic),
             profile=self._profiles.of_topic(topic, engines),
             split=self._experiments.of_topic(topic),
         )
