@@ -180,6 +180,10 @@ def report(
     json: Annotated[Path | None, typer.Option(help="file to write all figures to")] = None,
     html: Annotated[Path | None, typer.Option(help="file to write one page with plots to")] = None,
     plot: Annotated[Path | None, typer.Option(help="file to write a picture to, PNG")] = None,
+    load: Annotated[
+        Path | None,
+        typer.Option(help="file of streamproc load --json, for arms at equal load"),
+    ] = None,
 ) -> None:
     """Compare the arms of an experiment: accuracy, errors and response time, with intervals.
 
@@ -189,12 +193,15 @@ def report(
     from streamproc.cli.experiment_output import ReportFiles, show_report
     from streamproc.clock import SystemClock
     from streamproc.offline.experiments.report import ExperimentReport
+    from streamproc.offline.experiments.under_load import read_load
 
     files = ReportFiles(json, html, plot)
     files.require_libraries()
     files.require_places()
+    measured = None if load is None else read_load(load)
     catalogue = _catalogue(settings)
     experiment = _named(asyncio.run(_experiments(settings, catalogue)), name, settings)
+    under_load = None if measured is None else measured.of(experiment)
     result = _result(settings, catalogue, experiment)
     workers = asyncio.run(_waited(settings, experiment, 0.0))
     made = ExperimentReport(
@@ -202,6 +209,7 @@ def report(
         given_command(context),
         datetime.fromtimestamp(SystemClock().now_ms() / 1000, UTC).isoformat(timespec="seconds"),
         tuple(workers.sentences()) if experiment.is_running else (),
+        under_load,
     )
     show_report(made, stdout_console())
     files.write(made)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -117,6 +117,13 @@ class LoadTable:
     numbers: tuple[int, ...]
 
 
+_GROUPED: Final[Mapping[str, Callable[[StepResult], Mapping[str, Group]]]] = {
+    "By task and lane": lambda step: step.kinds,
+    "By version": lambda step: step.versions,
+    "By arm": lambda step: {f"{one.name} {one.arm}": group for one, group in step.arms.items()},
+}
+
+
 def step_line(plan: LoadPlan, step: StepResult) -> str:
     """A step in a line, as it ends."""
     failed = broken(plan.objectives, step)
@@ -129,7 +136,8 @@ def step_line(plan: LoadPlan, step: StepResult) -> str:
 
 
 def tables_of(report: LoadReport) -> list[LoadTable]:
-    """The steps by their level; where there are several, kinds and manifests; what workers used."""
+    """The steps by their level; where there are several, kinds, versions and arms of experiments;
+    what workers used."""
     unit = report.plan.loop.unit
     steps = sorted(report.steps, key=lambda step: step.level)
     quantiles = ("p50 ms", "p90 ms", "p99 ms", "p99.9 ms", "max ms")
@@ -142,7 +150,7 @@ def tables_of(report: LoadReport) -> list[LoadTable]:
             tuple(range(8)),
         )
     ]
-    for title, groups_of in (("By task and lane", _kinds), ("By version", _manifests)):
+    for title, groups_of in _GROUPED.items():
         rows = tuple(
             (_number(step.level), name, f"{group.asked:,}", *_latency_cells(group))
             for step in steps
@@ -166,14 +174,6 @@ def tables_of(report: LoadReport) -> list[LoadTable]:
         headings = (unit, "worker", "cores", "memory MiB", "GPU MiB")
         tables.append(LoadTable("Workers", headings, used, (0, 2, 3, 4)))
     return tables
-
-
-def _kinds(step: StepResult) -> Mapping[str, Group]:
-    return step.kinds
-
-
-def _manifests(step: StepResult) -> Mapping[str, Group]:
-    return step.manifests
 
 
 def _step_cells(report: LoadReport, step: StepResult) -> tuple[str, ...]:
@@ -230,12 +230,21 @@ def _step_json(report: LoadReport, step: StepResult) -> dict[str, Any]:
         "send_delay_ms": _latency_json(step.send_delay),
         "broken": [one.written for one in broken(report.plan.objectives, step)],
         "kinds": {name: _group_json(group) for name, group in step.kinds.items()},
-        "versions": {name: _group_json(group) for name, group in step.manifests.items()},
+        "versions": {name: _group_json(group) for name, group in step.versions.items()},
+        "experiments": _arms_json(step),
         "error_details": dict(step.details),
         "own_cpu": step.own_cpu,
         "workers": [asdict(use) for use in step.workers],
         "hdrhistogram": step.all.latency.encoded(),
     }
+
+
+def _arms_json(step: StepResult) -> dict[str, dict[str, Any]]:
+    """Arms by the name of their experiment."""
+    found: dict[str, dict[str, Any]] = {}
+    for one, group in step.arms.items():
+        found.setdefault(one.name, {})[one.arm] = _group_json(group)
+    return found
 
 
 def _group_json(group: Group) -> dict[str, Any]:
