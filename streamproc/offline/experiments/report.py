@@ -20,6 +20,7 @@ from streamproc.offline.experiments.results import (
 )
 from streamproc.offline.experiments.under_load import ArmLoad, LoadOfArms
 from streamproc.offline.pages.render import render_page
+from streamproc.offline.pages.report_table import ReportTable
 
 NAMES: Final[dict[Outcome, str]] = {
     "accuracy": "accuracy, points",
@@ -115,16 +116,6 @@ class ExperimentReport:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class ReportTable:
-    """rows: as many cells each as there are headings; numbers: columns that hold figures"""
-
-    title: str
-    headings: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    numbers: tuple[int, ...]
-
-
 def tables_of(report: ExperimentReport) -> list[ReportTable]:
     """The arms, how they differ from the control, within strata, and under load."""
     result = report.result
@@ -212,6 +203,7 @@ def as_html(report: ExperimentReport, plots: Collection[tuple[str, bytes]]) -> s
     return render_page(
         "streamproc.offline.experiments",
         report=report,
+        warnings=report.warnings(),
         tables=tables_of(report),
         plots=[(caption, b64encode(png).decode()) for caption, png in plots],
         notes=list(report.notes()),

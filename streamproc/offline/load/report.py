@@ -13,6 +13,7 @@ from streamproc.offline.load.plan import LoadPlan
 from streamproc.offline.load.recording import Group, StepResult
 from streamproc.offline.load.stepping import Saturation, saturation_of
 from streamproc.offline.pages.render import render_page
+from streamproc.offline.pages.report_table import ReportTable
 
 QUANTILES: Final = (50.0, 90.0, 99.0, 99.9)
 _LATE_SENDING_S: Final = 0.02
@@ -107,16 +108,6 @@ class LoadReport:
             yield f"Nothing is known of the workers: {self.unwatched}."
 
 
-@dataclass(frozen=True, slots=True)
-class LoadTable:
-    """rows: as many cells each as there are headings; numbers: columns that hold figures"""
-
-    title: str
-    headings: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    numbers: tuple[int, ...]
-
-
 _GROUPED: Final[Mapping[str, Callable[[StepResult], Mapping[str, Group]]]] = {
     "By task and lane": lambda step: step.kinds,
     "By version": lambda step: step.versions,
@@ -135,7 +126,7 @@ def step_line(plan: LoadPlan, step: StepResult) -> str:
     )
 
 
-def tables_of(report: LoadReport) -> list[LoadTable]:
+def tables_of(report: LoadReport) -> list[ReportTable]:
     """The steps by their level; where there are several, kinds, versions and arms of experiments;
     what workers used."""
     unit = report.plan.loop.unit
@@ -143,7 +134,7 @@ def tables_of(report: LoadReport) -> list[LoadTable]:
     quantiles = ("p50 ms", "p90 ms", "p99 ms", "p99.9 ms", "max ms")
     headings: tuple[str, ...] = (unit, "answered/s", *quantiles, "errors", "broke")
     tables = [
-        LoadTable(
+        ReportTable(
             "Steps",
             headings,
             tuple(_step_cells(report, step) for step in steps),
@@ -158,7 +149,7 @@ def tables_of(report: LoadReport) -> list[LoadTable]:
         )
         if len({row[1] for row in rows}) > 1:
             columns = (unit, title.removeprefix("By "), "asked", "p50 ms", "p99 ms", "errors")
-            tables.append(LoadTable(title, columns, rows, (0, 2, 3, 4, 5)))
+            tables.append(ReportTable(title, columns, rows, (0, 2, 3, 4, 5)))
     used = tuple(
         (
             _number(step.level),
@@ -172,7 +163,7 @@ def tables_of(report: LoadReport) -> list[LoadTable]:
     )
     if used:
         headings = (unit, "worker", "cores", "memory MiB", "GPU MiB")
-        tables.append(LoadTable("Workers", headings, used, (0, 2, 3, 4)))
+        tables.append(ReportTable("Workers", headings, used, (0, 2, 3, 4)))
     return tables
 
 
@@ -268,6 +259,7 @@ def as_html(report: LoadReport, plots: Collection[tuple[str, bytes]]) -> str:
     return render_page(
         "streamproc.offline.load",
         report=report,
+        warnings=(),
         tables=tables_of(report),
         plots=[(caption, b64encode(png).decode()) for caption, png in plots],
         notes=list(report.notes()),
