@@ -66,9 +66,9 @@ class AnswerCaches:
             await self._shared.start()
 
     def of_topic(self, topic: RequestTopic) -> AnswerCache | None:
-        """Where the answers to a topic's requests are kept, as it or the settings say; None:
-        nowhere.
+        """Where the answers to a topic's requests are kept; None: nowhere.
 
+        It may say so itself; else it is as the settings say.
         Raises SettingsError where it wants them kept, and the settings name no place.
         """
         return self._as_described(topic.task, topic.cache, f"topic {topic.name}")
