@@ -37,14 +37,18 @@ def without_own(response: Mapping[str, Any]) -> bytes:
     return orjson.dumps({**response, "id": None, "timing": None})
 
 
-async def degraded(port: int) -> Mapping[str, Any]:
-    """What a worker says of its readiness once something is amiss."""
+async def degraded(*ports: int) -> Mapping[str, Any]:
+    """What the first of the workers says of its readiness for which something is amiss.
+
+    One that has been assigned its topic-partitions when all was answered has not noticed.
+    """
     async with aiohttp.ClientSession() as client:
         while True:
-            async with client.get(f"http://127.0.0.1:{port}/v2/health/ready") as answer:
-                health: Mapping[str, Any] = await answer.json()
-            if health["ready"] and "degraded" in health:
-                return health
+            for port in ports:
+                async with client.get(f"http://127.0.0.1:{port}/v2/health/ready") as answer:
+                    health: Mapping[str, Any] = await answer.json()
+                if health["ready"] and "degraded" in health:
+                    return health
             await asyncio.sleep(0.1)
 
 
@@ -70,7 +74,6 @@ async def test_a_shared_cache_killed_in_the_middle_of_a_stream_loses_nothing_and
             group_id=name,
             models_dir=models,
             topics_dir=topics,
-            web_port=0,
             device="cpu",
             state_interval_s=0,
             cache_bytes=MIB,
@@ -79,9 +82,11 @@ async def test_a_shared_cache_killed_in_the_middle_of_a_stream_loses_nothing_and
             await admin.create_missing(load_topics(topics).topics.values())
         (topic, *_) = load_topics(topics).requests(TASK)
         stop = asyncio.Event()
-        port = free_port()
-        first = settings.model_copy(update={"web_port": port})
-        working = [asyncio.create_task(run_worker(one, stop)) for one in (first, settings)]
+        ports = free_port(), free_port()
+        working = [
+            asyncio.create_task(run_worker(settings.model_copy(update={"web_port": port}), stop))
+            for port in ports
+        ]
         consumer = AIOKafkaConsumer(
             topic.responses, bootstrap_servers=kafka, auto_offset_reset="earliest"
         )
@@ -109,7 +114,7 @@ async def test_a_shared_cache_killed_in_the_middle_of_a_stream_loses_nothing_and
                 valkey.kill()
                 await ask(range(REQUESTS // 2, REQUESTS))
                 await until_answered(REQUESTS)
-                health = await degraded(port)
+                health = await degraded(*ports)
         finally:
             await consumer.stop()
             stop.set()
