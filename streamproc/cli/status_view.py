@@ -12,7 +12,8 @@ from rich.text import Text
 
 from streamproc.cli.terminal import TerminalConsole
 from streamproc.logs.printable import printable
-from streamproc.status.overview import EnsembleRow, Overview, SourceRow, Strip, WorkerRow
+from streamproc.status.ensemble_rows import EnsembleRow
+from streamproc.status.overview import Overview, SourceRow, Strip, WorkerRow
 from streamproc.status.wording import amount, duration, percent, size
 
 Row = Sequence[str | Text]

@@ -60,6 +60,8 @@ class RequestTopic(Topic):
     profile:         which members are asked; None: as the settings say
     brown_out_lag_s: seconds that requests may wait before fewer are; 0: however long; None: as the
         settings say
+    cache:           whether answers are kept for requests that ask the same; None: as the settings
+        say
     """
 
     kind: Literal["requests", "bulk"]
@@ -69,6 +71,7 @@ class RequestTopic(Topic):
     dlq: TopicName
     profile: Profile | None = None
     brown_out_lag_s: float | None = Field(None, ge=0, le=MAX_LAG_S, strict=False)
+    cache: bool | None = None
 
     @property
     def lane(self) -> Lane:
