@@ -162,6 +162,17 @@ class Metrics:
             ("task",),
             registry=self.registry,
         )
+        self.in_flight_bytes = Gauge(
+            "streamproc_in_flight_bytes",
+            "Bytes of requests that were consumed and are not finished",
+            ("lane",),
+            registry=self.registry,
+        )
+        self._declare_ensembles()
+        self._declare_caches()
+        self._declare_experiments()
+
+    def _declare_ensembles(self) -> None:
         self.chunks = Counter(
             "streamproc_chunks_total",
             "Chunks whose scoring or decoding began",
@@ -242,6 +253,8 @@ class Metrics:
             ("ensemble",),
             registry=self.registry,
         )
+
+    def _declare_caches(self) -> None:
         self.cache_requests = Counter(
             "streamproc_cache_requests_total",
             "Answers looked for among those kept: found in memory or in the shared cache, taken "
@@ -290,6 +303,8 @@ class Metrics:
             ("reason",),
             registry=self.registry,
         )
+
+    def _declare_experiments(self) -> None:
         self.experiment_requests = Counter(
             "streamproc_experiment_requests_total",
             "Requests that an arm of an experiment answered, or was asked about as a shadow",
@@ -306,12 +321,6 @@ class Metrics:
             "streamproc_experiment_exposures_lost_total",
             "Records of what an arm made of a request that Kafka did not store",
             ("experiment", "arm"),
-            registry=self.registry,
-        )
-        self.in_flight_bytes = Gauge(
-            "streamproc_in_flight_bytes",
-            "Bytes of requests that were consumed and are not finished",
-            ("lane",),
             registry=self.registry,
         )
 
