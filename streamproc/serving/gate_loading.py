@@ -29,7 +29,7 @@ def read_gate(stored: StoredEnsemble, vocabulary: int) -> Gate | None:
         # Before anything is read: what a file says of itself is what memory is taken for.
         fits = kind.kind == "f" and shape == expected
         table = np.lib.format.read_array(file, allow_pickle=False) if fits else np.full(1, np.nan)
-    except (ValueError, EOFError) as reason:
+    except Exception as reason:  # noqa: BLE001 - a header is parsed as Python is, and so it fails
         raise ModelRefused(f"{where} is not a NumPy file of numbers: {reason}") from None
     if not np.isfinite(table).all():
         raise ModelRefused(
