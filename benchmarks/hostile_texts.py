@@ -294,7 +294,7 @@ def measured(
 
 def _seconds(function: Way, text: str) -> float:
     """Of two tries the shorter, unless one takes long enough to be sure of."""
-    taken = []
+    taken: list[float] = []
     while len(taken) < 2 and sum(taken) < 1:
         began = time.process_time()
         with suppress(Invalid, DocumentError):  # refusing is an answer, too

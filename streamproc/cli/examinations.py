@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from streamproc import __version__
-from streamproc.errors import OperatorError
+from streamproc.errors import KafkaRefused, OperatorError
 from streamproc.settings import Settings
 from streamproc.settings.sizes import MIB
 
@@ -114,6 +114,9 @@ async def _of_kafka(settings: Settings) -> list[Finding]:
             ]
     except TimeoutError:
         said = f"{settings.kafka_bootstrap_servers} takes connections and does not answer"
+    except KafkaRefused as error:
+        said, _, do = str(error).partition("; ")
+        return [Finding("broker", "failed", said, do)]
     except OperatorError as error:
         said = str(error).partition("; start one")[0]
     do = "start one (`streamproc broker`), or set STREAMPROC_KAFKA_BOOTSTRAP_SERVERS"

@@ -16,7 +16,7 @@ from streamproc.clock import Clock
 from streamproc.errors import BrokerUnavailable, OperatorError, TopicsError
 from streamproc.kafka.backoff import backoff_s
 from streamproc.kafka.producer import Producer
-from streamproc.kafka.security import no_kafka
+from streamproc.kafka.refusals import no_kafka
 from streamproc.kafka.topic_follower import follow_topic
 from streamproc.kafka.topic_reader import read_topic
 from streamproc.messages.record import ProducerRecord, Record
@@ -93,7 +93,7 @@ async def store_entry(settings: Settings, topic: str, entry: Entry, clock: Clock
     except TimeoutError:
         raise OperatorError(f"{topic}: no broker has stored the record in time") from None
     except BrokerUnavailable as error:
-        raise OperatorError(no_kafka(settings, error)) from None
+        raise await no_kafka(settings, error) from None
     finally:
         await producer.stop()
 

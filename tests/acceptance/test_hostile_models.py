@@ -20,7 +20,7 @@ from tests.support.hostile_models import (
 )
 from tests.support.onnx_models import classifier, write_ensemble
 
-GRAPHS = {
+GRAPHS: dict[str, Callable[[], bytes]] = {
     "endless": with_endless_loop,
     "custom": with_custom_operator,
     "doubling": lambda: with_doubling_functions(40),

@@ -25,8 +25,7 @@ class _ShortHeaders(EmailPolicy):
     """Reads as much of a header as a mail program would show."""
 
     def header_fetch_parse(self, name: str, value: str) -> Any:
-        short = value[:_HEADER_CHARACTERS] if isinstance(value, str) else value
-        return super().header_fetch_parse(name, short)
+        return super().header_fetch_parse(name, value[:_HEADER_CHARACTERS])
 
 
 _POLICY = _ShortHeaders(message_factory=EmailMessage)
