@@ -35,6 +35,10 @@ class AttemptGate(Generic[Item]):
             if tp in self._partitions:
                 self._partitions[tp].load(committed, mark)
 
+    def pass_before(self, tp: TopicPartition, offset: int) -> list[Item]:
+        """What lies before an offset is answered; returns what waited of it."""
+        return self._partitions[tp].pass_before(offset) if tp in self._partitions else []
+
     def arrive(self, tp: TopicPartition, offset: int, item: Item) -> bool:
         """A record came; whether it may be started at once, else it waits for `startable`."""
         return self._partitions[tp].arrive(offset, item, may_start=not self._exclusive)

@@ -18,7 +18,10 @@ class Position(NamedTuple):
     metadata: str = ""
 
 
-Commit = Callable[[Mapping[TopicPartition, Position]], Awaitable[bool]]
+Commit = Callable[
+    [Mapping[TopicPartition, Position]], Awaitable[Mapping[TopicPartition, Position]]
+]
+"""Stores positions for the group; returns those that are stored, by this call or one before."""
 
 
 class Marks(Protocol):
@@ -41,10 +44,7 @@ class Marks(Protocol):
 
 
 class Committer:
-    """Commits what the tracker allows, and nothing else.
-
-    commit: stores positions for the group; False when the group has moved on meanwhile
-    """
+    """Commits what the tracker allows, and nothing else."""
 
     def __init__(self, tracker: OffsetTracker, commit: Commit, clock: Clock, marks: Marks) -> None:
         self._tracker = tracker
@@ -56,18 +56,23 @@ class Committer:
         # One at a time: a commit that was overtaken by a later one would put offsets back.
         self._lock = asyncio.Lock()
 
-    async def commit(self) -> None:
-        """Commit every position that has changed; returns when the broker has stored them."""
+    async def commit(self) -> bool:
+        """Commit every position that has changed; whether the broker has stored all of them."""
         async with self._lock:
             pending = self._pending()
-            if pending and await self._commit(pending):
-                still_ours = self._tracker.assigned()
-                for tp, position in pending.items():
-                    if tp in still_ours:
-                        self._committed[tp] = position
-                        self._marks.stored(tp, position.metadata)
+            if not pending:
+                return True
+            stored = await self._commit(pending)
+            still_ours = self._tracker.assigned()
+            for tp, position in stored.items():
+                if tp in still_ours:
+                    self._committed[tp] = position
+                    self._marks.stored(tp, position.metadata)
+            is_all = stored.keys() >= pending.keys()
+            if is_all:
                 self._behind_since = None
                 self.note()
+            return is_all
 
     def note(self) -> None:
         """Remember since when something finished is waiting to be committed."""

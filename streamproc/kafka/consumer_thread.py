@@ -65,7 +65,7 @@ class LaneThread(ConsumerThread):
         await super().on_start()
         keep_joining(self.client, self._state)
         wait_long_when_idle(self.client)
-        self._remade = RemadeLogs(self.client)
+        self._remade = RemadeLogs(self.client, self._state)
         # Faust takes records from the fetcher by itself, and does not see that one has failed.
         for task in (*background_tasks(self.client), self._remade.watching):
             task.add_done_callback(self._crash_of)

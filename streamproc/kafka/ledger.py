@@ -9,6 +9,7 @@ from aiokafka import TopicPartition as ClientTopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from streamproc.kafka.attempts import Mark, inherit
+from streamproc.kafka.commits import Position
 from streamproc.kafka.security import connection_options
 from streamproc.messages.record import TopicPartition
 from streamproc.settings import Settings
@@ -21,6 +22,21 @@ Found = Mapping[TopicPartition, tuple[int | None, Mark]]
 
 async def read_ledger(settings: Settings, topic_partitions: Iterable[TopicPartition]) -> Found:
     """What was committed of each topic-partition; raises whatever Kafka's client does."""
+    return decoded(await read_positions(settings, topic_partitions))
+
+
+def decoded(positions: Mapping[TopicPartition, Position | None]) -> Found:
+    """The marks beside positions, None where nothing is committed."""
+    return {
+        tp: (None, Mark()) if at is None else (at.offset, Mark.decode(at.metadata))
+        for tp, at in positions.items()
+    }
+
+
+async def read_positions(
+    settings: Settings, topic_partitions: Iterable[TopicPartition]
+) -> dict[TopicPartition, Position | None]:
+    """What the group has committed of each topic-partition; raises whatever Kafka's client does."""
     asked = {ClientTopicPartition(tp.topic, tp.topic_partition): tp for tp in topic_partitions}
     if not asked:
         return {}
@@ -30,11 +46,11 @@ async def read_ledger(settings: Settings, topic_partitions: Iterable[TopicPartit
         found = await admin.list_consumer_group_offsets(settings.group_id, partitions=[*asked])
     finally:
         await admin.close()
-    ledger: dict[TopicPartition, tuple[int | None, Mark]] = {}
+    positions: dict[TopicPartition, Position | None] = {}
     for client_tp, tp in asked.items():
         offset, metadata = found.get(client_tp, (-1, ""))
-        ledger[tp] = (None, Mark()) if offset < 0 else (offset, Mark.decode(metadata))
-    return ledger
+        positions[tp] = None if offset < 0 else Position(offset, metadata)
+    return positions
 
 
 def inherit_marks(left: Found) -> Found:

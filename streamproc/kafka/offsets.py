@@ -26,6 +26,7 @@ class _Assignment:
     finished: set[int] = field(default_factory=set)  # those of them not yet passed
     last_delivered: int = -1
     low_watermark: int | None = None
+    begun_at: int = 0
 
 
 class OffsetTracker:
@@ -48,6 +49,14 @@ class OffsetTracker:
             for tp in topic_partitions
         }
 
+    def begin_at(self, tp: TopicPartition, offset: int) -> None:
+        """What lies before an offset is answered: it is not delivered, nor waited for."""
+        assignment = self._assigned.get(tp)
+        if assignment is not None:
+            assignment.begun_at = offset
+            while assignment.unfinished and assignment.unfinished[0] < offset:
+                assignment.finished.discard(assignment.unfinished.popleft())
+
     def revoke(self, topic_partitions: Iterable[TopicPartition]) -> None:
         """Forget topic-partitions that are no longer ours."""
         for tp in topic_partitions:
@@ -61,6 +70,8 @@ class OffsetTracker:
         """
         assignment = self._assigned.get(tp)
         if assignment is None or assignment.generation != generation:
+            return None
+        if offset < assignment.begun_at:
             return None
         if offset > assignment.last_delivered:
             assignment.last_delivered = offset
@@ -77,7 +88,8 @@ class OffsetTracker:
         if assignment is None or assignment.generation != delivery.generation:
             return False
         unfinished, finished = assignment.unfinished, assignment.finished
-        if delivery.offset in finished or delivery.offset < (assignment.low_watermark or 0):
+        passed_at = max(assignment.low_watermark or 0, assignment.begun_at)
+        if delivery.offset in finished or delivery.offset < passed_at:
             return False
         finished.add(delivery.offset)
         while unfinished and unfinished[0] in finished:
@@ -96,7 +108,7 @@ class OffsetTracker:
         assignment = self._assigned.get(tp)
         if assignment is None or assignment.unfinished:
             return
-        low_watermark = assignment.low_watermark or 0
+        low_watermark = max(assignment.low_watermark or 0, assignment.begun_at)
         if last_handed < low_watermark < position:
             assignment.low_watermark = position
 

@@ -65,6 +65,12 @@ class PartitionAttempts(Generic[Item]):
         self._note_taken(offset)
         return True
 
+    def pass_before(self, offset: int) -> list[Item]:
+        """What lies before an offset is answered; returns what waited of it."""
+        passed = [item for at, item in self.waiting if at < offset]
+        self.waiting = deque((at, item) for at, item in self.waiting if at >= offset)
+        return passed
+
     def bound(self, log_end: int) -> None:
         """Let those be that were not written yet when the ledger was read."""
         if self.mark is not None and log_end < self.mark.end:

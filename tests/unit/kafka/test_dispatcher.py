@@ -43,10 +43,12 @@ class Consumer:
     def end_of(self, tp: TopicPartition) -> int | None:
         return None
 
-    async def commit(self, positions: Mapping[TopicPartition, Position]) -> bool:
+    async def commit(
+        self, positions: Mapping[TopicPartition, Position]
+    ) -> Mapping[TopicPartition, Position]:
         await self.open.wait()
         self.positions.append(positions[TP])
-        return True
+        return positions
 
 
 class Scene:
