@@ -222,7 +222,7 @@ class PartitionTransactions:
                 settled = await self._settle()
                 if settled is not None:
                     return settled
-            if self._producer is None or not self._is_ours:
+            if self._producer is None or self.lost_at_s is not None or not self._is_ours:
                 return None
             kept = self._outbox.below(self.topic_partition, position.offset)
             self._attempted = position

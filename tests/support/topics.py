@@ -214,6 +214,8 @@ async def reader(bootstrap_servers: str, topics: Iterable[str]) -> AsyncIterator
         *topics,
         bootstrap_servers=bootstrap_servers,
         enable_auto_commit=False,
+        # What consumers are asked to set where answers come in transactions.
+        isolation_level="read_committed",
         max_partition_fetch_bytes=8 << 20,
     )
     await consumer.start()
