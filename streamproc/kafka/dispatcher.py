@@ -101,11 +101,12 @@ class Dispatcher:
         )
         self.budgets = self._backpressure.budgets
         if transactions is not None:
-            transactions.outbox.released = self._backpressure.ended
+            outbox = transactions.outbox
+            outbox.kept, outbox.released = self._backpressure.kept, self._backpressure.let_go
         commit = consumer.commit if transactions is None else self._commit_in_transactions
         self.committer = Committer(self._tracker, commit, clock, self._gate)
         self.requests = RequestsInFlight(
-            clock, finished=self._finished, ended=self._ended, failed=self._failed
+            clock, finished=self._finished, ended=self._backpressure.ended, failed=self._failed
         )
         self.fault: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.generation: int | None = None
@@ -152,10 +153,8 @@ class Dispatcher:
             for one in self._subscriptions.values()
             if any(topic in topics for topic in one.publishes_to)
         )
-        counted = self.requests.in_flight_of(held)
-        if self._transactions is not None:
-            counted |= self._transactions.outbox.waiting_of(held)
-        self._backpressure.hold(held, counted)
+        kept = None if self._transactions is None else self._transactions.outbox.waiting_of(held)
+        self._backpressure.hold(held, self.requests.in_flight_of(held), kept)
 
     def close(self) -> None:
         """Take no more events; what is in flight goes on."""
@@ -340,11 +339,6 @@ class Dispatcher:
             self._gate.finished(delivery.topic_partition, delivery.offset)
             self.committer.note()
         self._go_on()
-
-    def _ended(self, delivery: Delivery, record: Record) -> None:
-        # Its answer is held until it is committed, and so are its bytes.
-        if self._transactions is None or not self._transactions.outbox.counts(delivery, record):
-            self._backpressure.ended(delivery, record)
 
     async def _commit_in_transactions(
         self, positions: Mapping[TopicPartition, Position]

@@ -17,7 +17,7 @@ from streamproc.clock import Clock
 from streamproc.errors import TooLarge
 from streamproc.kafka.offsets import Delivery
 from streamproc.kafka.producer import Producer
-from streamproc.messages.record import ProducerRecord, Record, TopicPartition
+from streamproc.messages.record import ProducerRecord, TopicPartition
 
 Arguments = ParamSpec("Arguments")
 
@@ -45,11 +45,11 @@ class _Collected:
 
 @dataclass(slots=True, eq=False)
 class _Finished:
-    """What a finished request publishes. counted: its record, while it counts for its lane"""
+    """What a finished request publishes, and the bytes that it counts for."""
 
     delivery: Delivery
     records: list[KeptRecord]
-    counted: Record | None = None
+    size_bytes: int
 
 
 # A handler has tasks of its own, which publish too; each task knows by it whose they are.
@@ -59,13 +59,14 @@ _collected: Final[ContextVar[_Collected | None]] = ContextVar("collected", defau
 class Outbox:
     """The records of finished requests, by topic-partition and offset.
 
-    released: called for a request that counts for its lane no longer; to be set
+    kept, released: called with the bytes of what waits, and waits no longer; to be set
     """
 
     def __init__(self, producer: Producer, clock: Clock) -> None:
         self._producer = producer
         self._clock = clock
-        self.released: Callable[[Delivery, Record], object] = lambda *_: None
+        self.kept: Callable[[Delivery, int], object] = lambda *_: None
+        self.released: Callable[[Delivery, int], object] = lambda *_: None
         self._not_taken_until_s: dict[str, float] = {}
         self._running: dict[Delivery, _Collected] = {}
         self._finished: dict[TopicPartition, dict[int, _Finished]] = {}
@@ -97,24 +98,17 @@ class Outbox:
         collected = self._running.pop(delivery, None)
         if is_current and collected is not None and collected.records:
             by_offset = self._finished.setdefault(delivery.topic_partition, {})
-            by_offset[delivery.offset] = _Finished(delivery, collected.records)
+            size_bytes = sum(kept.record.size_bytes for kept in collected.records)
+            by_offset[delivery.offset] = _Finished(delivery, collected.records, size_bytes)
+            self.kept(delivery, size_bytes)
 
-    def counts(self, delivery: Delivery, record: Record) -> bool:
-        """Whether an ended request goes on counting for its lane, until `released` is told."""
-        waiting = self._finished.get(delivery.topic_partition, {}).get(delivery.offset)
-        if waiting is None or waiting.delivery != delivery:
-            return False
-        waiting.counted = record
-        return True
-
-    def waiting_of(self, topics: Container[str]) -> dict[Delivery, Record]:
-        """The requests that came by some topics and count for their lane though they have ended."""
+    def waiting_of(self, topics: Container[str]) -> dict[Delivery, int]:
+        """The requests that came by some topics, and the bytes of their answers."""
         return {
-            one.delivery: one.counted
+            one.delivery: one.size_bytes
             for tp, by_offset in self._finished.items()
             if tp.topic in topics
             for one in by_offset.values()
-            if one.counted is not None
         }
 
     def below(self, tp: TopicPartition, offset: int) -> list[KeptRecord]:
@@ -182,5 +176,4 @@ class Outbox:
 
     def _release(self, ended: Iterable[_Finished]) -> None:
         for one in ended:
-            if one.counted is not None:
-                self.released(one.delivery, one.counted)
+            self.released(one.delivery, one.size_bytes)
