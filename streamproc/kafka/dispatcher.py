@@ -36,8 +36,6 @@ COMMIT_TIMEOUT_S: Final = 5.0
 ALONE_S: Final = 30.0
 """The longest that all else waits for one record that is run alone, or does not come."""
 
-_AGAIN_S: Final = 0.05
-
 Arrived = tuple[Delivery, Record]
 ReadLedger = Callable[[frozenset[TopicPartition]], Awaitable[Found]]
 
@@ -215,9 +213,9 @@ class Dispatcher:
         """The same, giving up after five seconds: the broker may be away."""
         try:
             async with asyncio.timeout(COMMIT_TIMEOUT_S):
-                # A transaction that takes long is waited for by the next commit.
-                while not await self.commit() and self._transactions is not None:
-                    await asyncio.sleep(_AGAIN_S)
+                while not await self.commit():
+                    if self._transactions is None or not self._transactions.is_busy:
+                        break
         except TimeoutError:
             times = "twice" if self._transactions is None else "anew, none of them has been"
             _log.warning(f"final commit failed, some requests will be answered {times}")

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 import faust
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer import fetcher
 from aiokafka.structs import OffsetAndMetadata
@@ -172,6 +172,14 @@ async def commit_as_member(
 async def is_closing(consumer: AIOKafkaConsumer, within_s: float) -> None:
     """Returns once the consumer leaves its group, or the time is over."""
     await asyncio.wait({consumer._coordinator._closing}, timeout=within_s)
+
+
+def drop_failure(producer: AIOKafkaProducer) -> None:
+    """Take note of what a producer failed by: asyncio logs it else as what nobody looked at."""
+    manager = producer._txn_manager
+    for failed in (producer._sender.sender_task, manager and manager.wait_for_transaction_end()):
+        if failed is not None and failed.done() and not failed.cancelled():
+            failed.exception()
 
 
 def background_tasks(consumer: AIOKafkaConsumer) -> tuple[asyncio.Task[Any], asyncio.Task[Any]]:

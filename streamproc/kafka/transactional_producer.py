@@ -29,6 +29,7 @@ from streamproc.clock import Clock
 from streamproc.errors import OperatorError, StreamprocError
 from streamproc.kafka.commits import Position
 from streamproc.kafka.metadata_backoff import wait_after_failed_updates
+from streamproc.kafka.private_api import drop_failure
 from streamproc.kafka.producer import hand_over_to
 from streamproc.kafka.security import connection_options
 from streamproc.messages.record import ProducerRecord, TopicPartition
@@ -127,6 +128,7 @@ class KafkaTransactions:
             raise Fenced from None
 
     async def close(self) -> None:
+        drop_failure(self._client)
         try:
             # It waits for what is buffered, which a broker may never take.
             await asyncio.wait_for(self._client.stop(), STOP_TIMEOUT_S)

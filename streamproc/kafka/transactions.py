@@ -128,6 +128,11 @@ class Transactions:
                     stored[tp] = committed
         return stored
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a transaction is under way that `commit` did not wait for."""
+        return bool(self._running)
+
     def forget(self, topic_partitions: Iterable[TopicPartition]) -> None:
         """These are no longer ours: what is not committed of them is dropped."""
         left = list(topic_partitions)

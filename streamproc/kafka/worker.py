@@ -183,7 +183,7 @@ class KafkaWorker(WorkerStatus):
             clock,
             connect=connect,
             read_positions=partial(read_positions, settings),
-            fenced_s=settings.session_timeout_s,
+            fenced_s=2 * settings.session_timeout_s,
         )
 
     def _read_ledger(self, transactions: Transactions | None) -> ReadLedger:
