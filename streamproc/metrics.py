@@ -296,6 +296,11 @@ class Metrics:
             ("lane",),
             registry=self.registry,
         )
+        self.kept_answers = Gauge(
+            "streamproc_kept_answers",
+            "Finished requests whose answers wait for the transaction that commits them",
+            registry=self.registry,
+        )
 
     def tokens_run(self) -> int:
         """Tokens that ensembles have read and written so far, padding left out."""

@@ -118,6 +118,11 @@ class Dispatcher:
         """The topic-partitions whose events are taken."""
         return self._tracker.assigned()
 
+    @property
+    def kept_answers(self) -> int:
+        """Finished requests whose answers wait for the transaction that commits them."""
+        return 0 if self._transactions is None else self._transactions.outbox.waiting
+
     def accept(self, event: EventT) -> None:
         """Begin with an event's request, unless the event is of another assignment."""
         message: Any = event.message

@@ -115,7 +115,7 @@ class Settings(BaseSettings):
     committed), exactly_once (stored and committed in one transaction), or fast (acks=1)."""
     transaction_interval_ms: int = Field(100, ge=10, le=10_000)
     """Milliseconds from one transaction of a topic-partition to the next, with exactly_once."""
-    transaction_timeout_s: float = Field(60.0, ge=1, le=900)
+    transaction_timeout_s: float = Field(60.0, ge=1, le=3600)
     """Seconds after which the brokers abort a transaction that was left open, with exactly_once."""
     profile: Profile = "full"
     """Which members of an ensemble are asked: full (all of them), cascade, or trusted; topics and
