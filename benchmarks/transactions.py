@@ -1,4 +1,4 @@
-"""What exactly once costs: its producers at an assignment, and its transactions beside at least once.
+"""What exactly once costs: producers at an assignment, transactions beside at least once.
 
 Requests without work go through one worker after another, each for a group of its own, in turns.
 """
@@ -79,8 +79,8 @@ async def _connecting(settings: Settings, topic: str, count: int) -> None:
     added_kib = (process.memory_info().rss - before_bytes) / 1024
     connections = len(process.net_connections()) - before
     print(
-        f"{count} producers: {took_s:.2f} s, {used_s:.2f} s of CPU, {added_kib / count:.0f} KiB and "
-        f"{connections / count:.1f} connections each"
+        f"{count} producers: {took_s:.2f} s, {used_s:.2f} s of CPU, {added_kib / count:.0f} KiB "
+        f"and {connections / count:.1f} connections each"
     )
     for one in made:
         await one.close()
@@ -129,7 +129,9 @@ async def _run(settings: Settings, topic: str, count: int, requests: int) -> Run
     stop = asyncio.Event()
     running = asyncio.create_task(worker.run(stop))
     places = [TopicPartition(topic, number) for number in range(count)]
-    while sum(at.offset for at in (await read_positions(settings, places)).values() if at) < requests:
+    while (
+        sum(at.offset for at in (await read_positions(settings, places)).values() if at) < requests
+    ):
         if running.done():
             running.result()
         await asyncio.sleep(0.05)

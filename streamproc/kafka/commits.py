@@ -18,9 +18,7 @@ class Position(NamedTuple):
     metadata: str = ""
 
 
-Commit = Callable[
-    [Mapping[TopicPartition, Position]], Awaitable[Mapping[TopicPartition, Position]]
-]
+Commit = Callable[[Mapping[TopicPartition, Position]], Awaitable[Mapping[TopicPartition, Position]]]
 """Stores positions for the group; returns those that are stored, by this call or one before."""
 
 

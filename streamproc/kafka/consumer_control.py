@@ -33,10 +33,6 @@ class ConsumerControl:
         """How far topic-partitions have been read."""
         return self._state.progress
 
-    def remade(self) -> frozenset[TopicPartition]:
-        """Topic-partitions assigned whose log is another now: nothing of them is to be committed."""
-        return self._state.remade
-
     def pause(self, topic_partitions: Iterable[TopicPartition]) -> None:
         """Fetch no more from these; what has been fetched already still arrives.
 

@@ -20,7 +20,7 @@ from streamproc.kafka.attempt_gate import AttemptGate
 from streamproc.kafka.backlog import Backlog
 from streamproc.kafka.backoff import backoff_s
 from streamproc.kafka.backpressure import Backpressure
-from streamproc.kafka.commits import Committer, Position
+from streamproc.kafka.commits import Committer
 from streamproc.kafka.consumer_control import ConsumerControl, ours
 from streamproc.kafka.faust_app import to_record
 from streamproc.kafka.ledger import Found, inherit_marks
@@ -101,7 +101,7 @@ class Dispatcher:
         if transactions is not None:
             outbox = transactions.outbox
             outbox.kept, outbox.released = self._backpressure.kept, self._backpressure.let_go
-        commit = consumer.commit if transactions is None else self._commit_in_transactions
+        commit = consumer.commit if transactions is None else transactions.commit
         self.committer = Committer(self._tracker, commit, clock, self._gate)
         self.requests = RequestsInFlight(
             clock, finished=self._finished, ended=self._backpressure.ended, failed=self._failed
@@ -245,7 +245,8 @@ class Dispatcher:
         self._drop(self._gate.assign(assignment))
         if self._loading is not None:
             self._loading.cancel()
-        self._loading = asyncio.create_task(self._load(assignment))
+        if self.is_open:
+            self._loading = asyncio.create_task(self._load(assignment))
         _log.info("topic-partitions assigned", count=len(assignment), generation=generation)
 
     async def on_rebalance_complete(self, *_: Any, **__: Any) -> None:
@@ -255,6 +256,9 @@ class Dispatcher:
     async def on_partitions_revoked(self, _app: Any, revoked: set[TP], **_: Any) -> None:
         """Faust's signal: finish what can be finished soon, commit it, and forget the rest."""
         leaving = frozenset(map(ours, revoked))
+        if self._loading is not None:
+            # To connect for transactions now would end what the next owner has under way.
+            self._loading.cancel()
         self._drop(self._gate.stop(leaving))
         await self.requests.drain(self._revoke_grace_s, among=leaving)
         self._gate.leave(leaving)
@@ -342,16 +346,6 @@ class Dispatcher:
             self._gate.finished(delivery.topic_partition, delivery.offset)
             self.committer.note()
         self._go_on()
-
-    async def _commit_in_transactions(
-        self, positions: Mapping[TopicPartition, Position]
-    ) -> Mapping[TopicPartition, Position]:
-        if self._transactions is None:
-            return {}
-        remade = self._consumer.remade()
-        return await self._transactions.commit(
-            {tp: position for tp, position in positions.items() if tp not in remade}
-        )
 
     def fail(self, fault: WorkerFault) -> None:
         """Make the worker end with this."""

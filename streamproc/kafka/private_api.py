@@ -174,12 +174,17 @@ async def is_closing(consumer: AIOKafkaConsumer, within_s: float) -> None:
     await asyncio.wait({consumer._coordinator._closing}, timeout=within_s)
 
 
-def drop_failure(producer: AIOKafkaProducer) -> None:
-    """Take note of what a producer failed by: asyncio logs it else as what nobody looked at."""
+def failure_of(producer: AIOKafkaProducer) -> BaseException | None:
+    """What a transactional producer can't go on for; None: it can.
+
+    Taken note of by that: asyncio logs what nobody has looked at.
+    """
     manager = producer._txn_manager
-    for failed in (producer._sender.sender_task, manager and manager.wait_for_transaction_end()):
+    found = None
+    for failed in (manager and manager.wait_for_transaction_end(), producer._sender.sender_task):
         if failed is not None and failed.done() and not failed.cancelled():
-            failed.exception()
+            found = failed.exception() or found
+    return found
 
 
 def background_tasks(consumer: AIOKafkaConsumer) -> tuple[asyncio.Task[Any], asyncio.Task[Any]]:

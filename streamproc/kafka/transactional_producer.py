@@ -1,8 +1,8 @@
 """One topic-partition's producer: its answers and the offset behind them, in one transaction.
 
-Kafka takes transactions of an id from the producer that connected last, and from no other. The id is
-that of the group and the topic-partition, so connecting ends whatever an earlier owner still has
-under way, before it is asked how far that one came.
+Kafka takes transactions of an id from the producer that connected last, and from no other. The id
+names group and topic-partition, so connecting ends whatever an earlier owner still has under way,
+before it is asked how far that one came.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Final, Protocol
 from aiokafka import AIOKafkaProducer
 from aiokafka import TopicPartition as ClientTopicPartition
 from aiokafka.errors import (
+    IllegalOperation,
     IncompatibleBrokerVersion,
     InvalidTransactionTimeout,
     KafkaError,
@@ -29,7 +30,7 @@ from streamproc.clock import Clock
 from streamproc.errors import OperatorError, StreamprocError
 from streamproc.kafka.commits import Position
 from streamproc.kafka.metadata_backoff import wait_after_failed_updates
-from streamproc.kafka.private_api import drop_failure
+from streamproc.kafka.private_api import failure_of
 from streamproc.kafka.producer import hand_over_to
 from streamproc.kafka.security import connection_options
 from streamproc.messages.record import ProducerRecord, TopicPartition
@@ -106,29 +107,31 @@ class KafkaTransactions:
         return made
 
     async def store(self, records: Sequence[ProducerRecord], position: Position) -> None:
-        client = self._client
         try:
-            await client.begin_transaction()
-            sent = [(record, await self._hand_over(record)) for record in records]
-            offsets = {self._topic_partition: OffsetAndMetadata(*position)}
-            committing = asyncio.ensure_future(
-                client.send_offsets_to_transaction(offsets, self._group_id)
-            )
-            results = await asyncio.gather(
-                *(future for _, future in sent), committing, return_exceptions=True
-            )
-            for (record, _), result in zip(sent, results, strict=False):
-                if isinstance(result, KafkaError) and not isinstance(result, ProducerFenced):
-                    raise _rejected(record, result)
-            for result in results:
-                if isinstance(result, BaseException):
-                    raise result
-            await client.commit_transaction()
-        except ProducerFenced:
-            raise Fenced from None
+            await self._store(records, position)
+        except Exception as error:
+            # What comes next after it was fenced says that it is in no transaction.
+            if isinstance(failure_of(self._client) or error, ProducerFenced):
+                raise Fenced from None
+            raise
+
+    async def _store(self, records: Sequence[ProducerRecord], position: Position) -> None:
+        client = self._client
+        await client.begin_transaction()
+        sent = [await self._hand_over(record) for record in records]
+        offsets = {self._topic_partition: OffsetAndMetadata(*position)}
+        committing = client.send_offsets_to_transaction(offsets, self._group_id)
+        results = await asyncio.gather(*sent, committing, return_exceptions=True)
+        for record, result in zip(records, results, strict=False):
+            if isinstance(result, KafkaError):
+                raise _rejected(record, result)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        await client.commit_transaction()
 
     async def close(self) -> None:
-        drop_failure(self._client)
+        failure_of(self._client)
         try:
             # It waits for what is buffered, which a broker may never take.
             await asyncio.wait_for(self._client.stop(), STOP_TIMEOUT_S)
@@ -139,7 +142,7 @@ class KafkaTransactions:
         try:
             # aiokafka looks for a topic that is not there as long as a request may take.
             return await asyncio.wait_for(hand_over_to(self._client, record), HAND_OVER_TIMEOUT_S)
-        except ProducerFenced:
+        except (ProducerFenced, IllegalOperation):
             raise
         except (KafkaError, TimeoutError) as error:
             raise _rejected(record, error) from None

@@ -16,32 +16,21 @@ For each topic-partition that is assigned:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from typing import Final
 
-import structlog
-
 from streamproc.clock import Clock
-from streamproc.errors import OperatorError, StreamprocError, WorkerFault
+from streamproc.errors import OperatorError, WorkerFault
 from streamproc.kafka.commits import Position
 from streamproc.kafka.outbox import Outbox
+from streamproc.kafka.partition_transactions import Connect, PartitionTransactions, ReadPositions
 from streamproc.kafka.topic_troubles import TopicTroubles
-from streamproc.kafka.transactional_producer import Fenced, Rejected, TransactionalProducer
-from streamproc.logs.redaction import describe_error
 from streamproc.messages.record import TopicPartition
-
-_log = structlog.get_logger(__name__)
 
 COMMIT_WAIT_S: Final = 2.0
 """How long all topic-partitions wait for the slowest of them."""
 CONNECTING: Final = 16
 """Producers that connect at a time."""
-FAILED_WAIT_S: Final = 1.0
-
-Connect = Callable[[TopicPartition], Awaitable[TransactionalProducer]]
-ReadPositions = Callable[
-    [Collection[TopicPartition]], Awaitable[Mapping[TopicPartition, Position | None]]
-]
 
 
 class Transactions:
@@ -50,6 +39,7 @@ class Transactions:
     connect: ends what others have under way for a topic-partition; raises OperatorError where
         somebody has to change something
     read_positions: what the group has committed, or None
+    remade: topic-partitions whose log is another now: nothing of them is to be committed
     fenced_s: how long the group may take to say that a topic-partition is another worker's
     """
 
@@ -62,6 +52,7 @@ class Transactions:
         connect: Connect,
         read_positions: ReadPositions,
         fenced_s: float,
+        remade: Callable[[], Container[TopicPartition]] = frozenset,
     ) -> None:
         self.outbox = outbox
         self._troubles = troubles
@@ -69,10 +60,12 @@ class Transactions:
         self._connect = connect
         self._read_positions = read_positions
         self._fenced_s = fenced_s
+        self._remade = remade
         self._partitions: dict[TopicPartition, PartitionTransactions] = {}
         self._running: dict[TopicPartition, asyncio.Task[Position | None]] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._refusal: OperatorError | None = None
+        self._is_closed = False
 
     async def begin(
         self, topic_partitions: Collection[TopicPartition]
@@ -93,14 +86,20 @@ class Transactions:
             async with turns:
                 await one.connect()
 
+        connecting = [asyncio.create_task(connect(tp)) for tp in topic_partitions]
         try:
-            async with asyncio.TaskGroup() as group:
-                for tp in topic_partitions:
-                    group.create_task(connect(tp))
+            await asyncio.gather(*connecting)
             positions = await self._read_positions(topic_partitions)
         except BaseException as error:
+            for task in connecting:
+                task.cancel()
             self._close(made.values())
-            raise self._told(error) from None
+            if isinstance(error, OperatorError):
+                self._refusal = error
+            raise
+        if self._is_closed:
+            self._close(made.values())
+            return {}
         for tp, one in made.items():
             one.stored = positions.get(tp)
         self._partitions = made
@@ -113,8 +112,9 @@ class Transactions:
 
         A topic-partition whose transaction takes long is told of by a later call.
         """
+        remade = self._remade()
         for tp, position in positions.items():
-            one = self._partitions.get(tp)
+            one = None if tp in remade else self._partitions.get(tp)
             if one is not None and tp not in self._running and one.may_try:
                 self._running[tp] = asyncio.create_task(one.commit(position))
         if self._running:
@@ -142,7 +142,8 @@ class Transactions:
         self.outbox.forget(left)
 
     async def close(self) -> None:
-        """Disconnect all."""
+        """Disconnect all; nothing is begun afterwards."""
+        self._is_closed = True
         self.forget(list(self._partitions))
         if self._closing:
             await asyncio.wait(self._closing)
@@ -169,136 +170,3 @@ class Transactions:
             closing = asyncio.create_task(one.close(self._running.get(one.topic_partition)))
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
-
-    def _told(self, error: BaseException) -> BaseException:
-        """The first of several; one that needs somebody is kept for `check`."""
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        if isinstance(error, OperatorError):
-            self._refusal = error
-        return error
-
-
-class PartitionTransactions:
-    """The transactions of one topic-partition, in one assignment.
-
-    stored: the position that is committed, as far as is known
-    lost_at_s: since when it is another's; None: it is ours
-    """
-
-    def __init__(
-        self,
-        tp: TopicPartition,
-        outbox: Outbox,
-        troubles: TopicTroubles,
-        clock: Clock,
-        connect: Connect,
-        read_positions: ReadPositions,
-    ) -> None:
-        self.topic_partition = tp
-        self.stored: Position | None = None
-        self.lost_at_s: float | None = None
-        self._outbox = outbox
-        self._troubles = troubles
-        self._clock = clock
-        self._connect = connect
-        self._read_positions = read_positions
-        self._producer: TransactionalProducer | None = None
-        self._attempted: Position | None = None
-        self._not_before_s = 0.0
-        self._is_ours = True
-        self._is_settling = False
-
-    @property
-    def may_try(self) -> bool:
-        """Whether a transaction may be begun now."""
-        return self.lost_at_s is None and self._clock.monotonic_s() >= self._not_before_s
-
-    async def connect(self) -> None:
-        """Be the only one; raises as `Connect` does."""
-        self._producer = await self._connect(self.topic_partition)
-        if not self._is_ours:
-            await self._disconnect()
-
-    async def commit(self, position: Position) -> Position | None:
-        """Commit a position with the answers before it; returns what is committed, if anything."""
-        try:
-            if self._producer is None:
-                settled = await self._settle()
-                if settled is not None:
-                    return settled
-            if self._producer is None or self.lost_at_s is not None or not self._is_ours:
-                return None
-            kept = self._outbox.below(self.topic_partition, position.offset)
-            self._attempted = position
-            await self._producer.store([one.record for one in kept], position)
-        except Fenced:
-            self._lose("another producer has connected, or the brokers gave this one up")
-        except Rejected as rejected:
-            self._outbox.spare(self.topic_partition, rejected.topic)
-            wait_s = self._troubles.failed(rejected.topic, self, rejected.reason)
-            await self._fail(rejected, wait_s)
-        except Exception as error:  # noqa: BLE001 - Kafka's clients raise a great many
-            await self._fail(error, FAILED_WAIT_S)
-        else:
-            self._at(position)
-            for topic in {one.record.topic for one in kept}:
-                self._troubles.stored(topic)
-                self._troubles.gone(topic, self)
-            return position
-        return None
-
-    async def close(self, running: asyncio.Task[Position | None] | None = None) -> None:
-        """Give it up. running: what it still commits"""
-        self._is_ours = False
-        for topic in self._troubles.reasons():
-            self._troubles.gone(topic, self)
-        if running is not None:
-            # One that connects again would end what the next owner has under way.
-            await asyncio.wait({running}, timeout=0 if self._is_settling else COMMIT_WAIT_S)
-            running.cancel()
-            await asyncio.wait({running})
-        await self._disconnect()
-
-    async def _settle(self) -> Position | None:
-        """Connect again, and see what became of the transaction that failed.
-
-        Returns its position if it is committed; None: it is not, or is another's.
-        """
-        self._is_settling = True
-        try:
-            self._producer = await self._connect(self.topic_partition)
-            found = (await self._read_positions([self.topic_partition])).get(self.topic_partition)
-        finally:
-            self._is_settling = False
-        if self._attempted is not None and found == self._attempted:
-            self._at(self._attempted)
-            return self._attempted
-        if found != self.stored:
-            self._lose("another worker has committed")
-        return None
-
-    def _at(self, position: Position) -> None:
-        self.stored, self._attempted = position, None
-        if self._is_ours:
-            self._outbox.committed(self.topic_partition, position.offset)
-
-    def _lose(self, why: str) -> None:
-        if self._is_ours:
-            _log.warning("transactions lost", topic_partition=str(self.topic_partition), why=why)
-        self.lost_at_s = self._clock.monotonic_s()
-
-    async def _fail(self, error: Exception, wait_s: float) -> None:
-        if self._is_ours and not isinstance(error, StreamprocError):
-            _log.warning(
-                "transaction failed, it is settled and tried again",
-                topic_partition=str(self.topic_partition),
-                error=describe_error(error),
-            )
-        self._not_before_s = self._clock.monotonic_s() + wait_s
-        await self._disconnect()
-
-    async def _disconnect(self) -> None:
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            await producer.close()

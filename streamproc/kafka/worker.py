@@ -183,6 +183,7 @@ class KafkaWorker(WorkerStatus):
             clock,
             connect=connect,
             read_positions=partial(read_positions, settings),
+            remade=lambda: self._consumer_state.remade,
             fenced_s=2 * settings.session_timeout_s,
         )
 

@@ -2,7 +2,8 @@
 
 `python -m tests.acceptance.chaos --requests 20000 --workers 2 --kills 20 --terms 5 --pauses 5`
 sends requests of every task that has an ensemble, mixed; `--tasks text-classification` of that
-alone; `--small` lets small graphs made by hand answer for the tasks that have no ensemble; `--delivery exactly_once` demands that nothing is there twice either.
+alone; `--small` lets small graphs made by hand answer for the tasks that have no ensemble;
+`--delivery exactly_once` demands that nothing is there twice either.
 """
 
 from __future__ import annotations

@@ -208,9 +208,7 @@ class ExactlyOnce(RuleBasedStateMachine):
                 self.loop.run_until_complete(one.finish(came[number], raises=False))
 
     @rule(worker=WORKER, outcome=OUTCOME, finished=st.permutations(range(4)))
-    def take_over_after_a_commit(
-        self, worker: int, outcome: str, finished: Sequence[int]
-    ) -> None:
+    def take_over_after_a_commit(self, worker: int, outcome: str, finished: Sequence[int]) -> None:
         """The other one commits as may be, and this one goes on where it came to."""
         self.commit(1 - worker, outcome)
         self.assign(worker, 0, fails=False)
