@@ -16,6 +16,7 @@ from typing import Final
 from uuid import uuid4
 
 import psutil
+from aiokafka.errors import KafkaError
 
 from streamproc.clock import SystemClock
 from streamproc.enrichment.catalogue import RouteTopic
@@ -129,9 +130,7 @@ async def _run(settings: Settings, topic: str, count: int, requests: int) -> Run
     stop = asyncio.Event()
     running = asyncio.create_task(worker.run(stop))
     places = [TopicPartition(topic, number) for number in range(count)]
-    while (
-        sum(at.offset for at in (await read_positions(settings, places)).values() if at) < requests
-    ):
+    while await _committed(settings, places) < requests:
         if running.done():
             running.result()
         await asyncio.sleep(0.05)
@@ -139,6 +138,14 @@ async def _run(settings: Settings, topic: str, count: int, requests: int) -> Run
     stop.set()
     await running
     return run
+
+
+async def _committed(settings: Settings, places: Sequence[TopicPartition]) -> int:
+    try:
+        found = await read_positions(settings, places)
+    except KafkaError:  # the group's coordinator is only being made
+        return 0
+    return sum(at.offset for at in found.values() if at)
 
 
 async def _fill(settings: Settings, topic: str, requests: int) -> None:

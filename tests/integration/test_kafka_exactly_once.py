@@ -13,7 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import ProducerFenced
 
-from streamproc.errors import WorkerFault
+from streamproc.errors import OperatorError, WorkerFault
 from streamproc.kafka.commits import Position
 from streamproc.kafka.dispatcher import Subscription
 from streamproc.kafka.ledger import read_positions
@@ -218,3 +218,25 @@ async def test_a_hundred_topic_partitions_have_a_producer_each(kafka: str) -> No
 
 async def connected(place: Place, tp: TopicPartition) -> KafkaTransactions:
     return await KafkaTransactions.connect(place.settings, tp, 1 << 20, CLOCK)
+
+
+async def test_a_time_out_that_the_brokers_do_not_take_is_named_and_ends_the_worker(
+    place: Place,
+) -> None:
+    place.settings = place.settings.model_copy(update={"transaction_timeout_s": 1000})
+    producer = Producer(place.settings, CLOCK)
+    worker = KafkaWorker(
+        place.settings,
+        [Subscription(place.requests, Lane.INTERACTIVE, _never)],
+        clock=CLOCK,
+        producer=producer,
+        outbox=Outbox(producer, CLOCK),
+    )
+    with pytest.raises(
+        OperatorError, match=r"STREAMPROC_TRANSACTION_TIMEOUT_S=1000 .*transaction\.max\.timeout\.ms"
+    ):
+        await asyncio.wait_for(worker.run(asyncio.Event()), 60)
+
+
+async def _never(record: Record) -> None:
+    raise AssertionError(record)
