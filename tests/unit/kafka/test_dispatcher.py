@@ -7,11 +7,15 @@ from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any, cast
 
+from faust.types import TP as FAUST_TP
+
 from streamproc.clock import Clock, SystemClock
 from streamproc.kafka.attempts import Mark
 from streamproc.kafka.commits import Position
 from streamproc.kafka.dispatcher import ALONE_S, Dispatcher, Subscription
 from streamproc.kafka.ledger import Found
+from streamproc.kafka.outbox import Outbox
+from streamproc.kafka.transactions import Transactions
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import Record, TopicPartition
 from streamproc.testing import ManualClock
@@ -54,7 +58,12 @@ class Consumer:
 class Scene:
     """A dispatcher whose handlers wait until they are let go on, by offset."""
 
-    def __init__(self, *ledgers: Found | Exception, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        *ledgers: Found | Exception,
+        clock: Clock | None = None,
+        transactions: Transactions | None = None,
+    ) -> None:
         self.consumer = cast("Any", Consumer())
         self.started: list[int] = []
         self.refused: list[tuple[int, str]] = []
@@ -67,6 +76,7 @@ class Scene:
             max_in_flight_bytes=1 << 26,
             revoke_grace_s=5,
             read_ledger=self._read,
+            transactions=transactions,
         )
 
     def arrive(self, *offsets: int) -> None:
@@ -193,6 +203,61 @@ async def test_all_else_does_not_wait_for_ever_for_one_that_runs_alone() -> None
     await scene.settle()
 
     assert not Mark.decode(scene.consumer.positions[-1].metadata).alone
+
+
+class Stored:
+    """Transactions that are stored at once, and what was begun and forgotten."""
+
+    def __init__(self) -> None:
+        self.outbox = Outbox(cast("Any", None), ManualClock())
+        self.forgotten: list[frozenset[TopicPartition]] = []
+        self.positions: list[Position] = []
+        self.is_busy = False
+
+    async def commit(
+        self, positions: Mapping[TopicPartition, Position]
+    ) -> Mapping[TopicPartition, Position]:
+        self.positions += positions.values()
+        return positions
+
+    def forget(self, topic_partitions: Iterable[TopicPartition]) -> None:
+        self.forgotten.append(frozenset(topic_partitions))
+
+
+async def test_what_lies_before_the_position_of_transactions_is_answered_already() -> None:
+    """The consumer asks at another time what is committed, and may begin before it."""
+    stored = Stored()
+    scene = Scene({TP: (7, Mark())}, transactions=cast("Any", stored))
+    scene.go_on.set()
+    scene.arrive(5, 6, 7)
+    await scene.settle()
+    scene.arrive(3, 8)
+    await scene.settle()
+    await scene.dispatcher.commit()
+
+    assert scene.started == [7, 8]
+    assert [position.offset for position in stored.positions] == [7, 9]
+    assert scene.dispatcher.budgets[Lane.INTERACTIVE].in_flight_bytes == 0
+
+
+async def test_nobody_connects_for_what_is_leaving() -> None:
+    stored = Stored()
+    scene = Scene({TP: (7, Mark())}, transactions=cast("Any", stored))
+    reading = asyncio.Event()
+
+    async def read(_: frozenset[TopicPartition]) -> Found:
+        await reading.wait()
+        raise AssertionError("it went on for what another has by now")
+
+    scene.dispatcher._read_ledger = read
+    scene.arrive(7)
+    await scene.settle()
+    await scene.dispatcher.on_partitions_revoked(None, {FAUST_TP("rq", 0)})
+    reading.set()
+    await scene.settle()
+
+    assert scene.dispatcher.last_error is None
+    assert stored.forgotten[-1] == frozenset([TP])
 
 
 async def test_an_end_in_order_leaves_a_mark_that_counts_no_death() -> None:
