@@ -233,7 +233,8 @@ async def test_a_time_out_that_the_brokers_do_not_take_is_named_and_ends_the_wor
         outbox=Outbox(producer, CLOCK),
     )
     with pytest.raises(
-        OperatorError, match=r"STREAMPROC_TRANSACTION_TIMEOUT_S=1000 .*transaction\.max\.timeout\.ms"
+        OperatorError,
+        match=r"STREAMPROC_TRANSACTION_TIMEOUT_S=1000 .*transaction\.max\.timeout\.ms",
     ):
         await asyncio.wait_for(worker.run(asyncio.Event()), 60)
 
