@@ -6,7 +6,7 @@ All of it runs on the event loop's thread, and nothing here waits for a handler 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -285,17 +285,21 @@ class Dispatcher:
                 )
                 await self._clock.sleep(wait_s)
         self.last_error = None
-        if self._transactions is not None:
-            self._begin_at({tp: offset for tp, (offset, _) in left.items() if offset is not None})
+        self._begin_at(left)
         self._gate.load(inherit_marks(left))
         self._moved_at_s = self._clock.monotonic_s()
         self._go_on()
 
-    def _begin_at(self, committed: Mapping[TopicPartition, int]) -> None:
-        """Let what is committed be answered, though the consumer may have begun before it."""
-        for tp, offset in committed.items():
-            self._tracker.begin_at(tp, offset)
-            self._drop(self._gate.pass_before(tp, offset))
+    def _begin_at(self, left: Found) -> None:
+        """Pass over what is answered already; with transactions, all before what is committed.
+
+        The consumer may have begun before that.
+        """
+        for tp, (committed, _, finished) in left.items():
+            at = 0 if self._transactions is None else committed or 0
+            self._tracker.begin_at(tp, at, finished)
+            self.committer.begin(tp, finished)
+            self._drop(self._gate.pass_answered(tp, at, finished))
 
     def _start(
         self, delivery: Delivery, record: Record, handler: Handler, refuse: Refuse | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import structlog
 from aiokafka import TopicPartition as ClientTopicPartition
@@ -16,8 +17,20 @@ from streamproc.settings import Settings
 
 _log = structlog.get_logger(__name__)
 
-Found = Mapping[TopicPartition, tuple[int | None, Mark]]
-"""The committed offset, None where there is none, and the mark that was left beside it."""
+
+class Left(NamedTuple):
+    """What was left of a topic-partition.
+
+    committed: the offset; None: there is none
+    mark, finished: what was left beside it; offsets above that are finished
+    """
+
+    committed: int | None
+    mark: Mark = Mark()
+    finished: frozenset[int] = frozenset()
+
+
+Found = Mapping[TopicPartition, Left]
 
 
 async def read_ledger(settings: Settings, topic_partitions: Iterable[TopicPartition]) -> Found:
@@ -28,7 +41,7 @@ async def read_ledger(settings: Settings, topic_partitions: Iterable[TopicPartit
 def decoded(positions: Mapping[TopicPartition, Position | None]) -> Found:
     """The marks beside positions, None where nothing is committed."""
     return {
-        tp: (None, Mark()) if at is None else (at.offset, Mark.decode(at.metadata))
+        tp: Left(None) if at is None else Left(at.offset, Mark.decode(at.metadata), at.finished)
         for tp, at in positions.items()
     }
 
@@ -53,10 +66,10 @@ async def read_positions(
     return positions
 
 
-def inherit_marks(left: Found) -> Found:
+def inherit_marks(left: Found) -> dict[TopicPartition, tuple[int | None, Mark]]:
     """What the next owner begins with; warns of what a predecessor died with in hand."""
-    found = {tp: (at, inherit(mark, at or 0)) for tp, (at, mark) in left.items()}
-    suspected = {tp: mark for tp, (_, mark) in found.items() if mark.deaths > left[tp][1].deaths}
+    found = {tp: (at, inherit(mark, at or 0)) for tp, (at, mark, _) in left.items()}
+    suspected = {tp: mark for tp, (_, mark) in found.items() if mark.deaths > left[tp].mark.deaths}
     if suspected:
         _log.warning(
             "earlier worker crashed, its requests run in small groups",

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple, ParamSpec
 
 from streamproc.clock import Clock
 from streamproc.errors import TooLarge
+from streamproc.kafka.commits import Position
 from streamproc.kafka.offsets import Delivery
 from streamproc.kafka.producer import Producer
 from streamproc.messages.record import ProducerRecord, TopicPartition
@@ -111,10 +112,10 @@ class Outbox:
             for one in by_offset.values()
         }
 
-    def below(self, tp: TopicPartition, offset: int) -> list[KeptRecord]:
-        """The records of all that is finished before an offset, in the order of their requests."""
+    def covered(self, tp: TopicPartition, position: Position) -> list[KeptRecord]:
+        """The records of all that a position says is finished, in the order of their requests."""
         waiting = self._finished.get(tp, {})
-        return [kept for at in sorted(waiting) if at < offset for kept in waiting[at].records]
+        return [kept for at in self._covered(tp, position) for kept in waiting[at].records]
 
     def spare(self, tp: TopicPartition, topic: str) -> None:
         """Do without what is not worth waiting for: its topic takes no records."""
@@ -124,10 +125,15 @@ class Outbox:
                 kept for kept in one.records if not kept.is_spare or kept.record.topic != topic
             ]
 
-    def committed(self, tp: TopicPartition, offset: int) -> None:
-        """All before an offset is committed."""
+    def committed(self, tp: TopicPartition, position: Position) -> None:
+        """A position is committed, and all that it says is finished."""
         waiting = self._finished.get(tp, {})
-        self._release(waiting.pop(at) for at in [at for at in waiting if at < offset])
+        self._release(waiting.pop(at) for at in self._covered(tp, position))
+
+    def _covered(self, tp: TopicPartition, position: Position) -> list[int]:
+        above = position.finished
+        waiting = self._finished.get(tp, ())
+        return sorted(at for at in waiting if at < position.offset or at in above)
 
     def forget(self, topic_partitions: Iterable[TopicPartition]) -> None:
         """These are no longer ours: whoever has them makes their answers again."""

@@ -8,6 +8,7 @@ time. No I/O, no clock, no tasks.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Final, Generic, TypeVar
 
@@ -65,10 +66,15 @@ class PartitionAttempts(Generic[Item]):
         self._note_taken(offset)
         return True
 
-    def pass_before(self, offset: int) -> list[Item]:
-        """What lies before an offset is answered; returns what waited of it."""
-        passed = [item for at, item in self.waiting if at < offset]
-        self.waiting = deque((at, item) for at, item in self.waiting if at >= offset)
+    def pass_answered(self, before: int, others: Collection[int]) -> list[Item]:
+        """What lies before an offset is answered, and some others; returns what waited of them."""
+        waiting, self.waiting = self.waiting, deque[tuple[int, Item]]()
+        passed = []
+        for at, item in waiting:
+            if at < before or at in others:
+                passed.append(item)
+            else:
+                self.waiting.append((at, item))
         return passed
 
     def bound(self, log_end: int) -> None:

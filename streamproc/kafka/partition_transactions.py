@@ -78,7 +78,7 @@ class PartitionTransactions:
                     return settled
             if self._producer is None or self.lost_at_s is not None or not self._is_ours:
                 return None
-            kept = self._outbox.below(self.topic_partition, position.offset)
+            kept = self._outbox.covered(self.topic_partition, position)
             self._attempted = position
             await self._producer.store([one.record for one in kept], position)
         except Fenced:
@@ -130,7 +130,7 @@ class PartitionTransactions:
     def _at(self, position: Position) -> None:
         self.stored, self._attempted = position, None
         if self._is_ours:
-            self._outbox.committed(self.topic_partition, position.offset)
+            self._outbox.committed(self.topic_partition, position)
 
     def _lose(self, why: str) -> None:
         if self._is_ours:

@@ -13,7 +13,7 @@ from streamproc.clock import Clock, SystemClock
 from streamproc.kafka.attempts import Mark
 from streamproc.kafka.commits import Position
 from streamproc.kafka.dispatcher import ALONE_S, Dispatcher, Subscription
-from streamproc.kafka.ledger import Found
+from streamproc.kafka.ledger import Found, Left
 from streamproc.kafka.outbox import Outbox
 from streamproc.kafka.transactions import Transactions
 from streamproc.messages.lane import Lane
@@ -107,7 +107,7 @@ class Scene:
 
 
 async def test_nothing_is_started_before_the_ledger_says_that_somebody_is_at_work() -> None:
-    scene = Scene({TP: (7, Mark())})
+    scene = Scene({TP: Left(7, Mark())})
     scene.consumer.open.clear()
     scene.arrive(7, 8)
     await scene.settle()
@@ -124,7 +124,7 @@ async def test_nothing_is_started_before_the_ledger_says_that_somebody_is_at_wor
 
 
 async def test_a_ledger_that_can_not_be_read_is_tried_again_and_told() -> None:
-    scene = Scene(ConnectionError("away"), {TP: (None, Mark())})
+    scene = Scene(ConnectionError("away"), {TP: Left(None, Mark())})
     scene.arrive(3)
     await scene.settle()
     assert scene.started == []
@@ -141,7 +141,7 @@ async def test_a_ledger_that_can_not_be_read_is_tried_again_and_told() -> None:
 
 async def test_what_an_earlier_assignment_still_had_under_way_ends_nothing_of_this_one() -> None:
     left = Mark(running=True, taken=1024, deaths=2, end=40, single=12, group=(5, 9))
-    scene = Scene({TP: (5, left)})
+    scene = Scene({TP: Left(5, left)})
     scene.arrive(5, 6)
     await scene.settle()
     assert scene.started == [5]
@@ -165,7 +165,7 @@ async def test_a_record_that_the_process_died_of_alone_twice_is_given_up_on() ->
         running=True, deaths=3, end=40, single=8, group=(5, 5), alone=True,
         suspect=5, alone_deaths=1,
     )  # fmt: skip
-    scene = Scene({TP: (5, left)})
+    scene = Scene({TP: Left(5, left)})
     scene.go_on.set()
     scene.arrive(5, 6, 7, 8)
     await scene.settle()
@@ -178,7 +178,7 @@ async def test_time_that_kafka_takes_to_store_a_mark_is_not_the_records() -> Non
     """Else the next death is not counted as its own, and one worker more dies of it."""
     clock = ManualClock()
     left = Mark(running=True, deaths=2, end=40, single=8, group=(5, 7))
-    scene = Scene({TP: (5, left)}, clock=clock)
+    scene = Scene({TP: Left(5, left)}, clock=clock)
     scene.consumer.open.clear()
     scene.arrive(5, 6, 7, 8)
     await scene.settle()
@@ -194,7 +194,7 @@ async def test_time_that_kafka_takes_to_store_a_mark_is_not_the_records() -> Non
 async def test_all_else_does_not_wait_for_ever_for_one_that_runs_alone() -> None:
     clock = ManualClock()
     left = Mark(running=True, deaths=2, end=40, single=6, group=(5, 5))
-    scene = Scene({TP: (5, left)}, clock=clock)
+    scene = Scene({TP: Left(5, left)}, clock=clock)
     scene.arrive(5, 6, 7)
     await scene.settle()
     assert scene.started == [5]
@@ -227,7 +227,7 @@ class Stored:
 async def test_what_lies_before_the_position_of_transactions_is_answered_already() -> None:
     """The consumer asks at another time what is committed, and may begin before it."""
     stored = Stored()
-    scene = Scene({TP: (7, Mark())}, transactions=cast("Any", stored))
+    scene = Scene({TP: Left(7, Mark())}, transactions=cast("Any", stored))
     scene.go_on.set()
     scene.arrive(5, 6, 7)
     await scene.settle()
@@ -242,7 +242,7 @@ async def test_what_lies_before_the_position_of_transactions_is_answered_already
 
 async def test_nobody_connects_for_what_is_leaving() -> None:
     stored = Stored()
-    scene = Scene({TP: (7, Mark())}, transactions=cast("Any", stored))
+    scene = Scene({TP: Left(7, Mark())}, transactions=cast("Any", stored))
     reading = asyncio.Event()
 
     async def read(_: frozenset[TopicPartition]) -> Found:
@@ -261,7 +261,7 @@ async def test_nobody_connects_for_what_is_leaving() -> None:
 
 
 async def test_an_end_in_order_leaves_a_mark_that_counts_no_death() -> None:
-    scene = Scene({TP: (7, Mark())})
+    scene = Scene({TP: Left(7, Mark())})
     scene.go_on.set()
     scene.arrive(7)
     await scene.settle()

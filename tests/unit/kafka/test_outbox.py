@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 
 from streamproc.errors import TooLarge
+from streamproc.kafka.commits import Position
 from streamproc.kafka.offsets import Delivery
 from streamproc.kafka.outbox import NOT_TAKEN_S, Outbox
 from streamproc.messages.record import ProducerRecord, Record, TopicPartition
@@ -61,7 +62,7 @@ class Scene:
         await self.outbox.collecting(DELIVERY, handler)(RECORD)
 
     def waiting(self, below: int = 10) -> list[ProducerRecord]:
-        return [kept.record for kept in self.outbox.below(TP, below)]
+        return [kept.record for kept in self.outbox.covered(TP, Position(below))]
 
 
 async def test_an_answer_waits_until_its_offset_is_committed_and_counts_meanwhile() -> None:
@@ -73,7 +74,7 @@ async def test_an_answer_waits_until_its_offset_is_committed_and_counts_meanwhil
     assert scene.waiting(below=6) == [ANSWER]
     assert scene.counted == ANSWER.size_bytes
     assert scene.producer.sent == []
-    scene.outbox.committed(TP, 6)
+    scene.outbox.committed(TP, Position(6))
     assert (scene.waiting(), scene.counted) == ([], 0)
 
 
