@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import typer
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streamproc.kafka.background import beside
+from streamproc.kafka.finished_offsets import found_beside
 from tests.support.chaos_report import Plan, Report
 from tests.support.cluster import Cluster, Group, cluster, group
 from tests.support.good_requests import ids_by_topic, mixed_requests
@@ -28,6 +30,7 @@ from tests.support.topics import (
     Offsets,
     Position,
     Sent,
+    committed_positions,
     end_offsets,
     producing,
     read_all,
@@ -36,7 +39,7 @@ from tests.support.topics import (
     wait_until_committed,
 )
 from tests.support.topics import committed as committed_offsets
-from tests.support.verifier import answered_positions, committed_too_early, verify
+from tests.support.verifier import committed_too_early, twice_by_cause, verify
 from tests.support.worker_process import WorkerProcess
 
 AT_ONCE = 200
@@ -89,6 +92,7 @@ async def run_chaos(kafka: Cluster, of: Served, plan: Plan, say: Say = lambda _:
             await worker.wait_until_ready()
         report.drained_exits += [await worker.terminate() for worker in workers.workers]
         await chaos.check()
+    report.twice = chaos.twice_by_cause()
     report.verdicts = await verify(kafka.bootstrap_servers, ids_by_topic(asked), responses_start)
     report.seconds = time.monotonic() - began
     return report
@@ -148,7 +152,8 @@ class Chaos:
         self._say = say
         self._done = False
         self._draw = random.Random(plan.seed)
-        self._answered: set[Position] = set()
+        self._times = Counter[Position]()
+        self._seen: list[tuple[Offsets, set[Position]]] = []
         self._read_to = dict(responses_start)
 
     def unlocked(self) -> int:
@@ -206,7 +211,8 @@ class Chaos:
 
     async def check(self) -> None:
         """Every request below a committed offset has its response stored."""
-        found = await committed_offsets(self._bootstrap_servers, self._group.workers[0].group)
+        positions = await committed_positions(self._bootstrap_servers, self._group.workers[0].group)
+        found = {tp: at.offset for tp, at in positions.items()}
         until_s = time.monotonic() + (LATE_MARKERS_S if self._plan.is_once else 0)
         while too_early := committed_too_early(found, self._group.start, await self._answers()):
             # An offset can be read of a transaction before its answers can, and those lie behind
@@ -216,6 +222,18 @@ class Chaos:
             await asyncio.sleep(0.5)
         self._report.checks += 1
         self._report.too_early += too_early
+        above = {tp: found_beside(at.metadata, at.offset) for tp, at in positions.items()}
+        uncommitted = {
+            (topic, partition, offset)
+            for topic, partition, offset in self._times
+            if offset >= found.get(TopicPartition(topic, partition), 0)
+            and offset not in above.get(TopicPartition(topic, partition), ())
+        }
+        self._seen.append((found, uncommitted))
+
+    def twice_by_cause(self) -> dict[str, int]:
+        """Requests that were answered more than once, by what the group had committed of them."""
+        return twice_by_cause(self._times, self._seen)
 
     async def _answers(self) -> set[Position]:
         """Where the requests lie whose responses are stored by now."""
@@ -224,8 +242,8 @@ class Chaos:
         for response in stored:
             topic, partition, offset = response.position
             self._read_to[TopicPartition(topic, partition)] = offset + 1
-        self._answered |= answered_positions(stored)
-        return self._answered
+        self._times.update(response.origin for response in stored)
+        return set(self._times)
 
 
 async def send_unlocked(

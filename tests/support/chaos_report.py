@@ -46,6 +46,7 @@ class Report:
     drained_exits: exit codes after SIGTERM; all 0 when workers drain in order
     own_ends:      times that a worker ended by itself, as another had taken over
     is_once:       nothing may be there twice
+    twice:         requests that were answered more than once, by cause
     verdicts:      by request topic
     """
 
@@ -55,6 +56,7 @@ class Report:
     pauses: int = 0
     own_ends: int = 0
     is_once: bool = False
+    twice: dict[str, int] = field(default_factory=dict)
     checks: int = 0
     too_early: list[Position] = field(default_factory=list)
     drained_exits: list[int] = field(default_factory=list)
@@ -71,6 +73,7 @@ class Report:
             "terms": self.terms,
             "pauses": self.pauses,
             "ended_by_themselves": self.own_ends,
+            "twice_by_cause": self.twice,
             "exits_after_sigterm": self.drained_exits,
             "seconds": round(self.seconds, 1),
             "topics": {
