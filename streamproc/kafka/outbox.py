@@ -1,8 +1,7 @@
 """What handlers publish where offsets and answers are committed together: kept until they are.
 
-A handler's records can't be sent as it publishes them: a transaction also commits an offset, and
-that one may not pass a request that is unfinished. So they wait here, finished, until the low
-watermark has passed their request; see `transactions.py`.
+A handler's records can't be sent as it publishes them: a transaction also commits a position, and
+that one has to say that their request is finished. So they wait here; see `transactions.py`.
 """
 
 from __future__ import annotations

@@ -6,8 +6,9 @@ For each topic-partition that is assigned:
    owner, and none of his can begin any more.
 2. Only then the committed position is read. What lies before it is answered; nothing of it is
    handled here, wherever the consumer begins.
-3. A transaction holds the low watermark and the answers of all before it that are not committed
-   yet. An answer behind it waits: whether it was published, the committed position could not say.
+3. A transaction holds a position and the answers of all that it says is finished: what lies before
+   its offset, and what its metadata names. Another answer waits: after a crash nobody could know
+   whether it was published.
 4. Where one fails it is not known whether it is committed. Another producer connects, which settles
    that, and the position is read again: that of this transaction, or the one before it, and it is
    gone on from there. Any other is another worker's, and nothing more is committed here.
