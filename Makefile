@@ -9,7 +9,7 @@ UV := $(BIN)/uv pip
 # One job at a time: parallel installs into one environment would step on each other.
 .NOTPARALLEL:
 
-.PHONY: help install install-dev install-train demo test test-fast test-nightly lint docs format models bench bench-full-size bench-gpu lock clean
+.PHONY: help install install-dev install-train demo test test-fast test-nightly soak lint docs format models bench bench-full-size bench-gpu lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -58,6 +58,11 @@ test: lint  ## everything above, then all tests: unit, properties, contract, int
 
 test-nightly: install-train  ## what takes minutes: every family of models beside transformers
 	$(BIN)/python -m pytest -m nightly
+
+HOURS ?= 1
+RATE ?= 5
+soak: install-dev  ## HOURS=1 RATE=5: workers under steady load, hostile records among it; memory, handles, threads, lag, a plot
+	$(BIN)/python -m tests.acceptance.soak --hours $(HOURS) --rate $(RATE) --plot build/soak.png --out build/soak.json
 
 format: install-train
 	$(BIN)/ruff format .

@@ -90,6 +90,7 @@ tweets, one of Wikipedia, behind shared layers" \
     # Of validation data three in four texts are CrossNER's, for which `max` is the best by 3 points;
     # on tweets it is the worst by 13, as it merges names that follow each other.
     sed -i 's/^aggregation = .*/aggregation = "first"/' "$OUT/entities/manifest.toml"
+    "$BIN/streamproc" fit-ensemble entities --keep-combination --models-dir "$OUT" $valid $LABELS
     profiles entities 1000 "twitter=$DATA/ner_btc/valid.jsonl.gz" \
         "crossner=$DATA/ner_crossner/valid.jsonl.gz" $LABELS
 }
@@ -109,6 +110,8 @@ off one model and each trained on with half of the corpus" \
         --license "$BASE_LICENSE; trained on SQuADShifts (license not stated in its repository; \
 texts of Wikipedia, CC BY-SA, and Reddit) and SQuAD 1.1 (CC BY-SA 4.0); provenance in report.md"
     "$BIN/streamproc" fit-ensemble question-answering --models-dir "$OUT" --limit 200 \
+        --valid "$DATA/qa_squadshifts/valid.jsonl.gz"
+    "$BIN/streamproc" fit-ensemble question-answering --keep-combination --models-dir "$OUT" \
         --valid "$DATA/qa_squadshifts/valid.jsonl.gz"
     profiles question-answering 400 "$DATA/qa_squadshifts/valid.jsonl.gz"
 }

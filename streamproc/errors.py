@@ -6,6 +6,7 @@
     · TooLarge              ... because it is larger than a limit
     · AnswerTooLarge        ... because its answer would be
     · DeadlineExceeded      ... because its deadline has passed
+    · Cancelled             ... because whoever asked has taken it back
   + MemberError             one member, on one batch
     · MemberFailed          its session raised, or returned numbers that are not finite
     · MemberLate            it took longer than the call time-out
@@ -26,7 +27,7 @@
     · EvaluationError       data or ensembles can't be measured together
   + RequestError            what a client asked got no answer
     · RequestRefused        ... because it can't be answered as it stands
-    · RequestFailed         ... because the models failed on it, or were too late
+    · RequestFailed         ... because the models failed on it, were too late, or it was taken back
     · ServiceUnavailable    ... because nobody answers at present; another try may be answered
 
 `Invalid` is the sender's to mend, `WorkerFault` is waited out, `OperatorError` ends a command with
@@ -69,6 +70,18 @@ class AnswerTooLarge(Invalid):
 
 class DeadlineExceeded(Invalid):
     """The request's deadline has passed; nobody waits for the answer any more."""
+
+
+class Cancelled(Invalid):
+    """Whoever asked has taken the request back; nobody waits for the answer any more.
+
+    is_begun: whether it was being answered by then
+    """
+
+    def __init__(self, *, is_begun: bool) -> None:
+        when = "while it was answered" if is_begun else "before it was begun"
+        super().__init__("taken back", f"whoever asked stopped waiting {when}")
+        self.is_begun = is_begun
 
 
 class MemberError(StreamprocError):
@@ -180,7 +193,7 @@ class RequestRefused(RequestError):
 
 
 class RequestFailed(RequestError):
-    """The models failed on the request, or its deadline passed."""
+    """The models failed on the request, its deadline passed, or it was taken back."""
 
 
 class ServiceUnavailable(RequestError):

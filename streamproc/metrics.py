@@ -100,6 +100,18 @@ class Metrics:
             ("task", "lane", "type"),
             registry=self.registry,
         )
+        self.cancelled = Counter(
+            "streamproc_cancelled_requests_total",
+            "Requests that whoever asked took back: before they were begun, or while they were "
+            "answered",
+            ("task", "lane", "stage"),
+            registry=self.registry,
+        )
+        self.known_cancels = Gauge(
+            "streamproc_known_cancels",
+            "Requests of the last ten minutes that are known to be taken back",
+            registry=self.registry,
+        )
         self.request_seconds = Histogram(
             "streamproc_request_seconds",
             "Seconds from consuming a request until its response is stored",
@@ -198,6 +210,12 @@ class Metrics:
             "streamproc_member_failures_total",
             "Chunks that a member gave no result for, because it was late or failed",
             ("ensemble", "member", "status"),
+            registry=self.registry,
+        )
+        self.member_circuit_open = Gauge(
+            "streamproc_member_circuit_open",
+            "Whether a member's calls are not made for now, because it was late or failed",
+            ("ensemble", "member"),
             registry=self.registry,
         )
         self.member_skips = Counter(

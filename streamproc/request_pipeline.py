@@ -11,12 +11,13 @@ wrong, and what follows, is the table of outcomes in docs/design.md.
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 
 from tenacity.stop import stop_base
 
 from streamproc.clock import Clock
-from streamproc.errors import Invalid
+from streamproc.errors import Cancelled, Invalid
 from streamproc.messages.cloudevents import Envelope, Form
 from streamproc.messages.parts import HandOver
 from streamproc.messages.problems import to_problem
@@ -27,6 +28,7 @@ from streamproc.messages.response import Problem, Response
 from streamproc.metrics import Metrics
 from streamproc.serving.answer_cache import AnswerCache
 from streamproc.serving.answerer import Answerer
+from streamproc.serving.cancellation import Cancels
 from streamproc.serving.engine import Engines
 from streamproc.serving.fairness import FairTurns
 from streamproc.serving.profiles import FULL, TopicProfile
@@ -51,12 +53,14 @@ class Pipeline:
         cache: AnswerCache | None = None,
         profile: TopicProfile = FULL,
         split: TrafficSplit | None = None,
+        cancels: Cancels | None = None,
     ) -> None:
         """stop_after: when to stop trying what the worker itself is at fault for
         hand_over: what parts of answers go by; None: none are published
         cache: where answers are kept for requests that ask the same; None: nowhere
         profile: which members are asked
         split: the experiments that requests may be in; None: in none
+        cancels: the requests that nobody waits for any more; None: that is told by nobody
         """
         self.route = route
         self._answerer = Answerer(
@@ -73,6 +77,7 @@ class Pipeline:
         )
         self._publisher = ResponsePublisher(route, publish, clock, hand_over, self._count_part)
         self._clock = clock
+        self._cancels = cancels
         self.metrics = metrics
         self._tracer = tracer
         self._turns = FairTurns()
@@ -80,6 +85,11 @@ class Pipeline:
         lane = route.lane.name.lower()
         self._seconds = metrics.request_seconds.labels(route.task, lane)
         self._age = metrics.request_age_seconds.labels(route.task, lane)
+        # There from the start, so that a rate has something to start from.
+        self._cancelled = {
+            stage: metrics.cancelled.labels(route.task, lane, stage)
+            for stage in ("before", "under-way")
+        }
         self._decode_s = metrics.stage_seconds.labels("decode")
         self._publish_s = metrics.stage_seconds.labels("publish")
 
@@ -130,13 +140,19 @@ class Pipeline:
             return self._error(request.request_id, to_problem(request.reason), request.metadata)
         try:
             parts = self._publisher.parts(record, request)
+            async with self._until_cancelled(record), parts as shown:
+                response = await self._answerer.answer(request, shown)
         except Invalid as reason:
+            if isinstance(reason, Cancelled):
+                self._cancelled["under-way" if reason.is_begun else "before"].inc()
             return self._error(request.id, to_problem(reason), request.metadata)
-        async with parts as shown:
-            response = await self._answerer.answer(request, shown)
         if age_ms is not None and response.timing is not None:
             response = replace(response, timing=replace(response.timing, age_ms=age_ms))
         return response
+
+    def _until_cancelled(self, record: Record) -> AbstractAsyncContextManager[None]:
+        """What a request is answered in; raises Cancelled once nobody waits for it any more."""
+        return nullcontext() if self._cancels is None else self._cancels.cancellable(record)
 
     def _error(self, request_id: str, fault: Problem, metadata: bytes | None) -> Response:
         return Response(request_id, self.route.task, "error", error=fault, metadata=metadata)
@@ -148,9 +164,12 @@ class Pipeline:
         if fault is not None:
             self.metrics.dead_letters.labels(self.route.task, fault.type).inc()
         lane = self.route.lane.name.lower()
-        status = "unreadable" if response is None else response.status
-        self.metrics.requests.labels(self.route.task, lane, status).inc()
+        status: str = "unreadable" if response is None else response.status
         problem = fault if response is None else response.error
+        if problem is not None and problem.type == "cancelled":
+            # Its sender's doing and nobody's failure, so that no share of errors has it.
+            status, problem = "cancelled", None
+        self.metrics.requests.labels(self.route.task, lane, status).inc()
         if problem is not None:
             self.metrics.errors.labels(self.route.task, lane, problem.type).inc()
         self._tracer.outcome(status, None if problem is None else problem.type)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final, Self, cast
 
 import structlog
 from valkey.asyncio import Valkey
@@ -23,6 +23,7 @@ from streamproc.caching.address import Address
 from streamproc.caching.kept import Kept
 from streamproc.clock import Clock
 from streamproc.metrics import Metrics
+from streamproc.settings import Settings
 
 PREFIX: Final = b"streamproc:answer:"
 MAX_VALUE_BYTES: Final = 1024 * 1024
@@ -71,6 +72,17 @@ class ValkeyStore:
         self._back_at_s, self._probe_wait_s = float("-inf"), FIRST_PROBE_S
         self._is_refusing = False
         self._late, self._paused_until_s = 0, float("-inf")
+
+    @classmethod
+    def of(cls, settings: Settings, address: Address, clock: Clock, metrics: Metrics) -> Self:
+        """As the settings say."""
+        return cls(
+            address,
+            ttl_s=settings.cache_ttl_s,
+            timeout_s=settings.cache_timeout_ms / 1000,
+            clock=clock,
+            metrics=metrics,
+        )
 
     async def start(self) -> None:
         """Find out whether it is there, so that the log says so before the first request comes."""

@@ -22,7 +22,7 @@ from streamproc.offline.evaluation.eval_tasks import Data, eval_task_for
 from streamproc.offline.evaluation.perplexity import METRICS, read_blocks
 from streamproc.offline.evaluation.systems import strategies_of
 from streamproc.offline.evaluation.token_counts import token_counts
-from streamproc.offline.evaluation.tuning import Candidate, Scorer, tune
+from streamproc.offline.evaluation.tuning import Candidate, Scorer, recalibrate, tune
 from streamproc.repository.files import atomic_write
 from streamproc.repository.manifest import GateSection
 from streamproc.repository.repository import MANIFEST, StoredEnsemble
@@ -41,20 +41,24 @@ def choose_combination(
     partitions: Mapping[str, Sequence[Source]],
     limit: int | None,
     outstanding: int,
+    *,
+    keep: bool = False,
 ) -> None:
     """Try every strategy on validation data, show how good each is, write the best.
 
     partitions: what each member was trained on, for a gate; empty: none is tried
+    keep: members are combined as before, and only calibrated anew
     """
     gate, used = None, stored.manifest.gate
-    if partitions:
+    if partitions and not keep:
         with activity("counting the tokens of what members were trained on"):
             gate = _write_gate(stored, validation, partitions)
     try:
         task = task_named(stored.manifest.task)
         strategies = strategies_of(stored, task)
         with _scorer(settings, stored, validation, limit, outstanding) as (scorer, metric):
-            *others, chosen = _show_progress(tune(stored, scorer, strategies, gate))
+            tried = recalibrate(stored, scorer) if keep else tune(stored, scorer, strategies, gate)
+            *others, chosen = _show_progress(tried)
         console = stdout_console()
         _show(console, metric, others, chosen)
         path = stored.folder / MANIFEST

@@ -6,16 +6,12 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
 
-import orjson
-
-from streamproc.cli.output_file import write_output
+from streamproc.cli.output_file import require_libraries, write_json, write_output
 from streamproc.cli.tables import print_table
 from streamproc.cli.terminal import TerminalConsole
 from streamproc.clock import Clock
-from streamproc.errors import OperatorError
 from streamproc.logs.printable import printable
 from streamproc.offline.evaluation.provenance import Provenance
 from streamproc.offline.evaluation.report import as_html, as_json, as_markdown
@@ -48,14 +44,9 @@ class OutputFiles:
 
     def require_libraries(self) -> None:
         """Raise OperatorError where plots are wanted and what draws them is not installed."""
-        needed = ["matplotlib"] if self.plots else []
-        needed += ["matplotlib", "jinja2"] if self.html else []
-        for name in needed:
-            if find_spec(name) is None:
-                raise OperatorError(
-                    f"--html and --plots need {name}, which is not installed: install "
-                    "streamproc[evaluate]."
-                )
+        if self.html or self.plots:
+            drawing = ("matplotlib", *(("jinja2",) if self.html else ()))
+            require_libraries(*drawing, needed_by="--html and --plots need", extra="evaluate")
 
     def write(self, results: EvalResults, provenance: Provenance, clock: Clock) -> None:
         """Raises SettingsError when one can't be written."""
@@ -71,10 +62,7 @@ class OutputFiles:
                 write_output(path, plot.png)
                 links[self._link(path)] = plot
         if self.json:
-            options = orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY
-            write_output(
-                self.json, orjson.dumps(as_json(results, provenance), option=options) + b"\n"
-            )
+            write_json(self.json, as_json(results, provenance))
         if self.markdown:
             write_output(self.markdown, as_markdown(results, provenance, links).encode())
         if self.html:

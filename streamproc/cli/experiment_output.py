@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import orjson
-
-from streamproc.cli.output_file import require_writable, write_output
+from streamproc.cli.output_file import (
+    require_libraries,
+    require_writable,
+    write_json,
+    write_output,
+)
 from streamproc.cli.tables import print_table
 from streamproc.cli.terminal import TerminalConsole
-from streamproc.errors import OperatorError
 
 if TYPE_CHECKING:
     from streamproc.offline.experiments.report import ExperimentReport
@@ -45,12 +46,9 @@ class ReportFiles:
 
     def require_libraries(self) -> None:
         """Raise OperatorError where a library of the extra is missing."""
-        for name in ("matplotlib", "PIL", "jinja2") if self.html or self.plot else ():
-            if find_spec(name) is None:
-                raise OperatorError(
-                    f"--html and --plot need {name}, which is not installed: "
-                    'pip install "streamproc[evaluate]"'
-                )
+        if self.html or self.plot:
+            drawing = ("matplotlib", "PIL", "jinja2")
+            require_libraries(*drawing, needed_by="--html and --plot need", extra="evaluate")
 
     def require_places(self) -> None:
         """Raise SettingsError where a file can't be written."""
@@ -61,8 +59,7 @@ class ReportFiles:
         from streamproc.offline.experiments.report import as_html, as_json
 
         if self.json:
-            content = orjson.dumps(as_json(report), option=orjson.OPT_INDENT_2)
-            write_output(self.json, content + b"\n")
+            write_json(self.json, as_json(report))
         if not (self.html or self.plot):
             return
         from streamproc.offline.experiments.plots import experiment_plot

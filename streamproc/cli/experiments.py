@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -14,21 +12,19 @@ import typer
 from rich.text import Text
 
 from streamproc.cli.given import given_command
+from streamproc.cli.group_experiments import GroupExperiments, signed
 from streamproc.cli.lazy import command_group
 from streamproc.cli.options import KAFKA, with_settings
-from streamproc.cli.promotion import promote_version, user_name
+from streamproc.cli.promotion import promote_version
 from streamproc.cli.tables import print_table
 from streamproc.cli.terminal import print_json, stdout_console
 from streamproc.cli.versions import verify_on_cpu
-from streamproc.did_you_mean import there_are
-from streamproc.errors import SettingsError, TopicsError
+from streamproc.errors import SettingsError
 from streamproc.logs.printable import printable
 from streamproc.settings import Settings
 
 if TYPE_CHECKING:
-    from streamproc.kafka.topics import TopicCatalogue
     from streamproc.messages.experiment import Experiment
-    from streamproc.offline.experiments.results import ExperimentResult
     from streamproc.status.participation import Participation
 
 app = command_group(
@@ -109,8 +105,8 @@ def start(
 
     given = WrittenPlan(name, arm or (), shadow or (), topic or (), route or (), decide_on.value)
     plan = read_plan(settings, given, {})
-    catalogue = _catalogue(settings)
-    before, served = asyncio.run(_found(settings, catalogue, plan.task))
+    stored = GroupExperiments(settings)
+    before, served = stored.before_start(plan.task)
     plan = read_plan(settings, given, served)
     for one in before.values():
         if one.is_running and one.name != plan.name and one.overlaps(plan):
@@ -124,9 +120,9 @@ def start(
         configure_logging(settings)
         for version in dict.fromkeys(one.name for one in plan.arms):
             verify_on_cpu(settings.models_dir, version)
-    told = _signed(plan).begun_anew(before.get(name))
-    _store(settings, catalogue, told)
-    found = asyncio.run(_waited(settings, told, wait)) if wait else None
+    told = signed(plan).begun_anew(before.get(name))
+    stored.store(told)
+    found = stored.participation(told, wait) if wait else None
     if json:
         said = told.model_dump(mode="json")
         print_json({**said, "workers": None if found is None else asdict(found)})
@@ -144,9 +140,8 @@ def start(
 @with_settings(_FLAGS)
 def list_experiments(settings: Settings, json: Json = False) -> None:
     """List the experiments of a group, and why workers do not serve an arm."""
-    catalogue = _catalogue(settings)
-    found = asyncio.run(_experiments(settings, catalogue))
-    rows = asyncio.run(_with_workers(settings, list(found.values())))
+    stored = GroupExperiments(settings)
+    rows = stored.participations(list(stored.all().values()))
     if json:
         print_json([{**one.model_dump(mode="json"), "workers": asdict(w)} for one, w in rows])
         return
@@ -180,6 +175,10 @@ def report(
     json: Annotated[Path | None, typer.Option(help="file to write all figures to")] = None,
     html: Annotated[Path | None, typer.Option(help="file to write one page with plots to")] = None,
     plot: Annotated[Path | None, typer.Option(help="file to write a picture to, PNG")] = None,
+    load: Annotated[
+        Path | None,
+        typer.Option(help="file of streamproc load --json, for arms at equal load"),
+    ] = None,
 ) -> None:
     """Compare the arms of an experiment: accuracy, errors and response time, with intervals.
 
@@ -189,19 +188,22 @@ def report(
     from streamproc.cli.experiment_output import ReportFiles, show_report
     from streamproc.clock import SystemClock
     from streamproc.offline.experiments.report import ExperimentReport
+    from streamproc.offline.experiments.under_load import read_load
 
     files = ReportFiles(json, html, plot)
     files.require_libraries()
     files.require_places()
-    catalogue = _catalogue(settings)
-    experiment = _named(asyncio.run(_experiments(settings, catalogue)), name, settings)
-    result = _result(settings, catalogue, experiment)
-    workers = asyncio.run(_waited(settings, experiment, 0.0))
+    measured = None if load is None else read_load(load)
+    stored = GroupExperiments(settings)
+    experiment = stored.named(name)
+    under_load = None if measured is None else measured.of(experiment)
+    result, workers = stored.result(experiment), stored.participation(experiment)
     made = ExperimentReport(
         result,
         given_command(context),
         datetime.fromtimestamp(SystemClock().now_ms() / 1000, UTC).isoformat(timespec="seconds"),
         tuple(workers.sentences()) if experiment.is_running else (),
+        under_load,
     )
     show_report(made, stdout_console())
     files.write(made)
@@ -223,11 +225,11 @@ def promote(
 
     Exit code 1 when a worker refuses it or does not say so in time; the experiment then goes on.
     """
-    catalogue = _catalogue(settings)
-    experiment = _named(asyncio.run(_experiments(settings, catalogue)), name, settings)
+    stored = GroupExperiments(settings)
+    experiment = stored.named(name)
     experiment.ended()  # one that has ended already is told before anything is promoted
     if arm is None:
-        winner = _result(settings, catalogue, experiment).winner
+        winner = stored.result(experiment).winner
         if winner is None:
             raise SettingsError(
                 f"experiment {name!r} has not decided which arm is better (`streamproc "
@@ -242,7 +244,7 @@ def promote(
             "in its place: name it in the description of the topic, or in the route"
         )
     promote_version(settings, chosen.name, verify=verify, wait_s=wait, json=json)
-    _store(settings, catalogue, _signed(experiment).ended(chosen.name))
+    stored.store(signed(experiment).ended(chosen.name))
     if not json:
         stdout_console().print(f"the experiment {name} has ended", soft_wrap=True)
 
@@ -251,101 +253,15 @@ def promote(
 @with_settings(_FLAGS)
 def stop(settings: Settings, name: Name, json: Json = False) -> None:
     """End an experiment: all requests go to the version that serves. It stays for reports."""
-    catalogue = _catalogue(settings)
-    experiment = _named(asyncio.run(_experiments(settings, catalogue)), name, settings)
-    ended = _signed(experiment).ended()
-    _store(settings, catalogue, ended)
+    stored = GroupExperiments(settings)
+    experiment = stored.named(name)
+    ended = signed(experiment).ended()
+    stored.store(ended)
     if json:
         print_json(ended.model_dump(mode="json"))
         return
     line = f" has ended; workers answer with the {experiment.ensemble} that is promoted"
     stdout_console().print(Text.assemble((name, "bold"), line), soft_wrap=True)
-
-
-def _catalogue(settings: Settings) -> TopicCatalogue:
-    from streamproc.kafka.topics import load_topics
-
-    return load_topics(settings.topics_dir)
-
-
-async def _experiments(settings: Settings, catalogue: TopicCatalogue) -> dict[str, Experiment]:
-    from streamproc.kafka.experiments import read_experiments
-
-    return await read_experiments(settings, catalogue.only("experiments"))
-
-
-async def _with_workers(
-    settings: Settings, experiments: Sequence[Experiment]
-) -> list[tuple[Experiment, Participation]]:
-    """Each experiment with what workers say of it now."""
-    from streamproc.status.participation import participations
-
-    found = await participations(settings, experiments)
-    return list(zip(experiments, found, strict=True))
-
-
-async def _found(
-    settings: Settings, catalogue: TopicCatalogue, task: str
-) -> tuple[dict[str, Experiment], dict[str, str]]:
-    """The experiments there are, and the versions that were promoted.
-
-    Raises TopicsError where a topic is missing that an experiment needs.
-    """
-    from streamproc.kafka.model_choices import read_choices
-    from streamproc.kafka.topic_admin import TopicAdmin
-
-    needed = [catalogue.only("exposures"), catalogue.only("feedback", task)]
-    found = await _experiments(settings, catalogue)
-    async with TopicAdmin(settings) as admin:
-        for topic in sorted(await admin.missing(needed)):
-            raise TopicsError(f"topic {topic} does not exist; `streamproc topics apply` creates it")
-    models = catalogue.models_topic()
-    choices = await read_choices(settings, models) if models is not None else {}
-    return found, {name: choice.serves.version for name, choice in choices.items()}
-
-
-def _named(found: dict[str, Experiment], name: str, settings: Settings) -> Experiment:
-    if name not in found:
-        raise SettingsError(
-            f"no experiment {name!r} in the group {settings.group_id}; "
-            f"{there_are(name, sorted(found))}"
-        )
-    return found[name]
-
-
-def _signed(experiment: Experiment) -> Experiment:
-    """As it is said now, by whoever gives the command."""
-    from streamproc.clock import SystemClock
-
-    return experiment.model_copy(update={"at_ms": SystemClock().now_ms(), "by": user_name()})
-
-
-def _store(settings: Settings, catalogue: TopicCatalogue, experiment: Experiment) -> None:
-    from streamproc.clock import SystemClock
-    from streamproc.kafka.group_table import store_entry
-
-    topic = catalogue.only("experiments")
-    asyncio.run(store_entry(settings, topic, experiment, SystemClock()))
-
-
-def _result(
-    settings: Settings, catalogue: TopicCatalogue, experiment: Experiment
-) -> ExperimentResult:
-    from streamproc.offline.experiments.reading import read_observations
-    from streamproc.offline.experiments.results import result_of
-
-    topics = catalogue.only("exposures"), catalogue.only("feedback", experiment.task)
-    return result_of(experiment, asyncio.run(read_observations(settings, experiment, *topics)))
-
-
-async def _waited(settings: Settings, experiment: Experiment, wait_s: float) -> Participation:
-    """What workers say of it, once all of them have, or so many seconds have passed."""
-    from streamproc.status.heard import heard
-    from streamproc.status.participation import participation
-
-    return await heard(
-        settings, lambda states, now_ms: participation(states, experiment, now_ms), wait_s
-    )
 
 
 def _show(found: Participation) -> None:

@@ -39,6 +39,12 @@ def fit_ensemble(
             help="MEMBER=FILE: training data of a member, instead of --partitions; may be repeated"
         ),
     ] = None,
+    keep: Annotated[
+        bool,
+        typer.Option(
+            "--keep-combination", help="combine members as before, and only calibrate anew"
+        ),
+    ] = False,
     label: LabelNames = None,
     limit: Annotated[
         int | None,
@@ -51,7 +57,8 @@ def fit_ensemble(
     """Choose on validation data how members are combined, and write it to the manifest.
 
     Compared are mean, mean of logits, vote, weights, and a gate that weights members per chunk.
-    Of entities, the default aggregation is chosen too. Then a temperature calibrates the scores.
+    Of entities, the default aggregation is chosen too. Then a temperature calibrates the
+    probabilities, and a confidence the scores of entities and answers.
     Do not use test data for it.
     """
     from streamproc.cli.combination import choose_combination, corpus_files
@@ -64,4 +71,4 @@ def fit_ensemble(
     stored = Repository(settings.models_dir).open(ensemble)
     by_member, files = corpus_files(partitions, part or [], valid or [])
     validation = Data(files, label or (), Columns(text_field, label_field))
-    choose_combination(settings, stored, validation, by_member, limit, outstanding)
+    choose_combination(settings, stored, validation, by_member, limit, outstanding, keep=keep)

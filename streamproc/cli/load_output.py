@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import orjson
-
-from streamproc.cli.output_file import require_writable, write_output
+from streamproc.cli.output_file import (
+    require_libraries,
+    require_writable,
+    write_json,
+    write_output,
+)
 from streamproc.cli.tables import print_table
 from streamproc.cli.terminal import TerminalConsole
-from streamproc.errors import OperatorError
 
 if TYPE_CHECKING:
     from streamproc.offline.load.plan import LoadPlan
@@ -65,12 +66,8 @@ class LoadFiles:
 
     def require_libraries(self) -> None:
         """Raise OperatorError where a library of the extra is missing."""
-        needed = ["hdrh", *(["matplotlib", "PIL", "jinja2"] if self.html or self.plots else [])]
-        for name in needed:
-            if find_spec(name) is None:
-                raise OperatorError(
-                    f'load needs {name}, which is not installed: pip install "streamproc[load]"'
-                )
+        drawing = ("matplotlib", "PIL", "jinja2") if self.html or self.plots else ()
+        require_libraries("hdrh", *drawing, needed_by="load needs", extra="load")
 
     def require_places(self) -> None:
         """Raise SettingsError where a file can't be written, before minutes are spent for it."""
@@ -81,9 +78,7 @@ class LoadFiles:
         from streamproc.offline.load.report import as_html, as_json
 
         if self.json:
-            write_output(
-                self.json, orjson.dumps(as_json(report), option=orjson.OPT_INDENT_2) + b"\n"
-            )
+            write_json(self.json, as_json(report))
         if not (self.html or self.plots):
             return
         from streamproc.offline.load.plots import load_plot

@@ -12,7 +12,8 @@ from rich.text import Text
 
 from streamproc.cli.terminal import TerminalConsole
 from streamproc.logs.printable import printable
-from streamproc.status.overview import EnsembleRow, Overview, SourceRow, Strip, WorkerRow
+from streamproc.status.ensemble_rows import EnsembleRow
+from streamproc.status.overview import Overview, SourceRow, Strip, WorkerRow
 from streamproc.status.wording import amount, duration, percent, size
 
 Row = Sequence[str | Text]
@@ -54,10 +55,15 @@ def _parts(overview: Overview, *, quiet: bool, members: bool) -> Iterator[Render
         yield Text(f"group {group}; others with workers: {others} (--group-id)", "dim")
     sources = [row for row in overview.sources if quiet or not _is_quiet(row)]
     left = len(overview.sources) - len(sources)
+    # Of requests whose caller has gone; where there are none, eighty characters are few enough.
+    cancels = any(row.cancelled for row in sources)
     yield from _table(
         f"topics but {left} quiet" if left else "topics",
-        ("req/s", "p50 ms", "p99 ms", "waiting", "oldest", "clear", "errors"),
-        map(_source, sources),
+        (
+            *("req/s", "p50 ms", "p99 ms", "waiting", "oldest", "clear", "errors"),
+            *(("gone",) if cancels else ()),
+        ),
+        (_source(row, cancels=cancels) for row in sources),
     )
     if left and not sources:
         yield ""
@@ -112,7 +118,7 @@ def _table(name: str, headings: Sequence[str], rows: Iterable[Row]) -> Iterator[
     yield table
 
 
-def _source(row: SourceRow) -> Row:
+def _source(row: SourceRow, *, cancels: bool) -> Row:
     name = f"{row.name} bulk" if row.lane == "bulk" and row.route is None else row.name
     served = "" if row.workers else "dim"
     clear = "never" if row.clear_s is None else duration(row.clear_s * 1000)
@@ -126,6 +132,7 @@ def _source(row: SourceRow) -> Row:
         duration(row.oldest_ms),
         Text(clear if row.waiting else "–", "red" if row.clear_s is None else ""),
         Text(amount(count), "red" if row.errors_per_s else ""),
+        *((amount(row.cancelled),) if cancels else ()),
     )
 
 

@@ -10,6 +10,7 @@ from streamproc.clock import SystemClock
 from streamproc.errors import MemberError, OperatorError, WorkerFault
 from streamproc.messages.client import ResponseBody
 from streamproc.offline.bulk.ask_each import ask_each
+from streamproc.offline.evaluation.confidence_fit import fit_confidence
 from streamproc.offline.evaluation.eval_metrics import CALIBRATION, Metric
 from streamproc.offline.evaluation.eval_task import EvalTask
 from streamproc.offline.evaluation.perplexity import METRICS, score_next_tokens
@@ -17,6 +18,7 @@ from streamproc.offline.evaluation.systems import System
 from streamproc.offline.evaluation.tuning import Score, Scorer
 from streamproc.repository.repository import StoredEnsemble
 from streamproc.request_pipeline import Pipeline
+from streamproc.serving.ensembling.confidence import IDENTITY
 from streamproc.serving.inference.providers import choose_provider
 from streamproc.settings import Settings
 from streamproc.types import FloatArray, Int64Array
@@ -84,8 +86,9 @@ def _score(task: EvalTask, responses: Sequence[ResponseBody]) -> Score:
         metric.name: more_is_better(metric, own)
         for metric, own in zip(task.metrics, task.statistics(responses), strict=True)
     }
-    likelihood = task.likelihood(responses)
-    return Score(found[task.metrics[0].name], likelihood, found.get(CALIBRATION.name))
+    likelihood, pairs = task.likelihood(responses), task.confidences(responses)
+    confidence = IDENTITY if pairs is None else fit_confidence(*pairs)
+    return Score(found[task.metrics[0].name], likelihood, found.get(CALIBRATION.name), confidence)
 
 
 def more_is_better(metric: Metric, statistics: FloatArray) -> float:

@@ -15,8 +15,9 @@ from streamproc.errors import (
 from streamproc.messages.client import ResponseBody
 
 ResultT = TypeVar("ResultT")
-_FAILED: Final = ("failed", "deadline")
+_FAILED: Final = ("failed", "deadline", "cancelled")
 _ADVICE: Final[Mapping[str, str]] = {
+    "cancelled": "ask again",
     "deadline": "give it a longer deadline_ms, or run more workers",
     "failed": "it is kept as a dead letter, which says more: `streamproc dlq show`",
     "too-large": "ask for less at a time, or raise STREAMPROC_MAX_MESSAGE_BYTES",

@@ -123,7 +123,7 @@ class Route(Part):
     meta:         where the event says what became of each answer
     skip_if_done: a replayed event keeps answers of the same manifest that `meta` records
     deadline_ms:  from the event's timestamp; an answer that comes later has failed
-    profile, brown_out_lag_s: as of a topic of requests (`RequestTopic`)
+    profile, brown_out_lag_s, cache: as of a topic of requests (`RequestTopic`)
     """
 
     kind: Literal["route"]
@@ -140,6 +140,7 @@ class Route(Part):
     deadline_ms: int | None = Field(None, gt=0, le=7 * 24 * 3600 * 1000)
     profile: Profile | None = None
     brown_out_lag_s: float | None = Field(None, ge=0, le=MAX_LAG_S, strict=False)
+    cache: bool | None = None
     topic_partitions: int = Field(12, ge=1, le=10_000)
     retention_ms: int = Field(604_800_000, ge=-1)
     examples: list[str] = Field(default_factory=list)

@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaConsumer
 from streamproc.clock import Clock, SystemClock
 from streamproc.errors import OperatorError, SettingsError
 from streamproc.kafka.background import ended
+from streamproc.kafka.cancels import CancelPublisher
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.topic_reader import reader, topic_partitions_of
 from streamproc.kafka.topics import load_topics
@@ -24,7 +25,7 @@ from streamproc.messages.lane import Lane
 from streamproc.messages.part_reader import PartReader, TextPart, is_part, part_of, text_of
 from streamproc.messages.parts import Part
 from streamproc.messages.record import Headers, ProducerRecord
-from streamproc.messages.reply_address import REPLY_TOPIC
+from streamproc.messages.reply_address import REPLY_TOPIC, SPRING_CORRELATION_ID
 from streamproc.messages.strict_json import parse
 from streamproc.settings import Settings
 
@@ -39,6 +40,8 @@ class RequestClient:
     reply_topic:      one of STREAMPROC_REPLY_TOPICS, which answers come by instead
     answer_timeout_s: the longest that nothing at all may be answered while somebody waits
     limits:           the most bytes a record may have, by topic
+    cancels:          the topic that takes requests back whose caller stops waiting; None: nothing
+                      does, and nothing takes back one whose `kafka_correlationId` is the caller's
     Its ids begin with a prefix of its own, so that runs at the same time don't mix; what tells
     your requests apart belongs into `metadata`, which is handed back.
     """
@@ -52,6 +55,7 @@ class RequestClient:
         reply_topic: str | None = None,
         answer_timeout_s: float = 60.0,
         limits: Mapping[str, int] | None = None,
+        cancels: str | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._settings = settings
@@ -61,6 +65,7 @@ class RequestClient:
         self._named: Headers = ((REPLY_TOPIC, reply_topic.encode()),) if reply_topic else ()
         self._answer_timeout_s = answer_timeout_s
         self._producer = Producer(settings, self._clock, limits=limits)
+        self._cancels = CancelPublisher(cancels, self._producer.hand_over)
         self._waiting: dict[str, _Answer] = {}
         self._streams: dict[str, asyncio.Queue[Part | None]] = {}
         self._heard_at_s = 0.0
@@ -90,6 +95,7 @@ class RequestClient:
             reply_topic=reply_topic,
             answer_timeout_s=answer_timeout_s,
             limits=catalogue.limits(settings),
+            cancels=catalogue.cancels_topic(),
         )
 
     async def __aenter__(self) -> Self:
@@ -98,12 +104,15 @@ class RequestClient:
             consumer = await opening.enter_async_context(reader(self._settings))
             await topic_partitions_of(consumer, self.requests_topic)
             answers = await topic_partitions_of(consumer, self._responses_topic)
+            if self._cancels.topic not in await consumer.topics():
+                self._cancels.topic = None
             consumer.assign(answers)
             # Taken before the first request is sent, or an answer could come before them.
             for tp, end in (await consumer.end_offsets(answers)).items():
                 consumer.seek(tp, end)
             await self._producer.start()
             opening.push_async_callback(self._producer.stop)
+            opening.push_async_callback(self._cancels.close)
             listening = asyncio.create_task(self._listen(consumer))
             opening.push_async_callback(ended, listening)
             self._open = opening.pop_all()
@@ -135,6 +144,7 @@ class RequestClient:
         body: a JSON object as any client would send it, whose bytes stay as they are, but for
             `id`: that is the client's own, and is set here
         key:  by default the id, which spreads requests over topic-partitions
+        Where the caller stops waiting, workers are told that nobody does any more.
         Raises OperatorError when nobody answers, TooLarge when the topic does not take the record.
         """
         return await self._answer(self._next_id(), body, key, headers)
@@ -184,6 +194,13 @@ class RequestClient:
         answer: _Answer = asyncio.get_running_loop().create_future()
         self._waiting[request_id] = answer
         value = with_members(body, {"id": orjson.dumps(request_id)})
+        correlation_id = uuid.uuid4().bytes
+        # What a caller names by it may be more than this one request.
+        is_cancellable = self._cancels.topic is not None and all(
+            name != SPRING_CORRELATION_ID for name, _ in headers
+        )
+        if is_cancellable:
+            headers = (*headers, (SPRING_CORRELATION_ID, correlation_id))
         record = ProducerRecord(
             self.requests_topic, key or request_id.encode(), value, (*headers, *self._named)
         )
@@ -195,6 +212,10 @@ class RequestClient:
             if not answer.done():
                 sending.result()
             return await answer
+        except asyncio.CancelledError:
+            if is_cancellable:
+                self._cancels.publish(correlation_id)
+            raise
         finally:
             sending.cancel()
             self._waiting.pop(request_id, None)

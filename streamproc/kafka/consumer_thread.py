@@ -13,13 +13,14 @@ from faust.types import TP
 
 from streamproc.kafka.commits import Position
 from streamproc.kafka.consumer_state import ConsumerState
-from streamproc.kafka.group_membership import keep_joining
+from streamproc.kafka.group_membership import FencedInstanceIdError, keep_joining
 from streamproc.kafka.idle_fetches import wait_long_when_idle
 from streamproc.kafka.metadata_backoff import wait_after_failed_updates
 from streamproc.kafka.private_api import (
     ConsumerThread,
     background_tasks,
     client_of,
+    rejoin_group,
     set_fetching,
 )
 from streamproc.kafka.progress import ProgressNotes
@@ -27,6 +28,7 @@ from streamproc.kafka.record_batches import read_every_record
 from streamproc.kafka.remade_logs import RemadeLogs
 from streamproc.kafka.seek_to_committed import SeekToCommitted
 from streamproc.kafka.start_at_end import start_at_end
+from streamproc.kafka.static_membership import tell_name
 
 FETCH_MAX_WAIT_MS: Final = 50
 COMMIT_TIMEOUT_S: Final = 3.0
@@ -64,6 +66,7 @@ class LaneThread(ConsumerThread):
     async def on_start(self) -> None:
         await super().on_start()
         keep_joining(self.client, self._state)
+        tell_name(self.client, self.consumer.app.conf.consumer_group_instance_id)
         wait_long_when_idle(self.client)
         self._remade = RemadeLogs(self.client, self._state)
         # Faust takes records from the fetcher by itself, and does not see that one has failed.
@@ -152,6 +155,10 @@ class LaneThread(ConsumerThread):
         except CommitFailedError as error:
             if "already rebalanced" not in str(error):
                 await self.crash(error)
+            return False
+        except FencedInstanceIdError:
+            # Joining again is refused for the same reason, which is told and ends the worker.
+            rejoin_group(self.client)
             return False
         except Exception as error:  # noqa: BLE001 - whatever it is, the worker has to learn of it
             await self.crash(error)

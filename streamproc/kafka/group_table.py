@@ -13,19 +13,15 @@ from typing import Final, Generic, NoReturn, Protocol, TypeVar
 import structlog
 
 from streamproc.clock import Clock
-from streamproc.errors import BrokerUnavailable, OperatorError, TopicsError
-from streamproc.kafka.backoff import backoff_s
+from streamproc.errors import BrokerUnavailable, OperatorError
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.security import no_kafka
-from streamproc.kafka.topic_follower import follow_topic
+from streamproc.kafka.topic_follower import FOLLOW_WAIT_MS, follow_topic, keep_reading
 from streamproc.kafka.topic_reader import read_topic
 from streamproc.messages.record import ProducerRecord, Record
 from streamproc.settings import Settings
 
 STORE_TIMEOUT_S: Final = 30.0
-LOOK_AGAIN_S: Final = 30.0
-"""Until a topic that is not there is looked for again."""
-FOLLOW_WAIT_MS: Final = 1_000
 
 _log = structlog.get_logger(__name__)
 
@@ -125,24 +121,15 @@ class GroupFeed(Generic[EntryT]):
         self.has_told = False
 
     async def follow(self) -> NoReturn:
-        """Read until cancelled; what goes wrong is said in the log once, and tried again."""
-        said: str | None = None
-        waits = backoff_s()
-        while True:
-            try:
-                await self._read()
-            except TopicsError as error:
-                # Without the topic nothing is said; whoever makes it later is heard then.
-                self.caught_up.set()
-                reason, wait_s = str(error), LOOK_AGAIN_S
-            except OperatorError as error:
-                reason, wait_s = str(error), next(waits)
-            except Exception as error:  # noqa: BLE001 - Kafka's client may raise anything
-                reason, wait_s = f"{type(error).__name__}: {error}", next(waits)
-            if reason != said:
-                _log.warning(self._unread, topic=self._topic, reason=reason)
-            said = reason
-            await self._clock.sleep(wait_s)
+        """Read until cancelled, whatever goes wrong meanwhile."""
+        await keep_reading(
+            self._topic,
+            self._read,
+            self._clock,
+            unread=self._unread,
+            # Without the topic nothing is said.
+            without_topic=self.caught_up.set,
+        )
 
     async def _read(self) -> NoReturn:
         table = self._table()

@@ -24,6 +24,7 @@ from streamproc.kafka.commits import Position
 
 MetadataUpdate = Callable[[Any, Iterable[str] | None], Awaitable[bool]]
 FetchRequest = Callable[[Any, Any, Any], Awaitable[Any]]
+CoordinatorRequest = Callable[[Any], Awaitable[Any]]
 
 
 class ConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
@@ -144,6 +145,14 @@ def replace_fatal_error(
 ) -> None:
     """What the group's coordinator does with an error that it takes for fatal."""
     consumer._coordinator._push_error_to_user = handle
+
+
+def replace_coordinator_request(
+    consumer: AIOKafkaConsumer, replacement: Callable[[CoordinatorRequest], CoordinatorRequest]
+) -> None:
+    """How the group's coordinator is asked; replacement: is given how it is now."""
+    inner = consumer._coordinator
+    inner._send_req = replacement(inner._send_req)
 
 
 def replace_records_parser(parser: type) -> None:

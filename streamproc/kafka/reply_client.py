@@ -23,6 +23,7 @@ from streamproc.clock import Clock
 from streamproc.errors import BrokerUnavailable, OperatorError
 from streamproc.kafka.background import ended
 from streamproc.kafka.backoff import backoff_s
+from streamproc.kafka.cancels import CancelPublisher
 from streamproc.kafka.metadata_backoff import wait_after_failed_updates
 from streamproc.kafka.private_api import client_of
 from streamproc.kafka.producer import Producer
@@ -87,19 +88,25 @@ class ReplyClient:
     replies: the topic that answers come by
     limits:  the most bytes a record may have, by request topic; of these topics it knows whether
              they are there
+    cancels: the topic that takes requests back whose caller stops waiting; None: nothing does
     It outlasts brokers and topics that are away: `not_ready` says what is missing, and `ask`
     raises at once while that is so.
     """
 
     def __init__(
-        self, settings: Settings, replies: str, limits: Mapping[str, int], clock: Clock
+        self,
+        settings: Settings,
+        replies: str,
+        limits: Mapping[str, int],
+        clock: Clock,
+        cancels: str | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._replies = replies
-        self._topics = frozenset((*limits, replies))
         self._producer = Producer(settings, clock, limits=limits)
-        self._producer.watch(self._topics)
+        self._producer.watch({*limits, replies, *(() if cancels is None else (cancels,))})
+        self._cancels = CancelPublisher(cancels, self._producer.hand_over)
         self._waiting: dict[bytes, asyncio.Queue[Reply | BaseException]] = {}
         self._address: ReplyAddress | None = None
         self._next_offset = 0
@@ -116,7 +123,7 @@ class ReplyClient:
             return None
         limits = catalogue.limits(settings)
         asked = {topic.name: limits[topic.name] for topic in catalogue.requests()}
-        return cls(settings, replies[0], asked, clock)
+        return cls(settings, replies[0], asked, clock, catalogue.cancels_topic())
 
     async def __aenter__(self) -> Self:
         for work in (self._keep_listening(), self._keep_probing()):
@@ -130,6 +137,7 @@ class ReplyClient:
         trace: TracebackType | None,
     ) -> None:
         await self._open.aclose()
+        await self._cancels.close()
         await self._producer.stop()
 
     @property
@@ -166,7 +174,10 @@ class ReplyClient:
     async def stream(
         self, topic: str, value: bytes, *, key: bytes, headers: Headers = ()
     ) -> AsyncGenerator[Reply, None]:
-        """The parts of a text, where the request asks for them, and last the response; as `ask`."""
+        """The parts of a text, where the request asks for them, and last the response; as `ask`.
+
+        Whoever stops before the response, as by a time-out, takes the request back.
+        """
         address = self._address
         if address is None or self.not_ready():
             raise BrokerUnavailable("; ".join(self.not_ready()))
@@ -179,17 +190,21 @@ class ReplyClient:
         )
         # The answer may come before the broker has told that the request is stored.
         sending.add_done_callback(partial(_tell_failure, replies))
+        is_settled = False
         try:
             while True:
                 reply = await replies.get()
+                is_settled = isinstance(reply, BaseException) or not reply.is_part
                 if isinstance(reply, BaseException):
                     raise reply
                 yield reply
-                if not reply.is_part:
+                if is_settled:
                     return
         finally:
             sending.cancel()
             self._waiting.pop(correlation_id, None)
+            if not is_settled:
+                self._cancels.publish(correlation_id)
 
     async def _keep_listening(self) -> None:
         for wait_s in backoff_s():

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from typing import NamedTuple
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Final, NamedTuple, NoReturn
 
+import structlog
 from aiokafka.errors import KafkaError
 
-from streamproc.errors import OperatorError
+from streamproc.clock import Clock
+from streamproc.errors import OperatorError, TopicsError
+from streamproc.kafka.backoff import backoff_s
 from streamproc.kafka.topic_reader import as_record, reader, topic_partitions_of
 from streamproc.messages.record import Record
 from streamproc.settings import Settings
+
+FOLLOW_WAIT_MS: Final = 1_000
+LOOK_AGAIN_S: Final = 30.0
+"""Until a topic that is not there is looked for again."""
+
+_log = structlog.get_logger(__name__)
 
 
 class Followed(NamedTuple):
@@ -46,3 +55,35 @@ async def follow_topic(
                 )
     except KafkaError as error:
         raise OperatorError(f"reading {topic} failed: {error}") from None
+
+
+async def keep_reading(
+    topic: str,
+    read: Callable[[], Awaitable[NoReturn]],
+    clock: Clock,
+    *,
+    unread: str,
+    without_topic: Callable[[], object],
+) -> NoReturn:
+    """Read until cancelled; what goes wrong is said in the log once, and tried again.
+
+    read: follows the topic anew, until it raises
+    unread: what the log says while the topic can't be read
+    without_topic: called when there is none; whoever makes it later is heard then
+    """
+    said: str | None = None
+    waits = backoff_s()
+    while True:
+        try:
+            await read()
+        except TopicsError as error:
+            without_topic()
+            reason, wait_s = str(error), LOOK_AGAIN_S
+        except OperatorError as error:
+            reason, wait_s = str(error), next(waits)
+        except Exception as error:  # noqa: BLE001 - Kafka's client may raise anything
+            reason, wait_s = f"{type(error).__name__}: {error}", next(waits)
+        if reason != said:
+            _log.warning(unread, topic=topic, reason=reason)
+        said = reason
+        await clock.sleep(wait_s)

@@ -60,6 +60,8 @@ class RequestTopic(Topic):
     profile:         which members are asked; None: as the settings say
     brown_out_lag_s: seconds that requests may wait before fewer are; 0: however long; None: as the
         settings say
+    cache:           whether answers are kept for requests that ask the same; None: as the settings
+        say
     """
 
     kind: Literal["requests", "bulk"]
@@ -69,6 +71,7 @@ class RequestTopic(Topic):
     dlq: TopicName
     profile: Profile | None = None
     brown_out_lag_s: float | None = Field(None, ge=0, le=MAX_LAG_S, strict=False)
+    cache: bool | None = None
 
     @property
     def lane(self) -> Lane:
@@ -125,6 +128,13 @@ class ExposuresTopic(Topic):
     task: None = None
 
 
+class CancelsTopic(Topic):
+    """The topic that says which requests nobody waits for any more."""
+
+    kind: Literal["cancels"]
+    task: None = None
+
+
 _Described = (
     RequestTopic
     | OutcomeTopic
@@ -134,6 +144,7 @@ _Described = (
     | FeedbackTopic
     | ExperimentsTopic
     | ExposuresTopic
+    | CancelsTopic
 )
 _DESCRIPTION: TypeAdapter[_Described] = TypeAdapter(
     Annotated[_Described, Field(discriminator="kind")]
@@ -201,6 +212,10 @@ class TopicCatalogue:
     def models_topic(self) -> str | None:
         """The topic that says which versions are to be served; None: none is described."""
         return next((topic.name for topic in self.of_kind("models")), None)
+
+    def cancels_topic(self) -> str | None:
+        """The topic that takes requests back; None: none is described."""
+        return next((topic.name for topic in self.of_kind("cancels")), None)
 
     def only(self, kind: TopicKind, task: str | None = None) -> str:
         """The topic of a kind, of a task where those of the kind have one.

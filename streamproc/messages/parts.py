@@ -95,14 +95,17 @@ class PartPublisher:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if error is None:
-            self._send()
-            if self._sending is not None:
-                await self._sending
-        elif self._sending is not None:
-            self._sending.cancel()
-            await asyncio.wait({self._sending})
-        self._attempt, self._waiting = None, deque()
+        try:
+            if error is None:
+                self._send()
+                if self._sending is not None:
+                    await self._sending
+            elif self._sending is not None:
+                self._sending.cancel()
+                await asyncio.wait({self._sending})
+        finally:
+            # Also where the wait was cancelled: what follows is the response, and no part.
+            self._attempt, self._waiting = None, deque()
 
     def _send(self) -> None:
         if self._waiting and (self._sending is None or self._sending.done()):

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from streamproc.errors import AnswerTooLarge, DeadlineExceeded, Invalid, QuorumNotMet, Unreadable
+from streamproc.errors import (
+    AnswerTooLarge,
+    Cancelled,
+    DeadlineExceeded,
+    Invalid,
+    QuorumNotMet,
+    Unreadable,
+)
 from streamproc.messages.response import Problem
 
 
@@ -12,6 +19,8 @@ def to_problem(reason: Invalid | QuorumNotMet) -> Problem:
         return Problem("failed", "too few members answered", str(reason))
     if isinstance(reason, DeadlineExceeded):
         return Problem("deadline", reason.title, reason.detail)
+    if isinstance(reason, Cancelled):
+        return Problem("cancelled", reason.title, reason.detail)
     if isinstance(reason, AnswerTooLarge):
         return Problem("too-large", reason.title, reason.detail)
     if isinstance(reason, Unreadable):

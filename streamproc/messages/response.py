@@ -12,14 +12,14 @@ MemberStatus = Literal["ok", "late", "failed", "skipped"]
 """skipped: it was not asked for all of the text, as the profile says."""
 DeadLetterType = Literal["unreadable", "invalid", "failed"]
 """The errors whose requests are kept as dead letters."""
-ErrorType = Literal[DeadLetterType, "deadline", "too-large"]
+ErrorType = Literal[DeadLetterType, "deadline", "too-large", "cancelled"]
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
     """Why a request was not answered, with the members of RFC 9457 that apply to a record.
 
-    type: one of five, to branch on; title: the kind of problem; detail: this occurrence
+    type: one of six, to branch on; title: the kind of problem; detail: this occurrence
     """
 
     type: ErrorType

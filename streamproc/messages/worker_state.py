@@ -27,7 +27,7 @@ class Traffic(_Part):
 
     per_s, errors_per_s, p50_ms, p99_ms: over the last `window_s` seconds of the state; None:
         nothing came
-    finished: since the worker began, by how they ended
+    finished: since the worker began, by how they ended; `cancelled` are no errors
     errors: of those, by type
     waiting: records of the assigned topic-partitions that are not finished
     oldest_ms: for how long the oldest of them has been in Kafka; None: none waits

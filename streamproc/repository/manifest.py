@@ -36,6 +36,9 @@ InsidePath = Annotated[str, AfterValidator(_inside)]
 Precision = Literal["fp32", "fp16", "int8", "int8-weights"]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
+SCORED_SPANS = ("token-classification", "question-answering")
+"""Tasks whose scores are of spans of a text, each of them right or wrong."""
+
 
 class TokenizerFile(Section):
     """The tokenizer all members share."""
@@ -65,6 +68,17 @@ class CombineSection(Section):
 
     strategy: Strategy = "mean"
     temperature: float = Field(1.0, ge=0.05, le=20, allow_inf_nan=False)
+
+
+class ConfidenceSection(Section):
+    """How scores of entities and answers are made as often right as they say.
+
+    sigmoid(slope * logit(score) + offset), for what members say together under the manifest's
+    strategy; 1 and 0 leave scores as they are
+    """
+
+    slope: float = Field(1.0, gt=0, le=20, allow_inf_nan=False)
+    offset: float = Field(0.0, ge=-20, le=20, allow_inf_nan=False)
 
 
 class DefaultsSection(Section):
@@ -240,6 +254,7 @@ class Manifest(Section):
     tokenizer: TokenizerFile
     window: WindowSection
     combine: CombineSection = CombineSection()
+    confidence: ConfidenceSection = ConfidenceSection()
     defaults: DefaultsSection = DefaultsSection()
     gate: GateSection | None = None
     profiles: ProfilesSection = ProfilesSection()
@@ -256,6 +271,10 @@ class Manifest(Section):
             raise ValueError("members that write text take tokens: [prefix] and [decoding] exclude")
         if self.decoding and self.combine.temperature != 1:
             raise ValueError("combine.temperature is for members that score, not for [decoding]")
+        if self.confidence != ConfidenceSection() and self.task not in SCORED_SPANS:
+            raise ValueError(
+                f"[confidence] is for {' and '.join(SCORED_SPANS)}, whose scores are of spans"
+            )
         if self.defaults.aggregation != "simple" and self.task != "token-classification":
             raise ValueError(
                 "defaults.aggregation is for token-classification; "

@@ -27,7 +27,7 @@ from streamproc.serving.engine import Engine, Engines
 from streamproc.serving.profiles import FULL, TopicProfile
 from streamproc.serving.retrying import Tries
 from streamproc.serving.tasks.decoding_task import DecodingTask
-from streamproc.serving.tasks.task import Answer, Task
+from streamproc.serving.tasks.task import Answer, AnyJob, Task
 from streamproc.serving.traffic_split import TrafficSplit
 
 LOG_FAULTS_EVERY_S: Final = 10.0
@@ -129,12 +129,12 @@ class Answerer:
         self, engine: Engine, request: Request, parts: PartPublisher | None
     ) -> Timed[Answer]:
         """The answer that is kept for such a request, or comes of an equal one, or of models."""
-        score = partial(self._score_until_able, engine, request, parts)
+        # Before the key is made: only what is valid has one.
+        job = _begun(engine, request)
+        score = partial(self._score_until_able, engine, request, job, parts)
         cache = self._cache
         if cache is None:
             return await score()
-        # Only what is valid has a key.
-        job = engine.task.begin(request.inputs, request.params, engine.spec)
         key = await self._key(cache, engine, request, job.characters) if job.is_repeatable else None
         if key is None:
             return (await cache.pass_by(score)).answered
@@ -148,14 +148,17 @@ class Answerer:
         return found.answered
 
     async def _score_until_able(
-        self, engine: Engine, request: Request, parts: PartPublisher | None
+        self, engine: Engine, request: Request, job: AnyJob, parts: PartPublisher | None
     ) -> Timed[Answer]:
-        """`_score`, tried again while the worker itself is at fault, until `stop_after` says so."""
+        """`_score`, tried again while the worker itself is at fault, until `stop_after` says so.
+
+        job: for the first attempt; it has taken outputs then, so that others begin their own
+        """
         # Setting up the retries takes a tenth of what a request costs beside its models, so that
         # is done once something has failed; that first attempt counts.
         recoveries = engine.health.recoveries
         try:
-            return await self._score(engine, request, parts)
+            return await self._score(engine, job, parts)
         except (WorkerFault, QuorumNotMet) as fault:
             first = fault
         tries = Tries(engine.health, recoveries)
@@ -168,14 +171,13 @@ class Answerer:
                 if self._engines.named(engine.spec.name) is not engine:
                     raise _TakenOver
                 tries.begin()
-                return await self._score(engine, request, parts, alone=tries.alone)
+                return await self._score(engine, _begun(engine, request), parts, alone=tries.alone)
         raise AssertionError("unreachable: every attempt returns or raises")
 
     async def _score(
-        self, engine: Engine, request: Request, parts: PartPublisher | None, *, alone: bool = False
+        self, engine: Engine, job: AnyJob, parts: PartPublisher | None, *, alone: bool = False
     ) -> Timed[Answer]:
         """chunk → encode → queue → batch → fan out → combine → stitch"""
-        job = engine.task.begin(request.inputs, request.params, engine.spec)
         if parts is not None and job.wants_parts:
             job.show = parts.begin()
         policy = self._profile.policy(engine.task, engine.spec)
@@ -247,6 +249,10 @@ class Answerer:
     def _error(self, request: Request, reason: Invalid | QuorumNotMet) -> Response:
         problem = to_problem(reason)
         return Response(request.id, self._task, "error", error=problem, metadata=request.metadata)
+
+
+def _begun(engine: Engine, request: Request) -> AnyJob:
+    return engine.task.begin(request.inputs, request.params, engine.spec)
 
 
 def _show_whole(task: Task, answer: Answer, parts: PartPublisher) -> None:

@@ -9,6 +9,7 @@ from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.serving.chunking.windows import Window
 from streamproc.serving.decoding.model import AnyStepModel
 from streamproc.serving.ensembling.combine import STRATEGIES
+from streamproc.serving.ensembling.confidence import Confidence
 from streamproc.serving.ensembling.heads import HEADS
 from streamproc.serving.ensembling.labels import LabelMap
 from streamproc.serving.gate_loading import read_gate
@@ -74,6 +75,7 @@ def load_spec(stored: StoredEnsemble, task: Task) -> EnsembleSpec:
         decoding=manifest.decoding,
         gate=read_gate(stored, tokenizer.vocabulary_size),
         temperature=manifest.combine.temperature,
+        confidence=Confidence(**manifest.confidence.model_dump()),
         aggregation=manifest.defaults.aggregation,
         problem_type=manifest.problem_type,
         version=stored.version,

@@ -28,7 +28,7 @@ def failure_status(failure: MemberFailure) -> FailureStatus:
 
 
 class FailureCounter:
-    """Counts the chunks that members have no result for.
+    """Counts the chunks that members have no result for, and says which members are left out.
 
     Every member's counts are there from the start, so that a rate has something to start from.
     """
@@ -39,11 +39,17 @@ class FailureCounter:
             status: [metrics.member_failures.labels(ensemble, name, status) for name in members]
             for status in get_args(FailureStatus)
         }
+        self._left_out = [metrics.member_circuit_open.labels(ensemble, name) for name in members]
 
     def count(self, failure: MemberFailure) -> None:
         """There is no result for one chunk."""
         for counter in self._counters[failure_status(failure)]:
             counter.inc()
+
+    def left_out(self, whether: bool) -> None:
+        """Calls of one kind are not made any more, or made again."""
+        for gauge in self._left_out:
+            gauge.inc(1 if whether else -1)
 
 
 def quorum_error(

@@ -1,15 +1,19 @@
 """One member's batches: run on a model thread, and bisected until what it fails on is alone.
 
 A member that fails even on the canary, an item known to be good, is itself at fault: that is the
-worker's trouble, not the request's. The best canary is what a request brought, and the member had
-a result for; until there is one, an item of our own making has to do.
+worker's trouble, not the request's, and it is left out until it is well. The best canary is what a
+request brought, and the member had a result for; until there is one, an item of our own making has
+to do.
 """
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Generic, TypeVar
+
+import structlog
 
 from streamproc.errors import (
     MemberDown,
@@ -19,9 +23,12 @@ from streamproc.errors import (
     OutOfMemory,
     WorkerFault,
 )
+from streamproc.serving.circuit_breaker import CircuitBreaker
 from streamproc.serving.guarded_calls import Call, GuardedCalls
 from streamproc.serving.member_failures import FailureCounter, MemberFailure
 from streamproc.tracing.tracer import EnsembleTracer
+
+_log = structlog.get_logger(__name__)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -47,6 +54,8 @@ class MemberRunner(ABC, Generic[Item, Result]):
         self._traces = traces
         self._calls = calls
         self._failures = failures
+        self._breaker = CircuitBreaker(calls.member, calls.health.now_s)
+        self._trial: asyncio.Task[None] | None = None
         self._max_size: int | None = None
 
     @abstractmethod
@@ -71,15 +80,30 @@ class MemberRunner(ABC, Generic[Item, Result]):
         one that there is no memory for even alone.
         """
         with self._traces.member(self.member, len(items)) as span:
-            results = await self._run(items, priority)
+            left_out = await self._left_out(priority)
+            if left_out is None:
+                results = await self._run(items, priority)
+            else:
+                results = [left_out] * len(items)
             failures = [result for result in results if isinstance(result, MemberFailure)]
             if failures:
                 span.failed(len(failures), type(failures[0]).__name__)
         for failure in failures:
             _forget_calls(failure)
             self._failures.count(failure)
-        self._tell_health(len(items) - len(failures), failures)
+        if left_out is None:
+            self._judge(len(items) - len(failures), failures)
         return results
+
+    async def _left_out(self, priority: int) -> MemberDown | None:
+        """Why the member is not called; where it is time for a trial, that is begun."""
+        left_out = self._breaker.left_out
+        if left_out is not None and self._breaker.begin_trial():
+            self._trial = asyncio.create_task(self._try_again(priority))
+            # A failure is quick to come; what is late is what nobody is to wait for any more.
+            if not left_out.hangs:
+                await asyncio.shield(self._trial)
+        return self._breaker.left_out
 
     async def _run(self, items: Sequence[Item], priority: int) -> list[Result | MemberFailure]:
         try:
@@ -116,13 +140,50 @@ class MemberRunner(ABC, Generic[Item, Result]):
         if self.canary_is_proven:
             self._calls.health.passed(self.member)
 
-    def _tell_health(self, answered: int, failures: Sequence[MemberFailure]) -> None:
+    def _judge(self, answered: int, failures: Sequence[MemberFailure]) -> None:
+        """What a batch says of the member, which may be left out for it."""
+        was_out = self._breaker.left_out is not None
+        down = next((found for found in failures if isinstance(found, WorkerFault)), None)
         if answered:
             self._calls.health.passed(self.member, answered)
-            return
-        down = next((found for found in failures if isinstance(found, WorkerFault)), None)
-        if down is not None and not (isinstance(down, MemberDown) and down.hangs):
+            self._breaker.passed()
+        elif isinstance(down, MemberDown):
+            # While a call is out none is made anyway, and the health sees it by itself.
+            if not down.hangs:
+                self._calls.health.down(self.member, str(down))
+                self._breaker.open("fails on everything")
+        elif down is not None:
             self._calls.health.down(self.member, str(down))
+        elif any(isinstance(failure, MemberLate) for failure in failures):
+            self._breaker.was_late()
+        elif not self.canary_is_proven:
+            self._breaker.failed()
+        self._tell_change(was_out)
+
+    async def _try_again(self, priority: int) -> None:
+        """Call a member that is left out on its canary, and take it back where it has a result."""
+        try:
+            await self._calls.make(self.call_canary, priority)
+        except (MemberError, WorkerFault):
+            self._breaker.trial_failed()
+            return
+        was_out = self._breaker.left_out is not None
+        self._breaker.trial_passed()
+        self._tell_change(was_out)
+        if self.canary_is_proven:
+            self._calls.health.passed(self.member)
+
+    def _tell_change(self, was_out: bool) -> None:
+        failure = self._breaker.left_out
+        if was_out == (failure is not None):
+            return
+        self._failures.left_out(not was_out)
+        if failure is not None:
+            if failure.hangs:
+                self._calls.health.down(self.member, str(failure))
+            _log.error("member left out", reason=str(failure))
+        else:
+            _log.info("member taken back", member=self.member)
 
 
 def _forget_calls(failure: MemberFailure) -> None:

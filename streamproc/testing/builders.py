@@ -17,6 +17,7 @@ from streamproc.request_pipeline import Pipeline
 from streamproc.serving.answer_cache import AnswerCache
 from streamproc.serving.assembly import assemble_engine
 from streamproc.serving.batching.batcher import Limits
+from streamproc.serving.cancellation import Cancels
 from streamproc.serving.chunking.windows import Window
 from streamproc.serving.context import EngineContext
 from streamproc.serving.decoding.kv_cache_budget import KVCacheLimits
@@ -165,12 +166,14 @@ def build_pipeline(
     attempts: int = 3,
     cache: AnswerCache | None = None,
     profile: TopicProfile = FULL,
+    cancels: Cancels | None = None,
 ) -> Pipeline:
     """A pipeline that publishes to `broker`.
 
     attempts: how often what the worker is at fault for is tried; 0: without end, as a worker does
     cache: where answers are kept; None: nowhere
     profile: which members are asked
+    cancels: the requests that nobody waits for any more; None: that is told by nobody
     """
     return Pipeline(
         route or build_route(),
@@ -182,6 +185,7 @@ def build_pipeline(
         hand_over=broker.hand_over,
         cache=cache,
         profile=profile,
+        cancels=cancels,
     )
 
 

@@ -1,4 +1,4 @@
-"""Where a process keeps answers, as its settings say: nowhere, in memory, in a shared cache."""
+"""Where a process keeps answers: nowhere, in memory, in a shared cache; and of which requests."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from streamproc.caching.address import Address
 from streamproc.clock import Clock
+from streamproc.enrichment.route import Route
 from streamproc.errors import SettingsError
+from streamproc.kafka.topics import RequestTopic
 from streamproc.metrics import Metrics
 from streamproc.serving.answer_cache import AnswerCache
 from streamproc.serving.inference.numerics import numerics
@@ -19,12 +21,8 @@ if TYPE_CHECKING:
     from streamproc.caching.memory_store import MemoryStore
     from streamproc.caching.valkey_store import ValkeyStore
 
-CacheOf = Callable[[str], AnswerCache | None]
-"""Where the answers of a task are kept, by its name; None: nowhere."""
-
-
-def no_cache(_: str) -> None:
-    """Keep no task's answers."""
+CacheOf = Callable[[Route, str], AnswerCache | None]
+"""Where the answers to what a route asks a task are kept; None: nowhere."""
 
 
 class AnswerCaches:
@@ -53,38 +51,58 @@ class AnswerCaches:
             if address is not None:
                 from streamproc.caching.valkey_store import ValkeyStore  # noqa: PLC0415
 
-                self._shared = ValkeyStore(
-                    address,
-                    ttl_s=settings.cache_ttl_s,
-                    timeout_s=settings.cache_timeout_ms / 1000,
-                    clock=clock,
-                    metrics=metrics,
-                )
+                self._shared = ValkeyStore.of(settings, address, clock, metrics)
         except ImportError as missing:
             raise SettingsError(
                 f"STREAMPROC_CACHE_BYTES and STREAMPROC_CACHE_URL need {missing.name}, which is "
                 'not installed: pip install "streamproc[cache]"'
             ) from None
-        if self._only and self._memory is None and self._shared is None:
-            raise SettingsError(
-                "STREAMPROC_CACHE_TASKS names tasks, but nothing says where their answers are to "
-                "be kept: set STREAMPROC_CACHE_BYTES, STREAMPROC_CACHE_URL or both"
-            )
+        if self._only:
+            self._require_place("STREAMPROC_CACHE_TASKS names tasks")
 
     async def start(self) -> None:
         """Look whether the shared cache is there; it need not be."""
         if self._shared is not None:
             await self._shared.start()
 
-    def of_task(self, task: str) -> AnswerCache | None:
-        """Where the answers of a task are kept; None: nowhere.
+    def of_topic(self, topic: RequestTopic) -> AnswerCache | None:
+        """Where the answers to a topic's requests are kept; None: nowhere.
 
-        It is the same one whichever way requests come, so that they wait for each other.
+        It may say so itself; else it is as the settings say.
+        Raises SettingsError where it wants them kept, and the settings name no place.
         """
-        if self._memory is None and self._shared is None:
+        return self._as_described(topic.task, topic.cache, f"topic {topic.name}")
+
+    def of_route(self, route: Route, task: str) -> AnswerCache | None:
+        """The same of what a route asks a task."""
+        return self._as_described(task, route.cache, f"route {route.name}")
+
+    def of_task(self, task: str) -> AnswerCache | None:
+        """Where the answers of a task are kept, as the settings say; None: nowhere."""
+        is_kept = self._has_place and (not self._only or task in self._only)
+        return self._cache(task) if is_kept else None
+
+    @property
+    def _has_place(self) -> bool:
+        return self._memory is not None or self._shared is not None
+
+    def _require_place(self, wanted: str) -> None:
+        if not self._has_place:
+            raise SettingsError(
+                f"{wanted}, but nothing says where answers are to be kept: set "
+                "STREAMPROC_CACHE_BYTES, STREAMPROC_CACHE_URL or both"
+            )
+
+    def _as_described(self, task: str, is_kept: bool | None, where: str) -> AnswerCache | None:
+        if is_kept is None:
+            return self.of_task(task)
+        if not is_kept:
             return None
-        if self._only and task not in self._only:
-            return None
+        self._require_place(f"{where} says `cache: true`")
+        return self._cache(task)
+
+    def _cache(self, task: str) -> AnswerCache:
+        """The same one whichever way requests come, so that they wait for each other."""
         if task not in self._of_task:
             self._of_task[task] = AnswerCache(
                 task,

@@ -24,7 +24,7 @@ from streamproc.serving.engine import Engine, Engines
 from streamproc.serving.profiles import FULL, TopicProfile
 from streamproc.serving.traffic_split import TrafficSplit
 from streamproc.tracing.tracer import NO_TRACER, Tracer
-from streamproc.worker.caching import CacheOf, no_cache
+from streamproc.worker.caching import CacheOf
 from streamproc.worker.topic_profiles import TopicProfiles
 
 SplitOf = Callable[[Route, str], TrafficSplit | None]
@@ -42,7 +42,7 @@ def build_enricher(
     stop_after: stop_base = stop_never,
     events: EventFormat | None = None,
     tracer: Tracer = NO_TRACER,
-    cache_of: CacheOf = no_cache,
+    cache_of: CacheOf = lambda _, __: None,
     profile: TopicProfile = FULL,
     split_of: SplitOf = lambda _, __: None,
 ) -> Enricher:
@@ -57,7 +57,7 @@ def build_enricher(
             clock=clock,
             metrics=metrics,
             stop_after=stop_after,
-            cache=cache_of(answer.task),
+            cache=cache_of(route, answer.task),
             profile=profile,
             split=split_of(route, answer.task),
         )
@@ -76,7 +76,7 @@ def route_subscriptions(
     metrics: Metrics,
     formats: Mapping[str, EventFormat],
     tracer: Tracer = NO_TRACER,
-    cache_of: CacheOf = no_cache,
+    cache_of: CacheOf = lambda _, __: None,
     profiles: TopicProfiles | None = None,
     split_of: SplitOf = lambda _, __: None,
 ) -> list[Subscription]:

@@ -11,16 +11,14 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Final, NoReturn
 
 import structlog
 
 from streamproc.clock import Clock
 from streamproc.did_you_mean import there_are
-from streamproc.errors import ModelRefused, OperatorError, StreamprocError
+from streamproc.errors import ModelRefused
 from streamproc.messages.model_choice import ModelChoice, VersionDigest
 from streamproc.metrics import Metrics
 from streamproc.repository.repository import StoredEnsemble
@@ -31,37 +29,14 @@ from streamproc.serving.inference.executor import yield_to_the_event_loop
 from streamproc.serving.inference.free_memory import free_memory_bytes
 from streamproc.serving.inference.malloc_trim import malloc_trim
 from streamproc.worker.interface import Interface
-from streamproc.worker.model_memory import NoRoomForModel, require_memory
+from streamproc.worker.model_memory import require_memory
 from streamproc.worker.models import Models
+from streamproc.worker.refusals import Refusal
 
 LOOK_AGAIN_S: Final = 30.0
 """Until what was refused is looked at again: files may have come, or memory may be free."""
 
 log = structlog.get_logger(__name__)
-
-FolderFiles = frozenset[tuple[str, int, int]]
-"""Names, sizes and times of the files in a version's folder."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A version that was to be served and is not.
-
-    reason: why, a sentence with what to do
-    choice: that asked for it
-    files: names, sizes and times of those that its folder had
-    may_pass: whether the same files may be taken later
-    """
-
-    reason: str
-    choice: ModelChoice
-    files: FolderFiles
-    may_pass: bool
-
-    @property
-    def wanted(self) -> VersionDigest:
-        """What was to be served."""
-        return self.choice.serves
 
 
 class ModelVersions:
@@ -83,7 +58,7 @@ class ModelVersions:
         look_again_s: until what was refused is looked at again
         """
         self._models = models
-        self._repository = models.repository
+        self.repository = models.repository
         self._pins = pins
         self._clock = clock
         self._metrics = metrics
@@ -91,7 +66,7 @@ class ModelVersions:
         self._look_again_s = look_again_s
         self.by_task: dict[str, Engines] = {}
         self._choices: Mapping[str, ModelChoice] = {}
-        self._refusals: dict[str, Refusal] = {}
+        self._refusals: dict[str, tuple[ModelChoice, Refusal]] = {}
         self._followed: dict[str, ModelChoice] = {}
         self._news = asyncio.Event()
         self.settled = asyncio.Event()
@@ -110,11 +85,11 @@ class ModelVersions:
         last that of the folder of models. Raises ModelRefused where none can.
         """
         self._choices = choices
-        there = self._repository.names()
+        there = self.repository.names()
         for name in self._pins:
             if name not in there:
                 raise ModelRefused(
-                    f"STREAMPROC_MODEL_VERSIONS: no ensemble {name!r} in {self._repository.root}; "
+                    f"STREAMPROC_MODEL_VERSIONS: no ensemble {name!r} in {self.repository.root}; "
                     f"{there_are(name, there)}"
                 )
         for task in tasks:
@@ -138,7 +113,8 @@ class ModelVersions:
 
     def refusal(self, name: str) -> Refusal | None:
         """Why an ensemble is not served in the version that is promoted; None: it is."""
-        return self._refusals.get(name)
+        _, refusal = self._refusals.get(name, (None, None))
+        return refusal
 
     def followed_at_ms(self, name: str) -> int | None:
         """When that was chosen which is served or refused by now; None: nothing was."""
@@ -186,14 +162,6 @@ class ModelVersions:
         self._draining.add(draining)
         draining.add_done_callback(self._draining.discard)
 
-    def files(self, name: str, version: str) -> FolderFiles:
-        """What tells that a version's folder is as it was."""
-        try:
-            folder = self._repository.folder(versioned(name, version))
-            return frozenset(_identity(path) for path in folder.rglob("*"))
-        except (OperatorError, OSError):
-            return frozenset()
-
     async def close(self) -> None:
         """Let go of what was on its way."""
         for task in self._draining:
@@ -206,7 +174,7 @@ class ModelVersions:
         """An ensemble at the start, in the first of the versions to be served that can be."""
         pin, choice = self._pins.get(name), self._choices.get(name)
         if pin is not None or choice is None:
-            return self._models.load(self._repository.open(versioned(name, pin)))
+            return self._models.load(self.repository.open(versioned(name, pin)))
         for wanted in (choice.serves, *reversed(choice.before)):
             try:
                 stored = self._stored(name, wanted)
@@ -217,17 +185,17 @@ class ModelVersions:
             except Exception as error:  # noqa: BLE001 - whatever it is, it does not serve
                 if wanted == choice.serves:
                     self._refuse(name, choice, error)
-        return self._models.load(self._repository.open(name))
+        return self._models.load(self.repository.open(name))
 
     def _default(self, name: str) -> StoredEnsemble | None:
         try:
-            return self._repository.open(name)
+            return self.repository.open(name)
         except ModelRefused:
             return None
 
     def _stored(self, name: str, wanted: VersionDigest) -> StoredEnsemble:
         """A version as it lies in the folder of models; raises ModelRefused where it is another."""
-        stored = self._repository.open(versioned(name, wanted.version))
+        stored = self.repository.open(versioned(name, wanted.version))
         if stored.digest != wanted.manifest:
             raise ModelRefused(
                 f"{stored.folder}: its manifest is {stored.digest[:12]}, and "
@@ -245,8 +213,8 @@ class ModelVersions:
         if choice.serves == VersionDigest(version=spec.version, manifest=spec.digest):
             self._refusals.pop(name, None)
             return
-        refused = self._refusals.get(name)
-        if refused is not None and refused.choice == choice and not self._may_pass(name, refused):
+        chosen, refused = self._refusals.get(name, (None, None))
+        if refused and chosen == choice and not refused.is_worth_another_try(self.repository):
             return
         began_s = self._clock.monotonic_s()
         try:
@@ -292,21 +260,14 @@ class ModelVersions:
 
     def _refuse(self, name: str, choice: ModelChoice, error: Exception) -> None:
         """Keep what serves, and say why."""
-        foreseen = isinstance(error, (StreamprocError, OSError))
-        reason = str(error) if foreseen else f"{type(error).__name__}: {error}"
-        before = self._refusals.get(name)
-        may_pass = isinstance(error, (NoRoomForModel, MemoryError))
-        files = self.files(name, choice.serves.version)
-        self._refusals[name] = Refusal(reason, choice, files, may_pass)
+        chosen, before = self._refusals.get(name, (None, None))
+        refusal = Refusal.of(self.repository, name, choice.serves, error)
+        self._refusals[name] = choice, refusal
         # What is looked at again and refused for the same reason is no news.
-        if before is None or (before.choice, before.reason) != (choice, reason):
+        if before is None or (chosen, before.reason) != (choice, refusal.reason):
             self._metrics.reloads.labels(name, "refused").inc()
-            log.error(
-                "version refused", ensemble=name, version=choice.serves.version, reason=reason
-            )
-
-    def _may_pass(self, name: str, refused: Refusal) -> bool:
-        return refused.may_pass or refused.files != self.files(name, refused.wanted.version)
+            version = choice.serves.version
+            log.error("version refused", ensemble=name, version=version, reason=refusal.reason)
 
     def _is_chosen(self, choice: ModelChoice) -> bool:
         now = self._choices.get(choice.ensemble)
@@ -346,8 +307,3 @@ async def _let_go(old: Engine) -> None:
 def _info(engine: Engine) -> tuple[str, str, str, str]:
     spec = engine.spec
     return spec.name, engine.task.name, spec.version, spec.digest
-
-
-def _identity(path: Path) -> tuple[str, int, int]:
-    found = path.stat()
-    return str(path), found.st_size, found.st_mtime_ns

@@ -44,6 +44,7 @@ from streamproc.worker.enrichment import (
     route_subscriptions,
 )
 from streamproc.worker.experiments.running import RunningExperiments
+from streamproc.worker.followed_cancels import FollowedCancels
 from streamproc.worker.gauges import set_gauges
 from streamproc.worker.model_versions import ModelVersions
 from streamproc.worker.models import Models
@@ -123,6 +124,9 @@ class _Worker:
             self._metrics,
             device_memory=self._device_memory,
         )
+        self._cancels = FollowedCancels(
+            settings, wanted.catalogue.cancels_topic(), self._clock, self._metrics
+        )
         self._profiles = TopicProfiles(settings, self._clock, self._metrics)
         self._promoted = PromotedVersions(
             settings, wanted.catalogue.models_topic(), self._versions, self._clock
@@ -174,6 +178,7 @@ class _Worker:
                     ),
                     self._promoted.followed(),
                     self._experiments.followed(),
+                    self._cancels.followed(),
                     self._reporting(worker, readiness),
                 ):
                     await worker.run(stop)
@@ -191,7 +196,7 @@ class _Worker:
                 self._metrics,
                 self._registry.formats,
                 self._tracer,
-                self._caches.of_task,
+                self._caches.of_route,
                 self._profiles,
                 self._experiments.of_route,
             ),
@@ -210,9 +215,10 @@ class _Worker:
             stop_after=stop_never,
             hand_over=self._hand_over_part,
             tracer=self._tracer,
-            cache=self._caches.of_task(topic.task),
+            cache=self._caches.of_topic(topic),
             profile=self._profiles.of_topic(topic, engines),
             split=self._experiments.of_topic(topic),
+            cancels=self._cancels.known,
         )
         return Subscription(
             topic.name,
@@ -242,9 +248,11 @@ class _Worker:
         return self._tracer.consuming(self._experiments.recording(subscription.handler))
 
     async def _prepare(self) -> None:
-        """Wait until what was promoted is served, and requests are split as they were before."""
+        """Wait until what was promoted is served, requests are split as they were before, and
+        those that nobody waits for any more are known."""
         await self._promoted.are_served()
         await self._experiments.are_known()
+        await self._cancels.are_known()
 
     def _must_end(self) -> str | None:
         hangs = _hangs_for_good(self._versions.engines(), self._settings.call_timeout_s)

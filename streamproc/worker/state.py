@@ -35,7 +35,7 @@ from streamproc.serving.engine import Engine
 from streamproc.serving.inference.device_memory import DeviceMemory
 from streamproc.settings import Settings
 from streamproc.worker.metric_window import MetricWindow
-from streamproc.worker.model_versions import Refusal
+from streamproc.worker.refusals import Refusal
 
 WINDOW_S: Final = 60.0
 

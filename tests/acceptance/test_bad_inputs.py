@@ -33,7 +33,7 @@ INPUTS = {
     *("routes_dir", "route", "events"),
     *("kafka_ssl_cafile", "kafka_ssl_certfile", "kafka_ssl_keyfile", "cache_ssl_cafile"),
     *("keys_file", "jwks", "ssl_certfile", "ssl_keyfile"),
-    *("trace", "texts", "api_key_file"),
+    *("trace", "texts", "api_key_file", "load"),
 }
 FOLDERS = {
     *("base", "source", "what", "run", "models_dir", "topics_dir", "routes_dir", "partitions"),

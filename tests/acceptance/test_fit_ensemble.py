@@ -75,3 +75,19 @@ def test_what_can_not_be_fitted_is_said_in_a_line(
     assert done.returncode == 2
     assert told in done.stderr
     assert (models / "feelings/manifest.toml").read_bytes() == before
+
+
+def test_only_calibrated_anew_members_are_combined_as_before(models: Path, tmp_path: Path) -> None:
+    manifest = models / "entities" / "manifest.toml"
+    before = tomllib.loads(manifest.read_text())
+    rows = written(tmp_path / "rows.jsonl", ROWS["entities"] * 40)
+
+    done = fit(models, "entities", "--valid", rows, "--keep-combination")
+
+    assert done.returncode == 0, done.stderr
+    assert "as before" in done.stdout
+    found = tomllib.loads(manifest.read_text())
+    assert found["combine"]["strategy"] == before.get("combine", {}).get("strategy", "mean")
+    assert [one.get("weight") for one in found["members"]] == [
+        one.get("weight") for one in before["members"]
+    ]

@@ -32,6 +32,7 @@ def test_load_reports_what_a_worker_answered_and_used(
     assert step["errors"] == {}
     assert step["latency_ms"]["p99"] >= step["latency_ms"]["p50"] > 0
     assert step["latency_ms"]["max"] >= step["service_ms"]["max"]
+    assert step["experiments"] == {}
     (version,) = step["versions"]
     assert version.startswith("sentiment ")
     (worker,) = step["workers"]

@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from streamproc.errors import Invalid
 from streamproc.kafka.dead_letters import DeadLetter
 from streamproc.kafka.topics import load_topics
+from streamproc.messages.cancel import cancel_record
 from streamproc.messages.cloudevents import STRUCTURED
 from streamproc.messages.experiment import Experiment, read_experiment
 from streamproc.messages.exposure import Exposure, read_exposure
@@ -131,6 +132,8 @@ def test_an_example_is_what_the_code_takes_or_makes(topic: Any, path: str) -> No
     body = load(path)
     if topic.kind in ("requests", "bulk"):
         assert is_accepted(topic.task, body, structured="specversion" in body)
+    elif topic.kind == "cancels":
+        assert cancel_record(topic.name, b"id").value is body is None
     elif "attempt" in body:
         part = Part(body["attempt"], body["sequence"], body["text"])
         request = read_request(record_of({"id": body["id"], "text": ""}), 1 << 20)

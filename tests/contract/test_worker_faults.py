@@ -132,6 +132,28 @@ async def test_a_member_that_hangs_is_only_missing_where_the_others_suffice(
     release.set()
 
 
+async def test_where_the_others_suffice_nobody_waits_long_for_a_member_that_is_ever_late(
+    executor: ModelExecutor,
+) -> None:
+    calls: list[int] = []
+
+    def slow(batch: Batch) -> None:
+        calls.append(len(batch.ids))
+        threading.Event().wait(0.1)
+
+    worker = Worker(engine_of(executor, slow, quorum=1, call_timeout_s=0.05))
+    for _ in range(REQUESTS):
+        worker.ask("good film")
+        assert (await worker.finish())[-1] == "partial"
+
+    # Three batches that waited, and the trials on the canary, which nobody waits for.
+    assert len(calls) < REQUESTS // 2
+    assert worker.letters == 0
+    last = worker.broker.values("responses")[-1]
+    assert [member["status"] for member in last["members"]] == ["late", "ok"]
+    assert worker.engine.health.troubles() == []
+
+
 def assert_released(release: threading.Event) -> None:
     assert release.wait(20)
 

@@ -13,6 +13,7 @@ import aiohttp
 import orjson
 import pytest
 from aiokafka import AIOKafkaConsumer
+from prometheus_client.parser import text_string_to_metric_families
 from valkey.asyncio import Valkey
 
 from streamproc import LocalClient
@@ -36,14 +37,18 @@ def without_own(response: Mapping[str, Any]) -> bytes:
     return orjson.dumps({**response, "id": None, "timing": None})
 
 
-async def degraded(port: int) -> Mapping[str, Any]:
-    """What a worker says of its readiness once something is amiss."""
+async def degraded(*ports: int) -> Mapping[str, Any]:
+    """What the first of the workers says of its readiness for which something is amiss.
+
+    One that has been assigned its topic-partitions when all was answered has not noticed.
+    """
     async with aiohttp.ClientSession() as client:
         while True:
-            async with client.get(f"http://127.0.0.1:{port}/v2/health/ready") as answer:
-                health: Mapping[str, Any] = await answer.json()
-            if health["ready"] and "degraded" in health:
-                return health
+            for port in ports:
+                async with client.get(f"http://127.0.0.1:{port}/v2/health/ready") as answer:
+                    health: Mapping[str, Any] = await answer.json()
+                if health["ready"] and "degraded" in health:
+                    return health
             await asyncio.sleep(0.1)
 
 
@@ -69,7 +74,6 @@ async def test_a_shared_cache_killed_in_the_middle_of_a_stream_loses_nothing_and
             group_id=name,
             models_dir=models,
             topics_dir=topics,
-            web_port=0,
             device="cpu",
             state_interval_s=0,
             cache_bytes=MIB,
@@ -78,9 +82,11 @@ async def test_a_shared_cache_killed_in_the_middle_of_a_stream_loses_nothing_and
             await admin.create_missing(load_topics(topics).topics.values())
         (topic, *_) = load_topics(topics).requests(TASK)
         stop = asyncio.Event()
-        port = free_port()
-        first = settings.model_copy(update={"web_port": port})
-        working = [asyncio.create_task(run_worker(one, stop)) for one in (first, settings)]
+        ports = free_port(), free_port()
+        working = [
+            asyncio.create_task(run_worker(settings.model_copy(update={"web_port": port}), stop))
+            for port in ports
+        ]
         consumer = AIOKafkaConsumer(
             topic.responses, bootstrap_servers=kafka, auto_offset_reset="earliest"
         )
@@ -108,7 +114,7 @@ async def test_a_shared_cache_killed_in_the_middle_of_a_stream_loses_nothing_and
                 valkey.kill()
                 await ask(range(REQUESTS // 2, REQUESTS))
                 await until_answered(REQUESTS)
-                health = await degraded(port)
+                health = await degraded(*ports)
         finally:
             await consumer.stop()
             stop.set()
@@ -118,3 +124,66 @@ async def test_a_shared_cache_killed_in_the_middle_of_a_stream_loses_nothing_and
     assert f"127.0.0.1:{valkey.port} has been unavailable" in health["degraded"][0]
     assert set(answered) == set(range(REQUESTS))
     assert all(answered[number] == expected[text] for number, text in enumerate(texts))
+
+
+async def counted(port: int) -> dict[str, int]:
+    """Where a worker's answers came from."""
+    async with (
+        aiohttp.ClientSession() as client,
+        client.get(f"http://127.0.0.1:{port}/metrics") as answer,
+    ):
+        metrics = text_string_to_metric_families(await answer.text())
+    return {
+        sample.labels["outcome"]: round(sample.value)
+        for family in metrics
+        for sample in family.samples
+        if sample.name == "streamproc_cache_requests_total" and sample.value
+    }
+
+
+async def test_a_topic_that_says_so_has_its_answers_worked_out_each_time(
+    kafka: str, tmp_path: Path
+) -> None:
+    models, topics = tmp_path / "models", tmp_path / "topics"
+    models.mkdir()
+    topics.mkdir()
+    write_small_ensembles(models, [TASK])
+    name, port = f"cached-{uuid4().hex[:8]}", free_port()
+    topics_folder(topics, name)
+    (bulk,) = topics.glob("*.bulk.*.yaml")
+    bulk.write_text(bulk.read_text("utf-8") + "cache: false\n", "utf-8")
+    settings = Settings(
+        kafka_bootstrap_servers=kafka,
+        group_id=name,
+        models_dir=models,
+        topics_dir=topics,
+        web_port=port,
+        device="cpu",
+        state_interval_s=0,
+        cache_bytes=MIB,
+    )
+    async with TopicAdmin(settings) as admin:
+        await admin.create_missing(load_topics(topics).topics.values())
+    asked = load_topics(topics).requests(TASK)
+    stop = asyncio.Event()
+    working = asyncio.create_task(run_worker(settings, stop))
+    consumer = AIOKafkaConsumer(
+        asked[0].responses, bootstrap_servers=kafka, auto_offset_reset="earliest"
+    )
+    await consumer.start()
+    answered: set[bytes] = set()
+    try:
+        async with asyncio.timeout(120), producing(kafka) as producer:
+            value = orjson.dumps({"id": "1", "text": "the good film"})
+            await send_all(producer, [Sent(value, topic.name) for topic in asked] * 5)
+            for _ in range(10):
+                answered.add(without_own(orjson.loads((await consumer.getone()).value)))
+        found = await counted(port)
+    finally:
+        await consumer.stop()
+        stop.set()
+        await working
+
+    assert len(answered) == 1
+    assert found["miss"] == 1
+    assert sum(found.values()) == 5

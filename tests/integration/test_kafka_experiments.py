@@ -311,3 +311,27 @@ async def test_a_worker_that_is_killed_leaves_no_request_without_its_record(
         arms.setdefault(one.id, set()).add(one.arm)
     assert {len(names) for names in arms.values()} == {1}
     assert all(arms[name] == {one["experiment"]["arm"]} for name, one in answers.items())
+
+
+async def test_a_load_that_is_sent_meanwhile_compares_the_arms(kafka: str, tmp_path: Path) -> None:
+    place = Place(kafka, tmp_path)
+    load, report = (str(tmp_path / name) for name in ("load.json", "report.json"))
+    async with place.working():
+        arms = ("--arm", ENSEMBLE, "--arm", f"{ENSEMBLE}@2", "--decide-on", "errors")
+        await place.experiments("start", "trial", *arms, "--no-verify")
+        sent = await place.command(
+            *("load", "--rate", "20", "--duration-s", "4", "--warm-up-s", "0"),
+            *("--length", "40", "--json", load),
+        )
+        assert sent.returncode == 0, sent.stdout + sent.stderr
+        said = await place.experiments("report", "trial", "--load", load, "--json", report)
+        await place.experiments("stop", "trial")
+
+    assert "Under load: load.json" in said
+    (step,) = place.report("load.json")["steps"]
+    (level,) = place.report("report.json")["load"]["levels"]
+    assert level["arms"].keys() == {f"{ENSEMBLE}@1", f"{ENSEMBLE}@2"}
+    asked = {name: arm["asked"] for name, arm in level["arms"].items()}
+    assert min(asked.values()) > 10
+    assert sum(asked.values()) == step["asked"]
+    assert all(arm["latency_ms"]["p50"] > 0 for arm in level["arms"].values())

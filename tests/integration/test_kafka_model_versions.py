@@ -207,7 +207,7 @@ async def test_a_worker_without_a_topic_of_models_serves_what_its_folder_says(
 async def test_the_topic_is_followed_as_soon_as_somebody_makes_it(
     kafka: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streamproc.kafka.group_table.LOOK_AGAIN_S", 0.1)
+    monkeypatch.setattr("streamproc.kafka.topic_follower.LOOK_AGAIN_S", 0.1)
     place = Place(kafka, tmp_path)
     heard: list[dict[str, ModelChoice]] = []
     feed = choice_feed(place.settings, place.topic, CLOCK, lambda told: heard.append(dict(told)))

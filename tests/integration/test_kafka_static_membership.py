@@ -49,21 +49,53 @@ async def test_a_restart_within_the_session_moves_nothing_and_loses_nothing(plac
     assert set(answers.values()) == {1}
 
 
-async def test_two_workers_under_one_name_are_told_so_and_one_ends(place: Place) -> None:
-    def build_worker() -> KafkaWorker:
+@pytest.mark.parametrize(
+    ("apart", "asked"),
+    [
+        pytest.param(False, False, id="at once"),
+        pytest.param(True, False, id="one after the other"),
+        pytest.param(True, True, id="one after the other, with requests to commit"),
+    ],
+)
+async def test_two_workers_under_one_name_are_told_so_and_one_ends(
+    place: Place, apart: bool, asked: bool
+) -> None:
+    running: list[asyncio.Task[None]] = []
+    ends, asked_enough = asyncio.Event(), asyncio.Event()
+    keys: set[bytes] = set()
+
+    def start() -> KafkaWorker:
         settings = named(place, "a")
         producer = Producer(settings, CLOCK)
+
+        async def handle(record: Record) -> None:
+            await echo(place)(producer, record)
+
         subscription = Subscription(place.requests, Lane.INTERACTIVE, handle)
-        return KafkaWorker(settings, [subscription], clock=CLOCK, producer=producer)
+        worker = KafkaWorker(settings, [subscription], clock=CLOCK, producer=producer)
+        running.append(asyncio.create_task(worker.run(ends)))
+        return worker
 
-    async def handle(record: Record) -> None:
-        pass
+    async def ask() -> None:
+        while asked and not asked_enough.is_set():
+            keys.update(await place.send(5, name=f"{len(keys)}"))
+            await asyncio.sleep(0.1)
 
-    running = [asyncio.create_task(build_worker().run(asyncio.Event())) for _ in range(2)]
+    first = start()
+    if apart:
+        await until(lambda: len(first.assigned) == 4)
+    start()
+    asking = asyncio.create_task(ask())
     ended, others = await asyncio.wait(running, timeout=60, return_when=asyncio.FIRST_COMPLETED)
-    for task in others:
-        task.cancel()
-    await asyncio.wait(others)
+    asked_enough.set()
+    await asking
+    # The other one goes on with all of it.
+    keys |= await place.send(20, name="later")
+    answers = await until_answered(place, keys)
+    ends.set()
+    await asyncio.gather(*others)
 
+    assert len(others) == 1
     with pytest.raises(OperatorError, match="same STREAMPROC_GROUP_INSTANCE_ID: each needs its"):
-        next(iter(ended)).result()
+        await ended.pop()
+    assert set(answers) >= keys

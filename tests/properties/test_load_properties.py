@@ -15,7 +15,7 @@ from streamproc.offline.load.latency import LatencyHistogram
 from streamproc.offline.load.mix import Mix, Text, parse_lengths, parse_mix
 from streamproc.offline.load.objectives import parse_objective
 from streamproc.offline.load.plan import ClosedLoop, LoadPlan, OpenLoop, run_plan
-from streamproc.offline.load.recording import UNANSWERED, UNSENT
+from streamproc.offline.load.recording import UNANSWERED, UNSENT, Reply
 from streamproc.offline.load.stepping import Stepping, saturation_of
 from tests.support.simulated_server import (
     MIX,
@@ -207,13 +207,13 @@ def test_a_closed_loop_never_asks_more_at_a_time_than_there_are_users(
 ) -> None:
     most = now = 0
 
-    async def ask(_: object) -> str:
+    async def ask(_: object) -> Reply:
         nonlocal most, now
         now += 1
         most = max(most, now)
         await LoopClock().sleep(0.05)
         now -= 1
-        return "v"
+        return Reply("v")
 
     step = in_virtual_time(one_step(ask, ClosedLoop(think_s), users, step_times(20.0)))
 
@@ -226,9 +226,9 @@ def test_a_closed_loop_never_asks_more_at_a_time_than_there_are_users(
 @given(st.integers(1, 30), st.floats(5, 50))
 @settings(max_examples=10)
 def test_no_request_is_lost_to_a_server_that_hangs(in_flight: int, rate: float) -> None:
-    async def hang(_: object) -> str:
+    async def hang(_: object) -> Reply:
         await LoopClock().sleep(1e6)
-        return "never"
+        return Reply()
 
     times = step_times(10.0, max_in_flight=in_flight, timeout_s=1.0, drain_s=2.0)
     step = in_virtual_time(open_step(hang, Even(), rate, times))

@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Sequence
 
 from streamproc.errors import RequestFailed
+from streamproc.messages.response import ExperimentArm
 from streamproc.offline.load.arrivals import Arrivals
 from streamproc.offline.load.loops import Ask, StepTimes
 from streamproc.offline.load.mix import Mix, Question, Text, parse_mix
 from streamproc.offline.load.plan import LoadPlan, Loop, OpenLoop, run_plan
-from streamproc.offline.load.recording import StepResult
+from streamproc.offline.load.recording import Reply, StepResult
 from streamproc.offline.load.stepping import Stepping
 from tests.support.virtual_time import LoopClock
 
@@ -30,13 +31,37 @@ class OneAtATime:
         self._busy = asyncio.Lock()
         self.asked: list[Question] = []
 
-    async def __call__(self, question: Question) -> str:
+    async def __call__(self, question: Question) -> Reply:
         self.asked.append(question)
         if self._fail_every and len(self.asked) % self._fail_every == 0:
             raise RequestFailed("failed", "it fails", "each so manieth")
         async with self._busy:
             await asyncio.sleep(self._service_s)
-        return VERSION
+        return Reply(VERSION)
+
+
+class TwoArms:
+    """Arms of an experiment that answer in turns, at any number of requests at a time.
+
+    first_s, second_s: what each takes; fail_every: each so manieth of the second is an error
+    """
+
+    def __init__(
+        self, name: str, arms: tuple[str, str], first_s: float, second_s: float, fail_every: int
+    ) -> None:
+        self._arms = [ExperimentArm(name, arm) for arm in arms]
+        self._takes_s = (first_s, second_s)
+        self._fail_every = fail_every
+        self._asked = [0, 0]
+
+    async def __call__(self, question: Question) -> Reply:
+        number = sum(self._asked) % 2
+        self._asked[number] += 1
+        arm = self._arms[number]
+        if number and self._asked[1] % self._fail_every == 0:
+            return Reply(VERSION, arm, RequestFailed("failed", "it fails", "each so manieth"))
+        await asyncio.sleep(self._takes_s[number])
+        return Reply(VERSION, arm)
 
 
 class Stalling:
@@ -49,13 +74,13 @@ class Stalling:
         self._from_s, self._to_s = from_s, to_s
         self._began_s: float | None = None
 
-    async def __call__(self, question: Question) -> str:
+    async def __call__(self, question: Question) -> Reply:
         now_s = asyncio.get_running_loop().time()
         if self._began_s is None:
             self._began_s = now_s
         since_s = now_s - self._began_s
         await asyncio.sleep(0.001 + max(0.0, self._to_s - since_s) * (since_s >= self._from_s))
-        return VERSION
+        return Reply(VERSION)
 
 
 def step_times(duration_s: float = 20.0, **others: float) -> StepTimes:

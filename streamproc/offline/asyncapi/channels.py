@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from streamproc.kafka.topic_drift import DescribedTopic
 from streamproc.offline.asyncapi.components import ref
 from streamproc.settings import Settings
 
-_BINDING = "0.5.0"
+KAFKA_BINDING: Final = "0.5.0"
+"""The version of AsyncAPI's bindings of Kafka."""
 
 
 class Channels:
@@ -44,7 +45,7 @@ class Channels:
         """That streamproc reads a topic; reply: the topic that it answers by, and with what."""
         operation = self._operation("receive", topic, summary, messages)
         group = {"type": "string", "enum": [self._settings.group_id]}
-        operation["bindings"] = {"kafka": {"groupId": group, "bindingVersion": _BINDING}}
+        operation["bindings"] = {"kafka": {"groupId": group, "bindingVersion": KAFKA_BINDING}}
         if reply is not None:
             operation["reply"] = _channel_messages(*reply)
         self.operations[name] = operation
@@ -68,7 +69,7 @@ class Channels:
             "topic": described.name,
             "partitions": described.topic_partitions,
             "topicConfiguration": config,
-            "bindingVersion": _BINDING,
+            "bindingVersion": KAFKA_BINDING,
         }
 
 

@@ -15,7 +15,8 @@ from streamproc.enrichment.catalogue import load_routes
 from streamproc.errors import TopicsError
 from streamproc.kafka.topics import RequestTopic, Topic, TopicCatalogue, load_topics
 from streamproc.messages.outgoing import CORRELATION_ID
-from streamproc.offline.asyncapi.channels import Channels
+from streamproc.messages.reply_address import SPRING_CORRELATION_ID
+from streamproc.offline.asyncapi.channels import KAFKA_BINDING, Channels
 from streamproc.offline.asyncapi.components import Components
 from streamproc.offline.asyncapi.headers import request_headers, response_headers
 from streamproc.offline.asyncapi.routed_events import add_route
@@ -23,6 +24,12 @@ from streamproc.offline.asyncapi.servers import security_schemes, servers
 from streamproc.settings import Settings, shipped
 
 VERSION: Final = "3.1.0"
+_KEY_OF_CANCELS: Final = {
+    "kafka": {
+        "key": {"description": f"The bytes of the request's header {SPRING_CORRELATION_ID}."},
+        "bindingVersion": KAFKA_BINDING,
+    }
+}
 _CORRELATION: Final = {"location": f"$message.header#/{CORRELATION_ID}"}
 
 
@@ -101,6 +108,7 @@ def _messages(
                 if has_headers
                 else {}
             ),
+            **({"bindings": _KEY_OF_CANCELS} if topic.kind == "cancels" else {}),
             "payload": components.schema(name, _read(catalogue.folder / topic.schema_file)),
             "examples": _examples(catalogue, topic, name, components),
         }

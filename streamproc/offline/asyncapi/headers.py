@@ -8,7 +8,7 @@ from typing import Any, Final
 from streamproc.enrichment.dead_letters import ORIGINAL
 from streamproc.messages.cloudevents import BINARY_PREFIX, CONTENT_TYPE
 from streamproc.messages.outgoing import CORRELATION_ID, ORIGIN_PREFIX, TRACE_HEADERS
-from streamproc.messages.reply_address import REPLY_TOPIC
+from streamproc.messages.reply_address import REPLY_TOPIC, SPRING_CORRELATION_ID
 
 _TEXT: Final = {"type": "string"}
 _TRACE: Final = {
@@ -72,7 +72,11 @@ def event_letter_headers(dead_letter: dict[str, Any]) -> dict[str, Any]:
 
 def _correlated() -> dict[str, Any]:
     copied = {"type": "string", "description": "Copied from the request to its response."}
-    return {**_TRACE, CORRELATION_ID: copied}
+    taken_back = {
+        "description": "Bytes that are copied from the request to its response, and by which the "
+        "request can be taken back; they should be random."
+    }
+    return {**_TRACE, CORRELATION_ID: copied, SPRING_CORRELATION_ID: taken_back}
 
 
 def _object(properties: dict[str, Any], required: Iterable[str] = ()) -> dict[str, Any]:

@@ -53,10 +53,7 @@ class AnswerEval(EvalTask):
         self.metrics = [*metrics, CALIBRATION]
 
     def statistics(self, responses: Sequence[JsonObject]) -> list[FloatArray]:
-        results = list(map(result_of, responses))
-        said = [str(result.get("answer", "")) for result in results]
-        # The score of an answer that stands in several windows is their sum, which may exceed 1.
-        score = [min(1.0, result.get("score", 0.0)) for result in results[: self.records]]
+        said = [str(result_of(response).get("answer", "")) for response in responses]
         own, again = said[: self.records], said[self.records :]
         answered = np.array([response["status"] != "error" for response in responses], np.bool_)
         refused = answered & np.array([not answer for answer in said], np.bool_)
@@ -64,15 +61,23 @@ class AnswerEval(EvalTask):
         if again:
             kept[self._answerable] = [bool(answer) for answer in again]
         exact = self._against_right(exact_match, own)
-        right = answered[: self.records] & (exact == 1)
         found = {
             "F1": self._mean(self._against_right(f1, own), self._answerable),
             "exact match": self._mean(exact, self._answerable),
             "refused": self._mean(refused[: self.records], ~self._answerable),
             "kept": self._mean(kept, self._answerable),
-            CALIBRATION.name: calibration_statistics(np.array(score, np.float64), right),
+            CALIBRATION.name: calibration_statistics(*self.confidences(responses)),
         }
         return [found[metric.name] for metric in self.metrics]
+
+    def confidences(self, responses: Sequence[JsonObject]) -> tuple[FloatArray, BoolArray]:
+        own = responses[: self.records]
+        # The score of an answer that stands in several windows is their sum, which may exceed 1.
+        score = [min(1.0, result_of(response).get("score", 0.0)) for response in own]
+        said = [str(result_of(response).get("answer", "")) for response in own]
+        answered = np.array([response["status"] != "error" for response in own], np.bool_)
+        right = answered & (self._against_right(exact_match, said) == 1)
+        return np.array(score, np.float64), right
 
     def agreement(self, responses: Sequence[JsonObject]) -> FloatArray:
         """Not of questions without an answer where the first metric is of those with one."""

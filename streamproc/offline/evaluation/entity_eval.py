@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from seqeval.scheme import IOB2, Entities
 
 from streamproc.errors import EvaluationError
@@ -20,7 +21,7 @@ from streamproc.offline.evaluation.eval_metrics import (
     summed_by_record,
 )
 from streamproc.offline.evaluation.eval_task import EvalTask, JsonObject, result_of
-from streamproc.types import FloatArray
+from streamproc.types import BoolArray, FloatArray
 
 EntitySpan = tuple[int, int, str]
 
@@ -62,7 +63,19 @@ class EntityEval(EvalTask):
         return [counts, counts[:, [0, 1]], counts[:, [0, 2]], self._calibration(found)]
 
     def _calibration(self, found: Sequence[Iterable[Mapping[str, Any]]]) -> FloatArray:
-        """Of every entity that has a word, its score beside whether it is exactly right."""
+        number, score, right = self._scored(found)
+        return summed_by_record(calibration_statistics(score, right), number, self.records)
+
+    def confidences(self, responses: Sequence[JsonObject]) -> tuple[FloatArray, BoolArray]:
+        _, score, right = self._scored(
+            [result_of(response).get("entities", ()) for response in responses]
+        )
+        return score, right
+
+    def _scored(
+        self, found: Sequence[Iterable[Mapping[str, Any]]]
+    ) -> tuple[NDArray[np.intp], FloatArray, BoolArray]:
+        """Of every entity that has a word, its record, its score, and whether it is right."""
         scored = [
             (number, entity["score"], (own.start, own.stop, entity["entity_group"]) in right)
             for number, (text, entities, right) in enumerate(
@@ -72,8 +85,7 @@ class EntityEval(EvalTask):
             if own
         ]
         number, score, right = zip(*scored, strict=True) if scored else ((), (), ())
-        statistics = calibration_statistics(np.array(score, np.float64), np.array(right, np.bool_))
-        return summed_by_record(statistics, np.array(number, np.intp), self.records)
+        return np.array(number, np.intp), np.array(score, np.float64), np.array(right, np.bool_)
 
 
 def entity_spans(tags: Sequence[Sequence[str]]) -> list[set[EntitySpan]]:

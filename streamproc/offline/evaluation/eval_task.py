@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from streamproc.offline.evaluation.eval_metrics import Metric
-from streamproc.types import FloatArray
+from streamproc.types import BoolArray, FloatArray
 
 JsonObject = Mapping[str, Any]
 T = TypeVar("T")
@@ -45,6 +45,10 @@ class EvalTask(ABC):
 
     def likelihood(self, responses: Sequence[JsonObject]) -> float | None:
         """Mean log-likelihood of what is right, in nats; None where answers do not tell it."""
+        return None
+
+    def confidences(self, responses: Sequence[JsonObject]) -> tuple[FloatArray, BoolArray] | None:
+        """(items,) each one's score, and whether it is right; None where scores are of labels."""
         return None
 
     def agreement(self, responses: Sequence[JsonObject]) -> FloatArray:

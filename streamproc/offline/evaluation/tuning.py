@@ -13,8 +13,14 @@ from typing import Any, get_args
 
 import numpy as np
 
-from streamproc.repository.manifest import CombineSection, DefaultsSection, GateSection
+from streamproc.repository.manifest import (
+    CombineSection,
+    ConfidenceSection,
+    DefaultsSection,
+    GateSection,
+)
 from streamproc.repository.repository import StoredEnsemble
+from streamproc.serving.ensembling.confidence import IDENTITY, Confidence
 from streamproc.types import EntityAggregation, FloatArray, Strategy
 
 # Of the gate's softmax: each twice the one before, from nearly equal weights to nearly one member.
@@ -34,11 +40,13 @@ class Score:
     value:      the task's first metric, negated where less is better
     likelihood: mean log-likelihood of what is right, in nats; None where answers do not tell
     calibration: calibration error, negated; None where it is not measured
+    confidence: what would make scores of spans as often right as they say, had they none so far
     """
 
     value: float
     likelihood: float | None = None
     calibration: float | None = None
+    confidence: Confidence = IDENTITY
 
     @property
     def objective(self) -> float:
@@ -78,7 +86,13 @@ def tune(
     strategies: that the task knows
     gate: whose file lies in the ensemble's folder already; none: gating is not tried
     """
-    plain = _with(stored, gate=None, temperature=1.0, defaults=DefaultsSection())
+    plain = _with(
+        stored,
+        gate=None,
+        temperature=1.0,
+        confidence=ConfidenceSection(),
+        defaults=DefaultsSection(),
+    )
     found: list[Candidate] = []
     for strategy in [one for one in ("mean", "logit_mean", "vote") if one in strategies]:
         found.append(_best({strategy: _with(plain, strategy=strategy)}, scorer))
@@ -96,7 +110,26 @@ def tune(
     if plain.manifest.task == "token-classification":
         chosen = _aggregated(chosen, scorer)
         yield chosen
-    yield _calibrated(chosen, scorer) if chosen.score.calibration is not None else chosen
+    if chosen.score.calibration is not None:
+        chosen = _calibrated(chosen, scorer)
+        if chosen.score.confidence != IDENTITY:
+            yield chosen
+            chosen = _confident(chosen, scorer)
+    yield chosen
+
+
+def recalibrate(stored: StoredEnsemble, scorer: Scorer) -> Iterator[Candidate]:
+    """The ensemble as it is, and last the same with another confidence or temperature."""
+    as_it_was = _best({"as before": stored}, scorer)
+    yield as_it_was
+    plain = _with(stored, confidence=ConfidenceSection())
+    chosen = _best({"as before, without confidence": plain}, scorer)
+    if chosen.score.confidence != IDENTITY:
+        yield _confident(chosen, scorer)
+    elif chosen.score.calibration is not None:
+        yield _calibrated(chosen, scorer)
+    else:
+        yield as_it_was
 
 
 def _best(
@@ -177,6 +210,14 @@ def _calibrated(chosen: Candidate, scorer: Scorer) -> Candidate:
         return found, -abs(math.log(candidate.stored.manifest.combine.temperature))
 
     return _best(tried, scorer, fit)
+
+
+def _confident(chosen: Candidate, scorer: Scorer) -> Candidate:
+    """The same way, its scores made as often right as they say; which turns no answer around."""
+    fitted = chosen.score.confidence
+    section = ConfidenceSection(slope=fitted.slope, offset=fitted.offset)
+    text = f"{chosen.description}, confidence {fitted.slope:g}, {fitted.offset:+g}"
+    return _best({text: _with(chosen.stored, confidence=section)}, scorer)
 
 
 def _even_weights(stored: StoredEnsemble) -> FloatArray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from base64 import b64encode
 from collections.abc import Collection, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -18,7 +18,9 @@ from streamproc.offline.experiments.results import (
     ExperimentResult,
     StratumResult,
 )
+from streamproc.offline.experiments.under_load import ArmLoad, LoadOfArms
 from streamproc.offline.pages.render import render_page
+from streamproc.offline.pages.report_table import ReportTable
 
 NAMES: Final[dict[Outcome, str]] = {
     "accuracy": "accuracy, points",
@@ -32,12 +34,14 @@ class ExperimentReport:
     """A result, and when and how it was made.
 
     refused: why arms are not served now, by worker and arm, a sentence each
+    load: of arms at equal load; None: none was given
     """
 
     result: ExperimentResult
     command: str
     date: str
     refused: tuple[str, ...] = ()
+    load: LoadOfArms | None = None
 
     @property
     def title(self) -> str:
@@ -104,20 +108,16 @@ class ExperimentReport:
                 "asked in the bulk lane, and only where there was an answer: its response times "
                 "and errors are not comparable."
             )
-
-
-@dataclass(frozen=True, slots=True)
-class ReportTable:
-    """rows: as many cells each as there are headings; numbers: columns that hold figures"""
-
-    title: str
-    headings: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    numbers: tuple[int, ...]
+        if self.load is not None:
+            yield (
+                f"Under load: {self.load.loop}, from {self.load.date} on. All arms were asked at "
+                "the same time on the same workers, each its share of the requests; one with a "
+                "smaller share has smaller batches. What no response came for is in no arm."
+            )
 
 
 def tables_of(report: ExperimentReport) -> list[ReportTable]:
-    """The arms, how they differ from the control, and within strata."""
+    """The arms, how they differ from the control, within strata, and under load."""
     result = report.result
     headings = ("arm", "requests", "keys", "truths", "accuracy", "errors", "p50 ms", "p99 ms")
     tables = [
@@ -145,6 +145,16 @@ def tables_of(report: ExperimentReport) -> list[ReportTable]:
                 ("arm", "lane, characters", "control", "own", "difference", "interval"),
                 tuple(_stratum_cells(decides, one) for one in result.strata),
                 (2, 3, 4, 5),
+            )
+        )
+    if report.load is not None:
+        rows = report.load.rows(result.experiment)
+        tables.append(
+            ReportTable(
+                f"Under load: {report.load.file}",
+                (report.load.unit, "arm", "asked", "p50 ms", "p99 ms", "errors"),
+                tuple(_load_cells(*row) for row in rows),
+                (0, 2, 3, 4, 5),
             )
         )
     return tables
@@ -184,6 +194,7 @@ def as_json(report: ExperimentReport) -> dict[str, Any]:
             }
             for one in result.strata
         ],
+        "load": None if report.load is None else _load_json(report.load),
     }
 
 
@@ -192,6 +203,7 @@ def as_html(report: ExperimentReport, plots: Collection[tuple[str, bytes]]) -> s
     return render_page(
         "streamproc.offline.experiments",
         report=report,
+        warnings=report.warnings(),
         tables=tables_of(report),
         plots=[(caption, b64encode(png).decode()) for caption, png in plots],
         notes=list(report.notes()),
@@ -238,6 +250,17 @@ def _stratum_cells(outcome: Outcome, one: StratumResult) -> tuple[str, ...]:
     )
 
 
+def _load_cells(level: float, arm: str, one: ArmLoad) -> tuple[str, ...]:
+    return (
+        f"{level:,.4g}",
+        arm,
+        f"{one.asked:,}",
+        _milliseconds(one.latency_ms.p50),
+        _milliseconds(one.latency_ms.p99),
+        _percent(one.error_share),
+    )
+
+
 def _shown(outcome: Outcome, difference: Difference) -> tuple[str, str]:
     numbers = (difference.value, difference.low, difference.high)
     value, low, high = (shown_difference(outcome, number) for number in numbers)
@@ -263,6 +286,16 @@ def _arm_json(one: ArmResult) -> dict[str, Any]:
     }
 
 
+def _load_json(load: LoadOfArms) -> dict[str, Any]:
+    return {
+        **asdict(replace(load, levels=())),
+        "levels": [
+            {"level": one.level, "arms": {name: arm.model_dump() for name, arm in one.arms.items()}}
+            for one in load.levels
+        ],
+    }
+
+
 def _difference_json(difference: Difference) -> dict[str, Any]:
     return asdict(difference)
 
@@ -275,12 +308,12 @@ def _named(arm: Arm) -> str:
     return f"{arm.name} (shadow)" if arm.is_shadow else arm.name
 
 
-def _percent(share: float) -> str:
-    return "–" if math.isnan(share) else f"{100 * share:.2f} %"
+def _percent(share: float | None) -> str:
+    return "–" if share is None or math.isnan(share) else f"{100 * share:.2f} %"
 
 
-def _milliseconds(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:,.4g}"
+def _milliseconds(value: float | None) -> str:
+    return "–" if value is None or math.isnan(value) else f"{value:,.4g}"
 
 
 def _p(value: float) -> str:

@@ -14,10 +14,17 @@ from streamproc.clock import Clock
 from streamproc.errors import RequestError
 from streamproc.offline.load.arrivals import Arrival
 from streamproc.offline.load.mix import Mix, Question
-from streamproc.offline.load.recording import UNANSWERED, UNSENT, Sample, StepRecorder
+from streamproc.offline.load.recording import (
+    NO_REPLY,
+    UNANSWERED,
+    UNSENT,
+    Reply,
+    Sample,
+    StepRecorder,
+)
 
-Ask = Callable[[Question], Awaitable[str]]
-"""Asks one request, and says the manifest that answered; raises RequestError."""
+Ask = Callable[[Question], Awaitable[Reply]]
+"""Asks one request; raises RequestError where no response comes."""
 MAX_IN_FLIGHT: Final = 10_000
 
 
@@ -135,14 +142,13 @@ class StepRunner:
     async def _asked(self, question: Question, intended_s: float) -> None:
         sent_s = self._clock.monotonic_s()
         try:
-            manifest = await self._ask(question)
+            reply = await self._ask(question)
         except RequestError as error:
-            self._record(question, intended_s, sent_s, error=error.type, detail=str(error))
+            reply = Reply(error=error)
         except asyncio.CancelledError:
             self._record(question, intended_s, sent_s, error=UNANSWERED)
             raise
-        else:
-            self._record(question, intended_s, sent_s, manifest=manifest)
+        self._record(question, intended_s, sent_s, reply)
 
     async def _answered(self) -> None:
         while self._on_their_way:
@@ -171,12 +177,12 @@ class StepRunner:
         question: Question,
         intended_s: float,
         sent_s: float,
+        reply: Reply = NO_REPLY,
         *,
-        manifest: str = "",
         error: str | None = None,
-        detail: str = "",
         sent: bool = True,
     ) -> None:
+        """error: why there is no reply"""
         now_s = self._clock.monotonic_s()
         self.recorder.add(
             Sample(
@@ -184,8 +190,9 @@ class StepRunner:
                 intended_s=intended_s,
                 sent_s=sent_s if sent else now_s,
                 done_s=now_s,
-                manifest=manifest,
-                error=error,
-                detail=detail,
+                version=reply.version,
+                arm=reply.arm,
+                error=error if reply.error is None else reply.error.type,
+                detail="" if reply.error is None else str(reply.error),
             )
         )

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from streamproc.errors import RequestError
+from streamproc.messages.response import ExperimentArm
 from streamproc.offline.load.latency import LatencyHistogram
 from streamproc.offline.load.worker_use import WorkerUse
 
@@ -20,13 +22,30 @@ _WITHOUT_END: Final = (LATE, UNANSWERED, UNSENT)
 
 
 @dataclass(frozen=True, slots=True)
+class Reply:
+    """What a response says of itself.
+
+    version: the ensemble and the manifest that answered; "": it names none
+    arm:     of the experiment that the request was in; None: it was in none
+    error:   why there is no answer; None: there is one
+    """
+
+    version: str = ""
+    arm: ExperimentArm | None = None
+    error: RequestError | None = None
+
+
+NO_REPLY: Final = Reply()
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One request.
 
     intended_s: when it was to be sent, which decides its latency
     sent_s:     when it was sent, maybe later
     done_s:     when its answer came, or when nobody waited for it any more
-    manifest:   that the answer names; "": there is none
+    version, arm: as its reply has them
     error:      by its type; None: it was answered
     detail:     of the error
     """
@@ -35,7 +54,8 @@ class Sample:
     intended_s: float
     sent_s: float
     done_s: float
-    manifest: str = ""
+    version: str = ""
+    arm: ExperimentArm | None = None
     error: str | None = None
     detail: str = ""
 
@@ -82,7 +102,8 @@ class StepResult:
     all:         of all requests that were to be sent within them
     service:     from when requests were really sent
     send_delay:  by how much they were sent too late: what this program is at fault for
-    kinds, manifests: the same, by task and lane, and by the manifest that answered
+    kinds, versions, arms: the same, by task and lane, by the version that answered, and by the arm
+        of an experiment; what no response came for is in none of the last two
     details:     of each type of error, what the first said
     own_cpu:     of one core, that this program used
     workers:     what each used
@@ -95,7 +116,8 @@ class StepResult:
     service: LatencyHistogram
     send_delay: LatencyHistogram
     kinds: Mapping[str, Group]
-    manifests: Mapping[str, Group]
+    versions: Mapping[str, Group]
+    arms: Mapping[ExperimentArm, Group]
     details: Mapping[str, str]
     own_cpu: float | None = None
     workers: Sequence[WorkerUse] = ()
@@ -117,7 +139,8 @@ class StepRecorder:
         self._service = LatencyHistogram()
         self._send_delay = LatencyHistogram()
         self._kinds: dict[str, Group] = {}
-        self._manifests: dict[str, Group] = {}
+        self._versions: dict[str, Group] = {}
+        self._arms: dict[ExperimentArm, Group] = {}
         self._details: dict[str, str] = {}
 
     def add(self, sample: Sample) -> None:
@@ -132,8 +155,10 @@ class StepRecorder:
             return
         counts = error is None or error in _WITHOUT_END or latency_s >= self._timeout_s
         groups = [self._all, self._kinds.setdefault(sample.kind, Group())]
-        if sample.manifest:
-            groups.append(self._manifests.setdefault(sample.manifest, Group()))
+        if sample.version:
+            groups.append(self._versions.setdefault(sample.version, Group()))
+        if sample.arm is not None:
+            groups.append(self._arms.setdefault(sample.arm, Group()))
         for group in groups:
             group.add(latency_s, error, counts=counts)
         if sample.error is not None and sample.detail:
@@ -155,7 +180,8 @@ class StepRecorder:
             service=self._service,
             send_delay=self._send_delay,
             kinds=dict(sorted(self._kinds.items())),
-            manifests=dict(sorted(self._manifests.items())),
+            versions=dict(sorted(self._versions.items())),
+            arms=dict(sorted(self._arms.items(), key=lambda item: (item[0].name, item[0].arm))),
             details=dict(self._details),
             own_cpu=own_cpu,
             workers=workers,

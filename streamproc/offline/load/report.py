@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from streamproc.offline.load.plan import LoadPlan
 from streamproc.offline.load.recording import Group, StepResult
 from streamproc.offline.load.stepping import Saturation, saturation_of
 from streamproc.offline.pages.render import render_page
+from streamproc.offline.pages.report_table import ReportTable
 
 QUANTILES: Final = (50.0, 90.0, 99.0, 99.9)
 _LATE_SENDING_S: Final = 0.02
@@ -107,14 +108,11 @@ class LoadReport:
             yield f"Nothing is known of the workers: {self.unwatched}."
 
 
-@dataclass(frozen=True, slots=True)
-class LoadTable:
-    """rows: as many cells each as there are headings; numbers: columns that hold figures"""
-
-    title: str
-    headings: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    numbers: tuple[int, ...]
+_GROUPED: Final[Mapping[str, Callable[[StepResult], Mapping[str, Group]]]] = {
+    "By task and lane": lambda step: step.kinds,
+    "By version": lambda step: step.versions,
+    "By arm": lambda step: {f"{one.name} {one.arm}": group for one, group in step.arms.items()},
+}
 
 
 def step_line(plan: LoadPlan, step: StepResult) -> str:
@@ -128,21 +126,22 @@ def step_line(plan: LoadPlan, step: StepResult) -> str:
     )
 
 
-def tables_of(report: LoadReport) -> list[LoadTable]:
-    """The steps by their level; where there are several, kinds and manifests; what workers used."""
+def tables_of(report: LoadReport) -> list[ReportTable]:
+    """The steps by their level; where there are several, kinds, versions and arms of experiments;
+    what workers used."""
     unit = report.plan.loop.unit
     steps = sorted(report.steps, key=lambda step: step.level)
     quantiles = ("p50 ms", "p90 ms", "p99 ms", "p99.9 ms", "max ms")
     headings: tuple[str, ...] = (unit, "answered/s", *quantiles, "errors", "broke")
     tables = [
-        LoadTable(
+        ReportTable(
             "Steps",
             headings,
             tuple(_step_cells(report, step) for step in steps),
             tuple(range(8)),
         )
     ]
-    for title, groups_of in (("By task and lane", _kinds), ("By version", _manifests)):
+    for title, groups_of in _GROUPED.items():
         rows = tuple(
             (_number(step.level), name, f"{group.asked:,}", *_latency_cells(group))
             for step in steps
@@ -150,7 +149,7 @@ def tables_of(report: LoadReport) -> list[LoadTable]:
         )
         if len({row[1] for row in rows}) > 1:
             columns = (unit, title.removeprefix("By "), "asked", "p50 ms", "p99 ms", "errors")
-            tables.append(LoadTable(title, columns, rows, (0, 2, 3, 4, 5)))
+            tables.append(ReportTable(title, columns, rows, (0, 2, 3, 4, 5)))
     used = tuple(
         (
             _number(step.level),
@@ -164,16 +163,8 @@ def tables_of(report: LoadReport) -> list[LoadTable]:
     )
     if used:
         headings = (unit, "worker", "cores", "memory MiB", "GPU MiB")
-        tables.append(LoadTable("Workers", headings, used, (0, 2, 3, 4)))
+        tables.append(ReportTable("Workers", headings, used, (0, 2, 3, 4)))
     return tables
-
-
-def _kinds(step: StepResult) -> Mapping[str, Group]:
-    return step.kinds
-
-
-def _manifests(step: StepResult) -> Mapping[str, Group]:
-    return step.manifests
 
 
 def _step_cells(report: LoadReport, step: StepResult) -> tuple[str, ...]:
@@ -230,12 +221,21 @@ def _step_json(report: LoadReport, step: StepResult) -> dict[str, Any]:
         "send_delay_ms": _latency_json(step.send_delay),
         "broken": [one.written for one in broken(report.plan.objectives, step)],
         "kinds": {name: _group_json(group) for name, group in step.kinds.items()},
-        "versions": {name: _group_json(group) for name, group in step.manifests.items()},
+        "versions": {name: _group_json(group) for name, group in step.versions.items()},
+        "experiments": _arms_json(step),
         "error_details": dict(step.details),
         "own_cpu": step.own_cpu,
         "workers": [asdict(use) for use in step.workers],
         "hdrhistogram": step.all.latency.encoded(),
     }
+
+
+def _arms_json(step: StepResult) -> dict[str, dict[str, Any]]:
+    """Arms by the name of their experiment."""
+    found: dict[str, dict[str, Any]] = {}
+    for one, group in step.arms.items():
+        found.setdefault(one.name, {})[one.arm] = _group_json(group)
+    return found
 
 
 def _group_json(group: Group) -> dict[str, Any]:
@@ -259,6 +259,7 @@ def as_html(report: LoadReport, plots: Collection[tuple[str, bytes]]) -> str:
     return render_page(
         "streamproc.offline.load",
         report=report,
+        warnings=(),
         tables=tables_of(report),
         plots=[(caption, b64encode(png).decode()) for caption, png in plots],
         notes=list(report.notes()),

@@ -7,9 +7,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from streamproc.client.answer import answer_of
 from streamproc.client.connections import Connection, Transport
+from streamproc.errors import RequestError
+from streamproc.messages.client import ResponseBody
 from streamproc.messages.lane import Lane
+from streamproc.messages.response import ExperimentArm
 from streamproc.offline.load.loops import Ask
 from streamproc.offline.load.mix import Kind, Question
+from streamproc.offline.load.recording import Reply
 
 
 @asynccontextmanager
@@ -28,10 +32,20 @@ async def opened(
                 connection_of(kind.lane).open(kind.task)
             )
 
-        async def ask(question: Question) -> str:
-            answer = answer_of(await transports[question.kind].ask(question.body))
-            ensemble = answer.response.get("ensemble", "")
-            digest = str(answer.response.get("manifest", "")).removeprefix("sha256:")[:12]
-            return f"{ensemble} {digest}".strip()
+        async def ask(question: Question) -> Reply:
+            return reply_of(await transports[question.kind].ask(question.body))
 
         yield ask
+
+
+def reply_of(response: ResponseBody) -> Reply:
+    """What a response says of itself."""
+    digest = response.get("manifest", "").removeprefix("sha256:")[:12]
+    version = f"{response.get('ensemble', '')} {digest}".strip()
+    named = response.get("experiment")
+    arm = None if named is None else ExperimentArm(named["name"], named["arm"])
+    try:
+        answer_of(response)
+    except RequestError as error:
+        return Reply(version, arm, error)
+    return Reply(version, arm)

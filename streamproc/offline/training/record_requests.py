@@ -20,7 +20,7 @@ from streamproc.serving.chunking.windows import Chunk, Window
 from streamproc.serving.ensembling.labels import LabelMap
 from streamproc.serving.tasks.catalogue import task_named
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec, MemberSpec
-from streamproc.serving.tasks.task import Job
+from streamproc.serving.tasks.task import AnyJob
 from streamproc.types import FloatArray, Int64Array
 
 RecordT = TypeVar("RecordT", bound=CorpusRecord)
@@ -63,7 +63,7 @@ class RecordRequests(ABC, Generic[RecordT]):
     def evaluation(self, records: Sequence[RecordT]) -> EvalTask:
         """What a worker is asked about validation records, and how its answers are measured."""
 
-    def begin(self, request: JsonObject, spec: EnsembleSpec) -> Job[Any, Any]:
+    def begin(self, request: JsonObject, spec: EnsembleSpec) -> AnyJob:
         """A worker's job for a request; raises Invalid."""
         inputs = {name: value for name, value in request.items() if name != "params"}
         return task_named(self.task).begin(inputs, request.get("params", {}), spec)

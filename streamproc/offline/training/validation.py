@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from streamproc.serving.chunking.windows import Chunk
 from streamproc.serving.ensembling.combine import softmax
 from streamproc.serving.inference.batch import MemberOutput
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
-from streamproc.serving.tasks.task import Job
+from streamproc.serving.tasks.task import AnyJob
 from streamproc.serving.verification.scores import Score
 from streamproc.types import FloatArray, Int64Array
 
@@ -52,7 +52,7 @@ class Validation(Generic[RecordT]):
         """The loss is that of the answers, or of the chunks where answers do not tell it."""
         requests, metrics = self._evaluation.requests, self._evaluation.metrics
         responses: list[JsonObject] = [{"status": "error"}] * len(requests)
-        jobs: dict[int, Job[Any, Any]] = {}
+        jobs: dict[int, AnyJob] = {}
         losses = []
         for first in range(0, len(self._order), _CHUNKS_AT_ONCE):
             read = [self._chunks[place] for place in self._order[first : first + _CHUNKS_AT_ONCE]]

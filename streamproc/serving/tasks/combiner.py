@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from streamproc.serving.chunking.windows import Chunk
+from streamproc.serving.ensembling.confidence import IDENTITY
 from streamproc.serving.inference.batch import SelectedInput
 from streamproc.serving.selection import MemberPolicy, select
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
@@ -49,7 +50,9 @@ class Combiner:
         """Raises Invalid."""
         self._spec = spec
         self._strategy = spec.chosen_strategy(asked)
-        self._temperature = spec.temperature if self._strategy == spec.strategy else 1.0
+        is_calibrated = self._strategy == spec.strategy
+        self._temperature = spec.temperature if is_calibrated else 1.0
+        self.confidence = spec.confidence if is_calibrated else IDENTITY
         self._voting_weight = np.zeros(len(spec.members))
 
     def combine(self, ids: Int64Array, logits: Mapping[int, FloatArray]) -> Opinions:

@@ -13,6 +13,7 @@ from streamproc.repository.decoding_section import DecodingSection
 from streamproc.repository.versioned_name import FIRST_VERSION
 from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.serving.chunking.windows import Window
+from streamproc.serving.ensembling.confidence import IDENTITY, Confidence
 from streamproc.serving.ensembling.gate import Gate
 from streamproc.serving.ensembling.heads import HEADS, Head
 from streamproc.serving.ensembling.labels import LabelMap
@@ -45,6 +46,7 @@ class EnsembleSpec:
     version: which of the ensemble's it is
     gate: what the strategy `gated` goes by; none: it can't be asked for
     temperature: calibrates what members say together under the manifest's strategy
+    confidence: calibrates scores of entities and answers, under that strategy too
     aggregation: how tokens become entities where a request does not say it
     problem_type: what the outputs of members that classify are
     cascade_margin, trusted_share: how few members will do; None: that is not known
@@ -62,6 +64,7 @@ class EnsembleSpec:
     decoding: DecodingSection | None = None
     gate: Gate | None = None
     temperature: float = 1.0
+    confidence: Confidence = IDENTITY
     aggregation: EntityAggregation = "simple"
     problem_type: ProblemType = "single_label_classification"
     version: str = FIRST_VERSION

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from streamproc.serving.chunking.pairs import PairChunk, pair_windows
 from streamproc.serving.disagreements import Choices
+from streamproc.serving.ensembling.confidence import IDENTITY, Confidence
 from streamproc.serving.ensembling.measures import entropy
 from streamproc.serving.inference.batch import MemberOutput, SelectedInput
 from streamproc.serving.inference.signature import Signature
@@ -118,7 +119,7 @@ class QuestionAnsweringJob(Job[PairChunk, tuple[MemberOutput, ...]]):
         return self._combiner.select(chunk, policy, partial(self._logits, chunk))
 
     def answer(self) -> Answer:
-        result = self._result(self._combined)
+        result = self._result(self._combined, self._combiner.confidence)
         by_member = {
             index: self._result(self._by_member[index]) for index in self._accumulator.answered
         }
@@ -169,12 +170,12 @@ class QuestionAnsweringJob(Job[PairChunk, tuple[MemberOutput, ...]]):
         for start, end, score in zip(*(values.tolist() for values in found), strict=True):
             answers.add(start, end, score)
 
-    def _result(self, answers: Answers) -> JsonObject:
+    def _result(self, answers: Answers, confidence: Confidence = IDENTITY) -> JsonObject:
         """transformers' keys for the best answer, and beside them the best `top_k`."""
         best = [
             {
                 "answer": self._inputs.context[answer.start : answer.end],
-                "score": answer.score,
+                "score": confidence.of(answer.score),
                 "start": answer.start,
                 "end": answer.end,
             }

@@ -125,6 +125,8 @@ class Job(ABC, Generic[ChunkT, OutputsT]):
         self._show(text[self._shown_characters :])
 
 
+AnyJob = Job[Any, Any]
+"""Of chunks and outputs as its task has them."""
 ScoringJob = Job[Chunk, tuple[MemberOutput, ...]]
 
 
@@ -141,7 +143,7 @@ class Task(ABC):
     name: ClassVar[str]
     inputs: ClassVar[type[Inputs]]
     params: ClassVar[type[Params]]
-    job: ClassVar[Callable[..., Job[Any, Any]]]
+    job: ClassVar[Callable[..., AnyJob]]
     labelled: ClassVar[bool] = False
     strategies: ClassVar[tuple[Strategy, ...]] = STRATEGIES
     problem_types: ClassVar[tuple[ProblemType, ...]] = ("single_label_classification",)
@@ -153,7 +155,7 @@ class Task(ABC):
 
     def begin(
         self, inputs: Mapping[str, object], params: Mapping[str, object], spec: EnsembleSpec
-    ) -> Job[Any, Any]:
+    ) -> AnyJob:
         """A job for one request; raises Invalid naming the field or parameter that is wrong."""
         fields = validated(self.inputs, inputs)
         return self.job(fields, validated(self.params, params, "params"), spec)

@@ -6,7 +6,7 @@ What the outputs of the members are decides, as in transformers: one label, seve
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from streamproc.serving.tasks.classification_params import Aggregation, TextClas
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.multi_label import MultiLabelJob
 from streamproc.serving.tasks.tallied_text import Conclusion, TalliedTextJob
-from streamproc.serving.tasks.task import Inputs, Job, Params, ScoringTask, TextInputs
+from streamproc.serving.tasks.task import AnyJob, Inputs, Params, ScoringTask, TextInputs
 from streamproc.serving.tasks.text_regression import RegressionJob
 from streamproc.types import FloatArray, JsonObject, ProblemType
 
@@ -86,16 +86,14 @@ class TextClassificationJob(TalliedTextJob):
         }
 
 
-_JOBS: Final[dict[ProblemType, Callable[..., Job[Any, Any]]]] = {
+_JOBS: Final[dict[ProblemType, Callable[..., AnyJob]]] = {
     "single_label_classification": TextClassificationJob,
     "multi_label_classification": MultiLabelJob,
     "regression": RegressionJob,
 }
 
 
-def _begin(
-    inputs: TextInputs, params: TextClassificationParams, spec: EnsembleSpec
-) -> Job[Any, Any]:
+def _begin(inputs: TextInputs, params: TextClassificationParams, spec: EnsembleSpec) -> AnyJob:
     return _JOBS[spec.problem_type](inputs, params, spec)
 
 

@@ -12,6 +12,7 @@ from streamproc.errors import AnswerTooLarge
 from streamproc.serving.chunking.overlaps import content, content_place, deepest, tokens_before
 from streamproc.serving.chunking.windows import Chunk
 from streamproc.serving.chunking.words import continuations
+from streamproc.serving.ensembling.confidence import IDENTITY
 from streamproc.serving.ensembling.token_measures import TokenMeasures
 from streamproc.serving.inference.signature import Signature
 from streamproc.serving.tasks.combiner import Opinions
@@ -19,6 +20,7 @@ from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.entities import (
     WORD_AGGREGATIONS,
     Aggregation,
+    Entity,
     EntityBuilder,
     Tagging,
     TokenRun,
@@ -123,9 +125,16 @@ class TokenClassificationJob(LabelledTextJob):
                 "a text may be sent in parts",
             )
 
+    def _entities(self) -> list[Entity]:
+        """As all members together see them; single tokens keep the scores that they have."""
+        found, confidence = self._combined.entities(), self._combiner.confidence
+        if self._aggregation == "none" or confidence == IDENTITY:
+            return found
+        return [{**one, "score": confidence.of(one["score"])} for one in found]
+
     def answer(self) -> Answer:
         return Answer(
-            result={"entities": self._combined.entities()},
+            result={"entities": self._entities()},
             members=self._accumulator.members(
                 (lambda index: {"entities": self._by_member[index].entities()})
                 if self._params.return_members

@@ -22,6 +22,8 @@ OF_RESPONSES: Final[Mapping[ErrorType, int]] = {
     "deadline": 504,
     # The request was small enough; what it asked for is not.
     "too-large": 422,
+    # Whoever it was that took it back, as where a caller left.
+    "cancelled": 499,
 }
 """The HTTP status of a response of status `error`, by its type."""
 
@@ -65,7 +67,7 @@ class Outcome:
     @property
     def is_final(self) -> bool:
         """Whether asking the same again would come to the same."""
-        return self.status < 500 and self.status != 429
+        return self.status < 500 and self.status not in (429, 499)
 
 
 class GatewayProblem(Exception):

@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import structlog
 
 from streamproc.did_you_mean import there_are
-from streamproc.errors import ModelRefused, StreamprocError
+from streamproc.errors import ModelRefused
 from streamproc.messages.experiment import Arm, Experiment
 from streamproc.messages.model_choice import VersionDigest
 from streamproc.serving.engine import Engine, Engines
 from streamproc.worker.interface import Interface
-from streamproc.worker.model_memory import NoRoomForModel
-from streamproc.worker.model_versions import FolderFiles, ModelVersions
+from streamproc.worker.model_versions import ModelVersions
+from streamproc.worker.refusals import Refusal
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Refused:
-    """Why an arm is not served.
-
-    files: that its version's folder had; may_pass: whether the same files may be taken later
-    """
-
-    reason: str
-    files: FolderFiles
-    may_pass: bool
 
 
 class ArmEngines:
@@ -37,7 +24,7 @@ class ArmEngines:
     def __init__(self, versions: ModelVersions) -> None:
         self._versions = versions
         self._beside: dict[tuple[str, str], Engine] = {}
-        self._refused: dict[tuple[str, str], _Refused] = {}
+        self._refused: dict[tuple[str, str], Refusal] = {}
         # An arm that is promoted need not be loaded a second time.
         versions.at_hand = self._give_up
 
@@ -100,20 +87,16 @@ class ArmEngines:
             log.info("arm is served", experiment=experiment.name, arm=arm.name)
 
     def _refuse(self, experiment: Experiment, arm: Arm, error: Exception) -> None:
-        foreseen = isinstance(error, (StreamprocError, OSError))
-        reason = str(error) if foreseen else f"{type(error).__name__}: {error}"
         before = self._refused.get(_key(arm))
-        may_pass = isinstance(error, (NoRoomForModel, MemoryError))
-        files = self._versions.files(arm.ensemble, arm.version)
-        self._refused[_key(arm)] = _Refused(reason, files, may_pass)
-        if before is None or before.reason != reason:
-            log.error("arm refused", experiment=experiment.name, arm=arm.name, reason=reason)
+        refusal = Refusal.of(self._versions.repository, arm.ensemble, arm.serves, error)
+        self._refused[_key(arm)] = refusal
+        if before is None or before.reason != refusal.reason:
+            about = {"experiment": experiment.name, "arm": arm.name}
+            log.error("arm refused", **about, reason=refusal.reason)
 
     def _is_worth_a_try(self, arm: Arm) -> bool:
         refused = self._refused.get(_key(arm))
-        if refused is None or refused.may_pass:
-            return True
-        return refused.files != self._versions.files(arm.ensemble, arm.version)
+        return refused is None or refused.is_worth_another_try(self._versions.repository)
 
 
 def _key(arm: Arm) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -32,6 +33,18 @@ def test_all_of_it_is_shown_where_there_is_room(overview: Overview) -> None:
     with console.capture() as whole:
         console.print(drawn(overview))
     assert shown(60, overview) == whole.get().rstrip("\n").splitlines()
+
+
+def test_requests_that_were_taken_back_have_a_column_where_there_are_any(
+    overview: Overview,
+) -> None:
+    assert "gone" not in "".join(shown(60, overview))
+    first, *others = overview.sources
+    lines = shown(60, replace(overview, sources=(replace(first, cancelled=12), *others)))
+    headings = next(line for line in lines if "p99 ms" in line)
+    assert "gone" in headings
+    assert "errors" in headings
+    assert any("12" in line.partition(first.name)[2] for line in lines)
 
 
 def test_what_is_quiet_goes_first_then_members_and_troubles_stay(overview: Overview) -> None:

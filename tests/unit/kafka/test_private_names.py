@@ -45,6 +45,7 @@ FOLDER = Path(folder[0])
         (fetcher, "MemoryRecords"),
         (fetcher.Fetcher, "_proc_fetch_request"),
         (GroupCoordinator, "_push_error_to_user"),
+        (GroupCoordinator, "_send_req"),
         (GroupCoordinator, "commit_offsets"),
         (GroupCoordinator, "request_rejoin"),
         (AIOKafkaClient, "_metadata_update"),

@@ -5,6 +5,7 @@ import random
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import orjson
@@ -23,7 +24,9 @@ from streamproc.serving.disagreements import Choices
 from streamproc.serving.engine import Engine
 from streamproc.serving.inference.batch import Batch
 from streamproc.serving.inference.executor import ModelExecutor
-from streamproc.serving.tasks.task import Answer
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
+from streamproc.serving.tasks.task import Answer, AnyJob
+from streamproc.serving.tasks.text_classification import TextClassification
 from streamproc.testing import (
     ManualClock,
     MemoryBroker,
@@ -98,6 +101,51 @@ async def test_warnings_are_the_requests_own(executor: ModelExecutor) -> None:
     assert "'top_k' was ignored" in first["warnings"][0]
     assert "warnings" not in second
     assert "did you mean 'ensemble'" in third["warnings"][0]
+
+
+async def test_a_request_is_begun_once_whether_or_not_its_answer_is_kept(
+    executor: ModelExecutor,
+) -> None:
+    begun: list[str] = []
+
+    class Counting(TextClassification):
+        def begin(
+            self, inputs: Mapping[str, object], params: Mapping[str, object], spec: EnsembleSpec
+        ) -> AnyJob:
+            begun.append(str(inputs["text"]))
+            return super().begin(inputs, params, spec)
+
+    broker = MemoryBroker()
+    engine = replace(counted_engine(executor, RowCounter()), task=Counting())
+    pipeline = build_pipeline(broker, engine, cache=build_cache())
+
+    await asked(pipeline, broker, FILM, FILM, {"text": "the bad film"})
+
+    assert begun == ["the good film", "the good film", "the bad film"]
+
+
+async def test_an_attempt_after_a_fault_takes_nothing_of_the_one_before(
+    executor: ModelExecutor,
+) -> None:
+    calls = count(1)
+
+    def fails_midway(_: Batch) -> None:
+        if 3 <= next(calls) <= 8:
+            raise OutOfMemory("no memory")
+
+    broker, plain = MemoryBroker(), MemoryBroker()
+    session = ScriptedSession("a", before=fails_midway)
+    engine = build_engine(build_spec(["a"]), [session], executor=executor)
+    long = {"id": "1", "text": "the good bad film x " * 20}
+    pipeline = build_pipeline(broker, engine, clock=ManualClock(), cache=build_cache())
+
+    (found,) = await asked(pipeline, broker, long)
+    (expected,) = await asked(
+        build_pipeline(plain, counted_engine(executor, RowCounter())), plain, long
+    )
+
+    assert found["coverage"]["chunks"] > 4
+    assert without_own(found) == without_own(expected)
 
 
 async def test_requests_that_ask_the_same_at_one_time_are_asked_once(
@@ -186,15 +234,16 @@ async def test_a_failure_is_not_kept_and_nobody_elses(executor: ModelExecutor) -
         if broken.is_set():
             raise RuntimeError("a bug")
 
-    metrics, broker = Metrics(), MemoryBroker()
+    metrics, broker, clock = Metrics(), MemoryBroker(), ManualClock()
     session = ScriptedSession("a", before=fails_at_first)
-    engine = build_engine(build_spec(["a"]), [session], executor=executor)
+    engine = build_engine(build_spec(["a"]), [session], executor=executor, clock=clock)
     pipeline = build_pipeline(broker, engine, cache=build_cache(metrics=metrics))
 
     failed = await asyncio.gather(
         *(pipeline(build_record(FILM, offset=n)) for n in range(3)), return_exceptions=True
     )
     broken.clear()
+    clock.advance(60)
     (answer,) = await asked(pipeline, broker, FILM)
 
     assert len(failed) == 3

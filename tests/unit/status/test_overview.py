@@ -66,6 +66,14 @@ def test_the_share_of_errors_is_of_what_was_finished_lately() -> None:
     assert picture(worker_state(lanes=[], routes=[])).strip.error_share is None
 
 
+def test_requests_that_were_taken_back_are_counted_and_are_no_errors() -> None:
+    finished = {"ok": 7, "error": 1, "cancelled": 3}
+    busy = lane(per_s=8.0, errors_per_s=0.0, finished=finished, errors={"failed": 1})
+    shown = picture(worker_state("a", lanes=[busy]), worker_state("b", lanes=[busy]))
+    assert (shown.sources[0].cancelled, shown.sources[0].errors) == (6, {"failed": 2})
+    assert shown.strip.error_share == 0.0
+
+
 def test_routes_are_sources_of_their_own() -> None:
     row = picture(worker_state()).sources[2]
     assert (row.route, row.per_s, row.workers) == (ROUTE, 10.0, 1)

@@ -36,6 +36,7 @@ from streamproc.testing import (
 from streamproc.worker.caching import AnswerCaches
 from streamproc.worker.enrichment import build_enricher
 from tests.support.answer_caches import RowCounter, outcomes
+from tests.support.described_topics import build_topic
 from tests.support.small_ensembles import write_small_ensembles
 from tests.support.valkey_server import ValkeyServer
 
@@ -45,6 +46,17 @@ WORDS = ("the", "good", "bad", "film", "x")
 
 def caches_of(settings: Settings, metrics: Metrics | None = None) -> AnswerCaches:
     return AnswerCaches(settings, Provider(CPU), SystemClock(), metrics or Metrics())
+
+
+def build_shop(**more: Any) -> Route:
+    answer = {"name": "mood", "task": TASK, "ensemble": "tiny", "text": "/t", "to": "/mood"}
+    return Route.model_validate(
+        {
+            "kind": "route", "name": "shop", "description": "what is tested here",
+            "from": {"topics": ["in"]}, "to": {"topic": "out"},
+            "meta": "/run", "dlq": "dead", "answers": [answer], **more,
+        }
+    )  # fmt: skip
 
 
 @asynccontextmanager
@@ -76,6 +88,28 @@ def test_a_task_that_there_is_not_is_told_with_those_there_are() -> None:
 def test_tasks_without_a_place_to_keep_answers_are_a_mistake() -> None:
     with pytest.raises(SettingsError, match="STREAMPROC_CACHE_BYTES, STREAMPROC_CACHE_URL"):
         caches_of(Settings(cache_tasks=(TASK,)))
+
+
+def test_a_topic_or_route_says_for_itself_whether_its_answers_are_kept() -> None:
+    caches = caches_of(Settings(cache_bytes=MIB, cache_tasks=("translation",)))
+    both = caches_of(Settings(cache_bytes=MIB))
+
+    assert caches.of_topic(build_topic()) is caches.of_route(build_shop(), TASK) is None
+    assert both.of_topic(build_topic(cache=False)) is None
+    assert both.of_route(build_shop(cache=False), TASK) is None
+    kept = caches.of_topic(build_topic(cache=True))
+    assert kept is caches.of_route(build_shop(cache=True), TASK) is not None
+    assert both.of_topic(build_topic()) is both.of_topic(build_topic(cache=True)) is not None
+
+
+def test_a_topic_or_route_that_wants_answers_kept_needs_a_place_for_them() -> None:
+    caches = caches_of(Settings())
+
+    with pytest.raises(SettingsError, match=r"topic asked says `cache: true`.*CACHE_BYTES"):
+        caches.of_topic(build_topic(cache=True))
+    with pytest.raises(SettingsError, match=r"route shop says `cache: true`.*CACHE_BYTES"):
+        caches.of_route(build_shop(cache=True), TASK)
+    assert caches.of_topic(build_topic(cache=False)) is None
 
 
 @pytest.mark.parametrize(
@@ -184,21 +218,13 @@ async def test_an_event_of_a_route_takes_what_a_request_has_worked_out(
     session = ScriptedSession("a", before=counter)
     engine = build_engine(build_spec(["a"]), [session], executor=executor)
     caches = caches_of(Settings(cache_bytes=MIB), metrics)
-    answer = {"name": "mood", "task": TASK, "ensemble": "tiny", "text": "/t", "to": "/mood"}
-    route = Route.model_validate(
-        {
-            "kind": "route", "name": "shop", "description": "what is tested here",
-            "from": {"topics": ["in"]}, "to": {"topic": "out"},
-            "meta": "/run", "dlq": "dead", "answers": [answer],
-        }
-    )  # fmt: skip
     enricher = build_enricher(
-        route,
+        build_shop(),
         {TASK: Engines({"tiny": engine})},
         broker.publish,
         SystemClock(),
         metrics,
-        cache_of=caches.of_task,
+        cache_of=caches.of_route,
     )
     pipeline = build_pipeline(broker, engine, cache=caches.of_task(TASK))
 

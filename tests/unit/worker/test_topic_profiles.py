@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 from dataclasses import replace
-from typing import Any
+from functools import partial
 
 import pytest
 
 from streamproc.errors import ModelRefused
 from streamproc.kafka.backlog import Backlog
-from streamproc.kafka.topics import RequestTopic
 from streamproc.metrics import Metrics
 from streamproc.serving.engine import Engines
 from streamproc.serving.inference.executor import ModelExecutor
@@ -19,14 +18,9 @@ from streamproc.serving.profiles import FULL
 from streamproc.settings import Settings
 from streamproc.testing import ManualClock, build_engine, build_spec
 from streamproc.worker.topic_profiles import LOOK_EVERY_S, TopicProfiles
+from tests.support.described_topics import build_topic
 
-
-def topic(**more: Any) -> RequestTopic:
-    return RequestTopic(
-        name="bulk", description="what is tested here", kind="bulk", task="text-classification",
-        retention_ms=1, schema_file="s", examples=["e"], ensemble="tiny", responses="r", dlq="d",
-        **more,
-    )  # fmt: skip
+topic = partial(build_topic, name="bulk", kind="bulk")
 
 
 @pytest.fixture

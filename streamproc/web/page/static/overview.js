@@ -85,9 +85,12 @@ function tag(row) {
 
 function errors(row) {
   const found = Object.entries(row.errors).filter(([, count]) => count);
-  if (!found.length) return "0";
-  return h("span", { class: row.errors_per_s ? "bad" : null },
-    found.map(([type, count]) => `${amount(count)} ${type}`).join(", "));
+  if (!found.length && !row.cancelled) return "0";
+  const cancelled = row.cancelled
+    ? h("span", { class: "tag", title: "taken back by who asked, which is no error" }, `${amount(row.cancelled)} cancelled`)
+    : "";
+  const failed = found.map(([type, count]) => `${amount(count)} ${type}`).join(", ");
+  return h("span", {}, h("span", { class: row.errors_per_s ? "bad" : null }, failed || "0"), cancelled ? " " : "", cancelled);
 }
 
 function ensembles(rows) {

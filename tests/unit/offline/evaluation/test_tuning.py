@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from streamproc.offline.evaluation.tuning import SHARPNESS, Candidate, Score, tune
-from streamproc.repository.manifest import GateSection, Manifest
+from streamproc.offline.evaluation.tuning import SHARPNESS, Candidate, Score, recalibrate, tune
+from streamproc.repository.manifest import ConfidenceSection, GateSection, Manifest
 from streamproc.repository.repository import Repository, StoredEnsemble
+from streamproc.serving.ensembling.confidence import Confidence
 from tests.support.onnx_models import classifier, write_ensemble
 
 GATE = GateSection(file="gate.npy", sha256="0" * 64, members=("m0", "m1"), sharpness=1.0)
@@ -135,3 +136,44 @@ def test_what_was_fitted_before_does_not_count(tmp_path: Path) -> None:
     again = list(tune(first.stored, lambda them: [Score(0.5) for _ in them], ALL, None))  # type: ignore[arg-type]
 
     assert again[-1].stored.manifest.combine.strategy == "mean"
+
+
+def asking_for(confidence: Confidence) -> Callable[[Manifest], Score]:
+    """Scores that are not as often right as they say until they have this confidence."""
+
+    def score(manifest: Manifest) -> Score:
+        has = Confidence(**manifest.confidence.model_dump())
+        if has == confidence:
+            return Score(0.5, calibration=-0.01)
+        return Score(0.5, calibration=-0.2, confidence=confidence)
+
+    return score
+
+
+def test_scores_of_spans_get_the_confidence_that_is_fitted_to_them(tmp_path: Path) -> None:
+    confidence = Confidence(0.5, 0.25)
+
+    *_, before, chosen = tuned(tmp_path, asking_for(confidence))
+
+    assert before.stored.manifest.confidence == ConfidenceSection()
+    assert chosen.stored.manifest.confidence == ConfidenceSection(slope=0.5, offset=0.25)
+    assert chosen.score.calibration == -0.01
+
+
+def test_calibrated_anew_members_are_combined_as_before(tmp_path: Path) -> None:
+    first = tuned(tmp_path, lambda manifest: Score(manifest.members[0].weight))[-1].stored
+    score = asking_for(Confidence(2.0, -1.0))
+
+    before, chosen = recalibrate(first, lambda them: [score(one.manifest) for one in them])
+
+    assert before.stored is first
+    changed = {"confidence": ConfidenceSection(slope=2.0, offset=-1.0)}
+    assert chosen.stored.manifest == first.manifest.model_copy(update=changed)
+
+
+def test_what_has_no_calibration_is_left_as_it_is(tmp_path: Path) -> None:
+    first = tuned(tmp_path, lambda manifest: Score(manifest.members[0].weight))[-1].stored
+
+    *_, chosen = recalibrate(first, lambda them: [Score(0.5) for _ in them])
+
+    assert chosen.stored is first

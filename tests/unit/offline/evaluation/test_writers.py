@@ -122,5 +122,5 @@ def test_what_draws_is_named_where_it_is_missing(
 ) -> None:
     OutputFiles(json=Path("figures.json"), markdown=Path("report.md")).require_libraries()
     monkeypatch.setitem(sys.modules, library, None)
-    with pytest.raises(OperatorError, match=rf"{library}.*install streamproc\[evaluate\]"):
+    with pytest.raises(OperatorError, match=rf'{library}.*pip install "streamproc\[evaluate\]"'):
         files.require_libraries()

@@ -18,7 +18,7 @@ from streamproc.offline.load.loops import Ask
 from streamproc.offline.load.objectives import parse_objective
 from streamproc.offline.load.plan import ClosedLoop, LoadPlan, Loop, OpenLoop, run_plan
 from streamproc.offline.load.plots import load_plot
-from streamproc.offline.load.recording import StepResult
+from streamproc.offline.load.recording import Reply, StepResult
 from streamproc.offline.load.report import LoadReport, as_html, as_json, tables_of
 from streamproc.offline.load.stepping import Stepping
 from streamproc.offline.load.worker_use import WorkerUse
@@ -153,7 +153,7 @@ def test_a_trace_that_ends_within_the_warm_up_is_refused() -> None:
 
 
 def test_a_fault_of_our_own_ends_the_run_and_is_not_counted_as_an_answer() -> None:
-    async def mistaken(_: object) -> str:
+    async def mistaken(_: object) -> Reply:
         await LoopClock().sleep(0.01)
         raise KeyError("a mistake")
 

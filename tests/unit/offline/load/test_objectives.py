@@ -41,7 +41,7 @@ def test_those_that_are_broken_are_told() -> None:
     step = recorded(
         *(Sample("k", n / 100, n / 100, n / 100 + 0.1) for n in range(98)),
         Sample("k", 2.0, 2.0, 2.01, error="invalid"),
-        Sample("k", 3.0, 3.5, 9.0, manifest="v"),
+        Sample("k", 3.0, 3.5, 9.0, version="v"),
     ).result(10.0)
     objectives = [parse_objective(one) for one in ("p50<=200ms", "max<=5s", "errors<=1%")]
 
@@ -52,7 +52,7 @@ def test_those_that_are_broken_are_told() -> None:
     assert step.all.latency.max_s == pytest.approx(6.0, rel=0.001)
     assert step.service.quantile_s(100) == pytest.approx(5.5, rel=0.001)
     assert step.send_delay.quantile_s(100) == pytest.approx(0.5, rel=0.001)
-    assert step.manifests["v"].asked == 1
+    assert step.versions["v"].asked == 1
 
 
 def test_requests_of_the_warm_up_are_not_counted_but_their_answers_tell_the_speed() -> None:

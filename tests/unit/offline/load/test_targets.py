@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Mapping
+from typing import Any
 
-from streamproc.errors import RequestRefused
 from streamproc.messages.client import ResponseBody
 from streamproc.messages.lane import Lane
+from streamproc.messages.response import ExperimentArm
 from streamproc.offline.load.mix import Kind, Question
+from streamproc.offline.load.recording import Reply
 from streamproc.offline.load.targets import opened
 from tests.support.scripted_connection import Scripted, echoed
 
@@ -26,12 +28,19 @@ async def test_each_kind_has_a_connection_of_its_own_which_ends_with_the_block()
     assert made[Lane.INTERACTIVE].asked == []
 
 
-async def test_the_version_that_answered_is_told_and_an_error_is_raised() -> None:
-    def answered(body: object) -> ResponseBody:
-        return {**echoed({"text": "a"}), "ensemble": "mine", "manifest": "sha256:" + "ab" * 32}
+async def test_the_version_and_the_arm_that_answered_are_told_of_errors_too() -> None:
+    def answered(body: Mapping[str, Any]) -> ResponseBody:
+        arm = {"name": "trial", "arm": "mine@2"}
+        named: ResponseBody = {**echoed(body), "ensemble": "mine", "experiment": arm}
+        return {**named, "manifest": "sha256:" + "ab" * 32}
 
     async with opened([BULK], lambda _: Scripted(answered)) as ask:
-        assert await ask(Question(BULK, {"text": "a"})) == "mine abababababab"
+        reply = await ask(Question(BULK, {"text": "a"}))
+        refused = await ask(Question(BULK, {"text": "error: invalid"}))
+
+    assert reply == Reply("mine abababababab", ExperimentArm("trial", "mine@2"))
+    assert refused.arm == reply.arm
+    assert refused.error is not None
+    assert refused.error.type == "invalid"
     async with opened([BULK], lambda _: Scripted(echoed)) as ask:
-        with pytest.raises(RequestRefused):
-            await ask(Question(BULK, {"text": "error: invalid"}))
+        assert (await ask(Question(BULK, {"text": "a"}))).arm is None

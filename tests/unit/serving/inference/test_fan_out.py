@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamproc.clock import SystemClock
+from streamproc.clock import Clock, SystemClock
 from streamproc.errors import MemberFailed, OutOfMemory, WorkerFault
 from streamproc.metrics import Metrics
 from streamproc.serving.inference.batch import Batch
@@ -15,7 +16,7 @@ from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.serving.inference.fan_out import FanOut
 from streamproc.serving.inference.members import Members
 from streamproc.serving.member_health import MemberHealth
-from streamproc.testing import ScriptedSession
+from streamproc.testing import ManualClock, ScriptedSession
 from streamproc.types import FloatArray
 from tests.support.poison import (
     CANARY,
@@ -50,6 +51,7 @@ def fan_out_of(
     *sessions: Any,
     call_timeout_s: float = 30.0,
     metrics: Metrics | None = None,
+    clock: Clock | None = None,
 ) -> FanOut:
     return FanOut(
         Members(sessions),
@@ -57,7 +59,9 @@ def fan_out_of(
         call_timeout_s=call_timeout_s,
         canary=sequence(CANARY),
         metrics=metrics or Metrics(),
-        health=MemberHealth("tiny", [session.name for session in sessions], 1, SystemClock()),
+        health=MemberHealth(
+            "tiny", [session.name for session in sessions], 1, clock or SystemClock()
+        ),
     )
 
 
@@ -255,3 +259,66 @@ async def test_a_late_call_is_told_to_end(executor: ModelExecutor) -> None:
 
     assert statuses(rows) == [["late"]]
     assert Obedient.ended.wait(10)
+
+
+async def test_a_member_that_is_late_again_and_again_is_left_out_and_taken_back(
+    executor: ModelExecutor,
+) -> None:
+    slow = threading.Event()
+    slow.set()
+
+    def stall(_: Batch) -> None:
+        if slow.is_set():
+            threading.Event().wait(0.1)
+
+    seen, metrics = Recorder(stall), Metrics()
+    members = [ScriptedSession("a", before=seen), ScriptedSession("b")]
+    fan_out = fan_out_of(executor, *members, call_timeout_s=0.05, metrics=metrics)
+
+    def circuit_open() -> float | None:
+        labels = {"ensemble": "tiny", "member": "a"}
+        return metrics.registry.get_sample_value("streamproc_member_circuit_open", labels)
+
+    while not circuit_open():
+        assert statuses(await fan_out.run([sequence(2)], 0)) == [["late", "ok"]]
+    called = [batch for batch in seen.batches if batch != [CANARY]]
+    for _ in range(50):
+        ((left_out, _),) = await fan_out.run([sequence(3)], 0)
+        assert str(left_out.error) == "member a is left out: it was late 3 times in a row"
+        assert left_out.status == "late"
+    assert [batch for batch in seen.batches if batch != [CANARY]] == called == [[2]] * 3
+
+    slow.clear()
+    async with asyncio.timeout(10):
+        while circuit_open():
+            await fan_out.run([sequence(4)], 0)
+            await asyncio.sleep(0.01)
+    assert statuses(await fan_out.run([sequence(5)], 0)) == [["ok", "ok"]]
+    assert seen.batches[-1] == [5]
+
+
+async def test_a_member_that_fails_on_everything_is_tried_on_its_canary_alone(
+    executor: ModelExecutor,
+) -> None:
+    broken = True
+
+    def fail(_: Batch) -> None:
+        if broken:
+            raise MemberFailed("a", "broken")
+
+    seen = Recorder(fail)
+    clock = ManualClock()
+    fan_out = fan_out_of(executor, ScriptedSession("a", before=seen), clock=clock)
+    await fan_out.run([sequence(2), sequence(3)], 0)
+    seen.batches.clear()
+
+    for _ in range(20):
+        rows = await fan_out.run([sequence(4)], 0)
+        assert isinstance(rows[0][0].error, WorkerFault)
+    assert seen.batches == [[CANARY]]
+    broken = False
+    clock.advance(1)
+
+    # Who finds that it is time to try waits for the outcome, and is answered.
+    assert statuses(await fan_out.run([sequence(5)], 0)) == [["ok"]]
+    assert seen.batches == [[CANARY], [CANARY], [5]]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from streamproc.errors import Invalid, MemberFailed, QuorumNotMet
 from streamproc.serving.chunking.pairs import PairChunk
+from streamproc.serving.ensembling.confidence import Confidence
 from streamproc.serving.inference.batch import MemberOutput
 from streamproc.serving.tasks.catalogue import task_named
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
@@ -305,3 +307,20 @@ def test_what_is_wrong_in_a_request_is_named(
         TASK.begin(asked, params, tiny())
 
     assert invalid.value.detail.startswith(f"{field}: ")
+
+
+def test_a_confidence_is_of_what_members_say_together_the_manifests_way() -> None:
+    said = says({1: 2.0, 3: 1.0}, {2: 1.0, 4: 0.5}, null=-1.0)
+    confidence = Confidence(0.5, 1.0)
+    calibrated = replace(tiny("a"), confidence=confidence)
+    plain = answered(said, top_k=3, return_members=True, spec=tiny("a"))
+
+    found = answered(said, top_k=3, return_members=True, spec=calibrated)
+    otherwise = answered(said, top_k=3, combine="logit_mean", spec=calibrated)
+
+    assert texts(found) == texts(plain)
+    assert [one["score"] for one in found.result["answers"]] == [
+        confidence.of(one["score"]) for one in plain.result["answers"]
+    ]
+    assert found.members[0].result == plain.members[0].result
+    assert otherwise.result["score"] == pytest.approx(plain.result["score"])

@@ -10,6 +10,7 @@ import pytest
 from streamproc.errors import AnswerTooLarge, Invalid, MemberFailed, MemberLate, QuorumNotMet
 from streamproc.messages.problems import to_problem
 from streamproc.serving.chunking.windows import Chunk
+from streamproc.serving.ensembling.confidence import Confidence
 from streamproc.serving.inference.batch import MemberOutput
 from streamproc.serving.tasks.catalogue import task_named
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
@@ -326,3 +327,22 @@ def test_what_is_wrong_in_a_request_is_named(
         TASK.begin(inputs, params, build_spec())
 
     assert invalid.value.detail.startswith(f"{field}: ")
+
+
+def test_a_confidence_is_of_entities_that_members_see_together_the_manifests_way() -> None:
+    confidence = Confidence(2.0, -0.5)
+    spec = replace(build_spec("a", labels=LABELS), confidence=confidence)
+    text = "good bad the film"
+
+    def scores(answer: Answer) -> list[float]:
+        return [entity["score"] for entity in answer.result["entities"]]
+
+    plain, _ = answered(text)
+    tokens, _ = answered(text, aggregation="none")
+    found, _ = answered(text, spec=spec)
+
+    assert scores(found) == [confidence.of(score) for score in scores(plain)]
+    assert scores(answered(text, spec=spec, combine="logit_mean")[0]) == pytest.approx(
+        scores(plain)
+    )
+    assert scores(answered(text, spec=spec, aggregation="none")[0]) == scores(tokens)

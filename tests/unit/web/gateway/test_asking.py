@@ -176,6 +176,13 @@ async def test_a_key_whose_request_had_no_answer_may_try_again(
     assert (away.status_code, again.status_code) == (503, 200)
 
 
+@pytest.mark.parametrize(
+    ("status", "is_final"), [(200, True), (422, True), (429, False), (499, False), (502, False)]
+)
+def test_what_asking_again_may_change_is_not_kept_for_a_key(status: int, is_final: bool) -> None:
+    assert Outcome(status, b"").is_final is is_final
+
+
 async def answered(body: bytes) -> Outcome:
     return Outcome(200, body)
 

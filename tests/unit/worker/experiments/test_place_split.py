@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -129,6 +130,26 @@ def key_of(version: str, own: Experiment | None = None) -> bytes:
     own = own or experiment()
     keys = (str(number).encode() for number in range(1_000))
     return next(key for key in keys if answering_arm(own, unit_of(own, key, "")).version == version)
+
+
+async def test_a_request_that_is_taken_back_is_in_no_figure() -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def wait(_: Batch) -> None:
+        begun.set()
+        go.wait(30)
+
+    scene = Scene(engine_of("1", ScriptedSession("1", before=wait)), engine_of("2"))
+    asking = asyncio.create_task(scene.ask(key_of("1")))
+    await asyncio.to_thread(begun.wait, 30)
+    asking.cancel()
+    await asyncio.wait({asking})
+    go.set()
+
+    assert asking.cancelled()
+    assert await scene.settled() == []
+    counted = scene.metrics.experiment_requests.labels("trial", "tiny@1")
+    assert counted._value.get() == 0.0
 
 
 async def test_the_arm_of_the_key_answers_and_the_response_says_so() -> None:
