@@ -168,6 +168,11 @@ class Metrics:
             ("lane",),
             registry=self.registry,
         )
+        self.kept_answers = Gauge(
+            "streamproc_kept_answers",
+            "Finished requests whose answers wait for the transaction that commits them",
+            registry=self.registry,
+        )
         self._declare_ensembles()
         self._declare_caches()
         self._declare_experiments()

@@ -6,7 +6,7 @@ nothing else under way in the whole process, and that is seen to here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Generic
 
 from streamproc.kafka.attempts import Mark
@@ -34,6 +34,12 @@ class AttemptGate(Generic[Item]):
         for tp, (committed, mark) in found.items():
             if tp in self._partitions:
                 self._partitions[tp].load(committed, mark)
+
+    def pass_answered(self, tp: TopicPartition, before: int, others: Collection[int]) -> list[Item]:
+        """What lies before an offset is answered, and some others; returns what waited of them."""
+        if tp not in self._partitions:
+            return []
+        return self._partitions[tp].pass_answered(before, others)
 
     def arrive(self, tp: TopicPartition, offset: int, item: Item) -> bool:
         """A record came; whether it may be started at once, else it waits for `startable`."""

@@ -47,10 +47,30 @@ class Backpressure:
         else:
             self._give_back(delivery, record)
 
-    def hold(self, topics: frozenset[str], in_flight: Mapping[Delivery, Record]) -> None:
+    def kept(self, delivery: Delivery, answer_bytes: int) -> None:
+        """The answer of a record that is no longer in flight can't be stored yet."""
+        lane = self._lanes[delivery.topic_partition.topic]
+        if self.budgets[lane].keep(answer_bytes):
+            self._consumer.pause(self._fetched_of(lane))
+
+    def let_go(self, delivery: Delivery, answer_bytes: int) -> None:
+        """Such an answer is stored, or dropped."""
+        if delivery in self._uncounted:
+            self._uncounted.discard(delivery)
+            return
+        lane = self._lanes[delivery.topic_partition.topic]
+        if self.budgets[lane].let_go(answer_bytes) and self._is_open:
+            self._consumer.resume(self._fetched_of(lane))
+
+    def hold(
+        self,
+        topics: frozenset[str],
+        in_flight: Mapping[Delivery, Record],
+        kept: Mapping[Delivery, int] | None = None,
+    ) -> None:
         """Fetch nothing from these topics; again from all others.
 
-        in_flight: their requests
+        in_flight: their requests; kept: the bytes of their answers that can't be stored yet
         """
         released, self.held_topics = self.held_topics - topics, topics
         if not self._is_open or not topics | released:
@@ -65,6 +85,10 @@ class Backpressure:
             if delivery not in self._uncounted:
                 self._uncounted.add(delivery)
                 self._give_back(delivery, record)
+        for delivery, answer_bytes in (kept or {}).items():
+            if delivery not in self._uncounted:
+                self.let_go(delivery, answer_bytes)
+                self._uncounted.add(delivery)
 
     def close(self) -> None:
         """Fetch nothing more."""

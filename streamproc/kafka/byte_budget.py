@@ -6,6 +6,8 @@ from __future__ import annotations
 # are bounded by number too, a thousand at the default: enough to group by length, few enough to
 # come twice after a crash.
 REQUEST_OVERHEAD_BYTES = 64 * 1024
+# What an answer costs beside its bytes while it waits.
+ANSWER_OVERHEAD_BYTES = 2 * 1024
 # How much of the limit is taken in at a time: 32 small requests at the default.
 _SHARE = 32
 
@@ -39,8 +41,22 @@ class ByteBudget:
     def give_back(self, record_bytes: int) -> bool:
         """Count a request out; True when this reopened a full budget."""
         done_bytes = record_bytes + REQUEST_OVERHEAD_BYTES
-        self.in_flight_bytes -= done_bytes
         self._allowed_bytes = min(self._limit_bytes, self._allowed_bytes + done_bytes)
+        return self._less(done_bytes)
+
+    def keep(self, answer_bytes: int) -> bool:
+        """Count an answer in that can't be stored yet; True when the budget is full."""
+        self.in_flight_bytes += answer_bytes + ANSWER_OVERHEAD_BYTES
+        if self.in_flight_bytes > self._allowed_bytes:
+            self.is_full = self._was_full = True
+        return self.is_full
+
+    def let_go(self, answer_bytes: int) -> bool:
+        """Count such an answer out; True when this reopened a full budget."""
+        return self._less(answer_bytes + ANSWER_OVERHEAD_BYTES)
+
+    def _less(self, done_bytes: int) -> bool:
+        self.in_flight_bytes -= done_bytes
         open_below = self._allowed_bytes - self._limit_bytes // _SHARE // 2
         reopened = self.is_full and self.in_flight_bytes <= max(0, open_below)
         if reopened:

@@ -55,9 +55,12 @@ class ConsumerControl:
             return None
         return None if found is None else int(found)
 
-    async def commit(self, positions: Mapping[TopicPartition, Position]) -> bool:
-        """Store positions for the group; False when it has moved on, or the consumer has failed."""
-        return await commit(self._app, {theirs(tp): at for tp, at in positions.items()})
+    async def commit(
+        self, positions: Mapping[TopicPartition, Position]
+    ) -> Mapping[TopicPartition, Position]:
+        """Store positions for the group: all, or none as it has moved on or the consumer failed."""
+        stored = await commit(self._app, {theirs(tp): at for tp, at in positions.items()})
+        return positions if stored else {}
 
 
 def ours(tp: TP) -> TopicPartition:

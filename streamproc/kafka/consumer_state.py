@@ -30,8 +30,10 @@ class ConsumerState:
     refusal:  why the group does not take the consumer in; None: it does
     final:    the refusal can't end unless somebody changes a setting
     progress: of the topic-partitions assigned, a little behind what has been handed out
+    remade: topic-partitions assigned whose log is another now, which nothing is to be committed of
     """
 
     refusal: str | None = None
     final: bool = False
     progress: Mapping[TopicPartition, ReadingProgress] = field(default_factory=dict)
+    remade: frozenset[TopicPartition] = frozenset()

@@ -68,7 +68,7 @@ class LaneThread(ConsumerThread):
         keep_joining(self.client, self._state)
         tell_name(self.client, self.consumer.app.conf.consumer_group_instance_id)
         wait_long_when_idle(self.client)
-        self._remade = RemadeLogs(self.client)
+        self._remade = RemadeLogs(self.client, self._state)
         # Faust takes records from the fetcher by itself, and does not see that one has failed.
         for task in (*background_tasks(self.client), self._remade.watching):
             task.add_done_callback(self._crash_of)

@@ -26,6 +26,7 @@ from streamproc.kafka.faust_app import to_record
 from streamproc.kafka.ledger import Found, inherit_marks
 from streamproc.kafka.offsets import Delivery, OffsetTracker
 from streamproc.kafka.requests_in_flight import Handler, Refuse, RequestsInFlight
+from streamproc.kafka.transactions import Transactions
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import Record, TopicPartition
 
@@ -61,6 +62,8 @@ class Dispatcher:
 
     revoke_grace_s: the longest that requests may finish in when their topic-partition leaves
     read_ledger: what the group has committed, and the marks beside it
+    transactions: what answers are committed by, with their offsets; None: each is stored before,
+        by its handler. `read_ledger` begins them
     fault: done, with a WorkerFault, once a handler kept raising
     last_error: why nothing is started though topic-partitions are assigned
     """
@@ -74,11 +77,13 @@ class Dispatcher:
         max_in_flight_bytes: int,
         revoke_grace_s: float,
         read_ledger: ReadLedger,
+        transactions: Transactions | None = None,
     ) -> None:
         self._subscriptions = {one.topic: one for one in subscriptions}
         self._consumer = consumer
         self._revoke_grace_s = revoke_grace_s
         self._read_ledger = read_ledger
+        self._transactions = transactions
         self._clock = clock
         self._tracker = OffsetTracker()
         self._gate = AttemptGate[Arrived]()
@@ -93,7 +98,11 @@ class Dispatcher:
             max_in_flight_bytes,
         )
         self.budgets = self._backpressure.budgets
-        self.committer = Committer(self._tracker, consumer.commit, clock, self._gate)
+        if transactions is not None:
+            outbox = transactions.outbox
+            outbox.kept, outbox.released = self._backpressure.kept, self._backpressure.let_go
+        commit = consumer.commit if transactions is None else transactions.commit
+        self.committer = Committer(self._tracker, commit, clock, self._gate)
         self.requests = RequestsInFlight(
             clock, finished=self._finished, ended=self._backpressure.ended, failed=self._failed
         )
@@ -109,6 +118,11 @@ class Dispatcher:
         """The topic-partitions whose events are taken."""
         return self._tracker.assigned()
 
+    @property
+    def kept_answers(self) -> int:
+        """Finished requests whose answers wait for the transaction that commits them."""
+        return 0 if self._transactions is None else self._transactions.outbox.waiting
+
     def accept(self, event: EventT) -> None:
         """Begin with an event's request, unless the event is of another assignment."""
         message: Any = event.message
@@ -120,13 +134,13 @@ class Dispatcher:
         tp = TopicPartition(message.topic, message.partition)
         delivery = self._tracker.deliver(tp, message.offset, self._assignments)
         if delivery is None:
-            _log.info("duplicate delivery ignored", topic_partition=str(tp), offset=message.offset)
+            _log.info("record in hand or answered", topic_partition=str(tp), offset=message.offset)
             return
         record = to_record(event)
         subscription = self._subscriptions[record.topic]
         # Never waits: a full channel would stall Faust's conductor, and the other lane with it.
         if self._gate.arrive(tp, message.offset, (delivery, record)):
-            self.requests.start(delivery, record, subscription.handler, subscription.refuse)
+            self._start(delivery, record, subscription.handler, subscription.refuse)
         else:
             self._gate.bound(tp, self._consumer.end_of)
             self._go_on()
@@ -142,7 +156,8 @@ class Dispatcher:
             for one in self._subscriptions.values()
             if any(topic in topics for topic in one.publishes_to)
         )
-        self._backpressure.hold(held, self.requests.in_flight_of(held))
+        kept = None if self._transactions is None else self._transactions.outbox.waiting_of(held)
+        self._backpressure.hold(held, self.requests.in_flight_of(held), kept)
 
     def close(self) -> None:
         """Take no more events; what is in flight goes on."""
@@ -158,14 +173,14 @@ class Dispatcher:
         """All ends in order: the next commit says so, and no death is counted."""
         self._gate.leave(self.assigned)
 
-    async def commit(self) -> None:
-        """Commit what has been finished, if anything has been assigned yet."""
+    async def commit(self) -> bool:
+        """Commit what has been finished, if anything has been assigned yet; whether all is."""
         if self.generation is None:
-            return
+            return True
         for tp, read in self._consumer.progress().items():
             if read.position > read.begun_at:
                 self._tracker.pass_over(tp, read.last_handed, read.position)
-        await self.committer.commit()
+        is_all = await self.committer.commit()
         # What has just been stored may start; only then is anybody waited for.
         self._go_on()
         now_s = self._clock.monotonic_s()
@@ -181,6 +196,7 @@ class Dispatcher:
             )
             self._gate.lapse()
             self._go_on()
+        return is_all
 
     def backlog(self, topics: Container[str]) -> Backlog:
         """What is not finished in the topic-partitions assigned of some topics."""
@@ -201,9 +217,13 @@ class Dispatcher:
     async def commit_in_time(self) -> None:
         """The same, giving up after five seconds: the broker may be away."""
         try:
-            await asyncio.wait_for(self.commit(), COMMIT_TIMEOUT_S)
+            async with asyncio.timeout(COMMIT_TIMEOUT_S):
+                while not await self.commit():
+                    if self._transactions is None or not self._transactions.is_busy:
+                        break
         except TimeoutError:
-            _log.warning("final commit failed, some requests will be answered twice")
+            times = "twice" if self._transactions is None else "anew, none of them has been"
+            _log.warning(f"final commit failed, some requests will be answered {times}")
 
     def follow_assignment(self) -> None:
         """Begin anew when the group has a new assignment; an event may be first to tell of it.
@@ -217,13 +237,16 @@ class Dispatcher:
         self.generation = generation
         self._is_revoked = False
         self._assignments += 1
+        if self._transactions is not None:
+            self._transactions.forget(self.assigned)
         assignment = self._consumer.assignment()
         self.committer.forget()
         self._tracker.assign(assignment, self._assignments)
         self._drop(self._gate.assign(assignment))
         if self._loading is not None:
             self._loading.cancel()
-        self._loading = asyncio.create_task(self._load(assignment))
+        if self.is_open:
+            self._loading = asyncio.create_task(self._load(assignment))
         _log.info("topic-partitions assigned", count=len(assignment), generation=generation)
 
     async def on_rebalance_complete(self, *_: Any, **__: Any) -> None:
@@ -233,12 +256,17 @@ class Dispatcher:
     async def on_partitions_revoked(self, _app: Any, revoked: set[TP], **_: Any) -> None:
         """Faust's signal: finish what can be finished soon, commit it, and forget the rest."""
         leaving = frozenset(map(ours, revoked))
+        if self._loading is not None:
+            # To connect for transactions now would end what the next owner has under way.
+            self._loading.cancel()
         self._drop(self._gate.stop(leaving))
         await self.requests.drain(self._revoke_grace_s, among=leaving)
         self._gate.leave(leaving)
         await self.commit_in_time()
         self._tracker.revoke(leaving)
         self._drop(self._gate.forget(leaving))
+        if self._transactions is not None:
+            self._transactions.forget(leaving)
         self._is_revoked = True
         cancelled = await self.requests.cancel(among=leaving)
         _log.info("topic-partitions revoked", count=len(leaving), cancelled=cancelled)
@@ -257,9 +285,30 @@ class Dispatcher:
                 )
                 await self._clock.sleep(wait_s)
         self.last_error = None
+        self._begin_at(left)
         self._gate.load(inherit_marks(left))
         self._moved_at_s = self._clock.monotonic_s()
         self._go_on()
+
+    def _begin_at(self, left: Found) -> None:
+        """Pass over what is answered already; with transactions, all before what is committed.
+
+        The consumer may have begun before that.
+        """
+        for tp, (committed, _, finished) in left.items():
+            at = 0 if self._transactions is None else committed or 0
+            self._tracker.begin_at(tp, at, finished)
+            self.committer.begin(tp, finished)
+            self._drop(self._gate.pass_answered(tp, at, finished))
+
+    def _start(
+        self, delivery: Delivery, record: Record, handler: Handler, refuse: Refuse | None
+    ) -> None:
+        if self._transactions is not None:
+            outbox = self._transactions.outbox
+            handler = outbox.collecting(delivery, handler)
+            refuse = None if refuse is None else outbox.collecting(delivery, refuse)
+        self.requests.start(delivery, record, handler, refuse)
 
     def _go_on(self) -> None:
         """Start what may be started, and store what has to be stored before more may."""
@@ -277,7 +326,7 @@ class Dispatcher:
             handler, refuse = subscription.handler, subscription.refuse
             if start.deaths and refuse is not None:
                 handler = partial(_refuse_lethal, refuse, start.deaths)
-            self.requests.start(delivery, record, handler, refuse)
+            self._start(delivery, record, handler, refuse)
         if self._gate.wants_commit and (self._storing is None or self._storing.done()):
             self._storing = asyncio.create_task(self._store())
 
@@ -294,7 +343,10 @@ class Dispatcher:
 
     def _finished(self, delivery: Delivery) -> None:
         # One of an earlier assignment may end after its record was started again in this one.
-        if self._tracker.finish(delivery):
+        is_current = self._tracker.finish(delivery)
+        if self._transactions is not None:
+            self._transactions.outbox.finish(delivery, is_current=is_current)
+        if is_current:
             self._gate.finished(delivery.topic_partition, delivery.offset)
             self.committer.note()
         self._go_on()

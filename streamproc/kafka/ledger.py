@@ -3,24 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import structlog
 from aiokafka import TopicPartition as ClientTopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from streamproc.kafka.attempts import Mark, inherit
+from streamproc.kafka.commits import Position
 from streamproc.kafka.security import connection_options
 from streamproc.messages.record import TopicPartition
 from streamproc.settings import Settings
 
 _log = structlog.get_logger(__name__)
 
-Found = Mapping[TopicPartition, tuple[int | None, Mark]]
-"""The committed offset, None where there is none, and the mark that was left beside it."""
+
+class Left(NamedTuple):
+    """What was left of a topic-partition.
+
+    committed: the offset; None: there is none
+    mark, finished: what was left beside it; offsets above that are finished
+    """
+
+    committed: int | None
+    mark: Mark = Mark()
+    finished: frozenset[int] = frozenset()
+
+
+Found = Mapping[TopicPartition, Left]
 
 
 async def read_ledger(settings: Settings, topic_partitions: Iterable[TopicPartition]) -> Found:
     """What was committed of each topic-partition; raises whatever Kafka's client does."""
+    return decoded(await read_positions(settings, topic_partitions))
+
+
+def decoded(positions: Mapping[TopicPartition, Position | None]) -> Found:
+    """The marks beside positions, None where nothing is committed."""
+    return {
+        tp: Left(None) if at is None else Left(at.offset, Mark.decode(at.metadata), at.finished)
+        for tp, at in positions.items()
+    }
+
+
+async def read_positions(
+    settings: Settings, topic_partitions: Iterable[TopicPartition]
+) -> dict[TopicPartition, Position | None]:
+    """What the group has committed of each topic-partition; raises whatever Kafka's client does."""
     asked = {ClientTopicPartition(tp.topic, tp.topic_partition): tp for tp in topic_partitions}
     if not asked:
         return {}
@@ -30,17 +59,17 @@ async def read_ledger(settings: Settings, topic_partitions: Iterable[TopicPartit
         found = await admin.list_consumer_group_offsets(settings.group_id, partitions=[*asked])
     finally:
         await admin.close()
-    ledger: dict[TopicPartition, tuple[int | None, Mark]] = {}
+    positions: dict[TopicPartition, Position | None] = {}
     for client_tp, tp in asked.items():
         offset, metadata = found.get(client_tp, (-1, ""))
-        ledger[tp] = (None, Mark()) if offset < 0 else (offset, Mark.decode(metadata))
-    return ledger
+        positions[tp] = None if offset < 0 else Position(offset, metadata)
+    return positions
 
 
-def inherit_marks(left: Found) -> Found:
+def inherit_marks(left: Found) -> dict[TopicPartition, tuple[int | None, Mark]]:
     """What the next owner begins with; warns of what a predecessor died with in hand."""
-    found = {tp: (at, inherit(mark, at or 0)) for tp, (at, mark) in left.items()}
-    suspected = {tp: mark for tp, (_, mark) in found.items() if mark.deaths > left[tp][1].deaths}
+    found = {tp: (at, inherit(mark, at or 0)) for tp, (at, mark, _) in left.items()}
+    suspected = {tp: mark for tp, (_, mark) in found.items() if mark.deaths > left[tp].mark.deaths}
     if suspected:
         _log.warning(
             "earlier worker crashed, its requests run in small groups",

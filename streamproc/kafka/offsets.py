@@ -23,9 +23,17 @@ class Delivery:
 class _Assignment:
     generation: int
     unfinished: deque[int] = field(default_factory=deque)  # in order of arrival; may hold finished
-    finished: set[int] = field(default_factory=set)  # those of them not yet passed
+    finished: set[int] = field(default_factory=set)  # not yet passed; some are yet to arrive
     last_delivered: int = -1
     low_watermark: int | None = None
+    begun_at: int = 0
+
+    def pass_finished(self) -> None:
+        """Move the low watermark past what is finished."""
+        while self.unfinished and self.unfinished[0] in self.finished:
+            passed = self.unfinished.popleft()
+            self.finished.discard(passed)
+            self.low_watermark = passed + 1
 
 
 class OffsetTracker:
@@ -48,6 +56,19 @@ class OffsetTracker:
             for tp in topic_partitions
         }
 
+    def begin_at(self, tp: TopicPartition, offset: int, finished: Iterable[int] = ()) -> None:
+        """What lies before an offset is answered, and what was finished above it is.
+
+        It is not delivered, nor waited for.
+        """
+        assignment = self._assigned.get(tp)
+        if assignment is not None:
+            assignment.begun_at = offset
+            while assignment.unfinished and assignment.unfinished[0] < offset:
+                assignment.unfinished.popleft()
+            assignment.finished.update(finished)
+            assignment.pass_finished()
+
     def revoke(self, topic_partitions: Iterable[TopicPartition]) -> None:
         """Forget topic-partitions that are no longer ours."""
         for tp in topic_partitions:
@@ -62,6 +83,8 @@ class OffsetTracker:
         assignment = self._assigned.get(tp)
         if assignment is None or assignment.generation != generation:
             return None
+        if offset < assignment.begun_at:
+            return None
         if offset > assignment.last_delivered:
             assignment.last_delivered = offset
             assignment.unfinished.append(offset)
@@ -69,6 +92,9 @@ class OffsetTracker:
             return None
         else:
             assignment.unfinished.insert(bisect_left(assignment.unfinished, offset), offset)
+        if offset in assignment.finished:
+            assignment.pass_finished()
+            return None
         return Delivery(tp, offset, generation)
 
     def finish(self, delivery: Delivery) -> bool:
@@ -76,15 +102,19 @@ class OffsetTracker:
         assignment = self._assigned.get(delivery.topic_partition)
         if assignment is None or assignment.generation != delivery.generation:
             return False
-        unfinished, finished = assignment.unfinished, assignment.finished
-        if delivery.offset in finished or delivery.offset < (assignment.low_watermark or 0):
+        passed_at = max(assignment.low_watermark or 0, assignment.begun_at)
+        if delivery.offset in assignment.finished or delivery.offset < passed_at:
             return False
-        finished.add(delivery.offset)
-        while unfinished and unfinished[0] in finished:
-            passed = unfinished.popleft()
-            finished.discard(passed)
-            assignment.low_watermark = passed + 1
+        assignment.finished.add(delivery.offset)
+        assignment.pass_finished()
         return True
+
+    def finished_above(self, tp: TopicPartition, offset: int) -> list[int]:
+        """What is finished from an offset on, in order: behind something that is not."""
+        assignment = self._assigned.get(tp)
+        if assignment is None or not assignment.finished:
+            return []
+        return sorted(at for at in assignment.finished if at >= offset)
 
     def pass_over(self, tp: TopicPartition, last_handed: int, position: int) -> None:
         """Move the low watermark to a position that has nothing to be finished before it.
@@ -96,7 +126,7 @@ class OffsetTracker:
         assignment = self._assigned.get(tp)
         if assignment is None or assignment.unfinished:
             return
-        low_watermark = assignment.low_watermark or 0
+        low_watermark = max(assignment.low_watermark or 0, assignment.begun_at)
         if last_handed < low_watermark < position:
             assignment.low_watermark = position
 

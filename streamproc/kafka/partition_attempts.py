@@ -8,6 +8,7 @@ time. No I/O, no clock, no tasks.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Final, Generic, TypeVar
 
@@ -64,6 +65,17 @@ class PartitionAttempts(Generic[Item]):
         self.running.add(offset)
         self._note_taken(offset)
         return True
+
+    def pass_answered(self, before: int, others: Collection[int]) -> list[Item]:
+        """What lies before an offset is answered, and some others; returns what waited of them."""
+        waiting, self.waiting = self.waiting, deque[tuple[int, Item]]()
+        passed = []
+        for at, item in waiting:
+            if at < before or at in others:
+                passed.append(item)
+            else:
+                self.waiting.append((at, item))
+        return passed
 
     def bound(self, log_end: int) -> None:
         """Let those be that were not written yet when the ledger was read."""

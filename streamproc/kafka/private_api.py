@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 import faust
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer import fetcher
 from aiokafka.structs import OffsetAndMetadata
@@ -181,6 +181,19 @@ async def commit_as_member(
 async def is_closing(consumer: AIOKafkaConsumer, within_s: float) -> None:
     """Returns once the consumer leaves its group, or the time is over."""
     await asyncio.wait({consumer._coordinator._closing}, timeout=within_s)
+
+
+def failure_of(producer: AIOKafkaProducer) -> BaseException | None:
+    """What a transactional producer can't go on for; None: it can.
+
+    Taken note of by that: asyncio logs what nobody has looked at.
+    """
+    manager = producer._txn_manager
+    found = None
+    for failed in (manager and manager.wait_for_transaction_end(), producer._sender.sender_task):
+        if failed is not None and failed.done() and not failed.cancelled():
+            found = failed.exception() or found
+    return found
 
 
 def background_tasks(consumer: AIOKafkaConsumer) -> tuple[asyncio.Task[Any], asyncio.Task[Any]]:

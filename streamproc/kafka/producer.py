@@ -82,7 +82,7 @@ class Producer:
         resort: that is tried until it does.
         """
         if not record.is_last_resort:
-            self._refuse_size(record)
+            self.refuse_size(record)
         topic, sender = record.topic, object()
         try:
             stored = topic not in self.troubles and await self._tried(record, sender)
@@ -100,7 +100,7 @@ class Producer:
         client, handed_over = self._client, None
         if client is not None and record.topic not in self.troubles:
             try:
-                handed_over = await self._handed_over(client, record)
+                handed_over = await hand_over_to(client, record)
             except KafkaError as error:
                 _log.warning("record not sent", topic=record.topic, error=type(error).__name__)
         return asyncio.ensure_future(self._stored_at_once(client, record, handed_over))
@@ -134,15 +134,15 @@ class Producer:
         if client is None:
             raise BrokerUnavailable("the producer is not started")
         try:
-            handed_over = await self._handed_over(client, record)
+            handed_over = await hand_over_to(client, record)
             # A cancelled sender must not take the record out of a batch shared with others.
             await asyncio.shield(handed_over)
         except _TOO_LARGE as error:
             await self._replace(client)
             if not record.is_last_resort:
                 raise TooLarge("record too large", f"{record.topic} rejected it: {error}") from None
-            size = self._size(record)
-            reason = f"it rejects an error record of {size} bytes: raise its max.message.bytes"
+            size = f"an error record of {record.size_bytes} bytes"
+            reason = f"it rejects {size}: raise its max.message.bytes"
         except KafkaError as error:
             reason = f"sending to it fails: {type(error).__name__}"
             # A batch that failed leaves a hole in the sequence numbers of an idempotent
@@ -182,42 +182,16 @@ class Producer:
                 )
         self.troubles.looked_up(self._watched, missing)
 
-    async def _handed_over(
-        self, client: AIOKafkaProducer, record: ProducerRecord
-    ) -> asyncio.Future[object]:
-        headers = list(record.headers)
-        if record.key is not None or record.value is not None:
-            handed_over: asyncio.Future[object] = await client.send(
-                record.topic,
-                key=record.key,
-                value=record.value,
-                headers=headers,
-                timestamp_ms=record.timestamp_ms,
-                partition=await _topic_partition(client, record),
-            )
-            return handed_over
-        # aiokafka's send refuses a record without key and value, which a dead letter may be.
-        batch = client.create_batch()
-        batch.append(timestamp=record.timestamp_ms, key=None, value=None, headers=headers)
-        batch.close()
-        choices = sorted(await client.partitions_for(record.topic))
-        return await client.send_batch(  # type: ignore[no-any-return]
-            batch,
-            record.topic,
-            partition=random.choice(choices),  # noqa: S311 - spreads load
-        )
+    @property
+    def max_request_bytes(self) -> int:
+        """The most bytes that one request to a broker may have."""
+        return max(self._default_limit, *self._limits.values(), 0)
 
-    def _refuse_size(self, record: ProducerRecord) -> None:
-        limit, size = self._limits.get(record.topic, self._default_limit), self._size(record)
+    def refuse_size(self, record: ProducerRecord) -> None:
+        """Raise TooLarge for a record that its topic is not meant to take."""
+        limit, size = self._limits.get(record.topic, self._default_limit), record.size_bytes
         if size > limit:
             raise TooLarge("record too large", f"{size} bytes; {record.topic} allows {limit}")
-
-    @staticmethod
-    def _size(record: ProducerRecord) -> int:
-        in_headers = sum(
-            len(name.encode()) + len(value or b"") + 8 for name, value in record.headers
-        )
-        return len(record.key or b"") + len(record.value or b"") + in_headers + 128
 
     async def _connected(self) -> AIOKafkaProducer:
         fast = self._settings.delivery == "fast"
@@ -226,7 +200,7 @@ class Producer:
             acks=1 if fast else "all",
             enable_idempotence=not fast,
             linger_ms=LINGER_MS,
-            max_request_size=max(self._default_limit, *self._limits.values(), 0),
+            max_request_size=self.max_request_bytes,
             request_timeout_ms=30_000,
         )
         wait_after_failed_updates(client.client, self._clock.sleep)
@@ -266,6 +240,34 @@ class Producer:
         if self.last_error != error:
             _log.warning("broker unavailable", error=error)
         self.last_error = error
+
+
+async def hand_over_to(client: AIOKafkaProducer, record: ProducerRecord) -> asyncio.Future[object]:
+    """Put a record among those that a client sends; returns what is done once it is stored.
+
+    Waits while there is no room, or nothing is known of the topic. Raises KafkaError.
+    """
+    headers = list(record.headers)
+    if record.key is not None or record.value is not None:
+        handed_over: asyncio.Future[object] = await client.send(
+            record.topic,
+            key=record.key,
+            value=record.value,
+            headers=headers,
+            timestamp_ms=record.timestamp_ms,
+            partition=await _topic_partition(client, record),
+        )
+        return handed_over
+    # aiokafka's send refuses a record without key and value, which a dead letter may be.
+    batch = client.create_batch()
+    batch.append(timestamp=record.timestamp_ms, key=None, value=None, headers=headers)
+    batch.close()
+    choices = sorted(await client.partitions_for(record.topic))
+    return await client.send_batch(  # type: ignore[no-any-return]
+        batch,
+        record.topic,
+        partition=random.choice(choices),  # noqa: S311 - spreads load
+    )
 
 
 async def _topic_partition(client: AIOKafkaProducer, record: ProducerRecord) -> int | None:

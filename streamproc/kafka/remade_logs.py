@@ -17,6 +17,7 @@ import structlog
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
+from streamproc.kafka.consumer_state import ConsumerState
 from streamproc.kafka.private_api import (
     FetchRequest,
     client_of,
@@ -25,6 +26,7 @@ from streamproc.kafka.private_api import (
 )
 from streamproc.kafka.topic_ids import topic_ids
 from streamproc.logs.redaction import describe_error
+from streamproc.messages.record import TopicPartition
 
 _log = structlog.get_logger(__name__)
 
@@ -39,8 +41,9 @@ class RemadeLogs:
     watching: the task that looks; to be cancelled by the owner
     """
 
-    def __init__(self, consumer: Any) -> None:
+    def __init__(self, consumer: Any, state: ConsumerState) -> None:
         self._consumer = consumer
+        self._state = state
         self._ids: dict[str, bytes] = {}
         self._out_of_range: dict[Any, int] = {}
         self._begin_again: set[Any] = set()
@@ -52,6 +55,7 @@ class RemadeLogs:
     def begin(self) -> None:
         """Another assignment begins, at what is committed."""
         self._begin_again.clear()
+        self._state.remade = frozenset()
         # At once: an id that is not known yet can't be seen to change.
         self._found.set()
 
@@ -136,6 +140,9 @@ class RemadeLogs:
         if not chosen:
             return
         self._begin_again |= chosen
+        self._state.remade = frozenset(
+            TopicPartition(tp.topic, tp.partition) for tp in self._begin_again
+        )
         firsts = await self._consumer.beginning_offsets(chosen)
         begun = {tp: OffsetAndMetadata(first, "") for tp, first in firsts.items()}
         await self._consumer.commit(begun)

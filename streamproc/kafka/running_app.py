@@ -10,7 +10,7 @@ from typing import Any, Final
 import faust
 import structlog
 
-from streamproc.errors import BrokerUnavailable, OperatorError
+from streamproc.errors import BrokerUnavailable, OperatorError, WorkerFault
 from streamproc.kafka.private_api import has_crashed
 from streamproc.logs.redaction import describe_error
 
@@ -37,14 +37,14 @@ class RunningApp:
     def raise_what_failed(self, others: Collection[asyncio.Task[None]]) -> None:
         """Raise what ended the app, or one of the others; nothing where all go on.
 
-        Raises OperatorError as it is, all else as BrokerUnavailable.
+        Raises OperatorError and WorkerFault as they are, all else as BrokerUnavailable.
         """
         reason: BaseException | None = None
         if self._crashed.done():
             reason = self._app.crash_reason or RuntimeError("Faust crashed")
         ended = (task for task in (self._starting, *others) if task.done() and not task.cancelled())
         reason = reason or next(filter(None, (task.exception() for task in ended)), None)
-        if isinstance(reason, OperatorError):
+        if isinstance(reason, OperatorError | WorkerFault):
             raise reason
         if reason is not None:
             stopped = f"the Kafka consumer stopped: {describe_error(reason)}"

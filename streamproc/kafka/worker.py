@@ -14,14 +14,18 @@ from streamproc.clock import Clock
 from streamproc.errors import BrokerUnavailable, OperatorError, TopicsError, WorkerFault
 from streamproc.kafka.backoff import backoff_s
 from streamproc.kafka.consumer_control import ConsumerControl
-from streamproc.kafka.dispatcher import Dispatcher, Subscription
+from streamproc.kafka.dispatcher import Dispatcher, ReadLedger, Subscription
 from streamproc.kafka.faust_app import build_app
-from streamproc.kafka.ledger import read_ledger
+from streamproc.kafka.ledger import Found, decoded, read_ledger, read_positions
+from streamproc.kafka.outbox import Outbox
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.running_app import RunningApp
 from streamproc.kafka.topic_admin import TopicAdmin
+from streamproc.kafka.transactional_producer import KafkaTransactions, TransactionalProducer
+from streamproc.kafka.transactions import Transactions
 from streamproc.kafka.worker_status import WorkerStatus
 from streamproc.messages.lane import Lane
+from streamproc.messages.record import TopicPartition
 from streamproc.settings import Settings
 
 _log = structlog.get_logger(__name__)
@@ -45,11 +49,14 @@ class KafkaWorker(WorkerStatus):
         needed_topics: Collection[str] = (),
         must_end: Callable[[], str | None] = lambda: None,
         prepare: Callable[[], Awaitable[None]] | None = None,
+        outbox: Outbox | None = None,
     ) -> None:
         """needed_topics: without which it does not start, as an answer to a missing one is never
         stored, and holds the others up.
         prepare: awaited once Kafka answers, before the first request is taken
         must_end: why it can't go on, asked every second; it then drains and raises WorkerFault
+        outbox: where handlers put answers, which are then committed with their offsets; None: they
+            store them by themselves
         """
         super().__init__(producer, settings.ready_lag_s)
         self._settings = settings
@@ -58,6 +65,7 @@ class KafkaWorker(WorkerStatus):
         self._needed_topics = frozenset(needed_topics)
         self._must_end = must_end
         self._prepare = prepare
+        self._outbox = outbox
         producer.watch(self._needed_topics)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -127,19 +135,21 @@ class KafkaWorker(WorkerStatus):
             [one.topic for one in self._subscriptions if one.lane is Lane.INTERACTIVE],
             [one.topic for one in self._subscriptions if one.starts_at_end],
         )
+        transactions = self._transactions()
         dispatcher = self._dispatcher = Dispatcher(
             self._subscriptions,
             ConsumerControl(app, self._consumer_state),
             clock=self._clock,
             max_in_flight_bytes=self._settings.max_in_flight_bytes,
             revoke_grace_s=min(REVOKE_GRACE_S, self._settings.session_timeout_s / 3),
-            read_ledger=partial(read_ledger, self._settings),
+            read_ledger=self._read_ledger(transactions),
+            transactions=transactions,
         )
         app.on_partitions_revoked.connect(dispatcher.on_partitions_revoked)
         app.on_rebalance_complete.connect(dispatcher.on_rebalance_complete)
         running = RunningApp(app)
         chores = [
-            asyncio.create_task(self._every(COMMIT_INTERVAL_S, dispatcher.commit)),
+            asyncio.create_task(self._keep_committing(dispatcher, transactions)),
             asyncio.create_task(self._every(PROBE_INTERVAL_S, self._look_around)),
             asyncio.create_task(self._every(LOOK_INTERVAL_S, self._end_if_it_must)),
         ]
@@ -154,6 +164,51 @@ class KafkaWorker(WorkerStatus):
                 task.cancel()
             await asyncio.wait(chores)
             await running.stop()
+            if transactions is not None:
+                await transactions.close()
+
+    def _transactions(self) -> Transactions | None:
+        """What commits answers with their offsets; None: nothing does."""
+        if self._outbox is None:
+            return None
+        settings, producer, clock = self._settings, self._producer, self._clock
+
+        async def connect(tp: TopicPartition) -> TransactionalProducer:
+            most_bytes = producer.max_request_bytes
+            return await KafkaTransactions.connect(settings, tp, most_bytes, clock)
+
+        return Transactions(
+            self._outbox,
+            producer.troubles,
+            clock,
+            connect=connect,
+            read_positions=partial(read_positions, settings),
+            remade=lambda: self._consumer_state.remade,
+            fenced_s=2 * settings.session_timeout_s,
+        )
+
+    def _read_ledger(self, transactions: Transactions | None) -> ReadLedger:
+        """What an assignment begins with; with transactions, once nobody else has any."""
+        if transactions is None:
+            return partial(read_ledger, self._settings)
+
+        async def begin(topic_partitions: frozenset[TopicPartition]) -> Found:
+            return decoded(await transactions.begin(topic_partitions))
+
+        return begin
+
+    async def _keep_committing(
+        self, dispatcher: Dispatcher, transactions: Transactions | None
+    ) -> None:
+        """Raises OperatorError, or WorkerFault, where transactions can't go on."""
+        interval_s = COMMIT_INTERVAL_S
+        if transactions is not None:
+            interval_s = self._settings.transaction_interval_ms / 1000
+        while True:
+            await self._clock.sleep(interval_s)
+            await dispatcher.commit()
+            if transactions is not None:
+                transactions.check()
 
     async def _look_around(self) -> None:
         """Raises OperatorError when the group refuses for good."""

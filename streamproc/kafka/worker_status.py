@@ -39,6 +39,11 @@ class WorkerStatus:
         return self._dispatcher is not None and self._dispatcher.budgets[lane].is_full
 
     @property
+    def kept_answers(self) -> int:
+        """Finished requests whose answers wait for the transaction that commits them."""
+        return self._dispatcher.kept_answers if self._dispatcher else 0
+
+    @property
     def assigned(self) -> frozenset[TopicPartition]:
         """The topic-partitions that this worker has."""
         return self._dispatcher.assigned if self._dispatcher else frozenset()

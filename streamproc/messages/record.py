@@ -104,3 +104,9 @@ class ProducerRecord:
     continues_trace: bool = False
     topic_partition: int | None = None
     ordered_by: bytes | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of key, value and headers, and what a record has beside them at most."""
+        in_headers = sum(len(name.encode()) + len(value or b"") + 8 for name, value in self.headers)
+        return len(self.key or b"") + len(self.value or b"") + in_headers + 128

@@ -110,8 +110,13 @@ class Settings(BaseSettings):
     """Where models run: auto (CUDA where it works, else the CPU), cpu, cuda or cuda:N."""
     threads: int = Field(0, ge=0, le=1024)
     """Threads that run models; 0: one per CPU core this process may use."""
-    delivery: Literal["at_least_once", "fast"] = "at_least_once"
-    """Whether a response waits for replication: at_least_once (acks=all), or fast (acks=1)."""
+    delivery: Literal["at_least_once", "exactly_once", "fast"] = "at_least_once"
+    """What is promised of responses: at_least_once (stored by all replicas before their request is
+    committed), exactly_once (stored and committed in one transaction), or fast (acks=1)."""
+    transaction_interval_ms: int = Field(100, ge=10, le=10_000)
+    """Milliseconds from one transaction of a topic-partition to the next, with exactly_once."""
+    transaction_timeout_s: float = Field(60.0, ge=1, le=3600)
+    """Seconds after which the brokers abort a transaction that was left open, with exactly_once."""
     profile: Profile = "full"
     """Which members of an ensemble are asked: full (all of them), cascade, or trusted; topics and
     routes may say otherwise."""

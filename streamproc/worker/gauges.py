@@ -21,6 +21,7 @@ def set_gauges(
 ) -> None:
     """Have each gauge ask for its value. reasons: why the worker is not ready"""
     metrics.ready.set_function(lambda: not reasons())
+    metrics.kept_answers.set_function(lambda: worker.kept_answers)
     for lane in Lane:
         in_flight = metrics.in_flight_bytes.labels(lane.name.lower())
         in_flight.set_function(partial(worker.in_flight_bytes, lane))

@@ -21,6 +21,7 @@ from streamproc.enrichment.catalogue import load_routes, route_topics
 from streamproc.enrichment.route import Route
 from streamproc.kafka.background import beside
 from streamproc.kafka.dispatcher import Subscription
+from streamproc.kafka.outbox import Outbox
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.requests_in_flight import Handler
 from streamproc.kafka.state_publisher import StatePublisher
@@ -105,6 +106,14 @@ class _Worker:
         self._clock, self._metrics = SystemClock(), Metrics()
         self._models = Models(settings, self._clock, self._metrics, tracer)
         self._producer = Producer(settings, self._clock, limits=wanted.record_limits(settings))
+        self._outbox: Outbox | None = None
+        # What requests publish by; parts of a text and what is beside a request go by the producer.
+        self._send: Publish = self._producer.send
+        self._hand_over = self._hand_over_part = self._producer.hand_over
+        if settings.delivery == "exactly_once":
+            outbox = self._outbox = Outbox(self._producer, self._clock)
+            self._send, self._hand_over = outbox.send, outbox.hand_over
+            self._hand_over_part = outbox.hand_over_part
         self._registry = RegistryFormats(settings, wanted.routes, self._clock)
         self._caches = AnswerCaches(settings, self._models.provider, self._clock, self._metrics)
         self._device_memory = device_memory(self._models.provider)
@@ -126,7 +135,7 @@ class _Worker:
             settings,
             wanted.catalogue,
             self._versions,
-            self._producer.hand_over,
+            self._hand_over,
             self._clock,
             self._metrics,
         )
@@ -176,7 +185,7 @@ class _Worker:
                 log.info("worker stopped")
 
     def _subscriptions(self, engines: Mapping[str, Engines]) -> list[Subscription]:
-        publish = self._tracer.publishing(self._producer.send)
+        publish = self._tracer.publishing(self._send)
         return [
             *(self._subscription(one, engines[one.task], publish) for one in self._wanted.topics),
             *route_subscriptions(
@@ -204,7 +213,7 @@ class _Worker:
             clock=self._clock,
             metrics=self._metrics,
             stop_after=stop_never,
-            hand_over=self._producer.hand_over,
+            hand_over=self._hand_over_part,
             tracer=self._tracer,
             cache=self._caches.of_topic(topic),
             profile=self._profiles.of_topic(topic, engines),
@@ -231,6 +240,7 @@ class _Worker:
             ),
             must_end=self._must_end,
             prepare=self._prepare,
+            outbox=self._outbox,
         )
 
     def _handler(self, subscription: Subscription) -> Handler:

@@ -16,8 +16,9 @@ from typing import Any
 import orjson
 import typer
 
+from streamproc.kafka.background import beside
 from streamproc.settings import read_settings
-from tests.acceptance.chaos import Chaos, Progress, send_unlocked
+from tests.acceptance.chaos import Chaos, CommittedProgress, Progress, send_unlocked
 from tests.support.chaos_report import Plan, Report
 from tests.support.cluster import apply_topics, cluster, group
 from tests.support.report import say, tell
@@ -30,7 +31,7 @@ async def run_routed(
     bootstrap_servers: str, folder: Path, plan: Plan, say: Callable[[str], None] = lambda _: None
 ) -> tuple[Report, RouteVerdict]:
     """Send events, act as planned, wait until all is committed, and have it verified."""
-    report, began = Report(), time.monotonic()
+    report, began = Report(is_once=plan.is_once), time.monotonic()
     name = f"routed-{plan.seed}"
     source, out, letters = (f"{name}.reviews{kind}.v1" for kind in ("", ".enriched", ".dlq"))
     settings = {"ROUTES_DIR": str(describe_route(folder / "routes", name))}
@@ -47,19 +48,23 @@ async def run_routed(
             name,
             folder,
             workers=plan.workers,
-            settings={"THREADS": "1", **settings},
+            settings={**plan.settings, **settings},
         ) as workers,
         reader(bootstrap_servers, [out, letters]) as made,
     ):
         chaos = Chaos(bootstrap_servers, workers, start, plan, report, say)
         sending = asyncio.create_task(send_unlocked(bootstrap_servers, records, chaos.unlocked))
         try:
-            await chaos.act(Progress(made, start))
+            progress = Progress(made, start)
+            if plan.is_once:
+                progress = CommittedProgress(bootstrap_servers, workers)
+            await chaos.act(progress)
             positions = await sending
         finally:
             sending.cancel()
         say("all workers killed that were to be; waiting for the rest")
-        await wait_until_committed(bootstrap_servers, name, positions)
+        async with beside(chaos.keep_alive()):
+            await wait_until_committed(bootstrap_servers, name, positions)
         for worker in workers.workers:
             await worker.wait_until_ready()
         report.drained_exits += [await worker.terminate() for worker in workers.workers]
@@ -103,23 +108,36 @@ def figures(report: Report, verdict: RouteVerdict) -> dict[str, Any]:
         "committed too early": len(report.too_early),
         "MB in, out": f"{verdict.bytes_in / 1e6:.1f}, {verdict.bytes_out / 1e6:.1f}",
         "SIGKILL": report.kills,
+        "SIGTERM": report.terms,
+        "SIGSTOP": report.pauses,
+        "ended by themselves": report.own_ends,
         "exits after SIGTERM": report.drained_exits,
         "seconds": round(report.seconds, 1),
         "first wrong": verdict.first_wrong or "none",
     }
 
 
-def main(events: int = 50_000, workers: int = 2, kills: int = 5, seed: int = 1) -> None:
+def main(
+    events: int = 50_000,
+    workers: int = 2,
+    kills: int = 5,
+    seed: int = 1,
+    terms: int = 0,
+    pauses: int = 0,
+    delivery: str = "at_least_once",
+) -> None:
     """Kill workers while events go through a route; exit with 1 when one was lost or changed."""
 
     async def run() -> tuple[Report, RouteVerdict]:
         async with cluster() as kafka:
-            plan = Plan(events, workers, kills, 0, seed)
+            plan = Plan(events, workers, kills, terms, seed, pauses, delivery == "exactly_once")
             return await run_routed(kafka.bootstrap_servers, kafka.folder, plan, say)
 
     report, verdict = asyncio.run(run())
-    good = verdict.good and not report.too_early and not any(report.drained_exits)
-    tell(f"{events} events, {kills} SIGKILL", figures(report, verdict), good)
+    is_twice = report.is_once and verdict.duplicates
+    good = verdict.good and not is_twice and not report.too_early and not any(report.drained_exits)
+    acts = f"{kills} SIGKILL, {terms} SIGTERM, {pauses} SIGSTOP"
+    tell(f"{events} events, {acts}, {delivery}", figures(report, verdict), good)
 
 
 if __name__ == "__main__":

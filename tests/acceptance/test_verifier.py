@@ -9,7 +9,7 @@ from aiokafka import TopicPartition
 
 from tests.support.task_topics import topics_of
 from tests.support.topics import BULK, REQUESTS, RESPONSES, Stored
-from tests.support.verifier import Verdict, committed_too_early, judge, judge_each
+from tests.support.verifier import Verdict, committed_too_early, judge, judge_each, twice_by_cause
 
 
 def stored(
@@ -73,3 +73,14 @@ def test_a_commit_past_a_request_without_a_response_is_too_early() -> None:
     answered = {(REQUESTS, 0, 5), (REQUESTS, 0, 7), (BULK, 3, 0)}
     early = committed_too_early({here: 8, there: 1}, {here: 5}, answered)
     assert early == [(REQUESTS, 0, 6)]
+
+
+def test_what_was_answered_twice_is_told_by_what_was_committed_before() -> None:
+    here = TopicPartition(REQUESTS, 0)
+    uncommitted = {(REQUESTS, 0, 5), (REQUESTS, 0, 6), (REQUESTS, 0, 9)}
+    times = {(REQUESTS, 0, at): 2 for at in (4, 5, 6, 9)} | {(REQUESTS, 0, 7): 1}
+    assert twice_by_cause(times, [({here: 5}, uncommitted)]) == {
+        "a rebalance": 1,
+        "since the last commit": 2,
+        "above the low watermark": 1,
+    }

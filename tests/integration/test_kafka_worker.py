@@ -105,7 +105,8 @@ async def test_what_a_stopped_worker_left_is_answered_by_the_next(place: Place) 
         await running
     async with working(place, echo(place)):
         answers = await until_answered(place, keys)
-    assert answers.keys() == keys
+    # What was finished behind one that was not is named beside the offset, and skipped.
+    assert answers == Counter(keys)
 
 
 async def test_a_full_lane_pauses_and_nothing_is_dropped(place: Place) -> None:

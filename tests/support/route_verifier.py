@@ -115,7 +115,8 @@ def _kind(event: Stored) -> str:
 def _wrong(event: Stored, kind: str, topic: str, made: Stored) -> Iterator[str]:
     """What is not right about a record that was made of an event."""
     if (topic == "dead letters") is not (kind == "dead letter"):
-        yield f"it should be {kind}, and went to {topic}"
+        why = {name: value for name, value in made.headers.items() if "-error-" in name}
+        yield f"it should be {kind}, and went to {topic} {why or ''}"
         return
     if made.key != event.key:
         yield f"the key {event.key!r} became {made.key!r}"

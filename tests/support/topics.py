@@ -13,6 +13,7 @@ import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
+from aiokafka.structs import OffsetAndMetadata
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from tests.support.task_topics import topics_of
@@ -155,15 +156,23 @@ async def read_all(
     wait=wait_fixed(0.5),
     reraise=True,
 )
-async def committed(bootstrap_servers: str, group: str) -> Offsets:
-    """What a group has committed."""
+async def committed_positions(
+    bootstrap_servers: str, group: str
+) -> dict[TopicPartition, OffsetAndMetadata]:
+    """What a group has committed, with what is kept beside it."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
     await admin.start()
     try:
         found = await admin.list_consumer_group_offsets(group)
-        return {tp: stored.offset for tp, stored in found.items() if stored.offset >= 0}
+        return {tp: stored for tp, stored in found.items() if stored.offset >= 0}
     finally:
         await admin.close()
+
+
+async def committed(bootstrap_servers: str, group: str) -> Offsets:
+    """What a group has committed."""
+    found = await committed_positions(bootstrap_servers, group)
+    return {tp: stored.offset for tp, stored in found.items()}
 
 
 async def commit_ends(bootstrap_servers: str, group: str, *topics: str) -> Offsets:
@@ -214,6 +223,8 @@ async def reader(bootstrap_servers: str, topics: Iterable[str]) -> AsyncIterator
         *topics,
         bootstrap_servers=bootstrap_servers,
         enable_auto_commit=False,
+        # What consumers are asked to set where answers come in transactions.
+        isolation_level="read_committed",
         max_partition_fetch_bytes=8 << 20,
     )
     await consumer.start()

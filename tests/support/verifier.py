@@ -109,9 +109,25 @@ def judge(ids: Iterable[str], responses: Iterable[Stored]) -> Verdict:
     )
 
 
-def answered_positions(responses: Iterable[Stored]) -> set[Position]:
-    """Where the requests lie that these responses answer."""
-    return {response.origin for response in responses}
+def twice_by_cause(
+    times: Mapping[Position, int],
+    seen: Iterable[tuple[Mapping[TopicPartition, int], set[Position]]],
+) -> dict[str, int]:
+    """Requests that were answered more than once, by what the group had committed of them.
+
+    times: how often each was answered
+    seen:  after each act: what was committed, and what was answered and not committed
+    """
+    causes: dict[Position, str] = {}
+    for committed, uncommitted in seen:
+        for topic, partition, offset in uncommitted:
+            first = committed.get(TopicPartition(topic, partition), 0)
+            before = ((topic, partition, at) for at in range(first, offset))
+            behind = all(at in uncommitted for at in before)
+            cause = "since the last commit" if behind else "above the low watermark"
+            causes[topic, partition, offset] = cause
+    twice = (position for position, count in times.items() if count > 1)
+    return dict(Counter(causes.get(position, "a rebalance") for position in twice))
 
 
 def committed_too_early(

@@ -79,6 +79,15 @@ class WorkerProcess:
         self._process.kill()
         self._process.wait()
 
+    async def pause(self, seconds: float) -> None:
+        """SIGSTOP, and SIGCONT after a while; others don't notice but by its silence."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
     async def terminate(self, timeout_s: float = 60) -> int:
         """SIGTERM, and the exit code once it has drained; raises TimeoutError when it hangs."""
         assert self._process is not None

@@ -44,11 +44,14 @@ class Commits:
         self.open = asyncio.Event()
         self.open.set()
 
-    async def __call__(self, positions: Mapping[TopicPartition, Position]) -> bool:
+    async def __call__(
+        self, positions: Mapping[TopicPartition, Position]
+    ) -> Mapping[TopicPartition, Position]:
         await self.open.wait()
-        if not self.refuses:
-            self.seen.append({tp: position.offset for tp, position in positions.items()})
-        return not self.refuses
+        if self.refuses:
+            return {}
+        self.seen.append({tp: position.offset for tp, position in positions.items()})
+        return positions
 
 
 class NoMarks:

@@ -7,11 +7,15 @@ from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any, cast
 
+from faust.types import TP as FAUST_TP
+
 from streamproc.clock import Clock, SystemClock
 from streamproc.kafka.attempts import Mark
 from streamproc.kafka.commits import Position
 from streamproc.kafka.dispatcher import ALONE_S, Dispatcher, Subscription
-from streamproc.kafka.ledger import Found
+from streamproc.kafka.ledger import Found, Left
+from streamproc.kafka.outbox import Outbox
+from streamproc.kafka.transactions import Transactions
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import Record, TopicPartition
 from streamproc.testing import ManualClock
@@ -43,16 +47,23 @@ class Consumer:
     def end_of(self, tp: TopicPartition) -> int | None:
         return None
 
-    async def commit(self, positions: Mapping[TopicPartition, Position]) -> bool:
+    async def commit(
+        self, positions: Mapping[TopicPartition, Position]
+    ) -> Mapping[TopicPartition, Position]:
         await self.open.wait()
         self.positions.append(positions[TP])
-        return True
+        return positions
 
 
 class Scene:
     """A dispatcher whose handlers wait until they are let go on, by offset."""
 
-    def __init__(self, *ledgers: Found | Exception, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        *ledgers: Found | Exception,
+        clock: Clock | None = None,
+        transactions: Transactions | None = None,
+    ) -> None:
         self.consumer = cast("Any", Consumer())
         self.started: list[int] = []
         self.refused: list[tuple[int, str]] = []
@@ -65,6 +76,7 @@ class Scene:
             max_in_flight_bytes=1 << 26,
             revoke_grace_s=5,
             read_ledger=self._read,
+            transactions=transactions,
         )
 
     def arrive(self, *offsets: int) -> None:
@@ -95,7 +107,7 @@ class Scene:
 
 
 async def test_nothing_is_started_before_the_ledger_says_that_somebody_is_at_work() -> None:
-    scene = Scene({TP: (7, Mark())})
+    scene = Scene({TP: Left(7, Mark())})
     scene.consumer.open.clear()
     scene.arrive(7, 8)
     await scene.settle()
@@ -112,7 +124,7 @@ async def test_nothing_is_started_before_the_ledger_says_that_somebody_is_at_wor
 
 
 async def test_a_ledger_that_can_not_be_read_is_tried_again_and_told() -> None:
-    scene = Scene(ConnectionError("away"), {TP: (None, Mark())})
+    scene = Scene(ConnectionError("away"), {TP: Left(None, Mark())})
     scene.arrive(3)
     await scene.settle()
     assert scene.started == []
@@ -129,7 +141,7 @@ async def test_a_ledger_that_can_not_be_read_is_tried_again_and_told() -> None:
 
 async def test_what_an_earlier_assignment_still_had_under_way_ends_nothing_of_this_one() -> None:
     left = Mark(running=True, taken=1024, deaths=2, end=40, single=12, group=(5, 9))
-    scene = Scene({TP: (5, left)})
+    scene = Scene({TP: Left(5, left)})
     scene.arrive(5, 6)
     await scene.settle()
     assert scene.started == [5]
@@ -153,7 +165,7 @@ async def test_a_record_that_the_process_died_of_alone_twice_is_given_up_on() ->
         running=True, deaths=3, end=40, single=8, group=(5, 5), alone=True,
         suspect=5, alone_deaths=1,
     )  # fmt: skip
-    scene = Scene({TP: (5, left)})
+    scene = Scene({TP: Left(5, left)})
     scene.go_on.set()
     scene.arrive(5, 6, 7, 8)
     await scene.settle()
@@ -166,7 +178,7 @@ async def test_time_that_kafka_takes_to_store_a_mark_is_not_the_records() -> Non
     """Else the next death is not counted as its own, and one worker more dies of it."""
     clock = ManualClock()
     left = Mark(running=True, deaths=2, end=40, single=8, group=(5, 7))
-    scene = Scene({TP: (5, left)}, clock=clock)
+    scene = Scene({TP: Left(5, left)}, clock=clock)
     scene.consumer.open.clear()
     scene.arrive(5, 6, 7, 8)
     await scene.settle()
@@ -182,7 +194,7 @@ async def test_time_that_kafka_takes_to_store_a_mark_is_not_the_records() -> Non
 async def test_all_else_does_not_wait_for_ever_for_one_that_runs_alone() -> None:
     clock = ManualClock()
     left = Mark(running=True, deaths=2, end=40, single=6, group=(5, 5))
-    scene = Scene({TP: (5, left)}, clock=clock)
+    scene = Scene({TP: Left(5, left)}, clock=clock)
     scene.arrive(5, 6, 7)
     await scene.settle()
     assert scene.started == [5]
@@ -193,8 +205,63 @@ async def test_all_else_does_not_wait_for_ever_for_one_that_runs_alone() -> None
     assert not Mark.decode(scene.consumer.positions[-1].metadata).alone
 
 
+class Stored:
+    """Transactions that are stored at once, and what was begun and forgotten."""
+
+    def __init__(self) -> None:
+        self.outbox = Outbox(cast("Any", None), ManualClock())
+        self.forgotten: list[frozenset[TopicPartition]] = []
+        self.positions: list[Position] = []
+        self.is_busy = False
+
+    async def commit(
+        self, positions: Mapping[TopicPartition, Position]
+    ) -> Mapping[TopicPartition, Position]:
+        self.positions += positions.values()
+        return positions
+
+    def forget(self, topic_partitions: Iterable[TopicPartition]) -> None:
+        self.forgotten.append(frozenset(topic_partitions))
+
+
+async def test_what_lies_before_the_position_of_transactions_is_answered_already() -> None:
+    """The consumer asks at another time what is committed, and may begin before it."""
+    stored = Stored()
+    scene = Scene({TP: Left(7, Mark())}, transactions=cast("Any", stored))
+    scene.go_on.set()
+    scene.arrive(5, 6, 7)
+    await scene.settle()
+    scene.arrive(3, 8)
+    await scene.settle()
+    await scene.dispatcher.commit()
+
+    assert scene.started == [7, 8]
+    assert [position.offset for position in stored.positions] == [7, 9]
+    assert scene.dispatcher.budgets[Lane.INTERACTIVE].in_flight_bytes == 0
+
+
+async def test_nobody_connects_for_what_is_leaving() -> None:
+    stored = Stored()
+    scene = Scene({TP: Left(7, Mark())}, transactions=cast("Any", stored))
+    reading = asyncio.Event()
+
+    async def read(_: frozenset[TopicPartition]) -> Found:
+        await reading.wait()
+        raise AssertionError("it went on for what another has by now")
+
+    scene.dispatcher._read_ledger = read
+    scene.arrive(7)
+    await scene.settle()
+    await scene.dispatcher.on_partitions_revoked(None, {FAUST_TP("rq", 0)})
+    reading.set()
+    await scene.settle()
+
+    assert scene.dispatcher.last_error is None
+    assert stored.forgotten[-1] == frozenset([TP])
+
+
 async def test_an_end_in_order_leaves_a_mark_that_counts_no_death() -> None:
-    scene = Scene({TP: (7, Mark())})
+    scene = Scene({TP: Left(7, Mark())})
     scene.go_on.set()
     scene.arrive(7)
     await scene.settle()

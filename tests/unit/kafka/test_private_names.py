@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.producer.transaction_manager import TransactionManager
 from aiokafka.protocol.fetch import FetchRequest
 from faust import App
 from faust.transport.consumer import Consumer as FaustConsumer
@@ -50,6 +51,7 @@ FOLDER = Path(folder[0])
         (AIOKafkaClient, "_metadata_update"),
         (AIOKafkaClient, "force_metadata_update"),
         (AIOKafkaClient, "get_random_node"),
+        (TransactionManager, "wait_for_transaction_end"),
     ],
 )
 def test_a_method_that_is_called_or_replaced_is_there(owner: Any, name: str) -> None:
@@ -61,7 +63,7 @@ def test_a_method_that_is_called_or_replaced_is_there(owner: Any, name: str) -> 
     [
         (AIOKafkaConsumer, ["_client", "_fetch_max_wait_ms", "_isolation_level", "_subscription"]),
         (AIOKafkaConsumer, ["_coordinator", "_fetcher"]),
-        (AIOKafkaProducer, ["client"]),
+        (AIOKafkaProducer, ["client", "_sender", "_txn_manager"]),
         (GroupCoordinator, ["_closing", "_coordination_task"]),
         (fetcher.Fetcher, ["_fetch_task"]),
         (FetchRequest, ["_max_wait_ms"]),

@@ -1,0 +1,244 @@
+"""Exactly once against a real Kafka: answers and offsets are committed together, or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from aiokafka import TopicPartition as ClientTopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import ProducerFenced
+
+from streamproc.errors import OperatorError, WorkerFault
+from streamproc.kafka.commits import Position
+from streamproc.kafka.dispatcher import Subscription
+from streamproc.kafka.ledger import read_positions
+from streamproc.kafka.outbox import Outbox
+from streamproc.kafka.producer import Producer, hand_over_to
+from streamproc.kafka.transactional_producer import KafkaTransactions
+from streamproc.kafka.worker import KafkaWorker
+from streamproc.messages.lane import Lane
+from streamproc.messages.record import ProducerRecord, Record, TopicPartition
+from tests.support.kafka_place import CLOCK, Place, Working, until, until_answered
+
+pytestmark = pytest.mark.kafka
+Answer = Callable[[Outbox, Record], Awaitable[None]]
+
+
+@pytest.fixture
+async def place(kafka: str) -> Place:
+    made = Place(kafka, topic_partitions=4)
+    await made.make()
+    made.settings = made.settings.model_copy(update={"delivery": "exactly_once"})
+    return made
+
+
+@asynccontextmanager
+async def answering(place: Place, answer: Answer) -> AsyncIterator[Working]:
+    """A worker whose answers are committed with their offsets."""
+    producer = Producer(place.settings, CLOCK)
+    outbox = Outbox(producer, CLOCK)
+
+    async def handler(record: Record) -> None:
+        await answer(outbox, record)
+
+    subscriptions = [
+        Subscription(place.requests, Lane.INTERACTIVE, handler),
+        Subscription(place.bulk, Lane.BULK, handler),
+    ]
+    worker = KafkaWorker(
+        place.settings, subscriptions, clock=CLOCK, producer=producer, outbox=outbox
+    )
+    stop = asyncio.Event()
+    running = asyncio.create_task(worker.run(stop))
+    try:
+        await until(worker.ready, running)
+        yield worker, stop, running
+    finally:
+        stop.set()
+        await asyncio.wait({running}, timeout=60)
+
+
+def echo(place: Place) -> Answer:
+    async def answer(outbox: Outbox, record: Record) -> None:
+        await outbox.send(ProducerRecord(place.responses, record.key, record.value))
+
+    return answer
+
+
+async def test_every_request_is_answered_once_and_committed_with_its_answer(place: Place) -> None:
+    keys = await place.send(300) | await place.send(200, place.bulk)
+    async with answering(place, echo(place)) as (_, stop, running):
+        answers = await until_answered(place, keys)
+        stop.set()
+        await running
+    assert answers == Counter(keys)
+    assert sum((await place.committed()).values()) == 500
+
+
+async def test_a_stop_commits_what_is_finished_and_the_next_answers_the_rest(
+    place: Place,
+) -> None:
+    place.settings = place.settings.model_copy(update={"drain_timeout_s": 0.5})
+    keys = await place.send(100)
+    seen = 0
+
+    async def hang_at_the_eighth(outbox: Outbox, record: Record) -> None:
+        nonlocal seen
+        seen += 1
+        if record.offset == 7:
+            await asyncio.Event().wait()
+        await outbox.send(ProducerRecord(place.responses, record.key, record.value))
+
+    async with answering(place, hang_at_the_eighth) as (worker, stop, running):
+        await until(lambda: seen == 100, running)
+        await until(lambda: worker.in_flight == 4, running)
+        stop.set()
+        await running
+    assert await place.committed() == {(place.requests, number): 7 for number in range(4)}
+    # Those behind the eighth are named beside the offset.
+    assert (await place.answers()).total() == 96
+    async with answering(place, echo(place)):
+        answers = await until_answered(place, keys)
+    assert answers == Counter(keys)
+
+
+async def test_workers_that_join_and_leave_answer_nothing_twice(place: Place) -> None:
+    async def slowly(outbox: Outbox, record: Record) -> None:
+        await asyncio.sleep(0.05)
+        await outbox.send(ProducerRecord(place.responses, record.key, b""))
+
+    keys: set[bytes] = set()
+    async with answering(place, slowly) as (first, _, _running):
+        sending = asyncio.create_task(place.send(1500))
+        async with answering(place, slowly) as (second, _, _running):
+            keys |= await sending
+            await until(lambda: len(second.assigned) == 4)
+            await until(lambda: len(first.assigned) == 4)
+            keys |= await place.send(500, place.bulk)
+        answers = await until_answered(place, keys, 100)
+    assert answers == Counter(keys)
+
+
+async def test_answers_of_a_try_that_failed_are_not_published(place: Place) -> None:
+    keys = await place.send(20)
+    tried: set[tuple[int, int]] = set()
+
+    async def fail_once(outbox: Outbox, record: Record) -> None:
+        await outbox.send(ProducerRecord(place.responses, record.key, record.value))
+        where = record.topic_partition, record.offset
+        if where not in tried:
+            tried.add(where)
+            raise RuntimeError("a bug that passes")
+
+    async with answering(place, fail_once) as (_, _stop, _running):
+        answers = await until_answered(place, keys)
+    assert answers == Counter(keys)
+
+
+async def test_a_worker_whose_place_was_taken_commits_nothing_more_and_ends(place: Place) -> None:
+    keys = await place.send(40)
+    tp = TopicPartition(place.requests, 0)
+    async with answering(place, echo(place)) as (_, _stop, running):
+        await until_answered(place, keys)
+        before = (await place.committed())[tp.topic, tp.topic_partition]
+        other = await connected(place, tp)
+        more = await place.send(40, name="more")
+        with pytest.raises(WorkerFault, match=rf"transactions of {tp} are another worker's"):
+            await asyncio.wait_for(running, 60)
+        assert (await place.committed())[tp.topic, tp.topic_partition] == before
+        await other.close()
+    async with answering(place, echo(place)):
+        answers = await until_answered(place, keys | more)
+    assert answers == Counter(keys | more)
+
+
+async def test_a_transaction_that_was_left_open_is_ended_by_the_next_to_connect(
+    place: Place,
+) -> None:
+    tp = TopicPartition(place.requests, 1)
+    answer = ProducerRecord(place.responses, b"k", b"v")
+    killed = await connected(place, tp)
+    await killed._client.begin_transaction()
+    await (await hand_over_to(killed._client, answer))
+    await killed._client.send_offsets_to_transaction(
+        {ClientTopicPartition(tp.topic, tp.topic_partition): 9}, place.settings.group_id
+    )
+    following = await connected(place, tp)
+    assert await read_positions(place.settings, [tp]) == {tp: None}
+    with pytest.raises(ProducerFenced):
+        await killed._client.commit_transaction()
+    await following.store([answer], Position(1, "m"))
+    assert await read_positions(place.settings, [tp]) == {tp: Position(1, "m")}
+    assert await place.answers() == Counter([b"k"])
+    await killed.close()
+    await following.close()
+
+
+async def test_a_topic_that_rejects_answers_holds_up_those_that_need_it_and_is_told(
+    place: Place, kafka: str
+) -> None:
+    small = Place(kafka, topic_partitions=1)
+    await small.make(responses={"max.message.bytes": "2000"})
+    small.settings = small.settings.model_copy(update={"delivery": "exactly_once"})
+    await small.send(3, size_bytes=5000)
+
+    async with answering(small, echo(small)) as (worker, _, running):
+        await until(lambda: "max.message.bytes" in str(worker.not_ready()), running)
+        assert await small.committed() == {(small.requests, 0): 0}
+        assert not await small.answers()
+        admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+        await admin.start()
+        resource = ConfigResource(
+            ConfigResourceType.TOPIC, small.responses, {"max.message.bytes": "100000"}
+        )
+        await admin.alter_configs([resource])
+        await admin.close()
+        await until(worker.ready, running)
+        answers = await until_answered(small, {b"i-0", b"i-1", b"i-2"})
+    assert answers.total() == 3
+
+
+async def test_a_hundred_topic_partitions_have_a_producer_each(kafka: str) -> None:
+    wide = Place(kafka, topic_partitions=50)
+    await wide.make()
+    wide.settings = wide.settings.model_copy(update={"delivery": "exactly_once"})
+    keys = await wide.send(200) | await wide.send(200, wide.bulk)
+    async with answering(wide, echo(wide)) as (worker, stop, running):
+        await until(lambda: len(worker.assigned) == 100, running)
+        answers = await until_answered(wide, keys)
+        stop.set()
+        await running
+    assert answers == Counter(keys)
+    assert sum((await wide.committed()).values()) == 400
+
+
+async def connected(place: Place, tp: TopicPartition) -> KafkaTransactions:
+    return await KafkaTransactions.connect(place.settings, tp, 1 << 20, CLOCK)
+
+
+async def test_a_time_out_that_the_brokers_do_not_take_is_named_and_ends_the_worker(
+    place: Place,
+) -> None:
+    place.settings = place.settings.model_copy(update={"transaction_timeout_s": 1000})
+    producer = Producer(place.settings, CLOCK)
+    worker = KafkaWorker(
+        place.settings,
+        [Subscription(place.requests, Lane.INTERACTIVE, _never)],
+        clock=CLOCK,
+        producer=producer,
+        outbox=Outbox(producer, CLOCK),
+    )
+    with pytest.raises(
+        OperatorError,
+        match=r"STREAMPROC_TRANSACTION_TIMEOUT_S=1000 .*transaction\.max\.timeout\.ms",
+    ):
+        await asyncio.wait_for(worker.run(asyncio.Event()), 60)
+
+
+async def _never(record: Record) -> None:
+    raise AssertionError(record)
