@@ -9,7 +9,7 @@ UV := $(BIN)/uv pip
 # One job at a time: parallel installs into one environment would step on each other.
 .NOTPARALLEL:
 
-.PHONY: help install install-dev install-train demo test test-fast test-nightly soak lint docs format models bench bench-full-size bench-gpu lock clean
+.PHONY: help install install-dev install-train demo test test-fast test-nightly soak fuzz audit sbom lint docs format models bench bench-full-size bench-gpu lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -64,6 +64,31 @@ RATE ?= 5
 soak: install-dev  ## HOURS=1 RATE=5: workers under steady load, hostile records among it; memory, handles, threads, lag, a plot
 	$(BIN)/python -m tests.acceptance.soak --hours $(HOURS) --rate $(RATE) --plot build/soak.png --out build/soak.json
 
+# How long each target is fuzzed.
+SECONDS ?= 60
+FUZZED := requests batches sentences pieces passages windows entities events members masks manifests graphs
+
+fuzz: $(VENV)/.fuzz  ## each fuzz target for SECONDS=60, guided by coverage; Linux on x86-64
+	for target in $(FUZZED); do $(BIN)/python -m tests.fuzz $$target $(SECONDS) || exit 1; done
+
+$(VENV)/.fuzz: $(VENV)/.dev requirements/fuzz.txt
+	$(UV) install --quiet --python $(BIN)/python --require-hashes -r requirements/fuzz.txt
+	@touch $@
+
+# Beside the environment that is looked at, which it must not add to.
+AUDIT := build/audit
+
+$(AUDIT)/bin/pip-audit: $(VENV)/.uv requirements/audit.txt
+	$(PYTHON) -m venv $(AUDIT)
+	$(UV) install --quiet --python $(AUDIT)/bin/python --require-hashes -r requirements/audit.txt
+
+audit: $(AUDIT)/bin/pip-audit  ## known vulnerabilities of all that is locked; asks the package index's database
+	for file in run all; do $(AUDIT)/bin/pip-audit --disable-pip --require-hashes -r requirements/$$file.txt || exit 1; done
+
+sbom: $(AUDIT)/bin/pip-audit install  ## what an installation consists of, in build/streamproc.cdx.json (CycloneDX)
+	$(AUDIT)/bin/cyclonedx-py environment --output-reproducible --pyproject pyproject.toml \
+		--output-file build/streamproc.cdx.json $(BIN)/python
+
 format: install-train
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -92,6 +117,9 @@ lock: $(VENV)/.uv
 	$(COMPILE) --extra broker --extra evaluate --extra registry --extra documents --extra gateway \
 		--extra tracing --extra cache --extra load --extra dev -c requirements/all.txt -o requirements/dev.txt pyproject.toml
 	echo "uv" | $(COMPILE) -o requirements/uv.txt -
+	echo "atheris==3.0.0; platform_system == 'Linux' and platform_machine == 'x86_64'" \
+		| $(COMPILE) -o requirements/fuzz.txt -
+	printf 'pip-audit>=2.9\ncyclonedx-bom>=7\n' | $(COMPILE) -o requirements/audit.txt -
 
 clean:
 	rm -rf $(VENV)

@@ -83,7 +83,7 @@ def load_members(stored: StoredEnsemble, device: str) -> tuple[EnsembleSpec, Mem
     try:
         provider = choose_provider(device)
         members = load_sessions(stored, task, provider)
-        check_members(members, task, spec, invariant=False)
+        check_members(members, task, spec, new_call, invariant=False)
     except (ModelRefused, SettingsError) as reason:
         raise DeviceUnusable(str(reason)) from None
     return spec, members, provider

@@ -162,6 +162,22 @@ class Metrics:
             ("task",),
             registry=self.registry,
         )
+        self.in_flight_bytes = Gauge(
+            "streamproc_in_flight_bytes",
+            "Bytes of requests that were consumed and are not finished",
+            ("lane",),
+            registry=self.registry,
+        )
+        self.kept_answers = Gauge(
+            "streamproc_kept_answers",
+            "Finished requests whose answers wait for the transaction that commits them",
+            registry=self.registry,
+        )
+        self._declare_ensembles()
+        self._declare_caches()
+        self._declare_experiments()
+
+    def _declare_ensembles(self) -> None:
         self.chunks = Counter(
             "streamproc_chunks_total",
             "Chunks whose scoring or decoding began",
@@ -236,6 +252,14 @@ class Metrics:
             ("ensemble", "member"),
             registry=self.registry,
         )
+        self.queued_tokens = Gauge(
+            "streamproc_queued_tokens",
+            "Tokens that wait for a batch, or for admission to decoding",
+            ("ensemble",),
+            registry=self.registry,
+        )
+
+    def _declare_caches(self) -> None:
         self.cache_requests = Counter(
             "streamproc_cache_requests_total",
             "Answers looked for among those kept: found in memory or in the shared cache, taken "
@@ -284,6 +308,8 @@ class Metrics:
             ("reason",),
             registry=self.registry,
         )
+
+    def _declare_experiments(self) -> None:
         self.experiment_requests = Counter(
             "streamproc_experiment_requests_total",
             "Requests that an arm of an experiment answered, or was asked about as a shadow",
@@ -302,7 +328,6 @@ class Metrics:
             ("experiment", "arm"),
             registry=self.registry,
         )
-        self._add_requests_in_hand()
 
     def tokens_run(self) -> int:
         """Tokens that ensembles have read and written so far, padding left out."""
@@ -313,23 +338,4 @@ class Metrics:
                 for sample in metric.samples
                 if sample.name.endswith("_total") and sample.labels["kind"] != "padded"
             )
-        )
-
-    def _add_requests_in_hand(self) -> None:
-        self.queued_tokens = Gauge(
-            "streamproc_queued_tokens",
-            "Tokens that wait for a batch, or for admission to decoding",
-            ("ensemble",),
-            registry=self.registry,
-        )
-        self.in_flight_bytes = Gauge(
-            "streamproc_in_flight_bytes",
-            "Bytes of requests that were consumed and are not finished",
-            ("lane",),
-            registry=self.registry,
-        )
-        self.kept_answers = Gauge(
-            "streamproc_kept_answers",
-            "Finished requests whose answers wait for the transaction that commits them",
-            registry=self.registry,
         )

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from streamproc.cli.options import KAFKA, SHARED_CACHE, with_settings
 from streamproc.cli.terminal import print_json, stdout_console
+from streamproc.logs.printable import printable
 from streamproc.settings import Settings
 
 _FLAGS = (
@@ -48,9 +49,11 @@ def doctor(
         for one in findings:
             mark, colour = _MARKS[one.state]
             console.print(
-                Text.assemble((mark, colour), " ", (f"{one.name:<11}", "bold"), one.found)
+                Text.assemble(
+                    (mark, colour), " ", (f"{one.name:<11}", "bold"), printable(one.found)
+                )
             )
             if one.do:
-                console.print(Text(f"  → {one.do}", colour), soft_wrap=True)
+                console.print(Text(f"  → {printable(one.do)}", colour), soft_wrap=True)
     if failed:
         raise typer.Exit(1)

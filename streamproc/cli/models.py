@@ -99,9 +99,9 @@ def show(settings: Settings, name: str, json: Json = False) -> None:
         print_json({**stored.manifest.model_dump(mode="json"), **described})
         return
     manifest, console = stored.manifest, stdout_console()
-    about = f" · {manifest.task} · {printable(manifest.description)}"
+    about = f" · {printable(manifest.task)} · {printable(manifest.description)}"
     console.print(Text.assemble((manifest.name, "bold"), about))
-    labels = f"labels {', '.join(manifest.labels)} · " if manifest.labels else ""
+    labels = f"labels {', '.join(map(printable, manifest.labels))} · " if manifest.labels else ""
     if manifest.problem_type != "single_label_classification":
         labels = f"{manifest.problem_type} · {labels}"
     console.print(f"{labels}digest {stored.digest}")
@@ -153,7 +153,7 @@ def verify(settings: Settings, names: Names = None) -> None:
             provider = verify_ensemble(settings, name)
         except ModelRefused as reason:
             refused += 1
-            console.print(Text.assemble(("refused", "red"), f" {name}: {reason}"))
+            console.print(Text.assemble(("refused", "red"), f" {name}: {printable(str(reason))}"))
         else:
             served = f" {name} on {provider.device} ({provider.name})"
             console.print(Text.assemble(("good", "green"), served))

@@ -7,6 +7,7 @@ from typing import Any
 
 import faust
 from faust.types import EventT, StreamT
+from mode.supervisors import OneForOneSupervisor
 
 from streamproc.kafka.consumer_state import ConsumerState
 from streamproc.kafka.faust_consumer import adapt_consumer
@@ -24,6 +25,24 @@ _NO_ENVIRONMENT = {"": ""}
 class _App(faust.App):  # type: ignore[misc]
     async def on_first_start(self) -> None:
         """Make no folders: a worker keeps nothing on disk."""
+
+
+class AgentSupervisor(OneForOneSupervisor):  # type: ignore[misc]
+    """Begins an agent again that has ended, unless its app is to stop.
+
+    Faust takes an agent that is cancelled before it is told to stop for one to begin again. One
+    that was begun then is told nothing any more, and the app waits for it without end.
+    """
+
+    async def start_service(self, service: Any) -> None:
+        """For the first time, or because it is found not to run."""
+        if not service.agent.app.should_stop:
+            await super().start_service(service)
+
+    async def restart_service(self, service: Any) -> None:
+        """One that has ended."""
+        if not service.agent.app.should_stop:
+            await super().restart_service(service)
 
 
 def build_app(
@@ -55,6 +74,7 @@ def build_app(
         # aiokafka gives all there is of one topic-partition before the next one has its turn.
         broker_max_poll_records=16,
         broker_commit_interval=1.0,
+        agent_supervisor=AgentSupervisor,
         consumer_auto_offset_reset="earliest",
         consumer_group_instance_id=settings.group_instance_id,
         consumer_metadata_max_age_ms=5000,

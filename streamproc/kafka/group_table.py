@@ -15,7 +15,7 @@ import structlog
 from streamproc.clock import Clock
 from streamproc.errors import BrokerUnavailable, OperatorError
 from streamproc.kafka.producer import Producer
-from streamproc.kafka.security import no_kafka
+from streamproc.kafka.refusals import no_kafka
 from streamproc.kafka.topic_follower import FOLLOW_WAIT_MS, follow_topic, keep_reading
 from streamproc.kafka.topic_reader import read_topic
 from streamproc.messages.record import ProducerRecord, Record
@@ -89,7 +89,7 @@ async def store_entry(settings: Settings, topic: str, entry: Entry, clock: Clock
     except TimeoutError:
         raise OperatorError(f"{topic}: no broker has stored the record in time") from None
     except BrokerUnavailable as error:
-        raise OperatorError(no_kafka(settings, error)) from None
+        raise await no_kafka(settings, error) from None
     finally:
         await producer.stop()
 

@@ -15,7 +15,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from streamproc.errors import OperatorError
-from streamproc.kafka.security import connection_options, no_kafka
+from streamproc.kafka.refusals import no_kafka
+from streamproc.kafka.security import connection_options
 from streamproc.kafka.topic_reader import reader
 from streamproc.settings import Settings
 
@@ -55,7 +56,7 @@ class LagReader:
             try:
                 await self._admin.start()
             except KafkaError as error:
-                raise OperatorError(no_kafka(self._settings, error)) from None
+                raise await no_kafka(self._settings, error) from None
             self._open = opening.pop_all()
         return self
 

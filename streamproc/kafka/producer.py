@@ -13,8 +13,9 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooL
 from aiokafka.partitioner import DefaultPartitioner
 
 from streamproc.clock import Clock
-from streamproc.errors import BrokerUnavailable, TooLarge
+from streamproc.errors import BrokerUnavailable, KafkaRefused, TooLarge
 from streamproc.kafka.metadata_backoff import wait_after_failed_updates
+from streamproc.kafka.refusals import refusal
 from streamproc.kafka.security import connection_options
 from streamproc.kafka.sizes import topic_max_bytes
 from streamproc.kafka.topic_troubles import TopicTroubles
@@ -57,7 +58,10 @@ class Producer:
         self._watched = frozenset(topics)
 
     async def start(self) -> None:
-        """Connect. Raises BrokerUnavailable when no broker answers; it may be called again."""
+        """Connect. Raises BrokerUnavailable when no broker answers; it may be called again.
+
+        Raises KafkaRefused where waiting won't help.
+        """
         if self._client is None:
             self._client = await self._connected()
 
@@ -205,6 +209,10 @@ class Producer:
         except KafkaError as error:
             await client.stop()
             self._set_error("no broker answers")
+            refused = await refusal(self._settings)
+            if refused is not None:
+                self._set_error(str(refused))
+                raise refused from None
             raise BrokerUnavailable(
                 f"no Kafka at {self._settings.kafka_bootstrap_servers}: {error}"
             ) from None
@@ -218,7 +226,7 @@ class Producer:
                 return
             try:
                 self._client = await self._connected()
-            except BrokerUnavailable:
+            except (BrokerUnavailable, KafkaRefused):
                 return
             self._retire(failed)
 

@@ -25,7 +25,7 @@ from streamproc.kafka.private_api import replace_records_parser
 # Base offset and length come first in every format, and are not counted in the length.
 _PREFIX: Final = struct.Struct(">qi")
 _MAGIC_OFFSET: Final = 16
-# Where a checksum is wrong, the number of records may be wrong as well.
+# A batch may say that it has any number of records, and not only where its checksum is wrong.
 _MOST_RECORDS: Final = 1_000_000
 
 
@@ -99,7 +99,8 @@ class RecordBatch:
                 reason = "a record before it in its batch does not end where it says"
             else:
                 return
-        for offset in range(following, self.next_offset):
+        # That it has two billion records, anybody can say: what can't be there is passed over.
+        for offset in range(following, min(self.next_offset, following + _MOST_RECORDS)):
             yield unreadable_record(self._header, offset, reason)
 
     def _records(self) -> Iterator[Any]:

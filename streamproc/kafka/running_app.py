@@ -58,7 +58,12 @@ class RunningApp:
             self._starting.cancel()
         with suppress(asyncio.CancelledError, Exception):
             await self._starting
-        try:
-            await asyncio.wait_for(self._app.stop(), STOP_TIMEOUT_S)
-        except Exception as error:  # noqa: BLE001 - nothing is left to lose; end all the same
+        stopping = asyncio.create_task(self._app.stop())
+        # Not `wait_for`, which waits on for what takes no notice of being cancelled.
+        await asyncio.wait({stopping}, timeout=STOP_TIMEOUT_S)
+        if not stopping.done():
+            stopping.cancel()
+            _log.warning("Faust did not stop", waited_s=STOP_TIMEOUT_S)
+        elif (error := stopping.exception()) is not None:
+            # Nothing is left to lose; end all the same.
             _log.warning("Faust failed to stop", error=type(error).__name__)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ssl
 from typing import Any
 
-from aiokafka.errors import KafkaError
 from aiokafka.helpers import create_ssl_context
 from faust.auth import SASLCredentials, SSLCredentials
 
@@ -16,16 +15,6 @@ from streamproc.settings import Settings
 def bootstrap_servers(settings: Settings) -> list[str]:
     """The brokers, each as host:port."""
     return [part.strip() for part in settings.kafka_bootstrap_servers.split(",") if part.strip()]
-
-
-def no_kafka(settings: Settings, error: KafkaError) -> str:
-    """What is said where no broker lets a client in."""
-    # aiokafka's own words for it repeat the addresses, as Python prints them.
-    reason = "" if "Unable to bootstrap" in str(error) else f": {error}"
-    return (
-        f"no Kafka at {settings.kafka_bootstrap_servers}{reason}; start one "
-        "(`streamproc broker`), or set STREAMPROC_KAFKA_BOOTSTRAP_SERVERS"
-    )
 
 
 def connection_options(settings: Settings) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
-from streamproc.errors import OperatorError, TopicsError
-from streamproc.kafka.security import connection_options, no_kafka
+from streamproc.errors import TopicsError
+from streamproc.kafka.refusals import no_kafka
+from streamproc.kafka.security import connection_options
 from streamproc.kafka.topic_drift import DescribedTopic, Drift, FoundTopic, drift
 from streamproc.settings import Settings
 
@@ -36,7 +37,7 @@ class TopicAdmin:
             await admin.start()
         except KafkaError as error:
             await admin.close()
-            raise OperatorError(no_kafka(self._settings, error)) from None
+            raise await no_kafka(self._settings, error) from None
         self._admin = admin
         return self
 

@@ -10,9 +10,10 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as ClientTopicPartition
 from aiokafka.errors import KafkaError
 
-from streamproc.errors import OperatorError, TopicsError
+from streamproc.errors import TopicsError
 from streamproc.kafka.record_batches import read_every_record
-from streamproc.kafka.security import connection_options, no_kafka
+from streamproc.kafka.refusals import no_kafka
+from streamproc.kafka.security import connection_options
 from streamproc.messages.record import Record
 from streamproc.settings import Settings
 
@@ -37,7 +38,7 @@ async def reader(
         await consumer.start()
     except KafkaError as error:
         await consumer.stop()
-        raise OperatorError(no_kafka(settings, error)) from None
+        raise await no_kafka(settings, error) from None
     try:
         yield consumer
     finally:

@@ -63,7 +63,7 @@ def copy_ensemble(stored: StoredEnsemble, name: str) -> Path:
     if folder.exists():
         raise ModelRefused(f"{folder} is there already; name another version, or remove it")
     with atomic_directory(folder) as unfinished:
-        shutil.copytree(stored.folder, unfinished, copy_function=_linked, dirs_exist_ok=True)
+        _copy(stored.folder, unfinished)
     return folder
 
 
@@ -120,7 +120,7 @@ def trial_copy(stored: StoredEnsemble) -> Iterator[Path]:
     root = stored.folder.parent
     with beside(root) as staging:
         trial = staging / stored.folder.name
-        shutil.copytree(stored.folder, trial, copy_function=_linked)
+        _copy(stored.folder, trial)
         (trial / MANIFEST).unlink()  # a link: what is written next must not reach the original
         if stored.manifest.prefix:
             (staging / PREFIXES).symlink_to((root / PREFIXES).resolve())
@@ -182,6 +182,11 @@ def _remove(folder: Path) -> None:
     """Out of sight at once, then file by file."""
     with tempfile.TemporaryDirectory(prefix=".removed-", dir=folder.parent) as gone:
         folder.replace(Path(gone) / folder.name)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Files as links to the same bytes; symbolic links as they are, wherever they may lead."""
+    shutil.copytree(source, target, symlinks=True, copy_function=_linked, dirs_exist_ok=True)
 
 
 def _linked(source: str, target: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
@@ -21,6 +20,7 @@ from streamproc.messages.request import ENSEMBLE_NAME
 from streamproc.profile import Profile
 from streamproc.repository.decoding_section import DecodingSection
 from streamproc.repository.section import MEMBER_VERSION, Section, describe_faults
+from streamproc.repository.toml import from_toml
 from streamproc.types import EntityAggregation, ProblemType, Strategy
 
 
@@ -335,8 +335,6 @@ class Manifest(Section):
 def read_manifest(content: bytes, where: str) -> Manifest:
     """The manifest in `content`; raises ModelRefused saying which field is wrong and how."""
     try:
-        return Manifest.model_validate(tomllib.loads(content.decode()))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ModelRefused(f"{where}: not TOML: {error}") from None
+        return Manifest.model_validate(from_toml(content, where))
     except ValidationError as error:
         raise ModelRefused(f"{where}: {describe_faults(error, Manifest)}") from None

@@ -15,8 +15,10 @@ from streamproc.repository.manifest import (
     PrefixSection,
     read_manifest,
 )
+from streamproc.repository.regular_files import read_regular
 from streamproc.repository.stages import StoredStage
-from streamproc.repository.verified import verified
+from streamproc.repository.toml import MAX_TOML_BYTES
+from streamproc.repository.verified import inside, verified
 from streamproc.repository.version_order import numbers_by_size
 from streamproc.repository.versioned_name import FIRST_VERSION, VersionedName, plain_name, versioned
 
@@ -102,8 +104,8 @@ class StoredEnsemble:
     def changed(self) -> bool:
         """Whether the manifest on disk is no longer the one that was read."""
         try:
-            content = (self.folder / MANIFEST).read_bytes()
-        except OSError:
+            content = read_regular(self.folder / MANIFEST, MAX_TOML_BYTES)
+        except (OSError, ModelRefused):
             return True
         return hashlib.sha256(content).hexdigest() != self.digest
 
@@ -169,7 +171,7 @@ class Repository:
             folder = self.folder(f"{name}@{version}")
         path = folder / MANIFEST
         try:
-            content = path.read_bytes()
+            content = read_regular(inside(folder, MANIFEST), MAX_TOML_BYTES)
         except OSError:
             raise self._missing(name, version, versions) from None
         manifest = read_manifest(content, str(path))
@@ -199,6 +201,6 @@ def digest_of_manifests(root: Path) -> str:
     """Changes when any ensemble of a models folder does."""
     found = hashlib.sha256()
     for path in sorted(root.glob(f"*/{MANIFEST}")):
-        with suppress(OSError):  # told when the ensemble is loaded
-            found.update(path.read_bytes())
+        with suppress(OSError, ModelRefused):  # told when the ensemble is loaded
+            found.update(read_regular(path, MAX_TOML_BYTES))
     return found.hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from streamproc.logs.printable import printable
 from streamproc.messages.validation import fields_at, in_json_words
 
 MEMBER_VERSION = r"^[A-Za-z0-9._-]{1,64}$"
@@ -18,7 +19,7 @@ class Section(BaseModel):
 def describe_faults(error: ValidationError, section: type[Section]) -> str:
     """What is wrong with the values of a section, a clause a fault, each naming its key."""
     return "; ".join(
-        f"{'.'.join(map(str, fault['loc'])) or 'manifest'}: "
+        f"{printable('.'.join(map(str, fault['loc']))) or 'manifest'}: "
         + in_json_words(fault, fields_at(section, fault["loc"][:-1]))
         for fault in error.errors(include_url=False)
     )

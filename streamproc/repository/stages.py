@@ -37,7 +37,7 @@ class StoredStage:
         path = inside(self._folder, weights.file)
         found = _identity(path)
         if found != self._seen:
-            verify_in_place(self._folder, weights.file, weights.sha256)
+            verify_in_place(self._folder, weights.file, weights.sha256, weights.size_bytes)
             self._seen = found
         return graph, path.parent
 

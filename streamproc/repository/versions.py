@@ -7,7 +7,6 @@ the weight that was fitted to it and its metrics.
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -17,6 +16,7 @@ from streamproc.repository.files import atomic_write
 from streamproc.repository.manifest import MemberSection
 from streamproc.repository.repository import StoredEnsemble
 from streamproc.repository.section import describe_faults
+from streamproc.repository.toml import read_toml
 from streamproc.repository.version_order import numbers_by_size
 from streamproc.repository.writing import member_toml
 
@@ -60,9 +60,9 @@ def read_version(stored: StoredEnsemble, name: str, version: str) -> MemberSecti
         )
     path = stored.folder / name / version / MEMBER
     try:
-        (values,) = tomllib.loads(path.read_text(encoding="utf-8"))["members"]
+        (values,) = read_toml(path)["members"]
         section = MemberSection.model_validate(values)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise ModelRefused(f"{path}: not a member's description: {error}") from None
     except ValidationError as error:
         raise ModelRefused(f"{path}: {describe_faults(error, MemberSection)}") from None

@@ -28,6 +28,7 @@ from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.task import ScoringTask, Task
 from streamproc.serving.verification.batch_invariance import check_members, check_step_models
 from streamproc.serving.verification.dummy_inputs import dummy_sequence, dummy_window
+from streamproc.serving.verification.limited_calls import TIMEOUTS_OF_A_TRIAL, limited_calls
 
 # An encoder-decoder steps only rows of one length together. Measured over 3 + 3 layers of 256 with
 # 16 sentences in the works: 2.5 times fewer calls than when each joins as it comes, and what comes
@@ -41,13 +42,16 @@ def load_engine(
     """The ensemble, loaded and tried out; raises ModelRefused saying what does not fit."""
     spec = _counting(load_spec(stored, task), context.metrics)
     invariant = provider.name == CPU
+    limit_s = TIMEOUTS_OF_A_TRIAL * context.call_timeout_s
     if isinstance(task, DecodingTask):
-        models = load_step_models(stored, task, provider, context.residency)
-        check_step_models(models, task, spec, invariant=invariant)
+        with limited_calls(f"ensemble {spec.name}", limit_s) as new_call:
+            models = load_step_models(stored, task, provider, context.residency, new_call)
+            check_step_models(models, task, spec, new_call, invariant=invariant)
         return assemble_decoding_engine(task, spec, models, context)
     if isinstance(task, ScoringTask):
         members = load_sessions(stored, task, provider, context.residency)
-        check_members(members, task, spec, invariant=invariant)
+        with limited_calls(f"ensemble {spec.name}", limit_s) as new_call:
+            check_members(members, task, spec, new_call, invariant=invariant)
         return assemble_engine(task, spec, members, context)
     raise ModelRefused(f"ensemble {spec.name}: {task.name} has no way to run its members")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from streamproc.errors import ModelRefused
 from streamproc.repository.manifest import MemberSection
 from streamproc.repository.repository import StoredEnsemble
@@ -13,6 +15,7 @@ from streamproc.serving.ensembling.confidence import Confidence
 from streamproc.serving.ensembling.heads import HEADS
 from streamproc.serving.ensembling.labels import LabelMap
 from streamproc.serving.gate_loading import read_gate
+from streamproc.serving.guarded_calls import Call
 from streamproc.serving.inference.causal import CausalModel
 from streamproc.serving.inference.members import Members
 from streamproc.serving.inference.model import Model, Staged
@@ -108,9 +111,16 @@ def load_sessions(
 
 
 def load_step_models(
-    stored: StoredEnsemble, task: DecodingTask, provider: Provider, residency: Residency
+    stored: StoredEnsemble,
+    task: DecodingTask,
+    provider: Provider,
+    residency: Residency,
+    new_call: Callable[[], Call],
 ) -> list[AnyStepModel]:
-    """Each member as something to step, in the manifest's order; raises ModelRefused."""
+    """Each member as something to step, in the manifest's order; raises ModelRefused.
+
+    new_call: makes a call for each first step
+    """
     name, decoding = stored.manifest.name, stored.manifest.decoding
     if decoding is None:
         raise ModelRefused(f"ensemble {name}: the manifest needs a section [decoding]")
@@ -128,7 +138,7 @@ def load_step_models(
         encoder, decoder = stored.model(member), stored.decoder(member)
         models.append(Seq2SeqModel(member.name, encoder, decoder, decoding.start_token, provider))
     for model in models:
-        model.try_longest(decoding.max_tokens)
+        model.try_longest(decoding.max_tokens, new_call())
     return list(models)
 
 

@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from streamproc.clock import Clock
-from streamproc.errors import OperatorError
+from streamproc.errors import KafkaRefused, OperatorError
 from streamproc.kafka.background import beside
 from streamproc.kafka.group_table import GroupFeed
 from streamproc.kafka.model_choices import choice_feed, read_choices
@@ -40,7 +40,10 @@ class PromotedVersions:
             self._feed = choice_feed(settings, topic, clock, versions.tell)
 
     async def at_the_start(self) -> Mapping[str, ModelChoice]:
-        """What is promoted, by ensemble; nothing where Kafka does not say it in time."""
+        """What is promoted, by ensemble; nothing where Kafka does not say it in time.
+
+        Raises KafkaRefused.
+        """
         if self._topic is None:
             return {}
         try:
@@ -48,6 +51,8 @@ class PromotedVersions:
                 return await read_choices(self._settings, self._topic)
         except TimeoutError:
             reason = f"no broker has answered in {FIRST_READ_S:g} s"
+        except KafkaRefused:
+            raise  # before models are loaded, which takes a while
         except OperatorError as error:
             reason = str(error)
         log.info("promoted versions are not known yet", topic=self._topic, reason=reason)

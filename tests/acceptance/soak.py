@@ -175,6 +175,8 @@ def main(
         say(f"{', '.join(of.tasks)} from {of.models_dir}")
         figures = asyncio.run(soak(of, hours * 3600, rate, workers, seed))
     samples = figures.pop("samples")
+    for file in filter(None, (plot, out)):
+        file.parent.mkdir(parents=True, exist_ok=True)
     if plot is not None:
         draw([Sample(**one) for one in samples], plot)
     if out is not None:

@@ -165,7 +165,9 @@ def test_a_row_has_the_same_bits_whatever_it_is_stepped_beside(pair: Any) -> Non
 def test_an_exported_member_passes_its_trial(pair: Any) -> None:
     _, member = pair
 
-    size = check_step_model(member, decoding_task_named("text-generation"), spec(), invariant=True)
+    size = check_step_model(
+        member, decoding_task_named("text-generation"), spec(), new_call, invariant=True
+    )
 
     assert size == VOCABULARY
 
@@ -178,7 +180,9 @@ def test_a_dynamically_quantised_member_is_refused(tmp_path: Path) -> None:
     member = CausalModel("a", (tmp_path / "int8.onnx").read_bytes(), Provider(CPU))
 
     with pytest.raises(ModelRefused, match="dynamic quantisation"):
-        check_step_model(member, decoding_task_named("text-generation"), spec(), invariant=True)
+        check_step_model(
+            member, decoding_task_named("text-generation"), spec(), new_call, invariant=True
+        )
 
 
 def test_a_graph_without_a_cache_is_refused(tmp_path: Path) -> None:

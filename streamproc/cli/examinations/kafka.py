@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from streamproc.cli.examinations.finding import Finding, first_line, some
 from streamproc.cli.examinations.models import verified
-from streamproc.errors import OperatorError
+from streamproc.errors import KafkaRefused, OperatorError
 from streamproc.settings import Settings
 
 if TYPE_CHECKING:
@@ -35,6 +35,9 @@ async def of_kafka(settings: Settings) -> list[Finding]:
             ]
     except TimeoutError:
         said = f"{settings.kafka_bootstrap_servers} takes connections and does not answer"
+    except KafkaRefused as error:
+        said, _, do = str(error).partition("; ")
+        return [Finding("broker", "failed", said, do)]
     except OperatorError as error:
         said = str(error).partition("; start one")[0]
     do = "start one (`streamproc broker`), or set STREAMPROC_KAFKA_BOOTSTRAP_SERVERS"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,15 +57,39 @@ class Layout:
         return self.root / "tmp"
 
 
-def server_properties(layout: Layout, port: int, controller_port: int) -> dict[str, str]:
+@dataclass(frozen=True)
+class Listener:
+    """One more port that Kafka listens at, on this machine only, as for tests of TLS and SASL.
+
+    name: letters, by which its settings are told apart
+    protocol: SSL, SASL_PLAINTEXT or SASL_SSL
+    settings: in Kafka's own words, without the prefix that says whose they are
+    """
+
+    name: str
+    port: int
+    protocol: str
+    settings: Mapping[str, str]
+
+    @property
+    def address(self) -> str:
+        """As Kafka has it."""
+        return f"{self.name}://127.0.0.1:{self.port}"
+
+
+def server_properties(
+    layout: Layout, port: int, controller_port: int, more: Sequence[Listener] = ()
+) -> dict[str, str]:
     """Kafka's settings for one node that listens on this machine only."""
+    addresses = [f"PLAINTEXT://127.0.0.1:{port}", *(one.address for one in more)]
+    protocols = ["PLAINTEXT:PLAINTEXT", *(f"{one.name}:{one.protocol}" for one in more)]
     settings: dict[str, str | int] = {
         "process.roles": "broker,controller",
         "node.id": 1,
         "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
-        "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "listeners": ",".join([*addresses, f"CONTROLLER://127.0.0.1:{controller_port}"]),
+        "advertised.listeners": ",".join(addresses),
+        "listener.security.protocol.map": ",".join([*protocols, "CONTROLLER:PLAINTEXT"]),
         "controller.listener.names": "CONTROLLER",
         "inter.broker.listener.name": "PLAINTEXT",
         "log.dirs": layout.data.as_posix(),
@@ -89,12 +114,17 @@ def server_properties(layout: Layout, port: int, controller_port: int) -> dict[s
         "share.coordinator.state.topic.num.partitions": 4,
         "group.initial.rebalance.delay.ms": 0,
     }
+    for one in more:
+        for name, value in one.settings.items():
+            settings[f"listener.name.{one.name.lower()}.{name}"] = value
     return {name: str(value) for name, value in settings.items()}
 
 
-def write_config(layout: Layout, port: int, controller_port: int) -> None:
+def write_config(
+    layout: Layout, port: int, controller_port: int, more: Sequence[Listener] = ()
+) -> None:
     """Writes what Kafka and its logging read at start into the data folder."""
-    settings = server_properties(layout, port, controller_port)
+    settings = server_properties(layout, port, controller_port, more)
     lines = [f"{name}={_escaped(value)}\n" for name, value in settings.items()]
     layout.server_properties.write_text("".join(lines), "utf-8")
     layout.log4j_properties.write_text(_LOG4J, "utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 from streamproc.clock import Clock, SystemClock
 from streamproc.errors import EmbeddedBrokerError
 from streamproc.kafka.embedded import probe
-from streamproc.kafka.embedded.config import MIB, Layout, jvm_arguments, write_config
+from streamproc.kafka.embedded.config import MIB, Layout, Listener, jvm_arguments, write_config
 from streamproc.kafka.embedded.jars import kafka_jars
 from streamproc.kafka.embedded.java import find_java
 from streamproc.kafka.embedded.locks import take
@@ -35,6 +36,7 @@ class EmbeddedBroker:
     cache_dir:    where jars are kept; None: `default_cache_dir()`
     progress:     called while jars are fetched, at first use
     java_home:    a Java to use instead of the wheel's
+    more_listeners: ports beside that one, whose clients have to show who they are
     start_timeout_s, stop_timeout_s: seconds until a start has failed, and until a stop is forced
 
     All calls block; from a coroutine use `asyncio.to_thread`. Linux and macOS.
@@ -51,6 +53,7 @@ class EmbeddedBroker:
         java_home: Path | None = None,
         start_timeout_s: float = 120,
         stop_timeout_s: float = 30,
+        more_listeners: Sequence[Listener] = (),
         clock: Clock | None = None,
     ) -> None:
         self._data_dir = data_dir
@@ -62,6 +65,7 @@ class EmbeddedBroker:
         self._java_home = java_home
         self._start_timeout_s = start_timeout_s
         self._stop_timeout_s = stop_timeout_s
+        self._more_listeners = tuple(more_listeners)
         self._clock = clock or SystemClock()
         self._layout: Layout | None = None
         self._lock: BaseFileLock | None = None
@@ -196,7 +200,7 @@ class EmbeddedBroker:
             # Ours from before may take a moment to come free: a killed Java lets go of it last.
             if not self._wanted_port and not (self._port and comes_free(self._port)):
                 self._port = free_port()
-            write_config(layout, self._port, free_port(besides=self._port))
+            write_config(layout, self._port, free_port(besides=self._port), self._more_listeners)
             layout.log.unlink(missing_ok=True)
             cluster_id = prepare_data(java, layout)
             self._process = BrokerProcess(java, layout)

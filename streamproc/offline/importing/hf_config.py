@@ -194,7 +194,7 @@ class HfConfig:
         )
         try:
             said = yaml.safe_load(head.group(1)) if head else None
-        except yaml.YAMLError:
+        except (yaml.YAMLError, RecursionError):
             return {}
         return said if isinstance(said, dict) else {}
 

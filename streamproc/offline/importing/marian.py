@@ -110,7 +110,7 @@ def _vocabulary(folder: Path) -> list[str]:
         found = json.loads(where.read_text(encoding="utf-8"))
         ordered = sorted(found.keys(), key=found.__getitem__)
         numbers = [found[piece] for piece in ordered]
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise ModelRefused(f"{where}: not a vocabulary: {error}") from None
     if numbers != list(range(len(numbers))):
         raise ModelRefused(f"{where}: expected a number for each piece, from 0 on, each once")

@@ -20,6 +20,8 @@ from onnx.external_data_helper import (
 from streamproc.errors import ModelRefused
 from streamproc.offline.importing.safetensors_size import GIT_POINTER, is_git_pointer
 from streamproc.repository.manifest import Precision
+from streamproc.repository.regular_files import read_regular
+from streamproc.repository.verified import MAX_FILE_BYTES
 
 # From here on, nodes that are put before and behind a model have one form.
 OLDEST_OPSET = 13
@@ -53,7 +55,11 @@ class Value:
 def read_graph(path: Path) -> Any:
     """The model in an ONNX file, weights that lie beside it included; raises ModelRefused."""
     try:
-        model = onnx.load(str(path), load_external_data=False)
+        content = read_regular(path, MAX_FILE_BYTES)
+    except OSError as error:
+        raise ModelRefused(f"{path}: {error.strerror}") from None
+    try:
+        model = onnx.load_from_string(content)
     except Exception as error:  # noqa: BLE001  # protobuf's and onnx's own share no base
         raise ModelRefused(f"{path}: {_pointer(path) or f'not an ONNX model: {error}'}") from None
     if not model.graph.node:

@@ -22,6 +22,8 @@ from streamproc.offline.splitting.layers import (
 from streamproc.offline.splitting.tensor_sizes import TensorSizes
 from streamproc.repository.files import sha256
 from streamproc.repository.manifest import StageSection, WeightsFile
+from streamproc.repository.regular_files import read_regular
+from streamproc.repository.verified import MAX_FILE_BYTES
 
 # Weights begin at a page of memory each, so that ONNX Runtime can map them instead of copying.
 _PAGE_BYTES = 4096
@@ -90,7 +92,11 @@ def _read(path: Path) -> ir.Model:
     Raises ModelRefused.
     """
     try:
-        proto = onnx.load(str(path), load_external_data=False)
+        content = read_regular(path, MAX_FILE_BYTES)
+    except OSError as error:
+        raise ModelRefused(f"{path}: {error.strerror}") from None
+    try:
+        proto = onnx.load_from_string(content)
     except Exception as error:  # noqa: BLE001 - protobuf's errors and onnx's share no base
         raise ModelRefused(f"{path}: not an ONNX model: {error}") from None
     if proto.graph.sparse_initializer:

@@ -73,6 +73,8 @@ class _Parenthesis:
         self._end = end
         self._read = start
         self._opened, self._closed = start, start
+        # The sentence that was asked about last, and its first character that is not blank.
+        self._begin, self._first = -1, start
 
     def holds(self, begin: int, mark: int, after: int) -> bool:
         """Whether the marks from `mark` to `after` are in parentheses, inside their sentence.
@@ -89,7 +91,15 @@ class _Parenthesis:
         self._read = max(self._read, mark)
         if mark >= self._closed or self._closed > after:
             return mark < self._closed
-        return bool(self._text[begin : self._opened].strip())
+        return self._first_of(begin) < self._opened
+
+    def _first_of(self, begin: int) -> int:
+        """The first character of a sentence that is not blank; looked for once a sentence."""
+        if begin != self._begin:
+            self._begin = self._first = begin
+            while self._first < self._end and self._text[self._first].isspace():
+                self._first += 1
+        return self._first
 
 
 def _blocks(text: str) -> Iterator[tuple[int, int]]:

@@ -19,7 +19,7 @@ from streamproc.serving.inference.graph_session import GraphSession, GraphValue
 from streamproc.serving.inference.length_buckets import length_buckets
 from streamproc.serving.inference.model import Model, open_model, weight_bytes
 from streamproc.serving.inference.providers import Provider
-from streamproc.serving.inference.session import new_call, require_finite, to_member_error
+from streamproc.serving.inference.session import require_finite, to_member_error
 from streamproc.serving.inference.signature import check_ids
 from streamproc.types import AnyArray, FloatArray, FloatType, Int64Array
 
@@ -44,14 +44,14 @@ class CausalModel:
         # One for each call under way at a time.
         self._spare: deque[KVBuffer] = deque()
 
-    def try_longest(self, tokens: int) -> None:
+    def try_longest(self, tokens: int, call: Call) -> None:
         """Step a row that holds all but one of so many tokens, all of them made up.
 
         Raises ModelRefused where the model has no positions for them.
         """
         cache = self._signature.empty_cache(tokens - 1)
         try:
-            self.step(KVCacheView.of(cache), np.zeros(1, np.int64), new_call())
+            self.step(KVCacheView.of(cache), np.zeros(1, np.int64), call)
         except StreamprocError as error:
             raise ModelRefused(
                 f"member {self.name} fails on the last of {tokens} tokens; is decoding.max_tokens "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from streamproc.serving.guarded_calls import Call
 from streamproc.serving.inference.batch import BackboneOutput, Batch, ModelInput
 from streamproc.serving.inference.session import Session, new_call
 from streamproc.types import Float32Array, FloatArray
@@ -19,14 +20,17 @@ class Members:
     sessions: Sequence[Session[FloatArray]]
     backbone: Session[Float32Array] | None = None
 
-    def run_backbone(self, sequences: Sequence[ModelInput]) -> Sequence[ModelInput]:
+    def run_backbone(
+        self, sequences: Sequence[ModelInput], call: Call | None = None
+    ) -> Sequence[ModelInput]:
         """The sequences as members take them, run through the shared layers in one batch.
 
+        call: ends it early; None: nothing does
         Raises MemberFailed, OutOfMemory.
         """
         if self.backbone is None:
             return sequences
-        hidden = self.backbone.run(Batch.pad(sequences), new_call())
+        hidden = self.backbone.run(Batch.pad(sequences), call or new_call())
         return [
             BackboneOutput(sequence.ids, sequence.type_ids, own)
             for sequence, own in zip(sequences, hidden, strict=True)

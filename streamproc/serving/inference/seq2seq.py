@@ -22,7 +22,7 @@ from streamproc.serving.inference.seq2seq_rows import (
     SourceBatch,
 )
 from streamproc.serving.inference.seq2seq_signature import HIDDEN_STATES, Seq2SeqSignature, present
-from streamproc.serving.inference.session import new_call, require_finite, to_member_error
+from streamproc.serving.inference.session import require_finite, to_member_error
 from streamproc.serving.inference.session_factory import open_session
 from streamproc.types import AnyArray, FloatArray, Int64Array
 
@@ -53,7 +53,7 @@ class Seq2SeqModel:
                 f"its vocabulary has {self.vocabulary_size} tokens"
             )
 
-    def try_longest(self, tokens: int) -> None:
+    def try_longest(self, tokens: int, call: Call) -> None:
         """Step a row that has written all but one of so many tokens, all of them made up.
 
         Raises ModelRefused where the decoder has no positions for them.
@@ -66,7 +66,7 @@ class Seq2SeqModel:
         written = tuple(self._empty(1, tokens - 1) for _ in about.written)
         try:
             self._step_group(
-                Group(SourceBatch.of([source]), written), np.array([self._start_token]), new_call()
+                Group(SourceBatch.of([source]), written), np.array([self._start_token]), call
             )
         except StreamprocError as error:
             raise ModelRefused(

@@ -7,6 +7,7 @@ from pathlib import Path
 import onnxruntime as ort
 
 from streamproc.errors import ModelRefused
+from streamproc.serving.inference.graph_inspection import inspect_graph
 from streamproc.serving.inference.graph_session import GraphSession
 from streamproc.serving.inference.providers import Provider, refuse_fallback
 
@@ -18,6 +19,7 @@ def open_session(
 
     weights_folder: where the graph finds the files that it refers to; none where it is complete
     """
+    inspect_graph(name, model, weights_folder)
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1

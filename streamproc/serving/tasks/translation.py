@@ -19,7 +19,10 @@ from streamproc.serving.tasks.task import Inputs, Params, TextInputs
 from streamproc.serving.tasks.translated_text import TranslatedText
 from streamproc.types import Int64Array
 
-_LINE_END = re.compile(r"\s*[\n\r\x0b\x0c\x85\u2028\u2029]\s*")
+# A run of blanks is looked at once: a pattern that begins with any number of them, and goes on with
+# a line end, would begin anew at each.
+_BLANKS = re.compile(r"\s+")
+_LINE_END = re.compile(r"[\n\r\x0b\x0c\x85\u2028\u2029]")
 
 
 class TranslationJob(Seq2SeqJob):
@@ -40,9 +43,13 @@ class TranslationJob(Seq2SeqJob):
     def _ids(self, piece: str, most_tokens: int) -> Int64Array:
         """Tokens of the prefix and a piece, its line ends read as spaces."""
         tokenizer, prefix = self._spec.tokenizer, self._search.prefix
-        ids = tokenizer.encode(prefix + _LINE_END.sub(" ", piece)).ids
+        ids = tokenizer.encode(prefix + _BLANKS.sub(_on_one_line, piece)).ids
         # Text without the line ends may, rarely, have more tokens than the text they were found in.
         return ids if len(ids) <= most_tokens else tokenizer.encode(prefix + piece).ids
+
+
+def _on_one_line(blanks: re.Match[str]) -> str:
+    return " " if _LINE_END.search(blanks[0]) else blanks[0]
 
 
 class Translation(DecodingTask):

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import structlog
 
 from streamproc.errors import Invalid, MemberError, ModelRefused, StreamprocError, WorkerFault
 from streamproc.serving.decoding.model import AnyStepModel
+from streamproc.serving.guarded_calls import Call
 from streamproc.serving.inference.batch import Batch
 from streamproc.serving.inference.members import Members
-from streamproc.serving.inference.session import new_call
 from streamproc.serving.tasks.decoding_task import DecodingTask
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.languages import language_token, source_frame
@@ -23,14 +23,23 @@ from streamproc.types import FloatArray, Int64Array
 # additions, in float32; far below what padding or dynamic quantisation (0.01) does.
 MAX_BATCH_DIFFERENCE = 1e-4
 
+NewCall = Callable[[], Call]
+"""Makes what a model's call is handed, and is told by to end early."""
+
 log = structlog.get_logger(__name__)
 
 
 def check_members(
-    members: Members, task: ScoringTask, spec: EnsembleSpec, *, invariant: bool
+    members: Members,
+    task: ScoringTask,
+    spec: EnsembleSpec,
+    new_call: NewCall,
+    *,
+    invariant: bool,
 ) -> None:
     """Run members on the longest window, and on the highest token id, alone and in a batch.
 
+    new_call: makes a call, of which there is one at a time
     invariant: also refuse a model whose scores for a text depend on its neighbours in the batch
     Raises ModelRefused.
     """
@@ -38,7 +47,8 @@ def check_members(
     short = dummy_input(task, spec, words=1)
     blamed = "prefix"
     try:
-        alone, together = members.run_backbone([short]), members.run_backbone([long, short])
+        alone = members.run_backbone([short], new_call())
+        together = members.run_backbone([long, short], new_call())
         for session in members.sessions:
             blamed = f"member {session.name}"
             one = session.run(Batch.pad(alone), new_call())[0]
@@ -59,15 +69,21 @@ def check_members(
 
 
 def check_step_models(
-    models: Sequence[AnyStepModel], task: DecodingTask, spec: EnsembleSpec, *, invariant: bool
+    models: Sequence[AnyStepModel],
+    task: DecodingTask,
+    spec: EnsembleSpec,
+    new_call: NewCall,
+    *,
+    invariant: bool,
 ) -> None:
     """Try each member that writes out, and whether all score the tokens that the manifest names.
 
-    invariant: as `check_step_model` has it
+    new_call, invariant: as `check_step_model` has it
     Raises ModelRefused.
     """
     sizes = {
-        model.name: check_step_model(model, task, spec, invariant=invariant) for model in models
+        model.name: check_step_model(model, task, spec, new_call, invariant=invariant)
+        for model in models
     }
     if len(set(sizes.values())) > 1:
         raise ModelRefused(
@@ -79,16 +95,22 @@ def check_step_models(
 
 
 def check_step_model(
-    model: AnyStepModel, task: DecodingTask, spec: EnsembleSpec, *, invariant: bool
+    model: AnyStepModel,
+    task: DecodingTask,
+    spec: EnsembleSpec,
+    new_call: NewCall,
+    *,
+    invariant: bool,
 ) -> int:
     """Start and step a member, alone and beside another sequence; returns its vocabulary's size.
 
+    new_call: makes a call, of which there is one at a time
     invariant: also refuse a model whose scores depend on what it is stepped beside
     Raises ModelRefused.
     """
     long, short = dummy_sequences(task, spec)
     try:
-        logits, alone, together = step_alone_and_together(model, short, long)
+        logits, alone, together = step_alone_and_together(model, short, long, new_call)
     except StreamprocError as error:
         raise ModelRefused(
             f"member {model.name} fails on {len(long)} tokens with ids up to "
@@ -112,7 +134,7 @@ def check_step_model(
 
 
 def step_alone_and_together(
-    model: AnyStepModel, short: Int64Array, long: Int64Array
+    model: AnyStepModel, short: Int64Array, long: Int64Array, new_call: NewCall
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """First logits of `short`, and those of two further steps: alone, and beside `long`."""
     logits, rows = model.start(short, new_call())

@@ -12,13 +12,13 @@ from streamproc.repository.repository import StoredEnsemble
 from streamproc.serving.inference.batch import Batch
 from streamproc.serving.inference.providers import Provider
 from streamproc.serving.inference.residency import Residency
-from streamproc.serving.inference.session import new_call
 from streamproc.serving.loading import load_sessions, load_spec, load_step_models
 from streamproc.serving.tasks.catalogue import task_named
 from streamproc.serving.tasks.decoding_task import DecodingTask
 from streamproc.serving.tasks.task import ScoringTask
 from streamproc.serving.verification.batch_invariance import step_alone_and_together
 from streamproc.serving.verification.dummy_inputs import dummy_input, dummy_sequences
+from streamproc.serving.verification.limited_calls import limited_calls
 from streamproc.types import FloatArray
 
 # Of windows that are tried: lengths that a kernel may treat apart, alone and in a batch.
@@ -56,12 +56,15 @@ def _scores(stored: StoredEnsemble, provider: Provider) -> Iterator[FloatArray]:
     task = task_named(stored.manifest.task)
     spec = load_spec(stored, task)
     if isinstance(task, DecodingTask):
-        (model,) = load_step_models(stored, task, provider, Residency())
         long, short = dummy_sequences(task, spec)
-        yield from step_alone_and_together(model, short, long)
+        with limited_calls(f"ensemble {spec.name}") as new_call:
+            (model,) = load_step_models(stored, task, provider, Residency(), new_call)
+            yield from step_alone_and_together(model, short, long, new_call)
     elif isinstance(task, ScoringTask):
         members = load_sessions(stored, task, provider)
         (session,) = members.sessions
         windows = [dummy_input(task, spec, words) for words in _TRIED_WORDS]
-        for batch in ([windows[0]], windows):
-            yield from session.run(Batch.pad(members.run_backbone(batch)), new_call())
+        with limited_calls(f"ensemble {spec.name}") as new_call:
+            for batch in ([windows[0]], windows):
+                taken = members.run_backbone(batch, new_call())
+                yield from session.run(Batch.pad(taken), new_call())

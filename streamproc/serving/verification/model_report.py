@@ -16,6 +16,7 @@ from streamproc.serving.inference.providers import CPU, Provider
 from streamproc.serving.inference.session import OnnxSession, new_call
 from streamproc.serving.inference.signature import Signature
 from streamproc.serving.verification.dummy_inputs import DummyInput
+from streamproc.serving.verification.limited_calls import TRIAL_CALL_S, limited_calls
 from streamproc.serving.verification.scores import alone_and_together
 from streamproc.types import Int64Array
 
@@ -48,16 +49,21 @@ def report_on_model(
     *,
     window_tokens: int,
     padding_token: int,
+    call_s: float = TRIAL_CALL_S,
 ) -> ModelReport:
     """Score texts of random tokens alone, and all in one batch; raises ModelRefused if it fails.
 
     window_tokens: of the longest text
     padding_token: what no text holds
+    call_s: the longest that a call may take
     """
     session = OnnxSession(member, model, signature, Provider(CPU))
     texts = _texts(tokenizer, window_tokens, padding_token)
     try:
-        pairs = alone_and_together(lambda batch: session.run(Batch.pad(batch), new_call()), texts)
+        with limited_calls(f"member {member}", call_s) as new_call:
+            pairs = alone_and_together(
+                lambda batch: session.run(Batch.pad(batch), new_call()), texts
+            )
     except (MemberError, WorkerFault) as error:
         raise ModelRefused(
             f"{member} fails on texts of up to {window_tokens} tokens with ids up to "

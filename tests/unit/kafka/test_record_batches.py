@@ -118,3 +118,19 @@ def test_bytes_that_are_no_such_codec_make_the_record_unreadable(codec: str) -> 
 def test_a_batch_that_the_broker_cut_off_is_left_for_the_next_fetch() -> None:
     data = batch([b"a"]) + batch([b"b"], base_offset=1)[:-3]
     assert [record.value for record in read(data)] == [b"a"]
+
+
+def test_a_batch_that_says_it_has_two_billion_records_is_not_believed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("streamproc.kafka.record_batches._MOST_RECORDS", 100)
+    said = bytearray(batch([b"a", b"b"]))
+    said[23:27] = (2**31 - 1).to_bytes(4, "big")  # the offset of its last record, from the first's
+    said[57:61] = (2**31 - 1).to_bytes(4, "big")  # how many there are
+    damaged = with_checksum(bytes(said))
+
+    found = read(damaged)
+
+    assert [record.value for record in found[:2]] == [b"a", b"b"]
+    assert len(found) == 102
+    assert all(map(is_unreadable, found[2:]))

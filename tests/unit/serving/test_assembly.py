@@ -11,6 +11,7 @@ from streamproc.serving.assembly import load_engine
 from streamproc.serving.engine import Engine
 from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.serving.inference.providers import CPU, Provider
+from streamproc.serving.inference.session import new_call
 from streamproc.serving.loading import load_sessions, load_spec
 from streamproc.serving.tasks.catalogue import scoring_task_named
 from streamproc.serving.verification.batch_invariance import check_members
@@ -75,8 +76,8 @@ async def test_scores_may_depend_on_the_batch_on_a_device_where_they_always_do(
     members = load_sessions(stored, TASK, Provider(CPU))
 
     with pytest.raises(ModelRefused):
-        check_members(members, TASK, spec, invariant=True)
-    check_members(members, TASK, spec, invariant=False)
+        check_members(members, TASK, spec, new_call, invariant=True)
+    check_members(members, TASK, spec, new_call, invariant=False)
 
 
 async def test_a_member_with_another_number_of_outputs_than_labels_is_refused(

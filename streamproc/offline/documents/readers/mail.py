@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from email import message_from_bytes
 from email.message import EmailMessage, MIMEPart
-from email.policy import default
+from email.policy import EmailPolicy
+from typing import Any
 
 from streamproc.offline.documents.document import Document, DocumentError
 from streamproc.offline.documents.encodings import decoded
@@ -15,11 +16,24 @@ from streamproc.offline.documents.text_blocks import TextBlocks, on_one_line
 
 _QUOTED_SPACE = re.compile(r"(?m)^ (?=[> ]|From )")
 _SHOWN_ATTACHMENTS = 20
+# The parser of headers takes time that grows with the square of their words. Real ones have some
+# hundred characters.
+_HEADER_CHARACTERS = 16_384
+
+
+class _ShortHeaders(EmailPolicy):
+    """Reads as much of a header as a mail program would show."""
+
+    def header_fetch_parse(self, name: str, value: str) -> Any:
+        return super().header_fetch_parse(name, value[:_HEADER_CHARACTERS])
+
+
+_POLICY = _ShortHeaders(message_factory=EmailMessage)
 
 
 def read_mail(data: bytes, encoding: str | None) -> Document:
     """The subject, then what is text in it, plain or else HTML; raises DocumentError."""
-    message = message_from_bytes(data, policy=default)
+    message = message_from_bytes(data, policy=_POLICY)
     assert isinstance(message, EmailMessage)  # noqa: S101 - as the policy makes them
     if not message.keys():
         raise DocumentError("is no e-mail: it has no header")

@@ -154,9 +154,9 @@ def test_a_graph_that_does_not_fit_is_refused_with_what_was_expected_and_found(
 def test_a_model_with_too_few_positions_is_refused() -> None:
     model = member(positions=64)
 
-    model.try_longest(64)
+    model.try_longest(64, new_call())
     with pytest.raises(ModelRefused, match=r"the last of 65 tokens; is decoding\.max_tokens"):
-        model.try_longest(65)
+        model.try_longest(65, new_call())
 
 
 def test_what_is_no_onnx_file_is_refused() -> None:

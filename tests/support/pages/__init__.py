@@ -1,0 +1,1 @@
+"""A page that shows one text, as those of reports do."""
