@@ -31,8 +31,8 @@ def copy_with_one_member(
         shutil.copy(stored.folder.parent / PREFIXES / name, models / PREFIXES / name)
     manifest = models / ensemble / MANIFEST
     head, *members = manifest.read_text("utf-8").split("[[members]]")
-    # transformers knows no temperature either.
-    head = re.sub(r"(?m)^(quorum|temperature) *=.*$", "", head)
+    # transformers calibrates nothing either.
+    head = re.sub(r"(?m)^(quorum|temperature|slope|offset) *=.*$", "", head)
     manifest.write_text(f"{head}[[members]]{members[member]}", "utf-8")
     return stored, stored.manifest.members[member]
 

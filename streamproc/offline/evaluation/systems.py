@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from streamproc.errors import EvaluationError
-from streamproc.repository.manifest import CombineSection
+from streamproc.repository.manifest import CombineSection, ConfidenceSection
 from streamproc.repository.repository import StoredEnsemble
 from streamproc.serving.ensembling.steps import STEP_STRATEGIES
 from streamproc.serving.tasks.decoding_task import DecodingTask
@@ -83,7 +83,12 @@ def systems_to_compare(
 def single_member(stored: StoredEnsemble, member: str) -> StoredEnsemble:
     """The ensemble of that one member."""
     only = tuple(one for one in stored.manifest.members if one.name == member)
-    changes = {"members": only, "quorum": None, "combine": CombineSection()}
+    changes = {
+        "members": only,
+        "quorum": None,
+        "combine": CombineSection(),
+        "confidence": ConfidenceSection(),
+    }
     return replace(stored, manifest=stored.manifest.model_copy(update=changes))
 
 

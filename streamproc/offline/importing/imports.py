@@ -27,6 +27,7 @@ from streamproc.offline.importing.problem_types import problem_type_said
 from streamproc.offline.importing.scoring import prepare_scoring
 from streamproc.offline.importing.tokenizers import MakeTokenizer, find_tokenizer
 from streamproc.repository.changes import Verify
+from streamproc.repository.manifest import ConfidenceSection
 from streamproc.repository.repository import MANIFEST, Repository, StoredEnsemble
 from streamproc.repository.versioned_name import VERSIONED_NAME
 from streamproc.serving.tasks.catalogue import TASKS, task_named
@@ -138,10 +139,11 @@ def _fitted_before(source: ImportSource) -> Sequence[str]:
     if source.stored is None or replaced is None:
         return ()
     manifest, ensemble = source.stored.manifest, source.stored.name
-    if not (manifest.gate or manifest.combine.temperature != 1 or replaced.weight != 1):
+    is_calibrated = manifest.combine.temperature != 1 or manifest.confidence != ConfidenceSection()
+    if not (manifest.gate or is_calibrated or replaced.weight != 1):
         return ()
     told = (
-        f"weights, gate and temperature of {ensemble} were fitted with {replaced.name} "
+        f"weights, gate and calibration of {ensemble} were fitted with {replaced.name} "
         f"{replaced.version}: streamproc fit-ensemble {ensemble} fits them anew"
     )
     return (told,)
