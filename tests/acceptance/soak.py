@@ -46,8 +46,10 @@ AT_ONCE_S = 0.5
 """Seconds between two sendings."""
 
 
-async def soak(of: Served, seconds: float, rate: float, workers: int, seed: int) -> dict[str, Any]:
-    """All of it, on a Kafka of its own."""
+async def soak(
+    of: Served, seconds: float, rate: float, workers: int, seed: int
+) -> tuple[dict[str, Any], list[Sample]]:
+    """All of it, on a Kafka of its own: the figures, and what they come of."""
     count = int(seconds * rate)
     asked = mixed_requests(of.tasks, count, f"soak-{seed}")
     records = _with_hostile([one.record for one in asked], of.tasks, seed)
@@ -83,14 +85,14 @@ async def soak(of: Served, seconds: float, rate: float, workers: int, seed: int)
     counts = totals(verdicts.values())
     # What is answered to hostile records has ids that no good request has.
     faults += [f"{counts[what]} {what}" for what in MUST_BE_NONE if counts[what]]
-    return {
+    figures = {
         "sent": len(records),
         "answered": counts["answered"],
         "lost": counts["lost"],
         "faults": faults,
         "growth": table(grown),
-        "samples": [asdict(one) for one in samples],
     }
+    return figures, samples
 
 
 class Sending:
@@ -173,14 +175,13 @@ def main(
     """Let workers work for long; exit with 1 when something grows, or was lost."""
     with served(tasks, models_dir, small=small) as of:
         say(f"{', '.join(of.tasks)} from {of.models_dir}")
-        figures = asyncio.run(soak(of, hours * 3600, rate, workers, seed))
-    samples = figures.pop("samples")
+        figures, samples = asyncio.run(soak(of, hours * 3600, rate, workers, seed))
     for file in filter(None, (plot, out)):
         file.parent.mkdir(parents=True, exist_ok=True)
     if plot is not None:
-        draw([Sample(**one) for one in samples], plot)
+        draw(samples, plot)
     if out is not None:
-        whole = {**figures, "samples": samples}
+        whole = {**figures, "samples": [asdict(one) for one in samples]}
         out.write_bytes(orjson.dumps(whole, option=orjson.OPT_INDENT_2) + b"\n")
     tell(f"{hours:g} h at {rate:g} requests a second", figures, not figures["faults"])
 

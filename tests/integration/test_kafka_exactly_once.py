@@ -23,7 +23,7 @@ from streamproc.kafka.transactional_producer import KafkaTransactions
 from streamproc.kafka.worker import KafkaWorker
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import ProducerRecord, Record, TopicPartition
-from tests.support.kafka_place import CLOCK, Place, Working, until, until_answered
+from tests.support.kafka_place import CLOCK, Place, Working, run, until, until_answered
 
 pytestmark = pytest.mark.kafka
 Answer = Callable[[Outbox, Record], Awaitable[None]]
@@ -53,14 +53,8 @@ async def answering(place: Place, answer: Answer) -> AsyncIterator[Working]:
     worker = KafkaWorker(
         place.settings, subscriptions, clock=CLOCK, producer=producer, outbox=outbox
     )
-    stop = asyncio.Event()
-    running = asyncio.create_task(worker.run(stop))
-    try:
-        await until(worker.ready, running)
-        yield worker, stop, running
-    finally:
-        stop.set()
-        await asyncio.wait({running}, timeout=60)
+    async with run(worker) as running:
+        yield running
 
 
 def echo(place: Place) -> Answer:

@@ -122,7 +122,7 @@ async def working(
     handle: Handle,
     settings: Settings | None = None,
 ) -> AsyncIterator[Working]:
-    """A worker that has its topic-partitions; stopped at the end."""
+    """A worker of the topics of requests, as `run` has it."""
     producer = Producer(settings or place.settings, CLOCK)
 
     async def handler(record: Record) -> None:
@@ -133,6 +133,13 @@ async def working(
         Subscription(place.bulk, Lane.BULK, handler),
     ]
     worker = KafkaWorker(settings or place.settings, routes, clock=CLOCK, producer=producer)
+    async with run(worker) as running:
+        yield running
+
+
+@asynccontextmanager
+async def run(worker: KafkaWorker) -> AsyncIterator[Working]:
+    """A worker once it has its topic-partitions; stopped at the end."""
     stop = asyncio.Event()
     running = asyncio.create_task(worker.run(stop))
     try:

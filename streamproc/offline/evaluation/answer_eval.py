@@ -66,18 +66,23 @@ class AnswerEval(EvalTask):
             "exact match": self._mean(exact, self._answerable),
             "refused": self._mean(refused[: self.records], ~self._answerable),
             "kept": self._mean(kept, self._answerable),
-            CALIBRATION.name: calibration_statistics(*self.confidences(responses)),
+            CALIBRATION.name: calibration_statistics(*self._confidences(responses, exact)),
         }
         return [found[metric.name] for metric in self.metrics]
 
     def confidences(self, responses: Sequence[JsonObject]) -> tuple[FloatArray, BoolArray]:
+        said = [str(result_of(one).get("answer", "")) for one in responses[: self.records]]
+        return self._confidences(responses, self._against_right(exact_match, said))
+
+    def _confidences(
+        self, responses: Sequence[JsonObject], exact: FloatArray
+    ) -> tuple[FloatArray, BoolArray]:
+        """exact: (records,) 1 where an answer is an exact match, or silence where it should be."""
         own = responses[: self.records]
         # The score of an answer that stands in several windows is their sum, which may exceed 1.
         score = [min(1.0, result_of(response).get("score", 0.0)) for response in own]
-        said = [str(result_of(response).get("answer", "")) for response in own]
         answered = np.array([response["status"] != "error" for response in own], np.bool_)
-        right = answered & (self._against_right(exact_match, said) == 1)
-        return np.array(score, np.float64), right
+        return np.array(score, np.float64), answered & (exact == 1)
 
     def agreement(self, responses: Sequence[JsonObject]) -> FloatArray:
         """Not of questions without an answer where the first metric is of those with one."""

@@ -122,8 +122,10 @@ def recalibrate(stored: StoredEnsemble, scorer: Scorer) -> Iterator[Candidate]:
     """The ensemble as it is, and last the same with another confidence or temperature."""
     as_it_was = _best({"as before": stored}, scorer)
     yield as_it_was
-    plain = _with(stored, confidence=ConfidenceSection())
-    chosen = _best({"as before, without confidence": plain}, scorer)
+    chosen = as_it_was
+    if stored.manifest.confidence != ConfidenceSection():
+        plain = _with(stored, confidence=ConfidenceSection())
+        chosen = _best({"as before, without confidence": plain}, scorer)
     if chosen.score.confidence != IDENTITY:
         yield _confident(chosen, scorer)
     elif chosen.score.calibration is not None:
