@@ -9,7 +9,7 @@ UV := $(BIN)/uv pip
 # One job at a time: parallel installs into one environment would step on each other.
 .NOTPARALLEL:
 
-.PHONY: help install install-dev install-train demo test test-fast test-nightly soak fuzz audit sbom lint docs format models bench bench-full-size bench-gpu lock clean
+.PHONY: help install install-dev install-train demo test test-fast test-nightly soak fuzz audit sbom lint docs format models bench bench-full-size bench-gpu bench-peers lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -107,6 +107,11 @@ bench-full-size: install-train  ## the same with three whole MiniLM-L6, heads un
 bench-gpu: install  ## the same on CUDA; says so where there is no GPU
 	$(BIN)/python -m benchmarks --device cuda
 
+bench-peers: install-dev  ## Quix, FastStream, aiokafka and MLServer beside ours, each in an environment of its own
+	$(BIN)/python -m benchmarks.peers
+
+PEERS := aiokafka faststream mlserver quix
+
 # No download addresses: names, versions and hashes are enough to install the same files anywhere.
 COMPILE = $(UV) compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --custom-compile-command "make lock"
@@ -119,6 +124,7 @@ lock: $(VENV)/.uv
 	echo "uv" | $(COMPILE) -o requirements/uv.txt -
 	echo "atheris==3.0.0; platform_system == 'Linux' and platform_machine == 'x86_64'" \
 		| $(COMPILE) -o requirements/fuzz.txt -
+	$(foreach peer,$(PEERS),cat requirements/peers/$(peer).in | $(COMPILE) -o requirements/peers/$(peer).txt - &&) true
 	printf 'pip-audit>=2.9\ncyclonedx-bom>=7\n' | $(COMPILE) -o requirements/audit.txt -
 
 clean:

@@ -28,6 +28,7 @@ class Stage:
     worker: Worker
     traffic: Traffic
     broker_pids: frozenset[int]
+    bootstrap_servers: str
 
 
 @asynccontextmanager
@@ -60,7 +61,7 @@ async def set_up(
                 running_worker(reached, Path(folder)) as worker,
                 open_traffic(broker.bootstrap_servers, answers) as traffic,
             ):
-                yield Stage(worker, traffic, broker_pids)
+                yield Stage(worker, traffic, broker_pids, broker.bootstrap_servers)
         finally:
             await asyncio.to_thread(broker.stop)
 
