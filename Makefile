@@ -96,7 +96,7 @@ format: install-train
 models: install-train  ## the encoder ensembles anew, of the data sets in STREAMPROC_DATA, in build/models; resumes
 	BIN=$(BIN) sh models/make.sh
 
-bench: install  ## end to end through Kafka, beside the raw ceiling and one request at a time
+bench: install-dev  ## end to end through Kafka, beside the raw ceiling and one request at a time
 	$(BIN)/python -m benchmarks
 
 bench-full-size: install-train  ## the same with three whole MiniLM-L6, heads untrained
@@ -104,7 +104,7 @@ bench-full-size: install-train  ## the same with three whole MiniLM-L6, heads un
 	STREAMPROC_MODELS_DIR=build/full-size $(BIN)/python -m benchmarks --requests 400 \
 		--json benchmarks/results/throughput-full-size.json
 
-bench-gpu: install  ## the same on CUDA; says so where there is no GPU
+bench-gpu: install-dev  ## the same on CUDA; says so where there is no GPU
 	$(BIN)/python -m benchmarks --device cuda
 
 bench-peers: install-dev  ## Quix, FastStream, aiokafka and MLServer beside ours, each in an environment of its own

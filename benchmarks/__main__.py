@@ -6,7 +6,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -15,7 +15,7 @@ from rich.console import Console
 
 from benchmarks.end_to_end import InPipeline, ThroughKafka
 from benchmarks.harness import set_up
-from benchmarks.in_process import ArrivalBatches, Ceiling, OneAtATime
+from benchmarks.in_process import WHOLE_CEILING, ArrivalBatches, Ceiling, OneAtATime
 from benchmarks.measure import Contender, in_turns
 from benchmarks.report import (
     RESULTS,
@@ -28,6 +28,7 @@ from benchmarks.report import (
 )
 from benchmarks.texts import read_texts, requested
 from benchmarks.traffic import TASK
+from benchmarks.widening import whole_members
 from benchmarks.workload import DeviceUnusable, Workload, build_workload, load_members
 from streamproc.clock import SystemClock
 from streamproc.errors import EmbeddedBrokerError, OperatorError
@@ -53,6 +54,7 @@ class Plan:
     threads: int
     budget_tokens: int
     kafka: bool
+    whole: bool
     json: Path
 
 
@@ -65,6 +67,7 @@ def main(
         int | None, typer.Option(min=16, help="padded tokens a batch; default by device")
     ] = None,
     kafka: Annotated[bool, typer.Option(help="without: the pipeline in this process")] = True,
+    whole: Annotated[bool, typer.Option(help="beside whole fp32 members, on the CPU")] = True,
     json: Annotated[Path | None, typer.Option(help="where figures are written")] = None,
 ) -> None:
     """Measure end to end beside a raw ceiling, one chunk at a time, and batches as they come."""
@@ -75,6 +78,7 @@ def main(
         threads,
         budget_tokens or BUDGET_TOKENS[device],
         kafka,
+        whole and device == "cpu",
         json or RESULTS / f"throughput-{device}.json",
     )
     console = Console()
@@ -108,6 +112,10 @@ async def _measure(plan: Plan, console: Console) -> int:
             OneAtATime(workload, plan.threads),
             ArrivalBatches(workload, plan.threads),
         ]
+        if plan.whole and stored.manifest.prefix is not None:
+            # What the same weights would cost without shared layers and int8.
+            whole = replace(workload, members=whole_members(stored))
+            contenders.append(Ceiling(whole, plan.threads, plan.budget_tokens, WHOLE_CEILING))
         say("warming up")
         warm = workload.first(WARM_UP)
         await ours(warm).round()
@@ -133,7 +141,7 @@ async def _measure(plan: Plan, console: Console) -> int:
     wrong = [
         name
         for name, each in figures.items()
-        if each["largest_probability_difference"] > TOLERANCE[plan.device]
+        if each["largest_probability_difference"] > TOLERANCE[plan.device] and name != WHOLE_CEILING
     ]
     if wrong:
         console.print(f"Answers differ from the ceiling's: {', '.join(wrong)}", style="bold red")

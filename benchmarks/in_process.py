@@ -19,6 +19,7 @@ from streamproc.serving.inference.session import new_call
 from streamproc.types import FloatArray
 
 CEILING = "ceiling"
+WHOLE_CEILING = "whole fp32 members"
 CONTROL = "one at a time"
 ARRIVAL_BATCH = 32
 ARRIVAL = f"arrival batches of {ARRIVAL_BATCH}"
@@ -30,9 +31,10 @@ class Ceiling:
     No tokenizing, no Kafka, no JSON: nothing that does the same work can be faster by much.
     """
 
-    name = CEILING
-
-    def __init__(self, workload: Workload, threads: int, budget_tokens: int) -> None:
+    def __init__(
+        self, workload: Workload, threads: int, budget_tokens: int, name: str = CEILING
+    ) -> None:
+        self.name = name
         self._workload = workload
         self._threads = threads
         flat = list(chain.from_iterable(workload.chunks))
