@@ -9,6 +9,7 @@ RUN pip install --no-cache-dir --require-hashes -r /tmp/run.txt && rm /tmp/run.t
 # Topics and models lie beside the package, as in a checkout, and are found there.
 WORKDIR /app
 COPY streamproc streamproc
+RUN python -m compileall -q streamproc
 COPY topics topics
 COPY models models
 
@@ -27,7 +28,7 @@ USER root
 # Versions and hashes are those of the lock of all extras.
 COPY requirements/uv.txt requirements/dev.txt /tmp/requirements/
 RUN pip install --no-cache-dir --require-hashes -r /tmp/requirements/uv.txt \
-    && uv pip install --system --no-cache --verify-hashes -c /tmp/requirements/dev.txt \
+    && uv pip install --system --no-cache --compile-bytecode --verify-hashes -c /tmp/requirements/dev.txt \
         fastapi "pyjwt[crypto]" uvicorn \
     && pip uninstall --yes uv && rm -r /tmp/requirements
 USER 10001

@@ -6,6 +6,9 @@ TEST_PROCESSES ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv pip
+# Some machines set this. Each command would then compile all that it imports again, which for a
+# worker is as much as the rest of its start.
+unexport PYTHONDONTWRITEBYTECODE
 # One job at a time: parallel installs into one environment would step on each other.
 .NOTPARALLEL:
 
