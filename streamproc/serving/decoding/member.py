@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import count
+from operator import eq
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -23,21 +24,13 @@ ItemT = TypeVar("ItemT")
 
 
 @dataclass(frozen=True, slots=True)
-class RowRef(Generic[RowsT]):
-    """Where a sequence's rows lie in what a member remembers: the first, and those behind it."""
-
-    cache: RowsT
-    first: int
-
-
-@dataclass(frozen=True, slots=True)
 class RowSlice(Generic[RowsT]):
     """A sequence about to be stepped: its rows, and which of them goes on with which token.
 
     parents, tokens: (next rows,)
     """
 
-    rows: RowRef[RowsT]
+    rows: RowsT
     parents: Int64Array
     tokens: Int64Array
 
@@ -47,7 +40,7 @@ class StepOutput(Generic[RowsT]):
     """What came of a step for one sequence; logits: (rows, vocabulary)."""
 
     logits: FloatArray
-    rows: RowRef[RowsT]
+    rows: RowsT
 
 
 class _ModelRunner(MemberRunner[ItemT, StepOutput[RowsT]], Generic[ItemT, RowsT]):
@@ -71,7 +64,7 @@ class StartRunner(_ModelRunner[Int64Array, RowsT]):
         started = []
         for ids in items:
             logits, rows = self._model.start(ids, call)
-            started.append(StepOutput(logits[None], RowRef(rows, 0)))
+            started.append(StepOutput(logits[None], rows))
             self._canary, self.canary_is_proven = ids, True
         return started
 
@@ -98,7 +91,8 @@ class StepRunner(_ModelRunner[RowSlice[RowsT], RowsT]):
         first = 0
         for item in items:
             end = first + len(item.tokens)
-            stepped.append(StepOutput(logits[first:end], RowRef(rows, first)))
+            own = self._of(rows, range(first, end))
+            stepped.append(StepOutput(logits[first:end], own))
             first = end
         return stepped
 
@@ -112,14 +106,13 @@ class StepRunner(_ModelRunner[RowSlice[RowsT], RowsT]):
 
     def _next_rows(self, items: Sequence[RowSlice[RowsT]]) -> RowsT:
         """What the rows of the next step come from, in their order."""
-        parts = []
-        for _, together in groupby(items, key=lambda item: id(item.rows.cache)):
-            group = list(together)
-            cache = group[0].rows.cache
-            wanted = [item.rows.first + int(parent) for item in group for parent in item.parents]
-            everything = wanted == list(range(len(cache)))
-            parts.append(cache if everything else self._model.select(cache, wanted))
+        parts = [self._of(item.rows, item.parents.tolist()) for item in items]
         return parts[0] if len(parts) == 1 else self._model.join(parts)
+
+    def _of(self, rows: RowsT, indices: Sequence[int]) -> RowsT:
+        if len(indices) == len(rows) and all(map(eq, indices, count())):
+            return rows
+        return self._model.select(rows, indices)
 
 
 class Member(Generic[RowsT]):
