@@ -121,19 +121,13 @@ class KVBlock:
             or set(own) != set(self._held)
         ):
             return None
-        places: list[int | None] = [None] * len(rows)
-        moving = []
-        for number, row in enumerate(rows):
-            if row.block is self and row.place < len(rows) and places[row.place] is None:
-                places[row.place] = number
-            else:
-                moving.append(number)
-        order = []
-        for place, number in enumerate(places):
-            if number is None:
-                number = moving.pop()  # noqa: PLW2901
-                self.put(place, rows[number])
-            order.append(number)
+        staying = {row.place: number for number, row in enumerate(rows) if row.block is self}
+        order = [staying.get(place, -1) for place in range(len(rows))]
+        moving = set(range(len(rows))).difference(order)
+        for place, number in enumerate(order):
+            if number < 0:
+                order[place] = moving.pop()
+                self.put(place, rows[order[place]])
         return order
 
     def put(self, place: int, row: CachedRow) -> None:
