@@ -12,7 +12,7 @@ import numpy as np
 
 from streamproc.errors import MemberFailed
 from streamproc.metrics import Metrics
-from streamproc.serving.decoding.model import RowsT, StepModel
+from streamproc.serving.decoding.model import ReadsOn, RowsT, StepModel
 from streamproc.serving.guarded_calls import Call, Executor, GuardedCalls
 from streamproc.serving.member_failures import FailureCounter, MemberFailure
 from streamproc.serving.member_health import MemberHealth
@@ -21,6 +21,14 @@ from streamproc.tracing.tracer import NO_ENSEMBLE_TRACER, EnsembleTracer
 from streamproc.types import FloatArray, Int64Array
 
 ItemT = TypeVar("ItemT")
+
+
+@dataclass(frozen=True, slots=True)
+class PromptPiece(Generic[RowsT]):
+    """Some of a sequence's input, (tokens,), and what came of all before it, if there was any."""
+
+    ids: Int64Array
+    rows: RowsT | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +65,25 @@ class _ModelRunner(MemberRunner[ItemT, StepOutput[RowsT]], Generic[ItemT, RowsT]
         self._canary = canary
 
 
-class StartRunner(_ModelRunner[Int64Array, RowsT]):
-    """Starts sequences, one after another."""
+class StartRunner(_ModelRunner[PromptPiece[RowsT], RowsT]):
+    """Reads the inputs of sequences, one piece after another."""
 
-    def call(self, items: Sequence[Int64Array], call: Call) -> list[StepOutput[RowsT]]:
+    def call(self, items: Sequence[PromptPiece[RowsT]], call: Call) -> list[StepOutput[RowsT]]:
         started = []
-        for ids in items:
-            logits, rows = self._model.start(ids, call)
+        for item in items:
+            if item.rows is not None and isinstance(self._model, ReadsOn):
+                logits, rows = self._model.read_on(item.rows, item.ids, call)
+            else:
+                logits, rows = self._model.start(item.ids, call)
             started.append(StepOutput(logits[None], rows))
-            self._canary, self.canary_is_proven = ids, True
+            if item.rows is None:
+                self._canary, self.canary_is_proven = item.ids, True
         return started
 
     def call_canary(self, call: Call) -> None:
         self._model.start(self._canary, call)
 
-    def size(self, items: Sequence[Int64Array]) -> int:
+    def size(self, items: Sequence[PromptPiece[RowsT]]) -> int:
         """In sequences."""
         return len(items)
 
@@ -134,6 +146,7 @@ class Member(Generic[RowsT]):
         traces: EnsembleTracer = NO_ENSEMBLE_TRACER,
     ) -> None:
         self.name = model.name
+        self._piece_tokens = model.piece_tokens if isinstance(model, ReadsOn) else None
         took = metrics.member_seconds.labels(health.ensemble, model.name).inc
         calls = GuardedCalls(model.name, executor, call_timeout_s, health, took)
         failures = FailureCounter(metrics, health.ensemble, [model.name])
@@ -141,9 +154,17 @@ class Member(Generic[RowsT]):
         self._steps = StepRunner(model, calls, canary, failures, traces)
 
     async def start(self, ids: Int64Array, priority: int) -> StepOutput[RowsT] | MemberFailure:
-        """The first step of one sequence, or why this member has no part in it."""
-        (started,) = await self._starts.run([ids], priority)
-        return started
+        """The first step of one sequence, or why this member has no part in it.
+
+        A long input is read in pieces, a call each, so that steps of others come in between.
+        """
+        piece: PromptPiece[RowsT] = PromptPiece(ids[: self._piece_tokens])
+        while True:
+            (started,) = await self._starts.run([piece], priority)
+            ids = ids[len(piece.ids) :]
+            if isinstance(started, MemberFailure) or not len(ids):
+                return started
+            piece = PromptPiece(ids[: self._piece_tokens], started.rows)
 
     async def step(
         self, sequences: Sequence[RowSlice[RowsT]], priority: int

@@ -153,6 +153,14 @@ class CachedRow:
     moved: int
     length: int
 
+    def caches(self) -> list[AnyArray]:
+        """Every layer's keys and values, each (1, heads, tokens, size)."""
+        columns, place = self.block.columns, slice(self.place, self.place + 1)
+        return [
+            np.ascontiguousarray(cache[place, :, columns - self.length :])
+            for cache in self.block.caches(self.place + 1, self.moved)
+        ]
+
 
 def claim_block(rows: Sequence[CachedRow]) -> tuple[KVBlock, list[int]]:
     """A claimed block that holds these rows from its first place on, and which is in each place.

@@ -39,6 +39,8 @@ _PAST = re.compile(r"past_key_values\.(\d+)\.(key|value)")
 class CausalModel:
     """A StepModel over one ONNX graph; one thread a call, several threads may call at once."""
 
+    piece_tokens = PIECE_TOKENS
+
     def __init__(self, name: str, model: Model, provider: Provider) -> None:
         """Load and check; raises ModelRefused with what was expected and what was found."""
         self.name = name
@@ -67,11 +69,21 @@ class CausalModel:
             ) from None
 
     def start(self, ids: Int64Array, call: Call) -> tuple[FloatArray, KVCacheView]:
-        past = self._signature.zeros(1, 0)
+        return self._read_on(self._signature.zeros(1, 0), 0, ids, call)
+
+    def read_on(
+        self, rows: KVCacheView, ids: Int64Array, call: Call
+    ) -> tuple[FloatArray, KVCacheView]:
+        (row,) = rows.rows
+        return self._read_on(row.caches(), row.length, ids, call)
+
+    def _read_on(
+        self, past: list[AnyArray], read: int, ids: Int64Array, call: Call
+    ) -> tuple[FloatArray, KVCacheView]:
         logits = np.empty((1, 0))
         for first in range(0, len(ids), PIECE_TOKENS):
             piece = ids[None, first : first + PIECE_TOKENS]
-            logits, past = self._run(piece, past, np.array([first]), call)
+            logits, past = self._run(piece, past, np.array([read + first]), call)
         return logits[0], self._held(past)
 
     def step(
