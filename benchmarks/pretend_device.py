@@ -118,7 +118,7 @@ def main() -> None:
     # In turns: as many batches under way as on a CPU of 16 cores, and as a worker has on CUDA.
     ways = [(length, slots) for length in LENGTHS for slots in (16, BATCHES_UNDER_WAY[CUDA] or 1)]
     rounds = [
-        [asyncio.run(_measured(length, slots, asked)) for length, slots in ways]
+        [asyncio.run(measure(length, slots, asked)) for length, slots in ways]
         for _ in range(asked.rounds)
     ]
     found = [_median(own) for own in zip(*rounds, strict=True)]
@@ -133,7 +133,8 @@ def main() -> None:
     asked.json.write_text(json.dumps([{**_as_dict(one), "share": one.share} for one in found]))
 
 
-async def _measured(length: int, slots: int, asked: argparse.Namespace) -> Found:
+async def measure(length: int, slots: int, asked: argparse.Namespace) -> Found:
+    """One way for one round."""
     settings = read_settings()
     budget_tokens = DEFAULT_BUDGET_TOKENS[CUDA]
     device, executor, metrics = PretendDevice(), ModelExecutor(asked.threads), Metrics()

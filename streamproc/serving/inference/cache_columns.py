@@ -31,7 +31,8 @@ def with_cache_columns(model: bytes) -> tuple[bytes, dict[str, str]]:
     if not pasts or pasts != appended.keys():
         return model, {}
     outputs = b"".join(
-        _field(_GRAPH_OUTPUT, _field(_VALUE_NAME, name.encode())) for name in appended.values()
+        _field(_GRAPH_OUTPUT, _field(_VALUE_NAME, name.encode()))
+        for name in dict.fromkeys(appended.values())
     )
     # Of a message that comes twice, the lists are joined: nothing has to be written anew.
     return model + _field(_MODEL_GRAPH, outputs), appended

@@ -1,76 +1,101 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from streamproc.serving.inference.cache_rows import (
-    CachedRow,
-    CacheShape,
-    KVBlock,
-    claim_block,
-)
-
-HEADS, SIZE = 2, 8
-SHAPE = CacheShape(((HEADS, SIZE), (HEADS, SIZE)), np.float32)
-
-
-class Rows:
-    """Rows that grow as a model would have them, and what each is to hold."""
-
-    def __init__(self) -> None:
-        self._random = np.random.default_rng(0)
-        self.rows: list[CachedRow] = []
-        self.expected: list[list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]]] = []
-
-    def start(self, tokens: int) -> None:
-        caches = [self._numbers(1, HEADS, tokens, SIZE) for _ in SHAPE.heads]
-        self.rows.append(KVBlock(SHAPE, 1, tokens, caches).row(0, tokens))
-        self.expected.append([cache[0].copy() for cache in caches])
-
-    def leave(self, *numbers: int) -> None:
-        for number in sorted(numbers, reverse=True):
-            del self.rows[number], self.expected[number]
-
-    def step(self) -> KVBlock:
-        block, order = claim_block(self.rows)
-        new = [self._numbers(len(order), HEADS, SIZE) for _ in SHAPE.heads]
-        block.append(new)
-        for place, number in enumerate(order):
-            self.rows[number] = block.row(place, self.rows[number].length + 1)
-            self.expected[number] = [
-                np.concatenate((cache, column[place, :, None]), axis=1)
-                for cache, column in zip(self.expected[number], new, strict=True)
-            ]
-        block.release()
-        return block
-
-    def _numbers(self, *shape: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-        return self._random.normal(size=shape).astype(np.float32)
-
-    def check(self) -> None:
-        for row, expected in zip(self.rows, self.expected, strict=True):
-            check(row, expected)
-
-
-def check(
-    row: CachedRow, expected: Sequence[np.ndarray[tuple[int, ...], np.dtype[np.float32]]]
-) -> None:
-    """A row has what it is to have at its end, and zeros before that."""
-    block = row.block
-    for cache, own in zip(block.caches(row.place + 1, row.moved), expected, strict=True):
-        padding = block.columns - row.length
-        np.testing.assert_array_equal(cache[row.place, :, padding:], own)
-        if row.moved == max(one.moved for one in [row]):
-            assert not cache[row.place, :, :padding].any() or block.room == 1
+from streamproc.serving.inference.cache_rows import claim_block
+from tests.support.growing_caches import GrowingCaches
 
 
 def test_memory_is_used_again_from_step_to_step() -> None:
-    rows = Rows()
+    caches = GrowingCaches()
     for tokens in (3, 20, 7):
-        rows.start(tokens)
+        caches.start(tokens)
 
-    blocks = {id(rows.step()) for _ in range(12)}
+    blocks = {id(caches.step()) for _ in range(12)}
 
     assert len(blocks) == 1
-    rows.check()
+    caches.check()
+
+
+def test_a_row_that_leaves_and_one_that_comes_are_no_reason_to_lay_others_out_anew() -> None:
+    caches = GrowingCaches()
+    for tokens in (3, 5, 7, 9):
+        caches.start(tokens)
+    block = caches.step()
+
+    caches.leave(1)
+    assert caches.step() is block
+    caches.leave(0)
+    caches.start(11)
+    caches.start(2)
+    assert caches.step() is block
+    caches.check()
+
+
+def test_a_burst_does_not_keep_its_memory_once_it_is_over() -> None:
+    caches = GrowingCaches()
+    for _ in range(64):
+        caches.start(900)
+    caches.step()
+    caches.leave(*range(1, 64))
+
+    left = caches.step()
+
+    assert held_bytes(left.caches(1)[0]) <= 4 * left.caches(1)[0].nbytes
+
+
+def test_rows_that_have_become_short_do_not_keep_the_columns_of_a_long_one() -> None:
+    caches = GrowingCaches()
+    caches.start(900)
+    caches.start(5)
+    caches.step()
+    caches.leave(0)
+
+    assert caches.step().columns == 32
+
+
+def test_a_block_outlives_the_columns_that_it_may_move_on_by() -> None:
+    caches = GrowingCaches()
+    for tokens in range(1, 5):
+        caches.start(tokens)
+
+    for _ in range(600):
+        caches.leave(0)
+        caches.start(1)
+        caches.step()
+
+    caches.check()
+
+
+def test_a_block_that_is_being_stepped_is_nobody_elses() -> None:
+    caches = GrowingCaches()
+    caches.start(3)
+    caches.step()
+
+    first, _ = claim_block(caches.rows)
+    second, _ = claim_block(caches.rows)
+
+    assert first is caches.rows[0].block
+    assert second is not first
+
+
+def test_a_row_keeps_its_tokens_while_a_step_behind_it_is_done_twice() -> None:
+    caches = GrowingCaches()
+    for tokens in (3, 5):
+        caches.start(tokens)
+    caches.step()
+    rows, expected = list(caches.rows), list(caches.expected)
+
+    caches.step()
+    caches.rows, caches.expected = rows, expected
+
+    caches.check()
+    caches.step()
+    caches.check()
+
+
+def held_bytes(tensor: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> int:
+    """Bytes of the block that a tensor is a part of."""
+    while isinstance(tensor.base, np.ndarray):
+        tensor = tensor.base
+    return tensor.nbytes
