@@ -22,6 +22,7 @@ from weakref import WeakSet
 
 import numpy as np
 
+from streamproc.serving.inference.device_array import DeviceArray
 from streamproc.types import AnyArray, FloatType, Int64Array
 
 BLOCK = 32
@@ -139,6 +140,33 @@ class KVBlock:
             cache[place, :, padding:] = other[row.place, :, row.block.columns - row.length :]
 
 
+class DeviceBlock:
+    """Caches of rows as a step has left them on its device, where the same rows go on from.
+
+    Other rows, or other company, are laid out anew in host memory: nothing on a device can be
+    changed from here.
+    values: of every layer its keys and values, each (rows, heads, columns, size)
+    """
+
+    def __init__(self, shape: CacheShape, values: Sequence[DeviceArray]) -> None:
+        self.shape, self.values = shape, values
+        self._rows, _, self.columns, _ = values[0].value.shape()
+
+    def caches(self, rows: int, _: int | None = None) -> list[AnyArray]:
+        """Of the first rows, in host memory."""
+        return [value.here()[:rows] for value in self.values]
+
+    def row(self, place: int, length: int) -> CachedRow:
+        """A row of so many tokens."""
+        return CachedRow(self, place, 0, length)
+
+    def holds(self, rows: Sequence[CachedRow]) -> bool:
+        """Whether these are all its rows in their order."""
+        return len(rows) == self._rows and all(
+            row.block is self and row.place == place for place, row in enumerate(rows)
+        )
+
+
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class CachedRow:
     """A sequence's cache after some token: what it holds stays as it is while the sequence goes on.
@@ -148,7 +176,7 @@ class CachedRow:
     length: tokens that it holds, at the end of its columns
     """
 
-    block: KVBlock
+    block: KVBlock | DeviceBlock
     place: int
     moved: int
     length: int
@@ -168,7 +196,7 @@ def claim_block(rows: Sequence[CachedRow]) -> tuple[KVBlock, list[int]]:
     It is the block where most of them are, if that may hold the others too; else a new one.
     """
     block = Counter(row.block for row in rows).most_common(1)[0][0]
-    if block.claim():
+    if isinstance(block, KVBlock) and block.claim():
         order = block.take_in(rows)
         if order is not None:
             return block, order

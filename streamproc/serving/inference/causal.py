@@ -16,20 +16,25 @@ from streamproc.serving.guarded_calls import Call
 from streamproc.serving.inference.cache_columns import with_cache_columns
 from streamproc.serving.inference.cache_rows import (
     CacheShape,
+    DeviceBlock,
     KVBlock,
     KVCacheView,
     claim_block,
 )
+from streamproc.serving.inference.device_array import DeviceArray, run_bound
 from streamproc.serving.inference.graph_session import GraphSession, GraphValue
 from streamproc.serving.inference.length_buckets import length_buckets
 from streamproc.serving.inference.model import Model, open_model, weight_bytes
-from streamproc.serving.inference.providers import Provider
+from streamproc.serving.inference.providers import CUDA, Provider
 from streamproc.serving.inference.session import require_finite, to_member_error
 from streamproc.serving.inference.signature import check_ids
 from streamproc.types import AnyArray, FloatArray, FloatType, Int64Array
 
 # A prompt is read in pieces: logits of all its tokens over a large vocabulary would take gigabytes.
 PIECE_TOKENS = 256
+
+Caches = Sequence[AnyArray] | Sequence[DeviceArray]
+"""Of every layer its keys and values, each (rows, heads, columns, size), here or on the device."""
 
 _NOTHING = np.empty(0)
 _FLOATS: dict[str, FloatType] = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
@@ -41,13 +46,20 @@ class CausalModel:
 
     piece_tokens = PIECE_TOKENS
 
-    def __init__(self, name: str, model: Model, provider: Provider) -> None:
-        """Load and check; raises ModelRefused with what was expected and what was found."""
+    def __init__(
+        self, name: str, model: Model, provider: Provider, *, binds: bool | None = None
+    ) -> None:
+        """Load and check; raises ModelRefused with what was expected and what was found.
+
+        binds: caches to the device's memory; None: where that is not the host's
+        """
         self.name = name
         columns: dict[str, str] = {}
         if isinstance(model, bytes):
             model, columns = with_cache_columns(model)
         self._session = open_model(name, model, provider)
+        wanted = provider.name == CUDA if binds is None else binds
+        self._device = provider if wanted and hasattr(self._session, "io_binding") else None
         self._signature = _Signature.read(name, self._session)
         # Of a step the new columns are all that is wanted, which also are the last of the caches.
         self._columns = [columns[past] for past in self._signature.past if past in columns]
@@ -75,10 +87,12 @@ class CausalModel:
         self, rows: KVCacheView, ids: Int64Array, call: Call
     ) -> tuple[FloatArray, KVCacheView]:
         (row,) = rows.rows
+        if isinstance(row.block, DeviceBlock) and row.block.holds(rows.rows):
+            return self._read_on(row.block.values, row.length, ids, call)
         return self._read_on(row.caches(), row.length, ids, call)
 
     def _read_on(
-        self, past: list[AnyArray], read: int, ids: Int64Array, call: Call
+        self, past: Caches, read: int, ids: Int64Array, call: Call
     ) -> tuple[FloatArray, KVCacheView]:
         logits = np.empty((1, 0))
         for first in range(0, len(ids), PIECE_TOKENS):
@@ -89,23 +103,43 @@ class CausalModel:
     def step(
         self, rows: KVCacheView, tokens: Int64Array, call: Call
     ) -> tuple[FloatArray, KVCacheView]:
+        block = rows.rows[0].block
+        if isinstance(block, DeviceBlock) and block.holds(rows.rows):
+            return self._step_on_device(rows.lengths, block.values, tokens, call)
         scores: list[FloatArray] = [_NOTHING] * len(rows)
         after = list(rows.rows)
-        for lot in length_buckets(rows.columns, self._spare_columns):
-            block, order = claim_block([rows.rows[row] for row in lot])
-            try:
-                lot = [lot[number] for number in order]  # noqa: PLW2901
-                lengths = rows.lengths[lot]
-                past = block.caches(len(lot))
-                logits, new = self._run(
-                    tokens[lot, None], past, lengths, call, self._columns or None
-                )
-                block.append([cache[:, :, -1] for cache in new])
-                for place, (row, length) in enumerate(zip(lot, lengths.tolist(), strict=True)):
-                    scores[row], after[row] = logits[place], block.row(place, length + 1)
-            finally:
-                block.release()
+        lots = length_buckets(rows.columns, self._spare_columns)
+        if self._device is not None:
+            # What goes on together stays where it is.
+            lots = [list(range(len(rows)))]
+        for lot in lots:
+            places, logits, stepped = self._step_lot(rows.select(lot), tokens[lot], call)
+            for place, number in enumerate(places):
+                scores[lot[number]], after[lot[number]] = logits[place], stepped.rows[place]
         return np.stack(scores), KVCacheView(tuple(after))
+
+    def _step_lot(
+        self, rows: KVCacheView, tokens: Int64Array, call: Call
+    ) -> tuple[list[int], FloatArray, KVCacheView]:
+        """Which row is in each place, and logits and rows by their places."""
+        block, order = claim_block(rows.rows)
+        try:
+            lengths, past = rows.lengths[order], block.caches(len(order))
+            if self._device is not None:
+                return order, *self._step_on_device(lengths, past, tokens[order], call)
+            columns = self._columns or None
+            logits, new = self._run(tokens[order, None], past, lengths, call, columns)
+            block.append([np.asarray(cache)[:, :, -1] for cache in new])
+            stepped = [block.row(*at) for at in enumerate((lengths + 1).tolist())]
+            return order, logits, KVCacheView(tuple(stepped))
+        finally:
+            block.release()
+
+    def _step_on_device(
+        self, lengths: Int64Array, past: Caches, tokens: Int64Array, call: Call
+    ) -> tuple[FloatArray, KVCacheView]:
+        logits, made = self._run(tokens[:, None], past, lengths, call)
+        return logits, self._left_on_device(made, lengths + 1)
 
     def read(self, ids: Int64Array, call: Call) -> AnyArray:
         """What comes after each token of sequences of one length, told from those before it.
@@ -127,19 +161,27 @@ class CausalModel:
     def join(self, parts: Sequence[KVCacheView]) -> KVCacheView:
         return KVCacheView.join(parts)
 
-    def _held(self, caches: Sequence[AnyArray]) -> KVCacheView:
+    def _held(self, caches: Caches) -> KVCacheView:
         """caches: each (1, heads, tokens, size), of one row."""
-        block = KVBlock(self._signature.shape, 1, caches[0].shape[2], caches)
+        if isinstance(caches[0], DeviceArray):
+            return self._left_on_device(caches, np.array([caches[0].value.shape()[2]]))
+        arrays = [np.asarray(cache) for cache in caches]
+        block = KVBlock(self._signature.shape, 1, arrays[0].shape[2], arrays)
         return KVCacheView((block.row(0, block.columns),))
+
+    def _left_on_device(self, caches: Caches, lengths: Int64Array) -> KVCacheView:
+        values = [cache for cache in caches if isinstance(cache, DeviceArray)]
+        block = DeviceBlock(self._signature.shape, values)
+        return KVCacheView(tuple(block.row(*at) for at in enumerate(lengths.tolist())))
 
     def _run(
         self,
         ids: Int64Array,
-        past: Sequence[AnyArray],
+        past: Caches,
         lengths: Int64Array,
         call: Call,
         caches: Sequence[str] | None = None,
-    ) -> tuple[FloatArray, list[AnyArray]]:
+    ) -> tuple[FloatArray, Caches]:
         """ids: (rows, new tokens); returns (rows, vocabulary) logits of what follows the last."""
         logits, made = self._logits(ids, past, lengths, call, caches)
         last = np.asarray(logits[:, -1], np.float64)
@@ -149,11 +191,11 @@ class CausalModel:
     def _logits(
         self,
         ids: Int64Array,
-        past: Sequence[AnyArray],
+        past: Caches,
         lengths: Int64Array,
         call: Call,
         caches: Sequence[str] | None = None,
-    ) -> tuple[AnyArray, list[AnyArray]]:
+    ) -> tuple[AnyArray, Caches]:
         """Logits for every new token, (rows, new tokens, vocabulary), as the graph gives them.
 
         caches:  outputs to return beside them; None: the caches with the new tokens
@@ -161,15 +203,21 @@ class CausalModel:
         lengths: (rows,) how many of the columns, the last ones, are a row's own
         """
         signature = self._signature
-        columns = past[0].shape[2]
+        first = past[0]
+        columns = (first.value.shape() if isinstance(first, DeviceArray) else first.shape)[2]
         mask = np.ones((len(ids), columns + ids.shape[1]), np.int64)
         mask[:, :columns] = np.arange(columns) >= columns - lengths[:, None]
-        feeds: dict[str, AnyArray] = dict(zip(signature.past, past, strict=True))
+        feeds: dict[str, AnyArray] = {}
         feeds["input_ids"], feeds["attention_mask"] = ids, mask
         if signature.positions:
             feeds["position_ids"] = lengths[:, None] + np.arange(ids.shape[1])
         try:
             outputs = ["logits", *(caches or signature.present)]
+            if self._device is not None:
+                bound: dict[str, AnyArray | DeviceArray] = {**feeds}
+                bound.update(zip(signature.past, past, strict=True))
+                return run_bound(self._session, self._device, bound, outputs, call)
+            feeds |= zip(signature.past, map(np.asarray, past), strict=True)
             logits, *made = self._session.run(outputs, feeds, call)
         except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions share no base
             raise to_member_error(self.name, error) from None

@@ -11,7 +11,7 @@ import onnxruntime as ort
 from streamproc.errors import MemberFailed, ModelRefused, OutOfMemory, StreamprocError
 from streamproc.serving.guarded_calls import Call
 from streamproc.serving.inference.batch import Batch, HiddenBatch, HiddenStates
-from streamproc.serving.inference.device_array import DeviceArray
+from streamproc.serving.inference.device_array import DeviceArray, bind_inputs
 from streamproc.serving.inference.graph_session import GraphSession
 from streamproc.serving.inference.model import Model, open_model
 from streamproc.serving.inference.providers import CUDA, Provider
@@ -130,8 +130,7 @@ class Runner:
         # Stages bind nothing: what goes from one to the next passes through host memory.
         wanted = provider.name == CUDA if binds is None else binds
         self.binds = wanted and hasattr(session, "io_binding")
-        device, _, number = provider.device.partition(":")
-        self._device = (device, int(number or 0))
+        self._place = provider.place
 
     def run(self, batch: Batch, call: Call) -> list[AnyArray]:
         """The outputs in order, padding included; raises MemberFailed, OutOfMemory."""
@@ -146,8 +145,7 @@ class Runner:
         """The same where the model runs, for whoever binds them as inputs there."""
         try:
             return [
-                DeviceArray(value)
-                for value in self._bound(batch, call, *self._device).get_outputs()
+                DeviceArray(value) for value in self._bound(batch, call, *self._place).get_outputs()
             ]
         except Exception as error:  # noqa: BLE001
             raise to_member_error(self._name, error) from None
@@ -156,8 +154,9 @@ class Runner:
         return list(self._session.run(self._outputs, self._feeds(batch), call))
 
     def _feeds(self, batch: Batch) -> dict[str, AnyArray]:
+        """All but what is taken from the device as it is."""
         hidden: AnyArray | None = batch.hidden
-        if batch.hidden_on_device is not None and not self._takes_as_it_is(batch.hidden_on_device):
+        if batch.hidden_on_device is not None and self._taken_as_it_is(batch) is None:
             hidden = batch.hidden_on_device.here()
         known = {
             "input_ids": batch.ids,
@@ -171,21 +170,22 @@ class Runner:
             if known[name] is not None
         }
 
-    def _takes_as_it_is(self, hidden: DeviceArray) -> bool:
-        """Whether it can be bound: of the type that the model takes."""
-        return self.binds and hidden.value.data_type() == self._inputs.get(HIDDEN_STATES)
+    def _taken_as_it_is(self, batch: Batch) -> DeviceArray | None:
+        hidden = batch.hidden_on_device
+        if not self.binds or hidden is None:
+            return None
+        return hidden if hidden.value.data_type() == self._inputs.get(HIDDEN_STATES) else None
 
     def _bound(self, batch: Batch, call: Call, device: str, number: int) -> Any:
-        """A binding that was run: one copy each way, none through pageable memory."""
-        session: Any = self._session
-        binding = session.io_binding()
-        feeds = self._feeds(batch)
-        for name, value in feeds.items():
-            binding.bind_cpu_input(name, value)
-        if batch.hidden_on_device is not None and HIDDEN_STATES not in feeds:
-            binding.bind_ortvalue_input(HIDDEN_STATES, batch.hidden_on_device.value)
+        """A binding that was run."""
+        feeds: dict[str, AnyArray | DeviceArray] = dict(self._feeds(batch))
+        as_it_is = self._taken_as_it_is(batch)
+        if as_it_is is not None:
+            feeds[HIDDEN_STATES] = as_it_is
+        binding = bind_inputs(self._session, feeds)
         for name in self._outputs:
             binding.bind_output(name, device, number)
+        session: Any = self._session
         session.run_with_iobinding(binding, call)
         return binding
 
