@@ -14,6 +14,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from statistics import median
 from threading import Lock
@@ -37,7 +38,9 @@ from streamproc.types import FloatArray, Int64Array
 from streamproc.worker.models import BATCHES_UNDER_WAY, DEFAULT_BUDGET_TOKENS
 
 BATCH_US, TOKEN_US = 1500.0, 0.4
-LENGTHS: Final = (64, 200, 256)
+LENGTHS: Final = (64, 200)
+# Batches of chunks that are asked for at any time: few, and as many as may wait in a queue.
+IN_FLIGHT: Final = (4, 16)
 _LABELS = 2
 
 
@@ -88,17 +91,20 @@ class PretendSession:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """chunks_per_s: answered; limit: what the device could do in full batches
+    """in_flight: batches of chunks that are asked for at any time
+    slots: batches under way at once
+    chunks_per_s: answered; limit: what the device could do in full batches
     busy: share of the time that the device was
-    loop: share of the time that the event loop's thread was computing
+    loop_us: of the event loop's CPU time that a chunk took
     """
 
     length: int
+    in_flight: int
     slots: int
     chunks_per_s: float
     limit: float
     busy: float
-    loop: float
+    loop_us: float
 
     @property
     def share(self) -> float:
@@ -116,24 +122,21 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results/pretend-device.json"))
     asked = parser.parse_args()
     # In turns: as many batches under way as on a CPU of 16 cores, and as a worker has on CUDA.
-    ways = [(length, slots) for length in LENGTHS for slots in (16, BATCHES_UNDER_WAY[CUDA] or 1)]
-    rounds = [
-        [asyncio.run(measure(length, slots, asked)) for length, slots in ways]
-        for _ in range(asked.rounds)
-    ]
+    ways = list(product(LENGTHS, IN_FLIGHT, (16, BATCHES_UNDER_WAY[CUDA] or 1)))
+    rounds = [[asyncio.run(measure(*way, asked)) for way in ways] for _ in range(asked.rounds)]
     found = [_median(own) for own in zip(*rounds, strict=True)]
-    print("| tokens a chunk | batches under way | chunks/s | of the device's limit | busy | loop |")
-    print("|---|---|---|---|---|---|")
+    columns = "tokens a chunk | batches asked for | under way | chunks/s | of the device's limit"
+    print(f"| {columns} | busy | loop µs a chunk |", "|---|---|---|---|---|---|---|", sep="\n")
     for one in found:
         print(
-            f"| {one.length} | {one.slots} | {one.chunks_per_s:,.0f} | {one.share:.2f} of "
-            f"{one.limit:,.0f} | {one.busy:.2f} | {one.loop:.2f} |"
+            f"| {one.length} | {one.in_flight} | {one.slots} | {one.chunks_per_s:,.0f} "
+            f"| {one.share:.2f} of {one.limit:,.0f} | {one.busy:.2f} | {one.loop_us:.0f} |"
         )
     asked.json.parent.mkdir(parents=True, exist_ok=True)
     asked.json.write_text(json.dumps([{**_as_dict(one), "share": one.share} for one in found]))
 
 
-async def measure(length: int, slots: int, asked: argparse.Namespace) -> Found:
+async def measure(length: int, in_flight: int, slots: int, asked: argparse.Namespace) -> Found:
     """One way for one round."""
     settings = read_settings()
     budget_tokens = DEFAULT_BUDGET_TOKENS[CUDA]
@@ -164,18 +167,22 @@ async def measure(length: int, slots: int, asked: argparse.Namespace) -> Found:
             await batcher.submit(chunk, length, Lane.BULK)
             answered += 1
 
-    # As many callers as wait for room in the queue at most, and one batch more.
-    callers = (settings.max_queued_tokens + budget_tokens) // length
+    rows = budget_tokens // length
     began_s, cpu_s = time.perf_counter(), time.thread_time()
-    await asyncio.gather(*(ask_on() for _ in range(callers)))
+    await asyncio.gather(*(ask_on() for _ in range(in_flight * rows)))
     took_s, loop_s = time.perf_counter() - began_s, time.thread_time() - cpu_s
     await batcher.close()
     executor.close()
     executor.join()
-    rows = budget_tokens // length
     batch_s = asked.members * (BATCH_US + TOKEN_US * rows * length) / 1e6
     return Found(
-        length, slots, answered / took_s, rows / batch_s, device.busy_s / took_s, loop_s / took_s
+        length,
+        in_flight,
+        slots,
+        answered / took_s,
+        rows / batch_s,
+        device.busy_s / took_s,
+        1e6 * loop_s / answered,
     )
 
 
@@ -185,7 +192,7 @@ def _median(rounds: Sequence[Found]) -> Found:
 
 
 def _as_dict(found: Found) -> dict[str, Any]:
-    names = ("length", "slots", "chunks_per_s", "limit", "busy", "loop")
+    names = ("length", "in_flight", "slots", "chunks_per_s", "limit", "busy", "loop_us")
     return {name: getattr(found, name) for name in names}
 
 

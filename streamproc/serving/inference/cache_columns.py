@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from streamproc.serving.inference.protobuf_wire import NotProtobuf, fields
 
 _PAST = re.compile(r"past_key_values\.\d+\.(key|value)")
+# A larger model would be in memory once more while it is loaded.
+_MOST_BYTES = 256 * 2**20
 # Field numbers of onnx.proto3.
 _MODEL_GRAPH, _GRAPH_NODE, _GRAPH_INPUT, _GRAPH_OUTPUT, _VALUE_NAME = 7, 1, 11, 12, 1
 _NODE_INPUT, _NODE_OUTPUT, _NODE_OPERATOR = 1, 2, 4
@@ -21,8 +23,10 @@ def with_cache_columns(model: bytes) -> tuple[bytes, dict[str, str]]:
     """A model with those outputs, and their names by those of the caches that are put in.
 
     It computes what it did: values that it has by the way are named as outputs. Unchanged, without
-    names, where it does not append to each cache by one operator.
+    names, where it does not append to each cache by one operator, or is very large.
     """
+    if len(model) > _MOST_BYTES:
+        return model, {}
     try:
         appended = dict(_appended(model))
         pasts = set(_inputs(model))

@@ -10,7 +10,7 @@ from benchmarks.pretend_device import LENGTHS, PretendDevice, measure
 async def test_chunks_that_were_answered_are_counted_and_batches_full() -> None:
     asked = argparse.Namespace(seconds=0.2, threads=2, members=1)
 
-    found = await measure(LENGTHS[0], 2, asked)
+    found = await measure(LENGTHS[0], 4, 2, asked)
 
     assert found.chunks_per_s > 0
     assert found.limit == pytest.approx(256 / 0.0080536)
