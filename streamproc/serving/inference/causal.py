@@ -103,16 +103,9 @@ class CausalModel:
     def step(
         self, rows: KVCacheView, tokens: Int64Array, call: Call
     ) -> tuple[FloatArray, KVCacheView]:
-        block = rows.rows[0].block
-        if isinstance(block, DeviceBlock) and block.holds(rows.rows):
-            return self._step_on_device(rows.lengths, block.values, tokens, call)
         scores: list[FloatArray] = [_NOTHING] * len(rows)
         after = list(rows.rows)
-        lots = length_buckets(rows.columns, self._spare_columns)
-        if self._device is not None:
-            # What goes on together stays where it is.
-            lots = [list(range(len(rows)))]
-        for lot in lots:
+        for lot in length_buckets(rows.columns, self._spare_columns):
             places, logits, stepped = self._step_lot(rows.select(lot), tokens[lot], call)
             for place, number in enumerate(places):
                 scores[lot[number]], after[lot[number]] = logits[place], stepped.rows[place]
@@ -122,6 +115,10 @@ class CausalModel:
         self, rows: KVCacheView, tokens: Int64Array, call: Call
     ) -> tuple[list[int], FloatArray, KVCacheView]:
         """Which row is in each place, and logits and rows by their places."""
+        last = rows.rows[0].block
+        if isinstance(last, DeviceBlock) and last.holds(rows.rows):
+            stepped = self._step_on_device(rows.lengths, last.values, tokens, call)
+            return list(range(len(rows))), *stepped
         block, order = claim_block(rows.rows)
         try:
             lengths, past = rows.lengths[order], block.caches(len(order))
@@ -130,8 +127,8 @@ class CausalModel:
             columns = self._columns or None
             logits, new = self._run(tokens[order, None], past, lengths, call, columns)
             block.append([np.asarray(cache)[:, :, -1] for cache in new])
-            stepped = [block.row(*at) for at in enumerate((lengths + 1).tolist())]
-            return order, logits, KVCacheView(tuple(stepped))
+            after = [block.row(*at) for at in enumerate((lengths + 1).tolist())]
+            return order, logits, KVCacheView(tuple(after))
         finally:
             block.release()
 

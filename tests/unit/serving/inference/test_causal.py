@@ -191,16 +191,19 @@ def test_rows_that_go_on_together_on_the_device_are_not_copied_from_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model = CausalModel("m", causal(), Provider(CPU), binds=True)
-    rows = model.join([model.start(ids(1, 2), new_call())[1] for _ in range(2)])
-    _, rows = model.step(rows, ids(3, 4), new_call())
+    # So far apart in length that they are stepped in two calls.
+    prompts = [ids(1, 2), np.arange(300) % 40, ids(1, 2)]
+    rows = model.join([model.start(prompt, new_call())[1] for prompt in prompts])
+    _, rows = model.step(rows, ids(3, 4, 5), new_call())
+    assert len({row.block for row in rows.rows}) == 2
     monkeypatch.setattr(DeviceArray, "here", refuse)
 
     for _ in range(3):
-        _, rows = model.step(rows, ids(3, 4), new_call())
+        _, rows = model.step(rows, ids(3, 4, 5), new_call())
     _, one = model.start(ids(5), new_call())
     _, one = model.read_on(one, ids(6, 7), new_call())
 
-    assert rows.lengths.tolist() == [6, 6]
+    assert rows.lengths.tolist() == [6, 304, 6]
     assert one.lengths.tolist() == [3]
 
 
