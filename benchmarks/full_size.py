@@ -14,8 +14,10 @@ import typer
 
 from streamproc.offline.training.base import find_base
 from streamproc.offline.training.exporting import export_encoder
+from streamproc.offline.training.precision import store_in_half
 from streamproc.offline.training.pruning import PruneConfig, prune_model
 from streamproc.repository.manifest import Manifest, WindowSection
+from streamproc.repository.repository import Repository
 from streamproc.repository.writing import manifest_toml, member_section, tokenizer_section
 
 LABELS: Final = ("negative", "positive")
@@ -58,6 +60,28 @@ def main(
         members=tuple(members),
     )
     (folder / "manifest.toml").write_text(manifest_toml(manifest), encoding="utf-8")
+
+
+def in_half(root: Path, out: Path) -> Path:
+    """The folder `out` with a copy in fp16 of what `main` wrote, made unless it is there."""
+    folder = out / "sentiment"
+    if (folder / "manifest.toml").exists():
+        return out
+    stored = Repository(root).open("sentiment")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "tokenizer.json").write_bytes(stored.tokenizer())
+    members = []
+    for member in stored.manifest.members:
+        file = folder / f"{member.name}.onnx"
+        store_in_half(root / "sentiment" / str(member.file), file)
+        members.append(
+            member_section(
+                folder, member.name, "1", file, labels=LABELS, provenance=member.provenance
+            )
+        )
+    manifest = stored.manifest.model_copy(update={"members": tuple(members)})
+    (folder / "manifest.toml").write_text(manifest_toml(manifest), encoding="utf-8")
+    return out
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ def main() -> None:
             root = Path("build") / "generators"
             asked.ensemble = random_ensemble(root, asked.members)
         executor = ModelExecutor(asked.threads)
-        engine = _engine(root, asked.ensemble, settings.device, executor)
+        engine = open_generator(root, asked.ensemble, settings.device, executor)
     except OperatorError as error:
         sys.exit(str(error))
     most = engine.spec.decodes.max_tokens // 2
@@ -91,7 +91,8 @@ def _arguments() -> argparse.Namespace:
     return asked
 
 
-def _engine(root: Path, name: str, device: str, executor: ModelExecutor) -> Engine:
+def open_generator(root: Path, name: str, device: str, executor: ModelExecutor) -> Engine:
+    """An ensemble that writes text, with a worker's bounds; raises ModelRefused."""
     stored = Repository(root).open(name)
     if stored.manifest.task != "text-generation":
         raise ModelRefused(

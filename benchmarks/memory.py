@@ -28,7 +28,7 @@ _STATUS = Path("/proc/self/status")
 def main() -> None:
     """Load, run the batches, and say what it took."""
     asked = _arguments()
-    before = _status_mib("VmHWM")
+    before = status_mib("VmHWM")
     residency = Residency(asked.bound_mb * MIB or None)
     stored = Repository(asked.models).open(asked.ensemble)
     task = scoring_task_named(stored.manifest.task)
@@ -47,7 +47,7 @@ def main() -> None:
     took_s = time.perf_counter() - began_s
     said: dict[str, Any] = {
         "before_mib": before,
-        "peak_mib": _status_mib("VmHWM"),
+        "peak_mib": status_mib("VmHWM"),
         "load_s": load_s,
         "batch_s": took_s / len(batches),
         "loads_a_batch": (residency.loads - loads_to_open) / len(batches),
@@ -81,7 +81,7 @@ def _batches(count: int, rows: int, tokens: int, words: int) -> list[Batch]:
     return made
 
 
-def _status_mib(name: str) -> float:
+def status_mib(name: str) -> float:
     """Of this process: VmHWM, its peak, which unlike getrusage's knows nothing of its parent."""
     line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(name))
     return int(line.split()[1]) / 1024

@@ -101,12 +101,13 @@ def load_sessions(
     section = stored.manifest.prefix
     backbone = BackboneSession(stored.prefix(section), provider) if section else None
     sessions = []
-    for member in stored.manifest.members:
+    for number, member in enumerate(stored.manifest.members):
+        own = _device_of(member, number, stored, provider)
         signature = task.signature(len(member.labels))
         if backbone:
             signature = signature.behind_backbone(backbone.width)
         model = member_model(stored, member, residency)
-        sessions.append(OnnxSession(member.name, model, signature, provider))
+        sessions.append(OnnxSession(member.name, model, signature, own))
     return Members(sessions, backbone)
 
 
@@ -125,10 +126,11 @@ def load_step_models(
     if decoding is None:
         raise ModelRefused(f"ensemble {name}: the manifest needs a section [decoding]")
     models: list[CausalModel | Seq2SeqModel] = []
-    for member in stored.manifest.members:
+    for number, member in enumerate(stored.manifest.members):
+        own = _device_of(member, number, stored, provider)
         if task.architecture == "decoder":
             whole_or_staged = member_model(stored, member, residency)
-            models.append(CausalModel(member.name, whole_or_staged, provider))
+            models.append(CausalModel(member.name, whole_or_staged, own))
             continue
         if decoding.start_token is None:
             raise ModelRefused(
@@ -136,10 +138,20 @@ def load_step_models(
                 f"first token of an {task.architecture}'s output"
             )
         encoder, decoder = stored.model(member), stored.decoder(member)
-        models.append(Seq2SeqModel(member.name, encoder, decoder, decoding.start_token, provider))
+        models.append(Seq2SeqModel(member.name, encoder, decoder, decoding.start_token, own))
     for model in models:
         model.try_longest(decoding.max_tokens, new_call())
     return list(models)
+
+
+def _device_of(
+    member: MemberSection, number: int, stored: StoredEnsemble, provider: Provider
+) -> Provider:
+    """Members are spread over devices; those behind shared layers stay where these leave their
+    states, and the stages of one that is split are spread themselves."""
+    if stored.manifest.prefix or member.stages:
+        return provider
+    return provider.of_part(number, len(stored.manifest.members))
 
 
 def member_model(stored: StoredEnsemble, member: MemberSection, residency: Residency) -> Model:

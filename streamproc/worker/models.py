@@ -25,7 +25,10 @@ from streamproc.tracing.tracer import NO_TRACER, Tracer
 
 # A core gains nothing from larger batches, and interactive requests wait for them; a GPU is idle
 # without them.
-_DEFAULT_BUDGET_TOKENS: Final = {CPU: 512, CUDA: 16_384}
+DEFAULT_BUDGET_TOKENS: Final = {CPU: 512, CUDA: 16_384}
+# A GPU runs one batch while the next is made ready; what waits beyond that makes larger batches.
+# None: as many as there are threads, each a core's.
+BATCHES_UNDER_WAY: Final[Mapping[str, int | None]] = {CPU: None, CUDA: 2}
 
 
 class Models:
@@ -46,13 +49,13 @@ class Models:
         self.provider = choose_provider(settings.device)
         self.executor = ModelExecutor(settings.threads or usable_cores())
         self.budget_tokens = (
-            settings.batch_budget_tokens or _DEFAULT_BUDGET_TOKENS[self.provider.name]
+            settings.batch_budget_tokens or DEFAULT_BUDGET_TOKENS[self.provider.name]
         )
         self._context = EngineContext(
             self.executor,
             Limits(
                 budget_tokens=self.budget_tokens,
-                slots=self.executor.threads,
+                slots=BATCHES_UNDER_WAY[self.provider.name] or self.executor.threads,
                 max_wait_ms=settings.batch_max_wait_ms,
                 max_queued_tokens=settings.max_queued_tokens,
             ),

@@ -69,3 +69,20 @@ def test_a_token_speaks_for_the_part_that_has_the_larger_share_of_it(counts: Any
             assert np.isclose(shares[token, told[token].argmax()], shares[token].max())
         else:
             assert not told[token].any()
+
+
+@given(gates(), texts, st.lists(st.integers(0, VOCABULARY - 1), max_size=8))
+def test_what_is_added_up_token_by_token_weighs_as_the_whole_text(
+    gate: Gate, ids: Int64Array, more: list[int]
+) -> None:
+    written = np.array(more, np.int64)
+    closeness = gate.closeness_after(ids)
+    for tokens in range(len(written)):
+        closeness.of(written[:tokens])
+
+    weights = gate.shares(closeness.of(written)[None])[0]
+    began_again = gate.shares(closeness.of(written[:0])[None])[0]
+
+    whole = gate.weights(np.concatenate((ids, written)))
+    np.testing.assert_allclose(weights, whole, rtol=1e-9)
+    np.testing.assert_allclose(began_again, gate.weights(ids), rtol=1e-9)

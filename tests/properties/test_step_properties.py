@@ -70,6 +70,25 @@ def test_any_order_of_members_gives_the_same_bits(
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
 
 
+@given(
+    st.sampled_from([7, 2000, 9001]), st.integers(1, 12), st.integers(2, 9), ways, st.integers(0, 9)
+)
+def test_a_row_is_combined_to_the_same_bits_whatever_stands_beside_it(
+    vocabulary: int, members: int, rows: int, way: StepStrategy, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    logits = random.normal(0, 5, (members, rows, vocabulary))
+    weights = random.uniform(0.1, 3, (members, rows))
+
+    together = combine_step(way, logits, weights)
+
+    for row in range(rows):
+        alone = combine_step(way, logits[:, row : row + 1], weights[:, row : row + 1])
+        for name in ("log_probabilities", "log_normaliser", "entropy", "agreement"):
+            found = getattr(together, name)[row : row + 1]
+            assert found.tobytes() == getattr(alone, name).tobytes()
+
+
 @given(voices(), ways)
 def test_one_member_has_its_own_logits_back(
     voices: tuple[FloatArray, FloatArray], way: StepStrategy

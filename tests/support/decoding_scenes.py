@@ -30,10 +30,15 @@ from streamproc.types import FloatArray, Int64Array
 
 ENSEMBLE = "tiny"
 VOCABULARY = 50
+MEMBERS = 8
 CANARY, POISON = 1, 49
 
 
-def combine(logits: FloatArray, answered: Sequence[int], _: Int64Array) -> StepScores:
+def evidence(written: Int64Array) -> FloatArray:
+    return np.ones((MEMBERS, len(written)))
+
+
+def combine(logits: FloatArray, _: FloatArray, answered: Sequence[int]) -> StepScores:
     step = combine_step("mean", logits, np.ones(len(answered)))
     return StepScores(step.log_probabilities, step.entropy, step.agreement, step.log_normaliser)
 
@@ -59,6 +64,7 @@ def prompt(
     return Prompt(
         tokens,
         search,
+        evidence,
         combine,
         max_new_tokens=new,
         members=tuple(range(members)),

@@ -21,7 +21,7 @@ from streamproc.offline.training.on_disk import ByteRows
 from streamproc.offline.training.pruning import PruneConfig, prune_model
 from streamproc.offline.training.static_int8 import quantise
 from streamproc.offline.training.vocabulary import Vocabulary
-from streamproc.serving.inference.batch import BackboneOutput, Batch, ModelInput
+from streamproc.serving.inference.batch import BackboneOutput, Batch, HiddenStates, ModelInput
 from streamproc.serving.inference.providers import CPU, Provider
 from streamproc.serving.inference.session import BackboneSession, new_call
 from streamproc.serving.verification.scores import Score, count_batch_variant, require_same_scores
@@ -57,10 +57,11 @@ class Prefix:
             kept = (self._states[self._known[key]] for key in keys)
             hidden = [np.frombuffer(row, np.float32).reshape(-1, self.width) for row in kept]
         else:
-            hidden = self._session.run(Batch.pad(sequences), new_call())
+            run = self._session.run(Batch.pad(sequences), new_call())
+            hidden = [states.here() for states in run]
             self._keep(keys, hidden)
         return [
-            BackboneOutput(sequence.ids, sequence.type_ids, states)
+            BackboneOutput(sequence.ids, sequence.type_ids, HiddenStates.of(states))
             for sequence, states in zip(sequences, hidden, strict=True)
         ]
 
@@ -122,7 +123,7 @@ def _encode(texts: Sequence[TextSample], tokenizer: Tokenizer, max_tokens: int) 
 def _onnx_states(path: Path) -> Score:
     session = BackboneSession(path.read_bytes(), Provider(CPU))
     return lambda sequences: [
-        states.astype(np.float64) for states in session.run(Batch.pad(sequences), new_call())
+        states.here().astype(np.float64) for states in session.run(Batch.pad(sequences), new_call())
     ]
 
 

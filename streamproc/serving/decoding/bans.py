@@ -21,6 +21,8 @@ class BannedSequences:
         for sequence in sequences:
             last[tuple(sequence[:-1])].add(sequence[-1])
         self._always = np.array(sorted(last.pop((), ())), np.int64)
+        # By the end tokens that are no part of it: the same at every step.
+        self._never: dict[tuple[int, ...], Int64Array] = {}
         self._last = {before: np.array(sorted(tokens)) for before, tokens in last.items()}
         self._lengths = sorted({len(before) for before in self._last})
 
@@ -30,12 +32,17 @@ class BannedSequences:
         As transformers' NoBadWordsLogitsProcessor has it: a sequence counts only where the history
         is as long as the whole of it.
         """
+        ends = tuple(end_tokens)
+        if ends not in self._never:
+            self._never[ends] = self._always[~np.isin(self._always, end_tokens)]
+        if not self._lengths:
+            return self._never[ends]
         completing = (
             self._last.get(tuple(history[-length:].tolist()), _NOTHING)
             for length in self._lengths
             if length < len(history)
         )
-        return np.concatenate((self._always[~np.isin(self._always, end_tokens)], *completing))
+        return np.concatenate((self._never[ends], *completing))
 
 
 def repeating(text: Int64Array, history: Int64Array, size: int) -> Int64Array:

@@ -15,6 +15,7 @@ from contextvars import Context
 
 from streamproc.clock import Clock, Timed
 from streamproc.messages.lane import Lane
+from streamproc.serving.decoding.combining import combine_all
 from streamproc.serving.decoding.decoding_metrics import DecodingMetrics, Ended
 from streamproc.serving.decoding.kv_cache_budget import KVCacheBudget, KVCacheLimits
 from streamproc.serving.decoding.member import AnyMember
@@ -212,9 +213,12 @@ class _Batch:
 
 def _advance_all(sequences: List[Sequence]) -> list[tuple[Sequence, Exception | None]]:
     advanced: list[tuple[Sequence, Exception | None]] = []
-    for sequence in sequences:
+    for sequence, scores in combine_all(sequences):
+        if isinstance(scores, Exception):
+            advanced.append((sequence, scores))
+            continue
         try:
-            sequence.advance()
+            sequence.advance(scores)
         except Exception as error:  # noqa: BLE001 - one sequence's trouble must not be another's
             advanced.append((sequence, error))
         else:

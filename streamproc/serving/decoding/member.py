@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import count
+from operator import eq
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from streamproc.errors import MemberFailed
 from streamproc.metrics import Metrics
-from streamproc.serving.decoding.model import RowsT, StepModel
+from streamproc.serving.decoding.model import ReadsOn, RowsT, StepModel
 from streamproc.serving.guarded_calls import Call, Executor, GuardedCalls
 from streamproc.serving.member_failures import FailureCounter, MemberFailure
 from streamproc.serving.member_health import MemberHealth
@@ -23,11 +24,11 @@ ItemT = TypeVar("ItemT")
 
 
 @dataclass(frozen=True, slots=True)
-class RowRef(Generic[RowsT]):
-    """Where a sequence's rows lie in what a member remembers: the first, and those behind it."""
+class PromptPiece(Generic[RowsT]):
+    """Some of a sequence's input, (tokens,), and what came of all before it, if there was any."""
 
-    cache: RowsT
-    first: int
+    ids: Int64Array
+    rows: RowsT | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class RowSlice(Generic[RowsT]):
     parents, tokens: (next rows,)
     """
 
-    rows: RowRef[RowsT]
+    rows: RowsT
     parents: Int64Array
     tokens: Int64Array
 
@@ -47,7 +48,7 @@ class StepOutput(Generic[RowsT]):
     """What came of a step for one sequence; logits: (rows, vocabulary)."""
 
     logits: FloatArray
-    rows: RowRef[RowsT]
+    rows: RowsT
 
 
 class _ModelRunner(MemberRunner[ItemT, StepOutput[RowsT]], Generic[ItemT, RowsT]):
@@ -64,21 +65,25 @@ class _ModelRunner(MemberRunner[ItemT, StepOutput[RowsT]], Generic[ItemT, RowsT]
         self._canary = canary
 
 
-class StartRunner(_ModelRunner[Int64Array, RowsT]):
-    """Starts sequences, one after another."""
+class StartRunner(_ModelRunner[PromptPiece[RowsT], RowsT]):
+    """Reads the inputs of sequences, one piece after another."""
 
-    def call(self, items: Sequence[Int64Array], call: Call) -> list[StepOutput[RowsT]]:
+    def call(self, items: Sequence[PromptPiece[RowsT]], call: Call) -> list[StepOutput[RowsT]]:
         started = []
-        for ids in items:
-            logits, rows = self._model.start(ids, call)
-            started.append(StepOutput(logits[None], RowRef(rows, 0)))
-            self._canary, self.canary_is_proven = ids, True
+        for item in items:
+            if item.rows is not None and isinstance(self._model, ReadsOn):
+                logits, rows = self._model.read_on(item.rows, item.ids, call)
+            else:
+                logits, rows = self._model.start(item.ids, call)
+            started.append(StepOutput(logits[None], rows))
+            if item.rows is None:
+                self._canary, self.canary_is_proven = item.ids, True
         return started
 
     def call_canary(self, call: Call) -> None:
         self._model.start(self._canary, call)
 
-    def size(self, items: Sequence[Int64Array]) -> int:
+    def size(self, items: Sequence[PromptPiece[RowsT]]) -> int:
         """In sequences."""
         return len(items)
 
@@ -98,7 +103,8 @@ class StepRunner(_ModelRunner[RowSlice[RowsT], RowsT]):
         first = 0
         for item in items:
             end = first + len(item.tokens)
-            stepped.append(StepOutput(logits[first:end], RowRef(rows, first)))
+            own = self._of(rows, range(first, end))
+            stepped.append(StepOutput(logits[first:end], own))
             first = end
         return stepped
 
@@ -112,14 +118,13 @@ class StepRunner(_ModelRunner[RowSlice[RowsT], RowsT]):
 
     def _next_rows(self, items: Sequence[RowSlice[RowsT]]) -> RowsT:
         """What the rows of the next step come from, in their order."""
-        parts = []
-        for _, together in groupby(items, key=lambda item: id(item.rows.cache)):
-            group = list(together)
-            cache = group[0].rows.cache
-            wanted = [item.rows.first + int(parent) for item in group for parent in item.parents]
-            everything = wanted == list(range(len(cache)))
-            parts.append(cache if everything else self._model.select(cache, wanted))
+        parts = [self._of(item.rows, item.parents.tolist()) for item in items]
         return parts[0] if len(parts) == 1 else self._model.join(parts)
+
+    def _of(self, rows: RowsT, indices: Sequence[int]) -> RowsT:
+        if len(indices) == len(rows) and all(map(eq, indices, count())):
+            return rows
+        return self._model.select(rows, indices)
 
 
 class Member(Generic[RowsT]):
@@ -141,6 +146,7 @@ class Member(Generic[RowsT]):
         traces: EnsembleTracer = NO_ENSEMBLE_TRACER,
     ) -> None:
         self.name = model.name
+        self._piece_tokens = model.piece_tokens if isinstance(model, ReadsOn) else None
         took = metrics.member_seconds.labels(health.ensemble, model.name).inc
         calls = GuardedCalls(model.name, executor, call_timeout_s, health, took)
         failures = FailureCounter(metrics, health.ensemble, [model.name])
@@ -148,9 +154,17 @@ class Member(Generic[RowsT]):
         self._steps = StepRunner(model, calls, canary, failures, traces)
 
     async def start(self, ids: Int64Array, priority: int) -> StepOutput[RowsT] | MemberFailure:
-        """The first step of one sequence, or why this member has no part in it."""
-        (started,) = await self._starts.run([ids], priority)
-        return started
+        """The first step of one sequence, or why this member has no part in it.
+
+        A long input is read in pieces, a call each, so that steps of others come in between.
+        """
+        piece: PromptPiece[RowsT] = PromptPiece(ids[: self._piece_tokens])
+        while True:
+            (started,) = await self._starts.run([piece], priority)
+            ids = ids[len(piece.ids) :]
+            if isinstance(started, MemberFailure) or not len(ids):
+                return started
+            piece = PromptPiece(ids[: self._piece_tokens], started.rows)
 
     async def step(
         self, sequences: Sequence[RowSlice[RowsT]], priority: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from streamproc.serving.guarded_calls import Call
 from streamproc.types import FloatArray, Int64Array
@@ -47,6 +47,20 @@ class StepModel(Protocol[RowsT]):
 
     def join(self, parts: Sequence[RowsT]) -> RowsT:
         """All rows of all parts, in order."""
+        ...
+
+
+@runtime_checkable
+class ReadsOn(Protocol[RowsT]):
+    """A StepModel that may read an input in pieces, a call each.
+
+    piece_tokens: of each piece
+    """
+
+    piece_tokens: int
+
+    def read_on(self, rows: RowsT, ids: Int64Array, call: Call) -> tuple[FloatArray, RowsT]:
+        """As `start`, behind the one row that came of the pieces before; ids: (tokens,)"""
         ...
 
 

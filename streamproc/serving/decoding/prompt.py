@@ -10,9 +10,14 @@ from streamproc.serving.decoding.search import Decoded, SearchStrategy, StepScor
 from streamproc.serving.member_failures import MemberFailure, failure_status
 from streamproc.types import FloatArray, Int64Array
 
-Combine = Callable[[FloatArray, Sequence[int], Int64Array], StepScores]
-"""Given what the members that are left say, (members, rows, vocabulary) logits, which these are,
-and what each row has written, (rows, tokens)."""
+Evidence = Callable[[Int64Array], FloatArray]
+"""Given what each row has written, (rows, tokens): what tells how much say every member has on what
+comes next, (members, rows), as `combine` takes it."""
+
+Combine = Callable[[FloatArray, FloatArray, Sequence[int]], StepScores]
+"""Given what the members that are left say, (members, rows, vocabulary) logits, the evidence of all
+members, and which of them are left. Rows may be of several prompts whose functions are equal: what
+is said of one depends on no other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +26,7 @@ class Prompt:
 
     ids:            (tokens,) the prompt of a decoder, or the source of an encoder-decoder
     new_search:     makes its search; called once a submission
-    combine:        called at every step, from a thread
+    evidence, combine: called at every step, from a thread
     max_new_tokens: how many it may come to; what its cache is admitted by
     beams:          rows it has at most
     members:        indices of the members that are asked
@@ -30,6 +35,7 @@ class Prompt:
 
     ids: Int64Array
     new_search: Callable[[], SearchStrategy]
+    evidence: Evidence
     combine: Combine
     max_new_tokens: int
     members: tuple[int, ...]

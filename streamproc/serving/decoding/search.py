@@ -28,6 +28,15 @@ class StepScores:
     agreement: FloatArray
     log_normaliser: FloatArray = field(default_factory=lambda: np.zeros(1))
 
+    def rows(self, first: int, end: int) -> StepScores:
+        """Of these rows."""
+        return StepScores(
+            self.log_probabilities[first:end],
+            self.entropy[first:end],
+            self.agreement[first:end],
+            self.log_normaliser[first:end] if len(self.log_normaliser) > 1 else self.log_normaliser,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class SearchStep:

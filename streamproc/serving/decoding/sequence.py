@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from streamproc.serving.decoding.member import RowRef, RowSlice, StepOutput
+from streamproc.serving.decoding.member import RowSlice, StepOutput
 from streamproc.serving.decoding.prompt import Outcome, Prompt
-from streamproc.serving.decoding.search import Decoded, SearchStep
+from streamproc.serving.decoding.search import Decoded, SearchStep, StepScores
 from streamproc.serving.member_failures import MemberFailure, quorum_error
 from streamproc.types import FloatArray
 
@@ -18,7 +18,8 @@ from streamproc.types import FloatArray
 class Sequence:
     """One submission of a prompt.
 
-    gone: nobody waits for it any more; it leaves at the next step
+    gone:   nobody waits for it any more; it leaves at the next step
+    logits: (rows, vocabulary) what each member that is left has said of the next token
     """
 
     def __init__(
@@ -31,8 +32,8 @@ class Sequence:
         self.gone = False
         self._search = prompt.new_search()
         self._decoded: Decoded | None = None
-        self._rows: dict[int, RowRef[Any]] = {}
-        self._logits: dict[int, FloatArray] = {}
+        self._rows: dict[int, Any] = {}
+        self.logits: dict[int, FloatArray] = {}
         self._failures: dict[int, MemberFailure] = {}
         self._advance = SearchStep(np.zeros(1, np.int64), np.zeros(1, np.int64))
         self._written = np.empty((1, 0), np.int64)
@@ -49,10 +50,10 @@ class Sequence:
         """What a member said; one that failed takes no further part."""
         if isinstance(stepped, StepOutput):
             self._rows[member] = stepped.rows
-            self._logits[member] = stepped.logits
+            self.logits[member] = stepped.logits
         else:
             self._rows.pop(member, None)
-            self._logits.pop(member, None)
+            self.logits.pop(member, None)
             self._failures[member] = stepped
 
     @property
@@ -60,12 +61,17 @@ class Sequence:
         """Rows of its next step."""
         return len(self._advance.tokens)
 
-    def advance(self) -> None:
-        """Go on by what the members said; called from a thread, one at a time."""
-        answered = sorted(self._logits)
-        scores = self.prompt.combine(
-            np.stack([self._logits[member] for member in answered]), answered, self._written
-        )
+    @property
+    def answered(self) -> tuple[int, ...]:
+        """The members that are left."""
+        return tuple(sorted(self.logits))
+
+    def evidence(self) -> FloatArray:
+        """(members, rows) what tells how much say each member has on the next token."""
+        return self.prompt.evidence(self._written)
+
+    def advance(self, scores: StepScores) -> None:
+        """Go on by what the members say together; called from a thread, one at a time."""
         self._advance = self._search.advance(scores)
         self._written = np.concatenate(
             (self._written[self._advance.parents], self._advance.tokens[:, None]), axis=1
@@ -80,7 +86,7 @@ class Sequence:
 
     def fail_below_quorum(self) -> bool:
         """Whether too few members are left; whoever waits is then told so."""
-        left = len(self._logits)
+        left = len(self.logits)
         if left >= max(1, self.prompt.needed_members):
             return False
         needed = self.prompt.needed_members

@@ -31,19 +31,41 @@ class Gate:
     def weights(self, ids: Int64Array) -> FloatArray:
         """(members,) positive, summing to 1; ids: (tokens,) of a chunk."""
         closeness = self.evidence[ids].sum(axis=0, keepdims=True) / max(1, len(ids))
-        return np.asarray(self._shares(closeness)[0])
+        return np.asarray(self.shares(closeness)[0])
 
     def weights_along(self, ids: Int64Array) -> FloatArray:
         """(tokens, members) the weights after each token, by the tokens up to it."""
         count = np.arange(1, len(ids) + 1)[:, None]
-        return self._shares(np.cumsum(self.evidence[ids], axis=0) / count)
+        return self.shares(np.cumsum(self.evidence[ids], axis=0) / count)
 
-    def _shares(self, closeness: FloatArray) -> FloatArray:
-        """(rows, members) of mean evidence, (rows, members)."""
+    def closeness_after(self, ids: Int64Array) -> Closeness:
+        """Mean evidence that follows a text on; ids: (tokens,) what it begins with."""
+        return Closeness(self.evidence, ids)
+
+    def shares(self, closeness: FloatArray) -> FloatArray:
+        """(rows, members) weights by mean evidence, (rows, members)."""
         scaled = self.sharpness * closeness
         shares = np.exp(scaled - scaled.max(axis=-1, keepdims=True)) + _LEAST_SHARE
         # In order of magnitude, so that the members' order makes no difference.
         return np.asarray(shares / sorted_sum(list(shares.T))[:, None])
+
+
+class Closeness:
+    """The mean evidence of a text that grows, added up token by token."""
+
+    def __init__(self, evidence: FloatArray, ids: Int64Array) -> None:
+        self._evidence = evidence
+        self._read, self._begun = len(ids), evidence[ids].sum(axis=0)
+        self._seen, self._told = 0, self._begun
+
+    def of(self, written: Int64Array) -> FloatArray:
+        """(members,) with what was written after the beginning, (tokens,), the last ones new."""
+        if len(written) < self._seen:
+            self._seen, self._told = 0, self._begun
+        for token in written[self._seen :].tolist():
+            self._told = self._told + self._evidence[token]
+        self._seen = len(written)
+        return np.asarray(self._told / max(1, self._read + self._seen))
 
 
 def evidence(counts: FloatArray) -> FloatArray:

@@ -69,7 +69,7 @@ def combine_step(strategy: StepStrategy, logits: FloatArray, weights: FloatArray
         combined,
         log_normaliser,
         np.maximum(0.0, -(probabilities * combined).sum(axis=-1)),
-        np.sort(shares * agreeing, axis=0).sum(axis=0),
+        sorted_sum(list(shares * agreeing)),
         agreeing,
     )
 

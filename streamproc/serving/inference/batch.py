@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from threading import Lock
+from typing import Generic, Protocol, TypeVar, overload
 
 import numpy as np
 
 from streamproc.messages.response import MemberStatus
+from streamproc.serving.inference.device_array import DeviceArray
 from streamproc.serving.member_failures import MemberFailure, failure_status
 from streamproc.serving.selection import Selection
 from streamproc.types import Float32Array, FloatArray, Int64Array
@@ -26,16 +28,57 @@ class ModelInput(Protocol):
 InputT = TypeVar("InputT", bound=ModelInput)
 
 
+class HiddenBatch:
+    """What a prefix has made of a batch: (rows, longest, width), on its device or here."""
+
+    def __init__(self, values: Float32Array | DeviceArray) -> None:
+        self._values = values
+
+    @property
+    def on_device(self) -> DeviceArray | None:
+        """None where it is here."""
+        return self._values if isinstance(self._values, DeviceArray) else None
+
+    def here(self) -> Float32Array:
+        """In host memory."""
+        if isinstance(self._values, DeviceArray):
+            return np.asarray(self._values.here(), np.float32)
+        return self._values
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HiddenStates:
+    """Of one sequence: its row of a batch, of which so many tokens are its own."""
+
+    batch: HiddenBatch
+    row: int
+    tokens: int
+
+    @classmethod
+    def of(cls, values: Float32Array) -> HiddenStates:
+        """values: (tokens, width)"""
+        return cls(HiddenBatch(values[None]), 0, len(values))
+
+    def here(self) -> Float32Array:
+        """(tokens, width), in host memory."""
+        return self.batch.here()[self.row, : self.tokens]
+
+
 @dataclass(frozen=True, slots=True)
 class BackboneOutput:
     """A sequence that an ensemble's prefix has run on.
 
-    ids, type_ids: (tokens,) int64; hidden: (tokens, width), what members behind it take
+    ids, type_ids: (tokens,) int64; states: what members behind it take
     """
 
     ids: Int64Array
     type_ids: Int64Array
-    hidden: Float32Array
+    states: HiddenStates
+
+    @property
+    def hidden(self) -> Float32Array:
+        """(tokens, width)"""
+        return self.states.here()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +125,15 @@ class Batch:
     """Padded sequences, one a row.
 
     ids, mask, type_ids: (rows, longest) int64; mask is 1 at tokens and 0 at padding
-    hidden: (rows, longest, width) where a prefix has run; none where none has
+    hidden: (rows, longest, width) where a prefix has run, unless they are on its device
+    hidden_on_device: the same, padding being anything; neither where no prefix has run
     """
 
     ids: Int64Array
     mask: Int64Array
     type_ids: Int64Array
     hidden: Float32Array | None = None
+    hidden_on_device: DeviceArray | None = None
 
     @classmethod
     def pad(cls, sequences: Sequence[ModelInput]) -> Batch:
@@ -101,7 +146,11 @@ class Batch:
             ids[row, :length] = sequence.ids
             mask[row, :length] = 1
             type_ids[row, :length] = sequence.type_ids
-        return cls(ids, mask, type_ids, _padded_hidden(sequences, shape))
+        prefixed = [one.states for one in sequences if isinstance(one, BackboneOutput)]
+        on_device = _whole_batch_on_device(prefixed, shape)
+        if not prefixed or on_device is not None:
+            return cls(ids, mask, type_ids, hidden_on_device=on_device)
+        return cls(ids, mask, type_ids, _padded(prefixed, shape))
 
     @property
     def lengths(self) -> list[int]:
@@ -114,11 +163,46 @@ class Batch:
         return int(self.ids.size)
 
 
-def _padded_hidden(sequences: Sequence[ModelInput], shape: tuple[int, int]) -> Float32Array | None:
-    prefixed = [sequence.hidden for sequence in sequences if isinstance(sequence, BackboneOutput)]
-    if not prefixed:
+class Inputs(Sequence[ModelInput]):
+    """Sequences that several members are asked for, padded once for all of them."""
+
+    def __init__(self, sequences: Sequence[ModelInput]) -> None:
+        self._sequences = sequences
+        self._lock = Lock()
+        self._batch: Batch | None = None
+
+    @overload
+    def __getitem__(self, index: int) -> ModelInput: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[ModelInput]: ...
+    def __getitem__(self, index: int | slice) -> ModelInput | Sequence[ModelInput]:
+        return self._sequences[index]
+
+    def __len__(self) -> int:
+        return len(self._sequences)
+
+    def padded(self) -> Batch:
+        """All of them; called from the members' threads, of which one pads."""
+        with self._lock:
+            if self._batch is None:
+                self._batch = Batch.pad(self._sequences)
+            return self._batch
+
+
+def _whole_batch_on_device(
+    prefixed: Sequence[HiddenStates], shape: tuple[int, int]
+) -> DeviceArray | None:
+    """What a prefix has left on its device, where these are all rows of it in their order."""
+    on_device = prefixed[0].batch.on_device if prefixed else None
+    if on_device is None or tuple(on_device.value.shape()[:2]) != shape:
         return None
-    hidden = np.zeros((*shape, prefixed[0].shape[1]), np.float32)
+    first = prefixed[0].batch
+    in_order = all(one.batch is first and one.row == row for row, one in enumerate(prefixed))
+    return on_device if in_order else None
+
+
+def _padded(prefixed: Sequence[HiddenStates], shape: tuple[int, int]) -> Float32Array:
+    hidden = np.zeros((*shape, prefixed[0].here().shape[1]), np.float32)
     for row, own in zip(hidden, prefixed, strict=True):
-        row[: len(own)] = own
+        row[: own.tokens] = own.here()
     return hidden

@@ -12,6 +12,8 @@ from streamproc.serving.guarded_calls import Call, GuardedCalls
 from streamproc.serving.inference.batch import (
     BackboneOutput,
     Batch,
+    HiddenStates,
+    Inputs,
     MemberOutput,
     ModelInput,
     SelectedInput,
@@ -24,12 +26,12 @@ from streamproc.serving.member_health import MemberHealth
 from streamproc.serving.member_runner import MemberRunner
 from streamproc.serving.selection import MemberPolicy, Selection
 from streamproc.tracing.tracer import NO_ENSEMBLE_TRACER, EnsembleTracer
-from streamproc.types import Float32Array, FloatArray
+from streamproc.types import FloatArray
 
 Row = tuple[MemberOutput, ...]
 """What all members say of one sequence."""
 
-Array = TypeVar("Array", FloatArray, Float32Array)
+Array = TypeVar("Array", FloatArray, HiddenStates)
 
 
 class SessionRunner(MemberRunner[ModelInput, Array]):
@@ -61,7 +63,8 @@ class SessionRunner(MemberRunner[ModelInput, Array]):
         return len(items) * max(len(sequence.ids) for sequence in items)
 
     def _scores(self, sequences: Sequence[ModelInput], call: Call) -> Sequence[Array]:
-        found = self._session.run(Batch.pad(sequences), call)
+        padded = sequences.padded() if isinstance(sequences, Inputs) else Batch.pad(sequences)
+        found = self._session.run(padded, call)
         if len(found) != len(sequences):
             raise MemberFailed(self.member, f"{len(found)} rows for {len(sequences)} sequences")
         return found
@@ -130,9 +133,8 @@ class FanOut:
     ) -> list[Row]:
         if any(selections):
             return await self._run_in_rounds(sequences, selections, priority)
-        columns = await asyncio.gather(
-            *(runner.run(sequences, priority) for runner in self._members)
-        )
+        inputs = Inputs(sequences)
+        columns = await asyncio.gather(*(runner.run(inputs, priority) for runner in self._members))
         outputs = [
             [_output(runner.member, found) for found in column]
             for runner, column in zip(self._members, columns, strict=True)

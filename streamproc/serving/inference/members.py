@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from streamproc.serving.guarded_calls import Call
-from streamproc.serving.inference.batch import BackboneOutput, Batch, ModelInput
+from streamproc.serving.inference.batch import BackboneOutput, Batch, HiddenStates, ModelInput
 from streamproc.serving.inference.session import Session, new_call
-from streamproc.types import Float32Array, FloatArray
+from streamproc.types import FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Members:
     """
 
     sessions: Sequence[Session[FloatArray]]
-    backbone: Session[Float32Array] | None = None
+    backbone: Session[HiddenStates] | None = None
 
     def run_backbone(
         self, sequences: Sequence[ModelInput], call: Call | None = None

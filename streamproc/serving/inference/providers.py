@@ -19,7 +19,7 @@ CUDA = "CUDAExecutionProvider"
 class Provider:
     """An execution provider by ONNX Runtime's name, with its options.
 
-    devices: how many of them, from number 0 on, the parts of a model may be spread over
+    devices: how many of them, from number 0 on, members and parts of a model are spread over
     """
 
     name: str
@@ -31,9 +31,15 @@ class Provider:
         """cpu, or cuda:N."""
         return "cpu" if self.name == CPU else f"cuda:{self.options['device_id']}"
 
+    @property
+    def place(self) -> tuple[str, int]:
+        """The device as ONNX Runtime's bindings name it: its kind and number."""
+        kind, _, number = self.device.partition(":")
+        return kind, int(number or 0)
+
     def of_part(self, part: int, parts: int) -> Provider:
-        """Where a part of a model runs, the first being 0: neighbours side by side."""
-        if self.devices == 1:
+        """Where one of so many parts runs, the first being 0: neighbours side by side."""
+        if self.devices == 1 or parts == 1:
             return self
         device = part * self.devices // parts
         return Provider(self.name, {**self.options, "device_id": device})

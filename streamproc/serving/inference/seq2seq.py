@@ -104,19 +104,19 @@ class Seq2SeqModel:
         sources = len(about.source)
         source = Source(mask[0], tuple(cache[0] for cache in caches[:sources]))
         group = Group(SourceBatch.of([source]), tuple(caches[sources:]))
-        return self._scores(logits)[0], Seq2SeqRows((group,), ((0, 0),))
+        return self._scores(logits)[0], Seq2SeqRows.of(group)
 
     def step(
         self, rows: Seq2SeqRows, tokens: Int64Array, call: Call
     ) -> tuple[FloatArray, Seq2SeqRows]:
         """Append a token to each row; tokens: (rows,); returns (rows, vocabulary) logits, rows."""
         logits = np.empty((len(rows), self.vocabulary_size))
-        groups = []
-        for number, group in enumerate(rows.groups):
-            members = rows.of_group(number)
-            logits[members], stepped = self._step_group(group, tokens[members], call)
-            groups.append(stepped)
-        return logits, Seq2SeqRows(tuple(groups), rows.places)
+        places = list(rows.places)
+        for group, of_group in rows.groups():
+            logits[of_group], stepped = self._step_group(group, tokens[of_group], call)
+            for place, row in enumerate(of_group):
+                places[row] = (stepped, place)
+        return logits, Seq2SeqRows(tuple(places))
 
     def select(self, rows: Seq2SeqRows, indices: Sequence[int]) -> Seq2SeqRows:
         """These rows in this order."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,63 +85,54 @@ class Group:
         """How many tokens each row's decoder has read."""
         return int(self.written[0].shape[2])
 
-    def rows(self, rows: Sequence[int]) -> Group:
+    @classmethod
+    def gathered(cls, places: Sequence[tuple[Group, int]]) -> Group:
+        """One group of rows of groups of one length, in this order."""
+        runs = (list(run) for _, run in groupby(places, key=lambda place: id(place[0])))
+        parts = [run[0][0].picked([place for _, place in run]) for run in runs]
+        if len(parts) == 1:
+            return parts[0]
+        return Group(
+            SourceBatch.of([source for part in parts for source in part.sources.sources]),
+            tuple(map(np.concatenate, zip(*(part.written for part in parts), strict=True))),
+        )
+
+    def picked(self, rows: list[int]) -> Group:
         """These rows, in this order."""
-        picked = list(rows)
-        if picked == list(range(len(self.sources.sources))):
+        if rows == list(range(len(self.sources.sources))):
             return self
-        return Group(self.sources.of_rows(picked), tuple(cache[picked] for cache in self.written))
+        return Group(self.sources.of_rows(rows), tuple(cache[rows] for cache in self.written))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Seq2SeqRows:
-    """Rows of an encoder-decoder; places: for each row its group, and its place there."""
+    """Rows of an encoder-decoder, each a place in a group; nothing is copied until a step."""
 
-    groups: tuple[Group, ...]
-    places: tuple[tuple[int, int], ...]
+    places: tuple[tuple[Group, int], ...]
+
+    @classmethod
+    def of(cls, group: Group) -> Seq2SeqRows:
+        """All rows of a group."""
+        return cls(tuple((group, place) for place in range(len(group.sources.sources))))
 
     def __len__(self) -> int:
         return len(self.places)
 
-    def of_group(self, group: int) -> list[int]:
-        """Which rows a group's are, in the group's order."""
-        places = [(place, row) for row, (of, place) in enumerate(self.places) if of == group]
-        return [row for _, row in sorted(places)]
+    def groups(self) -> list[tuple[Group, list[int]]]:
+        """The rows as groups of one length, and of each group which rows they are, by number."""
+        by_length: dict[int, list[int]] = {}
+        for row, (group, _) in enumerate(self.places):
+            by_length.setdefault(group.length, []).append(row)
+        return [
+            (Group.gathered([self.places[row] for row in rows]), rows)
+            for rows in by_length.values()
+        ]
 
     def select(self, indices: Sequence[int]) -> Seq2SeqRows:
         """These rows in this order; one may be taken several times, or not at all."""
-        groups: list[Group] = []
-        places = [(0, 0)] * len(indices)
-        for number, group in enumerate(self.groups):
-            taken = [at for at, index in enumerate(indices) if self.places[index][0] == number]
-            if not taken:
-                continue
-            for place, at in enumerate(taken):
-                places[at] = (len(groups), place)
-            groups.append(group.rows([self.places[indices[at]][1] for at in taken]))
-        return Seq2SeqRows(tuple(groups), tuple(places))
+        return Seq2SeqRows(tuple(self.places[index] for index in indices))
 
     @classmethod
     def joined(cls, parts: Sequence[Seq2SeqRows]) -> Seq2SeqRows:
-        """All rows of all parts, in order; groups of one length become one."""
-        by_length: dict[int, list[Group]] = {}
-        places: list[tuple[int, int]] = []
-        lengths: dict[int, int] = {}
-        for part in parts:
-            moved = []
-            for group in part.groups:
-                there = by_length.setdefault(group.length, [])
-                number = lengths.setdefault(group.length, len(lengths))
-                moved.append((number, sum(len(g.sources.sources) for g in there)))
-                there.append(group)
-            places += [(moved[of][0], moved[of][1] + place) for of, place in part.places]
-        return cls(tuple(map(_merged, by_length.values())), tuple(places))
-
-
-def _merged(groups: Sequence[Group]) -> Group:
-    if len(groups) == 1:
-        return groups[0]
-    return Group(
-        SourceBatch.of([source for group in groups for source in group.sources.sources]),
-        tuple(np.concatenate(caches) for caches in zip(*(g.written for g in groups), strict=True)),
-    )
+        """All rows of all parts, in order."""
+        return cls(tuple(chain.from_iterable(part.places for part in parts)))

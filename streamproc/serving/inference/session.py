@@ -10,7 +10,8 @@ import onnxruntime as ort
 
 from streamproc.errors import MemberFailed, ModelRefused, OutOfMemory, StreamprocError
 from streamproc.serving.guarded_calls import Call
-from streamproc.serving.inference.batch import Batch
+from streamproc.serving.inference.batch import Batch, HiddenBatch, HiddenStates
+from streamproc.serving.inference.device_array import DeviceArray, bind_inputs
 from streamproc.serving.inference.graph_session import GraphSession
 from streamproc.serving.inference.model import Model, open_model
 from streamproc.serving.inference.providers import CUDA, Provider
@@ -22,7 +23,7 @@ from streamproc.serving.inference.signature import (
     check_output,
     checked_inputs,
 )
-from streamproc.types import AnyArray, Float32Array, FloatArray
+from streamproc.types import AnyArray, FloatArray
 
 _OUT_OF_MEMORY = ("failed to allocate memory", "out of memory", "bad_alloc", "cublas_status_alloc")
 
@@ -36,7 +37,7 @@ class Session(Protocol[Array_co]):
 
     def run(self, batch: Batch, call: Call) -> Sequence[Array_co]:
         """For each row, of a member its scores, float64: (outputs,), or (tokens, outputs) without
-        padding; of a prefix its hidden states, float32: (tokens, width) without padding.
+        padding; of a prefix its hidden states.
 
         Raises MemberFailed, OutOfMemory. Called from model threads.
         """
@@ -46,15 +47,26 @@ class Session(Protocol[Array_co]):
 class OnnxSession:
     """A member's session: one thread a call, several threads may call at once."""
 
-    def __init__(self, name: str, model: Model, signature: Signature, provider: Provider) -> None:
-        """Load and check; raises ModelRefused with what was expected and what was found."""
+    def __init__(
+        self,
+        name: str,
+        model: Model,
+        signature: Signature,
+        provider: Provider,
+        *,
+        binds: bool | None = None,
+    ) -> None:
+        """Load and check; raises ModelRefused with what was expected and what was found.
+
+        binds: as `Runner` has it
+        """
         session = open_model(name, model, provider)
         self.name = name
         self._per_token = signature.per_token
         inputs = checked_inputs(name, session, signature)
         for output in signature.outputs:
             check_output(name, session, signature, output)
-        self._runner = Runner(name, session, inputs, signature.outputs, provider)
+        self._runner = Runner(name, session, inputs, signature.outputs, provider, binds=binds)
 
     def run(self, batch: Batch, call: Call) -> Sequence[FloatArray]:
         found = self._runner.run(batch, call)
@@ -72,8 +84,11 @@ class BackboneSession:
 
     name = "prefix"
 
-    def __init__(self, model: bytes, provider: Provider) -> None:
-        """Load and check; raises ModelRefused with what was expected and what was found."""
+    def __init__(self, model: bytes, provider: Provider, *, binds: bool | None = None) -> None:
+        """Load and check; raises ModelRefused with what was expected and what was found.
+
+        binds: as `Runner` has it; then hidden states stay on the device
+        """
         session = open_session(self.name, model, provider)
         inputs = checked_inputs(self.name, session, _BACKBONE)
         check_output(self.name, session, _BACKBONE, HIDDEN_STATES)
@@ -82,13 +97,15 @@ class BackboneSession:
             raise ModelRefused(
                 f"prefix: expected {HIDDEN_STATES} of a fixed width; found {self.width!r}"
             )
-        self._runner = Runner(self.name, session, inputs, _BACKBONE.outputs, provider)
+        self._runner = Runner(self.name, session, inputs, _BACKBONE.outputs, provider, binds=binds)
 
-    def run(self, batch: Batch, call: Call) -> Sequence[Float32Array]:
-        """For each row its hidden states, (tokens, width), without padding."""
-        (hidden,) = self._runner.run(batch, call)
-        lengths = batch.lengths
-        return [np.asarray(row[:n], np.float32) for row, n in zip(hidden, lengths, strict=True)]
+    def run(self, batch: Batch, call: Call) -> Sequence[HiddenStates]:
+        """For each row its hidden states."""
+        if self._runner.binds:
+            made = HiddenBatch(self._runner.leave_on_device(batch, call)[0])
+        else:
+            made = HiddenBatch(np.asarray(self._runner.run(batch, call)[0], np.float32))
+        return [HiddenStates(made, row, tokens) for row, tokens in enumerate(batch.lengths)]
 
 
 class Runner:
@@ -101,44 +118,80 @@ class Runner:
         inputs: Mapping[str, str],
         outputs: Sequence[str],
         provider: Provider,
+        *,
+        binds: bool | None = None,
     ) -> None:
-        """inputs: ONNX's types by name, as `Batch` has what goes into them"""
+        """inputs: ONNX's types by name, as `Batch` has what goes into them
+
+        binds: inputs and outputs to the device's memory; None: where that is not the host's
+        """
         self._name, self._session = name, session
         self._inputs, self._outputs = inputs, list(outputs)
         # Stages bind nothing: what goes from one to the next passes through host memory.
-        self._binds = provider.name == CUDA and hasattr(session, "io_binding")
+        wanted = provider.name == CUDA if binds is None else binds
+        self.binds = wanted and hasattr(session, "io_binding")
+        self._place = provider.place
 
     def run(self, batch: Batch, call: Call) -> list[AnyArray]:
         """The outputs in order, padding included; raises MemberFailed, OutOfMemory."""
+        try:
+            if not self.binds:
+                return self._plain(batch, call)
+            return list(self._bound(batch, call, "cpu", 0).copy_outputs_to_cpu())
+        except Exception as error:  # noqa: BLE001
+            raise to_member_error(self._name, error) from None
+
+    def leave_on_device(self, batch: Batch, call: Call) -> list[DeviceArray]:
+        """The same where the model runs, for whoever binds them as inputs there."""
+        try:
+            return [
+                DeviceArray(value) for value in self._bound(batch, call, *self._place).get_outputs()
+            ]
+        except Exception as error:  # noqa: BLE001
+            raise to_member_error(self._name, error) from None
+
+    def _plain(self, batch: Batch, call: Call) -> list[AnyArray]:
+        return list(self._session.run(self._outputs, self._feeds(batch), call))
+
+    def _feeds(self, batch: Batch) -> dict[str, AnyArray]:
+        """All but what is taken from the device as it is."""
+        hidden: AnyArray | None = batch.hidden
+        if batch.hidden_on_device is not None and self._taken_as_it_is(batch) is None:
+            hidden = batch.hidden_on_device.here()
         known = {
             "input_ids": batch.ids,
             "attention_mask": batch.mask,
             "token_type_ids": batch.type_ids,
-            HIDDEN_STATES: batch.hidden,
+            HIDDEN_STATES: hidden,
         }
-        feeds = {
-            name: np.asarray(known[name], np.float16 if kind == HALF else None)
+        return {
+            name: np.asarray(known[name], np.float16 if kind == HALF else _FLOAT.get(name))
             for name, kind in self._inputs.items()
+            if known[name] is not None
         }
-        try:
-            return self._bound(feeds, call) if self._binds else self._plain(feeds, call)
-        except Exception as error:  # noqa: BLE001
-            raise to_member_error(self._name, error) from None
 
-    def _plain(self, feeds: dict[str, AnyArray], call: Call) -> list[AnyArray]:
-        return list(self._session.run(self._outputs, feeds, call))
+    def _taken_as_it_is(self, batch: Batch) -> DeviceArray | None:
+        hidden = batch.hidden_on_device
+        if not self.binds or hidden is None:
+            return None
+        return hidden if hidden.value.data_type() == self._inputs.get(HIDDEN_STATES) else None
 
-    def _bound(self, feeds: dict[str, AnyArray], call: Call) -> list[AnyArray]:
-        """Inputs and outputs bound: one copy each way, without a pass through pageable memory."""
-        session: Any = self._session
-        binding = session.io_binding()
-        for name, value in feeds.items():
-            binding.bind_cpu_input(name, value)
+    def _bound(self, batch: Batch, call: Call, device: str, number: int) -> Any:
+        """A binding that was run."""
+        feeds: dict[str, AnyArray | DeviceArray] = dict(self._feeds(batch))
+        as_it_is = self._taken_as_it_is(batch)
+        if as_it_is is not None:
+            feeds[HIDDEN_STATES] = as_it_is
+        binding = bind_inputs(self._session, feeds)
         for name in self._outputs:
-            binding.bind_output(name, "cpu")
+            binding.bind_output(name, device, number)
+        session: Any = self._session
         session.run_with_iobinding(binding, call)
-        return list(binding.copy_outputs_to_cpu())
+        return binding
 
+
+# What a model takes that is not of one type; a prefix may have made it in another.
+_FLOAT = {HIDDEN_STATES: np.float32}
 
 # Any width will do.
 _BACKBONE = Signature((HIDDEN_STATES,), labels=0, per_token=True)

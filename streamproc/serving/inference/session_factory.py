@@ -9,7 +9,8 @@ import onnxruntime as ort
 from streamproc.errors import ModelRefused
 from streamproc.serving.inference.graph_inspection import inspect_graph
 from streamproc.serving.inference.graph_session import GraphSession
-from streamproc.serving.inference.providers import Provider, refuse_fallback
+from streamproc.serving.inference.providers import CPU, Provider, refuse_fallback
+from streamproc.serving.inference.shared_arena import share_arena
 
 
 def open_session(
@@ -32,6 +33,8 @@ def open_session(
         options.add_session_config_entry(
             "session.model_external_initializers_file_folder_path", str(weights_folder)
         )
+    elif provider.name == CPU:
+        share_arena(options)
     try:
         providers = [(provider.name, provider.options)]
         session = ort.InferenceSession(model, options, providers=providers)

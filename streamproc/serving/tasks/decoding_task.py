@@ -10,9 +10,10 @@ import numpy as np
 from streamproc.repository.decoding_section import DecodingSection
 from streamproc.serving.decoding.bans import BannedSequences
 from streamproc.serving.decoding.logits_processors import LogitsRules
-from streamproc.serving.decoding.prompt import Combine, Outcome, Prompt
+from streamproc.serving.decoding.prompt import Combine, Evidence, Outcome, Prompt
 from streamproc.serving.decoding.sampling import Odds
 from streamproc.serving.decoding.search import StepScores
+from streamproc.serving.ensembling.gate import Gate
 from streamproc.serving.ensembling.steps import StepStrategy, combine_step
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.task import Job, Task
@@ -33,35 +34,60 @@ class DecodingTask(Task):
     architecture: ClassVar[Architecture]
 
 
-def step_combiner(
+class StepCombiner:
+    """How an ensemble's members are combined at every step; equal ones combine alike."""
+
+    def __init__(self, spec: EnsembleSpec, strategy: StepStrategy, gate: Gate | None) -> None:
+        """gate: what makes weights of a growing text's closeness; None: evidence is weights"""
+        self._spec, self._strategy, self._gate = spec, strategy, gate
+        self._weights = np.array([[member.weight] for member in spec.members])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, StepCombiner) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    @property
+    def _key(self) -> tuple[int, StepStrategy, bool]:
+        return id(self._spec), self._strategy, self._gate is None
+
+    def __call__(
+        self, logits: FloatArray, evidence: FloatArray, answered: Sequence[int]
+    ) -> StepScores:
+        weights = evidence
+        if self._gate is not None:
+            weights = self._weights * self._gate.shares(np.ascontiguousarray(evidence.T)).T
+        step = combine_step(self._strategy, logits, weights[list(answered)])
+        if len(answered) > 1:
+            self._spec.note_choices(answered, step.agreeing)
+        return StepScores(step.log_probabilities, step.entropy, step.agreement, step.log_normaliser)
+
+
+def step_combination(
     spec: EnsembleSpec,
     asked: StepStrategy | None,
     ids: Int64Array,
     *,
     goes_on: bool,
-) -> Combine:
-    """How an ensemble's members are combined at every step; by default as the manifest says.
+) -> tuple[Evidence, Combine]:
+    """What tells how much say members have at every step, and how they are combined by it.
 
+    asked: as the request says, instead of the manifest
     ids: (tokens,) the prompt, or the source
-    goes_on: whether what is written is more of the same, and tells a gate as much
+    goes_on: whether what is written is one row, more of the same, and tells a gate as much
     Raises Invalid.
     """
-    chosen = spec.chosen_step_strategy(asked)
-    fixed = spec.weights(chosen, ids)[:, None]
-    moves = goes_on and chosen == "gated"
-
-    def combine(logits: FloatArray, answered: Sequence[int], written: Int64Array) -> StepScores:
-        weights = fixed
-        if moves:
-            weights = np.stack(
-                [spec.weights(chosen, np.concatenate((ids, row))) for row in written], axis=1
-            )
-        step = combine_step(chosen, logits, weights[list(answered)])
-        if len(answered) > 1:
-            spec.note_choices(answered, step.agreeing)
-        return StepScores(step.log_probabilities, step.entropy, step.agreement, step.log_normaliser)
-
-    return combine
+    strategy = spec.chosen_step_strategy(asked)
+    if goes_on and strategy == "gated" and spec.gate is not None:
+        closeness = spec.gate.closeness_after(ids)
+        return lambda written: closeness.of(written[0])[:, None], StepCombiner(
+            spec, strategy, spec.gate
+        )
+    weights = spec.weights(strategy, ids)[:, None]
+    return lambda written: np.repeat(weights, len(written), axis=1), StepCombiner(
+        spec, strategy, None
+    )
 
 
 T = TypeVar("T")

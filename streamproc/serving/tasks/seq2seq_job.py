@@ -19,7 +19,7 @@ from streamproc.messages.response import Coverage, MemberStatus
 from streamproc.serving.chunking.sentences import Sentence
 from streamproc.serving.decoding.prompt import Outcome, Prompt
 from streamproc.serving.decoding.search import Decoded
-from streamproc.serving.tasks.decoding_task import step_combiner
+from streamproc.serving.tasks.decoding_task import step_combination
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.seq2seq_search import Seq2SeqParams, Seq2SeqSearch
 from streamproc.serving.tasks.task import Answer, Job
@@ -170,10 +170,12 @@ class Seq2SeqJob(Job[SpanPrompt, Outcome]):
         )
 
     def _prompt(self, ids: Int64Array, span: Sentence, alone: int | None) -> SpanPrompt:
+        evidence, combine = step_combination(self._spec, self._asked, ids, goes_on=False)
         return SpanPrompt(
             ids=ids,
             new_search=partial(self._search.begin, ids),
-            combine=step_combiner(self._spec, self._asked, ids, goes_on=False),
+            evidence=evidence,
+            combine=combine,
             max_new_tokens=self._search.options.max_new_tokens,
             members=tuple(range(len(self._spec.members))) if alone is None else (alone,),
             needed_members=self._spec.needed_members if alone is None else 0,

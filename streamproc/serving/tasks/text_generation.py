@@ -26,7 +26,7 @@ from streamproc.serving.tasks.decoding_task import (
     chosen,
     logits_rules,
     odds,
-    step_combiner,
+    step_combination,
 )
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.prompt_text import PromptText, Truncate
@@ -154,10 +154,12 @@ class TextGenerationJob(DecodingJob):
         self, members: tuple[int, ...], needed_members: int, search: Callable[[], SamplingSearch]
     ) -> Prompt:
         ids, new_tokens = self._prompt.ids, self._prompt.max_new_tokens
+        evidence, combine = step_combination(self._spec, self._params.combine, ids, goes_on=True)
         return Prompt(
             ids,
             search,
-            step_combiner(self._spec, self._params.combine, ids, goes_on=True),
+            evidence,
+            combine,
             max_new_tokens=new_tokens,
             members=members,
             needed_members=needed_members,

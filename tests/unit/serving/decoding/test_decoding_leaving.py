@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -36,9 +37,15 @@ class Remembering(ScriptedStepModel):
 
     def _scored(self, rows: Histories) -> Any:
         logits, stepped = super()._scored(rows)
-        remembered = Remembered(stepped)
+        return logits, self._watched(stepped)
+
+    def select(self, rows: Histories, indices: Sequence[int]) -> Any:
+        return self._watched(super().select(rows, indices))
+
+    def _watched(self, rows: Histories) -> Remembered:
+        remembered = Remembered(rows)
         self._made.append(weakref.ref(remembered))
-        return logits, remembered
+        return remembered
 
     async def until_rows_held(self, expected: int) -> None:
         """Returns once so many are; a thread takes a moment to let go of what it has delivered."""

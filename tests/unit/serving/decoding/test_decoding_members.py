@@ -2,18 +2,23 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from streamproc.errors import MemberDown, MemberFailed, OutOfMemory, QuorumNotMet, WorkerFault
 from streamproc.testing.generative import Histories, ScriptedStepModel
+from streamproc.types import FloatArray
 from tests.support.decoding_scenes import (
     CANARY,
     POISON,
     VOCABULARY,
+    Gate,
     Recorder,
+    combine,
     decoding,
+    evidence,
     model,
     outcomes,
     prompt,
@@ -47,6 +52,76 @@ async def test_a_sequence_that_a_member_fails_on_fails_alone(length: int) -> Non
     assert "0 of 1 members answered, 1 are needed: member a: poison" in str(poison)
     texts = [written(one.result) for one in found if not isinstance(one, BaseException)]
     assert texts == [written(one) for one in expected]
+
+
+async def test_what_can_not_be_combined_fails_alone() -> None:
+    def refuse(logits: Any, evidence: Any, answered: Any) -> Any:
+        # As a bug might that one of the rows brings about.
+        if (evidence < 0).any():
+            raise ValueError("a weight below zero")
+        return combine(logits, evidence, answered)
+
+    async with decoding(model()) as loop:
+        expected = await outcomes(loop, prompt(5), prompt(6))
+        prompts = [replace(prompt(first), combine=refuse) for first in (5, 7, 6)]
+        prompts[1] = replace(prompts[1], evidence=lambda written: -evidence(written))
+        found = await asyncio.gather(
+            *(submitted(loop, one) for one in prompts), return_exceptions=True
+        )
+
+    assert isinstance(found.pop(1), ValueError)
+    texts = [written(one.result) for one in found if not isinstance(one, BaseException)]
+    assert texts == [written(one) for one in expected]
+
+
+async def test_steps_of_others_come_between_the_pieces_of_a_long_prompt() -> None:
+    calls: list[str] = []
+    gate = Gate()
+
+    def note(rows: Histories) -> None:
+        if rows[0][0] == 9:
+            calls.append("piece")
+            gate(rows)
+        else:
+            calls.append("step")
+            # Only once the long prompt waits for the one thread there is.
+            if len(rows[0]) > 4:
+                gate.open()
+
+    member = ReadingInPieces("a", before=note)
+    async with decoding(member, threads=2) as loop:
+        short = submitted(loop, prompt(5, new=30))
+        long = submitted(loop, prompt(*[9] * 40, new=2))
+        found = [written((await one).result) for one in (short, long)]
+    async with decoding(model()) as loop:
+        whole = await outcomes(loop, prompt(5, new=30), prompt(*[9] * 40, new=2))
+
+    assert found == [written(one) for one in whole]
+    assert calls.count("piece") >= 40 // ReadingInPieces.piece_tokens
+
+
+async def test_a_prompt_that_a_member_fails_on_in_its_second_piece_fails() -> None:
+    def refuse(rows: Histories) -> None:
+        if len(rows[0]) > ReadingInPieces.piece_tokens:
+            raise MemberFailed("a", "too much")
+
+    async with decoding(ReadingInPieces("a", before=refuse)) as loop:
+        with pytest.raises(QuorumNotMet, match="too much"):
+            await submitted(loop, prompt(*[9] * 12))
+
+
+class ReadingInPieces(ScriptedStepModel):
+    """A member that reads a prompt in several calls."""
+
+    piece_tokens = 8
+
+    def __init__(self, name: str, before: Any) -> None:
+        super().__init__(name, VOCABULARY, before)
+
+    def read_on(self, rows: Histories, ids: Any, call: Any) -> tuple[FloatArray, Histories]:
+        (row,) = rows
+        logits, read = self._scored(((*row, *ids.tolist()),))
+        return logits[0], read
 
 
 async def test_a_member_lost_for_a_sequence_takes_no_further_part_in_it_alone() -> None:

@@ -28,6 +28,7 @@ from tests.support.decoding_scenes import (
     Recorder,
     combine,
     decoding,
+    evidence,
     model,
     outcomes,
     prompt,
@@ -76,6 +77,7 @@ async def test_a_beam_is_a_row_but_writes_no_token_of_its_own() -> None:
     beams = Prompt(
         source,
         lambda: BeamSearch(options, source),
+        evidence,
         combine,
         max_new_tokens=5,
         members=(0,),

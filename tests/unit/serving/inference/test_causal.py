@@ -7,6 +7,7 @@ import pytest
 
 from streamproc.errors import MemberFailed, ModelRefused
 from streamproc.serving.inference.causal import PIECE_TOKENS, CausalModel
+from streamproc.serving.inference.device_array import DeviceArray
 from streamproc.serving.inference.providers import CPU, Provider
 from streamproc.serving.inference.session import new_call
 from tests.support.causal_graphs import causal
@@ -97,8 +98,7 @@ def test_short_rows_are_not_padded_to_the_length_of_a_long_one() -> None:
 
     scores, stepped = model.step(model.join(alone), tokens, new_call())
 
-    blocks = {id(cache): cache.tensors[0] for cache, _ in stepped.places}.values()
-    assert sum(block.shape[0] * block.shape[2] for block in blocks) < 3 * sum(map(len, prompts))
+    assert sum(row.block.columns for row in stepped.rows) < 3 * sum(map(len, prompts))
     assert stepped.lengths.tolist() == [len(prompt) + 1 for prompt in prompts]
     for row, rows in enumerate(alone):
         expected, _ = model.step(rows, tokens[row : row + 1], new_call())
@@ -162,3 +162,50 @@ def test_a_model_with_too_few_positions_is_refused() -> None:
 def test_what_is_no_onnx_file_is_refused() -> None:
     with pytest.raises(ModelRefused, match="member m: not a model ONNX Runtime can load"):
         CausalModel("m", b"nothing", Provider(CPU))
+
+
+def test_caches_on_the_device_say_the_same_as_caches_in_place() -> None:
+    here = member(positions=600)
+    there = CausalModel("m", causal(positions=600), Provider(CPU), binds=True)
+    random = np.random.default_rng(4)
+    prompts = [random.integers(0, 40, length) for length in (1, 30, 33, 300)]
+    found = []
+    for model in (here, there):
+        draw = np.random.default_rng(5)
+        rows = model.join([model.start(prompt, new_call())[1] for prompt in prompts])
+        scores = []
+        for step in range(12):
+            if step == 4:
+                rows = model.select(rows, [3, 0, 0])
+            if step == 8:
+                rows = model.join([rows, model.start(prompts[1], new_call())[1]])
+            logits, rows = model.step(rows, draw.integers(0, 40, len(rows)), new_call())
+            scores.append(logits)
+        found.append(scores)
+
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_rows_that_go_on_together_on_the_device_are_not_copied_from_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = CausalModel("m", causal(), Provider(CPU), binds=True)
+    # So far apart in length that they are stepped in two calls.
+    prompts = [ids(1, 2), np.arange(300) % 40, ids(1, 2)]
+    rows = model.join([model.start(prompt, new_call())[1] for prompt in prompts])
+    _, rows = model.step(rows, ids(3, 4, 5), new_call())
+    assert len({row.block for row in rows.rows}) == 2
+    monkeypatch.setattr(DeviceArray, "here", refuse)
+
+    for _ in range(3):
+        _, rows = model.step(rows, ids(3, 4, 5), new_call())
+    _, one = model.start(ids(5), new_call())
+    _, one = model.read_on(one, ids(6, 7), new_call())
+
+    assert rows.lengths.tolist() == [6, 304, 6]
+    assert one.lengths.tolist() == [3]
+
+
+def refuse(_: DeviceArray) -> None:
+    raise AssertionError("what is on the device was copied from it")

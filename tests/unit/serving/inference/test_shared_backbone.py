@@ -12,17 +12,16 @@ from streamproc.errors import MemberFailed, ModelRefused, OutOfMemory, WorkerFau
 from streamproc.metrics import Metrics
 from streamproc.repository.repository import Repository
 from streamproc.serving.assembly import load_engine
-from streamproc.serving.inference.batch import Batch, ModelInput
+from streamproc.serving.inference.batch import Batch, HiddenStates, ModelInput
 from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.serving.inference.fan_out import FanOut
 from streamproc.serving.inference.members import Members
 from streamproc.serving.inference.providers import CPU, Provider
-from streamproc.serving.inference.session import BackboneSession, OnnxSession
+from streamproc.serving.inference.session import BackboneSession, OnnxSession, new_call
 from streamproc.serving.inference.signature import Signature
 from streamproc.serving.member_health import MemberHealth
 from streamproc.serving.tasks.catalogue import scoring_task_named
 from streamproc.testing import MemoryBroker, build_context, build_pipeline, build_record
-from streamproc.types import Float32Array
 from tests.support.onnx_models import classifier, write_ensemble
 from tests.support.onnx_prefixes import behind_backbone, prefix, write_prefixed_ensemble
 from tests.support.poison import CANARY, POISON, failures, refuse_poison, sequence, statuses
@@ -40,7 +39,7 @@ class Watched:
         self._before = before
         self._session = BackboneSession(prefix(seed=3), Provider(CPU))
 
-    def run(self, batch: Batch, call: Any) -> list[Float32Array]:
+    def run(self, batch: Batch, call: Any) -> list[HiddenStates]:
         self._before(batch)
         self.rows.append(len(batch.ids))
         return list(self._session.run(batch, call))
@@ -202,3 +201,41 @@ def test_prefixes_are_no_ensembles(tmp_path: Path) -> None:
     write_prefixed_ensemble(tmp_path / "tiny", prefix(), [behind_backbone()])
 
     assert Repository(tmp_path).names() == ["tiny"]
+
+
+def test_members_on_the_prefix_s_device_take_its_states_there() -> None:
+    sequences = [sequence(5, 6, 7), sequence(8), sequence(9, 10)]
+    signature, provider = SIGNATURE.behind_backbone(2), Provider(CPU)
+    expected = members_behind(Watched())
+    on_device = Members(
+        [OnnxSession("a", behind_backbone(), signature, provider, binds=True)],
+        BackboneSession(prefix(seed=3), provider, binds=True),
+    )
+
+    read = on_device.run_backbone(sequences)
+    whole = Batch.pad(read)
+    in_another_order = Batch.pad([read[2], read[0]])
+    (member,) = on_device.sessions
+
+    assert whole.hidden is None
+    assert whole.hidden_on_device is not None
+    assert in_another_order.hidden is not None
+    scores = expected.sessions[0].run(Batch.pad(expected.run_backbone(sequences)), new_call())
+    found = member.run(whole, new_call())
+    np.testing.assert_array_equal(found, scores)
+    np.testing.assert_array_equal(member.run(in_another_order, new_call()), [scores[2], scores[0]])
+
+
+def test_states_on_a_device_are_copied_for_a_member_that_takes_another_type() -> None:
+    read = Members([], BackboneSession(prefix(seed=3), Provider(CPU), binds=True)).run_backbone(
+        [sequence(5, 6, 7), sequence(8)]
+    )
+    member = OnnxSession("a", behind_backbone(), SIGNATURE.behind_backbone(2), Provider(CPU))
+
+    found = member.run(Batch.pad(read), new_call())
+
+    expected = members_behind(Watched())
+    scores = expected.sessions[0].run(
+        Batch.pad(expected.run_backbone([sequence(5, 6, 7), sequence(8)])), new_call()
+    )
+    np.testing.assert_array_equal(found, scores)
