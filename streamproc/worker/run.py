@@ -27,6 +27,7 @@ from streamproc.kafka.requests_in_flight import Handler
 from streamproc.kafka.state_publisher import StatePublisher
 from streamproc.kafka.topics import RequestTopic, TopicCatalogue, load_topics, record_limits
 from streamproc.kafka.worker import KafkaWorker
+from streamproc.messages.dead_letter_bound import DeadLetterBound
 from streamproc.messages.publishing import Publish
 from streamproc.metrics import Metrics
 from streamproc.repository.repository import Repository
@@ -104,6 +105,9 @@ class _Worker:
         self._wanted = wanted
         self._tracer = tracer
         self._clock, self._metrics = SystemClock(), Metrics()
+        self._bound = DeadLetterBound(
+            settings.dead_letter_burst, settings.dead_letter_ratio, self._metrics
+        )
         self._models = Models(settings, self._clock, self._metrics, tracer)
         self._producer = Producer(settings, self._clock, limits=wanted.record_limits(settings))
         self._outbox: Outbox | None = None
@@ -199,6 +203,7 @@ class _Worker:
                 self._caches.of_route,
                 self._profiles,
                 self._experiments.of_route,
+                self._bound,
             ),
         ]
 
@@ -219,6 +224,7 @@ class _Worker:
             profile=self._profiles.of_topic(topic, engines),
             split=self._experiments.of_topic(topic),
             cancels=self._cancels.known,
+            bound=self._bound,
         )
         return Subscription(
             topic.name,
@@ -241,6 +247,7 @@ class _Worker:
             must_end=self._must_end,
             prepare=self._prepare,
             outbox=self._outbox,
+            bound=self._bound,
         )
 
     def _handler(self, subscription: Subscription) -> Handler:
