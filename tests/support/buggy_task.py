@@ -23,5 +23,5 @@ class Buggy(Task):
         return self._task.begin(dict(inputs), *rest)
 
     def __getattribute__(self, name: str) -> Any:
-        own = name.startswith("_") or name == "begin"
+        own = name.startswith("_") or name in {"begin", "canary"}
         return object.__getattribute__(self, name) if own else getattr(self._task, name)

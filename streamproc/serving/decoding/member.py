@@ -62,6 +62,7 @@ class _ModelRunner(MemberRunner[ItemT, StepOutput[RowsT]], Generic[ItemT, RowsT]
         super().__init__(calls, failures, traces)
         self._model = model
         self._canary = canary
+        self._own_ids = canary
 
 
 class StartRunner(_ModelRunner[Int64Array, RowsT]):
@@ -72,8 +73,12 @@ class StartRunner(_ModelRunner[Int64Array, RowsT]):
         for ids in items:
             logits, rows = self._model.start(ids, call)
             started.append(StepOutput(logits[None], RowRef(rows, 0)))
-            self._canary, self.canary_is_proven = ids, True
+            if not self.is_canary(ids):
+                self._canary, self.canary_is_proven = ids, True
         return started
+
+    def is_canary(self, item: Int64Array) -> bool:
+        return np.array_equal(item, self._own_ids)
 
     def call_canary(self, call: Call) -> None:
         self._model.start(self._canary, call)

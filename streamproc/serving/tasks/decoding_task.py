@@ -16,7 +16,7 @@ from streamproc.serving.decoding.search import StepScores
 from streamproc.serving.ensembling.steps import StepStrategy, combine_step
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.task import Job, Task
-from streamproc.types import FloatArray, Int64Array
+from streamproc.types import FloatArray, Int64Array, JsonObject
 
 Architecture = Literal["decoder", "encoder-decoder"]
 
@@ -31,6 +31,7 @@ class DecodingTask(Task):
 
     text_field: ClassVar[str]
     architecture: ClassVar[Architecture]
+    cheapest: ClassVar[JsonObject] = {"max_new_tokens": 1}
 
 
 def step_combiner(
