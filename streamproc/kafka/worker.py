@@ -116,6 +116,13 @@ class KafkaWorker(WorkerStatus):
             return
         async with TopicAdmin(self._settings) as admin:
             missing = await admin.missing(self._needed_topics)
+            hidden = await admin.hidden(missing)
+        if hidden:
+            raise TopicsError(
+                f"this user may not use topic {', '.join(sorted(hidden))}: an ACL is missing; a "
+                "worker reads the topics of requests and events, and writes those of responses, "
+                "replies and dead letters"
+            )
         if missing:
             raise TopicsError(
                 f"Kafka has no topic {', '.join(sorted(missing))}; `streamproc topics apply` "

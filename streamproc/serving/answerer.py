@@ -140,6 +140,9 @@ class Answerer:
         """The answer that is kept for such a request, or comes of an equal one, or of models."""
         # Before the key is made: only what is valid has one.
         job = _begun(engine, request)
+        if request.deadline_at_ms is not None and request.deadline_at_ms <= self._clock.now_ms():
+            # Nobody waits any more: no text is cut into chunks, and nothing at hand is looked up.
+            raise TimeoutError
         score = partial(self._score_until_able, engine, request, job, parts)
         cache = self._cache
         if cache is None:
@@ -147,9 +150,6 @@ class Answerer:
         key = await self._key(cache, engine, request, job.characters) if job.is_repeatable else None
         if key is None:
             return (await cache.pass_by(score)).answered
-        if request.deadline_at_ms is not None and request.deadline_at_ms <= self._clock.now_ms():
-            # What is at hand comes before the time-out can be told, and nobody waits any more.
-            raise TimeoutError
         is_shown = parts is not None and job.wants_parts
         found = await cache.answer(key, self._lane, score, joins=not is_shown)
         if parts is not None and is_shown and not found.is_own:
