@@ -139,8 +139,11 @@ class Watch:
         while waiting := await self.waiting():
             if waiting < least:
                 least, moved_s = waiting, time.monotonic()
-            if time.monotonic() - moved_s > quiet_s:
-                raise TimeoutError(f"{waiting} requests are left, and none is finished")
+            if self._worker.exit_code is not None or time.monotonic() - moved_s > quiet_s:
+                raise TimeoutError(
+                    f"{waiting} requests are left, and none is finished: exit code "
+                    f"{self._worker.exit_code}, {self._worker.last_words()}"
+                )
             await asyncio.sleep(0.5)
 
 

@@ -17,14 +17,10 @@ from confluent_kafka.admin._acl import (
 from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 
 from streamproc.kafka.embedded import EmbeddedBroker
-from streamproc.kafka.embedded.config import Listener
 from streamproc.kafka.embedded.ports import free_port
 from streamproc.settings import read_settings
+from tests.support.secured_kafka import PASSWORD, USER, login_listener
 
-USER, PASSWORD = "worker", "correct horse"
-_LOGIN = (
-    f'org.apache.kafka.common.security.plain.PlainLoginModule required user_{USER}="{PASSWORD}";'
-)
 _RESOURCES = {
     "group": ResourceType.GROUP,
     "topic": ResourceType.TOPIC,
@@ -100,12 +96,6 @@ class AuthorizedKafka:
 def authorized_kafka(folder: Path) -> Iterator[AuthorizedKafka]:
     """Runs one."""
     port = free_port()
-    login = Listener(
-        "SASL",
-        port,
-        "SASL_PLAINTEXT",
-        {"sasl.enabled.mechanisms": "PLAIN", "plain.sasl.jaas.config": _LOGIN},
-    )
     settings = {
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
         # Whoever comes by the port without a login: brokers, and tests that grant.
@@ -114,7 +104,7 @@ def authorized_kafka(folder: Path) -> Iterator[AuthorizedKafka]:
     with EmbeddedBroker(
         folder / "kafka",
         cache_dir=read_settings().cache_dir,
-        more_listeners=[login],
+        more_listeners=[login_listener(port)],
         more_settings=settings,
     ) as broker:
         admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
