@@ -1,4 +1,4 @@
-"""More load than a worker can bear, in short; `python -m tests.acceptance.overload` is the long one."""
+"""More load than a worker can bear, in short; `tests.acceptance.overload` is the long one."""
 
 from __future__ import annotations
 

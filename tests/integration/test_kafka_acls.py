@@ -9,6 +9,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+from _pytest.mark import ParameterSet
 
 from tests.support.authorized_kafka import AuthorizedKafka, Grant, authorized_kafka
 from tests.support.cluster import apply_topics
@@ -51,6 +52,11 @@ def grants(group: str) -> list[Grant]:
             for operation in ("Write", "Describe")
         ),
     ]
+
+
+def _nightly(*values: str) -> ParameterSet:
+    """One that tells little that the others do not, and starts a worker as they do."""
+    return pytest.param(*values, marks=pytest.mark.nightly)
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +129,10 @@ async def test_with_what_is_listed_everything_works(
         assert not [line for line in warned if "can't be read" in line or "published" in line]
 
 
-@pytest.mark.parametrize("topic", [REQUESTS, BULK, RESPONSES, DEAD_LETTERS, "nlp.replies.v1"])
+@pytest.mark.parametrize(
+    "topic",
+    [REQUESTS, RESPONSES, *(_nightly(topic) for topic in (BULK, DEAD_LETTERS, "nlp.replies.v1"))],
+)
 async def test_without_a_topic_that_it_needs_it_ends_and_says_which(
     kafka: AuthorizedKafka, tmp_path: Path, topic: str
 ) -> None:
@@ -155,7 +164,7 @@ async def test_where_it_may_see_requests_and_not_read_them_it_ends_and_says_so(
     ("topic", "reason"),
     [
         (RESPONSES, f"topic {RESPONSES}: this user may not write it"),
-        (DEAD_LETTERS, f"topic {DEAD_LETTERS}: this user may not write it"),
+        _nightly(DEAD_LETTERS, f"topic {DEAD_LETTERS}: this user may not write it"),
     ],
 )
 async def test_where_it_may_see_a_topic_and_not_write_it_is_not_ready_and_says_why(
@@ -184,7 +193,9 @@ async def test_without_the_group_it_is_not_ready_and_says_why(
         await until(lambda: reason in str(worker.health()["reasons"]), worker)
 
 
-@pytest.mark.parametrize("topic", BESIDE)
+@pytest.mark.parametrize(
+    "topic", ["nlp.cancels.v1", *(_nightly(topic) for topic in BESIDE if topic != "nlp.cancels.v1")]
+)
 async def test_without_a_topic_beside_requests_are_answered_and_the_log_says_it_once(
     kafka: AuthorizedKafka, tmp_path: Path, topic: str
 ) -> None:
