@@ -33,7 +33,6 @@ from tests.support.topics import (
     REQUESTS,
     RESPONSES,
     Offsets,
-    committed,
     end_offsets,
     producing,
     reader,
@@ -111,9 +110,13 @@ class Load:
 class Watch:
     """What the worker holds, twice a second."""
 
-    def __init__(self, bootstrap_servers: str, worker: WorkerProcess, start: Offsets) -> None:
+    def __init__(
+        self, bootstrap_servers: str, worker: WorkerProcess, load: Load, start: Offsets
+    ) -> None:
+        """start: of the topic of responses"""
         self._bootstrap_servers = bootstrap_servers
         self._worker = worker
+        self._load = load
         self._start = start
         self.load_began_s = time.monotonic()
         self.looks: list[Look] = []
@@ -128,15 +131,15 @@ class Watch:
             await asyncio.sleep(0.5)
 
     async def waiting(self) -> int:
-        """Records that the group has not passed."""
-        done = await committed(self._bootstrap_servers, self._worker.group)
-        ends = await end_offsets(self._bootstrap_servers, BULK, REQUESTS)
-        return sum(end - done.get(tp, self._start.get(tp, 0)) for tp, end in ends.items())
+        """Requests without a response: committed offsets would stand still behind a large one."""
+        ends = await end_offsets(self._bootstrap_servers, RESPONSES)
+        answered = sum(end - self._start.get(tp, 0) for tp, end in ends.items())
+        return self._load.sent.total() - answered
 
     async def until_nothing_waits(self, quiet_s: float = 120) -> None:
-        """Raises TimeoutError when the group has stood still for so long."""
+        """Raises TimeoutError when the worker has ended, or nothing was answered for so long."""
         least, moved_s = 1 << 60, time.monotonic()
-        while waiting := await self.waiting():
+        while (waiting := await self.waiting()) > 0:
             if waiting < least:
                 least, moved_s = waiting, time.monotonic()
             if self._worker.exit_code is not None or time.monotonic() - moved_s > quiet_s:
@@ -161,7 +164,7 @@ async def run_overload(
         producing(servers) as producer,
     ):
         worker, load = workers.workers[0], Load(producer)
-        watch = Watch(servers, worker, workers.start)
+        watch = Watch(servers, worker, load, answers_from)
         capacity = capacity or await _capacity(load, watch)
         say(f"{capacity:.0f} short requests a second; sending {times:g} times as many")
         chunks = await _chunks_of_past_deadlines(load, watch, worker)

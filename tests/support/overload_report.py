@@ -16,7 +16,7 @@ class Look:
 
     second: since the load began, below 0 before
     memory_mib: resident
-    waiting: records of its request topics that are not finished
+    waiting: requests that have no response yet
     """
 
     second: float
