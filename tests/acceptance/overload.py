@@ -136,10 +136,13 @@ class Watch:
         answered = sum(end - self._start.get(tp, 0) for tp, end in ends.items())
         return self._load.sent.total() - answered
 
-    async def until_nothing_waits(self, quiet_s: float = 120) -> None:
-        """Raises TimeoutError when the worker has ended, or nothing was answered for so long."""
+    async def until_nothing_waits(self, quiet_s: float = 120, at_most: int = 0) -> None:
+        """at_most: or no more than so many
+
+        Raises TimeoutError when the worker has ended, or nothing was answered for so long.
+        """
         least, moved_s = 1 << 60, time.monotonic()
-        while (waiting := await self.waiting()) > 0:
+        while (waiting := await self.waiting()) > at_most:
             if waiting < least:
                 least, moved_s = waiting, time.monotonic()
             if self._worker.exit_code is not None or time.monotonic() - moved_s > quiet_s:
@@ -181,11 +184,12 @@ async def run_overload(
             ended_s = time.monotonic()
             load_s = ended_s - watch.load_began_s
             say(f"sent {load.sent.total()} in {load_s:.0f} s; waiting for the rest")
+            await watch.until_nothing_waits(at_most=INTERACTIVE_A_SECOND)
+            recovered_s = time.monotonic() - ended_s
             await asyncio.sleep(BESIDE_S)
             stop.set()
             await asking
             await watch.until_nothing_waits()
-            recovered_s = time.monotonic() - ended_s
         finally:
             watching.cancel()
             asking.cancel()

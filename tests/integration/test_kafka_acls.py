@@ -213,6 +213,22 @@ async def test_without_a_topic_beside_requests_are_answered_and_the_log_says_it_
     assert all("ACL" in line for line in told)
 
 
+@pytest.mark.nightly
+async def test_where_it_may_see_what_is_promoted_and_not_read_it_it_takes_no_requests(
+    kafka: AuthorizedKafka, tmp_path: Path
+) -> None:
+    topic = "streamproc.models.v1"
+    kept = [one for one in grants("promoted") if one.name != topic]
+    kafka.grant([*kept, Grant("topic", topic, "Describe")])
+
+    async with started(kafka, tmp_path, "promoted") as worker:
+        await until(lambda: "promoted versions can't be read" in worker.last_words(), worker)
+        assert not await worker.is_ready()
+        kafka.grant(grants("promoted"))
+        await worker.wait_until_ready()
+        assert await answered(kafka, worker) == {"ok", "unreadable"}
+
+
 async def test_exactly_once_without_its_transactional_ids_ends_and_says_so(
     kafka: AuthorizedKafka, tmp_path: Path
 ) -> None:
