@@ -237,11 +237,15 @@ def _prompted(spec: EnsembleSpec, end: str | None) -> Way:
 
 
 def _shown(spec: EnsembleSpec) -> Way:
-    """A text that a model writes, shown token by token, stop strings looked for."""
-    tokenizer = spec.tokenizer
+    """A text that a model writes, shown token by token, stop strings looked for.
+
+    It is as long as the model may write: of a text that is nothing but "\ufffd" all is looked at
+    with each token, as any of them may be a character that is not whole.
+    """
+    tokenizer, most_tokens = spec.tokenizer, spec.decodes.max_tokens
 
     def write(text: str) -> object:
-        tokens = tokenizer.encode(text[: len(text) // 50]).ids.tolist()
+        tokens = tokenizer.encode(text[: 4 * most_tokens]).ids.tolist()[:most_tokens]
         stop = ("\n\n\n\nnever", "a" * 1000 + "b")
         shown = SettledText(tokenizer.decode, tokenizer.ends_bytes, tokens[:100], stop)
         stopping = StopStrings(stop, tokenizer.decode, tokens[:100])
@@ -311,14 +315,16 @@ def main() -> None:
         for name, way in ways(read_settings().models_dir).items()
         if not asked.way or any(part in name for part in asked.way)
     }
-    figures = []
-    for figure in measured(asked.text or UNITS, chosen, asked.characters, asked.limit_s):
-        figures.append(figure)
-        if figure.is_steep:
-            print(f"not linear: {figure}", file=sys.stderr, flush=True)
-    Console().print(_table(figures))
+    figures: list[Figure] = []
     asked.json.parent.mkdir(parents=True, exist_ok=True)
-    asked.json.write_text(json.dumps([asdict(one) for one in figures], indent=1))
+    for text in asked.text or UNITS:
+        for figure in measured([text], chosen, asked.characters, asked.limit_s):
+            figures.append(figure)
+            if figure.is_steep:
+                print(f"not linear: {figure}", file=sys.stderr, flush=True)
+        # After each text, as all of them take the better part of an hour at 1 MB.
+        asked.json.write_text(json.dumps([asdict(one) for one in figures], indent=1))
+    Console().print(_table(figures))
     if any(figure.is_steep for figure in figures):
         sys.exit("some texts take more than in proportion to their length")
 

@@ -134,6 +134,10 @@ class OutOfMemory(WorkerFault):
     """The device has no memory for the batch."""
 
 
+class TooManyFailed(WorkerFault):
+    """More requests failed by the worker's own fault than may: it has to end."""
+
+
 class BrokerUnavailable(WorkerFault):
     """Kafka can't be reached."""
 

@@ -100,6 +100,19 @@ class Metrics:
             ("task", "lane", "type"),
             registry=self.registry,
         )
+        self.canary_seconds = Gauge(
+            "streamproc_canary_seconds",
+            "Seconds that the last canary of an ensemble took; NaN: it had no answer",
+            ("ensemble",),
+            registry=self.registry,
+        )
+        self.worker_failures = Counter(
+            "streamproc_worker_failures_total",
+            "Requests that failed by the worker's own fault: late, bug; held: kept from becoming "
+            "dead letters, as too many had before",
+            ("reason",),
+            registry=self.registry,
+        )
         self.cancelled = Counter(
             "streamproc_cancelled_requests_total",
             "Requests that whoever asked took back: before they were begun, or while they were "

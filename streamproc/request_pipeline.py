@@ -19,6 +19,7 @@ from tenacity.stop import stop_base
 from streamproc.clock import Clock
 from streamproc.errors import Cancelled, Invalid
 from streamproc.messages.cloudevents import Envelope, Form
+from streamproc.messages.dead_letter_bound import DeadLetterBound
 from streamproc.messages.parts import HandOver
 from streamproc.messages.problems import to_problem
 from streamproc.messages.publishing import Publish, ReplyRoute, ResponsePublisher
@@ -54,6 +55,7 @@ class Pipeline:
         profile: TopicProfile = FULL,
         split: TrafficSplit | None = None,
         cancels: Cancels | None = None,
+        bound: DeadLetterBound | None = None,
     ) -> None:
         """stop_after: when to stop trying what the worker itself is at fault for
         hand_over: what parts of answers go by; None: none are published
@@ -61,6 +63,7 @@ class Pipeline:
         profile: which members are asked
         split: the experiments that requests may be in; None: in none
         cancels: the requests that nobody waits for any more; None: that is told by nobody
+        bound: of requests that fail though they are good; None: there is none
         """
         self.route = route
         self._answerer = Answerer(
@@ -74,6 +77,7 @@ class Pipeline:
             cache=cache,
             profile=profile,
             split=split,
+            bound=bound,
         )
         self._publisher = ResponsePublisher(route, publish, clock, hand_over, self._count_part)
         self._clock = clock
@@ -132,7 +136,7 @@ class Pipeline:
         """The response to a request; None when nobody can be told, as no id could be read.
 
         age_ms: how long its record lay in Kafka, where it came from there
-        Raises WorkerFault once `stop_after` says so.
+        Raises WorkerFault once `stop_after` says so, TooManyFailed once `bound` does.
         """
         if isinstance(request, InvalidRequest):
             if request.request_id is None:

@@ -15,7 +15,7 @@ import structlog
 from faust.types import TP, EventT
 
 from streamproc.clock import Clock
-from streamproc.errors import WorkerFault
+from streamproc.errors import TooManyFailed, WorkerFault
 from streamproc.kafka.attempt_gate import AttemptGate
 from streamproc.kafka.backlog import Backlog
 from streamproc.kafka.backoff import backoff_s
@@ -27,6 +27,7 @@ from streamproc.kafka.ledger import Found, inherit_marks
 from streamproc.kafka.offsets import Delivery, OffsetTracker
 from streamproc.kafka.requests_in_flight import Handler, Refuse, RequestsInFlight
 from streamproc.kafka.transactions import Transactions
+from streamproc.messages.dead_letter_bound import DeadLetterBound
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import Record, TopicPartition
 
@@ -64,6 +65,7 @@ class Dispatcher:
     read_ledger: what the group has committed, and the marks beside it
     transactions: what answers are committed by, with their offsets; None: each is stored before,
         by its handler. `read_ledger` begins them
+    bound: of requests that become dead letters by a bug; None: there is none
     fault: done, with a WorkerFault, once a handler kept raising
     last_error: why nothing is started though topic-partitions are assigned
     """
@@ -78,6 +80,7 @@ class Dispatcher:
         revoke_grace_s: float,
         read_ledger: ReadLedger,
         transactions: Transactions | None = None,
+        bound: DeadLetterBound | None = None,
     ) -> None:
         self._subscriptions = {one.topic: one for one in subscriptions}
         self._consumer = consumer
@@ -104,7 +107,11 @@ class Dispatcher:
         commit = consumer.commit if transactions is None else transactions.commit
         self.committer = Committer(self._tracker, commit, clock, self._gate)
         self.requests = RequestsInFlight(
-            clock, finished=self._finished, ended=self._backpressure.ended, failed=self._failed
+            clock,
+            finished=self._finished,
+            ended=self._backpressure.ended,
+            failed=self._failed,
+            bound=bound,
         )
         self.fault: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.generation: int | None = None
@@ -357,12 +364,12 @@ class Dispatcher:
             self.fault.set_exception(fault)
 
     def _failed(self, record: Record, error: Exception) -> None:
-        self.fail(
-            WorkerFault(
+        if not isinstance(error, TooManyFailed):
+            error = WorkerFault(
                 f"the request at {record.position} can't be handled: {type(error).__name__}; "
                 "its offset is not committed"
             )
-        )
+        self.fail(error)
 
 
 async def _refuse_lethal(refuse: Refuse, deaths: int, record: Record) -> None:

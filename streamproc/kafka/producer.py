@@ -9,7 +9,12 @@ from typing import Final
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
+from aiokafka.errors import (
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    TopicAuthorizationFailedError,
+)
 from aiokafka.partitioner import DefaultPartitioner
 
 from streamproc.clock import Clock
@@ -144,7 +149,7 @@ class Producer:
             size = f"an error record of {record.size_bytes} bytes"
             reason = f"it rejects {size}: raise its max.message.bytes"
         except KafkaError as error:
-            reason = f"sending to it fails: {type(error).__name__}"
+            reason = not_taken(error)
             # A batch that failed leaves a hole in the sequence numbers of an idempotent
             # producer, and the broker refuses all that follows: go on with a new one.
             await self._replace(client)
@@ -168,7 +173,9 @@ class Producer:
             self.last_error = None
             self._look_up(client)
         else:
-            self._set_error("no broker answers")
+            # What was valid at the start may have been changed, or have expired, since.
+            refused = await refusal(self._settings)
+            self._set_error(str(refused) if refused is not None else "no broker answers")
         return bool(answered)
 
     def _look_up(self, client: AIOKafkaProducer) -> None:
@@ -240,6 +247,13 @@ class Producer:
         if self.last_error != error:
             _log.warning("broker unavailable", error=error)
         self.last_error = error
+
+
+def not_taken(error: Exception) -> str:
+    """Why a topic took no record, in a clause."""
+    if isinstance(error, TopicAuthorizationFailedError):
+        return "this user may not write it: an ACL is missing"
+    return f"sending to it fails: {type(error).__name__}"
 
 
 async def hand_over_to(client: AIOKafkaProducer, record: ProducerRecord) -> asyncio.Future[object]:

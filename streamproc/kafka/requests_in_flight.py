@@ -12,6 +12,7 @@ from streamproc.clock import Clock
 from streamproc.errors import WorkerFault
 from streamproc.kafka.backoff import backoff_s
 from streamproc.kafka.offsets import Delivery
+from streamproc.messages.dead_letter_bound import DeadLetterBound
 from streamproc.messages.record import Record, TopicPartition
 
 _log = structlog.get_logger(__name__)
@@ -41,6 +42,7 @@ class RequestsInFlight:
     finished: called with the delivery of a request whose handler returned, or that was given up on
     ended:    called for every request that is no longer in flight, whatever became of it
     failed:   called when nothing can be done about a request, which must not be lost
+    bound:    of requests that become dead letters by a bug; None: there is none
     """
 
     def __init__(
@@ -50,11 +52,13 @@ class RequestsInFlight:
         finished: Callable[[Delivery], object],
         ended: Callable[[Delivery, Record], object],
         failed: Callable[[Record, Exception], object],
+        bound: DeadLetterBound | None = None,
     ) -> None:
         self._clock = clock
         self._finished = finished
         self._ended = ended
         self._failed = failed
+        self._bound = bound
         self._tasks: dict[Delivery, asyncio.Task[None]] = {}
         self._records: dict[Delivery, Record] = {}
         self.handler_errors = 0
@@ -151,6 +155,8 @@ class RequestsInFlight:
             return
         kind = type(error).__name__
         try:
+            if self._bound is not None:
+                self._bound.failed("bug")
             await refuse(
                 record,
                 "internal error",

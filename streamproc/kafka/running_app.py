@@ -9,8 +9,9 @@ from typing import Any, Final
 
 import faust
 import structlog
+from aiokafka.errors import TopicAuthorizationFailedError
 
-from streamproc.errors import BrokerUnavailable, OperatorError, WorkerFault
+from streamproc.errors import BrokerUnavailable, OperatorError, TopicsError, WorkerFault
 from streamproc.kafka.private_api import has_crashed
 from streamproc.logs.redaction import describe_error
 
@@ -46,6 +47,9 @@ class RunningApp:
         reason = reason or next(filter(None, (task.exception() for task in ended)), None)
         if isinstance(reason, OperatorError | WorkerFault):
             raise reason
+        if isinstance(reason, TopicAuthorizationFailedError):
+            topics = ", ".join(map(str, reason.args))
+            raise TopicsError(f"this user may not read topic {topics}: an ACL is missing")
         if reason is not None:
             stopped = f"the Kafka consumer stopped: {describe_error(reason)}"
             raise BrokerUnavailable(stopped) from reason

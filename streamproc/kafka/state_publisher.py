@@ -73,7 +73,8 @@ class StatePublisher:
         async with TopicAdmin(self._settings) as admin:
             if await admin.missing({self._topic}):
                 raise OperatorError(
-                    f"topic {self._topic} does not exist; `streamproc topics apply` creates it"
+                    f"topic {self._topic} does not exist; `streamproc topics apply` creates it. "
+                    "Or this user may not write it: then an ACL is missing"
                 )
         client = AIOKafkaProducer(
             **connection_options(self._settings), acks=1, request_timeout_ms=5_000

@@ -9,7 +9,12 @@ from typing import Any, Final, Self
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    KafkaError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    for_code,
+)
 
 from streamproc.errors import TopicsError
 from streamproc.kafka.refusals import no_kafka
@@ -108,6 +113,14 @@ class TopicAdmin:
                 await asyncio.sleep(wait_s)
                 lacking -= set(await self._started().list_topics())
         return lacking
+
+    async def hidden(self, names: Collection[str]) -> set[str]:
+        """Those that this user may not even ask about, whether or not they are there."""
+        if not names:
+            return set()
+        described = await self._started().describe_topics(sorted(names))
+        refused = TopicAuthorizationFailedError.errno
+        return {topic["topic"] for topic in described if topic["error_code"] == refused}
 
     def _new(self, topic: DescribedTopic, replicas: int) -> NewTopic:
         return NewTopic(

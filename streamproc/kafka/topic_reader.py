@@ -48,7 +48,10 @@ async def reader(
 async def topic_partitions_of(consumer: AIOKafkaConsumer, topic: str) -> list[ClientTopicPartition]:
     """All topic-partitions of a topic; raises TopicsError when it does not exist."""
     if topic not in await consumer.topics():
-        raise TopicsError(f"topic {topic} does not exist; `streamproc topics apply` creates it")
+        raise TopicsError(
+            f"topic {topic} does not exist; `streamproc topics apply` creates it. Or this user may "
+            "not read it: then an ACL is missing"
+        )
     # A consumer knows the topic-partitions of topics it is assigned; asking an offset waits for it.
     first = ClientTopicPartition(topic, 0)
     consumer.assign([first])

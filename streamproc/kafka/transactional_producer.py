@@ -31,7 +31,7 @@ from streamproc.errors import OperatorError, StreamprocError
 from streamproc.kafka.commits import Position
 from streamproc.kafka.metadata_backoff import wait_after_failed_updates
 from streamproc.kafka.private_api import failure_of
-from streamproc.kafka.producer import hand_over_to
+from streamproc.kafka.producer import hand_over_to, not_taken
 from streamproc.kafka.security import connection_options
 from streamproc.messages.record import ProducerRecord, TopicPartition
 from streamproc.settings import Settings
@@ -152,7 +152,7 @@ def _rejected(record: ProducerRecord, error: Exception) -> Rejected:
     if isinstance(error, _TOO_LARGE):
         size = f"a record of {record.size_bytes} bytes"
         return Rejected(record.topic, f"it rejects {size}: raise its max.message.bytes")
-    return Rejected(record.topic, f"sending to it fails: {type(error).__name__}")
+    return Rejected(record.topic, not_taken(error))
 
 
 def _needed(error: BaseException, settings: Settings) -> str | None:

@@ -11,7 +11,13 @@ import structlog
 from faust.types import EventT
 
 from streamproc.clock import Clock
-from streamproc.errors import BrokerUnavailable, OperatorError, TopicsError, WorkerFault
+from streamproc.errors import (
+    BrokerUnavailable,
+    OperatorError,
+    TooManyFailed,
+    TopicsError,
+    WorkerFault,
+)
 from streamproc.kafka.backoff import backoff_s
 from streamproc.kafka.consumer_control import ConsumerControl
 from streamproc.kafka.dispatcher import Dispatcher, ReadLedger, Subscription
@@ -24,6 +30,7 @@ from streamproc.kafka.topic_admin import TopicAdmin
 from streamproc.kafka.transactional_producer import KafkaTransactions, TransactionalProducer
 from streamproc.kafka.transactions import Transactions
 from streamproc.kafka.worker_status import WorkerStatus
+from streamproc.messages.dead_letter_bound import DeadLetterBound
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import TopicPartition
 from streamproc.settings import Settings
@@ -50,6 +57,7 @@ class KafkaWorker(WorkerStatus):
         must_end: Callable[[], str | None] = lambda: None,
         prepare: Callable[[], Awaitable[None]] | None = None,
         outbox: Outbox | None = None,
+        bound: DeadLetterBound | None = None,
     ) -> None:
         """needed_topics: without which it does not start, as an answer to a missing one is never
         stored, and holds the others up.
@@ -57,6 +65,7 @@ class KafkaWorker(WorkerStatus):
         must_end: why it can't go on, asked every second; it then drains and raises WorkerFault
         outbox: where handlers put answers, which are then committed with their offsets; None: they
             store them by themselves
+        bound: of requests that become dead letters by a bug; None: there is none
         """
         super().__init__(producer, settings.ready_lag_s)
         self._settings = settings
@@ -66,6 +75,7 @@ class KafkaWorker(WorkerStatus):
         self._must_end = must_end
         self._prepare = prepare
         self._outbox = outbox
+        self._bound = bound
         producer.watch(self._needed_topics)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -106,6 +116,13 @@ class KafkaWorker(WorkerStatus):
             return
         async with TopicAdmin(self._settings) as admin:
             missing = await admin.missing(self._needed_topics)
+            hidden = await admin.hidden(missing)
+        if hidden:
+            raise TopicsError(
+                f"this user may not use topic {', '.join(sorted(hidden))}: an ACL is missing; a "
+                "worker reads the topics of requests and events, and writes those of responses, "
+                "replies and dead letters"
+            )
         if missing:
             raise TopicsError(
                 f"Kafka has no topic {', '.join(sorted(missing))}; `streamproc topics apply` "
@@ -144,6 +161,7 @@ class KafkaWorker(WorkerStatus):
             revoke_grace_s=min(REVOKE_GRACE_S, self._settings.session_timeout_s / 3),
             read_ledger=self._read_ledger(transactions),
             transactions=transactions,
+            bound=self._bound,
         )
         app.on_partitions_revoked.connect(dispatcher.on_partitions_revoked)
         app.on_rebalance_complete.connect(dispatcher.on_rebalance_complete)
@@ -229,7 +247,9 @@ class KafkaWorker(WorkerStatus):
                 in_flight=self.in_flight,
             )
         await dispatcher.requests.cancel()
-        if not dispatcher.fault.done():
+        fault = dispatcher.fault
+        # Too many dead letters end it in order, and no request is to be suspected of ending it.
+        if not fault.done() or isinstance(fault.exception(), TooManyFailed):
             dispatcher.leave()
         await dispatcher.commit_in_time()
 

@@ -13,7 +13,8 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exp
 from tenacity.stop import stop_base
 
 from streamproc.clock import Clock, Timed
-from streamproc.errors import DeadlineExceeded, Invalid, QuorumNotMet, WorkerFault
+from streamproc.errors import DeadlineExceeded, Invalid, MembersLate, QuorumNotMet, WorkerFault
+from streamproc.messages.dead_letter_bound import DeadLetterBound
 from streamproc.messages.lane import Lane
 from streamproc.messages.parts import PartPublisher
 from streamproc.messages.problems import to_problem
@@ -57,12 +58,14 @@ class Answerer:
         cache: AnswerCache | None = None,
         profile: TopicProfile = FULL,
         split: TrafficSplit | None = None,
+        bound: DeadLetterBound | None = None,
     ) -> None:
         """default_ensemble: answers a request that names none
         stop_after: when to stop trying what the worker itself is at fault for
         cache: where answers are kept; None: nowhere
         profile: which members are asked
         split: the experiments that requests may be in; None: in none
+        bound: of requests that fail though they are good; None: there is none
         """
         self._task = task
         self._engines = engines
@@ -74,6 +77,7 @@ class Answerer:
         self._cache = cache
         self._profile = profile
         self._split = split
+        self._bound = bound
         self._log_fault_at_s, self._unlogged_faults = 0.0, 0
 
     def digest(self, ensemble: str) -> str:
@@ -90,7 +94,7 @@ class Answerer:
 
         parts: takes the text as it is written, where the request asks for that
 
-        Raises WorkerFault once `stop_after` says so.
+        Raises WorkerFault once `stop_after` says so, TooManyFailed once `bound` does.
         """
         started_s = self._clock.monotonic_s()
         warnings: tuple[str, ...] = ()
@@ -108,7 +112,12 @@ class Answerer:
             late = DeadlineExceeded("deadline passed", "no answer was ready in time")
             response = self._error(request, late)
         except (Invalid, QuorumNotMet) as reason:
+            if self._bound is not None and isinstance(reason, MembersLate):
+                self._bound.failed("late")
             response = self._error(request, reason)
+        else:
+            if self._bound is not None:
+                self._bound.answered()
         if assigned is not None and self._split is not None:
             total_ms = (self._clock.monotonic_s() - started_s) * 1000
             response = self._split.note(assigned, request, response, total_ms)
@@ -131,6 +140,9 @@ class Answerer:
         """The answer that is kept for such a request, or comes of an equal one, or of models."""
         # Before the key is made: only what is valid has one.
         job = _begun(engine, request)
+        if request.deadline_at_ms is not None and request.deadline_at_ms <= self._clock.now_ms():
+            # Nobody waits any more: no text is cut into chunks, and nothing at hand is looked up.
+            raise TimeoutError
         score = partial(self._score_until_able, engine, request, job, parts)
         cache = self._cache
         if cache is None:
@@ -138,9 +150,6 @@ class Answerer:
         key = await self._key(cache, engine, request, job.characters) if job.is_repeatable else None
         if key is None:
             return (await cache.pass_by(score)).answered
-        if request.deadline_at_ms is not None and request.deadline_at_ms <= self._clock.now_ms():
-            # What is at hand comes before the time-out can be told, and nobody waits any more.
-            raise TimeoutError
         is_shown = parts is not None and job.wants_parts
         found = await cache.answer(key, self._lane, score, joins=not is_shown)
         if parts is not None and is_shown and not found.is_own:

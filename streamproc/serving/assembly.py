@@ -27,7 +27,7 @@ from streamproc.serving.tasks.decoding_task import DecodingTask
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.task import ScoringTask, Task
 from streamproc.serving.verification.batch_invariance import check_members, check_step_models
-from streamproc.serving.verification.dummy_inputs import dummy_sequence, dummy_window
+from streamproc.serving.verification.dummy_inputs import canary_sequence, dummy_window
 from streamproc.serving.verification.limited_calls import TIMEOUTS_OF_A_TRIAL, limited_calls
 
 # An encoder-decoder steps only rows of one length together. Measured over 3 + 3 layers of 256 with
@@ -100,12 +100,13 @@ def assemble_decoding_engine(
     _ = spec.step_strategy, spec.decodes
     health = _health(spec, [model.name for model in models], context)
     traces = context.tracer.ensemble(spec.name)
+    canary = canary_sequence(task, spec)
     members = [
         Member(
             model,
             context.executor,
             call_timeout_s=context.call_timeout_s,
-            canary=dummy_sequence(spec, 4),
+            canary=canary,
             metrics=context.metrics,
             health=health,
             traces=traces,

@@ -8,7 +8,7 @@ tried again, the worker is not ready, and nobody's requests become dead letters 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Final
@@ -92,20 +92,26 @@ class MemberHealth:
 
     def troubles(self) -> list[str]:
         """What keeps the ensemble from answering, a clause each; none while its quorum is met."""
-        ill = {name: what for name, member in self._members.items() if (what := self._ill(member))}
-        before = {n: what for n, member in self._before_all.items() if (what := self._ill(member))}
-        if not before and len(ill) <= self._spare:
-            return []
-        return [
-            f"member {name} of ensemble {self.ensemble} {what}"
-            for name, what in {**before, **ill}.items()
-        ]
+        found = self._told(self._members)
+        before = self._told(self._before_all)
+        return [*before, *found] if before or len(found) > self._spare else []
+
+    def spared(self) -> list[str]:
+        """What is amiss with members that the others suffice without, a clause each."""
+        return [] if self.troubles() else self._told(self._members)
 
     def hung(self) -> tuple[str, float] | None:
         """The member whose call has been out longest, and for how many seconds."""
         everyone = {**self._before_all, **self._members}
         out = {name: s for name, member in everyone.items() if (s := member.out_s()) is not None}
         return max(out.items(), key=lambda one: one[1]) if out else None
+
+    def _told(self, members: Mapping[str, _Member]) -> list[str]:
+        return [
+            f"member {name} of ensemble {self.ensemble} {what}"
+            for name, member in members.items()
+            if (what := self._ill(member))
+        ]
 
     def _named(self, member: str) -> _Member:
         known = self._members.get(member)

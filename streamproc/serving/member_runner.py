@@ -69,6 +69,10 @@ class MemberRunner(ABC, Generic[Item, Result]):
     def call_canary(self, call: Call) -> None:
         """Run the model on an item known to be good; raises the same."""
 
+    def is_canary(self, item: Item) -> bool:
+        """Whether an item is no request's but the canary of our own making."""
+        return False
+
     @abstractmethod
     def size(self, items: Sequence[Item]) -> int:
         """What a batch costs in memory, in any unit."""
@@ -91,8 +95,13 @@ class MemberRunner(ABC, Generic[Item, Result]):
         for failure in failures:
             _forget_calls(failure)
             self._failures.count(failure)
-        if left_out is None:
-            self._judge(len(items) - len(failures), failures)
+        # That a member is well on a canary of ours says nothing of what it does with requests.
+        answered = sum(
+            not isinstance(result, MemberFailure) and not self.is_canary(item)
+            for item, result in zip(items, results, strict=True)
+        )
+        if left_out is None and (answered or failures):
+            self._judge(answered, failures)
         return results
 
     async def _left_out(self, priority: int) -> MemberDown | None:

@@ -149,6 +149,15 @@ class Settings(BaseSettings):
     """Milliseconds that a batch with room left waits for more requests."""
     call_timeout_s: float = Field(30.0, gt=0, le=3600)
     """Seconds one member may take for one batch; then it counts as late."""
+    canary_interval_s: float = Field(10.0, ge=0, le=3600)
+    """Seconds from one canary through each ensemble to the next; 0: none is sent."""
+    canary_timeout_s: float = Field(30.0, gt=0, le=3600)
+    """Seconds that a canary may take before the worker is not ready."""
+    dead_letter_burst: int = Field(20, ge=0, le=100_000)
+    """Requests that may become dead letters by the worker's own fault before it ends; 0: any
+    number."""
+    dead_letter_ratio: float = Field(0.5, ge=0.001, le=1)
+    """Share of requests that may, above which the worker ends once the burst is used up."""
     drain_timeout_s: float = Field(30.0, ge=0, le=3600)
     """Seconds to finish requests in flight after SIGTERM."""
     session_timeout_s: float = Field(30.0, ge=6, le=300)

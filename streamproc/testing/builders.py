@@ -9,6 +9,7 @@ import orjson
 from tenacity import stop_after_attempt, stop_never
 
 from streamproc.clock import Clock, SystemClock
+from streamproc.messages.dead_letter_bound import DeadLetterBound
 from streamproc.messages.lane import Lane
 from streamproc.messages.publishing import ReplyRoute
 from streamproc.messages.record import Headers, Record
@@ -167,6 +168,7 @@ def build_pipeline(
     cache: AnswerCache | None = None,
     profile: TopicProfile = FULL,
     cancels: Cancels | None = None,
+    bound: DeadLetterBound | None = None,
 ) -> Pipeline:
     """A pipeline that publishes to `broker`.
 
@@ -174,6 +176,7 @@ def build_pipeline(
     cache: where answers are kept; None: nowhere
     profile: which members are asked
     cancels: the requests that nobody waits for any more; None: that is told by nobody
+    bound: of requests that fail though they are good; None: there is none
     """
     return Pipeline(
         route or build_route(),
@@ -186,6 +189,7 @@ def build_pipeline(
         cache=cache,
         profile=profile,
         cancels=cancels,
+        bound=bound,
     )
 
 

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Final
 
 import orjson
 import structlog
 from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from streamproc.errors import SettingsError
+
+MOST_CONNECTIONS: Final = 64
+"""Open at once; probes and scrapers need a few."""
+BACKLOG: Final = 64
+"""Connections that are taken at once, and so held beyond those for a moment."""
 
 log = structlog.get_logger(__name__)
 
@@ -70,18 +78,54 @@ async def serving(
     """
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
+    listening: asyncio.Server | None = None
     try:
         try:
-            await web.TCPSite(runner, host, port).start()
+            listening = await _listen(runner, host, port)
         except OSError as error:
             if not (or_free and error.errno == errno.EADDRINUSE):
                 raise _cannot_listen(host, port, error) from None
-            await web.TCPSite(runner, host, 0).start()
-            log.warning("port in use, using another", port=port, used=runner.addresses[0][1])
-        bound = runner.addresses[0]
+            listening = await _listen(runner, host, 0)
+            used = listening.sockets[0].getsockname()[1]
+            log.warning("port in use, using another", port=port, used=used)
+        bound = listening.sockets[0].getsockname()
         yield f"http://{f'[{bound[0]}]' if ':' in bound[0] else bound[0]}:{bound[1]}"
     finally:
+        if listening is not None:
+            listening.close()
         await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int) -> asyncio.Server:
+    bounded = _BoundedConnections(runner.server)
+    return await asyncio.get_running_loop().create_server(bounded, host, port, backlog=BACKLOG)
+
+
+class _BoundedConnections:
+    """Ends the oldest connection where there are too many, so that a probe is answered though
+    somebody else holds open all that they can: the process has no handle left otherwise, not for
+    Kafka either."""
+
+    def __init__(self, make: Callable[[], RequestHandler] | None) -> None:
+        assert make is not None  # noqa: S101 - the runner has been set up
+        self._make = make
+        self._open: list[tuple[float, RequestHandler]] = []
+
+    def __call__(self) -> RequestHandler:
+        now_s = asyncio.get_running_loop().time()
+        if len(self._open) >= MOST_CONNECTIONS:
+            # One that is new has no transport yet; one that is not has ended.
+            self._open = [
+                (since_s, one)
+                for since_s, one in self._open
+                if one.transport is not None or now_s - since_s < 1
+            ]
+        if len(self._open) >= MOST_CONNECTIONS:
+            _, oldest = self._open.pop(0)
+            oldest.force_close()
+        made = self._make()
+        self._open.append((now_s, made))
+        return made
 
 
 def _cannot_listen(host: str, port: int, error: OSError) -> SettingsError:

@@ -16,6 +16,7 @@ from streamproc.enrichment.route import Route
 from streamproc.enrichment.together import run_together
 from streamproc.errors import ModelRefused, TopicsError
 from streamproc.kafka.dispatcher import Subscription
+from streamproc.messages.dead_letter_bound import DeadLetterBound
 from streamproc.messages.publishing import Publish
 from streamproc.messages.record import Record
 from streamproc.metrics import Metrics
@@ -45,6 +46,7 @@ def build_enricher(
     cache_of: CacheOf = lambda _, __: None,
     profile: TopicProfile = FULL,
     split_of: SplitOf = lambda _, __: None,
+    bound: DeadLetterBound | None = None,
 ) -> Enricher:
     """The enricher of one route; raises ModelRefused where an answer's ensemble is not there."""
     require_ensembles(route, engines)
@@ -60,6 +62,7 @@ def build_enricher(
             cache=cache_of(route, answer.task),
             profile=profile,
             split=split_of(route, answer.task),
+            bound=bound,
         )
         for answer in route.answers
     }
@@ -79,6 +82,7 @@ def route_subscriptions(
     cache_of: CacheOf = lambda _, __: None,
     profiles: TopicProfiles | None = None,
     split_of: SplitOf = lambda _, __: None,
+    bound: DeadLetterBound | None = None,
 ) -> list[Subscription]:
     """One subscription for each topic that routes read.
 
@@ -102,6 +106,7 @@ def route_subscriptions(
             cache_of=cache_of,
             profile=profile,
             split_of=split_of,
+            bound=bound,
         )
         for topic in route.from_.topics:
             enrichers.setdefault(topic, []).append(enricher)

@@ -111,6 +111,10 @@ class ModelVersions:
         """Why ensembles can't answer, a clause each; none where all can."""
         return [reason for engine in self.engines() for reason in engine.health.troubles()]
 
+    def degraded(self) -> list[str]:
+        """What is amiss with members that the others suffice without, a clause each."""
+        return [reason for engine in self.engines() for reason in engine.health.spared()]
+
     def refusal(self, name: str) -> Refusal | None:
         """Why an ensemble is not served in the version that is promoted; None: it is."""
         _, refusal = self._refusals.get(name, (None, None))

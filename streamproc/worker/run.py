@@ -27,6 +27,7 @@ from streamproc.kafka.requests_in_flight import Handler
 from streamproc.kafka.state_publisher import StatePublisher
 from streamproc.kafka.topics import RequestTopic, TopicCatalogue, load_topics, record_limits
 from streamproc.kafka.worker import KafkaWorker
+from streamproc.messages.dead_letter_bound import DeadLetterBound
 from streamproc.messages.publishing import Publish
 from streamproc.metrics import Metrics
 from streamproc.repository.repository import Repository
@@ -39,6 +40,7 @@ from streamproc.tracing.tracer import Tracer
 from streamproc.web.readiness import Readiness
 from streamproc.web.server import build_app, serving
 from streamproc.worker.caching import AnswerCaches
+from streamproc.worker.canaries import Canaries
 from streamproc.worker.enrichment import (
     refuse_shared_topics,
     route_subscriptions,
@@ -104,6 +106,9 @@ class _Worker:
         self._wanted = wanted
         self._tracer = tracer
         self._clock, self._metrics = SystemClock(), Metrics()
+        self._bound = DeadLetterBound(
+            settings.dead_letter_burst, settings.dead_letter_ratio, self._metrics
+        )
         self._models = Models(settings, self._clock, self._metrics, tracer)
         self._producer = Producer(settings, self._clock, limits=wanted.record_limits(settings))
         self._outbox: Outbox | None = None
@@ -123,6 +128,13 @@ class _Worker:
             self._clock,
             self._metrics,
             device_memory=self._device_memory,
+        )
+        self._canaries = Canaries(
+            self._versions.engines,
+            settings.canary_interval_s,
+            settings.canary_timeout_s,
+            self._clock,
+            self._metrics,
         )
         self._cancels = FollowedCancels(
             settings, wanted.catalogue.cancels_topic(), self._clock, self._metrics
@@ -160,10 +172,15 @@ class _Worker:
     async def _serve(self, subscriptions: Sequence[Subscription], stop: asyncio.Event) -> None:
         """Consume what is subscribed to, and tell of it: health, metrics, states."""
         worker = self._kafka_worker(subscriptions)
-        troubles = [worker.not_ready, self._registry.not_ready, self._versions.troubles]
+        troubles = [
+            worker.not_ready,
+            self._registry.not_ready,
+            self._versions.troubles,
+            self._canaries.not_ready,
+        ]
         readiness = Readiness(troubles, self._clock)
         set_gauges(self._metrics, worker, subscriptions, readiness.reasons, self._clock)
-        app = build_app(readiness.reasons, self._metrics.registry, self._caches.troubles)
+        app = build_app(readiness.reasons, self._metrics.registry, self._degraded)
         # Only a port that somebody chose is one that probes look at.
         or_free = "web_port" not in self._settings.model_fields_set
         host, port = self._settings.web_host, self._settings.web_port
@@ -173,6 +190,7 @@ class _Worker:
                 async with (
                     beside(
                         readiness.watch(),
+                        self._canaries.watch(),
                         self._registry.prepare_late(),
                         self._profiles.watch(worker.backlog),
                     ),
@@ -199,6 +217,7 @@ class _Worker:
                 self._caches.of_route,
                 self._profiles,
                 self._experiments.of_route,
+                self._bound,
             ),
         ]
 
@@ -219,6 +238,7 @@ class _Worker:
             profile=self._profiles.of_topic(topic, engines),
             split=self._experiments.of_topic(topic),
             cancels=self._cancels.known,
+            bound=self._bound,
         )
         return Subscription(
             topic.name,
@@ -241,6 +261,7 @@ class _Worker:
             must_end=self._must_end,
             prepare=self._prepare,
             outbox=self._outbox,
+            bound=self._bound,
         )
 
     def _handler(self, subscription: Subscription) -> Handler:
@@ -253,6 +274,10 @@ class _Worker:
         await self._promoted.are_served()
         await self._experiments.are_known()
         await self._cancels.are_known()
+
+    def _degraded(self) -> list[str]:
+        """What is amiss without keeping the worker from being ready."""
+        return [*self._caches.troubles(), *self._versions.degraded()]
 
     def _must_end(self) -> str | None:
         hangs = _hangs_for_good(self._versions.engines(), self._settings.call_timeout_s)

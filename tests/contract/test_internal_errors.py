@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +19,6 @@ from streamproc.metrics import Metrics
 from streamproc.request_pipeline import Pipeline
 from streamproc.serving.batching.batch_metrics import BatchMetrics
 from streamproc.serving.batching.batcher import Batcher, Limits
-from streamproc.serving.engine import Engine
 from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.testing import (
     ManualClock,
@@ -28,26 +27,10 @@ from streamproc.testing import (
     build_pipeline,
     build_record,
 )
+from tests.support.buggy_task import Buggy
 
 MARK = "secret words"
 METADATA = {"kept": [1]}
-
-
-class Buggy:
-    """A task with a bug that one text meets, and that quotes it; times: how often it is met"""
-
-    def __init__(self, engine: Engine, times: int = 1_000) -> None:
-        self._task = engine.task
-        self._times = times
-
-    def begin(self, inputs: Mapping[str, Any], *rest: Any) -> Any:
-        if inputs["text"] == MARK and self._times:
-            self._times -= 1
-            raise KeyError(inputs["text"])
-        return self._task.begin(dict(inputs), *rest)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._task, name)
 
 
 async def handle(pipeline: Pipeline, records: Sequence[Record]) -> list[int]:
@@ -84,7 +67,7 @@ async def test_it_fails_after_three_tries_and_nothing_of_its_text_is_told(
     executor: ModelExecutor, capsys: pytest.CaptureFixture[str]
 ) -> None:
     broker, engine = MemoryBroker(), build_engine(executor=executor)
-    buggy: Any = Buggy(engine)
+    buggy = Buggy(engine.task, MARK)
 
     finished = await handle(build_pipeline(broker, replace(engine, task=buggy)), records_with(4))
 
@@ -103,7 +86,7 @@ async def test_it_fails_after_three_tries_and_nothing_of_its_text_is_told(
 
 async def test_it_is_answered_when_a_later_try_succeeds(executor: ModelExecutor) -> None:
     broker, engine = MemoryBroker(), build_engine(executor=executor)
-    buggy: Any = Buggy(engine, times=2)
+    buggy = Buggy(engine.task, MARK, times=2)
 
     await handle(build_pipeline(broker, replace(engine, task=buggy)), records_with(4))
 

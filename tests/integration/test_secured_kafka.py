@@ -11,13 +11,22 @@ import pytest
 
 from streamproc.clock import SystemClock
 from streamproc.errors import KafkaRefused, OperatorError
+from streamproc.kafka.embedded import EmbeddedBroker
+from streamproc.kafka.embedded.ports import free_port
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.refusals import refusal
 from streamproc.kafka.topic_admin import TopicAdmin
 from streamproc.kafka.worker import KafkaWorker
 from streamproc.settings import Settings, read_settings
 from tests.support.command import streamproc
-from tests.support.secured_kafka import PASSWORD, USER, SecuredKafka, secured_kafka
+from tests.support.kafka_place import Place, echo, until, until_answered, working
+from tests.support.secured_kafka import (
+    PASSWORD,
+    USER,
+    SecuredKafka,
+    login_listener,
+    secured_kafka,
+)
 
 pytestmark = pytest.mark.kafka
 
@@ -173,3 +182,31 @@ def test_a_command_ends_with_the_sentence_and_2(
     assert "refuses the user 'worker'" in shown.stderr
     assert "wrong secret" not in shown.stdout + shown.stderr
     assert "Traceback" not in shown.stderr
+
+
+async def test_a_worker_whose_password_is_changed_while_it_runs_says_so_until_it_is_changed_back(
+    tmp_path: Path,
+) -> None:
+    port, cache_dir = free_port(), read_settings().cache_dir
+
+    def broker(password: str, own_port: int = 0) -> EmbeddedBroker:
+        listeners = [login_listener(port, password)]
+        return EmbeddedBroker(
+            tmp_path / "kafka", own_port, cache_dir=cache_dir, more_listeners=listeners
+        )
+
+    with broker(PASSWORD) as running:
+        own_port = int(running.bootstrap_servers.rpartition(":")[2])
+        place = Place(running.bootstrap_servers, 1)
+        await place.make()
+        login = {"kafka_security_protocol": "SASL_PLAINTEXT", **user()}
+        address = {"kafka_bootstrap_servers": f"127.0.0.1:{port}"}
+        own = read_settings(group_id=place.settings.group_id, **address, **login)
+        async with working(place, echo(place), own) as (worker, _, task):
+            await asyncio.to_thread(running.stop)
+            with broker("another", own_port):
+                await until(lambda: "refuses the user 'worker'" in str(worker.not_ready()), task)
+            with broker(PASSWORD, own_port):
+                await until(worker.ready, task)
+                keys = await place.send(3)
+                assert set(await until_answered(place, keys)) == keys

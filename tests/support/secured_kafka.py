@@ -19,9 +19,6 @@ from streamproc.settings import read_settings
 from tests.support.certificates import Authority
 
 USER, PASSWORD = "worker", "correct horse"
-_PLAIN = (
-    f'org.apache.kafka.common.security.plain.PlainLoginModule required user_{USER}="{PASSWORD}";'
-)
 _SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
 
 
@@ -40,6 +37,14 @@ class SecuredKafka:
         return f"127.0.0.1:{self.ports[what]}"
 
 
+def login_listener(port: int, password: str = PASSWORD) -> Listener:
+    """A port where the user logs in by a password, in plain text."""
+    module = "org.apache.kafka.common.security.plain.PlainLoginModule"
+    login = f'{module} required user_{USER}="{password}";'
+    settings = {"sasl.enabled.mechanisms": "PLAIN", "plain.sasl.jaas.config": login}
+    return Listener("SASL", port, "SASL_PLAINTEXT", settings)
+
+
 @contextmanager
 def secured_kafka(folder: Path) -> Iterator[SecuredKafka]:
     """Runs one."""
@@ -54,16 +59,16 @@ def secured_kafka(folder: Path) -> Iterator[SecuredKafka]:
         "ssl.truststore.type": "PEM",
         "ssl.truststore.location": str(authority.certificate),
     }
-    plain = {"sasl.enabled.mechanisms": "PLAIN", "plain.sasl.jaas.config": _PLAIN}
+    login = login_listener(ports["sasl"])
     scram = {"sasl.enabled.mechanisms": "SCRAM-SHA-256", "scram-sha-256.sasl.jaas.config": _SCRAM}
     listeners = [
         Listener("TLS", ports["tls"], "SSL", good),
         Listener("OTHERNAME", ports["other-name"], "SSL", other),
         Listener("EXPIRED", ports["expired"], "SSL", expired),
         Listener("MUTUAL", ports["mutual"], "SSL", {**good, **trusted}),
-        Listener("SASL", ports["sasl"], "SASL_PLAINTEXT", plain),
+        login,
         Listener("SCRAM", ports["scram"], "SASL_PLAINTEXT", scram),
-        Listener("SASLTLS", ports["sasl-tls"], "SASL_SSL", {**good, **plain}),
+        Listener("SASLTLS", ports["sasl-tls"], "SASL_SSL", {**good, **login.settings}),
     ]
     with EmbeddedBroker(
         folder / "kafka", cache_dir=read_settings().cache_dir, more_listeners=listeners

@@ -115,6 +115,12 @@ class WorkerProcess:
         except OSError as error:
             return {"ready": False, "reasons": [str(error)]}
 
+    def metrics_address(self) -> str:
+        """Where Prometheus would ask; the worker has said so in its log."""
+        address = self._health_address()
+        assert address is not None
+        return address.replace("/v2/health/ready", "/metrics")
+
     async def is_ready(self) -> bool:
         """Whether it takes requests."""
         return bool((await asyncio.to_thread(self.health))["ready"])

@@ -121,10 +121,17 @@ def server_properties(
 
 
 def write_config(
-    layout: Layout, port: int, controller_port: int, more: Sequence[Listener] = ()
+    layout: Layout,
+    port: int,
+    controller_port: int,
+    more: Sequence[Listener] = (),
+    more_settings: Mapping[str, str] | None = None,
 ) -> None:
-    """Writes what Kafka and its logging read at start into the data folder."""
-    settings = server_properties(layout, port, controller_port, more)
+    """Writes what Kafka and its logging read at start into the data folder.
+
+    more_settings: instead of ours and beside them, in Kafka's own words
+    """
+    settings = server_properties(layout, port, controller_port, more) | dict(more_settings or {})
     lines = [f"{name}={_escaped(value)}\n" for name, value in settings.items()]
     layout.server_properties.write_text("".join(lines), "utf-8")
     layout.log4j_properties.write_text(_LOG4J, "utf-8")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -37,6 +37,7 @@ class EmbeddedBroker:
     progress:     called while jars are fetched, at first use
     java_home:    a Java to use instead of the wheel's
     more_listeners: ports beside that one, whose clients have to show who they are
+    more_settings: of the broker, in Kafka's own words
     start_timeout_s, stop_timeout_s: seconds until a start has failed, and until a stop is forced
 
     All calls block; from a coroutine use `asyncio.to_thread`. Linux and macOS.
@@ -54,6 +55,7 @@ class EmbeddedBroker:
         start_timeout_s: float = 120,
         stop_timeout_s: float = 30,
         more_listeners: Sequence[Listener] = (),
+        more_settings: Mapping[str, str] | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._data_dir = data_dir
@@ -66,6 +68,7 @@ class EmbeddedBroker:
         self._start_timeout_s = start_timeout_s
         self._stop_timeout_s = stop_timeout_s
         self._more_listeners = tuple(more_listeners)
+        self._more_settings = dict(more_settings or {})
         self._clock = clock or SystemClock()
         self._layout: Layout | None = None
         self._lock: BaseFileLock | None = None
@@ -200,7 +203,10 @@ class EmbeddedBroker:
             # Ours from before may take a moment to come free: a killed Java lets go of it last.
             if not self._wanted_port and not (self._port and comes_free(self._port)):
                 self._port = free_port()
-            write_config(layout, self._port, free_port(besides=self._port), self._more_listeners)
+            controller_port = free_port(besides=self._port)
+            write_config(
+                layout, self._port, controller_port, self._more_listeners, self._more_settings
+            )
             layout.log.unlink(missing_ok=True)
             cluster_id = prepare_data(java, layout)
             self._process = BrokerProcess(java, layout)

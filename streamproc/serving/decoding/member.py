@@ -63,6 +63,7 @@ class _ModelRunner(MemberRunner[ItemT, StepOutput[RowsT]], Generic[ItemT, RowsT]
         super().__init__(calls, failures, traces)
         self._model = model
         self._canary = canary
+        self._own_ids = canary
 
 
 class StartRunner(_ModelRunner[PromptPiece[RowsT], RowsT]):
@@ -76,9 +77,12 @@ class StartRunner(_ModelRunner[PromptPiece[RowsT], RowsT]):
             else:
                 logits, rows = self._model.start(item.ids, call)
             started.append(StepOutput(logits[None], rows))
-            if item.rows is None:
+            if item.rows is None and not self.is_canary(item):
                 self._canary, self.canary_is_proven = item.ids, True
         return started
+
+    def is_canary(self, item: PromptPiece[RowsT]) -> bool:
+        return item.rows is None and np.array_equal(item.ids, self._own_ids)
 
     def call_canary(self, call: Call) -> None:
         self._model.start(self._canary, call)

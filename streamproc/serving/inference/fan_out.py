@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
+import numpy as np
+
 from streamproc.errors import MemberFailed
 from streamproc.metrics import Metrics
 from streamproc.serving.guarded_calls import Call, GuardedCalls
@@ -49,11 +51,17 @@ class SessionRunner(MemberRunner[ModelInput, Array]):
         super().__init__(calls, failures, traces)
         self._session: Session[Array] = session
         self._canary = canary
+        self._own_ids = canary.ids
 
     def call(self, items: Sequence[ModelInput], call: Call) -> Sequence[Array]:
         found = self._scores(items, call)
-        self._canary, self.canary_is_proven = items[0], True
+        request = next((item for item in items if not self.is_canary(item)), None)
+        if request is not None:
+            self._canary, self.canary_is_proven = request, True
         return found
+
+    def is_canary(self, item: ModelInput) -> bool:
+        return np.array_equal(item.ids, self._own_ids)
 
     def call_canary(self, call: Call) -> None:
         self._scores([self._canary], call)

@@ -17,7 +17,7 @@ from streamproc.serving.ensembling.gate import Gate
 from streamproc.serving.ensembling.steps import StepStrategy, combine_step
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.task import Job, Task
-from streamproc.types import FloatArray, Int64Array
+from streamproc.types import FloatArray, Int64Array, JsonObject
 
 Architecture = Literal["decoder", "encoder-decoder"]
 
@@ -32,6 +32,7 @@ class DecodingTask(Task):
 
     text_field: ClassVar[str]
     architecture: ClassVar[Architecture]
+    cheapest: ClassVar[JsonObject] = {"max_new_tokens": 1}
 
 
 class StepCombiner:

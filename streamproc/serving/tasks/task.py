@@ -138,6 +138,7 @@ class Task(ABC):
     labelled: whether an ensemble for it has labels
     strategies: the ways of combining members that mean something for it
     problem_types: what the outputs of its members may be
+    cheapest: the params of a request that costs as little as one can
     """
 
     name: ClassVar[str]
@@ -147,6 +148,7 @@ class Task(ABC):
     labelled: ClassVar[bool] = False
     strategies: ClassVar[tuple[Strategy, ...]] = STRATEGIES
     problem_types: ClassVar[tuple[ProblemType, ...]] = ("single_label_classification",)
+    cheapest: ClassVar[JsonObject] = {}
 
     def strategies_of(self, problem_type: ProblemType) -> tuple[Strategy, ...]:
         """Those that also mean something for what the members' outputs are."""
@@ -160,6 +162,17 @@ class Task(ABC):
         fields = validated(self.inputs, inputs)
         return self.job(fields, validated(self.params, params, "params"), spec)
 
+    def sample(self, words: int) -> JsonObject:
+        """A request's own fields, to try a member out with: a text of so many short words."""
+        return {"text": "ok " * words}
+
+    def canary(self, spec: EnsembleSpec) -> AnyJob:
+        """A job of one word, to see whether an ensemble answers.
+
+        Raises Invalid where it answers nobody who says no more, as which language a text is in.
+        """
+        return self.begin(self.sample(1), self.cheapest, spec)
+
 
 class ScoringTask(Task):
     """One whose members score a chunk in a single call, chunks of many requests in a batch."""
@@ -167,10 +180,6 @@ class ScoringTask(Task):
     @abstractmethod
     def signature(self, labels: int) -> Signature:
         """What a member's model must look like; labels: how many its manifest lists."""
-
-    def sample(self, words: int) -> JsonObject:
-        """A request's own fields, to try a member out with: a text of so many short words."""
-        return {"text": "ok " * words}
 
 
 def validated(model: type[Model], values: Mapping[str, object], within: str = "") -> Model:

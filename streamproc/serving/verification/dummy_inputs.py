@@ -8,6 +8,7 @@ import numpy as np
 
 from streamproc.errors import Invalid, ModelRefused
 from streamproc.serving.chunking.windows import Chunk
+from streamproc.serving.decoding.prompt import Prompt
 from streamproc.serving.inference.batch import ModelInput
 from streamproc.serving.tasks.decoding_task import DecodingTask
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
@@ -57,6 +58,15 @@ def dummy_sequence(spec: EnsembleSpec, tokens: int) -> Int64Array:
     body_tokens = max(1, tokens - frame.tokens)
     body = np.linspace(spec.tokenizer.vocabulary_size - 1, 0, body_tokens).astype(np.int64)
     return np.concatenate((frame.before, body, frame.after))
+
+
+def canary_sequence(task: DecodingTask, spec: EnsembleSpec) -> Int64Array:
+    """The prompt or source of the task's own canary; one of our making where it has none."""
+    try:
+        prompt: Prompt = next(task.canary(spec).chunks())
+    except Invalid:
+        return dummy_sequence(spec, 4)
+    return prompt.ids
 
 
 def dummy_sequences(task: DecodingTask, spec: EnsembleSpec) -> tuple[Int64Array, Int64Array]:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import asyncio
+import resource
+
 import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry
@@ -7,7 +10,7 @@ from structlog.testing import capture_logs
 
 from streamproc.errors import SettingsError
 from streamproc.metrics import Metrics
-from streamproc.web.server import build_app, serving
+from streamproc.web.server import MOST_CONNECTIONS, build_app, serving
 
 
 def port_of(address: str) -> int:
@@ -52,6 +55,39 @@ async def test_what_is_amiss_without_keeping_it_from_being_ready_is_told() -> No
             async with client.get(f"{at}/v2/health/ready") as answer:
                 assert answer.status == 200
                 assert await answer.json() == {"ready": True, "reasons": [], **expected}
+
+
+async def test_a_probe_is_answered_though_somebody_holds_a_thousand_connections_open() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
+    idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+    try:
+        async with serving(app(), "127.0.0.1", 0) as at:
+            idle += [await asyncio.open_connection("127.0.0.1", port_of(at)) for _ in range(1_100)]
+            async with aiohttp.ClientSession() as client:
+                async with client.get(f"{at}/v2/health/ready") as answer:
+                    assert (await answer.json())["ready"]
+                async with client.get(f"{at}/v2/health/live") as answer:
+                    assert answer.status == 200
+            ended = [reader for reader, _ in idle[:-MOST_CONNECTIONS]]
+            assert [await reader.read() for reader in ended] == [b""] * len(ended)
+            assert not any(reader.at_eof() for reader, _ in idle[1 - MOST_CONNECTIONS :])
+    finally:
+        for _, writer in idle:
+            writer.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_a_connection_that_is_kept_is_not_ended_by_others_that_come_and_go() -> None:
+    async with serving(app(), "127.0.0.1", 0) as at:
+        kept, writer = await asyncio.open_connection("127.0.0.1", port_of(at))
+        for _ in range(2 * MOST_CONNECTIONS):
+            _, other = await asyncio.open_connection("127.0.0.1", port_of(at))
+            other.close()
+            await asyncio.sleep(0.02)
+        writer.write(b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert (await kept.read()).startswith(b"HTTP/1.1 200")
+        writer.close()
 
 
 async def test_metrics_have_exemplars_for_those_who_ask_for_openmetrics() -> None:
