@@ -115,6 +115,7 @@ class Usage:
     profile: Counter[str] = field(default_factory=Counter)
 
     def begin(self) -> None:
+        self.longest_collection_s = 0.0
         self.wall_s = -time.perf_counter()
         self.loop_s = -time.thread_time()
         self.process_s = -time.process_time()

@@ -96,11 +96,11 @@ class Batcher(Generic[Item, Result]):
         waiting = _Waiting(item, loop.create_future(), self._clock.monotonic_s(), spans)
         queue = self._queues[lane]
         entry = queue.put(waiting, tokens)
-        waiting.reply.add_done_callback(lambda _: queue.discard(entry))
         try:
             self._schedule()
             return await waiting.reply
         finally:
+            queue.discard(entry)
             budget.release(tokens)
 
     @property

@@ -144,14 +144,17 @@ class TextTokenizer:
         """What stands around a pair of texts; raises ModelRefused where pairs are not encoded."""
         return PairFrame.of(self._tokenizer.encode("a", "a"))
 
-    def stream(self, text: str) -> Iterator[Tokens]:
-        """The tokens of `text` in order, a segment at a time; those it has when encoded at once."""
-        for piece, kept in self._pieces(text):
+    def stream(self, text: str, known: Encoding | None = None) -> Iterator[Tokens]:
+        """The tokens of `text` in order, a segment at a time; those it has when encoded at once.
+
+        known: of `encode_each`, where that has been asked
+        """
+        for piece, kept in self._pieces(text, known):
             yield Tokens(piece.ids[kept], piece.offsets[kept])
 
-    def word_stream(self, text: str) -> Iterator[WordTokens]:
+    def word_stream(self, text: str, known: Encoding | None = None) -> Iterator[WordTokens]:
         """The same, each token with its word."""
-        for piece, kept in self._pieces(text):
+        for piece, kept in self._pieces(text, known):
             words = _words(piece.encoding, piece.offsets)
             yield WordTokens(piece.ids[kept], piece.offsets[kept], words[kept])
 
@@ -160,12 +163,22 @@ class TextTokenizer:
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
         return Tokens(_ids(encoding), _offsets(encoding))
 
+    def encode_each(self, texts: Sequence[str]) -> list[Encoding]:
+        """Texts of a segment at most, for `stream`: in one call, on threads of the library's own.
+
+        May be called from any thread.
+        """
+        return self._tokenizer.encode_batch(texts, add_special_tokens=False)  # type: ignore[no-any-return]
+
     def decode(self, ids: Int64Array | Sequence[int]) -> str:
         """The text of tokens, special ones left out; ids that it does not know make no text."""
         return str(self._tokenizer.decode(np.asarray(ids).tolist(), skip_special_tokens=True))
 
-    def _pieces(self, text: str) -> Iterator[tuple[Piece, slice]]:
+    def _pieces(self, text: str, known: Encoding | None) -> Iterator[tuple[Piece, slice]]:
         if not text:
+            return
+        if known is not None:
+            yield Piece(known, 0, len(text)), slice(0, None)
             return
         yield from joined_pieces(
             lambda part: self._tokenizer.encode(part, add_special_tokens=False), text

@@ -28,6 +28,7 @@ class LabelledTextJob(ScoringJob):
     ) -> None:
         self.characters = len(text)
         self._text = text
+        self.texts = (text,)
         self._spec = spec
         self._truncate = truncate
         self._combiner = Combiner(spec, combine)
@@ -35,7 +36,7 @@ class LabelledTextJob(ScoringJob):
 
     def chunks(self) -> Iterator[Chunk]:
         tokenizer = self._spec.tokenizer
-        tokens = tokenizer.stream(self._text)
+        tokens = tokenizer.stream(self._text, *self.encoded)
         made = windows(tokens, tokenizer.frame, self._spec.window, self.characters)
         return islice(made, 1) if self._truncate else made
 
