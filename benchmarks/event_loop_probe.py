@@ -266,6 +266,9 @@ async def through_kafka(asked: argparse.Namespace, used: Usage, sampler: Sampler
 
     subscription = Subscription(topic.name, topic.lane, counted)
     worker = KafkaWorker(settings, [subscription], clock=clock, producer=producer, outbox=outbox)
+    # As `streamproc worker` does once all is loaded.
+    gc.collect()
+    gc.freeze()
     with sampler.running() if asked.profile else nullcontext():
         await worker.run(stop)
 

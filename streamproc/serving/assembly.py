@@ -18,7 +18,8 @@ from streamproc.serving.decoding.loop import DecodingLoop
 from streamproc.serving.decoding.member import Member
 from streamproc.serving.decoding.model import AnyStepModel
 from streamproc.serving.engine import Engine
-from streamproc.serving.inference.fan_out import FanOut, Row
+from streamproc.serving.inference.batch import Row
+from streamproc.serving.inference.fan_out import FanOut
 from streamproc.serving.inference.members import Members
 from streamproc.serving.inference.providers import CPU, Provider
 from streamproc.serving.loading import load_sessions, load_spec, load_step_models

@@ -143,6 +143,7 @@ class Engine:
         policy: MemberPolicy | None = None,
     ) -> AsyncGenerator[tuple[ChunkT, Timed[OutputsT]], None]:
         """Every chunk of a job with what the members said of it, in the order of the text."""
+
         def score(chunk: ChunkT) -> Coroutine[Any, Any, Timed[OutputsT]]:
             tokens = self.alone_tokens if alone else len(chunk)
             item = chunk if policy is None else job.select(chunk, policy)
