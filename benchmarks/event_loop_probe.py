@@ -51,6 +51,17 @@ from streamproc.settings import Settings, read_settings
 from streamproc.types import FloatArray
 from streamproc.worker.routes import build_route
 
+try:
+    from streamproc.worker.garbage import bounded_collections
+except ImportError:  # an earlier checkout
+
+    @contextmanager
+    def bounded_collections() -> Iterator[None]:
+        gc.collect()
+        gc.freeze()
+        yield
+
+
 TASK: Final = "text-classification"
 ECHO_TOPIC: Final = "benchmarks.echo"
 WARM_UP: Final = 500
@@ -206,9 +217,7 @@ async def in_process(asked: argparse.Namespace, used: Usage, sampler: Sampler) -
         for place, value in enumerate(_values(asked))
     ]
     await _handle_all(pipeline, records[:WARM_UP])
-    gc.collect()
-    gc.freeze()
-    with sampler.running() if asked.profile else nullcontext():
+    with bounded_collections(), sampler.running() if asked.profile else nullcontext():
         used.begin()
         await _handle_all(pipeline, records)
         used.end(len(records))
@@ -266,10 +275,7 @@ async def through_kafka(asked: argparse.Namespace, used: Usage, sampler: Sampler
 
     subscription = Subscription(topic.name, topic.lane, counted)
     worker = KafkaWorker(settings, [subscription], clock=clock, producer=producer, outbox=outbox)
-    # As `streamproc worker` does once all is loaded.
-    gc.collect()
-    gc.freeze()
-    with sampler.running() if asked.profile else nullcontext():
+    with bounded_collections(), sampler.running() if asked.profile else nullcontext():
         await worker.run(stop)
 
 

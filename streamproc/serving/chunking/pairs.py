@@ -15,7 +15,7 @@ from streamproc.serving.chunking.windows import Chunk, Cut, Window, cuts
 from streamproc.types import Int64Array
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PairChunk(Chunk):
     """A window of a context behind its question; offsets, start and end are the context's.
 
@@ -101,7 +101,7 @@ def _framed(cut: Cut[WordTokens], asked: Int64Array, frame: PairFrame) -> PairCh
         index=cut.index,
         ids=ids,
         type_ids=type_ids,
-        offsets=offsets,
+        spans=offsets,
         start=cut.start,
         end=cut.end,
         content_tokens=len(tokens),

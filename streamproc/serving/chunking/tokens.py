@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Self
 
 import numpy as np
@@ -21,31 +21,40 @@ _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 _LANGUAGE = re.compile(r"[a-z]{2,3}_(?:[A-Z]{2}|[A-Z][a-z]{3})|__([a-z]{2,3})__")
 
 
-@dataclass(frozen=True, slots=True)
+Spans = Int64Array | Callable[[], Int64Array]
+"""(tokens, 2) int64 characters, or what makes them once somebody asks."""
+
+
+@dataclass(frozen=True)
 class Tokens:
     """A run of tokens without special ones.
 
-    ids:     (tokens,) int64
-    offsets: (tokens, 2) int64, first and one past the last character of the whole text
+    ids:   (tokens,) int64
+    spans: their offsets; few tasks need those of a text that is not cut
     """
 
     ids: Int64Array
-    offsets: Int64Array
+    spans: Spans
+
+    @cached_property
+    def offsets(self) -> Int64Array:
+        """(tokens, 2) int64, first and one past the last character of the whole text."""
+        return self.spans() if callable(self.spans) else self.spans
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def part(self, place: slice) -> Self:
         """Some of the tokens."""
-        return replace(self, ids=self.ids[place], offsets=self.offsets[place])
+        return replace(self, ids=self.ids[place], spans=lambda: self.offsets[place])
 
     def joined(self, after: Self) -> Self:
         """These tokens and those `after` them."""
         ids, offsets = (self.ids, after.ids), (self.offsets, after.offsets)
-        return replace(self, ids=np.concatenate(ids), offsets=np.concatenate(offsets))
+        return replace(self, ids=np.concatenate(ids), spans=np.concatenate(offsets))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class WordTokens(Tokens):
     """Tokens that know the word they are of: what the tokenizer's pre-tokenizer cuts a text into.
 
@@ -56,14 +65,14 @@ class WordTokens(Tokens):
 
     def part(self, place: slice) -> Self:
         ids, offsets, words = self.ids[place], self.offsets[place], self.words[place]
-        return replace(self, ids=ids, offsets=offsets, words=words)
+        return replace(self, ids=ids, spans=offsets, words=words)
 
     def joined(self, after: Self) -> Self:
         ids, offsets = (self.ids, after.ids), (self.offsets, after.offsets)
         return replace(
             self,
             ids=np.concatenate(ids),
-            offsets=np.concatenate(offsets),
+            spans=np.concatenate(offsets),
             words=np.concatenate((self.words, after.words)),
         )
 
@@ -150,7 +159,7 @@ class TextTokenizer:
         known: of `encode_each`, where that has been asked
         """
         for piece, kept in self._pieces(text, known):
-            yield Tokens(piece.ids[kept], piece.offsets[kept])
+            yield Tokens(piece.ids[kept], partial(_part, piece, kept))
 
     def word_stream(self, text: str, known: Encoding | None = None) -> Iterator[WordTokens]:
         """The same, each token with its word."""
@@ -183,6 +192,10 @@ class TextTokenizer:
         yield from joined_pieces(
             lambda part: self._tokenizer.encode(part, add_special_tokens=False), text
         )
+
+
+def _part(piece: Piece, kept: slice) -> Int64Array:
+    return piece.offsets[kept]
 
 
 def _ids(encoding: Encoding) -> Int64Array:
