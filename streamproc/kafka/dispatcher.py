@@ -91,6 +91,7 @@ class Dispatcher:
         self._storing: asyncio.Task[None] | None = None
         self._moved_at_s = 0.0
         self._was_exclusive = False
+        self._is_to_go_on = False
         self._backpressure = Backpressure(
             consumer,
             self._tracker,
@@ -313,6 +314,7 @@ class Dispatcher:
 
     def _go_on(self) -> None:
         """Start what may be started, and store what has to be stored before more may."""
+        self._is_to_go_on = False
         if not self._gate.is_waited_at:
             return
         is_exclusive = self._gate.is_exclusive
@@ -350,7 +352,10 @@ class Dispatcher:
         if is_current:
             self._gate.finished(delivery.topic_partition, delivery.offset)
             self.committer.note()
-        self._go_on()
+        # Once for all that finish in this turn of the loop: it looks at every topic-partition.
+        if not self._is_to_go_on:
+            self._is_to_go_on = True
+            asyncio.get_running_loop().call_soon(self._go_on)
 
     def fail(self, fault: WorkerFault) -> None:
         """Make the worker end with this."""

@@ -183,8 +183,8 @@ class Engine:
             return next(chunks, None)
         if job.characters > _INLINE_CHARACTERS:
             return await asyncio.to_thread(next, chunks, None)
-        async with self.turns.yield_to_interactive(lane):
-            return next(chunks, None)
+        await self.turns.turn(lane)
+        return next(chunks, None)
 
 
 class Engines(Mapping[str, Engine]):
