@@ -231,17 +231,30 @@ def _values(asked: argparse.Namespace) -> list[str]:
 async def _handle_all(
     handle: Callable[[Record], Awaitable[None]], records: Sequence[Record]
 ) -> None:
-    running: set[asyncio.Task[None]] = set()
+    running, has_room = 0, asyncio.Event()
+
+    def end(_: asyncio.Task[None]) -> None:
+        nonlocal running
+        running -= 1
+        if running <= MOST_IN_FLIGHT:
+            has_room.set()
+
+    tasks = []
     for place in range(0, len(records), POLL):
         for record in records[place : place + POLL]:
-            task = asyncio.ensure_future(handle(record))
-            running.add(task)
-            task.add_done_callback(running.discard)
+            task = asyncio.get_running_loop().create_task(_awaited(handle(record)))
+            task.add_done_callback(end)
+            tasks.append(task)
+            running += 1
         await asyncio.sleep(0)
-        while len(running) > MOST_IN_FLIGHT:
-            await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-    if running:
-        await asyncio.wait(running)
+        if running > MOST_IN_FLIGHT:
+            has_room.clear()
+            await has_room.wait()
+    await asyncio.wait(tasks)
+
+
+async def _awaited(handled: Awaitable[None]) -> None:
+    await handled
 
 
 async def through_kafka(asked: argparse.Namespace, used: Usage, sampler: Sampler) -> None:

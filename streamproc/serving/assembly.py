@@ -140,8 +140,10 @@ def _counting(spec: EnsembleSpec, metrics: Metrics) -> EnsembleSpec:
 
     def count(member: int, agreed: int, not_agreed: int) -> None:
         yes, no = counters[member]
-        yes.inc(agreed)
-        no.inc(not_agreed)
+        if agreed:
+            yes.inc(agreed)
+        if not_agreed:
+            no.inc(not_agreed)
 
     return replace(spec, on_choices=count)
 

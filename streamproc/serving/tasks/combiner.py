@@ -99,17 +99,21 @@ class Combiner:
         """
         key = (BatchOpinions, id(self._spec), self._strategy, self._temperature)
         _, found = together.work_out(key, lambda: self._combined_batch(together))
-        self._voting_weight[found.answered] += found.weights[:, row] * found.tokens[row]
         if found.agreeing is not None and len(found.answered) > 1:
             self._spec.note_agreeing(found.answered, found.agreeing[row], found.choices)
         return found
+
+    def count_votes(self, opinions: BatchOpinions, row: int) -> None:
+        """Add the members' weights on a chunk to their voting weight."""
+        weights = opinions.weights[:, row] * opinions.tokens[row]
+        self._voting_weight[opinions.answered] += weights
 
     def _combined_batch(self, together: RanTogether) -> tuple[EnsembleSpec, BatchOpinions]:
         """With the spec, as the key names it by an identity that may else be another's later."""
         spec, head, answered = self._spec, self._spec.head, [*together.answered]
         ids = [sequence.ids for sequence in together.sequences]
         logits = [
-            spec.members[index].labels.align(np.stack(own))
+            spec.members[index].labels.align(np.concatenate(own).reshape(len(ids), -1))
             for index, own in zip(answered, together.scores, strict=True)
         ]
         scores = head.scores(np.stack(logits))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from functools import cached_property
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -52,7 +53,10 @@ class TalliedTextJob(LabelledTextJob):
         self._params = params
         # Each member's opinion, and last the combined one.
         self._together = len(spec.members)
-        self._tally = self.tally(self._together + 1, len(spec.labels))
+
+    @cached_property
+    def _tally(self) -> Tally:
+        return self.tally(self._together + 1, len(self._spec.labels))
 
     @abstractmethod
     def tally(self, opinions: int, outputs: int) -> Tally:
@@ -84,6 +88,7 @@ class TalliedTextJob(LabelledTextJob):
         self, chunk: Chunk, together: RanTogether, opinions: BatchOpinions, row: int
     ) -> None:
         """Take what the members say of a window, a row of its batch."""
+        self._combiner.count_votes(opinions, row)
         self._tally.add(
             [*opinions.answered, self._together],
             np.concatenate((opinions.scores[:, row], opinions.combined[None, row])),
