@@ -24,10 +24,10 @@ RunBatch = Callable[[Sequence[Item], Lane], Awaitable[Sequence[Result]]]
 # One batch in so many goes to the bulk lane though interactive chunks wait: it yields, it is not
 # starved.
 BULK_TURN = 16
-# While interactive chunks come, bulk batches are so much of what a batch may be: one that comes
-# waits for the call that a model's thread is at. Measured: 9 % fewer bulk requests a second.
-BULK_SHARE = 3 / 8
-BULK_SHARE_S = 2.0
+# So long after an interactive chunk, bulk batches have so much of the budget: the next one waits for
+# the call that a model's thread is at. 192 of 512 tokens cost 9 % of the bulk requests a second.
+SINCE_INTERACTIVE_S = 2.0
+BULK_BUDGET = 3 / 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +142,8 @@ class Batcher(Generic[Item, Result]):
 
     def _budget_tokens(self, lane: Lane) -> int:
         since_s = self._clock.monotonic_s() - self._last_interactive_s
-        if lane is Lane.BULK and since_s < BULK_SHARE_S:
-            return max(1, int(self._limits.budget_tokens * BULK_SHARE))
+        if lane is Lane.BULK and since_s < SINCE_INTERACTIVE_S:
+            return max(1, int(self._limits.budget_tokens * BULK_BUDGET))
         return self._limits.budget_tokens
 
     def _next_lane(self) -> Lane | None:

@@ -7,7 +7,7 @@ import pytest
 from streamproc.clock import Timed
 from streamproc.errors import OutOfMemory
 from streamproc.messages.lane import Lane
-from streamproc.serving.batching.batcher import BULK_SHARE_S
+from streamproc.serving.batching.batcher import SINCE_INTERACTIVE_S
 from streamproc.testing import ManualClock
 from tests.support.batch_runner import Runner, batcher_of, submitted, turns
 
@@ -197,5 +197,5 @@ async def test_bulk_batches_are_smaller_while_interactive_items_come_and_whole_a
     assert await bulk_batches() == [8]
     await submitted(batcher, "x")
     assert max(await bulk_batches()) == 3
-    clock.advance(BULK_SHARE_S)
+    clock.advance(SINCE_INTERACTIVE_S)
     assert await bulk_batches() == [8]
