@@ -24,8 +24,8 @@ RunBatch = Callable[[Sequence[Item], Lane], Awaitable[Sequence[Result]]]
 # One batch in so many goes to the bulk lane though interactive chunks wait: it yields, it is not
 # starved.
 BULK_TURN = 16
-# So long after an interactive chunk, bulk batches have so much of the budget: the next one waits for
-# the call that a model's thread is at. 192 of 512 tokens cost 9 % of the bulk requests a second.
+# So long after an interactive chunk, bulk batches have so much of the budget: the next one waits
+# for the call that a model's thread is at. 192 of 512 tokens cost 9 % of the bulk requests.
 SINCE_INTERACTIVE_S = 2.0
 BULK_BUDGET = 3 / 8
 
