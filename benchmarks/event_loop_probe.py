@@ -127,6 +127,7 @@ class Usage:
 
     def begin(self) -> None:
         self.longest_collection_s = 0.0
+        self.profile.clear()
         self.wall_s = -time.perf_counter()
         self.loop_s = -time.thread_time()
         self.process_s = -time.process_time()
