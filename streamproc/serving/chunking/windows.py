@@ -53,6 +53,10 @@ class Chunk:
         """(tokens, 2) int64 characters of the text; (0, 0) at special tokens."""
         return self.spans() if callable(self.spans) else self.spans
 
+    def __getstate__(self) -> dict[str, object]:
+        """With its offsets made, as what makes them can't be pickled."""
+        return {**vars(self), "spans": self.offsets}
+
 
 @dataclass(frozen=True, slots=True)
 class Cut(Generic[Run]):
