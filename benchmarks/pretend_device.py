@@ -27,9 +27,9 @@ from streamproc.messages.lane import Lane
 from streamproc.metrics import Metrics
 from streamproc.serving.batching.batch_metrics import BatchMetrics
 from streamproc.serving.batching.batcher import Batcher, Limits
-from streamproc.serving.inference.batch import Batch
+from streamproc.serving.inference.batch import Batch, Row
 from streamproc.serving.inference.executor import ModelExecutor
-from streamproc.serving.inference.fan_out import FanOut, Row
+from streamproc.serving.inference.fan_out import FanOut
 from streamproc.serving.inference.members import Members
 from streamproc.serving.inference.providers import CUDA
 from streamproc.serving.member_health import MemberHealth

@@ -12,8 +12,8 @@ wrong, and what follows, is the table of outcomes in docs/design.md.
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import replace
 
+from prometheus_client import Counter
 from tenacity.stop import stop_base
 
 from streamproc.clock import Clock
@@ -89,6 +89,7 @@ class Pipeline:
         lane = route.lane.name.lower()
         self._seconds = metrics.request_seconds.labels(route.task, lane)
         self._age = metrics.request_age_seconds.labels(route.task, lane)
+        self._requests: dict[str, Counter] = {}
         # There from the start, so that a rate has something to start from.
         self._cancelled = {
             stage: metrics.cancelled.labels(route.task, lane, stage)
@@ -99,12 +100,12 @@ class Pipeline:
 
     async def __call__(self, record: Record) -> None:
         """The whole way of one request; returns once its response is stored."""
-        async with self._turns.yield_to_interactive(self.route.lane):
-            started_s = self._clock.monotonic_s()
-            # Clocks differ: what was sent a moment ago may seem to come from the future.
-            age_ms = max(0, self._clock.now_ms() - record.timestamp_ms)
-            self._age.observe(age_ms / 1000)
-            request = read_request(record, self.route.max_message_bytes)
+        await self._turns.turn(self.route.lane)
+        started_s = self._clock.monotonic_s()
+        # Clocks differ: what was sent a moment ago may seem to come from the future.
+        age_ms = max(0, self._clock.now_ms() - record.timestamp_ms)
+        self._age.observe(age_ms / 1000)
+        request = read_request(record, self.route.max_message_bytes)
         self._decode_s.inc(self._clock.monotonic_s() - started_s)
         response = await self.answer(record, request, age_ms)
         answered_s = self._clock.monotonic_s()
@@ -145,14 +146,11 @@ class Pipeline:
         try:
             parts = self._publisher.parts(record, request)
             async with self._until_cancelled(record), parts as shown:
-                response = await self._answerer.answer(request, shown)
+                return await self._answerer.answer(request, shown, age_ms)
         except Invalid as reason:
             if isinstance(reason, Cancelled):
                 self._cancelled["under-way" if reason.is_begun else "before"].inc()
             return self._error(request.id, to_problem(reason), request.metadata)
-        if age_ms is not None and response.timing is not None:
-            response = replace(response, timing=replace(response.timing, age_ms=age_ms))
-        return response
 
     def _until_cancelled(self, record: Record) -> AbstractAsyncContextManager[None]:
         """What a request is answered in; raises Cancelled once nobody waits for it any more."""
@@ -173,7 +171,9 @@ class Pipeline:
         if problem is not None and problem.type == "cancelled":
             # Its sender's doing and nobody's failure, so that no share of errors has it.
             status, problem = "cancelled", None
-        self.metrics.requests.labels(self.route.task, lane, status).inc()
+        if status not in self._requests:
+            self._requests[status] = self.metrics.requests.labels(self.route.task, lane, status)
+        self._requests[status].inc()
         if problem is not None:
             self.metrics.errors.labels(self.route.task, lane, problem.type).inc()
         self._tracer.outcome(status, None if problem is None else problem.type)

@@ -22,7 +22,7 @@ from streamproc.kafka.backoff import backoff_s
 from streamproc.kafka.backpressure import Backpressure
 from streamproc.kafka.commits import Committer
 from streamproc.kafka.consumer_control import ConsumerControl, ours
-from streamproc.kafka.faust_app import to_record
+from streamproc.kafka.faust_app import polled_records
 from streamproc.kafka.ledger import Found, inherit_marks
 from streamproc.kafka.offsets import Delivery, OffsetTracker
 from streamproc.kafka.requests_in_flight import Handler, Refuse, RequestsInFlight
@@ -94,6 +94,7 @@ class Dispatcher:
         self._storing: asyncio.Task[None] | None = None
         self._moved_at_s = 0.0
         self._was_exclusive = False
+        self._is_to_go_on = False
         self._backpressure = Backpressure(
             consumer,
             self._tracker,
@@ -131,7 +132,7 @@ class Dispatcher:
         return 0 if self._transactions is None else self._transactions.outbox.waiting
 
     def accept(self, event: EventT) -> None:
-        """Begin with an event's request, unless the event is of another assignment."""
+        """Begin with the requests of an event, unless it is of another assignment."""
         message: Any = event.message
         if not self.is_open or message.generation_id != self._consumer.generation:
             return
@@ -139,19 +140,20 @@ class Dispatcher:
             return
         self.follow_assignment()
         tp = TopicPartition(message.topic, message.partition)
-        delivery = self._tracker.deliver(tp, message.offset, self._assignments)
-        if delivery is None:
-            _log.info("record in hand or answered", topic_partition=str(tp), offset=message.offset)
-            return
-        record = to_record(event)
-        subscription = self._subscriptions[record.topic]
+        subscription = self._subscriptions[tp.topic]
         # Never waits: a full channel would stall Faust's conductor, and the other lane with it.
-        if self._gate.arrive(tp, message.offset, (delivery, record)):
-            self._start(delivery, record, subscription.handler, subscription.refuse)
-        else:
-            self._gate.bound(tp, self._consumer.end_of)
-            self._go_on()
-        self._backpressure.begun(record)
+        for record in polled_records(event):
+            delivery = self._tracker.deliver(tp, record.offset, self._assignments)
+            if delivery is None:
+                at = record.offset
+                _log.info("record in hand or answered", topic_partition=str(tp), offset=at)
+                continue
+            if self._gate.arrive(tp, record.offset, (delivery, record)):
+                self._start(delivery, record, subscription.handler, subscription.refuse)
+            else:
+                self._gate.bound(tp, self._consumer.end_of)
+                self._go_on()
+            self._backpressure.begun(record)
 
     def hold(self, topics: Container[str]) -> None:
         """Fetch nothing from request topics that publish to one of these; again from all others.
@@ -319,6 +321,7 @@ class Dispatcher:
 
     def _go_on(self) -> None:
         """Start what may be started, and store what has to be stored before more may."""
+        self._is_to_go_on = False
         if not self._gate.is_waited_at:
             return
         is_exclusive = self._gate.is_exclusive
@@ -356,7 +359,10 @@ class Dispatcher:
         if is_current:
             self._gate.finished(delivery.topic_partition, delivery.offset)
             self.committer.note()
-        self._go_on()
+        # Once for all that finish in this turn of the loop: it looks at every topic-partition.
+        if not self._is_to_go_on:
+            self._is_to_go_on = True
+            asyncio.get_running_loop().call_soon(self._go_on)
 
     def fail(self, fault: WorkerFault) -> None:
         """Make the worker end with this."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
 from typing import Any
 
 import faust
@@ -54,6 +54,8 @@ def build_app(
 ) -> faust.App:
     """An app that hands every event of a topic to `accept[topic]`, at once and on the loop.
 
+    An event is what a poll has brought of a topic-partition; see `polled_records`.
+
     state: kept up to date by its consumer
     interactive_topics: whose events come before those of the others that wait
     topics_from_end: that are read from their end where the group has committed nothing of them
@@ -72,7 +74,7 @@ def build_app(
         broker_request_timeout=max(60.0, settings.session_timeout_s * 2),
         broker_max_poll_interval=300.0,
         # aiokafka gives all there is of one topic-partition before the next one has its turn.
-        broker_max_poll_records=16,
+        broker_max_poll_records=64,
         broker_commit_interval=1.0,
         agent_supervisor=AgentSupervisor,
         consumer_auto_offset_reset="earliest",
@@ -109,19 +111,16 @@ def _taking(accept: Accept) -> Callable[[StreamT], Coroutine[Any, Any, None]]:
     return take
 
 
-def to_record(event: EventT) -> Record:
-    """The record of a Faust event."""
+def polled_records(event: EventT) -> Iterator[Record]:
+    """The records of an event, in order."""
     message: Any = event.message
-    headers: Any = message.headers or ()
-    pairs: Sequence[tuple[str, bytes | None]] = (
-        tuple(headers.items()) if isinstance(headers, dict) else headers
-    )
-    return Record(
-        topic=message.topic,
-        topic_partition=message.partition,
-        offset=message.offset,
-        timestamp_ms=round((message.timestamp or 0) * 1000),
-        key=message.key,
-        value=message.value,
-        headers=tuple(pairs),
-    )
+    for one in message.records:
+        yield Record(
+            topic=one.topic,
+            topic_partition=one.partition,
+            offset=one.offset,
+            timestamp_ms=one.timestamp or 0,
+            key=one.key,
+            value=one.value,
+            headers=tuple(one.headers or ()),
+        )

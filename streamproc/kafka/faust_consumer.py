@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from functools import partial
 from inspect import iscoroutine
 from typing import Any, Final
 
 import faust
+from faust.types import TP
+from faust.types.tuples import ConsumerMessage
 
 from streamproc.kafka.consumer_state import ConsumerState
 from streamproc.kafka.consumer_thread import LaneThread
@@ -47,6 +49,23 @@ def adapt_consumer(
     )
 
 
+class PolledRecords(ConsumerMessage):  # type: ignore[misc]
+    """What a poll has brought of one topic-partition, as one message with the last one's offset.
+
+    records: aiokafka's, in order; one at least
+    """
+
+    def __init__(self, topic_partition: TP, records: Sequence[Any], generation: int) -> None:
+        last = records[-1]
+        super().__init__(
+            *(last.topic, last.partition, last.offset, 0.0, last.timestamp_type),
+            *(None, None, None, None),
+            tp=topic_partition,
+            generation_id=generation,
+        )
+        self.records = records
+
+
 class LaneConsumer(FaustConsumer):
     """Hands records on as soon as they are there, by the lanes that their topics are in."""
 
@@ -68,6 +87,24 @@ class LaneConsumer(FaustConsumer):
     async def poll(self, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's
         most_s = POLL_TIMEOUT_S if self.holds_back else IDLE_POLL_TIMEOUT_S
         return await super().poll(min(timeout, most_s))
+
+    async def getmany(
+        self,
+        timeout: float,  # noqa: ASYNC109 - Faust's
+    ) -> AsyncIterator[tuple[TP, PolledRecords]]:
+        """Faust's, with one message for all that a poll has brought of a topic-partition.
+
+        Its way to an agent, and the agent's next turn, cost more than a record's own.
+        """
+        polled, active = await self.poll(timeout)
+        generation = self.app.consumer_generation_id
+        if polled is None or self.should_stop:
+            return
+        for topic_partition, records in polled.items():
+            if not self.flow_active or self.app.consumer_generation_id != generation:
+                return
+            if records and self.takes(topic_partition, active):
+                yield topic_partition, PolledRecords(topic_partition, records, generation)
 
     async def wait_first(self, *waited_for: Any, timeout: Any = None) -> Any:  # noqa: ASYNC109
         """Faust's, which hands every record on in it, beside a wait for the flow to be suspended.

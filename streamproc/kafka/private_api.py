@@ -79,6 +79,13 @@ class FaustConsumer(Consumer):  # type: ignore[misc]
         """What reads from Kafka for it."""
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
+    def takes(self, topic_partition: TP, active: set[TP] | None) -> bool:
+        """Whether records of it, which a poll has brought, are to be handed on.
+
+        active: the topic-partitions that were polled; None: all
+        """
+        return active is None or topic_partition in active | self._buffered_partitions
+
     @property
     def holds_back(self) -> bool:
         """Whether there are topic-partitions that nothing is fetched of for now."""

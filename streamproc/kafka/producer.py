@@ -119,7 +119,7 @@ class Producer:
         if client is None or handed_over is None:
             return False
         try:
-            await asyncio.shield(handed_over)
+            await handed_over
         except KafkaError as error:
             _log.warning("record not stored", topic=record.topic, error=type(error).__name__)
             await self._replace(client)  # as `_tried`
@@ -139,9 +139,7 @@ class Producer:
         if client is None:
             raise BrokerUnavailable("the producer is not started")
         try:
-            handed_over = await hand_over_to(client, record)
-            # A cancelled sender must not take the record out of a batch shared with others.
-            await asyncio.shield(handed_over)
+            await (await hand_over_to(client, record))
         except _TOO_LARGE as error:
             await self._replace(client)
             if not record.is_last_resort:
@@ -259,6 +257,7 @@ def not_taken(error: Exception) -> str:
 async def hand_over_to(client: AIOKafkaProducer, record: ProducerRecord) -> asyncio.Future[object]:
     """Put a record among those that a client sends; returns what is done once it is stored.
 
+    It may be cancelled: the record is sent all the same.
     Waits while there is no room, or nothing is known of the topic. Raises KafkaError.
     """
     headers = list(record.headers)
@@ -277,11 +276,13 @@ async def hand_over_to(client: AIOKafkaProducer, record: ProducerRecord) -> asyn
     batch.append(timestamp=record.timestamp_ms, key=None, value=None, headers=headers)
     batch.close()
     choices = sorted(await client.partitions_for(record.topic))
-    return await client.send_batch(  # type: ignore[no-any-return]
+    sent = await client.send_batch(
         batch,
         record.topic,
         partition=random.choice(choices),  # noqa: S311 - spreads load
     )
+    # That of a record is its own, this one is what aiokafka knows of the batch by.
+    return asyncio.shield(sent)
 
 
 async def _topic_partition(client: AIOKafkaProducer, record: ProducerRecord) -> int | None:

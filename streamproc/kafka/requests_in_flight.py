@@ -59,8 +59,7 @@ class RequestsInFlight:
         self._ended = ended
         self._failed = failed
         self._bound = bound
-        self._tasks: dict[Delivery, asyncio.Task[None]] = {}
-        self._records: dict[Delivery, Record] = {}
+        self._tasks: dict[Delivery, tuple[asyncio.Task[None], Record]] = {}
         self.handler_errors = 0
 
     def __len__(self) -> int:
@@ -74,25 +73,25 @@ class RequestsInFlight:
         refuse: what is done when its handler keeps raising; None: the worker ends
         """
         task = asyncio.create_task(self._handle(delivery, record, handler, refuse))
-        self._tasks[delivery] = task
-        self._records[delivery] = record
+        self._tasks[delivery] = task, record
 
         # Also when the task was cancelled before its first step, which no `finally` would see.
         def end(_: asyncio.Task[None]) -> None:
-            del self._tasks[delivery], self._records[delivery]
+            del self._tasks[delivery]
             self._ended(delivery, record)
 
         task.add_done_callback(end)
 
     def record_of(self, delivery: Delivery) -> Record | None:
         """The record of a request in flight; None: it is not."""
-        return self._records.get(delivery)
+        found = self._tasks.get(delivery)
+        return None if found is None else found[1]
 
     def in_flight_of(self, topics: Container[str]) -> dict[Delivery, Record]:
         """The requests in flight that came by some topics."""
         return {
             delivery: record
-            for delivery, record in self._records.items()
+            for delivery, (_, record) in self._tasks.items()
             if delivery.topic_partition.topic in topics
         }
 
@@ -115,7 +114,7 @@ class RequestsInFlight:
     def _of(self, among: Container[TopicPartition] | None) -> list[asyncio.Task[None]]:
         return [
             task
-            for delivery, task in self._tasks.items()
+            for delivery, (task, _) in self._tasks.items()
             if among is None or delivery.topic_partition in among
         ]
 

@@ -9,6 +9,7 @@ import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, Final, Literal
 
@@ -96,12 +97,12 @@ class Envelope:
         *,
         task: str,
         event_id: str,
-        time: str,
+        time_ms: int,
         kind: Literal["response", "part"] = "response",
     ) -> tuple[dict[str, Any], Headers]:
         """A response, or a part of one, in this form: the object to encode, and headers to add.
 
-        time: RFC 3339
+        time_ms: when it was made, in milliseconds since the epoch
         """
         if self.form is Form.PLAIN:
             return response, (_JSON_TYPE,)
@@ -110,7 +111,7 @@ class Envelope:
             "id": event_id,
             "source": f"/streamproc/{task}",
             "type": f"streamproc.{task}.{kind}.v1",
-            "time": time,
+            "time": _rfc_3339(time_ms),
             **self._handed_on(),
         }
         if self.form is Form.BINARY:
@@ -152,6 +153,10 @@ class Opened:
     def set_envelope(self, envelope: Envelope) -> None:
         """Take the event's attributes, and what is wrong with them."""
         self.envelope, self.fault = envelope, _fault_of(envelope.attributes)
+
+
+def _rfc_3339(time_ms: int) -> str:
+    return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds")
 
 
 def _is_typed(value: object) -> bool:

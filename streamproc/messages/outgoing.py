@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -48,6 +47,9 @@ _OURS = (
 )
 ORIGIN_PREFIX = "streamproc-request-"
 """Of the headers that say where a request lies, on its response and on its dead letter."""
+_ORIGIN_TOPIC, _ORIGIN_PARTITION, _ORIGIN_OFFSET = (
+    ORIGIN_PREFIX + name for name in ("topic", "partition", "offset")
+)
 MAX_ERROR_HEADER_CHARACTERS = 2000
 # Above this size of key and headers, a response that its topic rejects is sent without them.
 MAX_KEPT_BYTES = 16 * 1024
@@ -66,7 +68,7 @@ def response_record(
     copied: names of more headers to copy; "*" is all
     """
     wrapped, form_headers = envelope.wrap(
-        as_json(response), task=response.task, event_id=response.id, time=_rfc_3339(now_ms)
+        as_json(response), task=response.task, event_id=response.id, time_ms=now_ms
     )
     return ProducerRecord(
         topic=to.topic,
@@ -97,7 +99,7 @@ def part_record(
         body,
         task=task,
         event_id=f"{request.id}/{part.attempt}/{part.sequence}",
-        time=_rfc_3339(now_ms),
+        time_ms=now_ms,
         kind="part",
     )
     number = (PART, str(part.sequence).encode())
@@ -109,10 +111,6 @@ def part_record(
         ordered_by=request.id.encode("utf-8", "replace"),
         topic_partition=to.topic_partition,
     )
-
-
-def _rfc_3339(time_ms: int) -> str:
-    return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds")
 
 
 def _copied_headers(record: Record, copied: Collection[str]) -> Headers:
@@ -184,13 +182,13 @@ def _set_fields(
     said: Response | MemberReport | Coverage | Timing | Usage | Problem | ExperimentArm,
 ) -> dict[str, Any]:
     """The fields that are not None; not `asdict`, which copies everything in them."""
-    fields = ((name, getattr(said, name)) for name in said.__dataclass_fields__)
-    return {name: value for name, value in fields if value is not None}
+    names = said.__dataclass_fields__
+    return {name: value for name in names if (value := getattr(said, name)) is not None}
 
 
 def _origin(record: Record) -> Headers:
     return (
-        (ORIGIN_PREFIX + "topic", record.topic.encode()),
-        (ORIGIN_PREFIX + "partition", str(record.topic_partition).encode()),
-        (ORIGIN_PREFIX + "offset", str(record.offset).encode()),
+        (_ORIGIN_TOPIC, record.topic.encode()),
+        (_ORIGIN_PARTITION, b"%d" % record.topic_partition),
+        (_ORIGIN_OFFSET, b"%d" % record.offset),
     )

@@ -89,10 +89,16 @@ class Answerer:
         tokenizer = self._engines.named(ensemble).spec.tokenizer
         return sum(len(tokens) for tokens in tokenizer.stream(text))
 
-    async def answer(self, request: Request, parts: PartPublisher | None = None) -> Response:
+    async def answer(
+        self,
+        request: Request,
+        parts: PartPublisher | None = None,
+        age_ms: float | None = None,
+    ) -> Response:
         """The response, whose `error` says why there is no answer.
 
         parts: takes the text as it is written, where the request asks for that
+        age_ms: how long its record lay in Kafka, where it came from there
 
         Raises WorkerFault once `stop_after` says so, TooManyFailed once `bound` does.
         """
@@ -107,7 +113,7 @@ class Answerer:
             async with self._deadline(request):
                 engine, answered = await self._answered(engine, request, parts)
             total_ms = (self._clock.monotonic_s() - started_s) * 1000
-            response = self._response(engine, request, answered, total_ms)
+            response = self._response(engine, request, answered, total_ms, age_ms)
         except TimeoutError:
             late = DeadlineExceeded("deadline passed", "no answer was ready in time")
             response = self._error(request, late)
@@ -193,7 +199,12 @@ class Answerer:
         return await engine.answer(job, self._lane, alone=alone, policy=policy)
 
     def _response(
-        self, engine: Engine, request: Request, answered: Timed[Answer], total_ms: float
+        self,
+        engine: Engine,
+        request: Request,
+        answered: Timed[Answer],
+        total_ms: float,
+        age_ms: float | None,
     ) -> Response:
         answer = answered.result
         if answer.choices is not None:
@@ -211,7 +222,7 @@ class Answerer:
             coverage=answer.coverage,
             profile=answer.profile,
             timing=Timing(
-                round(answered.queue_ms, 3), round(answered.run_ms, 3), round(total_ms, 3)
+                round(answered.queue_ms, 3), round(answered.run_ms, 3), round(total_ms, 3), age_ms
             ),
             usage=answer.usage,
             metadata=request.metadata,

@@ -18,7 +18,8 @@ from streamproc.serving.decoding.loop import DecodingLoop
 from streamproc.serving.decoding.member import Member
 from streamproc.serving.decoding.model import AnyStepModel
 from streamproc.serving.engine import Engine
-from streamproc.serving.inference.fan_out import FanOut, Row
+from streamproc.serving.inference.batch import Row
+from streamproc.serving.inference.fan_out import FanOut
 from streamproc.serving.inference.members import Members
 from streamproc.serving.inference.providers import CPU, Provider
 from streamproc.serving.loading import load_sessions, load_spec, load_step_models
@@ -140,8 +141,10 @@ def _counting(spec: EnsembleSpec, metrics: Metrics) -> EnsembleSpec:
 
     def count(member: int, agreed: int, not_agreed: int) -> None:
         yes, no = counters[member]
-        yes.inc(agreed)
-        no.inc(not_agreed)
+        if agreed:
+            yes.inc(agreed)
+        if not_agreed:
+            no.inc(not_agreed)
 
     return replace(spec, on_choices=count)
 

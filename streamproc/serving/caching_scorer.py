@@ -8,8 +8,7 @@ from typing import Generic, TypeVar
 from streamproc.clock import Timed
 from streamproc.messages.lane import Lane
 from streamproc.serving.engine import Scorer
-from streamproc.serving.inference.batch import MemberOutput, ModelInput, SelectedInput
-from streamproc.serving.inference.fan_out import Row
+from streamproc.serving.inference.batch import MemberOutput, ModelInput, Row, SelectedInput
 from streamproc.serving.selection import replayed
 
 ItemT = TypeVar("ItemT", bound=ModelInput)
@@ -32,12 +31,14 @@ class CachingScorer(Generic[ItemT]):
         sequence = item.sequence if isinstance(item, SelectedInput) else item
         key = sequence.ids.tobytes(), sequence.type_ids.tobytes()
         if key not in self._known:
-            self._known[key] = await self._scorer.submit(sequence, tokens, lane)
+            timed = await self._scorer.submit(sequence, tokens, lane)
+            # Not what it ran beside, nor what was worked out of that.
+            self._known[key] = replace(timed, result=Row(timed.result))
         known = self._known[key]
         if not isinstance(item, SelectedInput):
             return known
         said = replayed(item.selection, dict(enumerate(one.scores for one in known.result)))
-        row = tuple(
+        row = Row(
             one if member in said else MemberOutput(one.member, None)
             for member, one in enumerate(known.result)
         )

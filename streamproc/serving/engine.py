@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sized
+from collections.abc import AsyncGenerator, Coroutine, Iterator, Mapping, Sized
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 from streamproc.clock import Timed
 from streamproc.errors import Invalid
 from streamproc.messages.lane import Lane
+from streamproc.serving.chunking.encoding_batches import EncodingBatches
 from streamproc.serving.disagreements import Disagreements
 from streamproc.serving.fairness import FairTurns
 from streamproc.serving.member_health import MemberHealth
@@ -30,7 +31,9 @@ _INLINE_CHARACTERS = 8_192
 class Scorer(Protocol[ItemT_contra, OutputsT]):
     """What chunks of many requests are handed to: a batcher, or a loop that decodes."""
 
-    async def submit(self, item: ItemT_contra, tokens: int, lane: Lane, /) -> Timed[OutputsT]:
+    def submit(
+        self, item: ItemT_contra, tokens: int, lane: Lane, /
+    ) -> Coroutine[Any, Any, Timed[OutputsT]]:
         """The members' outputs for one chunk; waits while the lane's queue is full."""
         ...
 
@@ -91,9 +94,13 @@ class Engine:
     max_document_chunks: int
     health: MemberHealth
     alone_tokens: int
+    encodings: EncodingBatches = field(init=False)
     turns: FairTurns = field(default_factory=FairTurns)
     disagreements: Disagreements = field(default_factory=Disagreements)
     jobs: JobCount = field(default_factory=JobCount)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "encodings", EncodingBatches(self.spec.tokenizer))
 
     async def drain(self) -> None:
         """Finish the jobs that it is at; the caller sees to it that there are no new ones."""
@@ -136,34 +143,48 @@ class Engine:
         policy: MemberPolicy | None = None,
     ) -> AsyncGenerator[tuple[ChunkT, Timed[OutputsT]], None]:
         """Every chunk of a job with what the members said of it, in the order of the text."""
+
+        def score(chunk: ChunkT) -> Coroutine[Any, Any, Timed[OutputsT]]:
+            tokens = self.alone_tokens if alone else len(chunk)
+            item = chunk if policy is None else job.select(chunk, policy)
+            return self.scorer.submit(item, max(tokens, len(chunk)), lane)
+
         self.jobs.begin()
-        chunks = job.chunks()
         under_way: deque[tuple[ChunkT, asyncio.Task[Timed[OutputsT]]]] = deque()
         try:
-            done = False
-            while True:
-                while not done and len(under_way) < self.max_document_chunks:
-                    if job.characters <= _INLINE_CHARACTERS:
-                        async with self.turns.yield_to_interactive(lane):
-                            chunk = next(chunks, None)
-                    else:
-                        chunk = await asyncio.to_thread(next, chunks, None)
-                    if chunk is None:
-                        done = True
-                        break
-                    tokens = self.alone_tokens if alone else len(chunk)
-                    item = chunk if policy is None else job.select(chunk, policy)
-                    scoring = self.scorer.submit(item, max(tokens, len(chunk)), lane)
-                    under_way.append((chunk, asyncio.ensure_future(scoring)))
-                if not under_way:
-                    return
-                chunk, task = under_way.popleft()
-                yield chunk, await task
+            if job.texts and job.characters <= _INLINE_CHARACTERS:
+                job.encoded = await self.encodings.encode(job.texts, lane)
+            chunks = job.chunks()
+            chunk = await self._next(job, chunks, lane)
+            while chunk is not None or under_way:
+                if chunk is not None and len(under_way) < self.max_document_chunks:
+                    following = await self._next(job, chunks, lane)
+                    if following is None and not under_way:
+                        # Most requests have a single chunk, which needs no task of its own.
+                        yield chunk, await score(chunk)
+                        return
+                    under_way.append((chunk, asyncio.ensure_future(score(chunk))))
+                    chunk = following
+                else:
+                    first, task = under_way.popleft()
+                    yield first, await task
         finally:
+            self.jobs.end()
             for _, task in under_way:
                 task.cancel()
-            self.jobs.end()
-            await asyncio.gather(*(task for _, task in under_way), return_exceptions=True)
+            if under_way:
+                await asyncio.gather(*(task for _, task in under_way), return_exceptions=True)
+
+    async def _next(
+        self, job: Job[ChunkT, OutputsT], chunks: Iterator[ChunkT], lane: Lane
+    ) -> ChunkT | None:
+        """The next chunk of a job; None: there are no more."""
+        if job.encoded:
+            return next(chunks, None)
+        if job.characters > _INLINE_CHARACTERS:
+            return await asyncio.to_thread(next, chunks, None)
+        await self.turns.turn(lane)
+        return next(chunks, None)
 
 
 class Engines(Mapping[str, Engine]):

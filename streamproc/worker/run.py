@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import (
-    AbstractAsyncContextManager,
-    contextmanager,
-    nullcontext,
-)
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Final, Self
 
@@ -47,6 +42,7 @@ from streamproc.worker.enrichment import (
 )
 from streamproc.worker.experiments.running import RunningExperiments
 from streamproc.worker.followed_cancels import FollowedCancels
+from streamproc.worker.garbage import bounded_collections, collect_at_leisure
 from streamproc.worker.gauges import set_gauges
 from streamproc.worker.model_versions import ModelVersions
 from streamproc.worker.models import Models
@@ -184,7 +180,7 @@ class _Worker:
         # Only a port that somebody chose is one that probes look at.
         or_free = "web_port" not in self._settings.model_fields_set
         host, port = self._settings.web_host, self._settings.web_port
-        with _models_out_of_gc():
+        with bounded_collections():
             async with serving(app, host, port, or_free=or_free) as at:
                 self._log_start(subscriptions, at)
                 async with (
@@ -193,6 +189,7 @@ class _Worker:
                         self._canaries.watch(),
                         self._registry.prepare_late(),
                         self._profiles.watch(worker.backlog),
+                        collect_at_leisure(lambda: worker.in_flight, self._clock),
                     ),
                     self._promoted.followed(),
                     self._experiments.followed(),
@@ -326,20 +323,6 @@ class _Worker:
             settings, served, worker, readiness.reasons, self._metrics, self._clock, name
         )
         return reporting(reporter, StatePublisher(settings, topic, name, self._clock))
-
-
-@contextmanager
-def _models_out_of_gc() -> Iterator[None]:
-    """Models and libraries stay until the end: no full collection looks through them.
-
-    That would hold up the event loop for a tenth of a second.
-    """
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 def _hangs_for_good(engines: Sequence[Engine], call_timeout_s: float) -> str | None:

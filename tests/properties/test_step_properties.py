@@ -11,11 +11,11 @@ from hypothesis.extra import numpy as arrays
 
 from streamproc.serving.ensembling.combine import combine
 from streamproc.serving.ensembling.measures import agreement, entropy
+from streamproc.serving.ensembling.sorted_sum import sorted_sum
 from streamproc.serving.ensembling.steps import (
     STEP_STRATEGIES,
     StepStrategy,
     combine_step,
-    sorted_sum,
 )
 from streamproc.types import FloatArray
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,5 +36,5 @@ def failures(metrics: Metrics, member: str, status: str) -> float | None:
     return metrics.registry.get_sample_value("streamproc_member_failures_total", labels)
 
 
-def statuses(rows: list[tuple[MemberOutput, ...]]) -> list[list[str]]:
+def statuses(rows: Iterable[Iterable[MemberOutput]]) -> list[list[str]]:
     return [[output.status for output in row] for row in rows]

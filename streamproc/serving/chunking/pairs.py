@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from tokenizers import Encoding
 
 from streamproc.errors import Invalid
 from streamproc.serving.chunking.pair_frame import PairFrame
-from streamproc.serving.chunking.tokens import TextTokenizer, WordTokens
+from streamproc.serving.chunking.tokens import TextTokenizer, Tokens, WordTokens
 from streamproc.serving.chunking.windows import Chunk, Cut, Window, cuts
 from streamproc.types import Int64Array
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PairChunk(Chunk):
     """A window of a context behind its question; offsets, start and end are the context's.
 
@@ -33,20 +34,26 @@ class PairChunk(Chunk):
 
 
 def pair_windows(
-    tokenizer: TextTokenizer, question: str, context: str, window: Window
+    tokenizer: TextTokenizer,
+    question: str,
+    context: str,
+    window: Window,
+    known_question: Encoding | None = None,
+    known_context: Encoding | None = None,
 ) -> Iterator[PairChunk]:
     """Every window of the context; at least one, so that a context without a token has one too.
 
+    known_question, known_context: of `encode_each`, where that has been asked
     Raises Invalid when the question leaves the context no room, or where the context needs a second
     window, no more room than windows overlap by.
     """
     frame = tokenizer.pair_frame
     beside = window.max_tokens - frame.tokens
-    asked = _question_ids(tokenizer, question, beside)
+    asked = _question_ids(tokenizer.stream(question, known_question), beside)
     room = beside - len(asked)
     if room < 1:
         raise _too_long(beside - 1, window, "a context")
-    stream = tokenizer.word_stream(context)
+    stream = tokenizer.word_stream(context, known_context)
     nothing = WordTokens(np.empty(0, np.int64), *(np.empty((0, 2), np.int64),) * 2)
     for cut in cuts(stream, nothing, room, window.overlap_tokens, len(context)):
         if not cut.is_last and room <= window.overlap_tokens:
@@ -55,10 +62,10 @@ def pair_windows(
         yield _framed(cut, asked, frame)
 
 
-def _question_ids(tokenizer: TextTokenizer, question: str, most: int) -> Int64Array:
+def _question_ids(stream: Iterable[Tokens], most: int) -> Int64Array:
     """The question's token ids; of a question longer than `most`, only so many."""
     ids = np.empty(0, np.int64)
-    for tokens in tokenizer.stream(question):
+    for tokens in stream:
         ids = np.concatenate((ids, tokens.ids))
         if len(ids) >= most:
             break
@@ -94,7 +101,7 @@ def _framed(cut: Cut[WordTokens], asked: Int64Array, frame: PairFrame) -> PairCh
         index=cut.index,
         ids=ids,
         type_ids=type_ids,
-        offsets=offsets,
+        spans=offsets,
         start=cut.start,
         end=cut.end,
         content_tokens=len(tokens),

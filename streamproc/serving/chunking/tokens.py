@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Self
 
 import numpy as np
@@ -21,31 +21,40 @@ _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 _LANGUAGE = re.compile(r"[a-z]{2,3}_(?:[A-Z]{2}|[A-Z][a-z]{3})|__([a-z]{2,3})__")
 
 
-@dataclass(frozen=True, slots=True)
+Spans = Int64Array | Callable[[], Int64Array]
+"""(tokens, 2) int64 characters, or what makes them once somebody asks."""
+
+
+@dataclass(frozen=True)
 class Tokens:
     """A run of tokens without special ones.
 
-    ids:     (tokens,) int64
-    offsets: (tokens, 2) int64, first and one past the last character of the whole text
+    ids:   (tokens,) int64
+    spans: their offsets; few tasks need those of a text that is not cut
     """
 
     ids: Int64Array
-    offsets: Int64Array
+    spans: Spans
+
+    @cached_property
+    def offsets(self) -> Int64Array:
+        """(tokens, 2) int64, first and one past the last character of the whole text."""
+        return self.spans() if callable(self.spans) else self.spans
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def part(self, place: slice) -> Self:
         """Some of the tokens."""
-        return replace(self, ids=self.ids[place], offsets=self.offsets[place])
+        return replace(self, ids=self.ids[place], spans=lambda: self.offsets[place])
 
     def joined(self, after: Self) -> Self:
         """These tokens and those `after` them."""
         ids, offsets = (self.ids, after.ids), (self.offsets, after.offsets)
-        return replace(self, ids=np.concatenate(ids), offsets=np.concatenate(offsets))
+        return replace(self, ids=np.concatenate(ids), spans=np.concatenate(offsets))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class WordTokens(Tokens):
     """Tokens that know the word they are of: what the tokenizer's pre-tokenizer cuts a text into.
 
@@ -56,14 +65,14 @@ class WordTokens(Tokens):
 
     def part(self, place: slice) -> Self:
         ids, offsets, words = self.ids[place], self.offsets[place], self.words[place]
-        return replace(self, ids=ids, offsets=offsets, words=words)
+        return replace(self, ids=ids, spans=offsets, words=words)
 
     def joined(self, after: Self) -> Self:
         ids, offsets = (self.ids, after.ids), (self.offsets, after.offsets)
         return replace(
             self,
             ids=np.concatenate(ids),
-            offsets=np.concatenate(offsets),
+            spans=np.concatenate(offsets),
             words=np.concatenate((self.words, after.words)),
         )
 
@@ -144,14 +153,17 @@ class TextTokenizer:
         """What stands around a pair of texts; raises ModelRefused where pairs are not encoded."""
         return PairFrame.of(self._tokenizer.encode("a", "a"))
 
-    def stream(self, text: str) -> Iterator[Tokens]:
-        """The tokens of `text` in order, a segment at a time; those it has when encoded at once."""
-        for piece, kept in self._pieces(text):
-            yield Tokens(piece.ids[kept], piece.offsets[kept])
+    def stream(self, text: str, known: Encoding | None = None) -> Iterator[Tokens]:
+        """The tokens of `text` in order, a segment at a time; those it has when encoded at once.
 
-    def word_stream(self, text: str) -> Iterator[WordTokens]:
+        known: of `encode_each`, where that has been asked
+        """
+        for piece, kept in self._pieces(text, known):
+            yield Tokens(piece.ids[kept], partial(_part, piece, kept))
+
+    def word_stream(self, text: str, known: Encoding | None = None) -> Iterator[WordTokens]:
         """The same, each token with its word."""
-        for piece, kept in self._pieces(text):
+        for piece, kept in self._pieces(text, known):
             words = _words(piece.encoding, piece.offsets)
             yield WordTokens(piece.ids[kept], piece.offsets[kept], words[kept])
 
@@ -160,16 +172,30 @@ class TextTokenizer:
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
         return Tokens(_ids(encoding), _offsets(encoding))
 
+    def encode_each(self, texts: Sequence[str]) -> list[Encoding]:
+        """Texts of a segment at most, for `stream`: in one call, on threads of the library's own.
+
+        May be called from any thread.
+        """
+        return self._tokenizer.encode_batch(texts, add_special_tokens=False)  # type: ignore[no-any-return]
+
     def decode(self, ids: Int64Array | Sequence[int]) -> str:
         """The text of tokens, special ones left out; ids that it does not know make no text."""
         return str(self._tokenizer.decode(np.asarray(ids).tolist(), skip_special_tokens=True))
 
-    def _pieces(self, text: str) -> Iterator[tuple[Piece, slice]]:
+    def _pieces(self, text: str, known: Encoding | None) -> Iterator[tuple[Piece, slice]]:
         if not text:
+            return
+        if known is not None:
+            yield Piece(known, 0, len(text)), slice(0, None)
             return
         yield from joined_pieces(
             lambda part: self._tokenizer.encode(part, add_special_tokens=False), text
         )
+
+
+def _part(piece: Piece, kept: slice) -> Int64Array:
+    return piece.offsets[kept]
 
 
 def _ids(encoding: Encoding) -> Int64Array:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Generic, TypeVar
 
 import numpy as np
 
 from streamproc.errors import ModelRefused
-from streamproc.serving.chunking.tokens import Frame, Tokens
+from streamproc.serving.chunking.tokens import Frame, Spans, Tokens
 from streamproc.types import Int64Array
 
 Run = TypeVar("Run", bound=Tokens)
@@ -23,13 +24,13 @@ class Window:
     overlap_tokens: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Chunk:
     """A window of a text, ready for a model.
 
     ids:      (tokens,) int64, special tokens included
     type_ids: (tokens,) int64
-    offsets:  (tokens, 2) int64 characters of the text; (0, 0) at special tokens
+    spans:    its offsets
     start, end: the characters it passes over; one chunk's follow the last one's without a gap
     content_tokens: how many tokens are not special
     is_last: whether the text ends with it
@@ -38,7 +39,7 @@ class Chunk:
     index: int
     ids: Int64Array
     type_ids: Int64Array
-    offsets: Int64Array
+    spans: Spans
     start: int
     end: int
     content_tokens: int
@@ -46,6 +47,15 @@ class Chunk:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @cached_property
+    def offsets(self) -> Int64Array:
+        """(tokens, 2) int64 characters of the text; (0, 0) at special tokens."""
+        return self.spans() if callable(self.spans) else self.spans
+
+    def __getstate__(self) -> dict[str, object]:
+        """With its offsets made, as what makes them can't be pickled."""
+        return {**vars(self), "spans": self.offsets}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,18 +115,22 @@ def cuts(
 
 def _start(run: Tokens, covered: int) -> int:
     # Whitespace and dropped characters before the first new token belong to this cut.
-    return min(int(run.offsets[0, 0]), covered) if len(run) else covered
+    return min(int(run.offsets[0, 0]), covered) if covered and len(run) else covered
 
 
 def _framed(cut: Cut[Tokens], frame: Frame) -> Chunk:
     framed = np.concatenate((frame.before, cut.tokens.ids, frame.after))
-    offsets = np.zeros((len(framed), 2), np.int64)
-    offsets[len(frame.before) : len(frame.before) + len(cut.tokens)] = cut.tokens.offsets
+
+    def spans() -> Int64Array:
+        offsets = np.zeros((len(framed), 2), np.int64)
+        offsets[len(frame.before) : len(frame.before) + len(cut.tokens)] = cut.tokens.offsets
+        return offsets
+
     return Chunk(
         index=cut.index,
         ids=framed,
         type_ids=np.full(len(framed), frame.type_id, np.int64),
-        offsets=offsets,
+        spans=spans,
         start=cut.start,
         end=cut.end,
         content_tokens=len(cut.tokens),

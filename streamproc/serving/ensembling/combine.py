@@ -2,11 +2,14 @@
 
 In all of them `logits` and `probabilities` are (members, ..., labels), float64, NaN at a label that
 a member does not know; `weights` is (members,), positive: each member's say under the strategies
-`weighted` and `gated`. A label that a member does not know is left out of that member's say, not
-counted as zero. All return (..., labels) that sum to 1.
+`weighted` and `gated`; or (members, rows) for (members, rows, ..., labels). A label that a member
+does not know is left out of that member's say, not counted as zero. All return (..., labels) that
+sum to 1.
 
-Each runs once a chunk on the event loop's thread, on arrays of a few numbers: numpy's NaN-aware
-functions cost ten times what the arithmetic does there, hence the plain ones.
+Each runs on the event loop's thread, for all chunks of a batch at once where that can be, and else
+on arrays of a few numbers: numpy's NaN-aware functions cost ten times what the arithmetic does
+there, hence the plain ones. What a chunk comes to does not depend on those beside it: members are
+added up one by one, as numpy adds in another order along an axis of another length.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from typing import get_args
 
 import numpy as np
 
+from streamproc.serving.ensembling.sorted_sum import sorted_sum
 from streamproc.types import FloatArray, Strategy
 
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
@@ -92,13 +96,13 @@ def mean_of_known(values: FloatArray, weights: FloatArray) -> FloatArray:
 
     Members are added up in one fixed order by magnitude, so that their order makes no difference.
     """
-    spread = weights.reshape(-1, *(1,) * (values.ndim - 1))
+    spread = weights.reshape(*weights.shape, *(1,) * (values.ndim - weights.ndim))
     weighted = values * spread
     unknown = np.isnan(values)
     if not unknown.any():
-        return np.asarray(np.sort(weighted, axis=0).sum(axis=0) / np.sort(weights).sum())
-    total = np.sort(np.where(unknown, 0.0, spread), axis=0).sum(axis=0)
-    known_sum = np.sort(np.where(unknown, 0.0, weighted), axis=0).sum(axis=0)
+        return np.asarray(sorted_sum([*weighted]) / sorted_sum([*spread]))
+    total = sorted_sum([*np.where(unknown, 0.0, spread)])
+    known_sum = sorted_sum([*np.where(unknown, 0.0, weighted)])
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(known_sum / total)
 

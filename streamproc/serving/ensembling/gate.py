@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streamproc.serving.ensembling.steps import sorted_sum
+from streamproc.serving.ensembling.sorted_sum import sorted_sum
 from streamproc.types import FloatArray, Int64Array
 
 # A member that is closest to nothing of a chunk keeps a say too small to matter, but not none: it

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from streamproc.serving.ensembling.sorted_sum import sorted_sum
 from streamproc.types import FloatArray
 
 
@@ -27,15 +28,14 @@ def agreements(
 ) -> FloatArray:
     """Share of the members' weight, 0 to 1, whose own likeliest label is the one in `labels`.
 
-    probabilities: (members, ..., labels), NaN at unknown labels; weights: (members,), positive;
-    labels: (...)
+    probabilities: (members, ..., labels), NaN at unknown labels; labels: (...)
+    weights: (members,), positive; or (members, rows) for (members, rows, ..., labels)
     returns: (...)
     """
     choice = np.argmax(np.where(np.isnan(probabilities), -1.0, probabilities), axis=-1)
-    spread = weights.reshape(-1, *(1,) * (choice.ndim - 1))
-    # In order of magnitude, so that the members' order makes no difference.
-    agreeing = np.sort(spread * (choice == labels), axis=0).sum(axis=0)
-    return np.asarray(agreeing / np.sort(weights).sum())
+    spread = weights.reshape(*weights.shape, *(1,) * (choice.ndim - weights.ndim))
+    agreeing = sorted_sum([*(spread * (choice == labels))])
+    return np.asarray(agreeing / sorted_sum([*spread]))
 
 
 def agreement(probabilities: FloatArray, weights: FloatArray, label: int) -> float:

@@ -7,12 +7,12 @@ adding members in sorted order that costs a few passes instead of a sort.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 
+from streamproc.serving.ensembling.sorted_sum import sorted_sum
 from streamproc.types import BoolArray, FloatArray
 
 StepStrategy = Literal["mean", "logit_mean", "weighted", "gated"]
@@ -72,23 +72,6 @@ def combine_step(strategy: StepStrategy, logits: FloatArray, weights: FloatArray
         sorted_sum(list(shares * agreeing)),
         agreeing,
     )
-
-
-def sorted_sum(terms: Sequence[FloatArray]) -> FloatArray:
-    """The sum of arrays of one shape, at each place from the smallest to the largest.
-
-    So that the order of the terms makes no difference. By odd-even transposition, a sorting network
-    of whole arrays: for the few members there are, many times faster than sorting along an axis.
-    """
-    ordered = list(terms)
-    for turn in range(len(ordered)):
-        for left in range(turn % 2, len(ordered) - 1, 2):
-            low, high = ordered[left], ordered[left + 1]
-            ordered[left], ordered[left + 1] = np.minimum(low, high), np.maximum(low, high)
-    total = ordered[0]
-    for term in ordered[1:]:
-        total = total + term
-    return total
 
 
 def _log_sum_exp(values: FloatArray) -> FloatArray:

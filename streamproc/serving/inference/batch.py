@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
 from threading import Lock
-from typing import Generic, Protocol, TypeVar, overload
+from typing import Any, Generic, Protocol, TypeVar, overload
 
 import numpy as np
 
@@ -25,6 +25,7 @@ class ModelInput(Protocol):
     def type_ids(self) -> Int64Array: ...
 
 
+Made = TypeVar("Made")
 InputT = TypeVar("InputT", bound=ModelInput)
 
 
@@ -118,6 +119,37 @@ class MemberOutput:
         if self.error is not None:
             return failure_status(self.error)
         return "skipped" if self.scores is None else "ok"
+
+
+@dataclass(slots=True, eq=False)
+class RanTogether:
+    """Sequences of one batch that the same members have results for.
+
+    answered: numbers of these members
+    scores:   of each of them, for each sequence, as `MemberOutput` has them
+    """
+
+    sequences: Sequence[ModelInput]
+    answered: Sequence[int]
+    scores: Sequence[Sequence[FloatArray]]
+    _worked_out: dict[Hashable, Any] = field(default_factory=dict)
+
+    def work_out(self, key: Hashable, make: Callable[[], Made]) -> Made:
+        """What is made of all sequences at once, by whoever needs it first."""
+        if key not in self._worked_out:
+            self._worked_out[key] = make()
+        made: Made = self._worked_out[key]
+        return made
+
+
+class Row(tuple[MemberOutput, ...]):
+    """What all members say of one sequence.
+
+    together, place: what it ran beside, and where; None: nothing that all members have results for
+    """
+
+    together: RanTogether | None = None
+    place: int = 0
 
 
 @dataclass(frozen=True, slots=True)

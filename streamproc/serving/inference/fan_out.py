@@ -18,6 +18,8 @@ from streamproc.serving.inference.batch import (
     Inputs,
     MemberOutput,
     ModelInput,
+    RanTogether,
+    Row,
     SelectedInput,
 )
 from streamproc.serving.inference.executor import ModelExecutor
@@ -29,9 +31,6 @@ from streamproc.serving.member_runner import MemberRunner
 from streamproc.serving.selection import MemberPolicy, Selection
 from streamproc.tracing.tracer import NO_ENSEMBLE_TRACER, EnsembleTracer
 from streamproc.types import FloatArray
-
-Row = tuple[MemberOutput, ...]
-"""What all members say of one sequence."""
 
 Array = TypeVar("Array", FloatArray, HiddenStates)
 
@@ -127,7 +126,7 @@ class FanOut:
                 selected.append(selection)
         rows = iter(await self._run_members(read, selected, priority) if read else ())
         return [
-            tuple(MemberOutput(runner.member, None, hidden) for runner in self._members)
+            Row(MemberOutput(runner.member, None, hidden) for runner in self._members)
             if isinstance(hidden, MemberFailure)
             else next(rows)
             for hidden in found
@@ -147,7 +146,7 @@ class FanOut:
             [_output(runner.member, found) for found in column]
             for runner, column in zip(self._members, columns, strict=True)
         ]
-        return list(zip(*outputs, strict=True))
+        return _rows(sequences, outputs)
 
     async def _run_in_rounds(
         self,
@@ -180,10 +179,21 @@ class FanOut:
         for member, skips in enumerate(self._skips):
             if member not in outputs:
                 skips.inc()
-        return tuple(
+        return Row(
             outputs.get(member) or MemberOutput(runner.member, None)
             for member, runner in enumerate(self._members)
         )
+
+
+def _rows(sequences: Sequence[ModelInput], outputs: Sequence[Sequence[MemberOutput]]) -> list[Row]:
+    """outputs: of each member, for each sequence"""
+    rows = [Row(row) for row in zip(*outputs, strict=True)]
+    scores = [[one.scores for one in column if one.scores is not None] for column in outputs]
+    if all(len(column) == len(sequences) for column in scores):
+        together = RanTogether(sequences, range(len(outputs)), scores)
+        for place, row in enumerate(rows):
+            row.together, row.place = together, place
+    return rows
 
 
 def _selection(sequence: ModelInput) -> Selection | None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from streamproc.serving.chunking.windows import Chunk
 from streamproc.serving.ensembling.confidence import IDENTITY
-from streamproc.serving.inference.batch import SelectedInput
+from streamproc.serving.inference.batch import RanTogether, SelectedInput
 from streamproc.serving.selection import MemberPolicy, select
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.types import FloatArray, Int64Array, Strategy
@@ -38,6 +38,28 @@ class Opinions:
     def of_member(self) -> dict[int, FloatArray]:
         """Each member's own scores, by its number."""
         return dict(zip(self.answered, self.scores, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOpinions:
+    """The same of all chunks of a batch, of which members score each as a whole.
+
+    tokens:   of each chunk, special ones included
+    scores:   (answered, rows, labels)
+    weights:  (answered, rows)
+    combined: (rows, labels)
+    agreeing: for each row, how many of each member's choices are those of all; None: of numbers
+        there are none
+    choices:  that there are of each chunk
+    """
+
+    answered: list[int]
+    tokens: list[int]
+    scores: FloatArray
+    weights: FloatArray
+    combined: FloatArray
+    agreeing: list[list[int]] | None
+    choices: int
 
 
 class Combiner:
@@ -69,6 +91,47 @@ class Combiner:
         if len(answered) > 1:
             self._spec.note_choices(answered, head.agreeing(scores, combined))
         return Opinions(answered, scores, weights, head.calibrated(combined, self._temperature))
+
+    def combine_batch(self, together: RanTogether, row: int) -> BatchOpinions:
+        """What members say of all chunks of a batch, in one of which this request has a part.
+
+        Worked out once for all requests that ask for the same way.
+        """
+        key = (BatchOpinions, id(self._spec), self._strategy, self._temperature)
+        _, found = together.work_out(key, lambda: self._combined_batch(together))
+        if found.agreeing is not None and len(found.answered) > 1:
+            self._spec.note_agreeing(found.answered, found.agreeing[row], found.choices)
+        return found
+
+    def count_votes(self, opinions: BatchOpinions, row: int) -> None:
+        """Add the members' weights on a chunk to their voting weight."""
+        weights = opinions.weights[:, row] * opinions.tokens[row]
+        self._voting_weight[opinions.answered] += weights
+
+    def _combined_batch(self, together: RanTogether) -> tuple[EnsembleSpec, BatchOpinions]:
+        """With the spec, as the key names it by an identity that may else be another's later."""
+        spec, head, answered = self._spec, self._spec.head, [*together.answered]
+        ids = [sequence.ids for sequence in together.sequences]
+        logits = [
+            spec.members[index].labels.align(np.concatenate(own).reshape(len(ids), -1))
+            for index, own in zip(answered, together.scores, strict=True)
+        ]
+        scores = head.scores(np.stack(logits))
+        weights = spec.batch_weights(self._strategy, ids)[answered]
+        combined = head.combine(self._strategy, scores, weights)
+        agreeing, counts, choices = head.agreeing(scores, combined), None, 0
+        if agreeing is not None:
+            of_rows = agreeing.reshape(len(answered), len(ids), -1)
+            counts, choices = of_rows.sum(axis=-1).T.tolist(), of_rows.shape[-1]
+        return spec, BatchOpinions(
+            answered,
+            [len(own) for own in ids],
+            scores,
+            weights,
+            head.calibrated(combined, self._temperature),
+            counts,
+            choices,
+        )
 
     def voting_weight(self, answered: Sequence[int]) -> FloatArray:
         """(answered,) these members' weight on the chunks that they answered for, by tokens."""

@@ -84,9 +84,14 @@ class EnsembleSpec:
         """
         if self.on_choices is None or agreeing is None:
             return
-        of = agreeing.shape[1]
-        for member, agreed in zip(answered, agreeing.sum(axis=1).tolist(), strict=True):
-            self.on_choices(member, agreed, of - agreed)
+        self.note_agreeing(answered, agreeing.sum(axis=1).tolist(), agreeing.shape[1])
+
+    def note_agreeing(self, answered: Sequence[int], agreeing: Sequence[int], choices: int) -> None:
+        """The same where it has been counted of how many choices how many were the ensemble's."""
+        if self.on_choices is None:
+            return
+        for member, agreed in zip(answered, agreeing, strict=True):
+            self.on_choices(member, agreed, choices - agreed)
 
     def chosen_strategy(self, asked: Strategy | None) -> Strategy:
         """How members are combined where a request asks so; raises Invalid.
@@ -113,6 +118,12 @@ class EnsembleSpec:
         if strategy == "gated" and self.gate is not None:
             weights *= self.gate.weights(ids)
         return weights
+
+    def batch_weights(self, strategy: Strategy, ids: Sequence[Int64Array]) -> FloatArray:
+        """(members, chunks) the same for several chunks."""
+        if strategy == "gated":
+            return np.stack([self.weights(strategy, own) for own in ids], axis=1)
+        return np.repeat(self.weights(strategy, ids[0])[:, None], len(ids), axis=1)
 
     def member_reports(
         self, status: Sequence[MemberStatus], results: Mapping[int, JsonObject]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import islice
 
 from streamproc.serving.chunking.windows import Chunk, windows
-from streamproc.serving.inference.batch import MemberOutput, SelectedInput
+from streamproc.serving.inference.batch import SelectedInput
 from streamproc.serving.selection import MemberPolicy
 from streamproc.serving.tasks.chunk_accumulator import ChunkAccumulator
-from streamproc.serving.tasks.combiner import Combiner, Opinions
+from streamproc.serving.tasks.combiner import Combiner
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.task import ScoringJob
 from streamproc.types import FloatArray, Strategy
@@ -28,6 +27,7 @@ class LabelledTextJob(ScoringJob):
     ) -> None:
         self.characters = len(text)
         self._text = text
+        self.texts = (text,)
         self._spec = spec
         self._truncate = truncate
         self._combiner = Combiner(spec, combine)
@@ -35,18 +35,15 @@ class LabelledTextJob(ScoringJob):
 
     def chunks(self) -> Iterator[Chunk]:
         tokenizer = self._spec.tokenizer
-        tokens = tokenizer.stream(self._text)
+        tokens = tokenizer.stream(self._text, *self.encoded)
         made = windows(tokens, tokenizer.frame, self._spec.window, self.characters)
         return islice(made, 1) if self._truncate else made
 
-    def add(self, chunk: Chunk, outputs: tuple[MemberOutput, ...]) -> None:
-        scores = self._accumulator.take(outputs, chunk.end)
-        self.add_opinions(chunk, self._combiner.combine(chunk.ids, self._logits(chunk, scores)))
-
     def select(self, chunk: Chunk, policy: MemberPolicy) -> SelectedInput[Chunk]:
-        return self._combiner.select(chunk, policy, partial(self._logits, chunk))
+        return self._combiner.select(chunk, policy, partial(self.logits, chunk))
 
-    def _logits(self, chunk: Chunk, scores: Mapping[int, FloatArray]) -> dict[int, FloatArray]:
+    def logits(self, chunk: Chunk, scores: Mapping[int, FloatArray]) -> dict[int, FloatArray]:
+        """(..., labels) of each member, of its scores of a window; NaN at unknown labels."""
         return {
             index: self._spec.members[index].labels.align(self.scores_of_text(chunk, found))
             for index, found in scores.items()
@@ -55,7 +52,3 @@ class LabelledTextJob(ScoringJob):
     def scores_of_text(self, chunk: Chunk, scores: FloatArray) -> FloatArray:
         """A member's scores without those that are of no text."""
         return scores
-
-    @abstractmethod
-    def add_opinions(self, chunk: Chunk, opinions: Opinions) -> None:
-        """Take what the members say of a window: (..., labels), NaN where one knows no label."""

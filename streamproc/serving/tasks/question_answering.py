@@ -90,6 +90,7 @@ class QuestionAnsweringJob(Job[PairChunk, tuple[MemberOutput, ...]]):
         self, inputs: QuestionInputs, params: QuestionAnsweringParams, spec: EnsembleSpec
     ) -> None:
         self.characters = len(inputs.context) + len(inputs.question)
+        self.texts = (inputs.question, inputs.context)
         self._inputs = inputs
         self._params = params
         self._spec = spec
@@ -105,6 +106,7 @@ class QuestionAnsweringJob(Job[PairChunk, tuple[MemberOutput, ...]]):
             self._inputs.question,
             self._inputs.context,
             self._spec.window,
+            *self.encoded,
         )
         return islice(made, 1) if self._params.truncate else made
 

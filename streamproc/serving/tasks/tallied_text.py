@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from functools import cached_property
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from streamproc.serving.chunking.windows import Chunk
 from streamproc.serving.disagreements import Choices
+from streamproc.serving.inference.batch import MemberOutput, RanTogether, Row
 from streamproc.serving.tasks.classification_params import TextClassificationParams
-from streamproc.serving.tasks.combiner import Opinions
+from streamproc.serving.tasks.combiner import BatchOpinions
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.labelled_text import LabelledTextJob
 from streamproc.serving.tasks.task import Answer, TextInputs
@@ -51,7 +53,10 @@ class TalliedTextJob(LabelledTextJob):
         self._params = params
         # Each member's opinion, and last the combined one.
         self._together = len(spec.members)
-        self._tally = self.tally(self._together + 1, len(spec.labels))
+
+    @cached_property
+    def _tally(self) -> Tally:
+        return self.tally(self._together + 1, len(self._spec.labels))
 
     @abstractmethod
     def tally(self, opinions: int, outputs: int) -> Tally:
@@ -74,10 +79,19 @@ class TalliedTextJob(LabelledTextJob):
         """What one opinion chooses, in labels alone; empty: of numbers none is chosen."""
         return ""
 
-    def add_opinions(self, chunk: Chunk, opinions: Opinions) -> None:
+    def add(self, chunk: Chunk, outputs: tuple[MemberOutput, ...]) -> None:
+        scores = self._accumulator.take(outputs, chunk.end)
+        together, row = _ran_together(chunk, outputs, scores)
+        self.add_row(chunk, together, self._combiner.combine_batch(together, row), row)
+
+    def add_row(
+        self, chunk: Chunk, together: RanTogether, opinions: BatchOpinions, row: int
+    ) -> None:
+        """Take what the members say of a window, a row of its batch."""
+        self._combiner.count_votes(opinions, row)
         self._tally.add(
             [*opinions.answered, self._together],
-            np.concatenate((opinions.scores, opinions.combined[None])),
+            np.concatenate((opinions.scores[:, row], opinions.combined[None, row])),
             max(1, chunk.content_tokens),
         )
 
@@ -104,3 +118,12 @@ class TalliedTextJob(LabelledTextJob):
         names = self._spec.members
         chosen = {names[index].name: self.choice(own) for index, own in by_member.items()}
         return Choices(self.choice(scores), chosen)
+
+
+def _ran_together(
+    chunk: Chunk, outputs: tuple[MemberOutput, ...], scores: Mapping[int, FloatArray]
+) -> tuple[RanTogether, int]:
+    """The batch that a chunk ran in, and its row; a batch of its own where some have no result."""
+    if isinstance(outputs, Row) and outputs.together is not None:
+        return outputs.together, outputs.place
+    return RanTogether([chunk], [*scores], [[own] for own in scores.values()]), 0

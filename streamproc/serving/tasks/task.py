@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sized
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from tokenizers import Encoding
 
 from streamproc.errors import Invalid
 from streamproc.messages.response import Coverage, MemberReport, Usage
@@ -84,12 +85,16 @@ class Job(ABC, Generic[ChunkT, OutputsT]):
     A chunk's length is what it costs a model, in tokens.
 
     characters: of all text that its chunks are made from
+    texts: what they are tokenized from, where that is all known and not long
+    encoded: the tokens of each of these, where somebody has encoded them; else none
     is_repeatable: whether asking again must come to the same answer, which then may be kept
     wants_parts: whether its request asks for the answer's text while it is written
     show: told the parts of that text, in order: together they are the answer's; None: nobody is
     """
 
     characters: int
+    texts: Sequence[str] = ()
+    encoded: Sequence[Encoding] = ()
     is_repeatable: bool = True
     wants_parts: bool = False
     show: Show | None = None

@@ -6,18 +6,23 @@ What the outputs of the members are decides, as in transformers: one label, seve
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar, Final
+from dataclasses import dataclass
+from typing import ClassVar, Final, Self
 
 import numpy as np
 
 from streamproc.errors import Invalid
-from streamproc.serving.ensembling.measures import agreement, entropy
+from streamproc.serving.chunking.windows import Chunk
+from streamproc.serving.disagreements import Choices
+from streamproc.serving.ensembling.measures import agreement, agreements, entropies, entropy
+from streamproc.serving.inference.batch import RanTogether
 from streamproc.serving.inference.signature import Signature
 from streamproc.serving.tasks.classification_params import Aggregation, TextClassificationParams
+from streamproc.serving.tasks.combiner import BatchOpinions
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.multi_label import MultiLabelJob
 from streamproc.serving.tasks.tallied_text import Conclusion, TalliedTextJob
-from streamproc.serving.tasks.task import AnyJob, Inputs, Params, ScoringTask, TextInputs
+from streamproc.serving.tasks.task import Answer, AnyJob, Inputs, Params, ScoringTask, TextInputs
 from streamproc.serving.tasks.text_regression import RegressionJob
 from streamproc.types import FloatArray, JsonObject, ProblemType
 
@@ -47,6 +52,35 @@ class _ProbabilityTally:
         return np.asarray(total / total.sum(axis=-1, keepdims=True))
 
 
+@dataclass(frozen=True, slots=True)
+class _OnlyWindows:
+    """What the windows of a batch come to, each of which is all of its text; a row each.
+
+    order, scores: labels by number, likeliest first; probabilities in the labels' own order
+    chosen: each member's label, by number
+    """
+
+    order: list[list[int]]
+    scores: list[list[float]]
+    chosen: list[list[int]]
+    agreement: list[float]
+    entropy: list[float]
+
+    @classmethod
+    def of(cls, opinions: BatchOpinions) -> Self:
+        """Of what members say, (members, rows, labels), NaN at unknown labels."""
+        members = np.where(np.isnan(opinions.scores), 0.0, opinions.scores)
+        scores = opinions.combined / opinions.combined.sum(axis=-1, keepdims=True)
+        order = np.argsort(-scores, axis=-1, kind="stable")
+        return cls(
+            order.tolist(),
+            scores.tolist(),
+            members.argmax(axis=-1).T.tolist(),
+            agreements(opinions.scores, opinions.weights, order[:, 0]).tolist(),
+            entropies(scores).tolist(),
+        )
+
+
 class TextClassificationJob(TalliedTextJob):
     """A text being classified: its windows' probabilities, weighted by their tokens."""
 
@@ -60,6 +94,44 @@ class TextClassificationJob(TalliedTextJob):
                 "one label, the likeliest",
             )
         super().__init__(inputs, params, spec)
+        # Nearly all requests: what they come to is worked out for all that ran together.
+        self._is_plain = params.aggregation in (None, "mean") and not params.return_members
+        self._only: tuple[_OnlyWindows, int] | None = None
+
+    def add_row(
+        self, chunk: Chunk, together: RanTogether, opinions: BatchOpinions, row: int
+    ) -> None:
+        is_only = chunk.index == 0 and (chunk.is_last or self._params.truncate)
+        if is_only and self._is_plain:
+            key = (_OnlyWindows, id(opinions))
+            self._only = together.work_out(key, lambda: _OnlyWindows.of(opinions)), row
+        else:
+            super().add_row(chunk, together, opinions, row)
+
+    def answer(self) -> Answer:
+        if self._only is None:
+            return super().answer()
+        found, row = self._only
+        labels, agreement = self._spec.labels, found.agreement[row]
+        order, scores = found.order[row], found.scores[row]
+        chosen = labels[order[0]]
+        choices = None
+        if agreement != 1:
+            own = zip(self._accumulator.answered, found.chosen[row], strict=True)
+            names = self._spec.members
+            choices = Choices(chosen, {names[index].name: labels[label] for index, label in own})
+        return Answer(
+            result={
+                "label": chosen,
+                "score": scores[order[0]],
+                "scores": {labels[at]: scores[at] for at in order[: self._params.top_k]},
+            },
+            members=self._accumulator.members(),
+            agreement=agreement,
+            entropy=found.entropy[row],
+            coverage=self._accumulator.coverage(),
+            choices=choices,
+        )
 
     def tally(self, opinions: int, outputs: int) -> _ProbabilityTally:
         return _ProbabilityTally(self._params.aggregation or "mean", opinions, outputs)

@@ -14,8 +14,8 @@ from streamproc.serving.chunking.windows import Chunk
 from streamproc.serving.chunking.words import continuations
 from streamproc.serving.ensembling.confidence import IDENTITY
 from streamproc.serving.ensembling.token_measures import TokenMeasures
+from streamproc.serving.inference.batch import MemberOutput
 from streamproc.serving.inference.signature import Signature
-from streamproc.serving.tasks.combiner import Opinions
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.entities import (
     WORD_AGGREGATIONS,
@@ -89,7 +89,9 @@ class TokenClassificationJob(LabelledTextJob):
     def scores_of_text(self, chunk: Chunk, scores: FloatArray) -> FloatArray:
         return scores[content_place(chunk, self._spec.tokenizer.frame)]
 
-    def add_opinions(self, chunk: Chunk, opinions: Opinions) -> None:
+    def add(self, chunk: Chunk, outputs: tuple[MemberOutput, ...]) -> None:
+        scores = self._accumulator.take(outputs, chunk.end)
+        opinions = self._combiner.combine(chunk.ids, self.logits(chunk, scores))
         counted = deepest(chunk, self._spec.window, is_final=chunk.is_last or self._params.truncate)
         self._measures.add(
             opinions.scores[:, counted], opinions.combined[counted], opinions.weights

@@ -80,13 +80,18 @@ class Scene:
         )
 
     def arrive(self, *offsets: int) -> None:
-        for offset in offsets:
-            message = SimpleNamespace(
-                topic="rq", partition=0, offset=offset, generation_id=self.consumer.generation,
-                timestamp=1.0, key=None, value=b"x", headers=(),
-            )  # fmt: skip
-            event: Any = SimpleNamespace(message=message)
-            self.dispatcher.accept(event)
+        records = [
+            SimpleNamespace(
+                topic="rq", partition=0, offset=offset, timestamp=1000, key=None, value=b"x",
+                headers=(),
+            )
+            for offset in offsets
+        ]  # fmt: skip
+        message = SimpleNamespace(
+            topic="rq", partition=0, generation_id=self.consumer.generation, records=records
+        )
+        event: Any = SimpleNamespace(message=message)
+        self.dispatcher.accept(event)
 
     async def settle(self) -> None:
         for _ in range(50):

@@ -94,6 +94,55 @@ async def test_a_poll_waits_only_while_neither_lane_has_a_record(
     assert fetcher.waits == [0, 0.05]
 
 
+class Polled(LaneConsumer):
+    """Has one poll's records, and what Faust says of itself meanwhile."""
+
+    app = SimpleNamespace(consumer_generation_id=7)
+    flow_active = True
+    should_stop = False
+
+    def __init__(self, polled: Mapping[TP, list[int]], active: set[TP]) -> None:
+        self._polled = polled, active
+        self._buffered_partitions: set[TP] = set()
+
+    async def poll(self, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's
+        polled, active = self._polled
+        return {tp: [record(tp, at) for at in offsets] for tp, offsets in polled.items()}, active
+
+
+def record(tp: TP, offset: int) -> Any:
+    return SimpleNamespace(
+        topic=tp.topic, partition=tp.partition, offset=offset, timestamp=5, timestamp_type=0,
+        key=None, value=b"{}", headers=(),
+    )  # fmt: skip
+
+
+async def test_what_a_poll_has_of_a_topic_partition_is_one_message_interactive_first() -> None:
+    consumer = Polled({INTERACTIVE: [1], BULK: [4, 5, 9]}, {INTERACTIVE, BULK})
+    messages = [(tp, message) async for tp, message in consumer.getmany(1.0)]
+
+    assert [(tp, [one.offset for one in message.records]) for tp, message in messages] == [
+        (INTERACTIVE, [1]),
+        (BULK, [4, 5, 9]),
+    ]
+    assert [(message.offset, message.generation_id) for _, message in messages] == [(1, 7), (9, 7)]
+
+
+async def test_records_of_a_topic_partition_that_is_held_back_are_not_handed_on() -> None:
+    consumer = Polled({INTERACTIVE: [1], BULK: [4]}, {INTERACTIVE})
+    assert [tp async for tp, _ in consumer.getmany(1.0)] == [INTERACTIVE]
+
+
+async def test_records_of_an_assignment_that_has_ended_are_not_handed_on() -> None:
+    consumer = Polled({INTERACTIVE: [1], BULK: [4]}, {INTERACTIVE, BULK})
+    consumer.app = SimpleNamespace(consumer_generation_id=7)
+    handed = []
+    async for tp, _ in consumer.getmany(1.0):
+        handed.append(tp)
+        consumer.app.consumer_generation_id = 8
+    assert handed == [INTERACTIVE]
+
+
 async def test_what_need_not_wait_is_done_without_another_task() -> None:
     async def deliver() -> None:
         done.append(asyncio.current_task())

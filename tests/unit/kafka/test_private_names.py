@@ -40,6 +40,7 @@ FOLDER = Path(folder[0])
         (FaustConsumer, "_wait_next_records"),
         (FaustConsumer, "on_buffer_drop"),
         (FaustConsumer, "on_buffer_full"),
+        (FaustConsumer, "getmany"),
         (FaustConsumer, "wait_first"),
         (App, "on_first_start"),
         (fetcher, "MemoryRecords"),

@@ -7,6 +7,7 @@ import pytest
 from streamproc.clock import Timed
 from streamproc.errors import OutOfMemory
 from streamproc.messages.lane import Lane
+from streamproc.serving.batching.batcher import SINCE_INTERACTIVE_S
 from streamproc.testing import ManualClock
 from tests.support.batch_runner import Runner, batcher_of, submitted, turns
 
@@ -182,3 +183,19 @@ async def test_closing_waits_for_what_is_under_way() -> None:
     await closing
 
     assert (await caller).result == "A"
+
+
+async def test_bulk_batches_are_smaller_while_interactive_items_come_and_whole_again_then() -> None:
+    runner, clock = Runner(), ManualClock()
+    batcher = batcher_of(runner, clock, budget_tokens=16)
+
+    async def bulk_batches() -> list[int]:
+        runner.batches.clear()
+        await asyncio.gather(*(submitted(batcher, name, lane=BULK) for name in "abcdefgh"))
+        return [len(batch) for _, batch in runner.batches]
+
+    assert await bulk_batches() == [8]
+    await submitted(batcher, "x")
+    assert max(await bulk_batches()) == 3
+    clock.advance(SINCE_INTERACTIVE_S)
+    assert await bulk_batches() == [8]

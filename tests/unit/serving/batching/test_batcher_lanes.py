@@ -12,7 +12,8 @@ INTERACTIVE, BULK = Lane.INTERACTIVE, Lane.BULK
 
 async def test_while_all_slots_are_taken_items_gather_into_one_batch() -> None:
     runner = Runner(at_once=False)
-    batcher = batcher_of(runner, slots=1)
+    # With room for them in the share that bulk has of it beside interactive items.
+    batcher = batcher_of(runner, slots=1, budget_tokens=24)
     callers = [submitted(batcher, "a"), submitted(batcher, "x", lane=BULK)]
     await turns()
     for name in "bcd":

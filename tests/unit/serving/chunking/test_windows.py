@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
 
 import numpy as np
@@ -76,3 +77,10 @@ def test_windows_are_made_only_as_they_are_asked_for() -> None:
 def test_a_window_without_room_is_refused(window: Window) -> None:
     with pytest.raises(ModelRefused, match="is too short"):
         next(windows([run_of(1)], FRAME, window, 2))
+
+
+def test_a_chunk_that_was_pickled_has_the_same_offsets() -> None:
+    (chunk,) = windows([run_of(5)], FRAME, Window(16, 4), 5)
+    again = pickle.loads(pickle.dumps(chunk))  # noqa: S301 - made here
+    assert again.ids.tolist() == chunk.ids.tolist()
+    assert again.offsets.tolist() == chunk.offsets.tolist()
