@@ -20,6 +20,8 @@ class WorkerProcess:
     """`streamproc worker` of one group; starts again after it ended, logging to the same file.
 
     settings: by name without prefix
+    tree, command: where it is started, and what, for one of other code; both may be set anew before
+        another start
     """
 
     def __init__(
@@ -31,6 +33,8 @@ class WorkerProcess:
     ) -> None:
         self.group = group
         self.log = log
+        self.tree = ROOT
+        self.command = STREAMPROC
         self._settings = {
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
             "GROUP_ID": group,
@@ -50,8 +54,8 @@ class WorkerProcess:
         self._health = None
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*STREAMPROC, "worker"],
-                cwd=ROOT,
+                [*self.command, "worker"],
+                cwd=self.tree,
                 env=environment(self._settings),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
