@@ -43,6 +43,7 @@ def main(
     others: int = 0,
     hasty: bool = False,
     only: str = "",
+    code: Path = ROOT,
 ) -> None:
     """Let every fault happen in each round; or so many kills, pauses and others, where given.
 
@@ -50,6 +51,7 @@ def main(
     older: a version of streamproc, as git names it, that takes part; none: the last tag
     hasty: the next fault begins although the one before is not got over
     only: faults whose names contain this
+    code: the folder whose `streamproc` the workers run, to try a change that is not in this one
     """
     seed = seed or secrets.randbelow(1_000_000) + 1
     folder = FOLDER / f"{seed}-{delivery}"
@@ -67,7 +69,7 @@ def main(
     async def run() -> bool:
         quieten(folder)
         began_s = time.monotonic()
-        async with place(folder, seed, workers, {"DELIVERY": delivery}, say) as scene:
+        async with place(folder, seed, workers, {"DELIVERY": delivery}, say, code) as scene:
             running = Run(scene, requests, a_second, is_hasty=hasty)
             failure = await running.all(faults)
             seconds = time.monotonic() - began_s

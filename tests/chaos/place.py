@@ -18,6 +18,7 @@ from tests.chaos.asked import BULK, ENRICHED, EVENT_LETTERS, EVENTS, OUTCOMES, R
 from tests.chaos.load import Load
 from tests.chaos.watch import Watch
 from tests.support.cluster import Cluster, cluster
+from tests.support.command import ROOT
 from tests.support.small_ensembles import write_small_ensembles
 from tests.support.tcp_link import Link
 from tests.support.topics import commit_ends, create_topic, reader
@@ -80,9 +81,17 @@ class Place:
 
 @asynccontextmanager
 async def place(
-    folder: Path, seed: int, workers: int, settings: Mapping[str, str], say: Say
+    folder: Path,
+    seed: int,
+    workers: int,
+    settings: Mapping[str, str],
+    say: Say,
+    tree: Path = ROOT,
 ) -> AsyncIterator[Place]:
-    """Everything started, and all workers ready. folder: for logs, which stay"""
+    """Everything started, and all workers ready.
+
+    folder: for logs, which stay; tree: whose code workers run
+    """
     prepare(folder)
     ports = [(free_port(), free_port()) for _ in range(workers)]
     listeners = [
@@ -109,6 +118,7 @@ async def place(
         ]
         for worker in made:
             stack.callback(worker.stop)
+            worker.tree = tree
             worker.start()
         for worker in made:
             await worker.wait_until_ready()

@@ -24,8 +24,8 @@ PROBES = 60
 """So many are sent once a fault is over, to every topic-partition; with them the lag is back."""
 QUIET_S = 120
 """How long answers may stop coming before a run is given up."""
-HASTE_S = 0.5, 4.0
-"""Between faults that are not waited for."""
+PAUSE_S = 0.5, 4.0
+"""Between faults."""
 OWN_END = 1
 """How a worker ends that can't go on, to be started again by whoever looks after it."""
 
@@ -68,6 +68,7 @@ class Run:
             await asyncio.sleep(FIRST_S)
             for number, fault in enumerate(faults, 1):
                 await self._one(f"{number}/{len(faults)}", fault)
+                await asyncio.sleep(self._place.draw.uniform(*PAUSE_S))
             load.stop()
             await sending
             while len(load.asked) < self._requests:
@@ -109,7 +110,6 @@ class Run:
         over_s = time.monotonic()
         await self.checks.note()
         if self._is_hasty and not isinstance(fault, TopicRemade):
-            await asyncio.sleep(place.draw.uniform(*HASTE_S))
             await place.watch.first_after(began_s, QUIET_S)
             return
         first = place.watch.first_after(over_s, QUIET_S)

@@ -20,8 +20,7 @@ class WorkerProcess:
     """`streamproc worker` of one group; starts again after it ended, logging to the same file.
 
     settings: by name without prefix
-    tree, command: where it is started, and what, for one of other code; both may be set anew before
-        another start
+    tree: where it is started, whose code it then is; both may be changed before another start
     """
 
     def __init__(
@@ -34,8 +33,7 @@ class WorkerProcess:
         self.group = group
         self.log = log
         self.tree = ROOT
-        self.command = STREAMPROC
-        self._settings = {
+        self.settings = {
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
             "GROUP_ID": group,
             "WEB_PORT": "0",
@@ -54,9 +52,9 @@ class WorkerProcess:
         self._health = None
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*self.command, "worker"],
+                [*STREAMPROC, "worker"],
                 cwd=self.tree,
-                env=environment(self._settings),
+                env=environment(self.settings),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -68,7 +68,8 @@ class RecordsDeleted:
             await place.load.send(BURST, BULK)
             async with _admin(place) as admin:
                 ends = await end_offsets(place.kafka.bootstrap_servers, BULK)
-                gone_to = {tp: place.draw.randint(end // 2, end) for tp, end in ends.items()}
+                most = BURST // TOPIC_PARTITIONS // 2
+                gone_to = {tp: end - place.draw.randint(0, most) for tp, end in ends.items()}
                 await admin.delete_records(
                     {tp: RecordsToDelete(offset) for tp, offset in gone_to.items()}
                 )

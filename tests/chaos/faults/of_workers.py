@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from tests.chaos.place import SESSION_S, Place
-from tests.support.command import ROOT, STREAMPROC
+from tests.support.worker_process import WorkerProcess
 
 
 class Killed:
@@ -48,15 +48,20 @@ class OtherVersion:
     name = "two versions"
 
     def __init__(self, tree: Path) -> None:
-        """tree: of the older code"""
+        """tree: of the older code, with the topics that it knows"""
         self._tree = tree
 
     async def act(self, place: Place) -> None:
         worker = await place.pick()
-        for tree in (self._tree, ROOT):
-            await worker.terminate()
-            worker.tree, worker.command = tree, STREAMPROC
-            worker.start()
-            await worker.wait_until_ready()
-            if tree is not ROOT:
-                await asyncio.sleep(place.draw.uniform(2, 4))
+        tree, topics = worker.tree, worker.settings["TOPICS_DIR"]
+        await _exchange(worker, self._tree, str(self._tree / "topics"))
+        await asyncio.sleep(place.draw.uniform(3, 6))
+        await _exchange(worker, tree, topics)
+
+
+async def _exchange(worker: WorkerProcess, tree: Path, topics: str) -> None:
+    await worker.terminate()
+    worker.tree = tree
+    worker.settings["TOPICS_DIR"] = topics
+    worker.start()
+    await worker.wait_until_ready()
