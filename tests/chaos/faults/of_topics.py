@@ -65,6 +65,8 @@ class RecordsDeleted:
         for process in with_pids:
             process.send_signal(signal.SIGSTOP)
         try:
+            # What is there first is sent to a fetch that waits for it, and will be answered.
+            await place.load.send(BURST, BULK)
             await place.load.send(BURST, BULK)
             async with _admin(place) as admin:
                 ends = await end_offsets(place.kafka.bootstrap_servers, BULK)
