@@ -22,8 +22,8 @@ FIRST_S = 3
 """How long all is well at first."""
 PROBES = 60
 """So many are sent once a fault is over, to every topic-partition; with them the lag is back."""
-QUIET_S = 120
-"""How long answers may stop coming before a run is given up."""
+QUIET_S = 300
+"""How long answers that are waited for may stay away before a run is given up."""
 PAUSE_S = 0.5, 4.0
 """Between faults."""
 OWN_END = 1
@@ -65,12 +65,15 @@ class Run:
         async with asyncio.TaskGroup() as tasks:
             watching = tasks.create_task(self._keep_alive())
             sending = tasks.create_task(load.run(self._a_second))
-            await asyncio.sleep(FIRST_S)
-            for number, fault in enumerate(faults, 1):
-                await self._one(f"{number}/{len(faults)}", fault)
-                await asyncio.sleep(self._place.draw.uniform(*PAUSE_S))
-            load.stop()
-            await sending
+            try:
+                await asyncio.sleep(FIRST_S)
+                for number, fault in enumerate(faults, 1):
+                    await self._one(f"{number}/{len(faults)}", fault)
+                    await asyncio.sleep(self._place.draw.uniform(*PAUSE_S))
+            finally:
+                # Of what is on its way when it is cancelled nobody would know where it lies.
+                load.stop()
+                await sending
             while len(load.asked) < self._requests:
                 await load.send(min(500, self._requests - len(load.asked)))
             await self._place.watch.all_of(load.asked, load.gone, QUIET_S)
