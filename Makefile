@@ -64,10 +64,10 @@ RATE ?= 5
 soak: install-dev  ## HOURS=1 RATE=5: workers under steady load, hostile records among it; memory, handles, threads, lag, a plot
 	$(BIN)/python -m tests.acceptance.soak --hours $(HOURS) --rate $(RATE) --plot build/soak.png --out build/soak.json
 
-ROUNDS ?= 1
+ROUNDS ?= 2
 DELIVERY ?= at_least_once
 SEED ?= 0
-chaos: install-dev  ## ROUNDS=1 DELIVERY=at_least_once SEED=0 (any): every fault on workers under load, ten minutes a round; what each costs
+chaos: install-dev  ## ROUNDS=2 DELIVERY=at_least_once SEED=0 (any): every fault on workers under load, what each costs; some five minutes a round
 	$(BIN)/python -m tests.chaos --rounds $(ROUNDS) --delivery $(DELIVERY) --seed $(SEED) $(CHAOS)
 
 # How long each target is fuzzed.
