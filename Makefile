@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # One job at a time: parallel installs into one environment would step on each other.
 .NOTPARALLEL:
 
-.PHONY: help install install-dev install-train demo test test-fast test-nightly soak fuzz audit sbom lint docs format models bench bench-full-size bench-gpu bench-peers lock clean
+.PHONY: help install install-dev install-train demo test test-fast test-nightly soak chaos fuzz audit sbom lint docs format models bench bench-full-size bench-gpu bench-peers lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -66,6 +66,12 @@ HOURS ?= 1
 RATE ?= 5
 soak: install-dev  ## HOURS=1 RATE=5: workers under steady load, hostile records among it; memory, handles, threads, lag, a plot
 	$(BIN)/python -m tests.acceptance.soak --hours $(HOURS) --rate $(RATE) --plot build/soak.png --out build/soak.json
+
+ROUNDS ?= 2
+DELIVERY ?= at_least_once
+SEED ?= 0
+chaos: install-dev  ## ROUNDS=2 DELIVERY=at_least_once SEED=0 (any): every fault on workers under load, what each costs; some five minutes a round
+	$(BIN)/python -m tests.chaos --rounds $(ROUNDS) --delivery $(DELIVERY) --seed $(SEED) $(CHAOS)
 
 # How long each target is fuzzed.
 SECONDS ?= 60

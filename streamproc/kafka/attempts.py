@@ -22,6 +22,9 @@ SLACK: Final = 1024
 ALONE_DEATHS: Final = 2
 """Times that the process has to die with a record, and nothing else, in its hands."""
 
+MOST_ALONE_DEATHS: Final = 5
+"""The same where the process also dies of something else."""
+
 MAX_GIVEN_UP: Final = 3
 """Records given up on one after another: a process that dies of each is itself what is wrong."""
 
@@ -39,6 +42,8 @@ class Mark:
     alone:     nothing else ran in the process beside `group`
     suspect:   a record that was alone when the process died, `alone_deaths` times
     given_up:  records given up on since one was last finished
+    killed:    deaths before that no record was found to be the cause of, one less with every
+               `QUANTUM` records since
     """
 
     running: bool = False
@@ -51,6 +56,18 @@ class Mark:
     suspect: int | None = None
     alone_deaths: int = 0
     given_up: int = 0
+    killed: int = 0
+
+    @property
+    def is_proved(self) -> bool:
+        """Whether the process dies of `suspect`, and not of whatever else kills it.
+
+        One that is to blame dies twice in company, and from then on alone. Where there were more
+        deaths than that, something else kills the process too, and may have hit it while the
+        suspect was alone: then that has to have been alone at as many deaths as it was not.
+        """
+        others = self.killed + self.deaths - self.alone_deaths
+        return self.alone_deaths >= min(max(others, ALONE_DEATHS), MOST_ALONE_DEATHS)
 
     def encode(self) -> str:
         """As it is stored: JSON, a letter a field, what says nothing left out."""
@@ -87,6 +104,7 @@ _LETTERS: Final = {
     "suspect": "p",
     "alone_deaths": "n",
     "given_up": "x",
+    "killed": "k",
 }
 
 
@@ -98,9 +116,10 @@ def inherit(left: Mark, committed: int) -> Mark:
     kept = replace(left, running=False, group=None, alone=False)
     if left.end <= committed:
         if not left.running:
-            return Mark(given_up=left.given_up)
+            return Mark(given_up=left.given_up, killed=left.killed)
         # Whatever had been taken may be what the process died of.
-        return Mark(deaths=1, end=max(left.taken, committed) + SLACK, given_up=left.given_up)
+        end = max(left.taken, committed) + SLACK
+        return Mark(deaths=1, end=end, given_up=left.given_up, killed=left.killed)
     if not left.running or left.group is None or left.group[1] < committed:
         # Handed over in order, or died while none of the suspects here was being run.
         return kept

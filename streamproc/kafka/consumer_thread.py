@@ -20,6 +20,7 @@ from streamproc.kafka.private_api import (
     ConsumerThread,
     background_tasks,
     client_of,
+    hand_out_later,
     rejoin_group,
     set_fetching,
 )
@@ -121,6 +122,8 @@ class LaneThread(ConsumerThread):
         """Records of the logs that are there now, and how far these were read, noted."""
         was_flowing = self.consumer.flow_active
         fetched = await super().fetch(client, topic_partitions, timeout_s, max_records)
+        # In turns: all that was fetched of one is more than a slow worker does in half a minute.
+        hand_out_later(client, fetched)
         self._seek.note(client, fetched)
         if self._remade is not None:
             fetched = self._remade.without(fetched)

@@ -73,7 +73,7 @@ def build_app(
         broker_heartbeat_interval=settings.session_timeout_s / 6,
         broker_request_timeout=max(60.0, settings.session_timeout_s * 2),
         broker_max_poll_interval=300.0,
-        # aiokafka gives all there is of one topic-partition before the next one has its turn.
+        # So many of one topic-partition before the next one has its turn.
         broker_max_poll_records=64,
         broker_commit_interval=1.0,
         agent_supervisor=AgentSupervisor,

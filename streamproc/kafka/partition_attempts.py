@@ -12,7 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Final, Generic, TypeVar
 
-from streamproc.kafka.attempts import ALONE_DEATHS, MAX_GIVEN_UP, QUANTUM, Mark
+from streamproc.kafka.attempts import MAX_GIVEN_UP, MOST_ALONE_DEATHS, QUANTUM, Mark
 
 GROUP: Final = 64
 
@@ -90,7 +90,8 @@ class PartitionAttempts(Generic[Item]):
         if self.mark.single and ahead >= self.mark.single:
             self.mark = replace(self.mark, single=0, suspect=None, alone_deaths=0)
         if ahead >= self.mark.end:
-            self.mark = Mark(running=True, given_up=self.mark.given_up)
+            killed = min(self.mark.killed + self.mark.deaths, MOST_ALONE_DEATHS)
+            self.mark = Mark(running=True, given_up=self.mark.given_up, killed=killed)
             self._note_taken(ahead)
 
     def finished(self, offset: int) -> None:
@@ -98,10 +99,12 @@ class PartitionAttempts(Generic[Item]):
         if self.mark is None or offset not in self.running:
             return
         self.running.discard(offset)
-        given_up = self.mark.given_up + 1 if offset in self.refused else 0
-        self.refused.discard(offset)
-        if given_up != self.mark.given_up:
-            self.mark = replace(self.mark, given_up=given_up)
+        if offset in self.refused:
+            # What it ended the process by says nothing of whoever is suspected next.
+            self.refused.discard(offset)
+            self.mark = replace(self.mark, given_up=self.mark.given_up + 1, deaths=0)
+        elif self.mark.given_up:
+            self.mark = replace(self.mark, given_up=0)
         if self.mark.group and not self.running:
             self.mark = replace(self.mark, group=None, alone=False)
 
@@ -166,7 +169,7 @@ class PartitionAttempts(Generic[Item]):
         first = self.waiting[0][0]
         if first < mark.single:
             size = 1
-        lethal = mark.suspect == first and mark.alone_deaths >= ALONE_DEATHS
+        lethal = mark.suspect == first and mark.is_proved
         if lethal and mark.given_up < MAX_GIVEN_UP:
             self.refused.add(first)
             return [replace(start, deaths=mark.deaths) for start in self._start(1)]
@@ -194,4 +197,6 @@ class PartitionAttempts(Generic[Item]):
     def _note_taken(self, offset: int) -> None:
         """A record was taken while there were no suspects."""
         if self.mark is not None and offset >= self.mark.taken:
-            self.mark = replace(self.mark, taken=(offset // QUANTUM + 1) * QUANTUM)
+            killed = max(0, self.mark.killed - 1) if self.mark.taken else self.mark.killed
+            taken = (offset // QUANTUM + 1) * QUANTUM
+            self.mark = replace(self.mark, taken=taken, killed=killed)

@@ -127,6 +127,17 @@ def set_fetch_wait(request: Any, max_wait_ms: int) -> None:
     request._max_wait_ms = max_wait_ms
 
 
+def hand_out_later(consumer: AIOKafkaConsumer, topic_partitions: Iterable[TopicPartition]) -> None:
+    """What was fetched of these comes after what was fetched of others.
+
+    aiokafka hands out all that it has of one topic-partition before it begins with the next.
+    """
+    fetched = consumer._fetcher._records
+    for tp in topic_partitions:
+        if tp in fetched:
+            fetched[tp] = fetched.pop(tp)
+
+
 def client_of(consumer: AIOKafkaConsumer) -> AIOKafkaClient:
     """What a consumer asks brokers by."""
     return consumer._client

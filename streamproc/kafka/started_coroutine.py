@@ -7,12 +7,17 @@ from types import coroutine
 from typing import Any
 
 
-@coroutine
-def rest_of(begun: Coroutine[Any, Any, Any], waiting_for: Any) -> Generator[Any, Any, Any]:
+async def rest_of(begun: Coroutine[Any, Any, Any], waiting_for: Any) -> Any:
     """The rest of a coroutine whose first step has been made and told what it waits for.
 
     Not for one that has asked for the current task in that step, as `asyncio.timeout` does.
     """
+    # A generator by itself is no `Awaitable`, which Faust asks before it waits for anything.
+    return await _steps(begun, waiting_for)
+
+
+@coroutine
+def _steps(begun: Coroutine[Any, Any, Any], waiting_for: Any) -> Generator[Any, Any, Any]:
     while True:
         thrown: BaseException | None = None
         sent = None

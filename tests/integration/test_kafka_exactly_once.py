@@ -173,6 +173,31 @@ async def test_a_transaction_that_was_left_open_is_ended_by_the_next_to_connect(
     await following.close()
 
 
+async def test_a_topic_made_again_with_transactions_under_way_is_answered_from_its_beginning(
+    place: Place, kafka: str
+) -> None:
+    async def slowly(outbox: Outbox, record: Record) -> None:
+        # Some are finished and not committed whenever the topic goes.
+        await asyncio.sleep(0.001 * (record.offset % 50))
+        await outbox.send(ProducerRecord(place.responses, record.key, record.value))
+
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    async with answering(place, slowly) as (_, _stop, running):
+        keys = await place.send(20)
+        await until_answered(place, keys)
+        more = await place.send(400, name="gone")
+        await admin.delete_topics([place.requests])
+        await place.make_again(admin)
+        again = await place.send(600, name="again")
+        answers = await until_answered(place, keys | again)
+        assert not running.done()
+    await admin.close()
+    # Those of the old topic may have been answered before it went, and no more than once.
+    assert {key: count for key, count in answers.items() if count != 1} == {}
+    assert answers.keys() <= keys | more | again
+
+
 async def test_a_topic_that_rejects_answers_holds_up_those_that_need_it_and_is_told(
     place: Place, kafka: str
 ) -> None:

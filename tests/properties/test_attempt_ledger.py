@@ -15,7 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamproc.kafka.attempt_gate import AttemptGate
-from streamproc.kafka.attempts import ALONE_DEATHS, MAX_GIVEN_UP, SLACK, Mark, inherit
+from streamproc.kafka.attempts import (
+    ALONE_DEATHS,
+    MAX_GIVEN_UP,
+    MOST_ALONE_DEATHS,
+    QUANTUM,
+    SLACK,
+    Mark,
+    inherit,
+)
 from streamproc.kafka.offsets import Delivery, OffsetTracker
 from streamproc.kafka.partition_attempts import GROUP
 from streamproc.messages.record import TopicPartition
@@ -255,3 +263,35 @@ def test_a_mark_is_read_as_it_was_written(offset: int, end: int, alone: bool) ->
     mark = Mark(alone, 0, 3, end, offset, (offset, end), alone, offset, 2, 1)
 
     assert Mark.decode(mark.encode()) == mark
+
+
+def test_a_suspect_is_blamed_only_if_the_process_died_with_it_alone_as_often_as_otherwise() -> None:
+    # Its own two deaths in company, and two more alone.
+    assert Mark(deaths=4, suspect=7, alone_deaths=2).is_proved
+    assert Mark(deaths=3, suspect=7, alone_deaths=2).is_proved
+    # Whoever killed the process at other times may have done so while it was alone.
+    assert not Mark(deaths=5, suspect=7, alone_deaths=2).is_proved
+    assert not Mark(deaths=4, suspect=7, alone_deaths=2, killed=1).is_proved
+    assert Mark(deaths=6, suspect=7, alone_deaths=3).is_proved
+    # However often that happens, a record that ends the process is found in the end.
+    assert Mark(deaths=50, suspect=7, alone_deaths=MOST_ALONE_DEATHS).is_proved
+
+
+def test_deaths_without_a_culprit_are_remembered_for_a_while() -> None:
+    tp = TopicPartition("t", 0)
+    gate = AttemptGate[int]()
+    gate.assign([tp])
+    gate.load({tp: (0, inherit(Mark(running=True, taken=QUANTUM), 0))})
+    end, killed = QUANTUM + SLACK, []
+    for offset in range(end + 3 * QUANTUM):
+        gate.arrive(tp, offset, offset)
+        while gate.wants_commit or gate.is_waited_at:
+            for start in gate.startable():
+                gate.finished(tp, start.item)
+            gate.stored(tp, gate.metadata(tp) or "")
+        gate.finished(tp, offset)
+        killed.append(Mark.decode(gate.metadata(tp) or "").killed)
+    assert (killed[end - 1], killed[end], killed[-1]) == (0, 1, 0)
+    handed_over = Mark(killed=1, taken=end)
+    assert inherit(handed_over, end).killed == 1
+    assert inherit(Mark(running=True, killed=1, taken=end), end).killed == 1

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streamproc.kafka.embedded import EmbeddedBroker
+from streamproc.kafka.embedded.config import Listener
 from streamproc.settings import read_settings
 from tests.support.command import streamproc
 from tests.support.task_topics import request_topics
@@ -31,12 +32,16 @@ class Cluster:
 
 
 @asynccontextmanager
-async def cluster(settings: Mapping[str, str] | None = None) -> AsyncIterator[Cluster]:
+async def cluster(
+    settings: Mapping[str, str] | None = None, more_listeners: Sequence[Listener] = ()
+) -> AsyncIterator[Cluster]:
     """An embedded Kafka with the topics applied under `settings`."""
     with tempfile.TemporaryDirectory(prefix="streamproc-acceptance-") as folder:
         # A folder of its own, so that data outlasts a stop.
         data = Path(folder) / "kafka"
-        broker = EmbeddedBroker(data, cache_dir=read_settings().cache_dir)
+        broker = EmbeddedBroker(
+            data, cache_dir=read_settings().cache_dir, more_listeners=more_listeners
+        )
         await asyncio.to_thread(broker.start)
         try:
             apply_topics(broker.bootstrap_servers, settings)

@@ -13,7 +13,7 @@ from rich.table import Table
 
 def say(line: str) -> None:
     """One line of progress, on standard error."""
-    Console(stderr=True).print(line, highlight=False)
+    Console(stderr=True).print(line, highlight=False, soft_wrap=True)
 
 
 def tell(title: str, figures: Mapping[str, Any], good: bool) -> None:

@@ -20,6 +20,7 @@ class WorkerProcess:
     """`streamproc worker` of one group; starts again after it ended, logging to the same file.
 
     settings: by name without prefix
+    tree: where it is started, whose code it then is; both may be changed before another start
     """
 
     def __init__(
@@ -31,7 +32,8 @@ class WorkerProcess:
     ) -> None:
         self.group = group
         self.log = log
-        self._settings = {
+        self.tree = ROOT
+        self.settings = {
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
             "GROUP_ID": group,
             "WEB_PORT": "0",
@@ -51,8 +53,8 @@ class WorkerProcess:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*STREAMPROC, "worker"],
-                cwd=ROOT,
-                env=environment(self._settings),
+                cwd=self.tree,
+                env=environment(self.settings),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

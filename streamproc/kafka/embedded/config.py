@@ -59,36 +59,45 @@ class Layout:
 
 @dataclass(frozen=True)
 class Listener:
-    """One more port that Kafka listens at, on this machine only, as for tests of TLS and SASL.
+    """One more port that Kafka listens at, on this machine only, as for tests of TLS, SASL and
+    connections that are cut.
 
     name: letters, by which its settings are told apart
-    protocol: SSL, SASL_PLAINTEXT or SASL_SSL
+    protocol: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL
     settings: in Kafka's own words, without the prefix that says whose they are
+    advertised_port: where clients are told to connect; 0: at its own, as no proxy stands before it
     """
 
     name: str
     port: int
     protocol: str
     settings: Mapping[str, str]
+    advertised_port: int = 0
 
     @property
     def address(self) -> str:
-        """As Kafka has it."""
+        """Where it listens, as Kafka has it."""
         return f"{self.name}://127.0.0.1:{self.port}"
+
+    @property
+    def advertised(self) -> str:
+        """Where clients are told to connect, as Kafka has it."""
+        return f"{self.name}://127.0.0.1:{self.advertised_port or self.port}"
 
 
 def server_properties(
     layout: Layout, port: int, controller_port: int, more: Sequence[Listener] = ()
 ) -> dict[str, str]:
     """Kafka's settings for one node that listens on this machine only."""
-    addresses = [f"PLAINTEXT://127.0.0.1:{port}", *(one.address for one in more)]
+    own = f"PLAINTEXT://127.0.0.1:{port}"
+    addresses = [own, *(one.address for one in more)]
     protocols = ["PLAINTEXT:PLAINTEXT", *(f"{one.name}:{one.protocol}" for one in more)]
     settings: dict[str, str | int] = {
         "process.roles": "broker,controller",
         "node.id": 1,
         "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
         "listeners": ",".join([*addresses, f"CONTROLLER://127.0.0.1:{controller_port}"]),
-        "advertised.listeners": ",".join(addresses),
+        "advertised.listeners": ",".join([own, *(one.advertised for one in more)]),
         "listener.security.protocol.map": ",".join([*protocols, "CONTROLLER:PLAINTEXT"]),
         "controller.listener.names": "CONTROLLER",
         "inter.broker.listener.name": "PLAINTEXT",

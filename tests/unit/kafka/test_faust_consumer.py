@@ -12,6 +12,7 @@ import pytest
 from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
+from mode import Service
 
 from streamproc.kafka.commits import Position
 from streamproc.kafka.consumer_thread import LaneThread
@@ -57,7 +58,8 @@ async def poll(
     monkeypatch.setattr(SeekToCommitted, "note", lambda *_: None)
     thread._seek = SeekToCommitted()
     thread.consumer = SimpleNamespace(flow_active=False)
-    return await thread._fetch_records(None, active, timeout=0.05, max_records=max_records)
+    client = SimpleNamespace(_fetcher=SimpleNamespace(_records=fetcher.left))
+    return await thread._fetch_records(client, active, timeout=0.05, max_records=max_records)
 
 
 async def test_an_interactive_record_comes_before_bulk_ones_that_were_fetched_earlier(
@@ -76,6 +78,19 @@ async def test_a_flood_of_interactive_records_leaves_bulk_ones_a_part_of_every_p
     fetcher = Fetcher({INTERACTIVE: list(range(1000)), BULK: list(range(1000))})
     records = await poll(fetcher, {BULK, INTERACTIVE}, monkeypatch)
     assert (len(records[INTERACTIVE]), len(records[BULK])) == (16, 4)
+
+
+async def test_a_backlog_of_one_topic_partition_does_not_keep_others_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    others = [TP("interactive", number) for number in (1, 2)]
+    fetcher = Fetcher({INTERACTIVE: list(range(1000)), **{tp: list(range(1000)) for tp in others}})
+    polls = [await poll(fetcher, {INTERACTIVE, *others}, monkeypatch) for _ in range(6)]
+    assert [set(records) for records in polls] == [{tp} for tp in (INTERACTIVE, *others)] * 2
+    assert [records[INTERACTIVE] for records in polls[::3]] == [
+        list(range(16)),
+        list(range(16, 32)),
+    ]
 
 
 @pytest.mark.parametrize("active", [{BULK}, {INTERACTIVE}])
@@ -152,6 +167,23 @@ async def test_what_need_not_wait_is_done_without_another_task() -> None:
     consumer = object.__new__(LaneConsumer)
     await consumer.wait_first(deliver(), suspended.wait())
     assert done == [asyncio.current_task()]
+
+
+async def test_what_has_to_wait_goes_on_once_it_may() -> None:
+    async def deliver() -> None:
+        await flowing.wait()
+        done.append("delivered")
+
+    done: list[str] = []
+    flowing, suspended = asyncio.Event(), asyncio.Event()
+    consumer = LaneConsumer.__new__(LaneConsumer)
+    Service.__init__(consumer, loop=asyncio.get_running_loop())
+    waiting = asyncio.create_task(consumer.wait_first(deliver(), suspended.wait()))
+    await asyncio.sleep(0)
+    assert not done
+    flowing.set()
+    await asyncio.wait_for(waiting, 5)
+    assert done == ["delivered"]
 
 
 @given(st.lists(st.sampled_from(["sleep", "future", "raise"]), max_size=6))

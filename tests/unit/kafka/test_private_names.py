@@ -66,7 +66,7 @@ def test_a_method_that_is_called_or_replaced_is_there(owner: Any, name: str) -> 
         (AIOKafkaConsumer, ["_coordinator", "_fetcher"]),
         (AIOKafkaProducer, ["client", "_sender", "_txn_manager"]),
         (GroupCoordinator, ["_closing", "_coordination_task"]),
-        (fetcher.Fetcher, ["_fetch_task"]),
+        (fetcher.Fetcher, ["_fetch_task", "_records"]),
         (FetchRequest, ["_max_wait_ms"]),
         (Service, ["_crashed"]),
         (FaustConsumer, ["_buffered_partitions", "_paused_partitions"]),

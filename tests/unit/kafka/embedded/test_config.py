@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from streamproc.kafka.embedded.config import Layout, jvm_arguments, server_properties, write_config
+from streamproc.kafka.embedded.config import (
+    Layout,
+    Listener,
+    jvm_arguments,
+    server_properties,
+    write_config,
+)
 from streamproc.settings import LARGEST_MESSAGE_BYTES
 
 
@@ -46,3 +52,17 @@ def test_folder_with_unusual_letters_is_written_as_java_reads_it(tmp_path: Path)
 
 def test_heap_is_what_was_asked_for() -> None:
     assert "-Xmx300m" in jvm_arguments(Layout(Path("/data")), 300, (Path("/a.jar"),))
+
+
+def test_clients_of_a_port_behind_a_proxy_are_told_to_connect_to_the_proxy() -> None:
+    more = [
+        Listener("DIRECT", 9094, "SSL", {}),
+        Listener("LINK", 9095, "PLAINTEXT", {}, advertised_port=9096),
+    ]
+    settings = server_properties(Layout(Path("data")), 9092, 9093, more)
+    assert "LINK://127.0.0.1:9095" in settings["listeners"].split(",")
+    assert settings["advertised.listeners"].split(",") == [
+        "PLAINTEXT://127.0.0.1:9092",
+        "DIRECT://127.0.0.1:9094",
+        "LINK://127.0.0.1:9096",
+    ]

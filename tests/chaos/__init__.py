@@ -1,0 +1,1 @@
+"""Every fault that a Kafka platform has, tried on running workers: `make chaos`."""

@@ -1,0 +1,1 @@
+"""What goes wrong: a class each, which does it and returns once it is over."""

@@ -1,0 +1,79 @@
+"""What has been answered so far, as a reader of committed records sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterable
+
+import orjson
+from aiokafka import AIOKafkaConsumer
+
+from tests.chaos.asked import ENRICHED, RESPONSES, Asked
+from tests.support.topics import Position
+
+
+class Watch:
+    """Follows the topics of answers.
+
+    answered: when an id was first answered, on the clock of `time.monotonic`
+    ids:      how often each was
+    last_s:   when the last answer came
+    """
+
+    def __init__(self) -> None:
+        self.answered: dict[str, float] = {}
+        self.ids: Counter[str] = Counter()
+        self.last_s = 0.0
+
+    async def follow(self, consumer: AIOKafkaConsumer) -> None:
+        """Until cancelled."""
+        while True:
+            fetched = await consumer.getmany(timeout_ms=200)
+            now_s = time.monotonic()
+            for tp, records in fetched.items():
+                if tp.topic not in {RESPONSES, ENRICHED}:
+                    continue
+                for record in records:
+                    name = str(orjson.loads(record.value)["id"])
+                    self.answered.setdefault(name, now_s)
+                    self.ids[name] += 1
+                    self.last_s = now_s
+
+    async def first_after(self, since_s: float, quiet_s: float) -> float:
+        """Seconds from then to the next answer; raises TimeoutError where none comes."""
+        async with asyncio.timeout(quiet_s):
+            while self.last_s <= since_s:  # noqa: ASYNC110 - what a task of ours has read
+                await asyncio.sleep(0.02)
+        return self.last_s - since_s
+
+    def last_of(self, asked: Iterable[Asked]) -> float:
+        """When the last of these was first answered, on the clock of `time.monotonic`."""
+        return max((self.answered[one.id] for one in asked if one.id in self.answered), default=0.0)
+
+    async def all_of(self, asked: Iterable[Asked], gone: set[str], quiet_s: float) -> None:
+        """Returns once each is answered or gone; raises TimeoutError once answers stop coming."""
+        left = {one.id: one for one in asked if one.id not in self.answered}
+        fewest, fewer_at_s = len(left), time.monotonic()
+        while left := {
+            name: one
+            for name, one in left.items()
+            if name not in self.answered and name not in gone
+        }:
+            if len(left) < fewest:
+                fewest, fewer_at_s = len(left), time.monotonic()
+            if time.monotonic() - fewer_at_s > quiet_s:
+                shown = [f"{one.topic}:{one.partition}:{one.offset}" for one in left.values()][:8]
+                raise TimeoutError(f"{len(left)} without an answer for {quiet_s:g} s: {shown}")
+            await asyncio.sleep(0.05)
+
+
+def twice_so_far(watch: Watch, asked: Iterable[Asked]) -> dict[Position, int]:
+    """How often each was answered, by its position; a topic that was made again is another."""
+    return {position_of(one): watch.ids[one.id] for one in asked if watch.ids[one.id]}
+
+
+def position_of(one: Asked) -> Position:
+    """Where it lies."""
+    return f"{one.topic}/{one.log}" if one.log else one.topic, one.partition, one.offset
