@@ -138,6 +138,16 @@ def hand_out_later(consumer: AIOKafkaConsumer, topic_partitions: Iterable[TopicP
             fetched[tp] = fetched.pop(tp)
 
 
+def linger_if_busy(producer: AIOKafkaProducer, linger_ms: float) -> None:
+    """Let records from now on wait for others for so long, unless none is under way: then not.
+
+    aiokafka sends one request to a broker at a time, so what comes meanwhile is gathered anyway.
+    """
+    waiting = producer._message_accumulator
+    idle = not waiting._batches and not waiting._pending_batches
+    waiting._linger_time = 0.0 if idle else linger_ms / 1000
+
+
 def client_of(consumer: AIOKafkaConsumer) -> AIOKafkaClient:
     """What a consumer asks brokers by."""
     return consumer._client

@@ -20,6 +20,7 @@ from aiokafka.partitioner import DefaultPartitioner
 from streamproc.clock import Clock
 from streamproc.errors import BrokerUnavailable, KafkaRefused, TooLarge
 from streamproc.kafka.metadata_backoff import wait_after_failed_updates
+from streamproc.kafka.private_api import linger_if_busy
 from streamproc.kafka.refusals import refusal
 from streamproc.kafka.security import connection_options
 from streamproc.kafka.sizes import topic_max_bytes
@@ -29,6 +30,7 @@ from streamproc.settings import Settings
 
 _log = structlog.get_logger(__name__)
 
+# While others are under way; a record that is alone is sent at once.
 LINGER_MS: Final = 5
 PROBE_TIMEOUT_S: Final = 2.0
 _PARTITIONER: Final = DefaultPartitioner()
@@ -105,6 +107,7 @@ class Producer:
         client, handed_over = self._client, None
         if client is not None and record.topic not in self.troubles:
             try:
+                linger_if_busy(client, LINGER_MS)
                 handed_over = await hand_over_to(client, record)
             except KafkaError as error:
                 _log.warning("record not sent", topic=record.topic, error=type(error).__name__)
@@ -139,6 +142,7 @@ class Producer:
         if client is None:
             raise BrokerUnavailable("the producer is not started")
         try:
+            linger_if_busy(client, LINGER_MS)
             await (await hand_over_to(client, record))
         except _TOO_LARGE as error:
             await self._replace(client)

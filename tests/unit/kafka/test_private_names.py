@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.producer.message_accumulator import MessageAccumulator
 from aiokafka.producer.transaction_manager import TransactionManager
 from aiokafka.protocol.fetch import FetchRequest
 from faust import App
@@ -64,7 +65,8 @@ def test_a_method_that_is_called_or_replaced_is_there(owner: Any, name: str) -> 
     [
         (AIOKafkaConsumer, ["_client", "_fetch_max_wait_ms", "_isolation_level", "_subscription"]),
         (AIOKafkaConsumer, ["_coordinator", "_fetcher"]),
-        (AIOKafkaProducer, ["client", "_sender", "_txn_manager"]),
+        (AIOKafkaProducer, ["client", "_message_accumulator", "_sender", "_txn_manager"]),
+        (MessageAccumulator, ["_batches", "_linger_time", "_pending_batches"]),
         (GroupCoordinator, ["_closing", "_coordination_task"]),
         (fetcher.Fetcher, ["_fetch_task", "_records"]),
         (FetchRequest, ["_max_wait_ms"]),
