@@ -31,9 +31,11 @@ class ConsumerState:
     final:    the refusal can't end unless somebody changes a setting
     progress: of the topic-partitions assigned, a little behind what has been handed out
     remade: topic-partitions assigned whose log is another now, which nothing is to be committed of
+    topic_ids: of the topics that are read, as they were when their reading began
     """
 
     refusal: str | None = None
     final: bool = False
     progress: Mapping[TopicPartition, ReadingProgress] = field(default_factory=dict)
     remade: frozenset[TopicPartition] = frozenset()
+    topic_ids: Mapping[str, bytes] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 import structlog
@@ -24,6 +24,7 @@ from streamproc.kafka.private_api import linger_if_busy
 from streamproc.kafka.refusals import refusal
 from streamproc.kafka.security import connection_options
 from streamproc.kafka.sizes import topic_max_bytes
+from streamproc.kafka.topic_ids import topic_ids
 from streamproc.kafka.topic_troubles import TopicTroubles
 from streamproc.messages.record import ProducerRecord
 from streamproc.settings import Settings
@@ -81,6 +82,10 @@ class Producer:
             await asyncio.wait(self._retired, timeout=10)
         for task in self._retired:
             task.cancel()
+
+    async def topic_ids(self, topics: Iterable[str]) -> dict[str, bytes]:
+        """The ids of those topics that exist; none while no broker tells any."""
+        return {} if self._client is None else await topic_ids(self._client.client, topics)
 
     async def send(self, record: ProducerRecord) -> None:
         """Store a record; returns when the broker has it, however long it or the topic is away.

@@ -117,6 +117,7 @@ class RemadeLogs:
         beyond = await self._beyond_the_end(asked)
         await self._begin_at_beginning(beyond.union(tp for tp in ours if tp.topic in remade))
         self._ids |= ids
+        self._state.topic_ids = dict(self._ids)
 
     async def _beyond_the_end(self, asked: Mapping[Any, int]) -> set[Any]:
         firsts = await self._consumer.beginning_offsets(asked) if asked else {}

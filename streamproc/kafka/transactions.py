@@ -17,7 +17,7 @@ For each topic-partition that is assigned:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Container, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Container, Iterable, Mapping
 from typing import Final
 
 from streamproc.clock import Clock
@@ -33,6 +33,8 @@ COMMIT_WAIT_S: Final = 2.0
 CONNECTING: Final = 16
 """Producers that connect at a time."""
 
+OfNow = Callable[[Collection[TopicPartition]], Awaitable[Container[TopicPartition]]]
+
 
 class Transactions:
     """Those of the topic-partitions assigned.
@@ -40,7 +42,8 @@ class Transactions:
     connect: ends what others have under way for a topic-partition; raises OperatorError where
         somebody has to change something
     read_positions: what the group has committed, or None
-    remade: topic-partitions whose log is another now: nothing of them is to be committed
+    of_now: those topic-partitions whose log is still the one that was begun with. Asked before each
+        commit: what has been answered by then is of a log that was there then
     fenced_s: how long the group may take to say that a topic-partition is another worker's
     """
 
@@ -53,7 +56,7 @@ class Transactions:
         connect: Connect,
         read_positions: ReadPositions,
         fenced_s: float,
-        remade: Callable[[], Container[TopicPartition]] = frozenset,
+        of_now: OfNow | None = None,
     ) -> None:
         self.outbox = outbox
         self._troubles = troubles
@@ -61,7 +64,7 @@ class Transactions:
         self._connect = connect
         self._read_positions = read_positions
         self._fenced_s = fenced_s
-        self._remade = remade
+        self._of_now = of_now
         self._partitions: dict[TopicPartition, PartitionTransactions] = {}
         self._running: dict[TopicPartition, asyncio.Task[Position | None]] = {}
         self._closing: set[asyncio.Task[None]] = set()
@@ -113,9 +116,9 @@ class Transactions:
 
         A topic-partition whose transaction takes long is told of by a later call.
         """
-        remade = self._remade()
+        current = await self._current(positions)
         for tp, position in positions.items():
-            one = None if tp in remade else self._partitions.get(tp)
+            one = self._partitions.get(tp) if tp in current else None
             if one is not None and tp not in self._running and one.may_try:
                 self._running[tp] = asyncio.create_task(one.commit(position))
         if self._running:
@@ -128,6 +131,16 @@ class Transactions:
                 if committed is not None:
                     stored[tp] = committed
         return stored
+
+    async def _current(
+        self, topic_partitions: Collection[TopicPartition]
+    ) -> Container[TopicPartition]:
+        if self._of_now is None:
+            return topic_partitions
+        try:
+            return await asyncio.wait_for(self._of_now(topic_partitions), COMMIT_WAIT_S)
+        except TimeoutError:
+            return ()
 
     @property
     def is_busy(self) -> bool:

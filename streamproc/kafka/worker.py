@@ -201,9 +201,20 @@ class KafkaWorker(WorkerStatus):
             clock,
             connect=connect,
             read_positions=partial(read_positions, settings),
-            remade=lambda: self._consumer_state.remade,
+            of_now=self._of_now,
             fenced_s=2 * settings.session_timeout_s,
         )
+
+    async def _of_now(self, topic_partitions: Collection[TopicPartition]) -> set[TopicPartition]:
+        """Those whose topic is still the one that is read. Brokers before 3.1 tell no ids."""
+        known = self._consumer_state.topic_ids
+        found = await self._producer.topic_ids({tp.topic for tp in topic_partitions})
+        same = {topic for topic, first in known.items() if found.get(topic) == first}
+        return {
+            tp
+            for tp in topic_partitions
+            if tp not in self._consumer_state.remade and (tp.topic in same or tp.topic not in known)
+        }
 
     def _read_ledger(self, transactions: Transactions | None) -> ReadLedger:
         """What an assignment begins with; with transactions, once nobody else has any."""
