@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -90,6 +91,11 @@ class AuthorizedKafka:
         bindings = [grant.binding for grant in grants if grant not in but]
         for created in self.admin.create_acls(bindings).values():
             created.result(30)
+        # The broker asks an authorizer that learns of them a moment later.
+        end_s = time.monotonic() + 30
+        while len(self.admin.describe_acls(everything).result(30)) != len(bindings):
+            assert time.monotonic() < end_s, "the broker has not taken over what was granted"
+            time.sleep(0.05)
 
 
 @contextmanager
