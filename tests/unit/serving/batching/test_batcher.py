@@ -195,7 +195,10 @@ async def test_bulk_batches_are_smaller_while_interactive_items_come_and_whole_a
         return [len(batch) for _, batch in runner.batches]
 
     assert await bulk_batches() == [8]
+    # A canary comes alone, and is not followed by others.
     await submitted(batcher, "x")
+    assert await bulk_batches() == [8]
+    await submitted(batcher, "y")
     assert max(await bulk_batches()) == 3
     clock.advance(SINCE_INTERACTIVE_S)
     assert await bulk_batches() == [8]
