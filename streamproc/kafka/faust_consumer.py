@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import suppress
 from functools import partial
 from inspect import iscoroutine
 from typing import Any, Final
@@ -79,12 +81,23 @@ class LaneConsumer(FaustConsumer):
     ) -> None:
         self._state = state
         self._topics = interactive_topics, topics_from_end
+        self._resumed = asyncio.Event()
         super().__init__(*arguments, **options)
 
     def make_thread(self) -> LaneThread:
         return LaneThread(self, self._state, *self._topics, loop=self.loop, beacon=self.beacon)
 
+    def on_buffer_drop(self, tp: TP) -> None:
+        super().on_buffer_drop(tp)
+        self._resumed.set()
+
     async def poll(self, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's
+        if self.holds_all_back:
+            # Faust would sleep for a second, however soon there is room again.
+            self._resumed.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._resumed.wait(), min(timeout, POLL_TIMEOUT_S))
+            return {}, set()
         most_s = POLL_TIMEOUT_S if self.holds_back else IDLE_POLL_TIMEOUT_S
         return await super().poll(min(timeout, most_s))
 

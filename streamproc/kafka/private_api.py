@@ -87,6 +87,11 @@ class FaustConsumer(Consumer):  # type: ignore[misc]
         return active is None or topic_partition in active | self._buffered_partitions
 
     @property
+    def holds_all_back(self) -> bool:
+        """Whether there is nothing to poll, though nothing keeps it from polling."""
+        return bool(self.flow_active) and not self._get_active_partitions()
+
+    @property
     def holds_back(self) -> bool:
         """Whether there are topic-partitions that nothing is fetched of for now."""
         return bool(self._paused_partitions or self._buffered_partitions)

@@ -256,3 +256,25 @@ async def test_offsets_of_topic_partitions_that_are_another_workers_now_are_not_
     thread._remade = None
     # Without a client: aiokafka raises when it is given nothing to commit, which ends the worker.
     assert await thread.store({BULK: Position(7, "")}) is False
+
+
+async def test_a_consumer_with_nothing_to_poll_goes_on_once_there_is_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Full(LaneConsumer):
+        flow_active = True
+
+        def __init__(self) -> None:
+            self._buffered_partitions: set[TP] = {INTERACTIVE}
+            self._active_partitions: set[TP] | None = set()
+            self._resumed = asyncio.Event()
+
+    consumer = Full()
+    assert consumer.holds_all_back
+    monkeypatch.setattr("streamproc.kafka.faust_consumer.POLL_TIMEOUT_S", 60.0)
+    polling = asyncio.create_task(consumer.poll(60.0))
+    await asyncio.sleep(0)
+    assert not polling.done()
+    consumer.on_buffer_drop(INTERACTIVE)
+    assert await asyncio.wait_for(polling, 5) == ({}, set())
+    assert not consumer.holds_all_back

@@ -41,6 +41,7 @@ FOLDER = Path(folder[0])
         (FaustConsumer, "_wait_next_records"),
         (FaustConsumer, "on_buffer_drop"),
         (FaustConsumer, "on_buffer_full"),
+        (FaustConsumer, "_get_active_partitions"),
         (FaustConsumer, "getmany"),
         (FaustConsumer, "wait_first"),
         (App, "on_first_start"),
