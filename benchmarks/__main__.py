@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -26,12 +25,13 @@ from benchmarks.report import (
     summary,
     write_json,
 )
+from benchmarks.terminal import progress, run
 from benchmarks.texts import read_texts, requested
 from benchmarks.traffic import TASK
 from benchmarks.widening import whole_members
 from benchmarks.workload import DeviceUnusable, Workload, build_workload, load_members
 from streamproc.clock import SystemClock
-from streamproc.errors import EmbeddedBrokerError, OperatorError
+from streamproc.errors import EmbeddedBrokerError
 from streamproc.kafka.topics import load_topics
 from streamproc.messages.lane import Lane
 from streamproc.repository.repository import Repository
@@ -83,12 +83,9 @@ def main(
     )
     console = Console()
     try:
-        sys.exit(asyncio.run(_measure(plan, console)))
+        sys.exit(run(_measure(plan, console)))
     except DeviceUnusable as reason:
         console.print(f"Nothing was measured, as CUDA can't be used here: {reason}", markup=False)
-    except OperatorError as error:
-        Console(stderr=True).print(f"error: {error}", markup=False)
-        sys.exit(2)
 
 
 async def _measure(plan: Plan, console: Console) -> int:
@@ -102,8 +99,7 @@ async def _measure(plan: Plan, console: Console) -> int:
     texts = requested(read_texts(settings.data), plan.requests)
     workload = build_workload(texts, spec, members)
 
-    def say(what: str) -> None:
-        console.print(f"[dim]{what}[/]", highlight=False)
+    say = progress(console)
 
     async with _ours(plan, settings, workload, say) as ours:
         contenders = [

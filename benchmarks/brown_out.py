@@ -11,7 +11,6 @@ nothing, so that leaving one out saves all of it.
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -26,10 +25,10 @@ from rich.table import Table
 
 from benchmarks.harness import Stage, set_up
 from benchmarks.report import RESULTS, machine, write_json
+from benchmarks.terminal import progress, run
 from benchmarks.texts import read_texts, requested
 from benchmarks.traffic import INTERACTIVE_TOPIC, Exchange
 from streamproc.clock import SystemClock
-from streamproc.errors import OperatorError
 from streamproc.offline.evaluation.plot_style import GREY, png_of, styled_figure
 from streamproc.settings import read_settings
 
@@ -92,16 +91,11 @@ def main(
         models_dir.resolve(),
         capacity_requests, factor, flood_s, objective_s, threads, json, plot,
     )  # fmt: skip
-    try:
-        asyncio.run(_measure(plan, console))
-    except OperatorError as error:
-        Console(stderr=True).print(f"error: {error}", markup=False)
-        sys.exit(2)
+    run(_measure(plan, console))
 
 
 async def _measure(plan: Plan, console: Console) -> None:
-    def say(what: str) -> None:
-        console.print(f"[dim]{what}[/]", highlight=False)
+    say = progress(console)
 
     texts = requested(read_texts(read_settings().data), 2000)
     rate, found = 0.0, dict[str, Flood]()

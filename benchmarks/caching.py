@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -27,11 +26,11 @@ from rich.table import Table
 
 from benchmarks.measure import BenchmarkFailed
 from benchmarks.report import RESULTS, machine, write_json
+from benchmarks.terminal import progress, run
 from benchmarks.texts import read_texts, requested
 from benchmarks.traffic import TASK, Traffic, open_traffic
 from benchmarks.worker import Worker, running_worker
 from streamproc.clock import SystemClock
-from streamproc.errors import OperatorError
 from streamproc.kafka.embedded import EmbeddedBroker
 from streamproc.kafka.topic_admin import TopicAdmin
 from streamproc.kafka.topics import load_topics
@@ -142,20 +141,11 @@ def main(
 ) -> None:
     """Requests a second and hit rate of a stream that repeats itself, with a cache and without."""
     console = Console()
-
-    def say(what: str) -> None:
-        console.print(f"[dim]{what}[/]", highlight=False)
-
+    say = progress(console)
     fitting = [text for text in read_texts(read_settings().data) if len(text) <= characters]
     known, caches = requested(fitting, texts), (cache_bytes, cache_url)
-    try:
-        with tempfile.TemporaryDirectory(prefix="streamproc-bench-") as folder:
-            done = asyncio.run(
-                _measure(Path(folder), _Plan(known, requests, exponent, rounds), caches, say)
-            )
-    except OperatorError as error:
-        Console(stderr=True).print(f"error: {error}", markup=False)
-        sys.exit(2)
+    with tempfile.TemporaryDirectory(prefix="streamproc-bench-") as folder:
+        done = run(_measure(Path(folder), _Plan(known, requests, exponent, rounds), caches, say))
     _print(console, done)
     asked = {"requests": requests, "texts": texts, "exponent": exponent, "rounds": rounds}
     asked["characters"] = sum(map(len, known)) / len(known)

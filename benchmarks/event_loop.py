@@ -30,10 +30,10 @@ from rich.table import Table
 from benchmarks.event_loop_probe import ECHO_TOPIC
 from benchmarks.measure import BenchmarkFailed
 from benchmarks.report import RESULTS, machine, write_json
+from benchmarks.terminal import progress, run
 from benchmarks.texts import read_texts, requested
 from benchmarks.traffic import INTERACTIVE_TOPIC
 from streamproc.clock import SystemClock
-from streamproc.errors import OperatorError
 from streamproc.kafka.embedded import EmbeddedBroker
 from streamproc.kafka.topic_admin import TopicAdmin
 from streamproc.kafka.topics import load_topics
@@ -81,16 +81,11 @@ def main(
         trees[str(against.name)] = against
     ways = way or list(WAYS)
     plan = Plan(requests, rounds, ways, delivery, budget_tokens, trees, json)
-    try:
-        asyncio.run(_measure(plan, console))
-    except OperatorError as error:
-        Console(stderr=True).print(f"error: {error}", markup=False)
-        sys.exit(2)
+    run(_measure(plan, console))
 
 
 async def _measure(plan: Plan, console: Console) -> None:
-    def say(what: str) -> None:
-        console.print(f"[dim]{what}[/]", highlight=False)
+    say = progress(console)
 
     texts = requested(read_texts(read_settings().data), plan.requests)
     values = [orjson.dumps({"id": str(at), "text": text}) for at, text in enumerate(texts)]

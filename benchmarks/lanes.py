@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,10 +18,10 @@ from benchmarks.harness import Stage, set_up
 from benchmarks.latencies import Latencies, latencies_of
 from benchmarks.measure import BenchmarkFailed
 from benchmarks.report import RESULTS, machine, write_json
+from benchmarks.terminal import progress, run
 from benchmarks.texts import read_texts, requested
 from benchmarks.traffic import BULK_TOPIC, INTERACTIVE_TOPIC, Exchange
 from streamproc.clock import SystemClock
-from streamproc.errors import OperatorError
 from streamproc.settings import read_settings
 
 SHORT_CHARACTERS: Final = 128
@@ -49,16 +48,11 @@ def main(
 ) -> None:
     """Measure how long interactive requests wait, alone and while bulk ones are worked off."""
     console = Console()
-    try:
-        asyncio.run(_measure(Plan(backlog, rate, idle_s, threads, json), console))
-    except OperatorError as error:
-        Console(stderr=True).print(f"error: {error}", markup=False)
-        sys.exit(2)
+    run(_measure(Plan(backlog, rate, idle_s, threads, json), console))
 
 
 async def _measure(plan: Plan, console: Console) -> None:
-    def say(what: str) -> None:
-        console.print(f"[dim]{what}[/]", highlight=False)
+    say = progress(console)
 
     texts = read_texts(read_settings().data)
     short = requested([text for text in texts if len(text) <= SHORT_CHARACTERS], 1000)

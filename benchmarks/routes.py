@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,11 +22,11 @@ from benchmarks.harness import Stage, set_up
 from benchmarks.measure import BenchmarkFailed, Round, in_turns, median_cpu_s_per_1000
 from benchmarks.processes import main_thread_cpu_seconds
 from benchmarks.report import RESULTS, machine, write_json
+from benchmarks.terminal import progress, run
 from benchmarks.texts import read_texts, requested
 from benchmarks.traffic import INTERACTIVE_TOPIC, RESPONSES_TOPIC, Body, request
 from streamproc.clock import SystemClock
 from streamproc.enrichment.catalogue import RouteTopic
-from streamproc.errors import OperatorError
 from streamproc.settings import read_settings
 
 SOURCE: Final = "bench.events.v1"
@@ -107,16 +106,11 @@ def main(
 ) -> None:
     """Measure what a route costs beside plain requests, on texts of mixed lengths and on short."""
     console = Console()
-    try:
-        asyncio.run(_measure(requests, rounds, threads, json, console))
-    except OperatorError as error:
-        Console(stderr=True).print(f"error: {error}", markup=False)
-        sys.exit(2)
+    run(_measure(requests, rounds, threads, json, console))
 
 
 async def _measure(requests: int, rounds: int, threads: int, json: Path, console: Console) -> None:
-    def say(what: str) -> None:
-        console.print(f"[dim]{what}[/]", highlight=False)
+    say = progress(console)
 
     texts = read_texts(read_settings().data)
     kinds = {

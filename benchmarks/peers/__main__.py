@@ -39,12 +39,12 @@ from benchmarks.peers.scorer import Asked
 from benchmarks.peers.waiting import Ask, print_waiting, through_kafka, waiting
 from benchmarks.peers.workload import in_one_window, models_of
 from benchmarks.report import RESULTS, described, machine, print_throughput, summary, write_json
+from benchmarks.terminal import progress, run
 from benchmarks.texts import read_texts, requested
 from benchmarks.traffic import BULK_TOPIC, INTERACTIVE_TOPIC, RESPONSES_TOPIC, TASK
 from benchmarks.workload import Workload, build_workload, load_members
 from streamproc.clock import SystemClock
 from streamproc.enrichment.catalogue import RouteTopic
-from streamproc.errors import OperatorError
 from streamproc.kafka.topics import load_topics
 from streamproc.messages.lane import Lane
 from streamproc.repository.repository import Repository
@@ -84,18 +84,13 @@ def main(
     """Measure streamproc and its peers on texts of one window, which is what all of them read."""
     console = Console()
     plan = Plan(requests, rounds, alone, environments, json, picture)
-    try:
-        sys.exit(asyncio.run(_measure(plan, console)))
-    except OperatorError as error:
-        Console(stderr=True).print(f"error: {error}", markup=False)
-        sys.exit(2)
+    sys.exit(run(_measure(plan, console)))
 
 
 async def _measure(plan: Plan, console: Console) -> int:
     """Exit code: 1 when contenders answered differently."""
 
-    def say(what: str) -> None:
-        console.print(f"[dim]{what}[/]", highlight=False)
+    say = progress(console)
 
     settings = read_settings()
     topic = load_topics(settings.topics_dir).request_topic(TASK, Lane.INTERACTIVE)

@@ -112,8 +112,7 @@ class Producer:
         client, handed_over = self._client, None
         if client is not None and record.topic not in self.troubles:
             try:
-                linger_if_busy(client, LINGER_MS)
-                handed_over = await hand_over_to(client, record)
+                handed_over = await _hand_over_soon(client, record)
             except KafkaError as error:
                 _log.warning("record not sent", topic=record.topic, error=type(error).__name__)
         return asyncio.ensure_future(self._stored_at_once(client, record, handed_over))
@@ -147,8 +146,7 @@ class Producer:
         if client is None:
             raise BrokerUnavailable("the producer is not started")
         try:
-            linger_if_busy(client, LINGER_MS)
-            await (await hand_over_to(client, record))
+            await (await _hand_over_soon(client, record))
         except _TOO_LARGE as error:
             await self._replace(client)
             if not record.is_last_resort:
@@ -261,6 +259,14 @@ def not_taken(error: Exception) -> str:
     if isinstance(error, TopicAuthorizationFailedError):
         return "this user may not write it: an ACL is missing"
     return f"sending to it fails: {type(error).__name__}"
+
+
+async def _hand_over_soon(
+    client: AIOKafkaProducer, record: ProducerRecord
+) -> asyncio.Future[object]:
+    """As `hand_over_to`; it waits for others only where some are under way."""
+    linger_if_busy(client, LINGER_MS)
+    return await hand_over_to(client, record)
 
 
 async def hand_over_to(client: AIOKafkaProducer, record: ProducerRecord) -> asyncio.Future[object]:

@@ -6,12 +6,11 @@ The new token's keys and values are there before that, as what it appends to the
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
+from streamproc.serving.inference.cache_names import PAST, present
 from streamproc.serving.inference.protobuf_wire import NotProtobuf, fields
 
-_PAST = re.compile(r"past_key_values\.\d+\.(key|value)")
 # A larger model would be in memory once more while it is loaded.
 _MOST_BYTES = 256 * 2**20
 # Field numbers of onnx.proto3.
@@ -53,7 +52,7 @@ def _graph_fields(model: bytes, wanted: int) -> Iterator[memoryview]:
 def _inputs(model: bytes) -> Iterator[str]:
     for value in _graph_fields(model, _GRAPH_INPUT):
         for name in _texts(value, _VALUE_NAME):
-            if _PAST.fullmatch(name):
+            if PAST.fullmatch(name):
                 yield name
 
 
@@ -64,8 +63,7 @@ def _appended(model: bytes) -> Iterator[tuple[str, str]]:
             continue
         inputs, outputs = _texts(node, _NODE_INPUT), _texts(node, _NODE_OUTPUT)
         past = inputs[0] if inputs else ""
-        present = past.replace("past_key_values", "present")
-        if _PAST.fullmatch(past) and len(inputs) == 2 and outputs == [present]:
+        if PAST.fullmatch(past) and len(inputs) == 2 and outputs == [present(past)]:
             yield past, inputs[1]
 
 

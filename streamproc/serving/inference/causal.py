@@ -6,7 +6,6 @@ every layer N; outputs: logits, present.N.key and .value. Caches are (rows, head
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy as np
 from streamproc.errors import MemberFailed, ModelRefused, StreamprocError
 from streamproc.serving.guarded_calls import Call
 from streamproc.serving.inference.cache_columns import with_cache_columns
+from streamproc.serving.inference.cache_names import PAST, present
 from streamproc.serving.inference.cache_rows import (
     CacheShape,
     DeviceBlock,
@@ -38,7 +38,6 @@ Caches = Sequence[AnyArray] | Sequence[DeviceArray]
 
 _NOTHING = np.empty(0)
 _FLOATS: dict[str, FloatType] = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
-_PAST = re.compile(r"past_key_values\.(\d+)\.(key|value)")
 
 
 class CausalModel:
@@ -226,7 +225,7 @@ class _Signature:
 
     def __init__(self, past: Sequence[str], shape: CacheShape, *, positions: bool) -> None:
         self.past = tuple(past)
-        self.present = tuple(name.replace("past_key_values", "present") for name in past)
+        self.present = tuple(map(present, past))
         self.positions = positions
         self.shape = shape
 
@@ -243,15 +242,14 @@ class _Signature:
         inputs = {node.name: node for node in session.get_inputs()}
         outputs = {node.name: node for node in session.get_outputs()}
         past = sorted(
-            (name for name in inputs if _PAST.fullmatch(name)),
+            (name for name in inputs if PAST.fullmatch(name)),
             key=lambda name: (int(name.split(".")[1]), name),
         )
         known = {"input_ids", "attention_mask", "position_ids", *past}
-        present = [name.replace("past_key_values", "present") for name in past]
         if (
             not past
             or not {"input_ids", "attention_mask"} <= inputs.keys() <= known
-            or not {"logits", *present} <= outputs.keys()
+            or not {"logits", *map(present, past)} <= outputs.keys()
         ):
             raise ModelRefused(
                 f"member {member}: expected inputs input_ids, attention_mask (and perhaps "

@@ -12,6 +12,7 @@ import numpy as np
 
 from streamproc.errors import ModelRefused, StreamprocError
 from streamproc.serving.guarded_calls import Call
+from streamproc.serving.inference.cache_names import present
 from streamproc.serving.inference.graph_session import GraphSession
 from streamproc.serving.inference.providers import Provider
 from streamproc.serving.inference.seq2seq_rows import (
@@ -21,7 +22,7 @@ from streamproc.serving.inference.seq2seq_rows import (
     Source,
     SourceBatch,
 )
-from streamproc.serving.inference.seq2seq_signature import HIDDEN_STATES, Seq2SeqSignature, present
+from streamproc.serving.inference.seq2seq_signature import HIDDEN_STATES, Seq2SeqSignature
 from streamproc.serving.inference.session import require_finite, to_member_error
 from streamproc.serving.inference.session_factory import open_session
 from streamproc.types import AnyArray, FloatArray, Int64Array

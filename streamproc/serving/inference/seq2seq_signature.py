@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from streamproc.errors import ModelRefused
+from streamproc.serving.inference.cache_names import present
 from streamproc.serving.inference.graph_session import GraphSession
 from streamproc.types import FloatType
 
@@ -48,11 +49,6 @@ class Seq2SeqSignature:
     def read(cls, name: str, encoder: GraphSession, decoder: GraphSession) -> Seq2SeqSignature:
         """What a member's graphs tell; raises ModelRefused where they don't fit together."""
         return _checked(name, encoder, decoder)
-
-
-def present(past: str) -> str:
-    """The output that is to be given back as the input `past`."""
-    return past.replace("past_key_values", "present")
 
 
 def _checked(name: str, encoder: GraphSession, decoder: GraphSession) -> Seq2SeqSignature:
