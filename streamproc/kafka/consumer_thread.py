@@ -27,7 +27,7 @@ from streamproc.kafka.private_api import (
 from streamproc.kafka.progress import ProgressNotes
 from streamproc.kafka.record_batches import read_every_record
 from streamproc.kafka.remade_logs import RemadeLogs
-from streamproc.kafka.seek_to_committed import SeekToCommitted
+from streamproc.kafka.seek_to_committed import SeekToCommitted, put_back
 from streamproc.kafka.start_at_end import start_at_end
 from streamproc.kafka.static_membership import tell_name
 
@@ -120,16 +120,18 @@ class LaneThread(ConsumerThread):
         max_records: int | None,
     ) -> dict[TP, list[Any]]:
         """Records of the logs that are there now, and how far these were read, noted."""
-        was_flowing = self.consumer.flow_active
         fetched = await super().fetch(client, topic_partitions, timeout_s, max_records)
+        self._seek.note(client, fetched)
+        if not self.consumer.flow_active:
+            # Faust lets go of what comes while the flow rests. It flows again after a seek, which
+            # may have been before this: nobody would read these any more.
+            put_back(client, fetched)
+            return {}
         # In turns: all that was fetched of one is more than a slow worker does in half a minute.
         hand_out_later(client, fetched)
-        self._seek.note(client, fetched)
         if self._remade is not None:
             fetched = self._remade.without(fetched)
-        # While the flow rests, positions may be those of another assignment.
-        if was_flowing and self.consumer.flow_active:
-            self._progress.note(client, fetched)
+        self._progress.note(client, fetched)
         return fetched
 
     async def store(self, positions: Mapping[TP, Position]) -> bool:

@@ -97,11 +97,14 @@ class PartitionTransactions:
             return position
         return None
 
-    async def close(self, running: asyncio.Task[Position | None] | None = None) -> None:
-        """Give it up. running: what it still commits"""
+    def give_up(self) -> None:
+        """It is no longer ours: nothing more is begun."""
         self._is_ours = False
         for topic in self._troubles.reasons():
             self._troubles.gone(topic, self)
+
+    async def close(self, running: asyncio.Task[Position | None] | None = None) -> None:
+        """Disconnect what was given up. running: what it still commits"""
         if running is not None:
             # One that connects again would end what the next owner has under way.
             await asyncio.wait({running}, timeout=0 if self._is_settling else CLOSE_WAIT_S)

@@ -12,6 +12,14 @@ from streamproc.kafka.private_api import assignment_of
 Committed = Mapping[TopicPartition, int | None]
 
 
+def put_back(consumer: Any, fetched: Mapping[Any, Sequence[Any]]) -> None:
+    """Have records fetched again that were taken from the fetcher a moment ago, in its loop."""
+    assigned = consumer.assignment()
+    for tp, batch in fetched.items():
+        if tp in assigned:
+            consumer.seek(tp, batch[0].offset)
+
+
 class SeekToCommitted:
     """Seeks for an aiokafka consumer, in its loop, and is told what was fetched from it.
 

@@ -116,10 +116,14 @@ class Transactions:
 
         A topic-partition whose transaction takes long is told of by a later call.
         """
+        asked = dict(self._partitions)
         current = await self._current(positions)
         for tp, position in positions.items():
-            one = self._partitions.get(tp) if tp in current else None
-            if one is not None and tp not in self._running and one.may_try:
+            one = asked.get(tp) if tp in current else None
+            # In an assignment that has begun meanwhile no answers are kept that go with these.
+            if one is None or self._partitions.get(tp) is not one:
+                continue
+            if tp not in self._running and one.may_try:
                 self._running[tp] = asyncio.create_task(one.commit(position))
         if self._running:
             await asyncio.wait(self._running.values(), timeout=COMMIT_WAIT_S)
@@ -181,6 +185,8 @@ class Transactions:
 
     def _close(self, partitions: Iterable[PartitionTransactions]) -> None:
         for one in partitions:
+            # At once: a commit of it that has not begun yet would find its answers gone.
+            one.give_up()
             closing = asyncio.create_task(one.close(self._running.get(one.topic_partition)))
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)

@@ -70,6 +70,12 @@ class LogProducer:
         pass
 
 
+async def a_turn_later(topic_partitions: Collection[TopicPartition]) -> Collection[TopicPartition]:
+    """All of them, after a broker was asked."""
+    await asyncio.sleep(0)
+    return topic_partitions
+
+
 class NoMarks:
     """Nothing is kept beside offsets."""
 
@@ -96,6 +102,7 @@ class SimulatedWorker:
             connect=log.connect,
             read_positions=log.read,
             fenced_s=10,
+            of_now=a_turn_later,
         )
         self.committer = Committer(self.tracker, self.transactions.commit, clock, NoMarks())
         self.generation = 0
@@ -222,6 +229,28 @@ class ExactlyOnce(RuleBasedStateMachine):
         self.clock.advance(5)
         self.log.outcome = outcome
         self.loop.run_until_complete(self.workers[worker].committer.commit())
+        self.log.outcome = "committed"
+
+    @rule(
+        worker=WORKER, outcome=OUTCOME, turns=st.integers(0, 6), finished=st.permutations(range(4))
+    )
+    def assign_during_a_commit(
+        self, worker: int, outcome: str, turns: int, finished: Sequence[int]
+    ) -> None:
+        """The group moves on wherever a commit is, and is the first to say so."""
+        one = self.workers[worker]
+        self.answer(worker, finished, 0)
+
+        async def both() -> None:
+            committing = asyncio.create_task(one.committer.commit())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await one.begin(0)
+            await committing
+
+        self.clock.advance(5)
+        self.log.outcome = outcome
+        self.loop.run_until_complete(both())
         self.log.outcome = "committed"
 
     @rule(worker=WORKER, outcome=OUTCOME)

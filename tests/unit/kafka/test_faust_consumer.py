@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from mode import Service
 
 from streamproc.kafka.commits import Position
+from streamproc.kafka.consumer_state import ConsumerState
 from streamproc.kafka.consumer_thread import LaneThread
 from streamproc.kafka.faust_consumer import LaneConsumer
+from streamproc.kafka.progress import ProgressNotes
 from streamproc.kafka.seek_to_committed import SeekToCommitted
 from streamproc.kafka.started_coroutine import rest_of
 
@@ -29,6 +31,7 @@ class Fetcher:
     def __init__(self, fetched: Mapping[TP, list[int]]) -> None:
         self.left = {tp: list(records) for tp, records in fetched.items()}
         self.waits: list[float] = []
+        self.noted: list[int] = []
 
     async def take(self, asked: set[TP], timeout_s: float, max_records: int) -> dict[TP, list[int]]:
         assert asked, "aiokafka takes an empty set for every topic-partition"
@@ -43,9 +46,9 @@ class Fetcher:
         return taken
 
 
-async def poll(
-    fetcher: Fetcher, active: set[TP], monkeypatch: pytest.MonkeyPatch, max_records: int = 16
-) -> dict[TP, list[int]]:
+def thread_of(fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch, *, is_flowing: bool) -> LaneThread:
+    """A thread that reads from it; is_flowing: once it has, records are handed on"""
+
     async def fetch(_self: Any, _consumer: Any, active_partitions: Any, **limits: Any) -> Any:
         return await fetcher.take(active_partitions, limits["timeout"], limits["max_records"])
 
@@ -57,7 +60,16 @@ async def poll(
     thread._remade = None
     monkeypatch.setattr(SeekToCommitted, "note", lambda *_: None)
     thread._seek = SeekToCommitted()
-    thread.consumer = SimpleNamespace(flow_active=False)
+    thread._progress = ProgressNotes(ConsumerState())
+    monkeypatch.setattr(thread._progress, "note", lambda *_: fetcher.noted.append(1))
+    thread.consumer = SimpleNamespace(flow_active=is_flowing)
+    return thread
+
+
+async def poll(
+    fetcher: Fetcher, active: set[TP], monkeypatch: pytest.MonkeyPatch, max_records: int = 16
+) -> dict[TP, list[int]]:
+    thread = thread_of(fetcher, monkeypatch, is_flowing=True)
     client = SimpleNamespace(_fetcher=SimpleNamespace(_records=fetcher.left))
     return await thread._fetch_records(client, active, timeout=0.05, max_records=max_records)
 
@@ -91,6 +103,28 @@ async def test_a_backlog_of_one_topic_partition_does_not_keep_others_waiting(
         list(range(16)),
         list(range(16, 32)),
     ]
+
+
+async def test_what_comes_while_the_flow_rests_is_fetched_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fetcher = Fetcher({})
+    gone = TP("interactive", 1)
+    taken = {tp: [record(tp, at) for at in (7, 8)] for tp in (INTERACTIVE, BULK, gone)}
+    thread = thread_of(fetcher, monkeypatch, is_flowing=False)
+
+    async def take(*_: Any, **__: Any) -> Any:
+        return taken
+
+    monkeypatch.setattr(fetcher, "take", take)
+    sought: list[tuple[TP, int]] = []
+    client = SimpleNamespace(
+        assignment=lambda: {INTERACTIVE, BULK}, seek=lambda tp, offset: sought.append((tp, offset))
+    )
+    assert await thread._fetch_records(client, {BULK, INTERACTIVE}, timeout=0, max_records=9) == {}
+    # Their positions are those of nothing that is on its way.
+    assert not fetcher.noted
+    assert set(sought) == {(INTERACTIVE, 7), (BULK, 7)}
 
 
 @pytest.mark.parametrize("active", [{BULK}, {INTERACTIVE}])
