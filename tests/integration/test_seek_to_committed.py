@@ -9,9 +9,10 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as ClientTopicPartition
 
+from streamproc.kafka.faust_consumer import LaneConsumer
 from streamproc.kafka.private_api import assignment_of
 from streamproc.kafka.seek_to_committed import Committed, SeekToCommitted
-from tests.support.kafka_place import Place
+from tests.support.kafka_place import Place, echo, until_answered, working
 
 pytestmark = pytest.mark.kafka
 
@@ -75,3 +76,27 @@ async def test_a_group_that_was_joined_again_meanwhile_is_left_where_it_is(kafka
         await seek.seek(consumer, begun.append)
         assert assignment_of(consumer) is not before
         assert begun == []
+
+
+async def test_records_that_come_after_the_seek_and_before_the_flow_are_answered(
+    kafka: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, keys = Place(kafka, topic_partitions=4), set[bytes]()
+    await place.make()
+    perform_seek = LaneConsumer.perform_seek
+
+    async def seek_and_dwell(consumer: LaneConsumer) -> None:
+        await perform_seek(consumer)
+        # A poll that began before the assignment may still wait for records.
+        keys.update(await place.send(40, name=f"after-seek-{len(keys)}"))
+        await asyncio.sleep(0.3)
+
+    monkeypatch.setattr(LaneConsumer, "perform_seek", seek_and_dwell)
+    async with working(place, echo(place)):
+        keys |= await place.send(40)
+        await until_answered(place, keys)
+        async with working(place, echo(place)):
+            keys |= await place.send(40, name="both")
+            await until_answered(place, keys)
+        await until_answered(place, keys)
+    assert len(keys) >= 200
