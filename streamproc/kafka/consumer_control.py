@@ -33,6 +33,10 @@ class ConsumerControl:
         """How far topic-partitions have been read."""
         return self._state.progress
 
+    async def begin_anew(self) -> None:
+        """Join the group again, and go on at what is committed."""
+        await self._app.consumer.begin_anew()
+
     def pause(self, topic_partitions: Iterable[TopicPartition]) -> None:
         """Fetch no more from these; what has been fetched already still arrives.
 

@@ -24,7 +24,7 @@ from streamproc.kafka.private_api import (
     rejoin_group,
     set_fetching,
 )
-from streamproc.kafka.progress import ProgressNotes
+from streamproc.kafka.progress import HandedOut, ProgressNotes
 from streamproc.kafka.record_batches import read_every_record
 from streamproc.kafka.remade_logs import RemadeLogs
 from streamproc.kafka.seek_to_committed import SeekToCommitted, put_back
@@ -88,6 +88,13 @@ class LaneThread(ConsumerThread):
         await start_at_end(self.client, self._topics_from_end)
         await super().on_partitions_assigned(assigned, generation_id)
 
+    async def begin_anew(self) -> None:
+        """Join the group again, and go on at what is committed."""
+        await self.call_thread(self._rejoin)
+
+    async def _rejoin(self) -> None:
+        rejoin_group(self.client)
+
     async def seek_to_committed(self) -> Any:
         return await self.call_thread(self._seek.seek, self.client, self._progress.begin)
 
@@ -97,7 +104,7 @@ class LaneThread(ConsumerThread):
         topic_partitions: set[TP],
         timeout: float | None,  # noqa: ASYNC109 - Faust's
         max_records: int | None,
-    ) -> dict[TP, list[Any]]:
+    ) -> dict[TP, Any]:
         """The next records: interactive ones as far as there are any, then bulk ones."""
         interactive = {tp for tp in topic_partitions if tp.topic in self._interactive_topics}
         bulk = topic_partitions - interactive
@@ -118,7 +125,7 @@ class LaneThread(ConsumerThread):
         topic_partitions: set[TP],
         timeout_s: float | None,
         max_records: int | None,
-    ) -> dict[TP, list[Any]]:
+    ) -> dict[TP, HandedOut]:
         """Records of the logs that are there now, and how far these were read, noted."""
         fetched = await super().fetch(client, topic_partitions, timeout_s, max_records)
         self._seek.note(client, fetched)
@@ -131,8 +138,7 @@ class LaneThread(ConsumerThread):
         hand_out_later(client, fetched)
         if self._remade is not None:
             fetched = self._remade.without(fetched)
-        self._progress.note(client, fetched)
-        return fetched
+        return self._progress.note(client, fetched)
 
     async def store(self, positions: Mapping[TP, Position]) -> bool:
         if self._remade is not None:

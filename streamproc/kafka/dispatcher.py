@@ -119,6 +119,8 @@ class Dispatcher:
         self.is_open = True
         self.last_error: str | None = None
         self._assignments = 0
+        self._anew_after = 0
+        self._joining_again: asyncio.Task[None] | None = None
         self._is_revoked = False
 
     @property
@@ -140,6 +142,9 @@ class Dispatcher:
             return
         self.follow_assignment()
         tp = TopicPartition(message.topic, message.partition)
+        if self._tracker.is_behind(tp, message.after):
+            self._begin_anew(tp, message.after)
+            return
         subscription = self._subscriptions[tp.topic]
         # Never waits: a full channel would stall Faust's conductor, and the other lane with it.
         for record in polled_records(event):
@@ -154,6 +159,16 @@ class Dispatcher:
                 self._gate.bound(tp, self._consumer.end_of)
                 self._go_on()
             self._backpressure.begun(record)
+
+    def _begin_anew(self, tp: TopicPartition, offset: int) -> None:
+        """Records were handed out and did not come; what follows them would be committed past them.
+
+        Nothing is known to do so: Faust lets go of records where a seek is to follow.
+        """
+        if self._anew_after != self._assignments:
+            self._anew_after = self._assignments
+            _log.error("records were lost on their way, reading again", lost=f"{tp}:{offset}")
+            self._joining_again = asyncio.create_task(self._consumer.begin_anew())
 
     def hold(self, topics: Container[str]) -> None:
         """Fetch nothing from request topics that publish to one of these; again from all others.

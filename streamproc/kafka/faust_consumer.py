@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection
 from contextlib import suppress
 from functools import partial
 from inspect import iscoroutine
@@ -16,6 +16,7 @@ from faust.types.tuples import ConsumerMessage
 from streamproc.kafka.consumer_state import ConsumerState
 from streamproc.kafka.consumer_thread import LaneThread
 from streamproc.kafka.private_api import FaustConsumer
+from streamproc.kafka.progress import HandedOut
 from streamproc.kafka.started_coroutine import rest_of
 
 # A topic-partition that is resumed waits for the poll that goes on without it.
@@ -55,9 +56,10 @@ class PolledRecords(ConsumerMessage):  # type: ignore[misc]
     """What a poll has brought of one topic-partition, as one message with the last one's offset.
 
     records: aiokafka's, in order; one at least
+    after: the offset of the last one before them in this assignment; -1: they are the first
     """
 
-    def __init__(self, topic_partition: TP, records: Sequence[Any], generation: int) -> None:
+    def __init__(self, topic_partition: TP, records: HandedOut, generation: int) -> None:
         last = records[-1]
         super().__init__(
             *(last.topic, last.partition, last.offset, 0.0, last.timestamp_type),
@@ -66,6 +68,7 @@ class PolledRecords(ConsumerMessage):  # type: ignore[misc]
             generation_id=generation,
         )
         self.records = records
+        self.after = records.after
 
 
 class LaneConsumer(FaustConsumer):
@@ -85,7 +88,14 @@ class LaneConsumer(FaustConsumer):
         super().__init__(*arguments, **options)
 
     def make_thread(self) -> LaneThread:
-        return LaneThread(self, self._state, *self._topics, loop=self.loop, beacon=self.beacon)
+        self._reading = LaneThread(
+            self, self._state, *self._topics, loop=self.loop, beacon=self.beacon
+        )
+        return self._reading
+
+    async def begin_anew(self) -> None:
+        """Join the group again, and go on at what is committed."""
+        await self._reading.begin_anew()
 
     def on_buffer_drop(self, tp: TP) -> None:
         super().on_buffer_drop(tp)

@@ -97,6 +97,13 @@ class OffsetTracker:
             return None
         return Delivery(tp, offset, generation)
 
+    def is_behind(self, tp: TopicPartition, offset: int) -> bool:
+        """Whether a record has neither been delivered nor passed, nor any behind it."""
+        assignment = self._assigned.get(tp)
+        if assignment is None:
+            return False
+        return offset > assignment.last_delivered and offset >= assignment.begun_at
+
     def finish(self, delivery: Delivery) -> bool:
         """The record's response is stored; False: the delivery is stale, or was finished before."""
         assignment = self._assigned.get(delivery.topic_partition)

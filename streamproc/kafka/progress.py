@@ -14,6 +14,17 @@ from streamproc.messages.record import TopicPartition
 _INTERVAL_S: Final = 0.05
 
 
+class HandedOut(list[Any]):
+    """Records of a topic-partition that are handed out together.
+
+    after: the offset of the last one before them in this assignment; -1: they are the first
+    """
+
+    def __init__(self, records: Sequence[Any], after: int) -> None:
+        super().__init__(records)
+        self.after = after
+
+
 class ProgressNotes:
     """Notes of the consumer's thread on one assignment after another."""
 
@@ -29,15 +40,21 @@ class ProgressNotes:
         self._last_handed = {}
         self._state.progress = {}
 
-    def note(self, consumer: Any, records: Mapping[Any, Sequence[Any]]) -> None:
-        """After records were taken from the fetcher, before anything else can be taken."""
+    def note(self, consumer: Any, records: Mapping[Any, Sequence[Any]]) -> dict[Any, HandedOut]:
+        """The same records, each batch with what came before it.
+
+        After they were taken from the fetcher, before anything else can be taken.
+        """
+        handed = {
+            tp: HandedOut(batch, self._last_handed.get(tp, -1)) for tp, batch in records.items()
+        }
         for tp, batch in records.items():
             self._last_handed[tp] = batch[-1].offset
         now_s = time.monotonic()
-        if now_s - self._noted_at_s < _INTERVAL_S:
-            return
-        self._noted_at_s = now_s
-        self._state.progress = self._progress(consumer)
+        if now_s - self._noted_at_s >= _INTERVAL_S:
+            self._noted_at_s = now_s
+            self._state.progress = self._progress(consumer)
+        return handed
 
     def _progress(self, consumer: Any) -> dict[TopicPartition, ReadingProgress]:
         assignment = assignment_of(consumer)

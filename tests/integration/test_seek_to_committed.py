@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -83,12 +84,14 @@ async def test_records_that_come_after_the_seek_and_before_the_flow_are_answered
 ) -> None:
     place, keys = Place(kafka, topic_partitions=4), set[bytes]()
     await place.make()
-    perform_seek = LaneConsumer.perform_seek
+    perform_seek, seeks = LaneConsumer.perform_seek, 0
 
     async def seek_and_dwell(consumer: LaneConsumer) -> None:
+        nonlocal seeks
+        seeks += 1
         await perform_seek(consumer)
         # A poll that began before the assignment may still wait for records.
-        keys.update(await place.send(40, name=f"after-seek-{len(keys)}"))
+        keys.update(await place.send(40, name=f"after-seek-{seeks}"))
         await asyncio.sleep(0.3)
 
     monkeypatch.setattr(LaneConsumer, "perform_seek", seek_and_dwell)
@@ -99,4 +102,23 @@ async def test_records_that_come_after_the_seek_and_before_the_flow_are_answered
             keys |= await place.send(40, name="both")
             await until_answered(place, keys)
         await until_answered(place, keys)
-    assert len(keys) >= 200
+    assert seeks >= 2
+
+
+async def test_records_that_are_let_go_of_on_their_way_are_read_again(
+    kafka: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, polls = Place(kafka, topic_partitions=1), 0
+    await place.make()
+    takes = LaneConsumer.takes
+
+    def takes_all_but_one(consumer: LaneConsumer, *polled: Any) -> bool:
+        nonlocal polls
+        polls += 1
+        return takes(consumer, *polled) and polls != 3
+
+    monkeypatch.setattr(LaneConsumer, "takes", takes_all_but_one)
+    async with working(place, echo(place)):
+        keys = await place.send(1000)
+        assert await until_answered(place, keys) >= Counter(keys)
+    assert polls > 4

@@ -29,6 +29,7 @@ class Consumer:
     def __init__(self) -> None:
         self.generation = 1
         self.positions: list[Position] = []
+        self.begun_anew = 0
         self.open = asyncio.Event()
         self.open.set()
 
@@ -40,6 +41,9 @@ class Consumer:
 
     def resume(self, topic_partitions: Iterable[TopicPartition]) -> None:
         pass
+
+    async def begin_anew(self) -> None:
+        self.begun_anew += 1
 
     def progress(self) -> Mapping[TopicPartition, Any]:
         return {}
@@ -79,7 +83,8 @@ class Scene:
             transactions=transactions,
         )
 
-    def arrive(self, *offsets: int) -> None:
+    def arrive(self, *offsets: int, after: int = -1) -> None:
+        """after: the last one handed out before them"""
         records = [
             SimpleNamespace(
                 topic="rq", partition=0, offset=offset, timestamp=1000, key=None, value=b"x",
@@ -88,8 +93,9 @@ class Scene:
             for offset in offsets
         ]  # fmt: skip
         message = SimpleNamespace(
-            topic="rq", partition=0, generation_id=self.consumer.generation, records=records
-        )
+            topic="rq", partition=0, generation_id=self.consumer.generation, records=records,
+            after=after,
+        )  # fmt: skip
         event: Any = SimpleNamespace(message=message)
         self.dispatcher.accept(event)
 
@@ -276,3 +282,38 @@ async def test_an_end_in_order_leaves_a_mark_that_counts_no_death() -> None:
 
     assert scene.consumer.positions[-1].offset == 8
     assert not Mark.decode(scene.consumer.positions[-1].metadata).running
+
+
+async def test_records_that_were_handed_out_and_did_not_come_are_read_again() -> None:
+    scene = Scene({TP: Left(7, Mark())})
+    scene.go_on.set()
+    scene.arrive(7, 8)
+    scene.arrive(9, after=8)
+    await scene.settle()
+    assert scene.started == [7, 8, 9]
+    # 10 to 12 were handed out, and this is all that comes.
+    scene.arrive(13, after=12)
+    scene.arrive(14, after=13)
+    await scene.settle()
+    await scene.dispatcher.commit()
+    assert scene.started == [7, 8, 9]
+    assert scene.consumer.begun_anew == 1
+    assert scene.consumer.positions[-1].offset == 10
+
+    scene.consumer.generation = 2
+    scene.arrive(10, 11, 12, 13)
+    await scene.settle()
+    assert scene.started == [7, 8, 9, 10, 11, 12, 13]
+
+
+async def test_what_lies_before_the_committed_offset_is_not_missed() -> None:
+    scene = Scene({TP: Left(7, Mark())})
+    scene.go_on.set()
+    scene.arrive(7)
+    await scene.settle()
+    scene.consumer.generation = 2
+    # The consumer began before what is committed, as one that has been shown an older offset.
+    scene.arrive(5, 6)
+    scene.arrive(7, after=6)
+    await scene.settle()
+    assert scene.consumer.begun_anew == 0

@@ -18,7 +18,7 @@ from streamproc.kafka.commits import Position
 from streamproc.kafka.consumer_state import ConsumerState
 from streamproc.kafka.consumer_thread import LaneThread
 from streamproc.kafka.faust_consumer import LaneConsumer
-from streamproc.kafka.progress import ProgressNotes
+from streamproc.kafka.progress import HandedOut, ProgressNotes
 from streamproc.kafka.seek_to_committed import SeekToCommitted
 from streamproc.kafka.started_coroutine import rest_of
 
@@ -31,7 +31,11 @@ class Fetcher:
     def __init__(self, fetched: Mapping[TP, list[int]]) -> None:
         self.left = {tp: list(records) for tp, records in fetched.items()}
         self.waits: list[float] = []
-        self.noted: list[int] = []
+        self.noted: list[Any] = []
+
+    def note(self, _: Any, records: Any) -> Any:
+        self.noted.append(records)
+        return records
 
     async def take(self, asked: set[TP], timeout_s: float, max_records: int) -> dict[TP, list[int]]:
         assert asked, "aiokafka takes an empty set for every topic-partition"
@@ -61,7 +65,7 @@ def thread_of(fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch, *, is_flowing: 
     monkeypatch.setattr(SeekToCommitted, "note", lambda *_: None)
     thread._seek = SeekToCommitted()
     thread._progress = ProgressNotes(ConsumerState())
-    monkeypatch.setattr(thread._progress, "note", lambda *_: fetcher.noted.append(1))
+    monkeypatch.setattr(thread._progress, "note", fetcher.note)
     thread.consumer = SimpleNamespace(flow_active=is_flowing)
     return thread
 
@@ -156,7 +160,11 @@ class Polled(LaneConsumer):
 
     async def poll(self, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's
         polled, active = self._polled
-        return {tp: [record(tp, at) for at in offsets] for tp, offsets in polled.items()}, active
+        found = {
+            tp: HandedOut([record(tp, at) for at in offsets], offsets[0] - 1 if offsets else -1)
+            for tp, offsets in polled.items()
+        }
+        return found, active
 
 
 def record(tp: TP, offset: int) -> Any:
