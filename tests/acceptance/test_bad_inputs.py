@@ -73,6 +73,7 @@ CALLED = {
         "mapped",
         "label",
         "partition_by",
+        "learn_from",
         "by",
         "precision",
         "mix",

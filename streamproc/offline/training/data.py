@@ -1,9 +1,9 @@
-"""What a member learns from and is measured by: its part of the corpus's files."""
+"""What a member learns from and is measured by: its part of the corpus's files, or all but it."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from streamproc.errors import TrainingError
@@ -30,10 +30,10 @@ def counted(plan: TrainingPlan, records: Iterable[Any], parts: Counter[str]) -> 
         yield record
 
 
-def partition(plan: TrainingPlan, part: str) -> Records[Any]:
-    """The records of a part."""
-    records = read(plan, plan.corpus)
-    return Records(r for r in records if plan.partitioning.part_of(r) == part)
+def of_member(plan: TrainingPlan, part: str) -> Records[Any]:
+    """The records that the member of a part learns from."""
+    is_of_member = _is_of_member(plan, part)
+    return Records(r for r in read(plan, plan.corpus) if is_of_member(r))
 
 
 def full_corpus(plan: TrainingPlan) -> Records[Any]:
@@ -46,5 +46,12 @@ def validation(plan: TrainingPlan, part: str | None = None) -> Records[Any]:
     records = Records(read(plan, plan.valid))
     if part is None or not plan.partitioning.by_content:
         return records
-    alike = Records(r for r in records if plan.partitioning.part_of(r) == part)
+    is_of_member = _is_of_member(plan, part)
+    alike = Records(r for r in records if is_of_member(r))
     return alike if len(alike) else records
+
+
+def _is_of_member(plan: TrainingPlan, part: str) -> Callable[[Any], bool]:
+    """Leaving one part out (`others`) is a jackknife: members share most texts, and differ."""
+    is_own = plan.config.learn_from == "own"
+    return lambda record: (plan.partitioning.part_of(record) == part) == is_own

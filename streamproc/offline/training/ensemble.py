@@ -72,6 +72,11 @@ def _prepare(plan: TrainingPlan, run: RunFolder) -> None:
     shared = plan.recipe.prepare(corpus, plan.config.seed)
     for _ in corpus:  # what is left of it, where words were chosen by other files
         pass
+    if plan.config.learn_from == "others" and len(parts) == 1:
+        raise TrainingError(
+            f"--learn-from others: the corpus has one part, {next(iter(parts))!r}, and nothing "
+            "would be left. --partition-by hash:3 cuts it into three."
+        )
     for _ in data.read(plan, plan.valid):  # what is wrong with it, before hours of training
         pass
     dataclasses.replace(shared, parts=dict(sorted(parts.items()))).save(run.shared)

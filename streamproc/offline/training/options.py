@@ -114,6 +114,9 @@ class DataOptions(_Options):
     partition_by: str | None = None
     """how --corpus is partitioned: a field's name, corpus (the NAME of its file), or hash:N, by
     default hash:3"""
+    learn_from: Literal["own", "others"] = "own"
+    """what a member learns from: own, its part of the corpus; others, all parts but its own, which
+    makes members of a small corpus better"""
     label: Files = ()
     """SPELLING=NAME, in order, e.g. 0=negative; entities: person=PER, misc=O; default: all labels
     of the corpus"""

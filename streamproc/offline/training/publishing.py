@@ -104,8 +104,9 @@ def _sections(
     total = sum(reached) or 1.0
     sections = []
     for (part, (exported, records)), own in zip(members.items(), reached, strict=True):
+        learned = part if config.learn_from == "own" else f"all but {part}"
         corpus = (
-            f"{described(plan.corpus)}, {part} ({plan.partitioning.description}), "
+            f"{described(plan.corpus)}, {learned} ({plan.partitioning.description}), "
             f"{records} records, sha256 {digests}"
         )
         section = member_section(

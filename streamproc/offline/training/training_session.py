@@ -103,7 +103,7 @@ class TrainingSession:
         """A member, its model as it starts out, and the number of its records."""
         plan = self._plan
         if job.number:
-            train = data.partition(plan, job.part)
+            train = data.of_member(plan, job.part)
             valid = data.validation(plan, job.part)
         else:
             train, valid = data.full_corpus(plan), data.validation(plan)
