@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -27,6 +27,10 @@ class RequestFields(BaseModel):
     params: dict[str, Any] = Field(default_factory=dict)
     deadline_ms: int | None = Field(None, gt=0, le=7 * 24 * 3600 * 1000)
     metadata: Any = None
+
+
+REQUEST_FIELDS: Final = frozenset(RequestFields.model_fields)
+"""Their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +82,10 @@ def read_request(record: Record, max_bytes: int) -> Request | InvalidRequest:
         return _refused(record, opened, reason)
     except ValidationError as error:
         return _refused(record, opened, Invalid("invalid request", describe(error)))
-    known_names = RequestFields.model_fields.keys()
     return Request(
         id=_original_id(record) or known.id or opened.envelope.event_id or record.position,
         ensemble=known.ensemble,
-        inputs={name: value for name, value in opened.fields.items() if name not in known_names},
+        inputs={name: value for name, value in opened.fields.items() if name not in REQUEST_FIELDS},
         given=opened.fields.keys(),
         params=known.params,
         deadline_at_ms=known.deadline_ms and record.timestamp_ms + known.deadline_ms,
