@@ -141,6 +141,7 @@ class Dispatcher:
         self.follow_assignment()
         tp = TopicPartition(message.topic, message.partition)
         subscription = self._subscriptions[tp.topic]
+        taken = []
         # Never waits: a full channel would stall Faust's conductor, and the other lane with it.
         for record in polled_records(event):
             delivery = self._tracker.deliver(tp, record.offset, self._assignments)
@@ -153,7 +154,9 @@ class Dispatcher:
             else:
                 self._gate.bound(tp, self._consumer.end_of)
                 self._go_on()
-            self._backpressure.begun(record)
+            taken.append(record)
+        # Once for all of them: while its lane is full, each would hold back every topic-partition.
+        self._backpressure.begun(tp.topic, taken)
 
     def hold(self, topics: Container[str]) -> None:
         """Fetch nothing from request topics that publish to one of these; again from all others.

@@ -10,6 +10,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from streamproc.errors import Invalid, TooLarge, Unreadable
+from streamproc.frozen import frozen
 from streamproc.messages.cloudevents import MAX_ID_CHARACTERS, Envelope, Opened
 from streamproc.messages.record import Record
 from streamproc.messages.validation import describe
@@ -33,7 +34,7 @@ REQUEST_FIELDS: Final = frozenset(RequestFields.model_fields)
 """Their names."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Request:
     """A readable request.
 

@@ -12,13 +12,14 @@ so little time").
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Encoding
+
+from streamproc.frozen import frozen
 
 SEGMENT_CHARACTERS = 32_768
 # Far longer than a token, and than what WordPiece takes to be a word at all, 100 characters.
@@ -32,7 +33,7 @@ _ALIKE_TOKENS = 3
 Encode = Callable[[str], Encoding]
 
 
-@dataclass(frozen=True)
+@frozen(slots=False)
 class Piece:
     """The tokens of a part of a text that begins at `start`; offsets are the whole text's."""
 

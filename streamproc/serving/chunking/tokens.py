@@ -13,6 +13,7 @@ import orjson
 from tokenizers import Encoding, Tokenizer
 
 from streamproc.errors import ModelRefused
+from streamproc.frozen import frozen
 from streamproc.serving.chunking.joining import Piece, joined_pieces
 from streamproc.serving.chunking.pair_frame import PairFrame
 from streamproc.types import Int64Array
@@ -21,7 +22,7 @@ _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 _LANGUAGE = re.compile(r"[a-z]{2,3}_(?:[A-Z]{2}|[A-Z][a-z]{3})|__([a-z]{2,3})__")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class PieceSpans:
     """Offsets of tokens of a piece, from `first` to before `stop`, made once somebody asks."""
 
@@ -43,7 +44,7 @@ class PieceSpans:
         return PieceSpans(self.piece, kept.start, kept.stop)
 
 
-@dataclass(frozen=True)
+@frozen(slots=False)
 class Tokens:
     """A run of tokens without special ones.
 
@@ -81,7 +82,7 @@ class Tokens:
         return replace(self, ids=np.concatenate(ids), spans=np.concatenate(offsets))
 
 
-@dataclass(frozen=True)
+@frozen(slots=False)
 class WordTokens(Tokens):
     """Tokens that know the word they are of: what the tokenizer's pre-tokenizer cuts a text into.
 

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from streamproc.errors import ModelRefused
+from streamproc.frozen import frozen
 from streamproc.serving.chunking.tokens import Frame, Tokens
 from streamproc.types import Int64Array
 
@@ -24,7 +25,7 @@ class Window:
     overlap_tokens: int
 
 
-@dataclass(frozen=True)
+@frozen(slots=False)
 class Chunk:
     """A window of a text, ready for a model.
 
@@ -58,7 +59,7 @@ class Chunk:
         return {**vars(self), "spans": self.offsets}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Cut(Generic[Run]):
     """One window's run of tokens.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from tokenizers import Encoding
 
 from streamproc.errors import Invalid
+from streamproc.frozen import frozen
 from streamproc.messages.response import Coverage, MemberReport, Usage
 from streamproc.messages.validation import describe
 from streamproc.profile import FewerMembers
@@ -55,7 +55,7 @@ ChunkT = TypeVar("ChunkT", bound=Sized)
 OutputsT = TypeVar("OutputsT")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Answer:
     """What all of a request's chunks came to.
 
