@@ -32,11 +32,11 @@ from benchmarks.measure import BenchmarkFailed
 from benchmarks.report import RESULTS, machine, write_json
 from benchmarks.terminal import progress, run
 from benchmarks.texts import read_texts, requested
-from benchmarks.traffic import INTERACTIVE_TOPIC
 from streamproc.clock import SystemClock
 from streamproc.kafka.embedded import EmbeddedBroker
 from streamproc.kafka.topic_admin import TopicAdmin
 from streamproc.kafka.topics import load_topics
+from streamproc.messages.lane import Lane
 from streamproc.settings import read_settings
 
 PROBE: Final = Path(__file__).with_name("event_loop_probe.py")
@@ -54,6 +54,7 @@ OF_KAFKA: Final = ("worker", "echo", "raw")
 class Plan:
     """What is measured; trees: the checkouts, by the name that they have in the table."""
 
+    task: str
     requests: int
     rounds: int
     ways: Sequence[str]
@@ -64,6 +65,7 @@ class Plan:
 
 
 def main(
+    task: Annotated[str, typer.Option(help="one that scores")] = "text-classification",
     requests: Annotated[int, typer.Option(min=1000, help="requests in a round")] = 10_000,
     rounds: Annotated[int, typer.Option(min=1, help="rounds of every row")] = 3,
     way: Annotated[list[str] | None, typer.Option(help="only these rows")] = None,
@@ -80,7 +82,7 @@ def main(
     if against is not None:
         trees[str(against.name)] = against
     ways = way or list(WAYS)
-    plan = Plan(requests, rounds, ways, delivery, budget_tokens, trees, json)
+    plan = Plan(task, requests, rounds, ways, delivery, budget_tokens, trees, json)
     run(_measure(plan, console))
 
 
@@ -88,7 +90,7 @@ async def _measure(plan: Plan, console: Console) -> None:
     say = progress(console)
 
     texts = requested(read_texts(read_settings().data), plan.requests)
-    values = [orjson.dumps({"id": str(at), "text": text}) for at, text in enumerate(texts)]
+    values = [_request(plan.task, at, text) for at, text in enumerate(texts)]
     found: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     profiles: dict[tuple[str, str], Counter[str]] = {}
     with tempfile.TemporaryDirectory(prefix="streamproc-bench-") as folder:
@@ -113,6 +115,13 @@ async def _measure(plan: Plan, console: Console) -> None:
     _report(plan, found, profiles, console)
 
 
+def _request(task: str, number: int, text: str) -> bytes:
+    fields = {"text": text}
+    if task == "question-answering":
+        fields = {"question": "What is it about?", "context": text or "Nothing."}
+    return orjson.dumps({"id": str(number), **fields})
+
+
 @asynccontextmanager
 async def _backlog(plan: Plan, values: Sequence[bytes]) -> AsyncIterator[str]:
     """Kafka's address, all requests stored there; nothing where it takes no part."""
@@ -125,7 +134,9 @@ async def _backlog(plan: Plan, values: Sequence[bytes]) -> AsyncIterator[str]:
         servers = broker.bootstrap_servers
         settings = read_settings(kafka_bootstrap_servers=servers)
         async with TopicAdmin(settings) as admin:
-            await admin.create_missing(load_topics(settings.topics_dir).topics.values())
+            catalogue = load_topics(settings.topics_dir)
+            await admin.create_missing(catalogue.topics.values())
+            topic = catalogue.request_topic(plan.task, Lane.INTERACTIVE).name
         client = AIOKafkaAdminClient(bootstrap_servers=servers)
         await client.start()
         await client.create_topics([NewTopic(ECHO_TOPIC, 12, 1)])
@@ -134,7 +145,7 @@ async def _backlog(plan: Plan, values: Sequence[bytes]) -> AsyncIterator[str]:
             bootstrap_servers=servers, linger_ms=5, max_batch_size=65_536
         ) as producer:
             for value in values:
-                await producer.send(INTERACTIVE_TOPIC, value)
+                await producer.send(topic, value)
         yield servers
     finally:
         await asyncio.to_thread(broker.stop)
@@ -142,7 +153,13 @@ async def _backlog(plan: Plan, values: Sequence[bytes]) -> AsyncIterator[str]:
 
 async def _probed(plan: Plan, tree: Path, asked: Sequence[str], profiled: bool) -> dict[str, Any]:
     flags = ["--requests", str(plan.requests), "--budget-tokens", str(plan.budget_tokens)]
-    flags += ["--delivery", plan.delivery, *(["--profile"] if profiled else [])]
+    flags += [
+        "--task",
+        plan.task,
+        "--delivery",
+        plan.delivery,
+        *(["--profile"] if profiled else []),
+    ]
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *(str(PROBE), *asked, *flags),
@@ -179,6 +196,7 @@ def _report(
         _print_profile(console, f"{WAYS[way]}, {tree}", counts, figures[way, tree]["loop_us"])
     written = {
         "machine": machine(SystemClock()),
+        "task": plan.task,
         "requests": plan.requests,
         "delivery": plan.delivery,
         "budget_tokens": plan.budget_tokens,

@@ -47,6 +47,8 @@ from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.serving.inference.members import Members
 from streamproc.serving.loading import load_spec
 from streamproc.serving.tasks.catalogue import scoring_task_named
+from streamproc.serving.tasks.ensemble_spec import EnsembleSpec, MemberSpec
+from streamproc.serving.tasks.task import ScoringTask
 from streamproc.settings import Settings, read_settings
 from streamproc.types import FloatArray
 from streamproc.worker.routes import build_route
@@ -62,7 +64,6 @@ except ImportError:  # an earlier checkout
         yield
 
 
-TASK: Final = "text-classification"
 ECHO_TOPIC: Final = "benchmarks.echo"
 WARM_UP: Final = 500
 POLL: Final = 16
@@ -109,6 +110,20 @@ class NullSession:
 
     def run(self, batch: Batch, call: object) -> Sequence[FloatArray]:
         return list(np.tile(self._scores, (len(batch.ids), 1)))
+
+
+class NullTokenSession:
+    """The same of every token: one in ten is something else than the first of the outputs."""
+
+    def __init__(self, name: str, outputs: int, vocabulary_size: int) -> None:
+        self.name = name
+        numbers = np.random.default_rng(1)
+        self._scores = numbers.normal(size=(vocabulary_size, outputs))
+        self._scores[numbers.random(vocabulary_size) < 0.9, 0] += 10
+
+    def run(self, batch: Batch, call: object) -> Sequence[FloatArray]:
+        scores = self._scores[batch.ids]
+        return [row[:length] for row, length in zip(scores, batch.lengths, strict=True)]
 
 
 @dataclass(slots=True)
@@ -188,12 +203,13 @@ async def control() -> float:
     return time.thread_time() - began_s
 
 
-def build_pipeline(settings: Settings, publish: Publish, budget_tokens: int) -> Pipeline:
+def build_pipeline(settings: Settings, publish: Publish, asked: argparse.Namespace) -> Pipeline:
     """A worker's pipeline of the shipped ensemble, its members replaced by such as cost nothing."""
-    task, metrics, clock = scoring_task_named(TASK), Metrics(), SystemClock()
-    topic = load_topics(settings.topics_dir).request_topic(TASK, Lane.INTERACTIVE)
+    task, metrics, clock = scoring_task_named(asked.task), Metrics(), SystemClock()
+    budget_tokens = asked.budget_tokens
+    topic = load_topics(settings.topics_dir).request_topic(asked.task, Lane.INTERACTIVE)
     spec = load_spec(Repository(settings.models_dir).open(topic.ensemble), task)
-    sessions = [NullSession(one.name, one.labels.outputs) for one in spec.members]
+    sessions = [_null_session(task, spec, one) for one in spec.members]
     limits = Limits(budget_tokens, slots=2, max_wait_ms=0, max_queued_tokens=131_072)
     context = EngineContext(ModelExecutor(2), limits, 30.0, 8, clock, metrics)
     return Pipeline(
@@ -206,13 +222,23 @@ def build_pipeline(settings: Settings, publish: Publish, budget_tokens: int) -> 
     )
 
 
+def _null_session(
+    task: ScoringTask, spec: EnsembleSpec, member: MemberSpec
+) -> NullSession | NullTokenSession:
+    signature = task.signature(member.labels.outputs)
+    if not signature.per_token:
+        return NullSession(member.name, member.labels.outputs)
+    outputs = signature.labels or len(signature.outputs)
+    return NullTokenSession(member.name, outputs, spec.tokenizer.vocabulary_size)
+
+
 async def in_process(asked: argparse.Namespace, used: Usage, sampler: Sampler) -> None:
     """The pipeline alone: records as they would come by polls, answers taken at once."""
 
     async def publish(_: ProducerRecord) -> None:
         await asyncio.sleep(0)
 
-    pipeline = build_pipeline(read_settings(), publish, asked.budget_tokens)
+    pipeline = build_pipeline(read_settings(), publish, asked)
     records = [
         Record("requests", place % 12, place, round(time.time() * 1000), None, value.encode(), ())
         for place, value in enumerate(_values(asked))
@@ -267,14 +293,14 @@ async def through_kafka(asked: argparse.Namespace, used: Usage, sampler: Sampler
     producer = Producer(settings, clock)
     outbox = Outbox(producer, clock) if asked.delivery == "exactly_once" else None
     publish: Publish = producer.send if outbox is None else outbox.send
-    topic = load_topics(settings.topics_dir).request_topic(TASK, Lane.INTERACTIVE)
+    topic = load_topics(settings.topics_dir).request_topic(asked.task, Lane.INTERACTIVE)
 
     async def echo(record: Record) -> None:
         await publish(ProducerRecord(ECHO_TOPIC, record.key, record.value))
 
     handler: Any = echo
     if asked.way == "worker":
-        handler = build_pipeline(settings, publish, asked.budget_tokens)
+        handler = build_pipeline(settings, publish, asked)
     done = 0
 
     async def counted(record: Record) -> None:
@@ -297,7 +323,7 @@ async def raw(asked: argparse.Namespace, used: Usage, sampler: Sampler) -> None:
     """aiokafka alone: what a poll brings is sent on, and stored before the next is asked for."""
     topics = load_topics(read_settings().topics_dir)
     consumer = AIOKafkaConsumer(
-        topics.request_topic(TASK, Lane.INTERACTIVE).name,
+        topics.request_topic(asked.task, Lane.INTERACTIVE).name,
         bootstrap_servers=asked.servers,
         group_id=asked.group,
         auto_offset_reset="earliest",
@@ -349,6 +375,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("way", choices=WAYS)
     options.add_argument("--values", help="JSON: the values of the records, for `pipeline`")
+    options.add_argument("--task")
     options.add_argument("--servers")
     options.add_argument("--group")
     options.add_argument("--delivery", default="at_least_once")

@@ -53,7 +53,7 @@ async def set_up(
             await asyncio.to_thread(broker.start)
             broker_pids = frozenset(descendants(os.getpid()) - before)
             reached = {**settings, "kafka_bootstrap_servers": broker.bootstrap_servers}
-            await _apply_topics(reached)
+            await apply_topics(reached)
             async with TopicAdmin(read_settings(**reached)) as admin:
                 await admin.create_missing(sources)
             say("starting a worker")
@@ -66,7 +66,8 @@ async def set_up(
             await asyncio.to_thread(broker.stop)
 
 
-async def _apply_topics(settings: Mapping[str, str]) -> None:
+async def apply_topics(settings: Mapping[str, str]) -> None:
+    """Make the topics described; raises BenchmarkFailed."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "streamproc", "topics", "apply"),

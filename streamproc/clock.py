@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
+
+from streamproc.frozen import frozen
 
 Result = TypeVar("Result")
 
@@ -39,7 +40,7 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Timed(Generic[Result]):
     """A result, with the milliseconds that what it came of waited for a model, and that it took."""
 

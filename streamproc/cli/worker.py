@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from typing import Annotated
 
@@ -28,6 +29,16 @@ def worker(
         warn_of_variables()
         _print_settings(settings)
         return
+    # What is loaded stays, and looking through it again and again takes a seventh of the time that
+    # imports do. `worker/garbage.py` lets the collector go on once all is there.
+    gc.disable()
+    try:
+        _run(settings)
+    finally:
+        gc.enable()
+
+
+def _run(settings: Settings) -> None:
     import structlog
 
     from streamproc.logs import configure_logging

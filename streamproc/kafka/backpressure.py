@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from streamproc.kafka.byte_budget import ByteBudget
 from streamproc.kafka.consumer_control import ConsumerControl
@@ -34,10 +34,12 @@ class Backpressure:
         self.budgets = {lane: ByteBudget(max_in_flight_bytes) for lane in Lane}
         self.held_topics: frozenset[str] = frozenset()
 
-    def begun(self, record: Record) -> None:
-        """A record was taken in."""
-        lane = self._lanes[record.topic]
-        if self.budgets[lane].take(record.size_bytes):
+    def begun(self, topic: str, records: Sequence[Record]) -> None:
+        """Records of a topic were taken in."""
+        lane, is_full = self._lanes[topic], False
+        for record in records:
+            is_full = self.budgets[lane].take(record.size_bytes)
+        if is_full:
             self._consumer.pause(self._fetched_of(lane))
 
     def ended(self, delivery: Delivery, record: Record) -> None:

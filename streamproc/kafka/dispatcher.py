@@ -146,6 +146,7 @@ class Dispatcher:
             self._begin_anew(tp, message.after)
             return
         subscription = self._subscriptions[tp.topic]
+        taken = []
         # Never waits: a full channel would stall Faust's conductor, and the other lane with it.
         for record in polled_records(event):
             delivery = self._tracker.deliver(tp, record.offset, self._assignments)
@@ -158,7 +159,9 @@ class Dispatcher:
             else:
                 self._gate.bound(tp, self._consumer.end_of)
                 self._go_on()
-            self._backpressure.begun(record)
+            taken.append(record)
+        # Once for all of them: while its lane is full, each would hold back every topic-partition.
+        self._backpressure.begun(tp.topic, taken)
 
     def _begin_anew(self, tp: TopicPartition, offset: int) -> None:
         """Records were handed out and did not come; what follows them would be committed past them.

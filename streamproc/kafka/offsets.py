@@ -6,12 +6,12 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from streamproc.messages.record import TopicPartition
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """One delivery of one record; what `finish` is told."""
 
     topic_partition: TopicPartition

@@ -14,6 +14,7 @@ from enum import Enum
 from typing import Any, Final, Literal
 
 from streamproc.errors import Invalid, Unreadable
+from streamproc.frozen import frozen
 from streamproc.messages.json_spans import member_span
 from streamproc.messages.record import Headers, Record
 from streamproc.messages.strict_json import decode_object, refuse_depth
@@ -38,7 +39,7 @@ class Form(Enum):
     BINARY = "binary"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Envelope:
     """What a request was wrapped in: its form, and the attributes of its event, not checked.
 
@@ -165,8 +166,10 @@ def _is_typed(value: object) -> bool:
 
 
 def _media_type(record: Record) -> str:
-    content_type = (record.header(CONTENT_TYPE) or b"").decode("ascii", "replace").lower()
-    return content_type.split(";")[0].strip()
+    content_type = record.header(CONTENT_TYPE)
+    if not content_type:
+        return ""
+    return content_type.decode("ascii", "replace").lower().split(";")[0].strip()
 
 
 def _unsupported_format(record: Record) -> Invalid | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Callable, Collection
+from dataclasses import asdict, fields
+from operator import attrgetter
+from typing import Any, Final
 
 import orjson
 
@@ -114,6 +115,8 @@ def part_record(
 
 
 def _copied_headers(record: Record, copied: Collection[str]) -> Headers:
+    if not record.headers:
+        return ()
     return tuple((name, value) for name, value in record.headers if _is_copied(name, copied))
 
 
@@ -182,8 +185,22 @@ def _set_fields(
     said: Response | MemberReport | Coverage | Timing | Usage | Problem | ExperimentArm,
 ) -> dict[str, Any]:
     """The fields that are not None; not `asdict`, which copies everything in them."""
-    names = said.__dataclass_fields__
-    return {name: value for name in names if (value := getattr(said, name)) is not None}
+    names, values = _FIELDS[type(said)]
+    return {
+        name: value for name, value in zip(names, values(said), strict=True) if value is not None
+    }
+
+
+def _reader(kind: type[Any]) -> tuple[tuple[str, ...], Callable[[object], tuple[Any, ...]]]:
+    """The names of a dataclass's fields, and what takes all of their values at once."""
+    names = tuple(one.name for one in fields(kind))
+    return names, attrgetter(*names)
+
+
+_FIELDS: Final = {
+    kind: _reader(kind)
+    for kind in (Response, MemberReport, Coverage, Timing, Usage, Problem, ExperimentArm)
+}
 
 
 def _origin(record: Record) -> Headers:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import get_args
 
 import structlog
@@ -51,10 +51,16 @@ class ReplyRoute:
     reply_topics: frozenset[str]
     max_message_bytes: int
     copied_headers: frozenset[str] = frozenset()
+    _own: ReplyAddress = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_own", ReplyAddress(self.responses))
 
     def reply_address(self, record: Record) -> ReplyAddress:
         """Where a record's response goes; raises Invalid when it names a topic it may not."""
-        asked = asked_reply(record) or ReplyAddress(self.responses)
+        asked = asked_reply(record)
+        if asked is None:
+            return self._own
         if asked.topic not in self.reply_topics and asked.topic != self.responses:
             raise Invalid(
                 "reply topic not allowed",

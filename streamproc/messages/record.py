@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Self
+from dataclasses import field
+from typing import NamedTuple, Self
+
+from streamproc.frozen import frozen
 
 Headers = tuple[tuple[str, bytes | None], ...]
 """In order; Kafka takes a name more than once, and null for a value."""
@@ -24,9 +26,8 @@ class UnreadableValue(bytes):
         return value
 
 
-@dataclass(frozen=True, slots=True)
-class TopicPartition:
-    """One topic-partition."""
+class TopicPartition(NamedTuple):
+    """One topic-partition; a tuple, as it is looked up by several times for each record."""
 
     topic: str
     topic_partition: int
@@ -35,7 +36,7 @@ class TopicPartition:
         return f"{self.topic}:{self.topic_partition}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Record:
     """A record as consumed: key, value, headers, position and timestamp.
 
@@ -68,8 +69,10 @@ class Record:
     @property
     def kept_bytes(self) -> int:
         """Bytes of key and headers, which its response or dead letter has, too."""
-        in_headers = sum(len(name) + len(value or b"") for name, value in self.headers)
-        return len(self.key or b"") + in_headers
+        size = len(self.key or b"")
+        for name, value in self.headers:
+            size += len(name) + len(value or b"")
+        return size
 
     def header(self, name: str) -> bytes | None:
         """The last header of that name; None where there is none, or its value is null.
@@ -83,7 +86,7 @@ class Record:
         return found
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class ProducerRecord:
     """A record to be sent.
 
@@ -108,5 +111,7 @@ class ProducerRecord:
     @property
     def size_bytes(self) -> int:
         """Bytes of key, value and headers, and what a record has beside them at most."""
-        in_headers = sum(len(name.encode()) + len(value or b"") + 8 for name, value in self.headers)
-        return len(self.key or b"") + len(self.value or b"") + in_headers + 128
+        size = len(self.key or b"") + len(self.value or b"") + 128
+        for name, value in self.headers:
+            size += len(name.encode()) + len(value or b"") + 8
+        return size

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from streamproc.errors import Invalid
+from streamproc.frozen import frozen
 from streamproc.messages.record import Headers, Record
 
 REPLY_TOPIC: Final = "reply-topic"
@@ -15,7 +15,7 @@ SPRING_CORRELATION_ID: Final = "kafka_correlationId"
 _PARTITION_BYTES: Final = 4
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class ReplyAddress:
     """A topic, and one topic-partition of it; None: the one that the record's key leads to."""
 
@@ -30,6 +30,8 @@ def asked_reply(record: Record) -> ReplyAddress | None:
     integer of four bytes, the highest first, and says nothing without a topic.
     Raises Invalid where that is something else.
     """
+    if not record.headers:
+        return None
     topic = record.header(REPLY_TOPIC) or record.header(SPRING_REPLY_TOPIC)
     if not topic:
         return None

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from streamproc.errors import Invalid, TooLarge, Unreadable
+from streamproc.frozen import frozen
 from streamproc.messages.cloudevents import MAX_ID_CHARACTERS, Envelope, Opened
 from streamproc.messages.record import Record
 from streamproc.messages.validation import describe
@@ -29,7 +30,11 @@ class RequestFields(BaseModel):
     metadata: Any = None
 
 
-@dataclass(frozen=True, slots=True)
+REQUEST_FIELDS: Final = frozenset(RequestFields.model_fields)
+"""Their names."""
+
+
+@frozen()
 class Request:
     """A readable request.
 
@@ -78,11 +83,10 @@ def read_request(record: Record, max_bytes: int) -> Request | InvalidRequest:
         return _refused(record, opened, reason)
     except ValidationError as error:
         return _refused(record, opened, Invalid("invalid request", describe(error)))
-    known_names = RequestFields.model_fields.keys()
     return Request(
         id=_original_id(record) or known.id or opened.envelope.event_id or record.position,
         ensemble=known.ensemble,
-        inputs={name: value for name, value in opened.fields.items() if name not in known_names},
+        inputs={name: value for name, value in opened.fields.items() if name not in REQUEST_FIELDS},
         given=opened.fields.keys(),
         params=known.params,
         deadline_at_ms=known.deadline_ms and record.timestamp_ms + known.deadline_ms,

@@ -13,7 +13,7 @@ from typing import Final
 
 from streamproc.did_you_mean import closest
 from streamproc.messages.reply_address import REPLY_TOPIC
-from streamproc.messages.request import Request, RequestFields
+from streamproc.messages.request import REQUEST_FIELDS, Request
 
 # A hostile request must not make its response large, or its reading slow, with unknown fields.
 _MAX_CHECKED: Final = 16
@@ -52,7 +52,7 @@ def _warnings_about_fields(
     if all(name in fields for name in request.inputs):
         return blank
     # A misspelt field is meant to be one that is missing.
-    known = {*RequestFields.model_fields, *fields}
+    known = {*REQUEST_FIELDS, *fields}
     lacking = sorted(known.difference(request.given))
     checked = islice((name for name in request.inputs if name not in fields), _MAX_CHECKED)
     warned = (_warning(name, lacking, params) for name in checked)

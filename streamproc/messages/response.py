@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from streamproc.frozen import frozen
 from streamproc.profile import FewerMembers
 
 Status = Literal["ok", "partial", "error"]
@@ -27,7 +28,7 @@ class Problem:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class MemberReport:
     """The status of one member; `result` only where `params.return_members` is true."""
 
@@ -37,7 +38,7 @@ class MemberReport:
     result: dict[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Coverage:
     """How much of the request's text the models saw, in chunks and in characters of the text."""
 
@@ -47,7 +48,7 @@ class Coverage:
     truncated: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Timing:
     """Milliseconds: waiting for batches, in models, and from consumed to answered.
 
@@ -80,7 +81,7 @@ class ExperimentArm:
     arm: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Response:
     """One request's answer.
 

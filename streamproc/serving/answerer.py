@@ -108,7 +108,7 @@ class Answerer:
         assigned = None if self._split is None else self._split.assign(request, name)
         try:
             engine = assigned.engine if assigned else self._engines.named(name)
-            known = engine.task.inputs.model_fields, engine.task.params.model_fields
+            known = engine.task.input_names, engine.task.param_names
             warnings = warnings_about(request, *known, are_parts_taken=parts is not None)
             async with self._deadline(request):
                 engine, answered = await self._answered(engine, request, parts)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
-from collections.abc import AsyncGenerator, Coroutine, Iterator, Mapping, Sized
-from contextlib import aclosing
+from collections.abc import Coroutine, Iterator, Mapping, Sized
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 from streamproc.clock import Timed
 from streamproc.errors import Invalid
 from streamproc.messages.lane import Lane
-from streamproc.serving.chunking.encoding_batches import EncodingBatches
+from streamproc.serving.chunk_maker import ChunkMaker
 from streamproc.serving.disagreements import Disagreements
-from streamproc.serving.fairness import FairTurns
 from streamproc.serving.member_health import MemberHealth
+from streamproc.serving.scored_chunks import JobCount, ScoredChunks
 from streamproc.serving.selection import MemberPolicy
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.task import Answer, Job, Task
@@ -23,9 +20,6 @@ from streamproc.serving.tasks.task import Answer, Job, Task
 ChunkT = TypeVar("ChunkT", bound=Sized)
 OutputsT = TypeVar("OutputsT")
 ItemT_contra = TypeVar("ItemT_contra", contravariant=True)
-
-# Below this, making a chunk takes less time than handing it to a thread would.
-_INLINE_CHARACTERS = 8_192
 
 
 class Scorer(Protocol[ItemT_contra, OutputsT]):
@@ -51,33 +45,6 @@ AnyScorer = Scorer[Any, Any]
 """Of chunks and outputs as the engine's task has them."""
 
 
-class JobCount:
-    """The jobs that an engine is at, and when there are none."""
-
-    def __init__(self) -> None:
-        self._jobs = 0
-        self._none = asyncio.Event()
-        self._none.set()
-
-    def __len__(self) -> int:
-        return self._jobs
-
-    def begin(self) -> None:
-        """One more."""
-        self._jobs += 1
-        self._none.clear()
-
-    def end(self) -> None:
-        """One less."""
-        self._jobs -= 1
-        if not self._jobs:
-            self._none.set()
-
-    async def none_left(self) -> None:
-        """Wait until there is none."""
-        await self._none.wait()
-
-
 @dataclass(frozen=True, slots=True)
 class Engine:
     """max_document_chunks: chunks of one document in the works at a time, so that documents take
@@ -94,13 +61,12 @@ class Engine:
     max_document_chunks: int
     health: MemberHealth
     alone_tokens: int
-    encodings: EncodingBatches = field(init=False)
-    turns: FairTurns = field(default_factory=FairTurns)
+    maker: ChunkMaker = field(init=False)
     disagreements: Disagreements = field(default_factory=Disagreements)
     jobs: JobCount = field(default_factory=JobCount)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "encodings", EncodingBatches(self.spec.tokenizer))
+        object.__setattr__(self, "maker", ChunkMaker(self.spec.tokenizer))
 
     async def drain(self) -> None:
         """Finish the jobs that it is at; the caller sees to it that there are no new ones."""
@@ -123,25 +89,27 @@ class Engine:
         Raises whatever a chunk's batch raised; the document's other chunks are then taken back.
         """
         queue_ms, run_ms = 0.0, 0.0
-        scoring = self.scored_chunks(job, lane, alone=alone, policy=policy)
-        async with aclosing(scoring) as scored:
+        scored = self.scored_chunks(job, lane, alone=alone, policy=policy)
+        try:
             async for chunk, outputs in scored:
                 job.add(chunk, outputs.result)
                 queue_ms = max(queue_ms, outputs.queue_ms)
                 run_ms = max(run_ms, outputs.run_ms)
+        finally:
+            await scored.aclose()
         answer = job.answer()
         if policy is not None and any(one.status == "skipped" for one in answer.members):
             answer = replace(answer, profile=policy.applied)
         return Timed(answer, queue_ms, run_ms)
 
-    async def scored_chunks(
+    def scored_chunks(
         self,
         job: Job[ChunkT, OutputsT],
         lane: Lane,
         *,
         alone: bool = False,
         policy: MemberPolicy | None = None,
-    ) -> AsyncGenerator[tuple[ChunkT, Timed[OutputsT]], None]:
+    ) -> ScoredChunks[ChunkT, OutputsT]:
         """Every chunk of a job with what the members said of it, in the order of the text."""
 
         def score(chunk: ChunkT) -> Coroutine[Any, Any, Timed[OutputsT]]:
@@ -149,42 +117,7 @@ class Engine:
             item = chunk if policy is None else job.select(chunk, policy)
             return self.scorer.submit(item, max(tokens, len(chunk)), lane)
 
-        self.jobs.begin()
-        under_way: deque[tuple[ChunkT, asyncio.Task[Timed[OutputsT]]]] = deque()
-        try:
-            if job.texts and job.characters <= _INLINE_CHARACTERS:
-                job.encoded = await self.encodings.encode(job.texts, lane)
-            chunks = job.chunks()
-            chunk = await self._next(job, chunks, lane)
-            while chunk is not None or under_way:
-                if chunk is not None and len(under_way) < self.max_document_chunks:
-                    following = await self._next(job, chunks, lane)
-                    if following is None and not under_way:
-                        # Most requests have a single chunk, which needs no task of its own.
-                        yield chunk, await score(chunk)
-                        return
-                    under_way.append((chunk, asyncio.ensure_future(score(chunk))))
-                    chunk = following
-                else:
-                    first, task = under_way.popleft()
-                    yield first, await task
-        finally:
-            self.jobs.end()
-            for _, task in under_way:
-                task.cancel()
-            if under_way:
-                await asyncio.gather(*(task for _, task in under_way), return_exceptions=True)
-
-    async def _next(
-        self, job: Job[ChunkT, OutputsT], chunks: Iterator[ChunkT], lane: Lane
-    ) -> ChunkT | None:
-        """The next chunk of a job; None: there are no more."""
-        if job.encoded:
-            return next(chunks, None)
-        if job.characters > _INLINE_CHARACTERS:
-            return await asyncio.to_thread(next, chunks, None)
-        await self.turns.turn(lane)
-        return next(chunks, None)
+        return ScoredChunks(job, lane, self.maker, score, self.jobs, self.max_document_chunks)
 
 
 class Engines(Mapping[str, Engine]):

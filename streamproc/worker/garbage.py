@@ -26,12 +26,14 @@ LITTLE: Final = 64
 def bounded_collections() -> Iterator[None]:
     """Within the block the collector looks through what is new, and nothing else by itself.
 
-    Models and libraries stay until the end, so not even a full collection looks through them.
+    Models and libraries stay until the end, so not even a full collection looks through them. Who
+    loads them may have told the collector to rest meanwhile.
     """
     before = gc.get_threshold()
     gc.collect()
     gc.freeze()
     gc.set_threshold(*THRESHOLDS)
+    gc.enable()
     try:
         yield
     finally:

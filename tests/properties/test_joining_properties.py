@@ -63,6 +63,16 @@ def test_tokens_are_those_of_the_whole_text(name: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
+@given(text=TEXTS, start=st.integers(0, 100))
+def test_one_tokens_offsets_are_those_among_all(name: str, text: str, start: int) -> None:
+    encoding = LIBRARY[name].encode(text, add_special_tokens=False)
+    piece = Piece(encoding, start, start + len(text))
+
+    found = [list(piece.span(token)) for token in range(len(piece.ids))]
+    assert found == piece.offsets.tolist()
+
+
+@pytest.mark.parametrize("name", FAMILIES)
 def test_an_ordinary_text_is_tokenized_in_pieces_of_the_same_length(name: str) -> None:
     tokenizer = LIBRARY[name]
     lengths: list[int] = []

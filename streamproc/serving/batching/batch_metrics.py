@@ -27,6 +27,6 @@ class BatchMetrics:
         self._padded_tokens.inc(len(lengths) * max(lengths))
 
     def answered(self, queue_ms: float, run_ms: float) -> None:
-        """A chunk has its result: it waited for a batch, and its batch ran, for so long."""
+        """Chunks of a batch have their results: the sums of their waits, and of how long it ran."""
         self._queue_s.inc(queue_ms / 1000)
         self._batch_s.inc(run_ms / 1000)

@@ -211,8 +211,10 @@ class Batcher(Generic[Item, Result]):
                 raise
             return
         run_ms = (self._clock.monotonic_s() - started_s) * 1000
+        all_queue_ms = all_run_ms = 0.0
         for waiting, result in answered:
             if not waiting.reply.done():
                 queue_ms = (started_s - waiting.since_s) * 1000
-                self._metrics.answered(queue_ms, run_ms)
+                all_queue_ms, all_run_ms = all_queue_ms + queue_ms, all_run_ms + run_ms
                 waiting.reply.set_result(Timed(result, queue_ms, run_ms))
+        self._metrics.answered(all_queue_ms, all_run_ms)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
@@ -15,6 +16,7 @@ MOST_TEXTS: Final = 64
 """In one call: all whose texts are encoded go on in one turn of the loop, ahead of its news."""
 
 Encodings = Sequence[Encoding]
+_Waiting = tuple[Sequence[str], asyncio.Future[Encodings]]
 
 
 class EncodingBatches:
@@ -25,9 +27,7 @@ class EncodingBatches:
 
     def __init__(self, tokenizer: TextTokenizer) -> None:
         self._tokenizer = tokenizer
-        self._waiting: dict[Lane, list[tuple[Sequence[str], asyncio.Future[Encodings]]]] = {
-            lane: [] for lane in Lane
-        }
+        self._waiting: dict[Lane, deque[_Waiting]] = {lane: deque() for lane in Lane}
         self._running: dict[Lane, asyncio.Task[None]] = {}
 
     async def encode(self, texts: Sequence[str], lane: Lane) -> Encodings:
@@ -42,8 +42,11 @@ class EncodingBatches:
 
     def _begin(self, lane: Lane) -> None:
         """Encode what waits; a single request's texts here, as handing them over takes longer."""
-        waiting = [one for one in self._waiting[lane] if not one[1].done()]
-        batch, self._waiting[lane] = waiting[:MOST_TEXTS], waiting[MOST_TEXTS:]
+        waiting, batch = self._waiting[lane], list[_Waiting]()
+        while waiting and len(batch) < MOST_TEXTS:
+            one = waiting.popleft()
+            if not one[1].done():
+                batch.append(one)
         if len(batch) > 1:
             running = asyncio.get_running_loop().create_task(self._encode(batch))
             self._running[lane] = running
@@ -55,7 +58,7 @@ class EncodingBatches:
         del self._running[lane]
         self._begin(lane)
 
-    async def _encode(self, batch: list[tuple[Sequence[str], asyncio.Future[Encodings]]]) -> None:
+    async def _encode(self, batch: Sequence[_Waiting]) -> None:
         texts = [text for own, _ in batch for text in own]
         _hand_out(batch, await asyncio.to_thread(self._encoded, texts))
 
@@ -66,9 +69,7 @@ class EncodingBatches:
             return ()
 
 
-def _hand_out(
-    batch: Sequence[tuple[Sequence[str], asyncio.Future[Encodings]]], encodings: Encodings
-) -> None:
+def _hand_out(batch: Sequence[_Waiting], encodings: Encodings) -> None:
     first = 0
     for texts, encoded in batch:
         if not encoded.done():

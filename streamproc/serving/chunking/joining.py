@@ -12,12 +12,14 @@ so little time").
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Encoding
+
+from streamproc.frozen import frozen
 
 SEGMENT_CHARACTERS = 32_768
 # Far longer than a token, and than what WordPiece takes to be a word at all, 100 characters.
@@ -31,7 +33,7 @@ _ALIKE_TOKENS = 3
 Encode = Callable[[str], Encoding]
 
 
-@dataclass(frozen=True)
+@frozen(slots=False)
 class Piece:
     """The tokens of a part of a text that begins at `start`; offsets are the whole text's."""
 
@@ -47,7 +49,14 @@ class Piece:
     @cached_property
     def offsets(self) -> NDArray[np.int64]:
         """(tokens, 2) int64"""
-        return np.array(self.encoding.offsets, np.int64).reshape(-1, 2) + self.start
+        found = self.encoding.offsets
+        flat = np.fromiter(chain.from_iterable(found), np.int64, 2 * len(found))
+        return flat.reshape(-1, 2) + self.start
+
+    def span(self, token: int) -> tuple[int, int]:
+        """One token's offsets."""
+        start, end = self.encoding.token_to_chars(token)
+        return start + self.start, end + self.start
 
     @cached_property
     def words(self) -> NDArray[np.int64]:

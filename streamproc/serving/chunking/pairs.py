@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from tokenizers import Encoding
 
 from streamproc.errors import Invalid
+from streamproc.frozen import frozen
 from streamproc.serving.chunking.pair_frame import PairFrame
 from streamproc.serving.chunking.tokens import TextTokenizer, Tokens, WordTokens
 from streamproc.serving.chunking.windows import Chunk, Cut, Window, cuts
 from streamproc.types import Int64Array
 
 
-@dataclass(frozen=True)
+@frozen(slots=False)
 class PairChunk(Chunk):
     """A window of a context behind its question; offsets, start and end are the context's.
 

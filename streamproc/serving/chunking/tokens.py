@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -13,6 +13,7 @@ import orjson
 from tokenizers import Encoding, Tokenizer
 
 from streamproc.errors import ModelRefused
+from streamproc.frozen import frozen
 from streamproc.serving.chunking.joining import Piece, joined_pieces
 from streamproc.serving.chunking.pair_frame import PairFrame
 from streamproc.types import Int64Array
@@ -21,32 +22,59 @@ _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 _LANGUAGE = re.compile(r"[a-z]{2,3}_(?:[A-Z]{2}|[A-Z][a-z]{3})|__([a-z]{2,3})__")
 
 
-Spans = Int64Array | Callable[[], Int64Array]
-"""(tokens, 2) int64 characters, or what makes them once somebody asks."""
+@frozen()
+class PieceSpans:
+    """Offsets of tokens of a piece, from `first` to before `stop`, made once somebody asks."""
+
+    piece: Piece
+    first: int
+    stop: int
+
+    def __call__(self) -> Int64Array:
+        """(tokens, 2) int64 characters"""
+        return self.piece.offsets[self.first : self.stop]
+
+    def of(self, token: int) -> tuple[int, int]:
+        """One token's; those of all take forty times as long to make."""
+        return self.piece.span(range(self.first, self.stop)[token])
+
+    def part(self, place: slice) -> PieceSpans:
+        """Of some of the tokens."""
+        kept = range(self.first, self.stop)[place]
+        return PieceSpans(self.piece, kept.start, kept.stop)
 
 
-@dataclass(frozen=True)
+@frozen(slots=False)
 class Tokens:
     """A run of tokens without special ones.
 
     ids:   (tokens,) int64
-    spans: their offsets; few tasks need those of a text that is not cut
+    spans: their offsets, (tokens, 2) int64, or what makes them; few tasks need those of all tokens
     """
 
     ids: Int64Array
-    spans: Spans
+    spans: Int64Array | PieceSpans
 
     @cached_property
     def offsets(self) -> Int64Array:
         """(tokens, 2) int64, first and one past the last character of the whole text."""
-        return self.spans() if callable(self.spans) else self.spans
+        return self.spans() if isinstance(self.spans, PieceSpans) else self.spans
+
+    def span(self, token: int) -> tuple[int, int]:
+        """First and one past the last character of one token."""
+        if isinstance(self.spans, PieceSpans):
+            return self.spans.of(token)
+        start, end = self.spans[token].tolist()
+        return start, end
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def part(self, place: slice) -> Self:
         """Some of the tokens."""
-        return replace(self, ids=self.ids[place], spans=lambda: self.offsets[place])
+        spans = self.spans
+        kept = spans.part(place) if isinstance(spans, PieceSpans) else spans[place]
+        return replace(self, ids=self.ids[place], spans=kept)
 
     def joined(self, after: Self) -> Self:
         """These tokens and those `after` them."""
@@ -54,7 +82,7 @@ class Tokens:
         return replace(self, ids=np.concatenate(ids), spans=np.concatenate(offsets))
 
 
-@dataclass(frozen=True)
+@frozen(slots=False)
 class WordTokens(Tokens):
     """Tokens that know the word they are of: what the tokenizer's pre-tokenizer cuts a text into.
 
@@ -95,6 +123,18 @@ class Frame:
         return len(self.before) + len(self.after)
 
 
+class _SpellingLengths(dict[int, int]):
+    """By token, of those that were asked for; the library takes ten times as long to tell."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        super().__init__()
+        self._tokenizer = tokenizer
+
+    def __missing__(self, token: int) -> int:
+        self[token] = length = len(self._tokenizer.id_to_token(token) or "")
+        return length
+
+
 class TextTokenizer:
     """A tokenizer of the tokenizers library, without the truncation and padding it may bring.
 
@@ -111,6 +151,7 @@ class TextTokenizer:
             raise ModelRefused(f"not a tokenizer.json: {error}") from None
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
+        self._spelling_lengths = _SpellingLengths(self._tokenizer)
         self.vocabulary_size: int = self._tokenizer.get_vocab_size(with_added_tokens=True)
         self.frame = _frame(self._tokenizer.encode("a"))
         model = orjson.loads(definition)["model"]
@@ -122,6 +163,11 @@ class TextTokenizer:
     def spelling(self, token: int) -> str:
         """A token as the vocabulary writes it; empty where there is none of that id."""
         return self._tokenizer.id_to_token(token) or ""
+
+    def spelling_lengths(self, ids: Int64Array) -> list[int]:
+        """How many characters the vocabulary writes each token with."""
+        known = self._spelling_lengths
+        return [known[token] for token in ids.tolist()]
 
     def ends_bytes(self, token: int) -> bool:
         """Whether no later token can change the text of this one and of those before it.
@@ -159,7 +205,8 @@ class TextTokenizer:
         known: of `encode_each`, where that has been asked
         """
         for piece, kept in self._pieces(text, known):
-            yield Tokens(piece.ids[kept], partial(_part, piece, kept))
+            ids = piece.ids[kept]
+            yield Tokens(ids, PieceSpans(piece, kept.start, kept.start + len(ids)))
 
     def word_stream(self, text: str, known: Encoding | None = None) -> Iterator[WordTokens]:
         """The same, each token with its word."""
@@ -192,10 +239,6 @@ class TextTokenizer:
         yield from joined_pieces(
             lambda part: self._tokenizer.encode(part, add_special_tokens=False), text
         )
-
-
-def _part(piece: Piece, kept: slice) -> Int64Array:
-    return piece.offsets[kept]
 
 
 def _ids(encoding: Encoding) -> Int64Array:

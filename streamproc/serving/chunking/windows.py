@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Generic, TypeVar
@@ -10,7 +10,8 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from streamproc.errors import ModelRefused
-from streamproc.serving.chunking.tokens import Frame, Spans, Tokens
+from streamproc.frozen import frozen
+from streamproc.serving.chunking.tokens import Frame, Tokens
 from streamproc.types import Int64Array
 
 Run = TypeVar("Run", bound=Tokens)
@@ -24,13 +25,13 @@ class Window:
     overlap_tokens: int
 
 
-@dataclass(frozen=True)
+@frozen(slots=False)
 class Chunk:
     """A window of a text, ready for a model.
 
     ids:      (tokens,) int64, special tokens included
     type_ids: (tokens,) int64
-    spans:    its offsets
+    spans:    its offsets, (tokens, 2) int64, or what makes them once somebody asks
     start, end: the characters it passes over; one chunk's follow the last one's without a gap
     content_tokens: how many tokens are not special
     is_last: whether the text ends with it
@@ -39,7 +40,7 @@ class Chunk:
     index: int
     ids: Int64Array
     type_ids: Int64Array
-    spans: Spans
+    spans: Int64Array | Callable[[], Int64Array]
     start: int
     end: int
     content_tokens: int
@@ -58,7 +59,7 @@ class Chunk:
         return {**vars(self), "spans": self.offsets}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Cut(Generic[Run]):
     """One window's run of tokens.
 
@@ -106,16 +107,17 @@ def cuts(
         # A window that the stream just fills waits: it may be the last, which takes the rest.
         while len(held) - first > content_tokens:
             run = held.part(slice(first, first + content_tokens))
-            end = int(run.offsets[-1, 1])
+            end = run.span(-1)[1]
             yield Cut(index, run, _start(run, covered), end, is_last=False)
             index, covered, first = index + 1, end, first + content_tokens - overlap
-        held = held.part(slice(first, None))
+        if first:
+            held = held.part(slice(first, None))
     yield Cut(index, held, _start(held, covered), characters, is_last=True)
 
 
 def _start(run: Tokens, covered: int) -> int:
     # Whitespace and dropped characters before the first new token belong to this cut.
-    return min(int(run.offsets[0, 0]), covered) if covered and len(run) else covered
+    return min(run.span(0)[0], covered) if covered and len(run) else covered
 
 
 def _framed(cut: Cut[Tokens], frame: Frame) -> Chunk:
@@ -126,10 +128,14 @@ def _framed(cut: Cut[Tokens], frame: Frame) -> Chunk:
         offsets[len(frame.before) : len(frame.before) + len(cut.tokens)] = cut.tokens.offsets
         return offsets
 
+    type_ids = np.zeros(len(framed), np.int64)
+    if frame.type_id:
+        type_ids[:] = frame.type_id
+
     return Chunk(
         index=cut.index,
         ids=framed,
-        type_ids=np.full(len(framed), frame.type_id, np.int64),
+        type_ids=type_ids,
         spans=spans,
         start=cut.start,
         end=cut.end,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from streamproc.serving.chunking.tokens import TextTokenizer, Tokens
 
 
@@ -13,16 +15,13 @@ def continuations(tokenizer: TextTokenizer, text: str, tokens: Tokens) -> list[b
     the text it stands for; with any other a word ends at a space and nowhere else. An unknown token
     never continues a word.
     """
-    spans = tokens.offsets.tolist()
+    starts, ends = tokens.offsets.T
     if tokenizer.marks_continuations:
-        spellings = map(tokenizer.spelling, tokens.ids.tolist())
-        found = [
-            len(spelling) != end - start
-            for spelling, (start, end) in zip(spellings, spans, strict=True)
-        ]
+        found = np.array(tokenizer.spelling_lengths(tokens.ids), np.int64) != ends - starts
     else:
-        found = [start > 0 and " " not in text[start - 1 : start + 1] for start, _ in spans]
-    return [
-        continuing and token != tokenizer.unknown_id
-        for continuing, token in zip(found, tokens.ids.tolist(), strict=True)
-    ]
+        inside = [start > 0 and " " not in text[start - 1 : start + 1] for start in starts.tolist()]
+        found = np.array(inside, np.bool_)
+    if tokenizer.unknown_id is not None:
+        found &= tokens.ids != tokenizer.unknown_id
+    continuing: list[bool] = found.tolist()
+    return continuing

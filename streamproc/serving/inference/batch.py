@@ -9,6 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar, overload
 
 import numpy as np
 
+from streamproc.frozen import frozen
 from streamproc.messages.response import MemberStatus
 from streamproc.serving.inference.device_array import DeviceArray
 from streamproc.serving.member_failures import MemberFailure, failure_status
@@ -101,7 +102,7 @@ class SelectedInput(Generic[InputT]):
         return len(self.sequence.ids)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class MemberOutput:
     """One member's output for one sequence; `scores` is None unless it answered.
 

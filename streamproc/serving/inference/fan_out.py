@@ -60,7 +60,8 @@ class SessionRunner(MemberRunner[ModelInput, Array]):
         return found
 
     def is_canary(self, item: ModelInput) -> bool:
-        return np.array_equal(item.ids, self._own_ids)
+        # Most differ in length, which is told in a tenth of the time.
+        return len(item.ids) == len(self._own_ids) and np.array_equal(item.ids, self._own_ids)
 
     def call_canary(self, call: Call) -> None:
         self._scores([self._canary], call)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -71,6 +71,11 @@ class EnsembleSpec:
     cascade_margin: float | None = None
     trusted_share: float | None = None
     on_choices: Callable[[int, int, int], object] | None = None
+    _all_answered: tuple[MemberReport, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        reports = self._reports(["ok" for _ in self.members], {})
+        object.__setattr__(self, "_all_answered", reports)
 
     @property
     def head(self) -> Head:
@@ -132,6 +137,13 @@ class EnsembleSpec:
 
         results: each one's own, by number, where it was asked for and there is one
         """
+        if not results and all(one == "ok" for one in status):
+            return self._all_answered
+        return self._reports(status, results)
+
+    def _reports(
+        self, status: Sequence[MemberStatus], results: Mapping[int, JsonObject]
+    ) -> tuple[MemberReport, ...]:
         return tuple(
             MemberReport(member.name, member.version, status[index], results.get(index))
             for index, member in enumerate(self.members)

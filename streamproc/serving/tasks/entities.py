@@ -65,13 +65,15 @@ class Tagging:
 
 @dataclass(slots=True)
 class _Word:
-    """Tokens of one word; scores: (labels,), of one of them or summed over all.
+    """Tokens of one word.
 
-    top: the highest of the scores that a token came with
+    label, top: of one of them the likeliest label, and its score
+    scores: (labels,), that token's, or summed over all
     """
 
-    scores: FloatArray
+    label: int
     top: float
+    scores: FloatArray
     start: int
     end: int
     tokens: int = 1
@@ -105,13 +107,13 @@ class EntityBuilder:
         # A lone member may not know some labels.
         probabilities = np.where(np.isnan(run.probabilities), -1.0, run.probabilities)
         tops, spans = probabilities.max(axis=-1).tolist(), run.offsets.tolist()
-        if self._aggregation in WORD_AGGREGATIONS:
-            for scores, top, span, continues in zip(
-                probabilities, tops, spans, run.continues, strict=True
-            ):
-                self._add_to_word(scores, top, *span, continues=continues)
-            return
         labels = probabilities.argmax(axis=-1).tolist()
+        if self._aggregation in WORD_AGGREGATIONS:
+            for label, top, scores, span, continues in zip(
+                labels, tops, probabilities, spans, run.continues, strict=True
+            ):
+                self._add_to_word(_Word(label, top, scores, *span), continues=continues)
+            return
         for place, (label, top, span) in enumerate(zip(labels, tops, spans, strict=True)):
             if self._aggregation == "none":
                 self._emit_token(label, top, run.index + place, *span)
@@ -132,27 +134,28 @@ class EntityBuilder:
         self.end()
         return self._entities
 
-    def _add_to_word(
-        self, scores: FloatArray, top: float, start: int, end: int, *, continues: bool
-    ) -> None:
+    def _add_to_word(self, token: _Word, *, continues: bool) -> None:
         word = self._word
         if word is None or not continues:
             self._end_word()
-            self._word = _Word(scores, top, start, end)
+            self._word = token
             return
-        word.end = end
+        word.end = token.end
         word.tokens += 1
         if self._aggregation == "average":
-            word.scores = word.scores + scores
-        elif self._aggregation == "max" and top > word.top:
-            word.scores, word.top = scores, top
+            word.scores = word.scores + token.scores
+        elif self._aggregation == "max" and token.top > word.top:
+            word.label, word.top = token.label, token.top
 
     def _end_word(self) -> None:
         word, self._word = self._word, None
-        if word is not None:
+        if word is None:
+            return
+        label, score = word.label, word.top
+        if self._aggregation == "average" and word.tokens > 1:
             label = int(word.scores.argmax())
-            tokens = word.tokens if self._aggregation == "average" else 1
-            self._take(label, float(word.scores[label]) / tokens, word.start, word.end)
+            score = float(word.scores[label]) / word.tokens
+        self._take(label, score, word.start, word.end)
 
     def _take(self, label: int, score: float, start: int, end: int) -> None:
         group, tagging = self._group, self._tagging

@@ -11,9 +11,9 @@ import numpy as np
 
 from streamproc.serving.chunking.windows import Chunk
 from streamproc.serving.disagreements import Choices
-from streamproc.serving.inference.batch import MemberOutput, RanTogether, Row
+from streamproc.serving.inference.batch import MemberOutput, RanTogether
 from streamproc.serving.tasks.classification_params import TextClassificationParams
-from streamproc.serving.tasks.combiner import BatchOpinions
+from streamproc.serving.tasks.combiner import BatchOpinions, ran_together
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.labelled_text import LabelledTextJob
 from streamproc.serving.tasks.task import Answer, TextInputs
@@ -81,7 +81,7 @@ class TalliedTextJob(LabelledTextJob):
 
     def add(self, chunk: Chunk, outputs: tuple[MemberOutput, ...]) -> None:
         scores = self._accumulator.take(outputs, chunk.end)
-        together, row = _ran_together(chunk, outputs, scores)
+        together, row = ran_together(chunk, outputs, scores)
         self.add_row(chunk, together, self._combiner.combine_batch(together, row), row)
 
     def add_row(
@@ -118,12 +118,3 @@ class TalliedTextJob(LabelledTextJob):
         names = self._spec.members
         chosen = {names[index].name: self.choice(own) for index, own in by_member.items()}
         return Choices(self.choice(scores), chosen)
-
-
-def _ran_together(
-    chunk: Chunk, outputs: tuple[MemberOutput, ...], scores: Mapping[int, FloatArray]
-) -> tuple[RanTogether, int]:
-    """The batch that a chunk ran in, and its row; a batch of its own where some have no result."""
-    if isinstance(outputs, Row) and outputs.together is not None:
-        return outputs.together, outputs.place
-    return RanTogether([chunk], [*scores], [[own] for own in scores.values()]), 0

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
-from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from tokenizers import Encoding
 
 from streamproc.errors import Invalid
+from streamproc.frozen import frozen
 from streamproc.messages.response import Coverage, MemberReport, Usage
 from streamproc.messages.validation import describe
 from streamproc.profile import FewerMembers
@@ -54,7 +55,7 @@ ChunkT = TypeVar("ChunkT", bound=Sized)
 OutputsT = TypeVar("OutputsT")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Answer:
     """What all of a request's chunks came to.
 
@@ -136,7 +137,7 @@ ScoringJob = Job[Chunk, tuple[MemberOutput, ...]]
 
 
 class Task(ABC):
-    """A kind of question; without state, so one instance serves all requests.
+    """A kind of question; one instance serves all requests, of which it keeps nothing.
 
     inputs, params: what a request's own fields and its params are read as
     job: made of these two and the ensemble; raises Invalid
@@ -155,6 +156,21 @@ class Task(ABC):
     problem_types: ClassVar[tuple[ProblemType, ...]] = ("single_label_classification",)
     cheapest: ClassVar[JsonObject] = {}
 
+    @cached_property
+    def input_names(self) -> tuple[str, ...]:
+        """Names of a request's own fields."""
+        return tuple(self.inputs.model_fields)
+
+    @cached_property
+    def param_names(self) -> tuple[str, ...]:
+        """Names of its params."""
+        return tuple(self.params.model_fields)
+
+    @cached_property
+    def _default_params(self) -> Params:
+        """Those of nearly all requests."""
+        return self.params()
+
     def strategies_of(self, problem_type: ProblemType) -> tuple[Strategy, ...]:
         """Those that also mean something for what the members' outputs are."""
         known = HEADS[problem_type].strategies
@@ -165,7 +181,8 @@ class Task(ABC):
     ) -> AnyJob:
         """A job for one request; raises Invalid naming the field or parameter that is wrong."""
         fields = validated(self.inputs, inputs)
-        return self.job(fields, validated(self.params, params, "params"), spec)
+        asked = validated(self.params, params, "params") if params else self._default_params
+        return self.job(fields, asked, spec)
 
     def sample(self, words: int) -> JsonObject:
         """A request's own fields, to try a member out with: a text of so many short words."""

@@ -13,9 +13,9 @@ from streamproc.serving.chunking.overlaps import content, content_place, deepest
 from streamproc.serving.chunking.windows import Chunk
 from streamproc.serving.chunking.words import continuations
 from streamproc.serving.ensembling.confidence import IDENTITY
-from streamproc.serving.ensembling.token_measures import TokenMeasures
 from streamproc.serving.inference.batch import MemberOutput
 from streamproc.serving.inference.signature import Signature
+from streamproc.serving.tasks.combiner import TokenOpinions, ran_together
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.entities import (
     WORD_AGGREGATIONS,
@@ -32,6 +32,7 @@ from streamproc.serving.tasks.entity_stitching import (
 )
 from streamproc.serving.tasks.labelled_text import LabelledTextJob
 from streamproc.serving.tasks.task import Answer, Inputs, Params, ScoringTask, TextInputs
+from streamproc.serving.tasks.token_measures import TokenMeasures
 from streamproc.types import FloatArray, Strategy
 
 # The members' own included. Each takes some 300 bytes until the answer is written, so that a text
@@ -91,17 +92,13 @@ class TokenClassificationJob(LabelledTextJob):
 
     def add(self, chunk: Chunk, outputs: tuple[MemberOutput, ...]) -> None:
         scores = self._accumulator.take(outputs, chunk.end)
-        opinions = self._combiner.combine(chunk.ids, self.logits(chunk, scores))
+        opinions = self._combiner.combine_tokens(*ran_together(chunk, outputs, scores))
         counted = deepest(chunk, self._spec.window, is_final=chunk.is_last or self._params.truncate)
-        self._measures.add(
-            opinions.scores[:, counted], opinions.combined[counted], opinions.weights
-        )
-        self._stitch(chunk, counted, opinions.combined, opinions.of_member())
+        self._measures.add(opinions.part(counted))
+        self._stitch(chunk, counted, opinions)
 
-    def _stitch(
-        self, chunk: Chunk, counted: slice, combined: FloatArray, by_member: dict[int, FloatArray]
-    ) -> None:
-        """Hand each opinion on the chunk's tokens, (tokens, labels), to its own stitching.
+    def _stitch(self, chunk: Chunk, counted: slice, opinions: TokenOpinions) -> None:
+        """Hand each opinion on the chunk's tokens to its own stitching.
 
         Raises AnswerTooLarge.
         """
@@ -114,7 +111,8 @@ class TokenClassificationJob(LabelledTextJob):
         def run(probabilities: FloatArray) -> TokenRun:
             return TokenRun(probabilities, tokens.offsets, continues, index)
 
-        self._combined.add(run(combined), counted)
+        self._combined.add(run(opinions.combined), counted)
+        by_member = dict(zip(opinions.answered, opinions.scores, strict=True))
         for member, stitching in enumerate(self._by_member):
             if member in by_member:
                 stitching.add(run(by_member[member]), counted)

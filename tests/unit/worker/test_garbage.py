@@ -47,6 +47,15 @@ def test_models_are_out_of_the_collectors_sight_until_the_end() -> None:
     assert gc.get_threshold() == before
 
 
+def test_a_collector_that_rested_while_models_were_loaded_goes_on() -> None:
+    gc.disable()
+    try:
+        with bounded_collections():
+            assert gc.isenabled()
+    finally:
+        gc.enable()
+
+
 @pytest.mark.parametrize(
     ("seconds", "in_flight", "is_left"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,7 @@ def table() -> FloatArray:
 
 
 def gated(strategy: Any = "gated") -> EnsembleSpec:
-    spec = build_spec(["a", "b"], strategy=strategy)
-    return EnsembleSpec(
-        **{
-            **{name: getattr(spec, name) for name in EnsembleSpec.__slots__},
-            "gate": Gate(table(), 10.0),
-        }
-    )
+    return replace(build_spec(["a", "b"], strategy=strategy), gate=Gate(table(), 10.0))
 
 
 def answered(text: str, spec: EnsembleSpec, **params: Any) -> Any:
@@ -84,13 +79,7 @@ def test_asking_for_a_gate_that_is_not_there_is_invalid(name: str) -> None:
 
 
 def test_only_the_manifests_way_is_calibrated() -> None:
-    spec = build_spec(["a", "b"])
-    calm = EnsembleSpec(
-        **{
-            **{name: getattr(spec, name) for name in EnsembleSpec.__slots__},
-            "temperature": 4.0,
-        }
-    )
+    calm = replace(build_spec(["a", "b"]), temperature=4.0)
     job = [TASK.begin({"text": "ok"}, params, calm) for params in ({}, {"combine": "vote"})]
     scores = []
     for one in job:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from streamproc.serving.ensembling.measures import agreements, entropies
-from streamproc.types import BoolArray, FloatArray
+from streamproc.serving.tasks.combiner import TokenOpinions
+from streamproc.types import BoolArray
 
 
 class TokenMeasures:
@@ -18,16 +18,14 @@ class TokenMeasures:
         self._entity_tokens = 0
         self._entity_agreement = 0.0
 
-    def add(self, members: FloatArray, combined: FloatArray, weights: FloatArray) -> None:
-        """Take tokens: members (members, tokens, labels), combined (tokens, labels)."""
-        labels = combined.argmax(axis=-1)
-        agreeing = agreements(members, weights, labels)
-        entity = self._is_entity[labels]
-        self._entropy += float(entropies(combined).sum())
-        self._tokens += len(labels)
-        self._agreement += float(agreeing.sum())
+    def add(self, opinions: TokenOpinions) -> None:
+        """Take tokens."""
+        entity = self._is_entity[opinions.labels]
+        self._entropy += float(opinions.entropy.sum())
+        self._tokens += len(opinions.labels)
+        self._agreement += float(opinions.agreement.sum())
         self._entity_tokens += int(entity.sum())
-        self._entity_agreement += float(agreeing[entity].sum())
+        self._entity_agreement += float(opinions.agreement[entity].sum())
 
     def agreement(self) -> float:
         """Mean over tokens whose label the answer shows, over all where there are none; 1 for a
