@@ -18,6 +18,7 @@ from streamproc.kafka.idle_fetches import wait_long_when_idle
 from streamproc.kafka.metadata_backoff import wait_after_failed_updates
 from streamproc.kafka.private_api import (
     ConsumerThread,
+    assignment_of,
     background_tasks,
     client_of,
     hand_out_later,
@@ -117,7 +118,10 @@ class LaneThread(ConsumerThread):
         if max_records is not None:
             left = max_records - sum(map(len, records.values()))
             max_records = max(left, round(max_records * BULK_SHARE))
-        return {**records, **await self._fetch_of_log(client, bulk, 0, max_records)}
+        assignment = assignment_of(client)
+        more = await self._fetch_of_log(client, bulk, 0, max_records)
+        # Those of an assignment that is over by then are fetched again in the one that has begun.
+        return {**records, **more} if assignment_of(client) is assignment else more
 
     async def _fetch_of_log(
         self,
@@ -138,7 +142,7 @@ class LaneThread(ConsumerThread):
         hand_out_later(client, fetched)
         if self._remade is not None:
             fetched = self._remade.without(fetched)
-        return self._progress.note(client, fetched)
+        return self._progress.note(client, self.consumer.app.consumer_generation_id, fetched)
 
     async def store(self, positions: Mapping[TP, Position]) -> bool:
         if self._remade is not None:

@@ -59,13 +59,13 @@ class PolledRecords(ConsumerMessage):  # type: ignore[misc]
     after: the offset of the last one before them in this assignment; -1: they are the first
     """
 
-    def __init__(self, topic_partition: TP, records: HandedOut, generation: int) -> None:
+    def __init__(self, topic_partition: TP, records: HandedOut) -> None:
         last = records[-1]
         super().__init__(
             *(last.topic, last.partition, last.offset, 0.0, last.timestamp_type),
             *(None, None, None, None),
             tp=topic_partition,
-            generation_id=generation,
+            generation_id=records.generation,
         )
         self.records = records
         self.after = records.after
@@ -120,14 +120,15 @@ class LaneConsumer(FaustConsumer):
         Its way to an agent, and the agent's next turn, cost more than a record's own.
         """
         polled, active = await self.poll(timeout)
-        generation = self.app.consumer_generation_id
         if polled is None or self.should_stop:
             return
         for topic_partition, records in polled.items():
-            if not self.flow_active or self.app.consumer_generation_id != generation:
+            if not self.flow_active:
+                # It flows again after a seek to where these are from.
                 return
-            if records and self.takes(topic_partition, active):
-                yield topic_partition, PolledRecords(topic_partition, records, generation)
+            is_current = self.app.consumer_generation_id == records.generation
+            if is_current and self.takes(topic_partition, active):
+                yield topic_partition, PolledRecords(topic_partition, records)
 
     async def wait_first(self, *waited_for: Any, timeout: Any = None) -> Any:  # noqa: ASYNC109
         """Faust's, which hands every record on in it, beside a wait for the flow to be suspended.

@@ -17,11 +17,13 @@ _INTERVAL_S: Final = 0.05
 class HandedOut(list[Any]):
     """Records of a topic-partition that are handed out together.
 
+    generation: of the assignment that they were read in
     after: the offset of the last one before them in this assignment; -1: they are the first
     """
 
-    def __init__(self, records: Sequence[Any], after: int) -> None:
+    def __init__(self, records: Sequence[Any], generation: int, after: int) -> None:
         super().__init__(records)
+        self.generation = generation
         self.after = after
 
 
@@ -40,16 +42,19 @@ class ProgressNotes:
         self._last_handed = {}
         self._state.progress = {}
 
-    def note(self, consumer: Any, records: Mapping[Any, Sequence[Any]]) -> dict[Any, HandedOut]:
+    def note(
+        self, consumer: Any, generation: int, records: Mapping[Any, Sequence[Any]]
+    ) -> dict[Any, HandedOut]:
         """The same records, each batch with what came before it.
 
         After they were taken from the fetcher, before anything else can be taken.
         """
+        last = self._last_handed
         handed = {
-            tp: HandedOut(batch, self._last_handed.get(tp, -1)) for tp, batch in records.items()
+            tp: HandedOut(batch, generation, last.get(tp, -1)) for tp, batch in records.items()
         }
         for tp, batch in records.items():
-            self._last_handed[tp] = batch[-1].offset
+            last[tp] = batch[-1].offset
         now_s = time.monotonic()
         if now_s - self._noted_at_s >= _INTERVAL_S:
             self._noted_at_s = now_s

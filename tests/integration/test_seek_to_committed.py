@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as ClientTopicPartition
+from structlog.testing import capture_logs
 
+from streamproc.kafka import faust_consumer
 from streamproc.kafka.faust_consumer import LaneConsumer
 from streamproc.kafka.private_api import assignment_of
 from streamproc.kafka.seek_to_committed import Committed, SeekToCommitted
@@ -103,6 +105,30 @@ async def test_records_that_come_after_the_seek_and_before_the_flow_are_answered
             await until_answered(place, keys)
         await until_answered(place, keys)
     assert seeks >= 2
+
+
+async def test_a_poll_that_outlives_its_assignment_loses_nothing(
+    kafka: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place(kafka, topic_partitions=4)
+    await place.make()
+    poll = LaneConsumer.poll
+
+    async def poll_for_long(consumer: LaneConsumer, timeout: float) -> Any:  # noqa: ASYNC109
+        return await poll(consumer, max(timeout, 30))
+
+    monkeypatch.setattr(LaneConsumer, "poll", poll_for_long)
+    monkeypatch.setattr(faust_consumer, "IDLE_POLL_TIMEOUT_S", 30)
+    with capture_logs() as logs:
+        async with working(place, echo(place)):
+            keys = await place.send(40)
+            await until_answered(place, keys)
+            async with working(place, echo(place)):
+                keys |= await place.send(40, name="both")
+                await until_answered(place, keys)
+            keys |= await place.send(40, name="alone")
+            await until_answered(place, keys)
+    assert not [one for one in logs if "lost on their way" in one["event"]]
 
 
 async def test_records_that_are_let_go_of_on_their_way_are_read_again(

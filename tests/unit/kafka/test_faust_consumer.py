@@ -33,7 +33,7 @@ class Fetcher:
         self.waits: list[float] = []
         self.noted: list[Any] = []
 
-    def note(self, _: Any, records: Any) -> Any:
+    def note(self, _: Any, __: int, records: Any) -> Any:
         self.noted.append(records)
         return records
 
@@ -48,6 +48,10 @@ class Fetcher:
             if records:
                 taken[tp] = records
         return taken
+
+
+def assigned(assignment: str) -> Any:
+    return SimpleNamespace(subscription=SimpleNamespace(assignment=assignment))
 
 
 def thread_of(fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch, *, is_flowing: bool) -> LaneThread:
@@ -66,7 +70,8 @@ def thread_of(fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch, *, is_flowing: 
     thread._seek = SeekToCommitted()
     thread._progress = ProgressNotes(ConsumerState())
     monkeypatch.setattr(thread._progress, "note", fetcher.note)
-    thread.consumer = SimpleNamespace(flow_active=is_flowing)
+    app = SimpleNamespace(consumer_generation_id=7)
+    thread.consumer = SimpleNamespace(flow_active=is_flowing, app=app)
     return thread
 
 
@@ -74,7 +79,8 @@ async def poll(
     fetcher: Fetcher, active: set[TP], monkeypatch: pytest.MonkeyPatch, max_records: int = 16
 ) -> dict[TP, list[int]]:
     thread = thread_of(fetcher, monkeypatch, is_flowing=True)
-    client = SimpleNamespace(_fetcher=SimpleNamespace(_records=fetcher.left))
+    fetched = SimpleNamespace(_records=fetcher.left)
+    client = SimpleNamespace(_fetcher=fetched, _subscription=assigned("now"))
     return await thread._fetch_records(client, active, timeout=0.05, max_records=max_records)
 
 
@@ -125,10 +131,33 @@ async def test_what_comes_while_the_flow_rests_is_fetched_again(
     client = SimpleNamespace(
         assignment=lambda: {INTERACTIVE, BULK}, seek=lambda tp, offset: sought.append((tp, offset))
     )
-    assert await thread._fetch_records(client, {BULK, INTERACTIVE}, timeout=0, max_records=9) == {}
+    assert await thread._fetch_records(client, {INTERACTIVE}, timeout=0, max_records=9) == {}
     # Their positions are those of nothing that is on its way.
     assert not fetcher.noted
     assert set(sought) == {(INTERACTIVE, 7), (BULK, 7)}
+
+
+async def test_what_was_read_before_an_assignment_is_not_handed_on_with_what_was_after(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fetcher = Fetcher({INTERACTIVE: [1], BULK: [2]})
+    thread = thread_of(fetcher, monkeypatch, is_flowing=True)
+    client = SimpleNamespace(
+        assignment=set,
+        _fetcher=SimpleNamespace(_records={}),
+        _subscription=assigned("then"),
+    )
+    take = fetcher.take
+
+    async def take_slowly(asked: set[TP], *limits: Any) -> Any:
+        if BULK in asked:
+            client._subscription = assigned("now")
+        return await take(asked, *limits)
+
+    monkeypatch.setattr(fetcher, "take", take_slowly)
+    both = {INTERACTIVE, BULK}
+    handed = await thread._fetch_records(client, both, timeout=0, max_records=9)
+    assert handed == {BULK: [2]}
 
 
 @pytest.mark.parametrize("active", [{BULK}, {INTERACTIVE}])
@@ -161,7 +190,7 @@ class Polled(LaneConsumer):
     async def poll(self, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's
         polled, active = self._polled
         found = {
-            tp: HandedOut([record(tp, at) for at in offsets], offsets[0] - 1 if offsets else -1)
+            tp: HandedOut([record(tp, at) for at in offsets], 7, offsets[0] - 1 if offsets else -1)
             for tp, offsets in polled.items()
         }
         return found, active

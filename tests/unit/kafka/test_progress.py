@@ -19,16 +19,17 @@ def batch(*offsets: int) -> list[Any]:
 def test_each_batch_says_what_was_handed_out_before_it() -> None:
     notes = ProgressNotes(ConsumerState())
     notes.begin({ONE: 4, OTHER: None})
-    first = notes.note(CONSUMER, {ONE: batch(4, 5, 9)})
-    second = notes.note(CONSUMER, {OTHER: batch(0), ONE: batch(10)})
+    first = notes.note(CONSUMER, 3, {ONE: batch(4, 5, 9)})
+    second = notes.note(CONSUMER, 3, {OTHER: batch(0), ONE: batch(10)})
     assert {tp: one.after for tp, one in first.items()} == {ONE: -1}
     assert {tp: one.after for tp, one in second.items()} == {OTHER: -1, ONE: 9}
     assert [record.offset for record in first[ONE]] == [4, 5, 9]
+    assert {one.generation for one in (*first.values(), *second.values())} == {3}
 
 
 def test_an_assignment_that_begins_has_handed_out_nothing() -> None:
     notes = ProgressNotes(ConsumerState())
     notes.begin({ONE: 4})
-    notes.note(CONSUMER, {ONE: batch(4, 5)})
+    notes.note(CONSUMER, 3, {ONE: batch(4, 5)})
     notes.begin({ONE: 4})
-    assert notes.note(CONSUMER, {ONE: batch(4)})[ONE].after == -1
+    assert notes.note(CONSUMER, 3, {ONE: batch(4)})[ONE].after == -1
