@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamproc.serving.chunking.windows import Chunk
 from streamproc.serving.ensembling.confidence import IDENTITY
-from streamproc.serving.ensembling.measures import agreements, entropies
 from streamproc.serving.inference.batch import MemberOutput, RanTogether, Row, SelectedInput
 from streamproc.serving.selection import MemberPolicy, select
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
+from streamproc.serving.tasks.token_opinions import BatchTokens, TokenOpinions
 from streamproc.types import FloatArray, Int64Array, Strategy
 
 ChunkT = TypeVar("ChunkT", bound=Chunk)
@@ -37,10 +36,6 @@ class Opinions:
     weights: FloatArray
     combined: FloatArray
 
-    def of_member(self) -> dict[int, FloatArray]:
-        """Each member's own scores, by its number."""
-        return dict(zip(self.answered, self.scores, strict=True))
-
 
 @dataclass(frozen=True, slots=True)
 class BatchOpinions:
@@ -62,51 +57,6 @@ class BatchOpinions:
     combined: FloatArray
     agreeing: list[list[int]] | None
     choices: int
-
-
-@dataclass(frozen=True, slots=True)
-class TokenOpinions:
-    """What members say of tokens, each by itself and all together.
-
-    answered:  numbers of the members that say something
-    scores:    (answered, tokens, labels), probabilities
-    combined:  (tokens, labels)
-    labels:    (tokens,) the likeliest of all together, by number
-    agreement: (tokens,) share of the members' weight that chooses the same
-    entropy:   (tokens,) in nats
-    """
-
-    answered: list[int]
-    scores: FloatArray
-    combined: FloatArray
-    labels: NDArray[np.intp]
-    agreement: FloatArray
-    entropy: FloatArray
-
-    def part(self, place: slice) -> TokenOpinions:
-        """Of some of the tokens."""
-        return TokenOpinions(
-            self.answered,
-            self.scores[:, place],
-            self.combined[place],
-            self.labels[place],
-            self.agreement[place],
-            self.entropy[place],
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _BatchTokens:
-    """The same of all tokens of a batch, special ones left out, a chunk's behind the last one's.
-
-    begins:   where each chunk's tokens begin, and one more: where all end
-    agreeing: (answered, chunks) how many of each member's choices are those of all
-    """
-
-    spec: EnsembleSpec
-    opinions: TokenOpinions
-    begins: list[int]
-    agreeing: Int64Array
 
 
 def ran_together(
@@ -165,46 +115,14 @@ class Combiner:
         Worked out for all chunks of the batch at once, as by `combine_batch`.
         """
         key = (TokenOpinions, id(self._spec), self._strategy, self._temperature)
-        found = together.work_out(key, lambda: self._combined_tokens(together))
+        found = together.work_out(
+            key, lambda: BatchTokens.of(together, self._spec, self._strategy, self._temperature)
+        )
         place = slice(found.begins[row], found.begins[row + 1])
         if len(found.opinions.answered) > 1:
             agreeing = found.agreeing[:, row].tolist()
             self._spec.note_agreeing(found.opinions.answered, agreeing, place.stop - place.start)
         return found.opinions.part(place)
-
-    def _combined_tokens(self, together: RanTogether) -> _BatchTokens:
-        spec, head, answered = self._spec, self._spec.head, [*together.answered]
-        frame, ids = spec.tokenizer.frame, [sequence.ids for sequence in together.sequences]
-        first, lengths = len(frame.before), [len(own) - frame.tokens for own in ids]
-        begins = np.concatenate(([0], np.cumsum(lengths)))
-        logits = [
-            spec.members[index].labels.align(
-                np.concatenate(
-                    [one[first : first + length] for one, length in zip(own, lengths, strict=True)]
-                )
-            )
-            for index, own in zip(answered, together.scores, strict=True)
-        ]
-        scores = head.scores(np.stack(logits))
-        of_chunks = spec.batch_weights(self._strategy, ids)[answered]
-        weights = np.repeat(of_chunks, lengths, axis=1)
-        together_uncalibrated = head.combine(self._strategy, scores, weights)
-        agreeing = head.agreeing(scores, together_uncalibrated)
-        counted = np.zeros((len(answered), len(ids)), np.int64)
-        if agreeing is not None:
-            sums = np.pad(agreeing.cumsum(axis=1), ((0, 0), (1, 0)))
-            counted = sums[:, begins[1:]] - sums[:, begins[:-1]]
-        combined = head.calibrated(together_uncalibrated, self._temperature)
-        labels = combined.argmax(axis=-1)
-        opinions = TokenOpinions(
-            answered,
-            scores,
-            combined,
-            labels,
-            agreements(scores, weights, labels),
-            entropies(combined),
-        )
-        return _BatchTokens(spec, opinions, begins.tolist(), counted)
 
     def count_votes(self, opinions: BatchOpinions, row: int) -> None:
         """Add the members' weights on a chunk to their voting weight."""

@@ -5,7 +5,7 @@ As the pipeline of that name in transformers 4.57.6, whose answers one member gi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from typing import Annotated, ClassVar, Literal
@@ -113,9 +113,9 @@ class QuestionAnsweringJob(Job[PairChunk, tuple[MemberOutput, ...]]):
     def add(self, chunk: PairChunk, outputs: tuple[MemberOutput, ...]) -> None:
         scores = self._accumulator.take(outputs, chunk.end)
         opinions = self._combiner.combine(chunk.ids, self._logits(chunk, scores))
-        self._find(self._combined, chunk, opinions.combined)
-        for index, probabilities in opinions.of_member().items():
-            self._find(self._by_member[index], chunk, probabilities)
+        own = [self._by_member[index] for index in opinions.answered]
+        every = np.concatenate((opinions.combined[None], opinions.scores))
+        self._find([self._combined, *own], chunk, every)
 
     def select(self, chunk: PairChunk, policy: MemberPolicy) -> SelectedInput[PairChunk]:
         return self._combiner.select(chunk, policy, partial(self._logits, chunk))
@@ -161,16 +161,21 @@ class QuestionAnsweringJob(Job[PairChunk, tuple[MemberOutput, ...]]):
             null = np.full((1, 2), -np.inf)
         return np.concatenate((null, context)).T
 
-    def _find(self, answers: Answers, chunk: PairChunk, probabilities: FloatArray) -> None:
-        """probabilities: (2, answer places)"""
-        starts, ends = probabilities
-        answers.add_null(float(starts[0] * ends[0]))
-        params = self._params
-        spans = best_spans(starts[1:], ends[1:], params.max_answer_tokens, params.spans_per_window)
+    def _find(
+        self, opinions: Sequence[Answers], chunk: PairChunk, probabilities: FloatArray
+    ) -> None:
+        """probabilities: (opinions, 2, answer places)"""
+        starts, ends = probabilities[:, 0], probabilities[:, 1]
+        nulls, params = (starts[:, 0] * ends[:, 0]).tolist(), self._params
+        best = best_spans(
+            starts[:, 1:], ends[:, 1:], params.max_answer_tokens, params.spans_per_window
+        )
         offsets = chunk.words if params.align_to_words else chunk.content_offsets
-        found = offsets[spans.first, 0], offsets[spans.last, 1], spans.scores
-        for start, end, score in zip(*(values.tolist() for values in found), strict=True):
-            answers.add(start, end, score)
+        for answers, null, spans in zip(opinions, nulls, best, strict=True):
+            answers.add_null(null)
+            found = offsets[spans.first, 0], offsets[spans.last, 1], spans.scores
+            for start, end, score in zip(*(values.tolist() for values in found), strict=True):
+                answers.add(start, end, score)
 
     def _result(self, answers: Answers, confidence: Confidence = IDENTITY) -> JsonObject:
         """transformers' keys for the best answer, and beside them the best `top_k`."""

@@ -23,27 +23,33 @@ class Spans:
     scores: FloatArray
 
 
-def best_spans(starts: FloatArray, ends: FloatArray, max_tokens: int, count: int) -> Spans:
-    """The best `count` spans of at most `max_tokens` tokens, or all where there are fewer.
+def best_spans(starts: FloatArray, ends: FloatArray, max_tokens: int, count: int) -> list[Spans]:
+    """For each opinion the best `count` spans of at most `max_tokens` tokens, or all where there
+    are fewer.
 
-    starts, ends: (tokens,) probabilities
+    starts, ends: (opinions, tokens) probabilities
     As `decode_spans` of transformers 4.57.6, which also gives out impossible spans of score 0 when
     there are fewer than `count`.
     """
-    tokens = len(starts)
+    opinions, tokens = starts.shape
     longest = min(max_tokens, tokens)
     if not longest:
         nothing = np.empty(0, np.intp)
-        return Spans(nothing, nothing, np.empty(0))
-    # (tokens, longest): by first token and by how many follow it; -1 where the text has ended.
-    following = np.concatenate((ends, np.zeros(longest - 1)))
-    scores = starts[:, None] * np.lib.stride_tricks.sliding_window_view(following, longest)
-    first, more = np.divmod(np.arange(scores.size), longest)
-    flat = np.where(first + more < tokens, scores.ravel(), -1.0)
+        return [Spans(nothing, nothing, np.empty(0))] * opinions
+    # (opinions, tokens, longest): by first token and by how many follow it; -1 behind the text.
+    following = np.concatenate((ends, np.zeros((opinions, longest - 1))), axis=1)
+    windows = np.lib.stride_tricks.sliding_window_view(following, longest, axis=1)
+    first, more = np.divmod(np.arange(tokens * longest), longest)
+    scores = (starts[:, :, None] * windows).reshape(opinions, -1)
+    flat = np.where(first + more < tokens, scores, -1.0)
     possible = tokens * longest - longest * (longest - 1) // 2
     count = min(count, possible)
     # Everything as good as the last that counts, so that which of equals are taken is no accident.
-    least = np.partition(flat, flat.size - count)[flat.size - count]
-    found = np.flatnonzero(flat >= least)
-    found = found[np.argsort(-flat[found], kind="stable")][:count]
-    return Spans(first[found], first[found] + more[found], flat[found])
+    place = flat.shape[1] - count
+    least = np.partition(flat, place, axis=1)[:, place]
+    best = []
+    for own, lowest in zip(flat, least, strict=True):
+        found = np.flatnonzero(own >= lowest)
+        found = found[np.argsort(-own[found], kind="stable")][:count]
+        best.append(Spans(first[found], first[found] + more[found], own[found]))
+    return best

@@ -15,7 +15,7 @@ from streamproc.serving.chunking.words import continuations
 from streamproc.serving.ensembling.confidence import IDENTITY
 from streamproc.serving.inference.batch import MemberOutput
 from streamproc.serving.inference.signature import Signature
-from streamproc.serving.tasks.combiner import TokenOpinions, ran_together
+from streamproc.serving.tasks.combiner import ran_together
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.entities import (
     WORD_AGGREGATIONS,
@@ -33,6 +33,7 @@ from streamproc.serving.tasks.entity_stitching import (
 from streamproc.serving.tasks.labelled_text import LabelledTextJob
 from streamproc.serving.tasks.task import Answer, Inputs, Params, ScoringTask, TextInputs
 from streamproc.serving.tasks.token_measures import TokenMeasures
+from streamproc.serving.tasks.token_opinions import TokenOpinions
 from streamproc.types import FloatArray, Strategy
 
 # The members' own included. Each takes some 300 bytes until the answer is written, so that a text

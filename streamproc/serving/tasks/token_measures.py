@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streamproc.serving.tasks.combiner import TokenOpinions
+from streamproc.serving.tasks.token_opinions import TokenOpinions
 from streamproc.types import BoolArray
 
 
