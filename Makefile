@@ -126,10 +126,10 @@ COMPILE = $(UV) compile --quiet --universal --python-version 3.11 --generate-has
 	--no-emit-index-url --no-annotate --custom-compile-command "make lock"
 lock: $(VENV)/.uv
 	$(COMPILE) --extra broker --extra train --extra evaluate --extra registry --extra documents --extra gateway \
-		--extra tracing --extra cache --extra ray --extra load --extra dev -o requirements/all.txt pyproject.toml
-	$(COMPILE) --extra broker --extra cache -c requirements/all.txt -o requirements/run.txt pyproject.toml
+		--extra tracing --extra cache --extra signing --extra ray --extra load --extra dev -o requirements/all.txt pyproject.toml
+	$(COMPILE) --extra broker --extra cache --extra signing -c requirements/all.txt -o requirements/run.txt pyproject.toml
 	$(COMPILE) --extra broker --extra evaluate --extra registry --extra documents --extra gateway \
-		--extra tracing --extra cache --extra load --extra dev -c requirements/all.txt -o requirements/dev.txt pyproject.toml
+		--extra tracing --extra cache --extra signing --extra load --extra dev -c requirements/all.txt -o requirements/dev.txt pyproject.toml
 	echo "uv" | $(COMPILE) -o requirements/uv.txt -
 	echo "atheris==3.0.0; platform_system == 'Linux' and platform_machine == 'x86_64'" \
 		| $(COMPILE) -o requirements/fuzz.txt -
