@@ -99,9 +99,9 @@ class LaneThread(ConsumerThread):
     async def on_partitions_assigned(self, assigned: Any, generation_id: int = 0) -> None:
         self._state.refusal = None
         self._progress.begin()
-        if self._remade is not None:
-            self._remade.begin()
         # Before Faust asks what is committed, and before the worker says that it is ready.
+        if self._remade is not None:
+            await self._remade.begin()
         await start_at_end(self.client, self._topics_from_end)
         await super().on_partitions_assigned(assigned, generation_id)
 
