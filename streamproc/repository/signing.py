@@ -18,7 +18,7 @@ from streamproc.repository.signatures import (
     SIGNATURE,
     missing_library,
 )
-from streamproc.repository.toml import MAX_TOML_BYTES
+from streamproc.repository.verified import verified
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -75,12 +75,13 @@ def sign(stored: StoredEnsemble, key: PrivateKey) -> Path:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
     from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415
 
-    manifest = read_regular(stored.folder / MANIFEST, MAX_TOML_BYTES)
     stored.verify()
+    require_unchanged(stored)
+    # What is signed is what was read and verified, whatever lies there by now.
+    manifest = verified(stored.folder, MANIFEST, stored.digest)
     if isinstance(key, Ed25519PrivateKey):
         signature = key.sign(manifest)
     else:
         signature = key.sign(manifest, ECDSA(SHA256()))
-    require_unchanged(stored)
     atomic_write(stored.folder / SIGNATURE, f"{b64encode(signature).decode()}\n")
     return stored.folder / SIGNATURE

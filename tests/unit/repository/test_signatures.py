@@ -93,6 +93,17 @@ def test_files_that_differ_from_the_manifest_are_not_signed(models: Path, ours: 
     assert not (models / "tiny" / SIGNATURE).exists()
 
 
+def test_a_manifest_that_was_changed_since_it_was_read_is_not_signed(
+    models: Path, ours: KeyPair
+) -> None:
+    stored = Repository(models).open("tiny")
+    with (models / "tiny" / MANIFEST).open("a") as manifest:
+        manifest.write("# changed\n")
+    with pytest.raises(ModelRefused, match="was changed by another process meanwhile"):
+        sign(stored, read_private_key(ours.private, no_passphrase))
+    assert not (models / "tiny" / SIGNATURE).exists()
+
+
 def test_any_of_several_trusted_keys_will_do(models: Path, tmp_path: Path) -> None:
     pairs = [key_pair(tmp_path, f"key-{number}", kind) for number, kind in enumerate(KINDS)]
     both = tmp_path / "both.pem"
