@@ -91,12 +91,21 @@ $(AUDIT)/bin/pip-audit: $(VENV)/.uv requirements/audit.txt
 	$(PYTHON) -m venv $(AUDIT)
 	$(UV) install --quiet --python $(AUDIT)/bin/python --require-hashes -r requirements/audit.txt
 
-audit: $(AUDIT)/bin/pip-audit  ## known vulnerabilities of all that is locked; asks the package index's database
-	for file in run all; do $(AUDIT)/bin/pip-audit --disable-pip --require-hashes -r requirements/$$file.txt || exit 1; done
+# Strict, as what could not be looked up would be passed over, and with it everything where the
+# database is out of reach.
+audit: $(AUDIT)/bin/pip-audit  ## known vulnerabilities of all that is locked; asks the database of PyPI itself
+	for file in run all; do $(AUDIT)/bin/pip-audit --strict --disable-pip --require-hashes -r requirements/$$file.txt || exit 1; done
+
+# An environment of what runs and nothing else: .venv may have what tests and trains.
+SBOM := build/sbom
 
 sbom: $(AUDIT)/bin/pip-audit install  ## what an installation consists of, in build/streamproc.cdx.json (CycloneDX)
-	$(AUDIT)/bin/cyclonedx-py environment --output-reproducible --pyproject pyproject.toml \
-		--output-file build/streamproc.cdx.json $(BIN)/python
+	$(PYTHON) -m venv --clear --without-pip $(SBOM)
+	$(UV) install --quiet --python $(SBOM)/bin/python --require-hashes -r requirements/run.txt
+	version=$$($(BIN)/python -c "import streamproc; print(streamproc.__version__)") && \
+		sed "s/^dynamic = .*/version = \"$$version\"/" pyproject.toml > $(SBOM)/pyproject.toml
+	$(AUDIT)/bin/cyclonedx-py environment --output-reproducible --pyproject $(SBOM)/pyproject.toml \
+		--output-file build/streamproc.cdx.json $(SBOM)/bin/python
 
 format: install-train
 	$(BIN)/ruff format .
@@ -126,10 +135,10 @@ COMPILE = $(UV) compile --quiet --universal --python-version 3.11 --generate-has
 	--no-emit-index-url --no-annotate --custom-compile-command "make lock"
 lock: $(VENV)/.uv
 	$(COMPILE) --extra broker --extra train --extra evaluate --extra registry --extra documents --extra gateway \
-		--extra tracing --extra cache --extra ray --extra load --extra dev -o requirements/all.txt pyproject.toml
-	$(COMPILE) --extra broker --extra cache -c requirements/all.txt -o requirements/run.txt pyproject.toml
+		--extra tracing --extra cache --extra signing --extra ray --extra load --extra dev -o requirements/all.txt pyproject.toml
+	$(COMPILE) --extra broker --extra cache --extra signing -c requirements/all.txt -o requirements/run.txt pyproject.toml
 	$(COMPILE) --extra broker --extra evaluate --extra registry --extra documents --extra gateway \
-		--extra tracing --extra cache --extra load --extra dev -c requirements/all.txt -o requirements/dev.txt pyproject.toml
+		--extra tracing --extra cache --extra signing --extra load --extra dev -c requirements/all.txt -o requirements/dev.txt pyproject.toml
 	echo "uv" | $(COMPILE) -o requirements/uv.txt -
 	echo "atheris==3.0.0; platform_system == 'Linux' and platform_machine == 'x86_64'" \
 		| $(COMPILE) -o requirements/fuzz.txt -

@@ -21,6 +21,7 @@
     · SettingsError         a setting is missing or has an impossible value
     · ModelRefused          a manifest or a model does not fit
     · DataFileError         a file of rows can't be read, or not as what it is said to be
+    · NoKafka               no broker answers a command
     · KafkaRefused          brokers do not let this client in, and won't however long it waits
     · TopicsError           topics are missing, or differ from what is described
     · EmbeddedBrokerError   the embedded Kafka can't start
@@ -160,6 +161,10 @@ class ModelRefused(OperatorError):
 
 class DataFileError(OperatorError):
     """A file of rows can't be read, or is not what its name or an option says."""
+
+
+class NoKafka(OperatorError):
+    """No broker answers a command, or none does any more; a worker waits for one."""
 
 
 class KafkaRefused(OperatorError):

@@ -18,6 +18,7 @@ _FLAGS = (
     *KAFKA,
     "group_id",
     "models_dir",
+    "model_key",
     "topics_dir",
     "routes_dir",
     "device",

@@ -12,6 +12,7 @@ from streamproc.cli.importing import import_model
 from streamproc.cli.lazy import command_group
 from streamproc.cli.options import KAFKA, MODELS, with_settings
 from streamproc.cli.promotion import pin, promote, rollback
+from streamproc.cli.signing import sign
 from streamproc.cli.split import split
 from streamproc.cli.tables import print_table
 from streamproc.cli.terminal import print_json, stdout_console
@@ -32,6 +33,7 @@ app.command()(promote)
 app.command()(rollback)
 app.command()(pin)
 app.command()(remove)
+app.command()(sign)
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 Names = Annotated[
     list[str] | None, typer.Argument(help="names of ensembles, or NAME@VERSION; default: all")
@@ -138,24 +140,30 @@ def show(settings: Settings, name: str, json: Json = False) -> None:
 
 
 @app.command()
-@with_settings(MODELS)
+@with_settings([*MODELS, "model_key"])
 def verify(settings: Settings, names: Names = None) -> None:
-    """Check digests, load and warm up every member; exit with 1 when one is refused."""
+    """Check digests, load and warm up every member; exit with 1 when one is refused.
+
+    With --model-key, what nobody who is trusted has signed is refused too, and not loaded.
+    """
     from streamproc.logs import configure_logging
     from streamproc.repository.repository import Repository
+    from streamproc.repository.signatures import TrustedKeys
     from streamproc.worker import verify_ensemble
 
     configure_logging(settings)
+    trusted = TrustedKeys.read(settings.model_key)
     repository, console = Repository(settings.models_dir), stdout_console()
     refused = 0
     for name in names or repository.all_versions():
         try:
-            provider = verify_ensemble(settings, name)
+            provider = verify_ensemble(settings, name, trusted)
         except ModelRefused as reason:
             refused += 1
             console.print(Text.assemble(("refused", "red"), f" {name}: {printable(str(reason))}"))
         else:
-            served = f" {name} on {provider.device} ({provider.name})"
+            signed = "" if trusted is None else ", signed,"
+            served = f" {name}{signed} on {provider.device} ({provider.name})"
             console.print(Text.assemble(("good", "green"), served))
     if refused:
         raise typer.Exit(1)

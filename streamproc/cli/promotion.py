@@ -27,6 +27,7 @@ FLAGS = (
     *KAFKA,
     "group_id",
     "models_dir",
+    "model_key",
     "topics_dir",
     "routes_dir",
     "max_message_bytes",
@@ -71,9 +72,10 @@ def promote_version(
 ) -> None:
     """Promote a version, and say so; raises typer.Exit where a worker does not serve it."""
     from streamproc.repository.repository import Repository
+    from streamproc.repository.signatures import TrustedKeys
     from streamproc.worker.interface import Interface
 
-    repository = Repository(settings.models_dir)
+    repository = Repository(settings.models_dir, TrustedKeys.read(settings.model_key))
     stored = repository.open(version)
     topic = _models_topic(settings)
     current = asyncio.run(_chosen(settings, topic, stored.manifest.name))

@@ -23,7 +23,7 @@ from streamproc.cli.options import CACHE, LOCAL_MODELS, with_settings
 from streamproc.settings import Settings
 
 
-@with_settings((*LOCAL_MODELS, *CACHE, "profile"))
+@with_settings((*LOCAL_MODELS, *CACHE, "model_key", "profile"))
 def run(
     settings: Settings,
     files: Files,

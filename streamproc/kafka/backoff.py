@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+
+import structlog
+
+from streamproc.errors import BrokerUnavailable
+
+_log = structlog.get_logger(__name__)
 
 
 def backoff_s(first_s: float = 0.2, longest_s: float = 5.0) -> Iterator[float]:
@@ -11,3 +17,23 @@ def backoff_s(first_s: float = 0.2, longest_s: float = 5.0) -> Iterator[float]:
     while True:
         yield wait_s
         wait_s = min(wait_s * 2, longest_s)
+
+
+async def keep_connecting(
+    connect: Callable[[], Awaitable[None]], pause: Callable[[float], Awaitable[bool]]
+) -> bool:
+    """Try until a broker answers; False: it is to stop before that.
+
+    connect: raises BrokerUnavailable where none does
+    pause: waits for so many seconds; whether it is to go on
+    """
+    for attempt, wait_s in enumerate(backoff_s(0.5), start=1):
+        try:
+            await connect()
+        except BrokerUnavailable as error:
+            _log.warning("waiting for Kafka", attempt=attempt, wait_s=wait_s, error=str(error))
+        else:
+            return True
+        if not await pause(wait_s):
+            return False
+    raise AssertionError("unreachable: waits are without end")

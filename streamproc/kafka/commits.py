@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 
 from streamproc.clock import Clock
 from streamproc.kafka.finished_offsets import beside, found_beside
+from streamproc.kafka.log_ids import with_log
 from streamproc.kafka.offsets import OffsetTracker
 from streamproc.messages.record import TopicPartition
 
@@ -50,11 +51,20 @@ class Marks(Protocol):
 class Committer:
     """Commits what the tracker allows, and nothing else."""
 
-    def __init__(self, tracker: OffsetTracker, commit: Commit, clock: Clock, marks: Marks) -> None:
+    def __init__(
+        self,
+        tracker: OffsetTracker,
+        commit: Commit,
+        clock: Clock,
+        marks: Marks,
+        log_id: Callable[[str], str | None] = lambda _: None,
+    ) -> None:
+        """log_id: of what is read of a topic, to be kept beside its offsets; None: not known"""
         self._tracker = tracker
         self._commit = commit
         self._clock = clock
         self._marks = marks
+        self._log_id = log_id
         self._committed: dict[TopicPartition, Position] = {}
         self._published: dict[TopicPartition, frozenset[int]] = {}
         self._behind_since: float | None = None
@@ -107,6 +117,7 @@ class Committer:
             metadata = self._marks.metadata(tp, moved=tp in passed)
             offset = passed.get(tp, self._untouched(tp))
             if metadata is not None and offset is not None:
+                metadata = with_log(metadata, self._log_id(tp.topic))
                 position = Position(offset, self._with_finished(tp, offset, metadata))
                 if self._committed.get(tp) != position:
                     found[tp] = position

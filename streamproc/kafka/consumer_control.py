@@ -59,6 +59,10 @@ class ConsumerControl:
             return None
         return None if found is None else int(found)
 
+    def log_id(self, topic: str) -> str | None:
+        """The id of the log that is read of a topic; None: it is not known."""
+        return self._state.topic_ids.get(topic)
+
     async def commit(
         self, positions: Mapping[TopicPartition, Position]
     ) -> Mapping[TopicPartition, Position]:

@@ -38,4 +38,4 @@ class ConsumerState:
     final: bool = False
     progress: Mapping[TopicPartition, ReadingProgress] = field(default_factory=dict)
     remade: frozenset[TopicPartition] = frozenset()
-    topic_ids: Mapping[str, bytes] = field(default_factory=dict)
+    topic_ids: Mapping[str, str] = field(default_factory=dict)

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from aiokafka import TopicPartition as ClientTopicPartition
-from aiokafka.errors import CommitFailedError
+from aiokafka.errors import CommitFailedError, KafkaConnectionError
 from aiokafka.structs import OffsetAndMetadata
 from faust.types import TP
 
+from streamproc.errors import BrokerUnavailable
+from streamproc.kafka.backoff import keep_connecting
 from streamproc.kafka.commits import Position
 from streamproc.kafka.consumer_state import ConsumerState
 from streamproc.kafka.group_membership import FencedInstanceIdError, keep_joining
@@ -66,7 +68,8 @@ class LaneThread(ConsumerThread):
         return client
 
     async def on_start(self) -> None:
-        await super().on_start()
+        if not await keep_connecting(self._connect, self._pause):
+            return
         keep_joining(self.client, self._state)
         tell_name(self.client, self.consumer.app.conf.consumer_group_instance_id)
         wait_long_when_idle(self.client)
@@ -74,6 +77,20 @@ class LaneThread(ConsumerThread):
         # Faust takes records from the fetcher by itself, and does not see that one has failed.
         for task in (*background_tasks(self.client), self._remade.watching):
             task.add_done_callback(self._crash_of)
+
+    async def _connect(self) -> None:
+        """Raises BrokerUnavailable where those that were there a moment ago are not."""
+        try:
+            await super().on_start()
+        except KafkaConnectionError as error:
+            # Another one is made for the next try.
+            await self.client.stop()
+            servers = ",".join(url.authority for url in self.transport.url)
+            raise BrokerUnavailable(f"no Kafka at {servers}: {error}") from None
+
+    async def _pause(self, seconds: float) -> bool:
+        await self.sleep(seconds)
+        return not self.should_stop
 
     async def on_thread_stop(self) -> None:
         if self._remade is not None:
@@ -83,9 +100,9 @@ class LaneThread(ConsumerThread):
     async def on_partitions_assigned(self, assigned: Any, generation_id: int = 0) -> None:
         self._state.refusal = None
         self._progress.begin()
-        if self._remade is not None:
-            self._remade.begin()
         # Before Faust asks what is committed, and before the worker says that it is ready.
+        if self._remade is not None:
+            await self._remade.begin()
         await start_at_end(self.client, self._topics_from_end)
         await super().on_partitions_assigned(assigned, generation_id)
 

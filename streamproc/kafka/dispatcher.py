@@ -106,7 +106,7 @@ class Dispatcher:
             outbox = transactions.outbox
             outbox.kept, outbox.released = self._backpressure.kept, self._backpressure.let_go
         commit = consumer.commit if transactions is None else transactions.commit
-        self.committer = Committer(self._tracker, commit, clock, self._gate)
+        self.committer = Committer(self._tracker, commit, clock, self._gate, consumer.log_id)
         self.requests = RequestsInFlight(
             clock,
             finished=self._finished,

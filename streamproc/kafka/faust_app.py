@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
 from typing import Any
 
 import faust
+from faust.app import BootStrategy
 from faust.types import EventT, StreamT
 from mode.supervisors import OneForOneSupervisor
 
@@ -22,7 +23,15 @@ Accept = Callable[[EventT], None]
 _NO_ENVIRONMENT = {"": ""}
 
 
+class _Boot(BootStrategy):  # type: ignore[misc]
+    # Nothing is ever sent by Faust's own: it would be a connection for nothing, and where the
+    # brokers go away just then the app would fail to start.
+    enable_kafka_producer = False
+
+
 class _App(faust.App):  # type: ignore[misc]
+    BootStrategy = _Boot
+
     async def on_first_start(self) -> None:
         """Make no folders: a worker keeps nothing on disk."""
 

@@ -15,7 +15,7 @@ import orjson
 
 FIELD: Final = "f"
 MAX_CHARACTERS: Final = 3_500
-"""Of the 4,096: a mark takes at most some 300."""
+"""Of the 4,096: a mark takes at most some 300, and the id of the log 60."""
 MAX_OFFSETS: Final = 1_000_000
 """More than can be written; what others write may claim more than memory has."""
 

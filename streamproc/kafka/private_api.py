@@ -204,6 +204,17 @@ def rejoin_group(consumer: AIOKafkaConsumer) -> None:
     consumer._coordinator.request_rejoin()
 
 
+async def committed_of(
+    consumer: AIOKafkaConsumer, topic_partitions: Iterable[TopicPartition]
+) -> dict[TopicPartition, OffsetAndMetadata]:
+    """What the group has committed, with what is kept beside it; the public method has no more
+    than the offset."""
+    found: dict[
+        TopicPartition, OffsetAndMetadata
+    ] = await consumer._coordinator.fetch_committed_offsets([*topic_partitions])
+    return found
+
+
 async def commit_as_member(
     consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, OffsetAndMetadata]
 ) -> None:

@@ -82,7 +82,7 @@ class Producer:
         for task in self._retired:
             task.cancel()
 
-    async def topic_ids(self, topics: Iterable[str]) -> dict[str, bytes]:
+    async def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
         """The ids of those topics that exist; none while no broker tells any."""
         return {} if self._client is None else await topic_ids(self._client.client, topics)
 

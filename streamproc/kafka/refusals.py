@@ -19,7 +19,7 @@ from aiokafka.errors import (
     UnsupportedSaslMechanismError,
 )
 
-from streamproc.errors import KafkaRefused, OperatorError
+from streamproc.errors import KafkaRefused, NoKafka
 from streamproc.kafka.security import connection_options
 from streamproc.settings import Settings
 
@@ -31,7 +31,7 @@ _API_VERSIONS: Final = b"\x00\x00\x00\x0b\x00\x12\x00\x00\x00\x00\x00\x01\x00\x0
 _TLS_ALERT: Final = b"\x15\x03"
 
 
-async def no_kafka(settings: Settings, error: Exception) -> OperatorError:
+async def no_kafka(settings: Settings, error: Exception) -> KafkaRefused | NoKafka:
     """The error to raise where no broker lets a client in, with the reason where that can be told.
 
     error: as Kafka's client raised it
@@ -43,7 +43,7 @@ async def no_kafka(settings: Settings, error: Exception) -> OperatorError:
     reason = "" if "Unable to bootstrap" in str(error) else f": {error}"
     protocol = settings.kafka_security_protocol
     kafka = "Kafka" if protocol == "PLAINTEXT" else f"Kafka that speaks {protocol}"
-    return OperatorError(
+    return NoKafka(
         f"no {kafka} at {settings.kafka_bootstrap_servers}{reason}; start one "
         "(`streamproc broker`), or set STREAMPROC_KAFKA_BOOTSTRAP_SERVERS"
     )

@@ -3,7 +3,8 @@
 A topic that is deleted and made again, a cluster that was restored or mirrored, a log cut short by
 an unclean election: the group's committed offset says nothing about what lies there. Consuming
 goes on at the beginning then, as `auto.offset.reset` is `earliest`: the beginning is committed and
-the group joined again, so that everything that counts offsets begins anew by the usual way.
+the group joined again, so that everything that counts offsets begins anew by the usual way. As an
+assignment begins, committing is enough.
 """
 
 from __future__ import annotations
@@ -18,9 +19,12 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from streamproc.kafka.consumer_state import ConsumerState
+from streamproc.kafka.log_ids import is_of_another_log, log_beside, with_log
 from streamproc.kafka.private_api import (
     FetchRequest,
     client_of,
+    commit_as_member,
+    committed_of,
     rejoin_group,
     replace_fetch_request,
 )
@@ -44,7 +48,7 @@ class RemadeLogs:
     def __init__(self, consumer: Any, state: ConsumerState) -> None:
         self._consumer = consumer
         self._state = state
-        self._ids: dict[str, bytes] = {}
+        self._ids: dict[str, str] = {}
         self._out_of_range: dict[Any, int] = {}
         self._begin_again: set[Any] = set()
         self._told: dict[Any, tuple[int, int]] = {}
@@ -52,12 +56,45 @@ class RemadeLogs:
         replace_fetch_request(consumer, self._noticing_resets)
         self.watching = asyncio.create_task(self._watch())
 
-    def begin(self) -> None:
-        """Another assignment begins, at what is committed."""
+    async def begin(self) -> None:
+        """Another assignment begins, at what is committed once this has returned."""
         self._begin_again.clear()
         self._state.remade = frozenset()
-        # At once: an id that is not known yet can't be seen to change.
+        try:
+            async with asyncio.timeout(LOOK_TIMEOUT_S):
+                await self._leave_other_logs()
+        except (KafkaError, TimeoutError) as error:
+            # What the group has moved on from begins with this again.
+            _log.warning("looking for topics made again failed", error=describe_error(error))
         self._found.set()
+
+    async def _leave_other_logs(self) -> None:
+        """Commit the beginning where what is committed is of a topic that is no more."""
+        ours = self._consumer.assignment()
+        ids = await topic_ids(client_of(self._consumer), {tp.topic for tp in ours})
+        if not ids:
+            return
+        again = self._made_again(ids)
+        other = set()
+        for tp, at in (await committed_of(self._consumer, ours)).items():
+            log_id = ids.get(tp.topic)
+            is_unknown = tp.topic in again and log_beside(at.metadata) != log_id
+            if is_unknown or is_of_another_log(at.metadata, log_id):
+                other.add(tp)
+        for topic in sorted({tp.topic for tp in other}):
+            _log.error("topic was recreated, reading from its beginning", topic=topic)
+        if other:
+            firsts = await self._consumer.beginning_offsets(other)
+            await commit_as_member(self._consumer, _positions(firsts, ids))
+        self._know(ids)
+
+    def _made_again(self, ids: Mapping[str, str]) -> set[str]:
+        """The topics that have another id than when they were looked for last."""
+        return {name for name, known in self._ids.items() if ids.get(name, known) != known}
+
+    def _know(self, ids: Mapping[str, str]) -> None:
+        self._ids |= ids
+        self._state.topic_ids = dict(self._ids)
 
     def without(self, by_topic_partition: Mapping[Any, T]) -> dict[Any, T]:
         """The same without what is of a log that is no more, or not begun at its beginning yet."""
@@ -110,14 +147,14 @@ class RemadeLogs:
         """
         ours = self._consumer.assignment()
         ids = await topic_ids(client_of(self._consumer), {tp.topic for tp in ours})
-        remade = {name for name, known in self._ids.items() if ids.get(name, known) != known}
+        remade = self._made_again(ids)
         for topic in sorted(remade):
             _log.error("topic was recreated, reading from its beginning", topic=topic)
         asked = {tp: at for tp, at in refused.items() if tp in ours and tp.topic not in remade}
         beyond = await self._beyond_the_end(asked)
-        await self._begin_at_beginning(beyond.union(tp for tp in ours if tp.topic in remade))
-        self._ids |= ids
-        self._state.topic_ids = dict(self._ids)
+        chosen = beyond.union(tp for tp in ours if tp.topic in remade)
+        await self._begin_at_beginning(chosen, ids)
+        self._know(ids)
 
     async def _beyond_the_end(self, asked: Mapping[Any, int]) -> set[Any]:
         firsts = await self._consumer.beginning_offsets(asked) if asked else {}
@@ -137,7 +174,7 @@ class RemadeLogs:
                 _log.error("requests deleted by retention before they were answered", **where)
         return {tp for tp, first in firsts.items() if asked[tp] >= first}
 
-    async def _begin_at_beginning(self, chosen: Set[Any]) -> None:
+    async def _begin_at_beginning(self, chosen: Set[Any], ids: Mapping[str, str]) -> None:
         if not chosen:
             return
         self._begin_again |= chosen
@@ -145,10 +182,17 @@ class RemadeLogs:
             TopicPartition(tp.topic, tp.partition) for tp in self._begin_again
         )
         firsts = await self._consumer.beginning_offsets(chosen)
-        begun = {tp: OffsetAndMetadata(first, "") for tp, first in firsts.items()}
-        await self._consumer.commit(begun)
+        await self._consumer.commit(_positions(firsts, ids))
         # What was refused before this commit is of a position that the next assignment has not.
         for tp in chosen:
             self._told.pop(tp, None)
             self._out_of_range.pop(tp, None)
         rejoin_group(self._consumer)
+
+
+def _positions(firsts: Mapping[Any, int], ids: Mapping[str, str]) -> dict[Any, OffsetAndMetadata]:
+    """What to commit for reading on at these offsets, of the logs that are there now."""
+    return {
+        tp: OffsetAndMetadata(first, with_log("", ids.get(tp.topic)))
+        for tp, first in firsts.items()
+    }

@@ -29,7 +29,7 @@ _SHOWN_WITHIN_S: Final = (0.0, 0.2, 0.4, 0.8)
 class TopicAdmin:
     """An asynchronous context manager over Kafka's administration.
 
-    Raises OperatorError on entry when no broker answers.
+    Raises NoKafka, or KafkaRefused, when no broker answers: on entry, and later.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -54,6 +54,8 @@ class TopicAdmin:
     ) -> None:
         if self._admin is not None:
             await self._admin.close()
+        if isinstance(error, KafkaError):
+            raise await no_kafka(self._settings, error) from None
 
     async def found(self, names: Iterable[str]) -> dict[str, FoundTopic]:
         """Those of the named topics that exist."""

@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Final, NamedTuple, NoReturn
 
 import structlog
-from aiokafka.errors import KafkaError
 
 from streamproc.clock import Clock
 from streamproc.errors import OperatorError, TopicsError
@@ -39,22 +38,19 @@ async def follow_topic(
 
     Raises OperatorError when no broker answers or reading fails, TopicsError without the topic.
     """
-    try:
-        async with reader(settings, fetch_max_wait_ms=wait_ms) as consumer:
-            tps = await topic_partitions_of(consumer, topic)
-            consumer.assign(tps)
-            ends = await consumer.end_offsets(tps)
-            await consumer.seek_to_beginning(*tps)
-            while True:
-                batches = await consumer.getmany(timeout_ms=wait_ms)
-                # Compaction may have left less than there was: positions tell it, not records.
-                positions = {tp: await consumer.position(tp) for tp in tps}
-                yield Followed(
-                    [as_record(message) for found in batches.values() for message in found],
-                    is_whole=all(positions[tp] >= ends[tp] for tp in tps),
-                )
-    except KafkaError as error:
-        raise OperatorError(f"reading {topic} failed: {error}") from None
+    async with reader(settings, fetch_max_wait_ms=wait_ms) as consumer:
+        tps = await topic_partitions_of(consumer, topic)
+        consumer.assign(tps)
+        ends = await consumer.end_offsets(tps)
+        await consumer.seek_to_beginning(*tps)
+        while True:
+            batches = await consumer.getmany(timeout_ms=wait_ms)
+            # Compaction may have left less than there was: positions tell it, not records.
+            positions = {tp: await consumer.position(tp) for tp in tps}
+            yield Followed(
+                [as_record(message) for found in batches.values() for message in found],
+                is_whole=all(positions[tp] >= ends[tp] for tp in tps),
+            )
 
 
 async def keep_reading(

@@ -6,6 +6,7 @@ aiokafka's terms. Brokers have answered it since Kafka 3.1.
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64encode
 from collections.abc import Iterable
 from io import BytesIO
 from typing import Any, Final
@@ -108,9 +109,10 @@ class _TopicIds(Request[_MetadataRequest]):  # type: ignore[misc]
         return request_struct_class(self._topics, False, False, {})
 
 
-async def topic_ids(client: Any, topics: Iterable[str]) -> dict[str, bytes]:
+async def topic_ids(client: Any, topics: Iterable[str]) -> dict[str, str]:
     """The ids of those topics that exist; none at all from brokers that do not tell any.
 
+    Each is that of the cluster and of the topic, as Kafka's tools show them, with a slash between.
     client: an `AIOKafkaClient` that is connected
     """
     node_id = client.get_random_node()
@@ -118,7 +120,11 @@ async def topic_ids(client: Any, topics: Iterable[str]) -> dict[str, bytes]:
         return {}
     try:
         response = await client.send(node_id, _TopicIds(topics))
-        return {topic: found for error, topic, found, *_ in response.topics if not error}
+        return {
+            topic: f"{response.cluster_id}/{urlsafe_b64encode(found).decode().rstrip('=')}"
+            for error, topic, found, *_ in response.topics
+            if not error and found != _NO_ID
+        }
     except Exception as error:  # noqa: BLE001 - a help, and not to be stumbled over
         _log.debug("topic ids unavailable", error=type(error).__name__)
         return {}

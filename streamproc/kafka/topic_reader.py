@@ -25,6 +25,7 @@ async def reader(
     """A started consumer without a group: it commits nothing and disturbs nobody.
 
     fetch_max_wait_ms: for how long a broker holds back its answer where there is nothing new
+    Raises NoKafka, or KafkaRefused, when no broker answers: on entry, and later.
     """
     read_every_record()
     consumer = AIOKafkaConsumer(
@@ -36,11 +37,9 @@ async def reader(
     )
     try:
         await consumer.start()
-    except KafkaError as error:
-        await consumer.stop()
-        raise await no_kafka(settings, error) from None
-    try:
         yield consumer
+    except KafkaError as error:
+        raise await no_kafka(settings, error) from None
     finally:
         await consumer.stop()
 

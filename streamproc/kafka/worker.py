@@ -13,12 +13,13 @@ from faust.types import EventT
 from streamproc.clock import Clock
 from streamproc.errors import (
     BrokerUnavailable,
+    NoKafka,
     OperatorError,
     TooManyFailed,
     TopicsError,
     WorkerFault,
 )
-from streamproc.kafka.backoff import backoff_s
+from streamproc.kafka.backoff import keep_connecting
 from streamproc.kafka.consumer_control import ConsumerControl
 from streamproc.kafka.dispatcher import Dispatcher, ReadLedger, Subscription
 from streamproc.kafka.faust_app import build_app
@@ -87,36 +88,38 @@ class KafkaWorker(WorkerStatus):
         """
         stopping = asyncio.create_task(stop.wait())
         try:
-            if await self._connect(stopping):
-                await self._require_topics()
-                if await self._is_prepared(stopping):
-                    await self._work(stopping)
+            if await self._connected(stopping) and await self._is_prepared(stopping):
+                await self._work(stopping)
         finally:
             stopping.cancel()
             self._stopping = True
             await self._producer.stop()
 
-    async def _connect(self, stopping: asyncio.Task[bool]) -> bool:
-        for attempt, wait_s in enumerate(backoff_s(0.5), start=1):
-            try:
-                await self._producer.start()
-            except BrokerUnavailable as error:
-                _log.warning("waiting for Kafka", attempt=attempt, wait_s=wait_s, error=str(error))
-            else:
-                return True
-            pause = asyncio.create_task(self._clock.sleep(wait_s))
-            await asyncio.wait({pause, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if stopping.done():
-                pause.cancel()
-                return False
-        return False
+    async def _connected(self, stopping: asyncio.Task[bool]) -> bool:
+        """Whether Kafka answers, and has what is needed; False: it is to stop before that."""
+
+        async def connect() -> None:
+            await self._producer.start()
+            await self._require_topics()
+
+        async def pause(seconds: float) -> bool:
+            pausing = asyncio.create_task(self._clock.sleep(seconds))
+            await asyncio.wait({pausing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            pausing.cancel()
+            return not stopping.done()
+
+        return await keep_connecting(connect, pause)
 
     async def _require_topics(self) -> None:
+        """Raises BrokerUnavailable where the brokers that were there a moment ago are not."""
         if not self._needed_topics:
             return
-        async with TopicAdmin(self._settings) as admin:
-            missing = await admin.missing(self._needed_topics)
-            hidden = await admin.hidden(missing)
+        try:
+            async with TopicAdmin(self._settings) as admin:
+                missing = await admin.missing(self._needed_topics)
+                hidden = await admin.hidden(missing)
+        except NoKafka as error:
+            raise BrokerUnavailable(str(error)) from None
         if hidden:
             raise TopicsError(
                 f"this user may not use topic {', '.join(sorted(hidden))}: an ACL is missing; a "

@@ -10,6 +10,7 @@ from streamproc.errors import ModelRefused
 from streamproc.kafka.topics import load_topics
 from streamproc.messages.lane import Lane
 from streamproc.repository.repository import MANIFEST, Repository, StoredEnsemble
+from streamproc.repository.signatures import TrustedKeys
 from streamproc.repository.versioned_name import plain_name, versioned
 from streamproc.settings import Settings
 
@@ -27,7 +28,8 @@ def open_ensemble(
     ensemble: None: the one that the task's bulk topic names
     Raises ModelRefused saying which ensembles there are, TopicsError.
     """
-    repository, is_folder = Repository(settings.models_dir), False
+    trusted = TrustedKeys.read(settings.model_key)
+    repository, is_folder = Repository(settings.models_dir, trusted), False
     if ensemble is None:
         name = load_topics(settings.topics_dir).request_topic(task or "", Lane.BULK).ensemble
     elif folder := folder_of(ensemble):
@@ -36,7 +38,7 @@ def open_ensemble(
                 f"{folder} is not the folder of an ensemble: it has no {MANIFEST}; streamproc "
                 "models import makes one of a model"
             )
-        repository, name, is_folder = Repository(folder.parent), folder.name, True
+        repository, name, is_folder = Repository(folder.parent, trusted), folder.name, True
     else:
         name = fspath(ensemble)
     there = repository.names()

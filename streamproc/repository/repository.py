@@ -16,6 +16,7 @@ from streamproc.repository.manifest import (
     read_manifest,
 )
 from streamproc.repository.regular_files import read_regular
+from streamproc.repository.signatures import TrustedKeys
 from streamproc.repository.stages import StoredStage
 from streamproc.repository.toml import MAX_TOML_BYTES
 from streamproc.repository.verified import inside, verified
@@ -117,8 +118,10 @@ class Repository:
     """`models/<ensemble>/manifest.toml` and what lies beside it; its versions are
     `models/<ensemble>@<version>/`."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, trusted: TrustedKeys | None = None) -> None:
+        """trusted: who has to have signed an ensemble for it to be opened; None: nobody"""
         self.root = root
+        self._trusted = trusted
 
     def names(self) -> list[str]:
         """Names of the ensembles there are, sorted; raises ModelRefused without a folder."""
@@ -174,6 +177,8 @@ class Repository:
             content = read_regular(inside(folder, MANIFEST), MAX_TOML_BYTES)
         except OSError:
             raise self._missing(name, version, versions) from None
+        if self._trusted is not None:
+            self._trusted.require_signed(folder, content)
         manifest = read_manifest(content, str(path))
         if manifest.name != name:
             raise ModelRefused(f"{path}: its name is {manifest.name!r}, its folder's {name!r}")

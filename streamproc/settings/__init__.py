@@ -106,6 +106,9 @@ class Settings(BaseSettings):
     model_versions: Annotated[Names, AfterValidator(_versions)] = ()
     """Versions of ensembles that this process serves whatever else is promoted, as NAME=VERSION,
     separated by commas."""
+    model_key: Path | None = None
+    """PEM file with the public keys one of which has to have signed an ensemble for it to be
+    loaded; none by default: signatures are not asked for."""
     device: Annotated[str, AfterValidator(_device)] = "auto"
     """Where models run: auto (CUDA where it works, else the CPU), cpu, cuda or cuda:N."""
     threads: int = Field(0, ge=0, le=1024)

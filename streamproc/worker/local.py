@@ -15,6 +15,7 @@ from streamproc.messages.lane import Lane
 from streamproc.messages.record import ProducerRecord
 from streamproc.metrics import Metrics
 from streamproc.repository.repository import Repository, StoredEnsemble
+from streamproc.repository.signatures import TrustedKeys
 from streamproc.repository.versioned_name import VersionedName, plain_name
 from streamproc.request_pipeline import Pipeline
 from streamproc.serving.answer_cache import AnswerCache
@@ -124,11 +125,15 @@ async def combining_pipelines(
         yield combined
 
 
-def verify_ensemble(settings: Settings, name: str) -> Provider:
-    """Load an ensemble and try every member out; returns where it ran. Raises ModelRefused."""
+def verify_ensemble(settings: Settings, name: str, trusted: TrustedKeys | None = None) -> Provider:
+    """Load an ensemble and try every member out; returns where it ran. Raises ModelRefused.
+
+    trusted: who has to have signed it, whatever the settings say: what is about to be changed, or
+        installed, nobody can have signed yet; None: nobody
+    """
     models = Models(settings, SystemClock(), Metrics())
     try:
-        models.load(Repository(settings.models_dir).open(name))
+        models.load(Repository(settings.models_dir, trusted).open(name))
     finally:
         models.executor.close()
         models.executor.join()

@@ -25,6 +25,7 @@ from streamproc.settings.gateway import GatewaySettings
 from streamproc.settings.reading import PREFIX
 from tests.support.in_process import Ended, run
 from tests.support.onnx_models import classifier, write_ensemble
+from tests.support.signing_keys import key_pair
 from tests.support.zoo import ADDRESSES, NAMES, NEVER, make_zoo, tree_digest
 
 INPUTS = {
@@ -32,7 +33,7 @@ INPUTS = {
     *("base", "source", "tokenizer", "what", "run", "search", "models_dir", "topics_dir"),
     *("routes_dir", "route", "events"),
     *("kafka_ssl_cafile", "kafka_ssl_certfile", "kafka_ssl_keyfile", "cache_ssl_cafile"),
-    *("keys_file", "jwks", "ssl_certfile", "ssl_keyfile"),
+    *("keys_file", "jwks", "ssl_certfile", "ssl_keyfile", "model_key", "key"),
     *("trace", "texts", "api_key_file", "load"),
 }
 FOLDERS = {
@@ -114,8 +115,8 @@ FULL = Path("/dev/full")
 class Base:
     """A command that would do something: its arguments and options, by the names of parameters.
 
-    GOOD, MODELS, NEW, ONNX, ROUTES and ROUTE stand for a good file, the folder of ensembles, a path
-    where nothing is yet, a model, a folder of routes and its route.
+    GOOD, MODELS, NEW, ONNX, KEY, ROUTES and ROUTE stand for a good file, the folder of ensembles, a
+    path where nothing is yet, a model, a private key, a folder of routes and its route.
     """
 
     arguments: Mapping[str, str] = field(default_factory=dict)
@@ -171,6 +172,7 @@ BASES: dict[str, Base | None] = {
     ),
     "models use": Base({**TINY, "member": "m0", "version": "2"}),
     "models remove": Base({**TINY, "what": "m0/2"}, {"yes": ""}),
+    "models sign": Base({"names": "tiny"}, {"key": "KEY"}),
     "models copy": Base({**TINY, "version": "tiny@2"}),
     "models promote": Base({"version": "tiny"}, {"wait": "0"}),
     "experiments start": Base(
@@ -207,6 +209,7 @@ class Place:
             "ROUTES": self.root / "routes",
             "ROUTE": self.root / "routes" / "route.yaml",
             "TOKENIZER": models / "tiny" / "tokenizer.json",
+            "KEY": self.root / "ours-private.pem",
         }
         return str(good.get(text, text))
 
@@ -242,6 +245,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     labels = ("negative", "positive")
     write_ensemble(root / "models" / "tiny", [classifier(seed=1), classifier(seed=2)])
     write_ensemble(root / "models" / "tiny@3", [classifier(seed=3)])
+    key_pair(root)
     rows = [
         f'{{"id": "{n}", "text": "good film {n}", "label": "{labels[n % 2]}"}}' for n in range(9)
     ]

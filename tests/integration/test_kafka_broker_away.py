@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import threading
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
-from streamproc.clock import SystemClock
+from streamproc.clock import Clock, SystemClock
 from streamproc.kafka.dispatcher import Subscription
 from streamproc.kafka.embedded import EmbeddedBroker
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.worker import KafkaWorker
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import ProducerRecord, Record
-from streamproc.settings import read_settings
-from tests.support.kafka_place import Place, until, until_answered, working
+from streamproc.settings import Settings, read_settings
+from tests.support.kafka_place import CLOCK, Place, until, until_answered, working
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
@@ -80,3 +84,88 @@ async def test_a_worker_waits_for_a_broker_that_is_not_there_yet_and_can_be_stop
     await until(lambda: "Kafka: no broker answers" in worker.not_ready(), running)
     stop.set()
     await asyncio.wait_for(running, 30)
+
+
+class LeavingBroker:
+    """A worker at whose start the broker goes away as soon as one of its clients has connected."""
+
+    def __init__(self, own_kafka: EmbeddedBroker, place: Place, *, before_topics: bool) -> None:
+        """before_topics: before topics are looked for; else before the consumer connects"""
+        self._broker = own_kafka
+        self._place = place
+        self._before_topics = before_topics
+        self._is_gone = False
+        self.producer = _FirstStart(place.settings, CLOCK, self._left_by_the_first)
+        self.worker = KafkaWorker(
+            place.settings,
+            [Subscription(place.requests, Lane.INTERACTIVE, self._answer)],
+            clock=CLOCK,
+            producer=self.producer,
+            needed_topics=[place.responses],
+            prepare=self._prepare,
+        )
+
+    async def _left_by_the_first(self) -> None:
+        if self._before_topics:
+            await self._leave()
+
+    async def _prepare(self) -> None:
+        if not self._before_topics:
+            await self._leave()
+
+    async def _leave(self) -> None:
+        if not self._is_gone:
+            self._is_gone = True
+            await asyncio.to_thread(self._broker.stop)
+
+    async def _answer(self, record: Record) -> None:
+        await self.producer.send(ProducerRecord(self._place.responses, record.key, b""))
+
+
+class _FirstStart(Producer):
+    def __init__(
+        self, settings: Settings, clock: Clock, connected: Callable[[], Awaitable[None]]
+    ) -> None:
+        super().__init__(settings, clock)
+        self._is_connected = connected
+
+    async def start(self) -> None:
+        await super().start()
+        await self._is_connected()
+
+
+def waited(logs: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What a worker that waits for Kafka says."""
+    return [str(one["error"]) for one in logs if one["event"] == "waiting for Kafka"]
+
+
+@pytest.mark.parametrize("before_topics", [True, False])
+async def test_a_broker_that_leaves_while_a_worker_starts_is_waited_for(
+    own_kafka: EmbeddedBroker, place: Place, *, before_topics: bool
+) -> None:
+    keys = await place.send(20)
+    leaving, stop = LeavingBroker(own_kafka, place, before_topics=before_topics), asyncio.Event()
+    with capture_logs() as logs:
+        running = asyncio.create_task(leaving.worker.run(stop))
+        await until(lambda: len(waited(logs)) > 1, running)
+        assert waited(logs)[0].startswith(f"no Kafka at {own_kafka.bootstrap_servers}")
+        assert not leaving.worker.ready()
+        await asyncio.to_thread(own_kafka.start)
+        await until(leaving.worker.ready, running, 60)
+    answers = await until_answered(place, keys)
+    stop.set()
+    await running
+    assert answers == Counter(keys)
+
+
+async def test_a_worker_that_waits_for_its_consumer_can_be_stopped(
+    own_kafka: EmbeddedBroker, place: Place
+) -> None:
+    leaving, stop = LeavingBroker(own_kafka, place, before_topics=False), asyncio.Event()
+    before = threading.active_count()
+    with capture_logs() as logs:
+        running = asyncio.create_task(leaving.worker.run(stop))
+        await until(lambda: len(waited(logs)) > 1, running)
+        stop.set()
+        await asyncio.wait_for(running, 30)
+    await until(lambda: threading.active_count() <= before + 1)

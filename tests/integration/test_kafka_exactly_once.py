@@ -12,6 +12,7 @@ from aiokafka import TopicPartition as ClientTopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import ProducerFenced
+from structlog.testing import capture_logs
 
 from streamproc.errors import OperatorError, WorkerFault
 from streamproc.kafka.commits import Position
@@ -23,7 +24,15 @@ from streamproc.kafka.transactional_producer import KafkaTransactions
 from streamproc.kafka.worker import KafkaWorker
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import ProducerRecord, Record, TopicPartition
-from tests.support.kafka_place import CLOCK, Place, Working, run, until, until_answered
+from tests.support.kafka_place import (
+    CLOCK,
+    Place,
+    Working,
+    run,
+    until,
+    until_answered,
+    until_committed,
+)
 
 pytestmark = pytest.mark.kafka
 Answer = Callable[[Outbox, Record], Awaitable[None]]
@@ -196,6 +205,37 @@ async def test_a_topic_made_again_with_transactions_under_way_is_answered_from_i
     # Those of the old topic may have been answered before it went, and no more than once.
     assert {key: count for key, count in answers.items() if count != 1} == {}
     assert answers.keys() <= keys | more | again
+
+
+async def test_a_transaction_that_ended_after_its_topic_was_made_again_hides_no_request_of_it(
+    place: Place, kafka: str
+) -> None:
+    tps = [TopicPartition(place.requests, number) for number in range(4)]
+    async with answering(place, echo(place)):
+        keys = await place.send(40)
+        await until_answered(place, keys)
+        await until_committed(place, 40)
+    left = await read_positions(place.settings, tps)
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    await admin.delete_topics([place.requests])
+    await place.make_again(admin)
+    await admin.close()
+    # More than there were: the offsets of the old topic lie in the middle of them.
+    again = await place.send(400, name="again")
+    # As that of a worker which was killed before it noticed.
+    for tp, position in left.items():
+        late = await KafkaTransactions.connect(place.settings, tp, 1 << 20, CLOCK)
+        assert position is not None
+        await late.store([], position)
+        await late.close()
+    with capture_logs() as logs:
+        async with answering(place, echo(place)):
+            answers = await until_answered(place, keys | again)
+            await until_committed(place, 400)
+    assert answers == Counter(keys | again)
+    told = [line["topic"] for line in logs if line["event"].startswith("topic was recreated")]
+    assert told == [place.requests]
 
 
 async def test_a_topic_that_rejects_answers_holds_up_those_that_need_it_and_is_told(

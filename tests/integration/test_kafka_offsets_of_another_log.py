@@ -9,12 +9,21 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as ClientTopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.structs import OffsetAndMetadata
 from structlog.testing import capture_logs
 
+from streamproc.kafka.ledger import read_positions
 from streamproc.kafka.producer import Producer
 from streamproc.messages.lane import Lane
-from streamproc.messages.record import ProducerRecord, Record
-from tests.support.kafka_place import Place, echo, until, until_answered, working
+from streamproc.messages.record import ProducerRecord, Record, TopicPartition
+from tests.support.kafka_place import (
+    Place,
+    echo,
+    until,
+    until_answered,
+    until_committed,
+    working,
+)
 
 pytestmark = pytest.mark.kafka
 
@@ -32,12 +41,6 @@ async def admin(kafka: str) -> AsyncIterator[AIOKafkaAdminClient]:
     await client.start()
     yield client
     await client.close()
-
-
-async def until_committed(place: Place, total: int) -> None:
-    async with asyncio.timeout(30):
-        while sum((await place.committed()).values()) != total:  # noqa: ASYNC110 - Kafka's state
-            await asyncio.sleep(0.2)
 
 
 async def test_what_lies_below_a_committed_offset_beyond_the_end_is_answered(place: Place) -> None:
@@ -84,6 +87,41 @@ async def test_a_topic_that_is_made_again_under_a_running_worker_is_read_from_it
         go_on.set()
         await until_answered(place, keys)
         await until_committed(place, 400)
+
+
+async def test_a_commit_that_came_after_its_topic_was_made_again_hides_no_request_of_it(
+    place: Place, admin: AIOKafkaAdminClient
+) -> None:
+    tps = [TopicPartition(place.requests, number) for number in (0, 1)]
+    async with working(place, echo(place)):
+        await until_answered(place, await place.send(40))
+        await until_committed(place, 40)
+    left = await read_positions(place.settings, tps)
+    await admin.delete_topics([place.requests])
+    await place.make_again(admin)
+    keys = await place.send(400, name="again")
+    async with AIOKafkaConsumer(
+        bootstrap_servers=place.settings.kafka_bootstrap_servers,
+        group_id=place.settings.group_id,
+        enable_auto_commit=False,
+    ) as late:
+        offsets = {
+            ClientTopicPartition(tp.topic, tp.topic_partition): OffsetAndMetadata(*at)
+            for tp, at in left.items()
+            if at is not None
+        }
+        late.assign([*offsets])
+        await late.commit(offsets)
+    with capture_logs() as logs:
+        async with working(place, echo(place)):
+            await until_answered(place, keys)
+            await until_committed(place, 400)
+    told = [line["topic"] for line in logs if line["event"].startswith("topic was recreated")]
+    assert told == [place.requests]
+    async with working(place, echo(place)):
+        more = await place.send(10, name="more")
+        answers = await until_answered(place, more)
+    assert {answers[key] for key in keys | more} == {1}
 
 
 async def test_requests_that_retention_took_are_named_and_the_rest_is_answered(

@@ -167,6 +167,13 @@ async def until_answered(place: Place, keys: set[bytes], within_s: float = 60) -
     return answers
 
 
+async def until_committed(place: Place, total: int) -> None:
+    """Until so many requests of both topics are committed."""
+    async with asyncio.timeout(30):
+        while sum((await place.committed()).values()) != total:  # noqa: ASYNC110 - Kafka's state
+            await asyncio.sleep(0.2)
+
+
 def echo(place: Place) -> Handle:
     async def handle(producer: Producer, record: Record) -> None:
         await producer.send(ProducerRecord(place.responses, record.key, record.value))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from streamproc.cli.examinations.finding import Finding, first_line
-from streamproc.errors import OperatorError
+from streamproc.errors import OperatorError, SettingsError
 from streamproc.settings import Settings
 
 if TYPE_CHECKING:
@@ -16,10 +16,14 @@ def of_models(settings: Settings) -> list[Finding]:
     """Whether files are as manifests say, and some task has an ensemble."""
     from streamproc.kafka.topics import load_topics
     from streamproc.repository.repository import Repository
+    from streamproc.repository.signatures import TrustedKeys
     from streamproc.worker import served_tasks
 
-    repository = Repository(settings.models_dir)
-    findings = []
+    try:
+        trusted = TrustedKeys.read(settings.model_key)
+    except SettingsError as error:
+        return [Finding("models", "failed", str(error), "name another file, or none")]
+    repository, findings = Repository(settings.models_dir, trusted), []
     names = repository.names() if settings.models_dir.is_dir() else []
     for name in names:
         stored, wrong = verified(repository, name)
@@ -33,7 +37,8 @@ def of_models(settings: Settings) -> list[Finding]:
         return [*findings, Finding("models", "failed", first_line(error), do)]
     if findings:
         return findings
-    said = f"{len(names)} ensembles, digests as written, for {', '.join(tasks)}"
+    signed = "" if trusted is None else ", signed"
+    said = f"{len(names)} ensembles, digests as written{signed}, for {', '.join(tasks)}"
     return [Finding("models", "ok", said)]
 
 

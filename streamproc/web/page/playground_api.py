@@ -19,6 +19,7 @@ from streamproc.errors import Invalid, OperatorError
 from streamproc.kafka.topics import RequestTopic, load_topics
 from streamproc.messages.strict_json import parse
 from streamproc.repository.repository import Repository
+from streamproc.repository.signatures import TrustedKeys
 from streamproc.serving.loading import load_spec
 from streamproc.serving.tasks.catalogue import task_named
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
@@ -105,8 +106,8 @@ def _ends(chunk: Any) -> list[int]:
 
 def _spec(settings: Settings, task: str, name: str) -> EnsembleSpec | None:
     """Of an ensemble in the models folder of the page's own machine; None: there is none."""
-    repository = Repository(settings.models_dir)
     try:
+        repository = Repository(settings.models_dir, TrustedKeys.read(settings.model_key))
         if name not in repository.names():
             return None
         return load_spec(repository.open(name), task_named(task))

@@ -48,6 +48,9 @@ class Consumer:
     def progress(self) -> Mapping[TopicPartition, Any]:
         return {}
 
+    def log_id(self, topic: str) -> str | None:
+        return None
+
     def end_of(self, tp: TopicPartition) -> int | None:
         return None
 

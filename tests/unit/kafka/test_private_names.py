@@ -50,6 +50,7 @@ FOLDER = Path(folder[0])
         (GroupCoordinator, "_push_error_to_user"),
         (GroupCoordinator, "_send_req"),
         (GroupCoordinator, "commit_offsets"),
+        (GroupCoordinator, "fetch_committed_offsets"),
         (GroupCoordinator, "request_rejoin"),
         (AIOKafkaClient, "_metadata_update"),
         (AIOKafkaClient, "force_metadata_update"),

@@ -11,6 +11,7 @@ from streamproc import LocalClient, Settings
 from streamproc.errors import ModelRefused, SettingsError
 from streamproc.local.open_ensemble import open_ensemble
 from streamproc.settings import read_settings
+from tests.support.signing_keys import key_pair
 from tests.support.versioned_models import ENSEMBLE, write_versions
 
 TEXTS = ["the good film", "bad", "good good"]
@@ -45,6 +46,22 @@ async def test_a_version_is_asked_by_its_name(models: Path) -> None:
 async def test_a_version_that_is_not_there_is_told(models: Path) -> None:
     with pytest.raises(ModelRefused, match=r"no version '9' of ensemble 'sentiment'.*1, 2, 3"):
         await manifest_of(settings_of(models), f"{ENSEMBLE}@9")
+
+
+async def test_with_a_key_only_what_is_signed_is_loaded(models: Path, tmp_path: Path) -> None:
+    ours = key_pair(tmp_path / "keys")
+    ours.sign(models, ENSEMBLE)
+    settings = settings_of(models).model_copy(update={"model_key": ours.public})
+
+    assert await manifest_of(settings, None) == await manifest_of(settings_of(models), None)
+    streamproc.Scorer(ENSEMBLE, settings=settings)({"text": TEXTS})
+    with pytest.raises(ModelRefused, match="sentiment@2 is not signed"):
+        await manifest_of(settings, f"{ENSEMBLE}@2")
+    for ensemble in (f"{ENSEMBLE}@2", models / f"{ENSEMBLE}@2"):
+        with pytest.raises(ModelRefused, match="sentiment@2 is not signed"):
+            streamproc.Scorer(ensemble, settings=settings)({"text": TEXTS})
+        with pytest.raises(ModelRefused, match="sentiment@2 is not signed"):
+            streamproc.pipeline(model=ensemble, settings=settings)
 
 
 def test_scorers_and_pipelines_take_a_version(models: Path) -> None:

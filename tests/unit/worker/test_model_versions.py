@@ -33,6 +33,7 @@ from streamproc.worker.model_memory import SPARE_BYTES
 from streamproc.worker.model_versions import ModelVersions
 from streamproc.worker.models import Models
 from tests.support.onnx_models import classifier, write_ensemble
+from tests.support.signing_keys import key_pair
 
 TASK = "text-classification"
 
@@ -64,7 +65,8 @@ class Worker:
 
     def __init__(self, root: Path, **options: Any) -> None:
         self.root = root
-        settings = Settings(models_dir=root, device="cpu", threads=1)
+        key = options.pop("model_key", None)
+        settings = Settings(models_dir=root, device="cpu", threads=1, model_key=key)
         self.metrics = Metrics()
         self.models = Models(settings, SystemClock(), self.metrics)
         pins = options.pop("pins", {})
@@ -89,6 +91,15 @@ class Worker:
     @property
     def serves(self) -> str:
         return self.engine.spec.version
+
+    @property
+    def refused_for(self) -> str | None:
+        """What is wrong with the signature of the version that is refused, in a clause."""
+        refusal = self.versions.refusal("tiny")
+        found = refusal and re.search(
+            "it has no manifest.toml.sig|another key has signed it", refusal.reason
+        )
+        return found[0] if found else None
 
     async def tell(self, told: ModelChoice) -> None:
         self.versions.tell({"tiny": told})
@@ -297,6 +308,32 @@ async def test_files_that_come_later_are_found(root: Path) -> None:
         assert "no version '2'" in refusal.reason
         (root / ".away").rename(root / "tiny@2")
         await until(lambda: worker.serves == "2")
+
+
+async def test_a_version_that_nobody_trusted_has_signed_never_serves_until_one_has(
+    root: Path, tmp_path: Path
+) -> None:
+    ours, theirs = (key_pair(tmp_path / "keys", name) for name in ("ours", "theirs"))
+    ours.sign(root, "tiny")
+    async with running(root, model_key=ours.public, look_again_s=0.05) as worker:
+        await worker.tell(choice(root, 2, 1))
+        assert (worker.serves, worker.refused_for) == ("1", "it has no manifest.toml.sig")
+        theirs.sign(root, "tiny@2")
+        await until(lambda: worker.refused_for == "another key has signed it")
+        assert worker.serves == "1"
+        ours.sign(root, "tiny@2")
+        await until(lambda: worker.serves == "2")
+
+
+async def test_at_the_start_the_last_version_that_is_signed_serves(
+    root: Path, tmp_path: Path
+) -> None:
+    ours = key_pair(tmp_path / "keys")
+    with pytest.raises(ModelRefused, match="tiny is not signed"):
+        Worker(root, model_key=ours.public).load()
+    ours.sign(root, "tiny")
+    async with running(root, {"tiny": choice(root, 2, 1)}, model_key=ours.public) as worker:
+        assert (worker.serves, worker.refused_for) == ("1", "it has no manifest.toml.sig")
 
 
 async def test_what_is_refused_is_not_loaded_again_while_its_files_are_the_same(
