@@ -14,7 +14,7 @@ from aiokafka import TopicPartition
 from tests.chaos.asked import Asked, Told, Window, sources_of
 from tests.chaos.asked import read as read_told
 from tests.chaos.asked import write as write_told
-from tests.chaos.checks import below, twice_by_cause
+from tests.chaos.checks import too_early, twice_by_cause
 from tests.chaos.loads.instant import ENRICHED, EVENTS, Instant
 from tests.chaos.table import figures, is_good
 from tests.chaos.verifier import Row, Verdict, judge
@@ -142,10 +142,11 @@ def test_the_verifier_imports_nothing_of_streamproc() -> None:
     assert done.stdout == "[]\n"
 
 
-def test_a_commit_past_a_request_is_seen() -> None:
+def test_a_commit_past_a_request_without_an_answer_is_too_early() -> None:
     here, there = TopicPartition(REQUESTS, 0), TopicPartition(BULK, 0)
-    some = [asked("a", offset=5), asked("b", offset=6), asked("c", BULK), asked("d", EVENTS)]
-    assert below(some, {here: 6, there: 1}) == [some[0], some[2]]
+    some = [asked(name, offset=offset) for offset, name in enumerate("abc")]
+    some += [asked("d", BULK), asked("e", EVENTS)]
+    assert too_early(some, {here: 2, there: 1}, {"a", "d"}) == [some[1]]
 
 
 def test_what_was_answered_twice_is_told_by_what_was_committed_before() -> None:

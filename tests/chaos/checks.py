@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 
 from aiokafka import TopicPartition
 
@@ -22,41 +22,54 @@ Committed = Mapping[TopicPartition, int]
 
 
 class Checks:
-    """Made after each fault."""
+    """Made after each fault. is_once: answers come in transactions, with what is committed"""
 
-    def __init__(self, bootstrap_servers: str, group: str, sender: Sender, watch: Watch) -> None:
+    def __init__(
+        self, bootstrap_servers: str, group: str, sender: Sender, watch: Watch, *, is_once: bool
+    ) -> None:
         self._bootstrap_servers = bootstrap_servers
         self._group = group
         self._sender = sender
         self._watch = watch
+        self._is_once = is_once
         self._seen: list[tuple[Committed, set[Position]]] = []
 
-    async def note(self) -> None:
-        """What is answered and not committed, which tells later why it came twice."""
+    async def at_once(self, window: Window) -> None:
+        """What is answered and not committed, which tells later why it came twice; and the reverse.
+
+        The latter not of transactions, nor of a topic that was made again, as a group has the
+        offsets of the one before for a moment.
+        """
         positions = await committed_positions(self._bootstrap_servers, self._group)
+        await self._watch.catch_up()
         above = {tp: found_beside(at.metadata, at.offset) for tp, at in positions.items()}
-        uncommitted = set()
-        for one in self._current():
-            at = positions.get(_of(one))
-            is_open = at is None or (one.offset >= at.offset and one.offset not in above[_of(one)])
-            if is_open and one.id in self._watch.answered:
-                uncommitted.add(position_of(one))
+        offsets = {tp: at.offset for tp, at in positions.items()}
+        uncommitted = {
+            position_of(one)
+            for one in self._current()
+            if one.id in self._watch.answered
+            and one.offset >= offsets.get(_of(one), 0)
+            and one.offset not in above.get(_of(one), ())
+        }
         logs = self._sender.logs
         named = {
-            TopicPartition(_named(tp.topic, logs[tp.topic]), tp.partition): at.offset
-            for tp, at in positions.items()
+            TopicPartition(_named(tp.topic, logs[tp.topic]), tp.partition): offset
+            for tp, offset in offsets.items()
         }
         self._seen.append((named, uncommitted))
+        if not self._is_once:
+            first = [one for one in self._current() if not one.log]
+            window.too_early += len(too_early(first, offsets, self._through()))
 
-    async def too_early(self, window: Window) -> None:
-        """Count what lies below a committed offset and has no answer."""
-        passed = below(self._current(), await committed(self._bootstrap_servers, self._group))
+    async def in_the_end(self, window: Window) -> None:
+        """Count what lies below a committed offset and gets no answer."""
+        offsets = await committed(self._bootstrap_servers, self._group)
         until_s = time.monotonic() + LATE_S
-        while passed := [one for one in passed if not self._is_through(one)]:
+        while early := too_early(self._current(), offsets, self._through()):
             if time.monotonic() > until_s:
                 break
             await asyncio.sleep(0.2)
-        window.too_early += len(passed)
+        window.too_early += len(early)
 
     def twice_by_cause(self) -> dict[str, int]:
         """What was answered more than once, by what the group had committed of it."""
@@ -68,13 +81,14 @@ class Checks:
         sender = self._sender
         return [one for one in sender.asked if one.log == sender.logs[one.topic]]
 
-    def _is_through(self, one: Asked) -> bool:
-        return one.id in self._watch.answered or one.id in self._sender.gone
+    def _through(self) -> set[str]:
+        return self._watch.answered.keys() | self._sender.gone
 
 
-def below(asked: Iterable[Asked], offsets: Committed) -> list[Asked]:
-    """Those that a committed offset has passed: they must have been answered."""
-    return [one for one in asked if one.offset < offsets.get(_of(one), 0)]
+def too_early(asked: Iterable[Asked], offsets: Committed, through: Set[str]) -> list[Asked]:
+    """What a committed offset has passed although it is not through. through: ids"""
+    passed = (one for one in asked if one.offset < offsets.get(_of(one), 0))
+    return [one for one in passed if one.id not in through]
 
 
 def twice_by_cause(

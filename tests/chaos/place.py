@@ -104,11 +104,12 @@ async def place(
             worker.start()
         for worker in made:
             await worker.wait_until_ready(READY_WITHIN_S)
-        sender, watch = Sender(kafka.bootstrap_servers, seed, load), Watch()
+        sender = Sender(kafka.bootstrap_servers, seed, load)
         await stack.enter_async_context(sender.connected())
         outcomes = outcomes_of(load.sources)
         consumer = await stack.enter_async_context(reader(kafka.bootstrap_servers, outcomes))
-        following = asyncio.create_task(watch.follow(consumer))
+        watch = Watch(consumer)
+        following = asyncio.create_task(watch.follow())
         stack.callback(following.cancel)
         yield Place(kafka, links, made, sender, watch, random.Random(seed), say)
 

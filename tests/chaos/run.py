@@ -43,7 +43,8 @@ class Run:
         self._is_hasty = is_hasty
         self._servers = place.kafka.bootstrap_servers
         self._group = place.workers[0].group
-        self.checks = Checks(self._servers, self._group, place.sender, place.watch)
+        is_once = place.workers[0].settings.get("DELIVERY") == "exactly_once"
+        self.checks = Checks(self._servers, self._group, place.sender, place.watch, is_once=is_once)
         self.windows: list[Window] = []
 
     async def all(self, faults: Sequence[Fault]) -> list[str]:
@@ -82,12 +83,12 @@ class Run:
             positions = [(one.topic, one.partition, one.offset) for one in current]
             await wait_until_committed(self._servers, self._group, positions)
             watching.cancel()
-        await self.checks.too_early(self.windows[-1])
+        await self.checks.in_the_end(self.windows[-1])
         for worker in self._place.workers:
             await worker.wait_until_ready(READY_WITHIN_S)
             code = await worker.terminate()
             assert code == 0, f"exit code {code} after SIGTERM: {worker.last_words()}"
-        await self.checks.too_early(self.windows[-1])
+        await self.checks.in_the_end(self.windows[-1])
 
     async def verified(self, file: Path) -> Verdict:
         """What a program that knows nothing of streamproc says. file: what it is told by"""
@@ -115,7 +116,7 @@ class Run:
         place.say(f"{number} {fault.name}")
         await fault.act(place)
         over_s = time.monotonic()
-        await self.checks.note()
+        await self.checks.at_once(window)
         if self._is_hasty and not isinstance(fault, TopicRemade):
             await place.watch.first_after(began_s, QUIET_S)
             return
@@ -124,7 +125,7 @@ class Run:
         behind = place.sender.asked[window.sent :]
         await place.watch.all_of(behind, place.sender.gone, QUIET_S)
         window.lag_back_s = place.watch.last_of(behind) - over_s
-        await self.checks.too_early(window)
+        await self.checks.in_the_end(window)
         for worker in place.workers:
             await worker.wait_until_ready(READY_WITHIN_S)
         took = f"took {over_s - began_s:.1f} s"

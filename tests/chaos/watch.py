@@ -12,6 +12,8 @@ from aiokafka import AIOKafkaConsumer
 from tests.chaos.asked import Asked, id_of
 from tests.support.topics import stored
 
+CATCH_UP_S = 60
+
 
 class Watch:
     """Follows the topics of answers and dead letters.
@@ -21,15 +23,16 @@ class Watch:
     last_s:   when the last answer came
     """
 
-    def __init__(self) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+        self._consumer = consumer
         self.answered: dict[str, float] = {}
         self.ids: Counter[str] = Counter()
         self.last_s = 0.0
 
-    async def follow(self, consumer: AIOKafkaConsumer) -> None:
+    async def follow(self) -> None:
         """Until cancelled."""
         while True:
-            fetched = await consumer.getmany(timeout_ms=200)
+            fetched = await self._consumer.getmany(timeout_ms=200)
             now_s = time.monotonic()
             for records in fetched.values():
                 for record in records:
@@ -37,6 +40,14 @@ class Watch:
                     self.answered.setdefault(name, now_s)
                     self.ids[name] += 1
                     self.last_s = now_s
+
+    async def catch_up(self) -> None:
+        """Returns once all is read that lies there by now."""
+        ends = await self._consumer.end_offsets(self._consumer.assignment())
+        async with asyncio.timeout(CATCH_UP_S):
+            for tp, end in ends.items():
+                while await self._consumer.position(tp) < end:  # noqa: ASYNC110 - what a task of ours reads
+                    await asyncio.sleep(0.02)
 
     async def first_after(self, since_s: float, quiet_s: float) -> float:
         """Seconds from then to the next answer; raises TimeoutError where none comes."""
