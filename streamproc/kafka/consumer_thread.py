@@ -125,10 +125,16 @@ class LaneThread(ConsumerThread):
         # In turns: all that was fetched of one is more than a slow worker does in half a minute.
         hand_out_later(client, fetched)
         self._seek.note(client, fetched)
+        if not self.consumer.flow_active:
+            # A fetch that waited while topic-partitions were assigned anew. Nobody takes what it
+            # has, and the seek to what is committed may be over: nothing would read it again.
+            for tp, records in fetched.items():
+                client.seek(tp, records[0].offset)
+            return {}
         if self._remade is not None:
             fetched = self._remade.without(fetched)
-        # While the flow rests, positions may be those of another assignment.
-        if was_flowing and self.consumer.flow_active:
+        # While the flow rested, positions may have been those of another assignment.
+        if was_flowing:
             self._progress.note(client, fetched)
         return fetched
 

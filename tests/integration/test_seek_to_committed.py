@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as ClientTopicPartition
 
+from streamproc.kafka.consumer_state import ConsumerState
+from streamproc.kafka.consumer_thread import LaneThread
 from streamproc.kafka.private_api import assignment_of
+from streamproc.kafka.progress import ProgressNotes
 from streamproc.kafka.seek_to_committed import Committed, SeekToCommitted
 from tests.support.kafka_place import Place
 
@@ -75,3 +79,29 @@ async def test_a_group_that_was_joined_again_meanwhile_is_left_where_it_is(kafka
         await seek.seek(consumer, begun.append)
         assert assignment_of(consumer) is not before
         assert begun == []
+
+
+async def test_what_a_fetch_brings_while_the_flow_rests_is_fetched_again(kafka: str) -> None:
+    place = Place(kafka, topic_partitions=1)
+    await place.make()
+    thread: Any = object.__new__(LaneThread)
+    thread._interactive_topics, thread._remade = frozenset(), None
+    thread._progress, thread._seek = ProgressNotes(ConsumerState()), SeekToCommitted()
+    thread.consumer = SimpleNamespace(flow_active=True)
+    async with consumer_of(place) as consumer:
+        await thread.fetch(consumer, consumer.assignment(), 0.2, 100)
+        waiting = asyncio.create_task(thread.fetch(consumer, consumer.assignment(), 30.0, 100))
+        await asyncio.sleep(0)
+        # As where topic-partitions are assigned anew: Faust drops what comes until it has sought.
+        thread.consumer.flow_active = False
+        await place.send(10)
+        assert await waiting == {}
+        thread.consumer.flow_active = True
+        offsets: list[int] = []
+        async with asyncio.timeout(30):
+            while len(offsets) < 10:
+                for batch in (
+                    await thread.fetch(consumer, consumer.assignment(), 1.0, 100)
+                ).values():
+                    offsets += [record.offset for record in batch]
+    assert offsets == list(range(10))

@@ -52,14 +52,18 @@ async def poll(
     monkeypatch.setattr(
         faust.transport.drivers.aiokafka.AIOKafkaConsumerThread, "_fetch_records", fetch
     )
-    thread = object.__new__(LaneThread)
+    thread: Any = object.__new__(LaneThread)
     thread._interactive_topics = frozenset({"interactive"})
     thread._remade = None
     monkeypatch.setattr(SeekToCommitted, "note", lambda *_: None)
     thread._seek = SeekToCommitted()
-    thread.consumer = SimpleNamespace(flow_active=False)
+    thread._progress = SimpleNamespace(note=lambda *_: None)
+    thread.consumer = SimpleNamespace(flow_active=True)
     client = SimpleNamespace(_fetcher=SimpleNamespace(_records=fetcher.left))
-    return await thread._fetch_records(client, active, timeout=0.05, max_records=max_records)
+    fetched: dict[TP, list[int]] = await thread._fetch_records(
+        client, active, timeout=0.05, max_records=max_records
+    )
+    return fetched
 
 
 async def test_an_interactive_record_comes_before_bulk_ones_that_were_fetched_earlier(
