@@ -15,7 +15,7 @@ from tests.support.topics import Sent
 class Tasks:
     """Requests of the tasks that are served, in both lanes."""
 
-    a_second = 10.0
+    a_second = 4.0
 
     def __init__(self, of: Served) -> None:
         self._of = of
