@@ -70,8 +70,9 @@ soak: install-dev  ## HOURS=1 RATE=5: workers under steady load, hostile records
 ROUNDS ?= 2
 DELIVERY ?= at_least_once
 SEED ?= 0
-chaos: install-dev  ## ROUNDS=2 DELIVERY=at_least_once SEED=0 (any): every fault on workers under load, what each costs; some five minutes a round
-	$(BIN)/python -m tests.chaos --rounds $(ROUNDS) --delivery $(DELIVERY) --seed $(SEED) $(CHAOS)
+LOAD ?= instant
+chaos: install-dev  ## ROUNDS=2 DELIVERY=at_least_once SEED=0 (any) LOAD=instant (tasks, shop): every fault on workers under load, what each costs; some five minutes a round
+	$(BIN)/python -m tests.chaos --load $(LOAD) --rounds $(ROUNDS) --delivery $(DELIVERY) --seed $(SEED) $(CHAOS)
 
 # How long each target is fuzzed.
 SECONDS ?= 60

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from aiokafka import TopicPartition as ClientTopicPartition
@@ -160,6 +161,15 @@ class LaneThread(ConsumerThread):
         if self._remade is not None:
             fetched = self._remade.without(fetched)
         return self._progress.note(client, self.consumer.app.consumer_generation_id, fetched)
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Faust's, which only logs, asked on the worker's loop.
+
+        In the thread meanwhile a topic-partition may have no position for a moment, as after its
+        topic was made again, or be no longer assigned; Faust would end the worker.
+        """
+        with suppress(AssertionError, AttributeError):
+            super().verify_event_path(now, tp)
 
     async def store(self, positions: Mapping[TP, Position]) -> bool:
         if self._remade is not None:

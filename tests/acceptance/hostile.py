@@ -1,7 +1,8 @@
 """Hostile records among good ones: each ends as the table of outcomes says, and nothing else does.
 
 `python -m tests.acceptance.hostile --good 2000 --bad 2000` sends them to every task that has an
-ensemble; `--tasks` and `--small` as in tests/acceptance/chaos.py.
+ensemble; `--tasks` names some of them, and with `--small` small graphs made by hand stand in for
+ensembles that are not there.
 """
 
 from __future__ import annotations

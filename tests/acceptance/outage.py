@@ -13,20 +13,19 @@ from typing import Any
 import orjson
 import typer
 
+from tests.chaos.asked import Asked, Told, Window, sources_of
+from tests.chaos.verifier import verify
 from tests.support.cluster import Cluster, cluster, group
 from tests.support.report import tell
 from tests.support.texts import short_texts
 from tests.support.topics import (
-    REQUESTS,
-    RESPONSES,
+    TEXT_CLASSIFICATION,
     Position,
     Sent,
-    end_offsets,
     producing,
     send_all,
     wait_until_committed,
 )
-from tests.support.verifier import verify
 from tests.support.worker_process import WorkerProcess
 
 SLICES_A_SECOND = 10
@@ -39,14 +38,15 @@ class Outage:
 
     said_so_s:  from the broker's end to the first `ready: false`; None: it never was
     ready_after_s: from the broker's answering again to `ready: true`
+    wrong: answers that are not as they should be, or not where
     log_lines: that the worker wrote while the broker was away
     """
 
     seconds: float
     asked: int
     lost: int
-    duplicates: int
-    not_ok: int
+    twice: int
+    wrong: int
     said_so_s: float | None
     reasons: list[str]
     ready_after_s: float
@@ -56,14 +56,16 @@ class Outage:
     @property
     def good(self) -> bool:
         """Nothing lost, and told about."""
-        return not self.lost and not self.not_ok and self.said_so_s is not None and self.same_worker
+        return not self.lost and not self.wrong and self.said_so_s is not None and self.same_worker
 
 
 async def run_outage(kafka: Cluster, seconds: float, a_second: int, before_s: float = 3) -> Outage:
-    """Send `a_second` requests each second, before, during and after; verify in the end."""
+    """Send `a_second` requests each second, before, during and after; verify in the end.
+
+    kafka: of this run alone
+    """
     count = int((seconds + 2 * before_s) * a_second)
     ids = [f"outage-{number}" for number in range(count)]
-    start = await end_offsets(kafka.bootstrap_servers, RESPONSES)
     async with group(kafka.bootstrap_servers, "outage", kafka.folder) as workers:
         worker = workers.workers[0]
         pid = worker.pid
@@ -83,13 +85,15 @@ async def run_outage(kafka: Cluster, seconds: float, a_second: int, before_s: fl
             sending.cancel()
         await wait_until_committed(kafka.bootstrap_servers, worker.group, positions)
         same_worker = worker.exit_code is None and worker.pid == pid
-    verdict = (await verify(kafka.bootstrap_servers, {REQUESTS: ids}, start))[REQUESTS]
+    asked = [Asked(name, name, *position) for name, position in zip(ids, positions, strict=True)]
+    told = Told(sources_of([TEXT_CLASSIFICATION]), [Window("outage", 0, {})], asked)
+    (found,) = (await verify(kafka.bootstrap_servers, told)).rows
     return Outage(
         seconds,
         count,
-        len(verdict.lost),
-        len(verdict.duplicates),
-        len(verdict.not_ok),
+        found.lost,
+        found.twice,
+        found.wrong + found.misplaced,
         said_so_s,
         reasons,
         round(ready_after_s, 1),

@@ -33,9 +33,9 @@ from tests.support.topics import (
     REQUESTS,
     RESPONSES,
     Offsets,
+    each_record,
     end_offsets,
     producing,
-    reader,
 )
 from tests.support.worker_process import WorkerProcess
 
@@ -292,27 +292,16 @@ async def _answers(
     """
     ends: dict[str, Counter[str]] = {}
     latencies: list[Latency] = []
-    async with reader(bootstrap_servers, [RESPONSES]) as consumer:
-        left = {}
-        for tp, end in (await consumer.end_offsets(consumer.assignment())).items():
-            consumer.seek(tp, start.get(tp, 0))
-            if start.get(tp, 0) < end:
-                left[tp] = end
-        while left:
-            for records in (await consumer.getmany(*left, timeout_ms=1000)).values():
-                for record in records:
-                    body = orjson.loads(record.value)
-                    kind = body["id"].rpartition("-")[0]
-                    end = body["error"]["type"] if body["status"] == "error" else body["status"]
-                    ends.setdefault(kind, Counter())[end] += 1
-                    if kind == "interactive":
-                        timing = body["timing"]
-                        ms = round(timing["age_ms"] + timing["total_ms"])
-                        asked_ms = record.timestamp - ms
-                        latencies.append(Latency((asked_ms - load_began_ms) / 1000, ms))
-            for tp in list(left):
-                if await consumer.position(tp) >= left[tp]:
-                    del left[tp]
+    async for record in each_record(bootstrap_servers, [RESPONSES], start):
+        body = record.body
+        kind = body["id"].rpartition("-")[0]
+        end = body["error"]["type"] if body["status"] == "error" else body["status"]
+        ends.setdefault(kind, Counter())[end] += 1
+        if kind == "interactive":
+            timing = body["timing"]
+            ms = round(timing["age_ms"] + timing["total_ms"])
+            asked_ms = record.timestamp_ms - ms
+            latencies.append(Latency((asked_ms - load_began_ms) / 1000, ms))
     return ends, latencies
 
 

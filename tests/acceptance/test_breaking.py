@@ -7,11 +7,15 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.books import read_aloud
-from tests.acceptance.chaos import run_chaos
 from tests.acceptance.hostile import run_hostile_alone
 from tests.acceptance.ordering import differing, results_of_runs, results_through_kafka
 from tests.acceptance.outage import run_outage
-from tests.support.chaos_report import Plan
+from tests.chaos.faults.fault import Fault
+from tests.chaos.faults.of_workers import Killed, Terminated
+from tests.chaos.loads.tasks import Tasks
+from tests.chaos.place import place
+from tests.chaos.run import Run
+from tests.chaos.table import is_good
 from tests.support.cluster import cluster
 from tests.support.hostile_records import kinds_count
 from tests.support.served import Served
@@ -33,23 +37,21 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Served:
 
 
 async def test_killing_and_terminating_workers_of_all_tasks_at_any_moment_loses_nothing(
-    small: Served,
+    small: Served, tmp_path: Path
 ) -> None:
-    plan = Plan(requests=360, workers=2, kills=2, terms=1, seed=1)
-    async with cluster() as kafka:
-        report = await run_chaos(kafka, small, plan)
-    assert sorted(report.verdicts) == sorted(request_topics(small.tasks))
-    for topic, verdict in report.verdicts.items():
-        assert (verdict.asked, verdict.answered) in {(45, 45), (15, 15)}
-        assert verdict.lost == ()
-        assert verdict.wrong == ()
-        assert verdict.not_ok == ()
-        assert verdict.strangers == ()
+    faults: list[Fault] = [Killed(), Terminated(), Killed()]
+    async with place(tmp_path / "run", 1, 2, Tasks(small), {}, print) as scene:
+        running = Run(scene, requests=360, a_second=20, is_hasty=True)
+        failures = await running.all(faults)
+        verdict = await running.verified(tmp_path / "asked.jsonl")
+    assert failures == []
+    assert verdict.first_wrong == []
+    assert is_good(verdict, running.windows, is_once=False)
+    assert verdict.answered == verdict.asked >= 360
+    assert sorted(verdict.kinds) == sorted(request_topics(small.tasks))
+    for topic, kinds in verdict.kinds.items():
         # A prompt is one chunk, however long.
-        assert bool(verdict.in_chunks) == ("generation" not in topic)
-    assert report.too_early == []
-    assert report.drained_exits == [0, 0, 0]
-    assert (report.kills, report.terms, report.checks) == (2, 1, 5)
+        assert ("several chunks" in kinds) == ("generation" not in topic)
 
 
 async def test_every_hostile_record_ends_as_the_table_says_and_every_good_one_is_ok(
@@ -70,7 +72,7 @@ async def test_a_broker_that_goes_away_under_load_is_told_about_and_everything_i
         outage = await run_outage(kafka, seconds=5, a_second=30, before_s=2)
     assert outage.said_so_s is not None, "the worker was ready all the while"
     assert any("Kafka" in reason for reason in outage.reasons)
-    assert (outage.lost, outage.not_ok) == (0, 0)
+    assert (outage.lost, outage.wrong) == (0, 0)
     assert outage.same_worker
     # Five seconds; it was 8,000 a second before clients waited between their attempts.
     assert outage.log_lines < 1000

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.faults.catalogue import every_fault, in_rounds
+from tests.chaos.loads.instant import Instant
 from tests.chaos.place import place
 from tests.chaos.run import Run
 from tests.chaos.table import figures, is_good
@@ -16,8 +17,9 @@ pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.nightly]
 
 @pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
 async def test_no_promise_is_broken_by_any_fault(tmp_path: Path, delivery: str) -> None:
-    faults = in_rounds(every_fault(outage_s=5, older=None), rounds=1, seed=1)
-    async with place(tmp_path / "run", 1, 2, {"DELIVERY": delivery}, lambda _: None) as scene:
+    load = Instant()
+    faults = in_rounds(every_fault(5, older=None, expendable=load.expendable), rounds=1, seed=1)
+    async with place(tmp_path / "run", 1, 2, load, {"DELIVERY": delivery}, print) as scene:
         running = Run(scene, requests=1000, a_second=50, is_hasty=False)
         failures = await running.all(faults)
         verdict = await running.verified(tmp_path / "asked.jsonl")

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.routed_events import describe_route
 from tests.support.cluster import apply_topics, group
 from tests.support.command import streamproc
+from tests.support.shop_route import describe_route
 from tests.support.topics import Sent, Stored, create_topic, read_all, send
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]

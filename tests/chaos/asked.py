@@ -2,18 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import orjson
 
-REQUESTS, BULK = "nlp.text-classification.requests.v1", "nlp.text-classification.bulk.v1"
-RESPONSES, LETTERS = "nlp.text-classification.responses.v1", "nlp.text-classification.dlq.v1"
-EVENTS, ENRICHED, EVENT_LETTERS = "chaos.events.v1", "chaos.enriched.v1", "chaos.dlq.v1"
+from tests.support.task_topics import topics_of
+from tests.support.topics import Stored
 
-ANSWERS_OF = {REQUESTS: RESPONSES, BULK: RESPONSES, EVENTS: ENRICHED}
-"""Where what comes of a topic's records belongs."""
-OUTCOMES = (RESPONSES, LETTERS, ENRICHED, EVENT_LETTERS)
+ID_HEADER = "chaos-id"
+"""Of a shop's events, whose bodies are nobody's to add an id to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A topic that is asked on.
+
+    holds:   requests; short events of a route that asks for a mood; those of an invented shop
+    answers: where what comes of them belongs
+    letters: where what can't be answered belongs
+    """
+
+    topic: str
+    holds: Literal["requests", "moods", "shop"]
+    answers: str
+    letters: str
+
+
+def sources_of(tasks: Iterable[str]) -> list[Source]:
+    """Both lanes of each task."""
+    return [
+        Source(topic, "requests", *topics.outcomes)
+        for topics in map(topics_of, tasks)
+        for topic in topics.lanes
+    ]
+
+
+def outcomes_of(sources: Iterable[Source]) -> list[str]:
+    """The topics that hold what came of all that was asked."""
+    return sorted({topic for source in sources for topic in (source.answers, source.letters)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +55,9 @@ class Asked:
     id: str
     key: str
     topic: str
-    log: int
     partition: int
     offset: int
+    log: int = 0
 
 
 @dataclass(slots=True)
@@ -51,15 +80,37 @@ class Window:
     lag_back_s: float | None = None
 
 
-def write(file: Path, asked: list[Asked], windows: list[Window]) -> None:
+@dataclass(frozen=True, slots=True)
+class Told:
+    """All that the verifier knows before it reads; windows: at least one"""
+
+    sources: list[Source]
+    windows: list[Window]
+    asked: list[Asked]
+
+
+def id_of(record: Stored) -> str:
+    """The id of what was asked; empty where a record has none."""
+    if ID_HEADER in record.headers:
+        return record.headers[ID_HEADER].decode()
+    try:
+        return str(record.body.get("id", ""))
+    except ValueError:
+        return ""
+
+
+def write(file: Path, told: Told) -> None:
     """As JSON, each of those asked a line."""
-    lines = [orjson.dumps([asdict(window) for window in windows])]
-    lines += [orjson.dumps(asdict(one)) for one in asked]
+    lines = [orjson.dumps([asdict(one) for one in part]) for part in (told.sources, told.windows)]
+    lines += [orjson.dumps(asdict(one)) for one in told.asked]
     file.write_bytes(b"\n".join(lines))
 
 
-def read(file: Path) -> tuple[list[Asked], list[Window]]:
+def read(file: Path) -> Told:
     """What `write` wrote."""
-    first, *lines = file.read_bytes().split(b"\n")
-    asked = [Asked(**orjson.loads(line)) for line in lines]
-    return asked, [Window(**window) for window in orjson.loads(first)]
+    sources, windows, *asked = map(orjson.loads, file.read_bytes().split(b"\n"))
+    return Told(
+        [Source(**source) for source in sources],
+        [Window(**window) for window in windows],
+        [Asked(**one) for one in asked],
+    )

@@ -4,72 +4,120 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Set
 
 from aiokafka import TopicPartition
 
 from streamproc.kafka.finished_offsets import found_beside
 from tests.chaos.asked import Asked, Window
-from tests.chaos.load import Load
-from tests.chaos.watch import Watch, position_of, twice_so_far
-from tests.support.topics import Position, committed_positions
-from tests.support.verifier import twice_by_cause
+from tests.chaos.sender import Sender
+from tests.chaos.watch import Watch
+from tests.support.topics import Position, committed, committed_positions
 
 LATE_S = 30
 """How much later answers may be seen than the commit of their transaction."""
 
+Committed = Mapping[TopicPartition, int]
+
 
 class Checks:
-    """Made after each fault."""
+    """Made after each fault. is_once: answers come in transactions, with what is committed"""
 
-    def __init__(self, bootstrap_servers: str, group: str, load: Load, watch: Watch) -> None:
+    def __init__(
+        self, bootstrap_servers: str, group: str, sender: Sender, watch: Watch, *, is_once: bool
+    ) -> None:
         self._bootstrap_servers = bootstrap_servers
         self._group = group
-        self._load = load
+        self._sender = sender
         self._watch = watch
-        self._seen: list[tuple[dict[TopicPartition, int], set[Position]]] = []
+        self._is_once = is_once
+        self._seen: list[tuple[Committed, set[Position]]] = []
 
-    async def note(self) -> None:
-        """What is answered and not committed, which tells later why it came twice."""
+    async def at_once(self, window: Window) -> None:
+        """What is answered and not committed, which tells later why it came twice; and the reverse.
+
+        The latter not of transactions, nor of a topic that was made again, as a group has the
+        offsets of the one before for a moment.
+        """
         positions = await committed_positions(self._bootstrap_servers, self._group)
+        await self._watch.catch_up()
         above = {tp: found_beside(at.metadata, at.offset) for tp, at in positions.items()}
-        uncommitted = set()
-        for one in self._current():
-            at = positions.get(TopicPartition(one.topic, one.partition))
-            is_open = at is None or (one.offset >= at.offset and one.offset not in above[_of(one)])
-            if is_open and one.id in self._watch.answered:
-                uncommitted.add(position_of(one))
+        offsets = {tp: at.offset for tp, at in positions.items()}
+        uncommitted = {
+            position_of(one)
+            for one in self._current()
+            if one.id in self._watch.answered
+            and one.offset >= offsets.get(_of(one), 0)
+            and one.offset not in above.get(_of(one), ())
+        }
+        logs = self._sender.logs
         named = {
-            TopicPartition(self._name(tp.topic), tp.partition): at.offset
-            for tp, at in positions.items()
+            TopicPartition(_named(tp.topic, logs[tp.topic]), tp.partition): offset
+            for tp, offset in offsets.items()
         }
         self._seen.append((named, uncommitted))
+        if not self._is_once:
+            first = [one for one in self._current() if not one.log]
+            window.too_early += len(too_early(first, offsets, self._through()))
 
-    async def too_early(self, window: Window) -> None:
-        """Count what lies below a committed offset and has no answer."""
-        positions = await committed_positions(self._bootstrap_servers, self._group)
-        committed = {tp: at.offset for tp, at in positions.items()}
-        below = [one for one in self._current() if one.offset < committed.get(_of(one), 0)]
+    async def in_the_end(self, window: Window) -> None:
+        """Count what lies below a committed offset and gets no answer."""
+        offsets = await committed(self._bootstrap_servers, self._group)
         until_s = time.monotonic() + LATE_S
-        while below := [one for one in below if not self._is_through(one)]:
+        while early := too_early(self._current(), offsets, self._through()):
             if time.monotonic() > until_s:
                 break
             await asyncio.sleep(0.2)
-        window.too_early += len(below)
+        window.too_early += len(early)
 
     def twice_by_cause(self) -> dict[str, int]:
         """What was answered more than once, by what the group had committed of it."""
-        return twice_by_cause(twice_so_far(self._watch, self._load.asked), self._seen)
+        times = {position_of(one): self._watch.ids[one.id] for one in self._sender.asked}
+        return twice_by_cause(times, self._seen)
 
     def _current(self) -> list[Asked]:
         """What lies in topics as they are now."""
-        return [one for one in self._load.asked if one.log == self._load.logs[one.topic]]
+        sender = self._sender
+        return [one for one in sender.asked if one.log == sender.logs[one.topic]]
 
-    def _is_through(self, one: Asked) -> bool:
-        return one.id in self._watch.answered or one.id in self._load.gone
+    def _through(self) -> set[str]:
+        return self._watch.answered.keys() | self._sender.gone
 
-    def _name(self, topic: str) -> str:
-        log = self._load.logs[topic]
-        return f"{topic}/{log}" if log else topic
+
+def too_early(asked: Iterable[Asked], offsets: Committed, through: Set[str]) -> list[Asked]:
+    """What a committed offset has passed although it is not through. through: ids"""
+    passed = (one for one in asked if one.offset < offsets.get(_of(one), 0))
+    return [one for one in passed if one.id not in through]
+
+
+def twice_by_cause(
+    times: Mapping[Position, int], seen: Iterable[tuple[Committed, set[Position]]]
+) -> dict[str, int]:
+    """What was answered more than once, by what the group had committed of it.
+
+    times: how often each was answered
+    seen:  after each fault: what was committed, and what was answered and not committed
+    """
+    causes: dict[Position, str] = {}
+    for offsets, uncommitted in seen:
+        for topic, partition, offset in uncommitted:
+            first = offsets.get(TopicPartition(topic, partition), 0)
+            before = ((topic, partition, at) for at in range(first, offset))
+            behind = all(at in uncommitted for at in before)
+            cause = "since the last commit" if behind else "above the low watermark"
+            causes[topic, partition, offset] = cause
+    twice = (position for position, count in times.items() if count > 1)
+    return dict(Counter(causes.get(position, "a rebalance") for position in twice))
+
+
+def position_of(one: Asked) -> Position:
+    """Where it lies; a topic that was made again is another."""
+    return _named(one.topic, one.log), one.partition, one.offset
+
+
+def _named(topic: str, log: int) -> str:
+    return f"{topic}/{log}" if log else topic
 
 
 def _of(one: Asked) -> TopicPartition:

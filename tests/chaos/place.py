@@ -14,12 +14,12 @@ from pathlib import Path
 from streamproc.kafka.embedded.config import Listener
 from streamproc.kafka.embedded.ports import free_port
 from streamproc.settings import read_settings
-from tests.chaos.asked import BULK, ENRICHED, EVENT_LETTERS, EVENTS, OUTCOMES, REQUESTS
-from tests.chaos.load import Load
+from tests.chaos.asked import outcomes_of
+from tests.chaos.loads.load import Load
+from tests.chaos.sender import Sender
 from tests.chaos.watch import Watch
 from tests.support.cluster import Cluster, cluster
 from tests.support.command import ROOT
-from tests.support.small_ensembles import write_small_ensembles
 from tests.support.tcp_link import Link
 from tests.support.topics import commit_ends, create_topic, reader
 from tests.support.worker_process import WorkerProcess
@@ -27,29 +27,8 @@ from tests.support.worker_process import WorkerProcess
 TOPIC_PARTITIONS = 4
 SESSION_S = 6
 """Of the workers; the shortest that Kafka takes."""
-
-ROUTE = f"""\
-kind: route
-name: chaos
-description: Events of an invented shop get their mood.
-from:
-  topics: [{EVENTS}]
-  format: json
-  lane: interactive
-  start: earliest
-answers:
-  - name: mood
-    task: text-classification
-    ensemble: sentiment
-    text: /body
-    to: /nlp/mood
-to:
-  topic: {ENRICHED}
-  key: same
-  headers: same
-meta: /nlp/run
-dlq: {EVENT_LETTERS}
-"""
+READY_WITHIN_S = 300
+"""Ensembles of all tasks take a while to load where a machine is busy."""
 
 Say = Callable[[str], None]
 
@@ -64,7 +43,7 @@ class Place:
     kafka: Cluster
     links: list[Link]
     workers: list[WorkerProcess]
-    load: Load
+    sender: Sender
     watch: Watch
     draw: random.Random
     say: Say
@@ -84,6 +63,7 @@ async def place(
     folder: Path,
     seed: int,
     workers: int,
+    load: Load,
     settings: Mapping[str, str],
     say: Say,
     tree: Path = ROOT,
@@ -92,21 +72,23 @@ async def place(
 
     folder: for logs, which stay; tree: whose code workers run
     """
-    prepare(folder)
+    described = prepare(folder, load)
     ports = [(free_port(), free_port()) for _ in range(workers)]
     listeners = [
         Listener(f"LINK{number}", behind, "PLAINTEXT", {}, advertised_port=before)
         for number, (before, behind) in enumerate(ports)
     ]
-    described = {"TOPICS_DIR": str(folder / "topics"), "ROUTES_DIR": str(folder / "routes")}
-    described["MODELS_DIR"] = str(folder / "models")
     name = f"chaos-{seed}"
+    requests = [source.topic for source in load.sources if source.holds == "requests"]
     async with AsyncExitStack() as stack:
         kafka = await stack.enter_async_context(cluster(described, listeners))
-        await create_topic(kafka.bootstrap_servers, EVENTS, TOPIC_PARTITIONS)
-        await commit_ends(kafka.bootstrap_servers, name, REQUESTS, BULK)
+        for source in load.sources:
+            if source.topic not in requests:
+                await create_topic(kafka.bootstrap_servers, source.topic, TOPIC_PARTITIONS)
+        if requests:
+            await commit_ends(kafka.bootstrap_servers, name, *requests)
         links = [await stack.enter_async_context(Link(*pair).open()) for pair in ports]
-        told = {"TASKS": "text-classification", "THREADS": "1", "SESSION_TIMEOUT_S": str(SESSION_S)}
+        told = {"THREADS": "1", "SESSION_TIMEOUT_S": str(SESSION_S)}
         made = [
             WorkerProcess(
                 f"127.0.0.1:{link.port}",
@@ -121,24 +103,27 @@ async def place(
             worker.tree = tree
             worker.start()
         for worker in made:
-            await worker.wait_until_ready()
-        load, watch = Load(kafka.bootstrap_servers, seed), Watch()
-        await stack.enter_async_context(load.connected())
-        consumer = await stack.enter_async_context(reader(kafka.bootstrap_servers, OUTCOMES))
-        following = asyncio.create_task(watch.follow(consumer))
+            await worker.wait_until_ready(READY_WITHIN_S)
+        sender = Sender(kafka.bootstrap_servers, seed, load)
+        await stack.enter_async_context(sender.connected())
+        outcomes = outcomes_of(load.sources)
+        consumer = await stack.enter_async_context(reader(kafka.bootstrap_servers, outcomes))
+        watch = Watch(consumer)
+        following = asyncio.create_task(watch.follow())
         stack.callback(following.cancel)
-        yield Place(kafka, links, made, load, watch, random.Random(seed), say)
+        yield Place(kafka, links, made, sender, watch, random.Random(seed), say)
 
 
-def prepare(folder: Path) -> None:
-    """Models that answer at once, a route, and the shipped topics with fewer parts."""
+def prepare(folder: Path, load: Load) -> dict[str, str]:
+    """What the load needs, and the shipped topics with fewer parts; the settings that say so."""
     shutil.rmtree(folder, ignore_errors=True)
-    (folder / "routes").mkdir(parents=True)
-    (folder / "routes" / "chaos.yaml").write_text(ROUTE, "utf-8")
-    write_small_ensembles(folder / "models", ["text-classification"])
-    shutil.copytree(read_settings().topics_dir, folder / "topics")
-    shutil.rmtree(folder / "topics" / "examples" / "routes")
-    for topic in (REQUESTS, BULK):
-        file = folder / "topics" / f"{topic}.yaml"
-        number = f"topic_partitions: {TOPIC_PARTITIONS}"
-        file.write_text(re.sub(r"topic_partitions: \d+", number, file.read_text("utf-8")), "utf-8")
+    folder.mkdir(parents=True)
+    topics = folder / "topics"
+    shutil.copytree(read_settings().topics_dir, topics)
+    shutil.rmtree(topics / "examples" / "routes")
+    for source in load.sources:
+        file = topics / f"{source.topic}.yaml"
+        if file.exists():
+            number, text = f"topic_partitions: {TOPIC_PARTITIONS}", file.read_text("utf-8")
+            file.write_text(re.sub(r"topic_partitions: \d+", number, text), "utf-8")
+    return {"TOPICS_DIR": str(topics), **load.prepare(folder)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,6 +12,7 @@ from rich.table import Table
 
 from tests.chaos.asked import Window
 from tests.chaos.verifier import Row, Verdict, by_fault
+from tests.support.report import say
 
 HEADINGS = (
     "fault", "times", "lost", "twice", "out of place", "wrong", "committed too early",
@@ -40,12 +41,19 @@ def figures(verdict: Verdict, windows: Sequence[Window]) -> list[dict[str, Any]]
     return [*lines, _line(Row("all", **total), faults)]
 
 
-def show(title: str, lines: Sequence[dict[str, Any]]) -> None:
-    """Print them."""
+def show(told: Mapping[str, Any]) -> None:
+    """Print the figures of a run."""
+    title = f"{told['run']}, {told['asked']} requests and events, {told['answered']} answered"
     table = Table(*HEADINGS, title=title)
-    for line in lines:
+    for line in told["faults"]:
         table.add_row(*map(str, line.values()))
     Console(stderr=True, width=170).print(table)
+    for topic, kinds in told["kinds"].items():
+        say(f"{topic}: {', '.join(f'{count} {kind}' for kind, count in sorted(kinds.items()))}")
+    if causes := told["twice_by_cause"]:
+        say(f"twice by cause: {causes}")
+    for line in told["first_wrong"]:
+        say(line)
 
 
 def _line(row: Row, windows: Sequence[Window]) -> dict[str, Any]:

@@ -10,14 +10,15 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import orjson
 from aiokafka import TopicPartition
 
-from tests.chaos.asked import ANSWERS_OF, OUTCOMES, RESPONSES, Asked, Window, read
+from tests.chaos.asked import Asked, Told, id_of, outcomes_of, read
+from tests.chaos.became import became
 from tests.support.topics import Stored, read_all, reader
 
 _SHOWN = 10
@@ -32,7 +33,8 @@ class Row:
     twice: answers more than one, by when they came
     misplaced: answers in another topic, under another key, of another place than was asked, or,
         the first time, behind a later one of their key
-    wrong: answers that are no `ok`, differ from an earlier one, or that nobody asked for
+    wrong: answers that are not what they should be, differ from an earlier one, or that nobody
+        asked for
     """
 
     fault: str
@@ -45,75 +47,85 @@ class Row:
 
 @dataclass(slots=True)
 class Verdict:
-    """rows: one for each fault, in order; first_wrong: of what should not be, the first few"""
+    """rows: one for each fault, in order
+    kinds: of what came of each topic that was asked on, how many
+    first_wrong: of what should not be, the first few
+    """
 
     asked: int
     answered: int
     rows: list[Row]
+    kinds: dict[str, dict[str, int]]
     first_wrong: list[str] = field(default_factory=list)
 
 
 def judge(
-    asked: Sequence[Asked],
-    windows: Sequence[Window],
-    stored: Iterable[Stored],
-    begins: Mapping[TopicPartition, int],
+    told: Told, stored: Iterable[Stored], begins: Mapping[TopicPartition, int] | None = None
 ) -> Verdict:
     """What came of each fault.
 
-    windows: at least one
-    stored:  all that lies in the topics of answers and dead letters
-    begins:  where the topics that were asked on begin now
+    stored: all that lies in the topics of answers and dead letters, and of a shop's events
+    begins: where the topics that were asked on begin now; none: where they began
     """
-    found = _Judgement(asked, windows, begins)
-    for record in sorted(stored, key=lambda one: one.position):
+    found = _Judgement(told, begins or {})
+    events = {source.topic for source in told.sources}
+    outcomes = []
+    for record in stored:
+        if record.position[0] in events:
+            found.events[record.position] = record
+        else:
+            outcomes.append(record)
+    for record in sorted(outcomes, key=lambda one: one.position):
         found.see(record)
     found.miss()
     return found.verdict
 
 
 class _Judgement:
-    def __init__(
-        self,
-        asked: Sequence[Asked],
-        windows: Sequence[Window],
-        begins: Mapping[TopicPartition, int],
-    ) -> None:
-        self._asked = {one.id: one for one in asked}
-        self._order = {one.id: number for number, one in enumerate(asked)}
-        self._windows = windows
+    def __init__(self, told: Told, begins: Mapping[TopicPartition, int]) -> None:
+        self._asked = {one.id: one for one in told.asked}
+        self._order = {one.id: number for number, one in enumerate(told.asked)}
+        self._sources = {source.topic: source for source in told.sources}
+        self._windows = told.windows
         self._begins = begins
+        self.events: dict[tuple[str, int, int], Stored] = {}
         self._logs: dict[str, int] = defaultdict(int)
-        for one in asked:
+        for one in told.asked:
             self._logs[one.topic] = max(self._logs[one.topic], one.log)
         self._results: dict[str, bytes] = {}
-        self._latest: dict[tuple[str, str, int, int], int] = {}
-        self.verdict = Verdict(len(asked), 0, [Row(window.fault) for window in windows])
+        self._kinds: dict[str, Counter[str]] = defaultdict(Counter)
+        self._latest: dict[tuple[str, str, int, str, int], int] = {}
+        rows = [Row(window.fault) for window in told.windows]
+        self.verdict = Verdict(len(told.asked), 0, rows, {})
 
     def see(self, record: Stored) -> None:
         """One record, each topic-partition's in order."""
         row = self._row_of(record)
-        body = record.body if record.position[0] in ANSWERS_OF.values() else {}
-        one = self._asked.get(str(body.get("id", "")))
+        one = self._asked.get(id_of(record))
         if one is None:
             row.wrong += 1
-            letter = {name: value for name, value in record.headers.items() if "error" in name}
-            self._tell(f"{record.position}: nobody asked, or a dead letter: {letter}")
+            self._tell(f"{record.position}: nobody asked")
             return
-        is_first = one.id not in self._results
-        result = _result(record)
-        if result is None or self._results.setdefault(one.id, result) != result:
-            row.wrong += 1
-            self._tell(f"{record.position}: {one.id} is not ok, or another answer than before")
-        if not is_first:
+        source = self._sources[one.topic]
+        found = became(source, record, self.events.get((one.topic, one.partition, one.offset)))
+        wrong = list(found.wrong)
+        if is_first := one.id not in self._results:
+            self._kinds[one.topic][found.kind] += 1
+        else:
             row.twice += 1
-        if why := self._misplaced(record, one, is_first=is_first):
-            row.misplaced += 1
-            self._tell(f"{record.position}: {one.id} {why}")
+        if self._results.setdefault(one.id, found.same) != found.same:
+            wrong.append("is another answer than before")
+        row.wrong += bool(wrong)
+        misplaced = self._misplaced(record, one, is_first=is_first)
+        row.misplaced += misplaced is not None
+        for why in [*wrong, misplaced]:
+            if why is not None:
+                self._tell(f"{record.position}: {one.id} {why}")
 
     def miss(self) -> None:
         """Count those that nothing came of."""
         self.verdict.answered = len(self._results)
+        self.verdict.kinds = {topic: dict(found) for topic, found in sorted(self._kinds.items())}
         for name, one in self._asked.items():
             if name in self._results:
                 continue
@@ -127,13 +139,14 @@ class _Judgement:
                 self._tell(f"{one.topic}:{one.partition}:{one.offset} ({name}) is lost")
 
     def _misplaced(self, record: Stored, one: Asked, *, is_first: bool) -> str | None:
-        if record.position[0] != ANSWERS_OF[one.topic]:
+        topic, source = record.position[0], self._sources[one.topic]
+        if topic not in {source.answers, source.letters}:
             return "is in another topic"
         if record.origin != (one.topic, one.partition, one.offset):
             return f"is said to lie at {record.origin}"
         if record.key != one.key.encode():
             return f"has the key {record.key!r}"
-        line = one.topic, one.key, one.log, one.partition
+        line = topic, one.key, one.log, one.topic, one.partition
         is_overtaken = is_first and one.offset < self._latest.get(line, 0)
         self._latest[line] = max(one.offset, self._latest.get(line, 0))
         return "came behind a later one of its key" if is_overtaken else None
@@ -151,15 +164,6 @@ class _Judgement:
             self.verdict.first_wrong.append(what)
 
 
-def _result(record: Stored) -> bytes | None:
-    """What is the same each time; None: it is not as it should be."""
-    body = record.body
-    if record.position[0] == RESPONSES:
-        return orjson.dumps(body["result"]) if body["status"] == "ok" else None
-    mood = body.get("nlp", {}).get("mood")
-    return orjson.dumps(body) if mood else None
-
-
 def by_fault(rows: Iterable[Row]) -> dict[str, Row]:
     """Those of the same fault added up."""
     found: dict[str, Counter[str]] = defaultdict(Counter)
@@ -168,12 +172,13 @@ def by_fault(rows: Iterable[Row]) -> dict[str, Row]:
     return {fault: Row(fault, **counts) for fault, counts in found.items()}
 
 
-async def verify(bootstrap_servers: str, file: Path) -> Verdict:
+async def verify(bootstrap_servers: str, told: Told) -> Verdict:
     """Read what is there up to its end as it is now, and judge."""
-    asked, windows = read(file)
-    async with reader(bootstrap_servers, ANSWERS_OF) as consumer:
+    async with reader(bootstrap_servers, [source.topic for source in told.sources]) as consumer:
         begins = dict(await consumer.beginning_offsets(consumer.assignment()))
-    return judge(asked, windows, await read_all(bootstrap_servers, OUTCOMES), begins)
+    events = [source.topic for source in told.sources if source.holds == "shop"]
+    stored = await read_all(bootstrap_servers, [*outcomes_of(told.sources), *events])
+    return judge(told, stored, begins)
 
 
 def verdict_of(told: bytes) -> Verdict:
@@ -183,5 +188,5 @@ def verdict_of(told: bytes) -> Verdict:
 
 
 if __name__ == "__main__":
-    told = asyncio.run(verify(sys.argv[1], Path(sys.argv[2])))
-    sys.stdout.buffer.write(orjson.dumps(asdict(told)) + b"\n")
+    verdict = asyncio.run(verify(sys.argv[1], read(Path(sys.argv[2]))))
+    sys.stdout.buffer.write(orjson.dumps(asdict(verdict)) + b"\n")

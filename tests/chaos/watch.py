@@ -7,39 +7,47 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 
-import orjson
 from aiokafka import AIOKafkaConsumer
 
-from tests.chaos.asked import ENRICHED, RESPONSES, Asked
-from tests.support.topics import Position
+from tests.chaos.asked import Asked, id_of
+from tests.support.topics import stored
+
+CATCH_UP_S = 60
 
 
 class Watch:
-    """Follows the topics of answers.
+    """Follows the topics of answers and dead letters.
 
     answered: when an id was first answered, on the clock of `time.monotonic`
     ids:      how often each was
     last_s:   when the last answer came
     """
 
-    def __init__(self) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+        self._consumer = consumer
         self.answered: dict[str, float] = {}
         self.ids: Counter[str] = Counter()
         self.last_s = 0.0
 
-    async def follow(self, consumer: AIOKafkaConsumer) -> None:
+    async def follow(self) -> None:
         """Until cancelled."""
         while True:
-            fetched = await consumer.getmany(timeout_ms=200)
+            fetched = await self._consumer.getmany(timeout_ms=200)
             now_s = time.monotonic()
-            for tp, records in fetched.items():
-                if tp.topic not in {RESPONSES, ENRICHED}:
-                    continue
+            for records in fetched.values():
                 for record in records:
-                    name = str(orjson.loads(record.value)["id"])
+                    name = id_of(stored(record))
                     self.answered.setdefault(name, now_s)
                     self.ids[name] += 1
                     self.last_s = now_s
+
+    async def catch_up(self) -> None:
+        """Returns once all is read that lies there by now."""
+        ends = await self._consumer.end_offsets(self._consumer.assignment())
+        async with asyncio.timeout(CATCH_UP_S):
+            for tp, end in ends.items():
+                while await self._consumer.position(tp) < end:  # noqa: ASYNC110 - what a task of ours reads
+                    await asyncio.sleep(0.02)
 
     async def first_after(self, since_s: float, quiet_s: float) -> float:
         """Seconds from then to the next answer; raises TimeoutError where none comes."""
@@ -67,13 +75,3 @@ class Watch:
                 shown = [f"{one.topic}:{one.partition}:{one.offset}" for one in left.values()][:8]
                 raise TimeoutError(f"{len(left)} without an answer for {quiet_s:g} s: {shown}")
             await asyncio.sleep(0.05)
-
-
-def twice_so_far(watch: Watch, asked: Iterable[Asked]) -> dict[Position, int]:
-    """How often each was answered, by its position; a topic that was made again is another."""
-    return {position_of(one): watch.ids[one.id] for one in asked if watch.ids[one.id]}
-
-
-def position_of(one: Asked) -> Position:
-    """Where it lies."""
-    return f"{one.topic}/{one.log}" if one.log else one.topic, one.partition, one.offset

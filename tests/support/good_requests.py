@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from tests.support.task_topics import topics_of
-from tests.support.texts import short_texts
+from tests.support.texts import short_text
 from tests.support.topics import Sent
 
 BULK_EVERY = 4
@@ -44,17 +43,16 @@ class Asked:
 
 def mixed_requests(tasks: Sequence[str], count: int, prefix: str) -> list[Asked]:
     """`count` different requests, the tasks in turn, in both lanes; ids are `<prefix>-<number>`."""
-    texts = short_texts(count + LONG_TEXTS)
-    asked = []
-    for number in range(count):
-        turn, name = number // len(tasks), f"{prefix}-{number}"
-        task = tasks[number % len(tasks)]
-        body = _MAKERS[task](turn, texts[number : number + LONG_TEXTS])
-        topics = topics_of(task)
-        topic = topics.bulk if turn % BULK_EVERY == BULK_EVERY - 1 else topics.requests
-        record = Sent(orjson.dumps({"id": name, **body}), topic, key=name.encode())
-        asked.append(Asked(name, record))
-    return asked
+    return [mixed_request(tasks, number, f"{prefix}-{number}") for number in range(count)]
+
+
+def mixed_request(tasks: Sequence[str], number: int, name: str) -> Asked:
+    """One of them. name: its id"""
+    turn, task = number // len(tasks), tasks[number % len(tasks)]
+    body = _MAKERS[task](turn, list(map(short_text, range(number, number + LONG_TEXTS))))
+    topics = topics_of(task)
+    topic = topics.bulk if turn % BULK_EVERY == BULK_EVERY - 1 else topics.requests
+    return Asked(name, Sent(orjson.dumps({"id": name, **body}), topic, key=name.encode()))
 
 
 def requests_of(task: str, texts: Sequence[str]) -> list[dict[str, Any]]:
@@ -62,14 +60,6 @@ def requests_of(task: str, texts: Sequence[str]) -> list[dict[str, Any]]:
     return [
         _MAKERS[task](number, texts[number : number + LONG_TEXTS]) for number in range(len(texts))
     ]
-
-
-def ids_by_topic(requests: Iterable[Asked]) -> Mapping[str, list[str]]:
-    """The ids that were asked on each request topic."""
-    found = defaultdict(list)
-    for request in requests:
-        found[request.record.topic].append(request.id)
-    return found
 
 
 def _is_long(turn: int) -> bool:

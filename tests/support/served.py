@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import typer
 
 from streamproc.kafka.topics import load_topics
-from streamproc.repository.repository import MANIFEST, Repository
+from streamproc.repository.repository import MANIFEST, PREFIXES, Repository
 from streamproc.serving.tasks.catalogue import TASKS
 from streamproc.settings import read_settings
 from streamproc.worker import served_tasks
@@ -57,8 +57,10 @@ def served(tasks: str = "", models_dir: Path | None = None, *, small: bool) -> I
 
 
 def _with_small_ones(shipped: Path, folder: Path) -> Path:
-    for manifest in shipped.glob(f"*/{MANIFEST}"):
-        (folder / manifest.parent.name).symlink_to(manifest.parent, target_is_directory=True)
+    there = [manifest.parent for manifest in shipped.glob(f"*/{MANIFEST}")]
+    # The layers that some of them share lie beside them.
+    for found in [*there, shipped / PREFIXES]:
+        (folder / found.name).symlink_to(found, target_is_directory=True)
     lacking = [task for task in TASKS if not (folder / SMALL[task]).exists()]
     write_small_ensembles(folder, lacking)
     return folder

@@ -38,11 +38,6 @@ def task_of(topic: str) -> str:
     return topic.split(".")[1]
 
 
-def responses_to(request_topic: str) -> str:
-    """Where responses to the requests of a topic lie."""
-    return topics_of(task_of(request_topic)).responses
-
-
 def request_topics(tasks: Iterable[str]) -> list[str]:
     """Both lanes of each task."""
     return [topic for task in tasks for topic in topics_of(task).lanes]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator
+from functools import cache
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,19 @@ def sample_texts() -> list[str]:
 
 
 def short_texts(count: int) -> list[str]:
-    """`count` different short texts, made by joining sentences in ever new ways."""
-    sentences = sorted(sample_texts(), key=len)[:80]
-    return [
-        f"{sentences[number % 80]} {sentences[number // 80 % 80][: 20 + number % 60]} {number}"
-        for number in range(count)
-    ]
+    """`count` different short texts."""
+    return [short_text(number) for number in range(count)]
+
+
+def short_text(number: int) -> str:
+    """A text of two sentences of reviews, another one for each number."""
+    sentences = _shortest()
+    return f"{sentences[number % 80]} {sentences[number // 80 % 80][: 20 + number % 60]} {number}"
+
+
+@cache
+def _shortest() -> list[str]:
+    return sorted(sample_texts(), key=len)[:80]
 
 
 def review_texts(count: int) -> list[str]:

@@ -131,6 +131,13 @@ async def read_all(
     The end is asked for once, before reading; a reader that stops where nothing comes for a while
     would take a slow broker for the end.
     """
+    return [record async for record in each_record(bootstrap_servers, topics, start)]
+
+
+async def each_record(
+    bootstrap_servers: str, topics: Iterable[str], start: Mapping[TopicPartition, int] | None = None
+) -> AsyncIterator[Stored]:
+    """The same one by one, where memory may have no room for all of them."""
     async with reader(bootstrap_servers, topics) as consumer:
         left = {}
         for tp, end in (await consumer.end_offsets(consumer.assignment())).items():
@@ -138,15 +145,15 @@ async def read_all(
             consumer.seek(tp, first)
             if first < end:
                 left[tp] = end
-        found: list[Stored] = []
         while left:
             batches = await consumer.getmany(*left, timeout_ms=1000)
             for tp, records in batches.items():
-                found += (_stored(record) for record in records if record.offset < left[tp])
+                for record in records:
+                    if record.offset < left[tp]:
+                        yield stored(record)
             for tp in list(left):
                 if await consumer.position(tp) >= left[tp]:
                     del left[tp]
-        return found
 
 
 # A broker that is too busy to be heard by its controller is out of the metadata for a moment.
@@ -234,7 +241,8 @@ async def reader(bootstrap_servers: str, topics: Iterable[str]) -> AsyncIterator
         await consumer.stop()
 
 
-def _stored(record: Any) -> Stored:
+def stored(record: Any) -> Stored:
+    """A record as aiokafka has read it."""
     return Stored(
         (record.topic, record.partition, record.offset),
         record.key,

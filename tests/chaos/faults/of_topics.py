@@ -11,7 +11,6 @@ import psutil
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
 
-from tests.chaos.asked import BULK, EVENTS, REQUESTS
 from tests.chaos.place import TOPIC_PARTITIONS, Place
 from tests.support.topics import end_offsets
 
@@ -21,18 +20,21 @@ WAIT_S = 20
 
 
 class PartitionsAdded:
-    """A topic of requests, or of events, gets one more."""
+    """A topic of requests or events gets one more."""
 
     name = "topic-partitions added"
 
     async def act(self, place: Place) -> None:
-        topic = place.draw.choice((REQUESTS, EVENTS))
+        load = place.sender.load
+        # Not one that is made again with as many as at first.
+        lasting = [one.topic for one in load.sources if one.topic != load.expendable]
+        topic = place.draw.choice(lasting)
         ends = await end_offsets(place.kafka.bootstrap_servers, topic)
         async with _admin(place) as admin:
             await admin.create_partitions({topic: NewPartitions(total_count=len(ends) + 1)})
         place.say(f"{topic} has {len(ends) + 1}")
         # Records go there once the producer that sends them knows of it.
-        async with place.load.held():
+        async with place.sender.held():
             pass
 
 
@@ -41,18 +43,21 @@ class TopicRemade:
 
     name = "topic made again"
 
+    def __init__(self, topic: str) -> None:
+        self._topic = topic
+
     async def act(self, place: Place) -> None:
-        await place.load.send(BURST, BULK)
-        async with place.load.held(), _admin(place) as admin:
-            await admin.delete_topics([BULK])
+        topic, sender = self._topic, place.sender
+        await sender.send(BURST, topic)
+        async with sender.held(), _admin(place) as admin:
+            await admin.delete_topics([topic])
             async with asyncio.timeout(WAIT_S):
-                while (await _create(admin, BULK)) != 0:  # noqa: ASYNC110 - Kafka's state
+                while (await _create(admin, topic)) != 0:  # noqa: ASYNC110 - Kafka's state
                     await asyncio.sleep(0.05)
-            load = place.load
-            log = load.logs[BULK]
-            load.gone |= {one.id for one in load.asked if (one.topic, one.log) == (BULK, log)}
-            load.logs[BULK] += 1
-        await place.load.send(BURST, BULK)
+            of_before = topic, sender.logs[topic]
+            sender.gone |= {one.id for one in sender.asked if (one.topic, one.log) == of_before}
+            sender.logs[topic] += 1
+        await sender.send(BURST, topic)
 
 
 class RecordsDeleted:
@@ -60,27 +65,31 @@ class RecordsDeleted:
 
     name = "retention past the offset"
 
+    def __init__(self, topic: str) -> None:
+        self._topic = topic
+
     async def act(self, place: Place) -> None:
+        topic, sender = self._topic, place.sender
         with_pids = [psutil.Process(worker.pid) for worker in place.workers]
         for process in with_pids:
             process.send_signal(signal.SIGSTOP)
         try:
             # What is there first is sent to a fetch that waits for it, and will be answered.
-            await place.load.send(BURST, BULK)
-            await place.load.send(BURST, BULK)
+            await sender.send(BURST, topic)
+            await sender.send(BURST, topic)
             async with _admin(place) as admin:
-                ends = await end_offsets(place.kafka.bootstrap_servers, BULK)
+                ends = await end_offsets(place.kafka.bootstrap_servers, topic)
                 most = BURST // TOPIC_PARTITIONS // 2
                 gone_to = {tp: end - place.draw.randint(0, most) for tp, end in ends.items()}
                 await admin.delete_records(
                     {tp: RecordsToDelete(offset) for tp, offset in gone_to.items()}
                 )
-            log = place.load.logs[BULK]
-            place.load.gone |= {
+            log = sender.logs[topic]
+            sender.gone |= {
                 one.id
-                for one in place.load.asked
-                if (one.topic, one.log) == (BULK, log)
-                and one.offset < gone_to[TopicPartition(BULK, one.partition)]
+                for one in sender.asked
+                if (one.topic, one.log) == (topic, log)
+                and one.offset < gone_to[TopicPartition(topic, one.partition)]
             }
         finally:
             for process in with_pids:

@@ -9,6 +9,7 @@ from typing import Any
 
 import faust
 import pytest
+from aiokafka.consumer.subscription_state import Assignment
 from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,7 +64,7 @@ def thread_of(fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch, *, is_flowing: 
     monkeypatch.setattr(
         faust.transport.drivers.aiokafka.AIOKafkaConsumerThread, "_fetch_records", fetch
     )
-    thread = object.__new__(LaneThread)
+    thread: Any = object.__new__(LaneThread)
     thread._interactive_topics = frozenset({"interactive"})
     thread._remade = None
     monkeypatch.setattr(SeekToCommitted, "note", lambda *_: None)
@@ -327,6 +328,23 @@ async def test_offsets_of_topic_partitions_that_are_another_workers_now_are_not_
     thread._remade = None
     # Without a client: aiokafka raises when it is given nothing to commit, which ends the worker.
     assert await thread.store({BULK: Position(7, "")}) is False
+
+
+@pytest.mark.parametrize("is_assigned", [True, False])
+async def test_a_topic_partition_that_has_no_position_does_not_end_the_worker(
+    is_assigned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assignment = Assignment([BULK])
+    client = SimpleNamespace(_fetcher=SimpleNamespace(_subscriptions=SimpleNamespace()))
+    client._fetcher._subscriptions.subscription = SimpleNamespace(assignment=assignment)
+    monkeypatch.setattr(LaneThread, "client", client)
+    monkeypatch.setattr(LaneThread, "_ensure_consumer", lambda _self: client)
+    monkeypatch.setattr(LaneThread, "_verify_aiokafka_event_path", lambda *_: False)
+    thread: Any = object.__new__(LaneThread)
+    app = SimpleNamespace(monitor=object(), topics=SimpleNamespace(acks_enabled_for=bool))
+    thread.consumer = SimpleNamespace(app=app)
+    thread.time_started = 0.0
+    thread.verify_event_path(1.0, BULK if is_assigned else INTERACTIVE)
 
 
 async def test_a_consumer_with_nothing_to_poll_goes_on_once_there_is_room(

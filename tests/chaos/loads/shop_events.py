@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from itertools import count
 
 SENTENCES = (
     "It is wonderful, I love it!", "A terrible experience.", "Ada Lovelace sent it to London.",
@@ -23,17 +24,17 @@ NAMES = ("deep", "\\u0064eep2", "", 'with \\"quotes\\"', "a/b~c", "日本", "�
 UNREADABLE = (b'{"body": NaN}', b'{"body": "half a', b"\xff\xfe{}", b"", b'{"lang":"en"}}')
 
 
-def shop_events(count: int, seed: int = 0) -> Iterator[bytes]:
-    """So many events, the same for the same seed."""
+def shop_events(seed: int) -> Iterator[bytes]:
+    """Events without an end, the same for the same seed."""
     chance = random.Random(seed)
-    for number in range(count):
+    for number in count():
         yield _event(chance, number).encode()
 
 
-def shop_records(count: int, seed: int = 0) -> Iterator[bytes | None]:
+def shop_records(seed: int) -> Iterator[bytes | None]:
     """Events, and among a hundred of them one that nobody can read, and one that is no more."""
     chance = random.Random(f"records of {seed}")
-    for event in shop_events(count, seed):
+    for event in shop_events(seed):
         kind = chance.randrange(100)
         if kind == 0:
             yield chance.choice(UNREADABLE)

@@ -7,22 +7,16 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import orjson
 from aiokafka import AIOKafkaProducer
 
-from tests.chaos.asked import BULK, EVENTS, REQUESTS, Asked
-from tests.support.texts import short_texts
-from tests.support.topics import Sent, producing, send_all
+from tests.chaos.asked import Asked
+from tests.chaos.loads.load import Load
+from tests.support.topics import producing, send_all
 
 SLICE_S = 0.1
-TOPICS = (REQUESTS, BULK, EVENTS, REQUESTS, EVENTS)
-"""In turn."""
-KEYS = 97
-"""Keys of events, few enough that each has its order to keep."""
-TEXTS = 2000
 
 
-class Load:
+class Sender:
     """Sends past the proxies, so that a fault of workers' connections does not stop it.
 
     asked: all that the broker has taken
@@ -30,13 +24,13 @@ class Load:
     gone:  ids that no answer is waited for, as Kafka deleted them first
     """
 
-    def __init__(self, bootstrap_servers: str, seed: int) -> None:
+    def __init__(self, bootstrap_servers: str, seed: int, load: Load) -> None:
+        self.load = load
         self.asked: list[Asked] = []
         self.logs: Counter[str] = Counter()
         self.gone: set[str] = set()
         self._bootstrap_servers = bootstrap_servers
         self._name = f"chaos-{seed}"
-        self._texts = short_texts(TEXTS)
         self._sent = 0
         self._is_stopped = False
         self._lock = asyncio.Lock()
@@ -52,6 +46,11 @@ class Load:
     def stop(self) -> None:
         """Nothing more is sent by `run`."""
         self._is_stopped = True
+
+    async def reach(self, count: int) -> None:
+        """Returns once `run` has sent so many in all."""
+        while len(self.asked) < count:  # noqa: ASYNC110 - what a task of ours has sent
+            await asyncio.sleep(SLICE_S)
 
     async def send(self, count: int, topic: str | None = None) -> None:
         """So many more, to a topic or to each in turn; returns once they are stored."""
@@ -87,19 +86,12 @@ class Load:
             return
         numbers = range(self._sent, self._sent + count)
         self._sent += count
+        names = [f"{self._name}-{number}" for number in numbers]
         records = [
-            self._record(number, topic or TOPICS[number % len(TOPICS)]) for number in numbers
+            self.load.record(name, number, topic)
+            for name, number in zip(names, numbers, strict=True)
         ]
         positions = await send_all(self._producer, records)
-        for number, record, position in zip(numbers, records, positions, strict=True):
-            key = (record.key or b"").decode()
-            where, partition, offset = position
-            log = self.logs[where]
-            self.asked.append(Asked(f"{self._name}-{number}", key, where, log, partition, offset))
-
-    def _record(self, number: int, topic: str) -> Sent:
-        name, text = f"{self._name}-{number}", self._texts[number % TEXTS]
-        if topic == EVENTS:
-            body = orjson.dumps({"id": name, "body": text})
-            return Sent(body, topic, key=b"%d" % (number % KEYS))
-        return Sent(orjson.dumps({"id": name, "text": text}), topic, key=name.encode())
+        for name, record, position in zip(names, records, positions, strict=True):
+            key, log = (record.key or b"").decode(), self.logs[record.topic]
+            self.asked.append(Asked(name, key, *position, log))

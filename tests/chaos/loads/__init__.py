@@ -1,0 +1,1 @@
+"""What is sent while faults happen, and what workers need to answer it: a class each."""
