@@ -55,7 +55,7 @@ def assigned(assignment: str) -> Any:
     return SimpleNamespace(subscription=SimpleNamespace(assignment=assignment))
 
 
-def thread_of(fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch, *, is_flowing: bool) -> LaneThread:
+def thread_of(fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch, *, is_flowing: bool) -> Any:
     """A thread that reads from it; is_flowing: once it has, records are handed on"""
 
     async def fetch(_self: Any, _consumer: Any, active_partitions: Any, **limits: Any) -> Any:
@@ -82,7 +82,10 @@ async def poll(
     thread = thread_of(fetcher, monkeypatch, is_flowing=True)
     fetched = SimpleNamespace(_records=fetcher.left)
     client = SimpleNamespace(_fetcher=fetched, _subscription=assigned("now"))
-    return await thread._fetch_records(client, active, timeout=0.05, max_records=max_records)
+    handed: dict[TP, list[int]] = await thread._fetch_records(
+        client, active, timeout=0.05, max_records=max_records
+    )
+    return handed
 
 
 async def test_an_interactive_record_comes_before_bulk_ones_that_were_fetched_earlier(
