@@ -30,6 +30,7 @@ from tests.support.zoo import ADDRESSES, NAMES, NEVER, make_zoo, tree_digest
 
 INPUTS = {
     *("files", "data", "valid", "test", "train", "corpus", "prefix_corpus", "partitions", "part"),
+    "prefix_of",
     *("base", "source", "tokenizer", "what", "run", "search", "models_dir", "topics_dir"),
     *("routes_dir", "route", "events"),
     *("kafka_ssl_cafile", "kafka_ssl_certfile", "kafka_ssl_keyfile", "cache_ssl_cafile"),

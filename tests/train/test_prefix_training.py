@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from streamproc.offline.training.prefix import Prefix
 from streamproc.offline.training.pruning import PruneConfig
 from streamproc.offline.training.record_requests import one_member_spec
 from streamproc.offline.training.scoring import onnx_scorer
+from streamproc.offline.training.shared_artifacts import taken_over
 from streamproc.offline.training.text_classification import TextClassification
 from streamproc.offline.training.token_classification import TokenClassification
 from streamproc.offline.training.training_task import TrainingTask
@@ -116,6 +118,48 @@ def test_what_was_trained_so_can_be_served(repository: tuple[Path, list[MemberEx
 
     for name in ("moods", "names"):
         assert verify_ensemble(settings, name).device == "cpu"
+
+
+def test_another_ensemble_takes_words_and_frozen_layers_over(
+    repository: tuple[Path, list[MemberExported]], corpus: Path, base: Path, tmp_path: Path
+) -> None:
+    models = tmp_path / "models"
+    shutil.copytree(repository[0], models)
+    reviews = [Source("reviews", corpus / f"{name}.jsonl") for name in ("train", "valid")]
+    recipe = TextClassification(
+        find_base(base), 300, PruneConfig((1, 2), 32, positions=32), Learning(32), Window(32, 8), 1,
+        prefix_of=models / "names", names=LABELS,
+    )  # fmt: skip
+    plan = TrainingPlan(
+        config=options(tmp_path, ensemble="again", epochs=1, batch=16, learning_rate=5e-3),
+        recipe=recipe,
+        corpus=reviews[:1],
+        valid=reviews[1:],
+        partitioning=ByHash(2),
+        folder=tmp_path / "work",
+    )
+    events_of(plan)
+
+    assert manifest(models, "again")["prefix"] == manifest(models, "names")["prefix"]
+    assert len(list((models / "prefixes").iterdir())) == 1
+    assert verify_ensemble(read_settings(models_dir=models), "again").device == "cpu"
+
+
+def test_what_can_not_be_taken_over_is_told(
+    repository: tuple[Path, list[MemberExported]], base: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(TrainingError, match=r"--prefix-of .*there is no ensemble|no ensemble"):
+        taken_over(tmp_path / "nothing", base)
+    other = tmp_path / "other"
+    shutil.copytree(base, other)
+    tokenizer = json.loads((base / "tokenizer.json").read_text("utf-8"))
+    word = next(word for word in tokenizer["model"]["vocab"] if word.isalpha() and len(word) > 3)
+    tokenizer["model"]["vocab"]["elsewhere"] = tokenizer["model"]["vocab"].pop(word)
+    (other / "tokenizer.json").write_text(json.dumps(tokenizer), "utf-8")
+    kept = json.loads((repository[0] / "names" / "tokenizer.json").read_text("utf-8"))
+    assert word in kept["model"]["vocab"]
+    with pytest.raises(TrainingError, match="it has words that other has not"):
+        taken_over(repository[0] / "names", other)
 
 
 def test_the_layers_give_a_text_the_same_states_in_any_batch(

@@ -101,6 +101,10 @@ class TrainConfig(
 
     @model_validator(mode="after")
     def _fits_its_task(self) -> Self:
+        if self.prefix_of and not self.freeze_layers:
+            raise ValueError("--prefix-of: say with --freeze-layers how many layers it has frozen")
+        if self.prefix_of and self.prefix_corpus:
+            raise ValueError("--prefix-of brings its words: leave --prefix-corpus out")
         if self.task not in FROM_SCRATCH:
             if self.overlap > self.window // 2:
                 raise ValueError(

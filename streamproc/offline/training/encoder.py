@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
 
 from streamproc.errors import TrainingError
@@ -18,7 +19,7 @@ from streamproc.offline.training.member import Member
 from streamproc.offline.training.prefix import Prefix, make_prefix
 from streamproc.offline.training.pruning import PruneConfig, prune_model
 from streamproc.offline.training.record_requests import RecordRequests
-from streamproc.offline.training.shared_artifacts import SharedArtifacts
+from streamproc.offline.training.shared_artifacts import SharedArtifacts, taken_over
 from streamproc.offline.training.training_task import MemberTrainer, TaskSetup, TrainingTask
 from streamproc.offline.training.vocabulary import trim_vocabulary
 from streamproc.serving.chunking.tokens import TextTokenizer
@@ -36,6 +37,7 @@ class EncoderTask(RecordRequests[RecordT], TrainingTask[RecordT], Generic[Record
         before all members, which then are only the layers of their shape
     shared: files that words are chosen and frozen layers are quantised by, in place of the corpus;
         ensembles of the same base, words and frozen layers share these
+    prefix_of: the folder of an ensemble whose words and frozen layers are taken over instead
     """
 
     model: ClassVar[str]  # the class of transformers, such as BertForTokenClassification
@@ -47,6 +49,7 @@ class EncoderTask(RecordRequests[RecordT], TrainingTask[RecordT], Generic[Record
     window: Window = field(default_factory=lambda: Window(256, 32))
     frozen: int = 0
     shared: Sequence[Source] = ()
+    prefix_of: Path | None = None
 
     @property
     def base(self) -> str:
@@ -59,6 +62,8 @@ class EncoderTask(RecordRequests[RecordT], TrainingTask[RecordT], Generic[Record
                 f"Windows of {longest} tokens do not fit a model of {self.shape.positions} "
                 "positions; make the windows shorter or keep more positions."
             )
+        if self.prefix_of is not None:
+            return taken_over(self.prefix_of, self.start.folder)
         shared = chain.from_iterable(map(read_text_samples, self.shared))
         samples = sampled(shared if self.shared else self.samples(train), seed)
         # Once, not once a question that is asked of it.

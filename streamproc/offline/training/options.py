@@ -143,6 +143,9 @@ class ModelOptions(_Options):
     """first layers of the base to freeze; they run once before all members"""
     prefix_corpus: Files = ()
     """files that choose the vocabulary and the ranges of frozen layers; default: the corpus"""
+    prefix_of: Path | None = None
+    """an ensemble's folder, e.g. models/entities: its words and frozen layers are taken over, so
+    that both ensembles share the file; --freeze-layers says how many these are"""
     heads: Annotated[int | None, Field(ge=1)] = None
     """attention heads per layer; default: all of the base's"""
     width: AtLeast8 = 128

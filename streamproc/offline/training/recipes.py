@@ -64,6 +64,7 @@ def _encoder(config: TrainConfig, find: FindBase, *learning: int) -> dict[str, A
         "window": Window(config.window, config.overlap),
         "frozen": config.freeze_layers,
         "shared": [source_from(written) for written in config.prefix_corpus],
+        "prefix_of": config.prefix_of,
     }
 
 

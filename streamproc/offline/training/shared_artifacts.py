@@ -10,7 +10,9 @@ from typing import Self
 
 from tokenizers import Tokenizer
 
+from streamproc.errors import ModelRefused, TrainingError
 from streamproc.repository.files import atomic_directory
+from streamproc.repository.repository import Repository
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +50,26 @@ class SharedArtifacts:
             prefix.read_bytes() if prefix.is_file() else None,
             about["parts"],
         )
+
+
+def taken_over(ensemble: Path, base: Path) -> SharedArtifacts:
+    """What the members of an ensemble that is there share, for those of another one.
+
+    ensemble: its folder; base: that of the base that both have
+    Raises TrainingError.
+    """
+    try:
+        stored = Repository(ensemble.absolute().parent).open(ensemble.name)
+        section = stored.manifest.prefix
+        if section is None:
+            raise TrainingError(f"--prefix-of {ensemble}: its members share no frozen layers.")
+        tokenizer, prefix = stored.tokenizer(), stored.prefix(section)
+    except ModelRefused as refused:
+        raise TrainingError(f"--prefix-of {ensemble}: {refused}.") from None
+    words = Tokenizer.from_str(tokenizer.decode())
+    of_base = Tokenizer.from_file(str(base / "tokenizer.json"))
+    tokens = (words.id_to_token(number) for number in range(words.get_vocab_size()))
+    kept = [number for token in tokens if (number := of_base.token_to_id(token)) is not None]
+    if len(kept) < words.get_vocab_size():
+        raise TrainingError(f"--prefix-of {ensemble}: it has words that {base.name} has not.")
+    return SharedArtifacts(words, kept, prefix)
