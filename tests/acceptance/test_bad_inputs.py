@@ -276,7 +276,7 @@ def nothing_is_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     async def no_serving(*_: object) -> None:
         return
 
-    monkeypatch.setattr("streamproc.kafka.worker.backoff_s", no_patience)
+    monkeypatch.setattr("streamproc.kafka.backoff.backoff_s", no_patience)
     monkeypatch.setattr("streamproc.web.gateway.server.serve_until", no_serving)
     monkeypatch.setattr("streamproc.kafka.embedded.embedded.EmbeddedBroker._launch", no_start)
     monkeypatch.setattr("streamproc.maven.fetch", no_download)

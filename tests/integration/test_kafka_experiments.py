@@ -21,8 +21,10 @@ from streamproc.kafka.topic_reader import read_topic
 from streamproc.kafka.topics import load_topics
 from streamproc.messages.exposure import Exposure, read_exposure
 from streamproc.settings import Settings
+from streamproc.status.feed import StatusFeed
 from streamproc.worker.run import run_worker
 from tests.support.command import streamproc
+from tests.support.kafka_place import until
 from tests.support.topics import producing
 from tests.support.versioned_models import ENSEMBLE, own_topics, spoil, write_versions
 from tests.support.worker_process import WorkerProcess
@@ -60,12 +62,15 @@ class Place:
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
-        """A worker in this process, on topics that are there; it has drained at the end."""
+        """A worker in this process that has said that it is there; it has drained at the end."""
         async with TopicAdmin(self.settings) as admin:
             await admin.create_missing(self.catalogue.topics.values())
         stop = asyncio.Event()
         running = asyncio.create_task(run_worker(self.settings, stop))
         try:
+            # A command that came earlier would find no worker.
+            async with StatusFeed(self.settings, SystemClock()) as feed:
+                await until(lambda: bool(feed.states()), running)
             yield
         finally:
             stop.set()
