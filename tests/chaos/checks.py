@@ -99,15 +99,15 @@ def twice_by_cause(
     times: how often each was answered
     seen:  after each fault: what was committed, and what was answered and not committed
     """
+    twice = {position for position, count in times.items() if count > 1}
     causes: dict[Position, str] = {}
     for offsets, uncommitted in seen:
-        for topic, partition, offset in uncommitted:
+        for topic, partition, offset in uncommitted & twice:
             first = offsets.get(TopicPartition(topic, partition), 0)
             before = ((topic, partition, at) for at in range(first, offset))
             behind = all(at in uncommitted for at in before)
             cause = "since the last commit" if behind else "above the low watermark"
             causes[topic, partition, offset] = cause
-    twice = (position for position, count in times.items() if count > 1)
     return dict(Counter(causes.get(position, "a rebalance") for position in twice))
 
 
