@@ -40,11 +40,10 @@ def read_plan(settings: Settings, given: WrittenPlan, served: Mapping[str, str])
     from streamproc.messages.experiment import Experiment
     from streamproc.messages.validation import describe
     from streamproc.repository.repository import Repository
-    from streamproc.repository.signatures import TrustedKeys
     from streamproc.repository.versioned_name import versioned
     from streamproc.worker.interface import Interface
 
-    repository = Repository(settings.models_dir, TrustedKeys.read(settings.model_key))
+    repository = Repository.trusting(settings.models_dir, settings.model_key)
     arms, shadows = map(_written, given.arms), map(_written, given.shadows)
     written = [*((*one, False) for one in arms), *((*one, True) for one in shadows)]
     if len(written) < 2 or not given.arms:

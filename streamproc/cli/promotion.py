@@ -72,10 +72,9 @@ def promote_version(
 ) -> None:
     """Promote a version, and say so; raises typer.Exit where a worker does not serve it."""
     from streamproc.repository.repository import Repository
-    from streamproc.repository.signatures import TrustedKeys
     from streamproc.worker.interface import Interface
 
-    repository = Repository(settings.models_dir, TrustedKeys.read(settings.model_key))
+    repository = Repository.trusting(settings.models_dir, settings.model_key)
     stored = repository.open(version)
     topic = _models_topic(settings)
     current = asyncio.run(_chosen(settings, topic, stored.manifest.name))

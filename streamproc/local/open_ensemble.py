@@ -10,7 +10,6 @@ from streamproc.errors import ModelRefused
 from streamproc.kafka.topics import load_topics
 from streamproc.messages.lane import Lane
 from streamproc.repository.repository import MANIFEST, Repository, StoredEnsemble
-from streamproc.repository.signatures import TrustedKeys
 from streamproc.repository.versioned_name import plain_name, versioned
 from streamproc.settings import Settings
 
@@ -28,8 +27,7 @@ def open_ensemble(
     ensemble: None: the one that the task's bulk topic names
     Raises ModelRefused saying which ensembles there are, TopicsError.
     """
-    trusted = TrustedKeys.read(settings.model_key)
-    repository, is_folder = Repository(settings.models_dir, trusted), False
+    root, is_folder = settings.models_dir, False
     if ensemble is None:
         name = load_topics(settings.topics_dir).request_topic(task or "", Lane.BULK).ensemble
     elif folder := folder_of(ensemble):
@@ -38,9 +36,10 @@ def open_ensemble(
                 f"{folder} is not the folder of an ensemble: it has no {MANIFEST}; streamproc "
                 "models import makes one of a model"
             )
-        repository, name, is_folder = Repository(folder.parent, trusted), folder.name, True
+        root, name, is_folder = folder.parent, folder.name, True
     else:
         name = fspath(ensemble)
+    repository = Repository.trusting(root, settings.model_key)
     there = repository.names()
     plain = plain_name(name)
     if plain not in there:

@@ -6,6 +6,7 @@ import hashlib
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from streamproc.errors import ModelRefused
 from streamproc.repository.manifest import (
@@ -122,6 +123,14 @@ class Repository:
         """trusted: who has to have signed an ensemble for it to be opened; None: nobody"""
         self.root = root
         self._trusted = trusted
+
+    @classmethod
+    def trusting(cls, root: Path, key_file: Path | None) -> Self:
+        """One whose ensembles a key of a PEM file has to have signed; None: whatever lies there.
+
+        Raises SettingsError where the file can't be used.
+        """
+        return cls(root, TrustedKeys.read(key_file))
 
     def names(self) -> list[str]:
         """Names of the ensembles there are, sorted; raises ModelRefused without a folder."""

@@ -10,7 +10,6 @@ from typing import Final
 from streamproc.clock import Clock
 from streamproc.metrics import Metrics
 from streamproc.repository.repository import Repository, StoredEnsemble
-from streamproc.repository.signatures import TrustedKeys
 from streamproc.repository.versioned_name import versioned
 from streamproc.serving.assembly import load_engine
 from streamproc.serving.batching.batcher import Limits
@@ -44,8 +43,7 @@ class Models:
         versions: Mapping[str, str] | None = None,
     ) -> None:
         """versions: of ensembles, where others are meant than the settings say"""
-        trusted = TrustedKeys.read(settings.model_key)
-        self.repository = Repository(settings.models_dir, trusted)
+        self.repository = Repository.trusting(settings.models_dir, settings.model_key)
         self._pins = {**settings.pinned_versions, **(versions or {})}
         self.metrics = metrics
         self.provider = choose_provider(settings.device)

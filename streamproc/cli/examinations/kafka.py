@@ -87,7 +87,6 @@ async def _of_promoted(settings: Settings, admin: TopicAdmin) -> list[Finding]:
     from streamproc.kafka.model_choices import read_choices
     from streamproc.kafka.topics import load_topics
     from streamproc.repository.repository import Repository
-    from streamproc.repository.signatures import TrustedKeys
     from streamproc.status.feed import StatusFeed
 
     try:
@@ -102,8 +101,7 @@ async def _of_promoted(settings: Settings, admin: TopicAdmin) -> list[Finding]:
             states = [one for one in feed.states() if not one.is_stale(clock.now_ms())]
     except OperatorError as error:
         return [Finding("promoted", "warning", first_line(error), "see the message")]
-    trusted = TrustedKeys.read(settings.model_key)
-    repository, findings = Repository(settings.models_dir, trusted), []
+    repository, findings = Repository.trusting(settings.models_dir, settings.model_key), []
     for name, choice in sorted(choices.items()):
         named = f"{name}@{choice.serves.version}"
         stored, wrong = verified(repository, named)

@@ -16,14 +16,13 @@ def of_models(settings: Settings) -> list[Finding]:
     """Whether files are as manifests say, and some task has an ensemble."""
     from streamproc.kafka.topics import load_topics
     from streamproc.repository.repository import Repository
-    from streamproc.repository.signatures import TrustedKeys
     from streamproc.worker import served_tasks
 
     try:
-        trusted = TrustedKeys.read(settings.model_key)
+        repository = Repository.trusting(settings.models_dir, settings.model_key)
     except SettingsError as error:
         return [Finding("models", "failed", str(error), "name another file, or none")]
-    repository, findings = Repository(settings.models_dir, trusted), []
+    findings = []
     names = repository.names() if settings.models_dir.is_dir() else []
     for name in names:
         stored, wrong = verified(repository, name)
@@ -37,7 +36,7 @@ def of_models(settings: Settings) -> list[Finding]:
         return [*findings, Finding("models", "failed", first_line(error), do)]
     if findings:
         return findings
-    signed = "" if trusted is None else ", signed"
+    signed = "" if settings.model_key is None else ", signed"
     said = f"{len(names)} ensembles, digests as written{signed}, for {', '.join(tasks)}"
     return [Finding("models", "ok", said)]
 

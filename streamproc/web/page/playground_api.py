@@ -19,7 +19,6 @@ from streamproc.errors import Invalid, OperatorError
 from streamproc.kafka.topics import RequestTopic, load_topics
 from streamproc.messages.strict_json import parse
 from streamproc.repository.repository import Repository
-from streamproc.repository.signatures import TrustedKeys
 from streamproc.serving.loading import load_spec
 from streamproc.serving.tasks.catalogue import task_named
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
@@ -107,7 +106,7 @@ def _ends(chunk: Any) -> list[int]:
 def _spec(settings: Settings, task: str, name: str) -> EnsembleSpec | None:
     """Of an ensemble in the models folder of the page's own machine; None: there is none."""
     try:
-        repository = Repository(settings.models_dir, TrustedKeys.read(settings.model_key))
+        repository = Repository.trusting(settings.models_dir, settings.model_key)
         if name not in repository.names():
             return None
         return load_spec(repository.open(name), task_named(task))
