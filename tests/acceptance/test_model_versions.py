@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from tests.support.command import streamproc
-from tests.support.versioned_models import ENSEMBLE, own_topics, spoil, write_versions
+from tests.support.versioned_models import ENSEMBLE, own_settings, spoil, write_versions
 from tests.support.worker_process import WorkerProcess
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
@@ -24,13 +24,7 @@ async def test_versions_are_promoted_pinned_and_rolled_back_by_commands(
     models = tmp_path / "models"
     digests = write_versions(models, 1, 2, 3)
     spoil(models, 3)
-    settings = {
-        "KAFKA_BOOTSTRAP_SERVERS": kafka,
-        "GROUP_ID": name,
-        "MODELS_DIR": str(models),
-        "TOPICS_DIR": str(own_topics(tmp_path / "topics", name)),
-        "STATE_INTERVAL_S": "0.5",
-    }
+    settings = own_settings(kafka, tmp_path, name)
 
     async def models_command(*words: str) -> subprocess.CompletedProcess[str]:
         return await asyncio.to_thread(streamproc, "models", *words, settings=settings)

@@ -14,7 +14,7 @@ import pytest
 from tests.support.command import streamproc
 from tests.support.onnx_models import classifier, write_ensemble
 from tests.support.signing_keys import key_pair
-from tests.support.versioned_models import ENSEMBLE, own_topics, write_versions
+from tests.support.versioned_models import ENSEMBLE, own_settings, write_versions
 from tests.support.worker_process import WorkerProcess
 
 
@@ -68,13 +68,7 @@ async def test_a_worker_with_a_key_starts_with_what_is_signed_and_exchanges_it_f
     models = tmp_path / "models"
     digests = write_versions(models, 1, 2)
     ours = key_pair(tmp_path / "keys")
-    of_operator = {
-        "KAFKA_BOOTSTRAP_SERVERS": kafka,
-        "GROUP_ID": name,
-        "MODELS_DIR": str(models),
-        "TOPICS_DIR": str(own_topics(tmp_path / "topics", name)),
-        "STATE_INTERVAL_S": "0.5",
-    }
+    of_operator = own_settings(kafka, tmp_path, name)
     of_worker = {**of_operator, "MODEL_KEY": str(ours.public)}
 
     async def command(

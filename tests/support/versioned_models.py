@@ -59,3 +59,14 @@ def own_topics(folder: Path, name: str) -> Path:
         described = file.read_text("utf-8").replace("name: streamproc.", f"name: {name}.")
         (folder / file.name).write_text(described, "utf-8")
     return folder
+
+
+def own_settings(kafka: str, folder: Path, name: str) -> dict[str, str]:
+    """Of a group with topics of its own, whose models lie in `models` in the folder."""
+    return {
+        "KAFKA_BOOTSTRAP_SERVERS": kafka,
+        "GROUP_ID": name,
+        "MODELS_DIR": str(folder / "models"),
+        "TOPICS_DIR": str(own_topics(folder / "topics", name)),
+        "STATE_INTERVAL_S": "0.5",
+    }
