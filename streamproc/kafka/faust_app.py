@@ -31,9 +31,20 @@ class _Boot(BootStrategy):  # type: ignore[misc]
 
 class _App(faust.App):  # type: ignore[misc]
     BootStrategy = _Boot
+    _first_crash: BaseException | None = None
 
     async def on_first_start(self) -> None:
         """Make no folders: a worker keeps nothing on disk."""
+
+    @property
+    def crash_reason(self) -> BaseException | None:
+        """What it crashed by first; a part that is cancelled for that may crash by it in turn."""
+        return self._first_crash
+
+    @crash_reason.setter
+    def crash_reason(self, reason: BaseException | None) -> None:
+        if reason is None or self._first_crash is None:
+            self._first_crash = reason
 
 
 class AgentSupervisor(OneForOneSupervisor):  # type: ignore[misc]

@@ -141,7 +141,7 @@ async def test_without_a_topic_that_it_needs_it_ends_and_says_which(
 
     async with started(kafka, tmp_path, group) as worker:
         await until(lambda: worker.exit_code is not None, worker)
-        assert worker.exit_code == 2
+        assert worker.exit_code == 2, worker.last_words()
         said = worker.last_words()
 
     assert f"error: this user may not use topic {topic}: an ACL is missing" in said
@@ -156,7 +156,7 @@ async def test_where_it_may_see_requests_and_not_read_them_it_ends_and_says_so(
 
     async with started(kafka, tmp_path, "sees") as worker:
         await until(lambda: worker.exit_code is not None, worker)
-        assert worker.exit_code == 2
+        assert worker.exit_code == 2, worker.last_words()
         assert f"error: this user may not read topic {REQUESTS}: an ACL" in worker.last_words()
 
 
@@ -238,7 +238,7 @@ async def test_exactly_once_without_its_transactional_ids_ends_and_says_so(
 
     async with started(kafka, tmp_path, group, DELIVERY="exactly_once") as worker:
         await until(lambda: worker.exit_code is not None, worker)
-        assert worker.exit_code == 2
+        assert worker.exit_code == 2, worker.last_words()
         assert "transactional id" in worker.last_words()
 
 

@@ -1,21 +1,25 @@
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka.errors import TopicAuthorizationFailedError
 from mode import Service
 
+from streamproc.errors import TopicsError
 from streamproc.kafka.consumer_state import ConsumerState
 from streamproc.kafka.faust_app import AgentSupervisor, build_app
+from streamproc.kafka.running_app import RunningApp
 from streamproc.settings import Settings
 
 
 class Actor(Service):  # type: ignore[misc]
     """Counts how often it begins."""
 
-    def __init__(self, app: Any) -> None:
-        super().__init__()
+    def __init__(self, app: Any, beacon: Any = None) -> None:
+        super().__init__(beacon=beacon)
         self.agent = SimpleNamespace(app=app)
         self.begun = 0
 
@@ -45,6 +49,19 @@ async def test_an_agent_that_does_not_run_is_not_begun_while_its_app_stops() -> 
     await AgentSupervisor(actor).start_services([actor])
 
     assert actor.begun == 0
+
+
+async def test_an_app_ends_by_what_it_crashed_by_first() -> None:
+    app = build_app(Settings(), {"requests": lambda _: None}, ConsumerState())
+    running = RunningApp(app)
+    one, another = Actor(app, app.beacon), Actor(app, app.beacon)
+    await one.crash(TopicAuthorizationFailedError("requests"))
+    await another.crash(asyncio.CancelledError())
+    await running.wait(())
+
+    with pytest.raises(TopicsError, match="this user may not read topic requests"):
+        running.raise_what_failed(())
+    await running.stop()
 
 
 async def test_agents_of_a_worker_have_that_supervisor() -> None:
