@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import structlog
-from aiokafka.errors import KafkaError
+from aiokafka.errors import CommitFailedError, KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from streamproc.kafka.consumer_state import ConsumerState
@@ -36,6 +36,7 @@ _log = structlog.get_logger(__name__)
 
 LOOK_INTERVAL_S: Final = 2.0
 LOOK_TIMEOUT_S: Final = 10.0
+TRY_AGAIN_S: Final = 0.5
 T = TypeVar("T")
 
 
@@ -63,13 +64,27 @@ class RemadeLogs:
         try:
             async with asyncio.timeout(LOOK_TIMEOUT_S):
                 await self._leave_other_logs()
-        except (KafkaError, TimeoutError) as error:
+        except (CommitFailedError, TimeoutError) as error:
             # What the group has moved on from begins with this again.
             _log.warning("looking for topics made again failed", error=describe_error(error))
         self._found.set()
 
     async def _leave_other_logs(self) -> None:
-        """Commit the beginning where what is committed is of a topic that is no more."""
+        """Commit the beginning where what is committed is of a topic that is no more.
+
+        Where a broker has just left that is asked for it, another one is soon there. Raises
+        CommitFailedError where the group has moved on.
+        """
+        while True:
+            try:
+                return await self._commit_beginnings()
+            except CommitFailedError:
+                raise
+            except KafkaError as error:
+                _log.warning("looking for topics made again", error=describe_error(error))
+                await asyncio.sleep(TRY_AGAIN_S)
+
+    async def _commit_beginnings(self) -> None:
         ours = self._consumer.assignment()
         ids = await topic_ids(client_of(self._consumer), {tp.topic for tp in ours})
         if not ids:
