@@ -6,7 +6,7 @@ All of it runs on the event loop's thread, and nothing here waits for a handler 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Container, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -18,12 +18,12 @@ from streamproc.clock import Clock
 from streamproc.errors import TooManyFailed, WorkerFault
 from streamproc.kafka.attempt_gate import AttemptGate
 from streamproc.kafka.backlog import Backlog
-from streamproc.kafka.backoff import backoff_s
 from streamproc.kafka.backpressure import Backpressure
 from streamproc.kafka.commits import Committer
 from streamproc.kafka.consumer_control import ConsumerControl, ours
 from streamproc.kafka.faust_app import polled_records
 from streamproc.kafka.ledger import Found, inherit_marks
+from streamproc.kafka.ledger_loading import LedgerLoading, ReadLedger
 from streamproc.kafka.offsets import Delivery, OffsetTracker
 from streamproc.kafka.requests_in_flight import Handler, Refuse, RequestsInFlight
 from streamproc.kafka.transactions import Transactions
@@ -38,7 +38,6 @@ ALONE_S: Final = 30.0
 """The longest that all else waits for one record that is run alone, or does not come."""
 
 Arrived = tuple[Delivery, Record]
-ReadLedger = Callable[[frozenset[TopicPartition]], Awaitable[Found]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,6 @@ class Dispatcher:
         by its handler. `read_ledger` begins them
     bound: of requests that become dead letters by a bug; None: there is none
     fault: done, with a WorkerFault, once a handler kept raising
-    last_error: why nothing is started though topic-partitions are assigned
     """
 
     def __init__(
@@ -85,12 +83,11 @@ class Dispatcher:
         self._subscriptions = {one.topic: one for one in subscriptions}
         self._consumer = consumer
         self._revoke_grace_s = revoke_grace_s
-        self._read_ledger = read_ledger
         self._transactions = transactions
         self._clock = clock
         self._tracker = OffsetTracker()
         self._gate = AttemptGate[Arrived]()
-        self._loading: asyncio.Task[None] | None = None
+        self._ledger = LedgerLoading(read_ledger, clock, self._loaded)
         self._storing: asyncio.Task[None] | None = None
         self._moved_at_s = 0.0
         self._was_exclusive = False
@@ -117,7 +114,6 @@ class Dispatcher:
         self.fault: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.generation: int | None = None
         self.is_open = True
-        self.last_error: str | None = None
         self._assignments = 0
         self._anew_after = 0
         self._joining_again: asyncio.Task[None] | None = None
@@ -127,6 +123,11 @@ class Dispatcher:
     def assigned(self) -> frozenset[TopicPartition]:
         """The topic-partitions whose events are taken."""
         return self._tracker.assigned()
+
+    @property
+    def last_error(self) -> str | None:
+        """Why nothing is started though topic-partitions are assigned."""
+        return self._ledger.last_error
 
     @property
     def kept_answers(self) -> int:
@@ -192,8 +193,7 @@ class Dispatcher:
         # Before the first assignment there is nothing to pause, and Faust's consumer may be none.
         if self.generation is not None:
             self._backpressure.close()
-        if self._loading is not None:
-            self._loading.cancel()
+        self._ledger.cancel()
         self._drop(self._gate.stop(self.assigned))
 
     def leave(self) -> None:
@@ -270,10 +270,8 @@ class Dispatcher:
         self.committer.forget()
         self._tracker.assign(assignment, self._assignments)
         self._drop(self._gate.assign(assignment))
-        if self._loading is not None:
-            self._loading.cancel()
         if self.is_open:
-            self._loading = asyncio.create_task(self._load(assignment))
+            self._ledger.begin(assignment)
         _log.info("topic-partitions assigned", count=len(assignment), generation=generation)
 
     async def on_rebalance_complete(self, *_: Any, **__: Any) -> None:
@@ -283,9 +281,8 @@ class Dispatcher:
     async def on_partitions_revoked(self, _app: Any, revoked: set[TP], **_: Any) -> None:
         """Faust's signal: finish what can be finished soon, commit it, and forget the rest."""
         leaving = frozenset(map(ours, revoked))
-        if self._loading is not None:
-            # To connect for transactions now would end what the next owner has under way.
-            self._loading.cancel()
+        # To connect for transactions now would end what the next owner has under way.
+        self._ledger.cancel()
         self._drop(self._gate.stop(leaving))
         await self.requests.drain(self._revoke_grace_s, among=leaving)
         self._gate.leave(leaving)
@@ -298,35 +295,19 @@ class Dispatcher:
         cancelled = await self.requests.cancel(among=leaving)
         _log.info("topic-partitions revoked", count=len(leaving), cancelled=cancelled)
 
-    async def _load(self, assignment: frozenset[TopicPartition]) -> None:
-        """Read the ledger, however long Kafka takes: without it nothing is started."""
-        for wait_s in backoff_s():
-            try:
-                left = await self._read_ledger(assignment)
-                break
-            except Exception as error:  # noqa: BLE001 - Kafka's clients raise a great many
-                if self.last_error is None:
-                    _log.warning("reading committed offsets failed", error=type(error).__name__)
-                self.last_error = (
-                    f"reading the group's committed offsets failed: {type(error).__name__}"
-                )
-                await self._clock.sleep(wait_s)
-        self.last_error = None
-        self._begin_at(left)
-        self._gate.load(inherit_marks(left))
-        self._moved_at_s = self._clock.monotonic_s()
-        self._go_on()
-
-    def _begin_at(self, left: Found) -> None:
+    def _loaded(self, left: Found) -> None:
         """Pass over what is answered already; with transactions, all before what is committed.
 
-        The consumer may have begun before that.
+        The consumer may have begun before that. Without the ledger nothing is started.
         """
         for tp, (committed, _, finished) in left.items():
             at = 0 if self._transactions is None else committed or 0
             self._tracker.begin_at(tp, at, finished)
             self.committer.begin(tp, finished)
             self._drop(self._gate.pass_answered(tp, at, finished))
+        self._gate.load(inherit_marks(left))
+        self._moved_at_s = self._clock.monotonic_s()
+        self._go_on()
 
     def _start(
         self, delivery: Delivery, record: Record, handler: Handler, refuse: Refuse | None

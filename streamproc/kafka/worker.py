@@ -21,9 +21,10 @@ from streamproc.errors import (
 )
 from streamproc.kafka.backoff import keep_connecting
 from streamproc.kafka.consumer_control import ConsumerControl
-from streamproc.kafka.dispatcher import Dispatcher, ReadLedger, Subscription
+from streamproc.kafka.dispatcher import Dispatcher, Subscription
 from streamproc.kafka.faust_app import build_app
 from streamproc.kafka.ledger import Found, decoded, read_ledger, read_positions
+from streamproc.kafka.ledger_loading import ReadLedger
 from streamproc.kafka.outbox import Outbox
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.running_app import RunningApp

@@ -14,6 +14,7 @@ from streamproc.kafka.attempts import Mark
 from streamproc.kafka.commits import Position
 from streamproc.kafka.dispatcher import ALONE_S, Dispatcher, Subscription
 from streamproc.kafka.ledger import Found, Left
+from streamproc.kafka.ledger_loading import ReadLedger
 from streamproc.kafka.outbox import Outbox
 from streamproc.kafka.transactions import Transactions
 from streamproc.messages.lane import Lane
@@ -70,6 +71,7 @@ class Scene:
         *ledgers: Found | Exception,
         clock: Clock | None = None,
         transactions: Transactions | None = None,
+        read: ReadLedger | None = None,
     ) -> None:
         self.consumer = cast("Any", Consumer())
         self.started: list[int] = []
@@ -82,7 +84,7 @@ class Scene:
             clock=clock or SystemClock(),
             max_in_flight_bytes=1 << 26,
             revoke_grace_s=5,
-            read_ledger=self._read,
+            read_ledger=read or self._read,
             transactions=transactions,
         )
 
@@ -256,14 +258,13 @@ async def test_what_lies_before_the_position_of_transactions_is_answered_already
 
 async def test_nobody_connects_for_what_is_leaving() -> None:
     stored = Stored()
-    scene = Scene({TP: Left(7, Mark())}, transactions=cast("Any", stored))
     reading = asyncio.Event()
 
     async def read(_: frozenset[TopicPartition]) -> Found:
         await reading.wait()
         raise AssertionError("it went on for what another has by now")
 
-    scene.dispatcher._read_ledger = read
+    scene = Scene(transactions=cast("Any", stored), read=read)
     scene.arrive(7)
     await scene.settle()
     await scene.dispatcher.on_partitions_revoked(None, {FAUST_TP("rq", 0)})
