@@ -37,6 +37,20 @@ class ConsumerControl:
         """Join the group again, and go on at what is committed."""
         await self._app.consumer.begin_anew()
 
+    @property
+    def is_joining(self) -> bool:
+        """Whether another assignment is to follow the one that is in force."""
+        return bool(self._app.consumer.is_joining)
+
+    @property
+    def is_reading(self) -> bool:
+        """False from the end of one assignment until the next one has begun."""
+        return bool(self._app.consumer.flow_active)
+
+    def stay(self) -> None:
+        """Stay in the group while there is nothing to read; to be called again and again."""
+        self._app.consumer.stay()
+
     def pause(self, topic_partitions: Iterable[TopicPartition]) -> None:
         """Fetch no more from these; what has been fetched already still arrives.
 

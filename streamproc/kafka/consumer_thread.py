@@ -15,6 +15,7 @@ from faust.types import TP
 from streamproc.errors import BrokerUnavailable
 from streamproc.kafka.backoff import keep_connecting
 from streamproc.kafka.commits import Position
+from streamproc.kafka.committed_offsets import raise_group_errors
 from streamproc.kafka.consumer_state import ConsumerState
 from streamproc.kafka.group_membership import FencedInstanceIdError, keep_joining
 from streamproc.kafka.idle_fetches import wait_long_when_idle
@@ -25,6 +26,8 @@ from streamproc.kafka.private_api import (
     background_tasks,
     client_of,
     hand_out_later,
+    is_joining,
+    note_poll,
     rejoin_group,
     set_fetching,
 )
@@ -72,6 +75,7 @@ class LaneThread(ConsumerThread):
         if not await keep_connecting(self._connect, self._pause):
             return
         keep_joining(self.client, self._state)
+        raise_group_errors(self.client)
         tell_name(self.client, self.consumer.app.conf.consumer_group_instance_id)
         wait_long_when_idle(self.client)
         self._remade = RemadeLogs(self.client, self._state)
@@ -114,6 +118,15 @@ class LaneThread(ConsumerThread):
     async def _rejoin(self) -> None:
         rejoin_group(self.client)
 
+    def note_poll(self) -> None:
+        """The worker lives, though there is nothing that it would read now."""
+        note_poll(self.client)
+
+    @property
+    def is_joining(self) -> bool:
+        """Whether another assignment is to follow the one that is in force."""
+        return is_joining(self.client)
+
     async def seek_to_committed(self) -> Any:
         return await self.call_thread(self._seek.seek, self.client, self._progress.begin)
 
@@ -125,6 +138,8 @@ class LaneThread(ConsumerThread):
         max_records: int | None,
     ) -> dict[TP, Any]:
         """The next records: interactive ones as far as there are any, then bulk ones."""
+        # The worker's thread adds to it and takes from it meanwhile; a copy is made in one step.
+        topic_partitions = set(topic_partitions)
         interactive = {tp for tp in topic_partitions if tp.topic in self._interactive_topics}
         bulk = topic_partitions - interactive
         # aiokafka takes an empty set of topic-partitions for all of them.

@@ -92,6 +92,7 @@ class Dispatcher:
         self._moved_at_s = 0.0
         self._was_exclusive = False
         self._is_to_go_on = False
+        self._at_rest_since_s: float | None = None
         self._backpressure = Backpressure(
             consumer,
             self._tracker,
@@ -139,7 +140,9 @@ class Dispatcher:
         message: Any = event.message
         if not self.is_open or message.generation_id != self._consumer.generation:
             return
-        if self._is_revoked and message.generation_id == self.generation:
+        if self._is_revoked and (
+            message.generation_id == self.generation or self._consumer.is_joining
+        ):
             return
         self.follow_assignment()
         tp = TopicPartition(message.topic, message.partition)
@@ -199,6 +202,22 @@ class Dispatcher:
     def leave(self) -> None:
         """All ends in order: the next commit says so, and no death is counted."""
         self._gate.leave(self.assigned)
+
+    async def stay(self) -> None:
+        """Stay in the group though there may be nothing to read; to be called again and again."""
+        if self.generation is None:
+            return
+        self._consumer.stay()
+        if self._consumer.is_reading:
+            self._at_rest_since_s = None
+        elif self._at_rest_since_s is None:
+            self._at_rest_since_s = self._clock.monotonic_s()
+
+    @property
+    def at_rest_s(self) -> float:
+        """How long nothing has been read, as one assignment is over and the next has not begun."""
+        since_s = self._at_rest_since_s
+        return 0.0 if since_s is None else self._clock.monotonic_s() - since_s
 
     async def commit(self) -> bool:
         """Commit what has been finished, if anything has been assigned yet; whether all is."""
@@ -275,8 +294,12 @@ class Dispatcher:
         _log.info("topic-partitions assigned", count=len(assignment), generation=generation)
 
     async def on_rebalance_complete(self, *_: Any, **__: Any) -> None:
-        """Faust's signal, sent before it seeks to the committed offsets."""
-        self.follow_assignment()
+        """Faust's signal, sent before it seeks to the committed offsets.
+
+        It may be late: that assignment has been revoked by then, and another is to follow.
+        """
+        if not self._consumer.is_joining:
+            self.follow_assignment()
 
     async def on_partitions_revoked(self, _app: Any, revoked: set[TP], **_: Any) -> None:
         """Faust's signal: finish what can be finished soon, commit it, and forget the rest."""
@@ -292,6 +315,8 @@ class Dispatcher:
         if self._transactions is not None:
             self._transactions.forget(leaving)
         self._is_revoked = True
+        # An event that came meanwhile may have been the first to tell of what is revoked here.
+        self._ledger.cancel()
         cancelled = await self.requests.cancel(among=leaving)
         _log.info("topic-partitions revoked", count=len(leaving), cancelled=cancelled)
 

@@ -12,6 +12,7 @@ from mode.supervisors import OneForOneSupervisor
 
 from streamproc.kafka.consumer_state import ConsumerState
 from streamproc.kafka.faust_consumer import adapt_consumer
+from streamproc.kafka.private_api import wait_for_kafka
 from streamproc.kafka.security import bootstrap_servers, faust_credentials
 from streamproc.messages.record import Record
 from streamproc.settings import Settings
@@ -113,6 +114,7 @@ def build_app(
         value_serializer="raw",
     )
     adapt_consumer(app, state, interactive_topics, topics_from_end)
+    wait_for_kafka(app)
     for name, accept_event in accept.items():
         topic = app.topic(
             name, key_serializer="raw", value_serializer="raw", acks=False, allow_empty=True

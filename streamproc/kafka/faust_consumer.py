@@ -97,6 +97,21 @@ class LaneConsumer(FaustConsumer):
         """Join the group again, and go on at what is committed."""
         await self._reading.begin_anew()
 
+    @property
+    def is_joining(self) -> bool:
+        """Whether another assignment is to follow the one that is in force."""
+        return self._reading.is_joining
+
+    def stay(self) -> None:
+        """Keep the group from taking one that has nothing to poll for one that hangs.
+
+        Without topic-partitions, with all of them held back, or while an assignment begins, nothing
+        is polled. aiokafka leaves the group after `max_poll_interval_ms` without a poll, and joins
+        it again with the next one, which would never be.
+        """
+        if self.holds_all_back or not self.flow_active:
+            self._reading.note_poll()
+
     def on_buffer_drop(self, tp: TP) -> None:
         super().on_buffer_drop(tp)
         self._resumed.set()

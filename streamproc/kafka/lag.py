@@ -15,6 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from streamproc.errors import OperatorError
+from streamproc.kafka.committed_offsets import committed_offsets
 from streamproc.kafka.refusals import no_kafka
 from streamproc.kafka.security import connection_options
 from streamproc.kafka.topic_reader import reader
@@ -112,16 +113,13 @@ class LagReader:
     ) -> tuple[dict[ClientTopicPartition, int], dict[ClientTopicPartition, int]]:
         """The next offset of the group, and the end, of each topic-partition."""
         self._consumer.assign(tps)
-        committed = await self._admin.list_consumer_group_offsets(
-            self._settings.group_id, partitions=tps
-        )
+        committed = await committed_offsets(self._admin, self._settings.group_id, tps)
         firsts = await self._consumer.beginning_offsets(tps)
         ends = await self._consumer.end_offsets(tps)
         positions = {}
         for tp in tps:
-            stored = committed.get(tp)
-            if stored is not None and stored.offset >= 0:
-                positions[tp] = max(stored.offset, firsts[tp])
+            if (stored := committed[tp].offset) >= 0:
+                positions[tp] = max(stored, firsts[tp])
             else:
                 positions[tp] = ends[tp] if from_end[tp.topic] else firsts[tp]
         return positions, ends

@@ -11,6 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from streamproc.kafka.attempts import Mark, inherit
 from streamproc.kafka.commits import Position
+from streamproc.kafka.committed_offsets import committed_offsets
 from streamproc.kafka.security import connection_options
 from streamproc.messages.record import TopicPartition
 from streamproc.settings import Settings
@@ -56,12 +57,12 @@ async def read_positions(
     admin = AIOKafkaAdminClient(**connection_options(settings))
     await admin.start()
     try:
-        found = await admin.list_consumer_group_offsets(settings.group_id, partitions=[*asked])
+        found = await committed_offsets(admin, settings.group_id, asked)
     finally:
         await admin.close()
     positions: dict[TopicPartition, Position | None] = {}
     for client_tp, tp in asked.items():
-        offset, metadata = found.get(client_tp, (-1, ""))
+        offset, metadata = found[client_tp]
         positions[tp] = None if offset < 0 else Position(offset, metadata)
     return positions
 

@@ -9,6 +9,7 @@ names each, and fails when a version no longer has it.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
@@ -112,6 +113,21 @@ async def has_crashed(app: faust.App) -> None:
     await app._crashed.wait()
 
 
+def wait_for_kafka(app: faust.App) -> None:
+    """Let an assignment that begins wait as long as Kafka takes, or until another one begins.
+
+    Faust gives its waits `broker_request_timeout`, takes one that is over for its own end, and
+    would begin no assignment any more.
+    """
+    recovery = app.tables.recovery
+    wait = recovery._wait
+
+    async def wait_without_end(waited_for: Any, timeout: Any = None) -> None:  # noqa: ASYNC109
+        await wait(waited_for)
+
+    recovery._wait = wait_without_end
+
+
 async def commit(app: faust.App, positions: Mapping[TP, Position]) -> bool:
     """What `ConsumerThread.store` says; the public commit adds Faust's own bookkeeping."""
     consumer: Any = app.consumer
@@ -202,6 +218,21 @@ def assignment_of(consumer: AIOKafkaConsumer) -> Any:
 def rejoin_group(consumer: AIOKafkaConsumer) -> None:
     """Join the group again, beginning at what is committed."""
     consumer._coordinator.request_rejoin()
+
+
+def forget_coordinator(consumer: AIOKafkaConsumer) -> None:
+    """Look for the group's coordinator again before it is asked anything."""
+    consumer._coordinator.coordinator_dead()
+
+
+def is_joining(consumer: AIOKafkaConsumer) -> bool:
+    """Whether another assignment is to follow the one that the consumer has."""
+    return bool(consumer._subscription.reassignment_in_progress)
+
+
+def note_poll(consumer: AIOKafkaConsumer) -> None:
+    """Count as a poll for `max_poll_interval_ms`, after which a member leaves its group."""
+    consumer._subscription._last_fetch_ended = time.monotonic()
 
 
 async def committed_of(

@@ -22,6 +22,7 @@ from streamproc.kafka.consumer_state import ConsumerState
 from streamproc.kafka.log_ids import is_of_another_log, log_beside, with_log
 from streamproc.kafka.private_api import (
     FetchRequest,
+    assignment_of,
     client_of,
     commit_as_member,
     committed_of,
@@ -160,6 +161,7 @@ class RemadeLogs:
 
         refused: offsets that the broker had no records at
         """
+        begun = assignment_of(self._consumer)
         ours = self._consumer.assignment()
         ids = await topic_ids(client_of(self._consumer), {tp.topic for tp in ours})
         remade = self._made_again(ids)
@@ -168,8 +170,8 @@ class RemadeLogs:
         asked = {tp: at for tp, at in refused.items() if tp in ours and tp.topic not in remade}
         beyond = await self._beyond_the_end(asked)
         chosen = beyond.union(tp for tp in ours if tp.topic in remade)
-        await self._begin_at_beginning(chosen, ids)
-        self._know(ids)
+        if await self._began_at_beginning(chosen, ids, begun):
+            self._know(ids)
 
     async def _beyond_the_end(self, asked: Mapping[Any, int]) -> set[Any]:
         firsts = await self._consumer.beginning_offsets(asked) if asked else {}
@@ -189,20 +191,32 @@ class RemadeLogs:
                 _log.error("requests deleted by retention before they were answered", **where)
         return {tp for tp, first in firsts.items() if asked[tp] >= first}
 
-    async def _begin_at_beginning(self, chosen: Set[Any], ids: Mapping[str, str]) -> None:
+    async def _began_at_beginning(
+        self, chosen: Set[Any], ids: Mapping[str, str], begun: Any
+    ) -> bool:
+        """Whether the beginning of these is committed now, if there are any.
+
+        begun: the assignment in which they were chosen; another one looks by itself as it begins,
+            and what has been committed in it is of answers that would be given again
+        """
+        if assignment_of(self._consumer) is not begun:
+            return False
         if not chosen:
-            return
+            return True
         self._begin_again |= chosen
         self._state.remade = frozenset(
             TopicPartition(tp.topic, tp.partition) for tp in self._begin_again
         )
         firsts = await self._consumer.beginning_offsets(chosen)
+        if assignment_of(self._consumer) is not begun:
+            return False
         await self._consumer.commit(_positions(firsts, ids))
         # What was refused before this commit is of a position that the next assignment has not.
         for tp in chosen:
             self._told.pop(tp, None)
             self._out_of_range.pop(tp, None)
         rejoin_group(self._consumer)
+        return True
 
 
 def _positions(firsts: Mapping[Any, int], ids: Mapping[str, str]) -> dict[Any, OffsetAndMetadata]:

@@ -174,6 +174,7 @@ class KafkaWorker(WorkerStatus):
             asyncio.create_task(self._keep_committing(dispatcher, transactions)),
             asyncio.create_task(self._every(PROBE_INTERVAL_S, self._look_around)),
             asyncio.create_task(self._every(LOOK_INTERVAL_S, self._end_if_it_must)),
+            asyncio.create_task(self._every(LOOK_INTERVAL_S, dispatcher.stay)),
         ]
         try:
             await running.wait({stopping, dispatcher.fault, *chores})

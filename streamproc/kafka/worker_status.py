@@ -62,6 +62,11 @@ class WorkerStatus:
         """Seconds that something finished has been waiting for its commit."""
         return self._dispatcher.committer.behind_s() if self._dispatcher else 0.0
 
+    @property
+    def at_rest_s(self) -> float:
+        """Seconds that nothing is read, as an assignment has not begun yet."""
+        return self._dispatcher.at_rest_s if self._dispatcher else 0.0
+
     def ready(self) -> bool:
         """Requests are being taken and answered."""
         return not self.not_ready()
@@ -77,6 +82,8 @@ class WorkerStatus:
             found.append("no topic-partitions have been assigned yet")
         elif self._dispatcher.last_error is not None:
             found.append(self._dispatcher.last_error)
+        if self.at_rest_s > self._ready_lag_s:
+            found.append(f"the group has not let it read for {self.at_rest_s:.0f} s")
         if self._producer.last_error is not None:
             found.append(f"Kafka: {self._producer.last_error}")
         troubles = self._producer.troubles.reasons()

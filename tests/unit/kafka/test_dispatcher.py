@@ -31,6 +31,7 @@ class Consumer:
         self.generation = 1
         self.positions: list[Position] = []
         self.begun_anew = 0
+        self.is_joining = False
         self.open = asyncio.Event()
         self.open.set()
 
@@ -273,6 +274,30 @@ async def test_nobody_connects_for_what_is_leaving() -> None:
 
     assert scene.dispatcher.last_error is None
     assert stored.forgotten[-1] == frozenset([TP])
+
+
+async def test_nobody_connects_for_an_assignment_that_was_revoked_before_it_was_told() -> None:
+    asked: list[frozenset[TopicPartition]] = []
+
+    async def read(topic_partitions: frozenset[TopicPartition]) -> Found:
+        asked.append(topic_partitions)
+        return {TP: Left(7, Mark())}
+
+    scene = Scene(transactions=cast("Any", Stored()), read=read)
+    scene.arrive(7)
+    await scene.settle()
+    scene.consumer.is_joining = True
+    await scene.dispatcher.on_partitions_revoked(None, {FAUST_TP("rq", 0)})
+    await scene.dispatcher.on_rebalance_complete()
+    scene.consumer.generation = 2
+    scene.arrive(8)
+    await scene.settle()
+    assert asked == [frozenset([TP])]
+
+    scene.consumer.is_joining = False
+    await scene.dispatcher.on_rebalance_complete()
+    await scene.settle()
+    assert asked == [frozenset([TP])] * 2
 
 
 async def test_an_end_in_order_leaves_a_mark_that_counts_no_death() -> None:

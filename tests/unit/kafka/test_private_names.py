@@ -12,10 +12,12 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.producer.message_accumulator import MessageAccumulator
 from aiokafka.producer.transaction_manager import TransactionManager
 from aiokafka.protocol.fetch import FetchRequest
 from faust import App
+from faust.tables.recovery import Recovery
 from faust.transport.consumer import Consumer as FaustConsumer
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from mode import Service
@@ -50,11 +52,13 @@ FOLDER = Path(folder[0])
         (GroupCoordinator, "_push_error_to_user"),
         (GroupCoordinator, "_send_req"),
         (GroupCoordinator, "commit_offsets"),
+        (GroupCoordinator, "coordinator_dead"),
         (GroupCoordinator, "fetch_committed_offsets"),
         (GroupCoordinator, "request_rejoin"),
         (AIOKafkaClient, "_metadata_update"),
         (AIOKafkaClient, "force_metadata_update"),
         (AIOKafkaClient, "get_random_node"),
+        (Recovery, "_wait"),
         (TransactionManager, "wait_for_transaction_end"),
     ],
 )
@@ -72,6 +76,7 @@ def test_a_method_that_is_called_or_replaced_is_there(owner: Any, name: str) -> 
         (GroupCoordinator, ["_closing", "_coordination_task"]),
         (fetcher.Fetcher, ["_fetch_task", "_records"]),
         (FetchRequest, ["_max_wait_ms"]),
+        (SubscriptionState, ["_last_fetch_ended"]),
         (Service, ["_crashed"]),
         (FaustConsumer, ["_buffered_partitions", "_paused_partitions"]),
         (AIOKafkaConsumerThread, ["_consumer"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -25,20 +26,32 @@ class Group:
 
     def __init__(self, fails: Iterator[KafkaError | None]) -> None:
         self._fails = fails
+        self.leader_is_there = asyncio.Event()
+        self.leader_is_there.set()
         self.committed = {LOG: OffsetAndMetadata(7, with_log("", "cluster/before"))}
         self._coordinator = SimpleNamespace(
-            fetch_committed_offsets=self._fetch, commit_offsets=self._commit
+            fetch_committed_offsets=self._fetch,
+            commit_offsets=self._commit,
+            request_rejoin=lambda: None,
         )
-        self._subscription = SimpleNamespace(subscription=None)
+        self.begin()
         self._fetcher = SimpleNamespace(_proc_fetch_request=None)
         self._client = None
+
+    def begin(self) -> None:
+        """Another assignment."""
+        self._subscription = SimpleNamespace(subscription=SimpleNamespace(assignment=object()))
 
     def assignment(self) -> set[TopicPartition]:
         return {LOG}
 
     async def beginning_offsets(self, asked: set[Any]) -> dict[Any, int]:
         self._fail()
+        await self.leader_is_there.wait()
         return dict.fromkeys(asked, 0)
+
+    async def commit(self, offsets: dict[Any, Any]) -> None:
+        self.committed = offsets
 
     async def _fetch(self, _: Any) -> dict[Any, Any]:
         self._fail()
@@ -85,3 +98,22 @@ async def test_a_group_that_has_moved_on_is_not_held_up() -> None:
     group = await begun(None, None, CommitFailedError("rebalanced"))
 
     assert group.committed[LOG].offset == 7
+
+
+@pytest.mark.parametrize("has_begun", [False, True])
+async def test_what_was_found_in_an_earlier_assignment_puts_nothing_back(has_begun: bool) -> None:
+    group = Group(iter(()))
+    logs = RemadeLogs(group, ConsumerState())
+    logs.watching.cancel()
+    logs._know({LOG.topic: "cluster/before"})
+    group.leader_is_there.clear()
+    looking = asyncio.create_task(logs._look({}))
+    await asyncio.sleep(0)
+    answered = {LOG: OffsetAndMetadata(40, with_log("", NOW))}
+    if has_begun:
+        group.begin()
+        group.committed = answered
+    group.leader_is_there.set()
+    await looking
+
+    assert group.committed[LOG].offset == (40 if has_begun else 0)
