@@ -6,19 +6,24 @@ import asyncio
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka import TopicPartition as ClientTopicPartition
+from aiokafka.errors import KafkaError
 from structlog.testing import capture_logs
 
 from streamproc.clock import Clock, SystemClock
 from streamproc.kafka.dispatcher import Subscription
 from streamproc.kafka.embedded import EmbeddedBroker
+from streamproc.kafka.ledger import read_positions
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.worker import KafkaWorker
 from streamproc.messages.lane import Lane
-from streamproc.messages.record import ProducerRecord, Record
+from streamproc.messages.record import ProducerRecord, Record, TopicPartition
 from streamproc.settings import Settings, read_settings
 from tests.support.kafka_place import CLOCK, Place, until, until_answered, working
 
@@ -63,6 +68,39 @@ async def test_a_broker_that_stops_under_load_and_comes_back_costs_no_answer(
         await running
     assert answers.keys() == keys
     assert sum((await place.committed()).values()) == 600
+
+
+async def test_what_is_committed_is_not_taken_for_nothing_while_a_broker_comes_back(
+    own_kafka: EmbeddedBroker, place: Place
+) -> None:
+    """A coordinator that has not loaded its groups yet answers without any topic."""
+    asked = TopicPartition(place.requests, 0)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=own_kafka.bootstrap_servers,
+        group_id=place.settings.group_id,
+        enable_auto_commit=False,
+    )
+    await consumer.start()
+    consumer.assign([ClientTopicPartition(*asked)])
+    await consumer.commit({ClientTopicPartition(*asked): 7})
+    await consumer.stop()
+    await asyncio.to_thread(own_kafka.stop)
+    found: list[int | None] = []
+
+    async def ask() -> None:
+        with suppress(KafkaError, OSError):
+            position = (await read_positions(place.settings, [asked]))[asked]
+            found.append(None if position is None else position.offset)
+
+    async def ask_until(enough: int) -> None:
+        while len(found) < enough:
+            await ask()
+
+    async with asyncio.timeout(120):
+        await asyncio.gather(
+            asyncio.to_thread(own_kafka.start), *(ask_until(200) for _ in range(4))
+        )
+    assert set(found) == {7}
 
 
 async def test_a_worker_waits_for_a_broker_that_is_not_there_yet_and_can_be_stopped() -> None:
