@@ -166,7 +166,7 @@ class Settings(BaseSettings):
     session_timeout_s: float = Field(30.0, ge=6, le=300)
     """Seconds without a heartbeat until Kafka reassigns the topic-partitions."""
     ready_lag_s: float = Field(30.0, gt=0)
-    """Seconds a commit may be overdue before the worker is not ready."""
+    """Seconds a commit may be overdue, or a group let it read nothing, before it is not ready."""
 
     cache_bytes: Annotated[int, bytes_between(0)] = 0
     """Bytes of answers that are kept in memory for requests that ask the same; 0: none."""

@@ -17,6 +17,7 @@ from streamproc.kafka.ledger import Found, Left
 from streamproc.kafka.ledger_loading import ReadLedger
 from streamproc.kafka.outbox import Outbox
 from streamproc.kafka.transactions import Transactions
+from streamproc.kafka.worker_status import WorkerStatus
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import Record, TopicPartition
 from streamproc.testing import ManualClock
@@ -32,6 +33,7 @@ class Consumer:
         self.positions: list[Position] = []
         self.begun_anew = 0
         self.is_joining = False
+        self.is_reading = True
         self.open = asyncio.Event()
         self.open.set()
 
@@ -46,6 +48,9 @@ class Consumer:
 
     async def begin_anew(self) -> None:
         self.begun_anew += 1
+
+    def stay(self) -> None:
+        pass
 
     def progress(self) -> Mapping[TopicPartition, Any]:
         return {}
@@ -298,6 +303,30 @@ async def test_nobody_connects_for_an_assignment_that_was_revoked_before_it_was_
     await scene.dispatcher.on_rebalance_complete()
     await scene.settle()
     assert asked == [frozenset([TP])] * 2
+
+
+async def test_a_worker_that_is_not_let_read_for_long_is_not_ready() -> None:
+    clock = ManualClock()
+    scene = Scene({TP: Left(7, Mark())}, clock=clock)
+    healthy: Any = SimpleNamespace(
+        last_error=None, troubles=SimpleNamespace(reasons=dict[str, str])
+    )
+    status = WorkerStatus(healthy, ready_lag_s=30)
+    status._dispatcher = scene.dispatcher
+    scene.arrive(7)
+    await scene.settle()
+
+    for is_reading, passed_s, reasons in [
+        (True, 60.0, []),
+        (False, 60.0, []),
+        (False, 29.0, []),
+        (False, 2.0, ["the group has not let it read for 31 s"]),
+        (True, 1.0, []),
+    ]:
+        await clock.sleep(passed_s)
+        scene.consumer.is_reading = is_reading
+        await scene.dispatcher.stay()
+        assert status.not_ready() == reasons
 
 
 async def test_an_end_in_order_leaves_a_mark_that_counts_no_death() -> None:
