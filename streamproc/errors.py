@@ -4,6 +4,7 @@
   + Invalid                 a request that can never be answered as it stands
     · Unreadable            ... because its bytes are not a JSON object
     · TooLarge              ... because it is larger than a limit
+    · RefusedRecord         ... because a topic takes no record like its answer
     · AnswerTooLarge        ... because its answer would be
     · DeadlineExceeded      ... because its deadline has passed
     · Cancelled             ... because whoever asked has taken it back
@@ -64,6 +65,10 @@ class Unreadable(Invalid):
 
 class TooLarge(Invalid):
     """The request, or its answer, is larger than a limit."""
+
+
+class RefusedRecord(Invalid):
+    """A broker does not take the record that is to be published, for what it is."""
 
 
 class AnswerTooLarge(Invalid):

@@ -165,6 +165,7 @@ class Enricher:
             enriched.key,
             enriched.value,
             self._headers(record, enriched.headers),
+            may_be_refused=True,
             timestamp_ms=record.timestamp_ms,
             continues_trace=True,
         )

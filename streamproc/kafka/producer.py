@@ -11,14 +11,17 @@ from zlib import crc32
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
+    BrokerResponseError,
+    InvalidTimestampError,
     KafkaError,
     MessageSizeTooLargeError,
     RecordListTooLargeError,
     TopicAuthorizationFailedError,
+    kafka_errors,
 )
 
 from streamproc.clock import Clock
-from streamproc.errors import BrokerUnavailable, KafkaRefused, TooLarge
+from streamproc.errors import BrokerUnavailable, KafkaRefused, RefusedRecord, TooLarge
 from streamproc.kafka.metadata_backoff import wait_after_failed_updates
 from streamproc.kafka.private_api import linger_if_busy
 from streamproc.kafka.refusals import refusal
@@ -35,6 +38,27 @@ _log = structlog.get_logger(__name__)
 LINGER_MS: Final = 5
 PROBE_TIMEOUT_S: Final = 2.0
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
+
+
+class InvalidRecordError(BrokerResponseError):  # type: ignore[misc]
+    """A broker's check of a record; aiokafka does not know the error's code."""
+
+    errno = 87
+    message = "INVALID_RECORD"
+    description = "The record failed the validation of the broker, and is not stored."
+
+
+kafka_errors[InvalidRecordError.errno] = InvalidRecordError
+
+# What no topic takes as it is, however often it is sent.
+_REFUSED: Final = {
+    InvalidTimestampError: (
+        "its timestamp is not within message.timestamp.before.max.ms and "
+        "message.timestamp.after.max.ms"
+    ),
+    InvalidRecordError: "it fails the broker's validation: a compacted topic takes no record "
+    "without a key, for one",
+}
 
 
 class Producer:
@@ -90,7 +114,8 @@ class Producer:
         """Store a record; returns when the broker has it, however long it or the topic is away.
 
         Raises TooLarge when the topic does not take a record of that size, unless it is a last
-        resort: that is tried until it does.
+        resort: that is tried until it does; and RefusedRecord where the topic takes none like it,
+        for the timestamp or for want of a key, if it may be refused.
         """
         if not record.is_last_resort:
             self.refuse_size(record)
@@ -136,11 +161,16 @@ class Producer:
         async with self.troubles.turn(record.topic):
             # One tries at a time: all of them would make a producer each after every try.
             if not self.troubles.takes_records(record.topic):
-                return await self._tried(record, sender)
+                return await self._tried(record, sender, is_alone=True)
         return await self._tried(record, sender)
 
-    async def _tried(self, record: ProducerRecord, sender: object) -> bool:
-        """Whether the record is stored now; waits before it returns False."""
+    async def _tried(
+        self, record: ProducerRecord, sender: object, *, is_alone: bool = False
+    ) -> bool:
+        """Whether the record is stored now; waits before it returns False.
+
+        is_alone: no other is in its batch, which a broker takes or refuses as a whole
+        """
         client = self._client
         if client is None:
             raise BrokerUnavailable("the producer is not started")
@@ -154,6 +184,9 @@ class Producer:
             reason = f"it rejects {size}: raise its max.message.bytes"
         except KafkaError as error:
             reason = not_taken(error)
+            if is_alone and record.may_be_refused and type(error) in _REFUSED:
+                await self._replace(client)
+                raise RefusedRecord("refused by its topic", f"{record.topic}: {reason}") from None
             # A batch that failed leaves a hole in the sequence numbers of an idempotent
             # producer, and the broker refuses all that follows: go on with a new one.
             await self._replace(client)
@@ -257,6 +290,8 @@ def not_taken(error: Exception) -> str:
     """Why a topic took no record, in a clause."""
     if isinstance(error, TopicAuthorizationFailedError):
         return "this user may not write it: an ACL is missing"
+    if (refused := _REFUSED.get(type(error))) is not None:
+        return f"it refuses a record: {refused}"
     return f"sending to it fails: {type(error).__name__}"
 
 

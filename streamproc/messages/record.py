@@ -91,6 +91,7 @@ class ProducerRecord:
     """A record to be sent.
 
     is_last_resort: there is no smaller record to send instead, and it must not be lost
+    may_be_refused: whoever sends it sends another instead where its topic takes none like it
     topic_partition: where it goes; None, or one that the topic lacks: where its key leads to
     ordered_by: what chooses its topic-partition where it has no key; None: chance
     timestamp_ms: milliseconds since the epoch; None: when it is sent
@@ -103,6 +104,7 @@ class ProducerRecord:
     value: bytes | None
     headers: Headers = field(default=())
     is_last_resort: bool = False
+    may_be_refused: bool = False
     timestamp_ms: int | None = None
     continues_trace: bool = False
     topic_partition: int | None = None

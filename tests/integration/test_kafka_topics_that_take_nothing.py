@@ -9,6 +9,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from streamproc.errors import RefusedRecord
 from streamproc.kafka.dispatcher import Subscription
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.topic_reader import read_topic
@@ -114,6 +115,38 @@ async def test_a_topic_that_takes_less_than_an_error_record_is_named_and_waited_
     await until(worker.ready, running)
     stop.set()
     await running
+
+
+@pytest.mark.parametrize(
+    ("config", "key", "timestamp_ms", "says"),
+    [
+        ({"message.timestamp.before.max.ms": "60000"}, b"key", 1_000, "message.timestamp.before"),
+        ({"cleanup.policy": "compact"}, None, None, "fails the broker's validation"),
+    ],
+)
+async def test_a_record_that_its_topic_takes_in_no_case_is_given_up_and_others_are_stored(
+    place: Place,
+    admin: AIOKafkaAdminClient,
+    config: dict[str, str],
+    key: bytes | None,
+    timestamp_ms: int | None,
+    says: str,
+) -> None:
+    topic = f"{place.responses}.enriched"
+    await admin.create_topics([NewTopic(topic, 1, 1, topic_configs=config)])
+    producer = Producer(place.settings, CLOCK)
+    await producer.start()
+    others = [ProducerRecord(topic, b"%d" % at, b"", may_be_refused=True) for at in range(20)]
+    refused = ProducerRecord(topic, key, b"", may_be_refused=True, timestamp_ms=timestamp_ms)
+    async with asyncio.timeout(60):
+        first, *stored = await asyncio.gather(
+            *(producer.send(one) for one in [refused, *others]), return_exceptions=True
+        )
+    assert isinstance(first, RefusedRecord)
+    assert says in first.detail
+    assert stored == [None] * len(others)
+    assert {r.key async for r in read_topic(place.settings, topic)} == {one.key for one in others}
+    await producer.stop()
 
 
 async def test_a_topic_of_requests_that_is_deleted_leaves_the_others_answered_and_committed(

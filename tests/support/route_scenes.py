@@ -13,7 +13,7 @@ from streamproc.enrichment.event import EventFormat
 from streamproc.enrichment.registry.registry_format import RegistryFormat
 from streamproc.enrichment.registry.schemas import Registry
 from streamproc.enrichment.route import Route
-from streamproc.errors import TooLarge
+from streamproc.errors import RefusedRecord, TooLarge
 from streamproc.messages.record import Headers, ProducerRecord, Record
 from streamproc.messages.request import Request
 from streamproc.messages.response import Problem, Response
@@ -99,6 +99,7 @@ class Scene:
         }  # fmt: skip
         self.published: list[ProducerRecord] = []
         self.too_large = frozenset[str]()
+        self.refusing = frozenset[str]()
         self.metrics = Metrics()
         self.enricher = Enricher(
             self.route,
@@ -116,6 +117,8 @@ class Scene:
     async def _publish(self, record: ProducerRecord) -> None:
         if record.topic in self.too_large and not record.is_last_resort:
             raise TooLarge("record too large", "too many bytes")
+        if record.topic in self.refusing and record.may_be_refused:
+            raise RefusedRecord("refused by its topic", "its timestamp")
         self.published.append(record)
 
     async def through(self, value: str | bytes | None, headers: Headers = ()) -> ProducerRecord:

@@ -342,6 +342,15 @@ async def test_an_event_that_grew_too_large_is_a_dead_letter() -> None:
     assert (letter.topic, letter.value) == ("dead", b'{"body":"x"}')
 
 
+async def test_an_event_that_its_topic_refuses_is_a_dead_letter_without_its_timestamp() -> None:
+    scene = Scene(MOOD)
+    scene.refusing = frozenset({"out", "dead"})
+    letter = await scene.through('{"body":"x"}')
+
+    assert (letter.topic, letter.value, letter.timestamp_ms) == ("dead", b'{"body":"x"}', None)
+    assert dict(letter.headers)["streamproc-error-title"] == b"refused by its topic"
+
+
 async def test_a_dead_letter_that_is_too_large_says_where_the_original_lies() -> None:
     scene = Scene(MOOD)
     scene.too_large = frozenset({"out", "dead"})
