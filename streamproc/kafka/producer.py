@@ -14,6 +14,7 @@ from aiokafka.errors import (
     BrokerResponseError,
     InvalidTimestampError,
     KafkaError,
+    KafkaTimeoutError,
     MessageSizeTooLargeError,
     RecordListTooLargeError,
     TopicAuthorizationFailedError,
@@ -37,6 +38,8 @@ _log = structlog.get_logger(__name__)
 # While others are under way; a record that is alone is sent at once.
 LINGER_MS: Final = 5
 PROBE_TIMEOUT_S: Final = 2.0
+# A little longer than aiokafka looks for a topic.
+HAND_OVER_TIMEOUT_S: Final = 35.0
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 
@@ -201,9 +204,8 @@ class Producer:
         """Ask the brokers for metadata; whether one answered within two seconds."""
         client = self._client
         try:
-            answered = client is not None and await asyncio.wait_for(
-                client.client.force_metadata_update(), PROBE_TIMEOUT_S
-            )
+            async with asyncio.timeout(PROBE_TIMEOUT_S):
+                answered = client is not None and await client.client.force_metadata_update()
         except (TimeoutError, OSError, KafkaError):
             answered = False
         if client is not None and answered:
@@ -250,6 +252,10 @@ class Producer:
         wait_after_failed_updates(client.client, self._clock.sleep)
         try:
             await client.start()
+        except asyncio.CancelledError:
+            # Whoever it was begun for has gone; started half, it would go on for ever.
+            self._retire(client)
+            raise
         except KafkaError as error:
             await client.stop()
             self._set_error("no broker answers")
@@ -298,9 +304,17 @@ def not_taken(error: Exception) -> str:
 async def _hand_over_soon(
     client: AIOKafkaProducer, record: ProducerRecord
 ) -> asyncio.Future[object]:
-    """As `hand_over_to`; it waits for others only where some are under way."""
+    """As `hand_over_to`; it waits for others only where some are under way.
+
+    Raises KafkaTimeoutError where it takes too long: aiokafka looks for a topic that is not there
+    as long as a request may take, and without end once its client has been closed meanwhile.
+    """
     linger_if_busy(client, LINGER_MS)
-    return await hand_over_to(client, record)
+    try:
+        async with asyncio.timeout(HAND_OVER_TIMEOUT_S):
+            return await hand_over_to(client, record)
+    except TimeoutError:
+        raise KafkaTimeoutError(f"{record.topic}: nothing is known of it") from None
 
 
 async def hand_over_to(client: AIOKafkaProducer, record: ProducerRecord) -> asyncio.Future[object]:

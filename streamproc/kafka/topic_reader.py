@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as ClientTopicPartition
 from aiokafka.errors import KafkaError
 
 from streamproc.errors import TopicsError
+from streamproc.kafka.private_api import client_of
 from streamproc.kafka.record_batches import read_every_record
 from streamproc.kafka.refusals import no_kafka
 from streamproc.kafka.security import connection_options
 from streamproc.messages.record import Record
 from streamproc.settings import Settings
+
+QUIET_POLLS: Final = 20
 
 
 @asynccontextmanager
@@ -41,7 +45,24 @@ async def reader(
     except KafkaError as error:
         raise await no_kafka(settings, error) from None
     finally:
+        await _stop(consumer)
+
+
+async def _stop(consumer: AIOKafkaConsumer) -> None:
+    """Close it with its connections.
+
+    Where a fetch is waiting to be tried again aiokafka raises the CancelledError that it has ended
+    the fetch by, as if somebody had cancelled whoever closes, and leaves its connections open.
+    """
+    task = asyncio.current_task()
+    before = 0 if task is None else task.cancelling()
+    try:
         await consumer.stop()
+    except asyncio.CancelledError:
+        if task is not None and task.cancelling() > before:
+            raise
+    finally:
+        await client_of(consumer).close()
 
 
 async def topic_partitions_of(consumer: AIOKafkaConsumer, topic: str) -> list[ClientTopicPartition]:
@@ -121,8 +142,14 @@ async def read_topic(
             wanted = (start or {}).get(tp.partition, 0)
             consumer.seek(tp, max(wanted, firsts[tp]))
         unread = {tp for tp in chosen if await consumer.position(tp) < ends[tp]}
+        quiet = 0
         while unread:
             batches = await consumer.getmany(*unread, timeout_ms=500)
+            quiet = 0 if batches else quiet + 1
+            if quiet == QUIET_POLLS:
+                # aiokafka fetches for ever where the brokers have gone; this raises then.
+                await consumer.end_offsets(unread)
+                quiet = 0
             for tp, messages in batches.items():
                 for message in messages:
                     if message.offset < ends[tp]:

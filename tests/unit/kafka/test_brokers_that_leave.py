@@ -24,6 +24,7 @@ class Leaving:
 
     def __init__(self, **_options: Any) -> None:
         self.is_closed = False
+        self._client = self
         self.made.append(self)
 
     async def start(self) -> None: ...
