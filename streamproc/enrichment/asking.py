@@ -92,7 +92,8 @@ class Asker:
         return self._answers[spec.task].digest(spec.ensemble)
 
     def texts_of(self, event: Event) -> list[AskedText]:
-        """What would be asked about an event."""
+        """What would be asked about an event; raises EventRefused as `ask` does."""
+        self._refuse_repeated(event)
         return [
             AskedText(
                 spec.name,
@@ -110,6 +111,7 @@ class Asker:
 
         Raises EventRefused where one makes the event a dead letter.
         """
+        self._refuse_repeated(event)
         done = self._done_before(event)
         before = {
             spec.name: Answered("ok", manifest=self.digest(spec))
@@ -120,6 +122,19 @@ class Asker:
         results = await run_together([self._ask(spec, event, record) for spec in asked])
         answered = dict(zip((spec.name for spec in asked), results, strict=True))
         return {spec.name: (before | answered)[spec.name] for spec in self._route.answers}
+
+    def _refuse_repeated(self, event: Event) -> None:
+        """Refuse an event that keeps a text as it was beside the masked one, under its name."""
+        for spec in self._route.answers:
+            if spec.redact is None or spec.redact.from_ != spec.redact.to:
+                continue
+            repeated = event.repeated_on(spec.redact.to)
+            if repeated is not None:
+                raise EventRefused(
+                    f"answer {spec.name}: a text that is there more than once",
+                    f"{format_pointer(repeated)} is the name of several members, of which only the "
+                    "last would be masked; send events in which each name is there once",
+                )
 
     def _done_before(self, event: Event) -> frozenset[str]:
         """The answers that the event already has, of the manifests that would answer now."""

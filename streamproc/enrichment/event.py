@@ -19,6 +19,13 @@ class Event(Protocol):
         """What lies at a path, in the order of the event."""
         ...
 
+    def repeated_on(self, path: Path) -> Path | None:
+        """The first place on a path, its end included, whose name its object has more than once.
+
+        Readers take one of these members, most of them the last; the others stay in the bytes.
+        """
+        ...
+
     def json_at(self, path: Path) -> bytes | None:
         """The JSON text of the value at a path without `*`; None where there is none."""
         ...

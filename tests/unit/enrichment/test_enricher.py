@@ -90,6 +90,56 @@ async def test_a_text_whose_entities_are_not_known_is_not_shown_as_masked() -> N
     assert event["nlp"]["run"]["failed"] == {"people": "deadline"}
 
 
+def masking_in_place(pointer: str) -> dict[str, Any]:
+    redact = {"labels": ["PER"], "from": pointer, "to": pointer}
+    return {**PEOPLE, "text": pointer, "redact": redact, "on_error": "dlq"}
+
+
+@pytest.mark.parametrize(
+    ("pointer", "event"),
+    [
+        ("/body", '{"body":"Ada called","body":"Ada called"}'),
+        ("/body", '{"body":"Ada called","\\u0062ody":null}'),
+        ("/a/body", '{"a":{"body":"Ada called"},"a":{"body":"Ada called"}}'),
+        ("/a/body", '{"a":{"body":"Ada called"},"a":{}}'),
+        ("/a/0/body", '{"a":[{"body":"Ada called","body":"Ada called"}]}'),
+    ],
+)
+async def test_no_text_goes_on_beside_the_masked_one_under_its_name(
+    pointer: str, event: str
+) -> None:
+    scene = Scene(masking_in_place(pointer))
+
+    letter = await scene.through(event)
+
+    assert (letter.topic, letter.value) == ("dead", event.encode())
+    assert b"each name is there once" in (dict(letter.headers)["streamproc-error-detail"] or b"")
+    assert not scene.answerers["token-classification"].asked
+
+
+@pytest.mark.parametrize("name", ["data", "body"])
+async def test_no_text_goes_on_beside_the_masked_one_in_a_cloud_event(name: str) -> None:
+    source = {"topics": ["in"], "format": "cloudevents"}
+    data = '{"body":"Ada called","body":"Ada called"}' if name == "body" else '{"body":"Ada"}'
+    twice = f'"data":{data},"data":{data}' if name == "data" else f'"data":{data}'
+
+    letter = await Scene(masking_in_place("/body"), **{"from": source}).through(
+        f'{{"specversion":"1.0","id":"1","source":"/s","type":"t",{twice}}}'
+    )
+
+    assert letter.topic == "dead"
+
+
+async def test_names_that_nothing_is_masked_under_may_be_there_twice() -> None:
+    event = '{"id":1,"id":2,"body":"Ada called","a":{"body":"x","body":"y"}}'
+
+    published = await Scene(masking_in_place("/body")).through(event)
+
+    assert (published.value or b"").startswith(
+        b'{"id":1,"id":2,"body":"<PER> called","a":{"body":"x","body":"y"},"nlp":'
+    )
+
+
 @pytest.mark.parametrize(
     ("spec", "expected"),
     [
