@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
 
+from streamproc.enrichment.asking import MAX_TEXTS, TEXTS_AT_ONCE
 from streamproc.errors import WorkerFault
 from streamproc.messages.record import Record
 from streamproc.messages.request import Request
+from streamproc.messages.response import Response
 from tests.support.route_scenes import LINES, MOOD, PEOPLE, Scene
 
 
@@ -351,6 +354,52 @@ async def test_a_question_may_be_a_constant_or_a_pointer() -> None:
     assert event["nlp"]["one"]["answer"] == "Ada"
     asked = [one.inputs["question"] for one in scene.answerers["question-answering"].asked]
     assert sorted(asked) == ["Really?", "Who?"]
+
+
+def many_lines(count: int) -> str:
+    return json.dumps({"body": "x", "lines": [{"text": "a"}] * count + [{"text": None}]})
+
+
+async def test_an_event_of_too_many_texts_is_a_dead_letter_before_any_is_asked_about() -> None:
+    scene = Scene(MOOD, LINES)
+
+    letter = await scene.through(many_lines(MAX_TEXTS + 1))
+
+    headers = dict(letter.headers)
+    assert letter.topic == "dead"
+    assert headers["streamproc-error-title"] == b"answer lines: too many texts"
+    assert b"more than 10,000 at /lines/*/text; send" in (headers["streamproc-error-detail"] or b"")
+    assert not any(answerer.asked for answerer in scene.answerers.values())
+
+
+async def test_as_many_texts_as_there_may_be_have_an_answer_each() -> None:
+    event = await Scene(LINES).event(many_lines(MAX_TEXTS))
+
+    assert [line.get("de") for line in event["lines"]] == ["A"] * MAX_TEXTS + [None]
+
+
+async def test_the_texts_of_one_event_are_not_all_asked_about_at_once() -> None:
+    scene, let_go = Scene(LINES), asyncio.Event()
+    translation, under_way, most = scene.answerers["translation"], 0, 0
+    answer = translation.answer
+
+    async def held_up(request: Request) -> Response:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await let_go.wait()
+        under_way -= 1
+        return await answer(request)
+
+    translation.answer = held_up  # type: ignore[method-assign]
+    through = asyncio.create_task(scene.event(many_lines(TEXTS_AT_ONCE * 3)))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert under_way == TEXTS_AT_ONCE
+    let_go.set()
+
+    assert len((await through)["lines"]) == TEXTS_AT_ONCE * 3 + 1
+    assert most == TEXTS_AT_ONCE
 
 
 async def test_a_structured_cloud_event_is_addressed_below_data() -> None:
