@@ -70,5 +70,13 @@ class CloudEventsFormat:
         envelope = Envelope.open(record).envelope
         if envelope.form is Form.PLAIN:
             raise Unreadable("not a CloudEvent", "it has neither ce_specversion nor specversion")
-        root = ("data",) if envelope.form is Form.STRUCTURED else ()
-        return JsonEvent(record.value or b"", root)
+        event = JsonEvent(record.value or b"")
+        if envelope.form is Form.BINARY:
+            return event
+        # Answers would stand in a second member, and an event has data in one of the two.
+        if any(found.value is not None for found in event.find(("data_base64",))):
+            raise Unreadable(
+                "data in base64",
+                "the event has data_base64; a route takes events whose data is JSON, in data",
+            )
+        return event.below(("data",))

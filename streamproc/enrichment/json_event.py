@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from json.decoder import JSONDecoder
 from json.encoder import JSONEncoder
@@ -54,13 +55,19 @@ class JsonEvent:
     """A JSON text that was checked, and is addressed by pointers."""
 
     def __init__(self, text: bytes, root: Path = ()) -> None:
-        """root: where pointers begin, which is `data` for a structured CloudEvent.
+        """root: where pointers begin.
 
         Raises Unreadable for what is no JSON, or nested more deeply than it can be read.
         """
         self._text = _checked(text)
         self._root = root
         self._spans = _KnownSpans(self._text)
+
+    def below(self, root: Path) -> JsonEvent:
+        """The same event with pointers that begin at `root`, as at the data of a CloudEvent."""
+        event = copy(self)
+        event._root = (*self._root, *root)  # noqa: SLF001 - of the same class
+        return event
 
     def find(self, path: Path) -> Iterator[Found]:
         """What lies at a path, in the order of the text; of members of one name the last."""

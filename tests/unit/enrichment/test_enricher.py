@@ -8,7 +8,7 @@ import pytest
 
 from streamproc.enrichment.asking import MAX_TEXTS, TEXTS_AT_ONCE
 from streamproc.errors import WorkerFault
-from streamproc.messages.record import Record
+from streamproc.messages.record import Headers, Record
 from streamproc.messages.request import Request
 from streamproc.messages.response import Response
 from tests.support.route_scenes import LINES, MOOD, PEOPLE, Scene
@@ -414,6 +414,44 @@ async def test_a_structured_cloud_event_is_addressed_below_data() -> None:
         "/s",
         "t",
     ]
+
+
+ATTRIBUTES = '"specversion":"1.0","id":"1","source":"/s","type":"t"'
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        '"data_base64":"eyJib2R5IjoiZ29vZCJ9"',
+        '"data_base64":"eyJib2R5IjoiZ29vZCJ9","data":{"body":"good"}',
+        '"data":{"body":"good"},"data_\\u0062ase64":7',
+    ],
+)
+@pytest.mark.parametrize("headers", [(), (("content-type", b"application/cloudevents+json"),)])
+async def test_an_event_whose_data_is_base64_is_a_dead_letter(
+    members: str, headers: Headers
+) -> None:
+    scene = Scene(MOOD, **{"from": {"topics": ["in"], "format": "cloudevents"}})
+    text = f"{{{ATTRIBUTES},{members}}}"
+    letter = await scene.through(text, headers)
+
+    assert (letter.topic, letter.value) == ("dead", text.encode())
+    assert b"whose data is JSON" in (dict(letter.headers)["streamproc-error-detail"] or b"")
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        '"data_base64":null,"data":{"body":"good"}',
+        '"data":{"body":"good","data_base64":"eA=="}',
+        '"data":{"body":"good"},"extension":{"data_base64":"eA=="}',
+    ],
+)
+async def test_a_name_that_holds_no_data_of_the_event_is_left_alone(members: str) -> None:
+    scene = Scene(MOOD, **{"from": {"topics": ["in"], "format": "cloudevents"}})
+    event = await scene.event(f"{{{ATTRIBUTES},{members}}}")
+
+    assert event["data"]["nlp"]["mood"]["label"] == "GOOD"
 
 
 async def test_a_binary_cloud_event_keeps_its_attributes() -> None:
