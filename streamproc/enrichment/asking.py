@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from streamproc.enrichment.answer_spec import AnswerSpec, Redaction
@@ -13,7 +15,7 @@ from streamproc.enrichment.json_event import Found
 from streamproc.enrichment.json_pointer import Path, format_pointer, parse_pointer
 from streamproc.enrichment.redaction import Mask, masks_of
 from streamproc.enrichment.route import Route
-from streamproc.enrichment.together import run_together
+from streamproc.enrichment.together import run_few_together, run_together
 from streamproc.errors import Invalid
 from streamproc.messages.cloudevents import Envelope, Form
 from streamproc.messages.record import Record
@@ -27,6 +29,10 @@ MAIN_FIELD: Final = {
     "translation": "translation_text",
 }
 """Of a result that is one thing and how it came about: what goes into the event without `keep`."""
+MAX_TEXTS: Final = 10_000
+"""Of one answer: what all of them take while the event is under way has to end somewhere."""
+TEXTS_AT_ONCE: Final = 256
+"""Of one answer: more than batches hold, and few enough that other events get their turn."""
 _NOT_TEXT: Final = Problem(
     "invalid", "not a text", "the value is no string, or holds half of a surrogate pair"
 )
@@ -92,7 +98,8 @@ class Asker:
         return self._answers[spec.task].digest(spec.ensemble)
 
     def texts_of(self, event: Event) -> list[AskedText]:
-        """What would be asked about an event."""
+        """What would be asked about an event; raises EventRefused as `ask` does."""
+        self._refuse_repeated(event)
         return [
             AskedText(
                 spec.name,
@@ -110,6 +117,7 @@ class Asker:
 
         Raises EventRefused where one makes the event a dead letter.
         """
+        self._refuse_repeated(event)
         done = self._done_before(event)
         before = {
             spec.name: Answered("ok", manifest=self.digest(spec))
@@ -117,9 +125,29 @@ class Asker:
             if spec.name in done
         }
         asked = [spec for spec in self._route.answers if spec.name not in done]
-        results = await run_together([self._ask(spec, event, record) for spec in asked])
+        # All of them are found before any is asked about: one that has too many refuses the event.
+        texts = [_texts(event, spec) for spec in asked]
+        results = await run_together(
+            [
+                self._ask(spec, of_spec, event, record)
+                for spec, of_spec in zip(asked, texts, strict=True)
+            ]
+        )
         answered = dict(zip((spec.name for spec in asked), results, strict=True))
         return {spec.name: (before | answered)[spec.name] for spec in self._route.answers}
+
+    def _refuse_repeated(self, event: Event) -> None:
+        """Refuse an event that keeps a text as it was beside the masked one, under its name."""
+        for spec in self._route.answers:
+            if spec.redact is None or spec.redact.from_ != spec.redact.to:
+                continue
+            repeated = event.repeated_on(spec.redact.to)
+            if repeated is not None:
+                raise EventRefused(
+                    f"answer {spec.name}: a text that is there more than once",
+                    f"{format_pointer(repeated)} is the name of several members, of which only the "
+                    "last would be masked; send events in which each name is there once",
+                )
 
     def _done_before(self, event: Event) -> frozenset[str]:
         """The answers that the event already has, of the manifests that would answer now."""
@@ -148,14 +176,15 @@ class Asker:
             if spec.name in done and (spec.redact is None or spec.redact.to not in asked_anew)
         )
 
-    async def _ask(self, spec: AnswerSpec, event: Event, record: Record) -> Answered:
+    async def _ask(
+        self, spec: AnswerSpec, texts: Sequence[Found], event: Event, record: Record
+    ) -> Answered:
         """One answer, of one or of several texts."""
-        texts = _texts(event, spec)
         question = _question(spec, event)
         if not texts or (spec.question is not None and question is None):
             return _missing(spec)
-        responses = await run_together(
-            [self._ask_about(spec, question, found, record) for found in texts]
+        responses = await run_few_together(
+            partial(self._ask_about, spec, question, record), texts, TEXTS_AT_ONCE
         )
         failures = [one for one in responses if isinstance(one, Problem)]
         if failures and spec.on_error == "dlq":
@@ -187,7 +216,7 @@ class Asker:
         return answered
 
     async def _ask_about(
-        self, spec: AnswerSpec, question: str | None, found: Found, record: Record
+        self, spec: AnswerSpec, question: str | None, record: Record, found: Found
     ) -> Response | Problem:
         if not _is_text(found.value):
             return _NOT_TEXT
@@ -229,8 +258,20 @@ def _is_text(value: object) -> bool:
 
 
 def _texts(event: Event, spec: AnswerSpec) -> list[Found]:
-    found = [one for path in spec.sources for one in event.find(path)]
-    return [one for one in found if one.value is not None]
+    """Those that an answer is about; raises EventRefused where they are too many."""
+    found = (one for path in spec.sources for one in event.find(path) if one.value is not None)
+    texts = list(islice(found, MAX_TEXTS + 1))
+    if len(texts) > MAX_TEXTS:
+        raise EventRefused(
+            f"answer {spec.name}: too many texts",
+            f"there are more than {MAX_TEXTS:,} at {_places(spec)}; send several events, or name "
+            "fewer places",
+        )
+    return texts
+
+
+def _places(spec: AnswerSpec) -> str:
+    return ", ".join(map(format_pointer, spec.sources))
 
 
 def _question(spec: AnswerSpec, event: Event) -> str | None:
@@ -242,8 +283,7 @@ def _question(spec: AnswerSpec, event: Event) -> str | None:
 
 def _missing(spec: AnswerSpec) -> Answered:
     if spec.on_missing == "dlq":
-        places = ", ".join(map(format_pointer, spec.sources))
-        raise EventRefused(f"answer {spec.name}: no text", f"there is none at {places}")
+        raise EventRefused(f"answer {spec.name}: no text", f"there is none at {_places(spec)}")
     if spec.on_missing == "null" and not spec.is_beside:
         return Answered("skipped", {parse_pointer(spec.to): None})
     return Answered("skipped")

@@ -12,7 +12,7 @@ import structlog
 from streamproc.clock import Clock
 from streamproc.enrichment.asking import AskedText, Asker, EventRefused, TaskAnswers
 from streamproc.enrichment.conditions import all_hold
-from streamproc.enrichment.dead_letters import event_dead_letter
+from streamproc.enrichment.dead_letters import event_dead_letter, without_event
 from streamproc.enrichment.event import CloudEventsFormat, Event, EventFormat, JsonFormat
 from streamproc.enrichment.json_pointer import Path, format_pointer
 from streamproc.enrichment.key_order import KeyOrder, PlaceInLine
@@ -20,7 +20,7 @@ from streamproc.enrichment.placing import placed
 from streamproc.enrichment.registry.wire_format import KEY_SCHEMA_ID, VALUE_SCHEMA_ID
 from streamproc.enrichment.route import Route
 from streamproc.errors import Invalid, TooLarge, Unreadable
-from streamproc.messages.outgoing import TRACE_HEADERS, without_original
+from streamproc.messages.outgoing import TRACE_HEADERS
 from streamproc.messages.problems import to_problem
 from streamproc.messages.publishing import Publish
 from streamproc.messages.record import Headers, ProducerRecord, Record
@@ -197,7 +197,7 @@ class Enricher:
         try:
             await self._publish(letter)
         except TooLarge:
-            await self._publish(without_original(letter))
+            await self._publish(without_event(letter))
 
 
 def _without_schemas(route: Route) -> EventFormat:

@@ -19,6 +19,13 @@ class Event(Protocol):
         """What lies at a path, in the order of the event."""
         ...
 
+    def repeated_on(self, path: Path) -> Path | None:
+        """The first place on a path, its end included, whose name its object has more than once.
+
+        Readers take one of these members, most of them the last; the others stay in the bytes.
+        """
+        ...
+
     def json_at(self, path: Path) -> bytes | None:
         """The JSON text of the value at a path without `*`; None where there is none."""
         ...
@@ -63,5 +70,13 @@ class CloudEventsFormat:
         envelope = Envelope.open(record).envelope
         if envelope.form is Form.PLAIN:
             raise Unreadable("not a CloudEvent", "it has neither ce_specversion nor specversion")
-        root = ("data",) if envelope.form is Form.STRUCTURED else ()
-        return JsonEvent(record.value or b"", root)
+        event = JsonEvent(record.value or b"")
+        if envelope.form is Form.BINARY:
+            return event
+        # Answers would stand in a second member, and an event has data in one of the two.
+        if any(found.value is not None for found in event.find(("data_base64",))):
+            raise Unreadable(
+                "data in base64",
+                "the event has data_base64; a route takes events whose data is JSON, in data",
+            )
+        return event.below(("data",))

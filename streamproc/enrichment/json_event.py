@@ -6,7 +6,9 @@ What is not put in stays as it was, to the byte: order, blanks, escapes, members
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from json.decoder import JSONDecoder
 from json.encoder import JSONEncoder
@@ -18,8 +20,8 @@ from streamproc.enrichment.json_pointer import EVERY, INDEX, Path, format_pointe
 from streamproc.errors import Invalid, Unreadable
 from streamproc.messages.json_spans import (
     Span,
+    all_member_spans,
     element_spans,
-    member_spans,
     value_end,
     value_start,
 )
@@ -53,7 +55,7 @@ class JsonEvent:
     """A JSON text that was checked, and is addressed by pointers."""
 
     def __init__(self, text: bytes, root: Path = ()) -> None:
-        """root: where pointers begin, which is `data` for a structured CloudEvent.
+        """root: where pointers begin.
 
         Raises Unreadable for what is no JSON, or nested more deeply than it can be read.
         """
@@ -61,11 +63,26 @@ class JsonEvent:
         self._root = root
         self._spans = _KnownSpans(self._text)
 
+    def below(self, root: Path) -> JsonEvent:
+        """The same event with pointers that begin at `root`, as at the data of a CloudEvent."""
+        event = copy(self)
+        event._root = (*self._root, *root)  # noqa: SLF001 - of the same class
+        return event
+
     def find(self, path: Path) -> Iterator[Found]:
         """What lies at a path, in the order of the text; of members of one name the last."""
         for found, (start, _) in _places(self._spans, (*self._root, *path)):
             value, _ = _at(_VALUES.raw_decode, self._text, start)
             yield Found(found[len(self._root) :], value)
+
+    def repeated_on(self, path: Path) -> Path | None:
+        """See `Event`; the place is told from the root of the text."""
+        whole = (*self._root, *path)
+        for length, name in enumerate(whole):
+            for _, (start, _) in _places(self._spans, whole[:length]):
+                if self._spans.text[start] == "{" and name in self._spans.repeated(start):
+                    return whole[: length + 1]
+        return None
 
     def json_at(self, path: Path) -> bytes | None:
         """The JSON text of the value at a path without `*`; None where there is none."""
@@ -105,13 +122,23 @@ class _KnownSpans:
     def __init__(self, text: str) -> None:
         self.text = text
         self._members: dict[int, dict[str, Span]] = {}
+        self._repeated: dict[int, frozenset[str]] = {}
         self._elements: dict[int, list[Span]] = {}
 
     def members(self, start: int) -> dict[str, Span]:
-        """Of the object at `start`."""
+        """Of the object at `start`; of members of one name the last."""
         if start not in self._members:
-            self._members[start] = _at(member_spans, self.text, start)
+            every = _at(all_member_spans, self.text, start)
+            last = self._members[start] = dict(every)
+            if len(last) < len(every):
+                count = Counter(name for name, _ in every)
+                self._repeated[start] = frozenset(name for name in last if count[name] > 1)
         return self._members[start]
+
+    def repeated(self, start: int) -> frozenset[str]:
+        """The names that more than one member of the object at `start` has."""
+        self.members(start)
+        return self._repeated.get(start, frozenset())
 
     def elements(self, start: int) -> list[Span]:
         """Of the array at `start`."""

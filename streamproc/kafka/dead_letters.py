@@ -75,7 +75,10 @@ class DeadLetter:
     @property
     def has_original(self) -> bool:
         """Whether it holds the original; not where that was too large for the topic, or damaged."""
-        return self.record.header(LEFT_OUT) is None and self.record.unreadable is None
+        if self.record.unreadable is not None:
+            return False
+        # An event may have a header of that name among its own, and then it has its bytes, too.
+        return self.record.header(LEFT_OUT) is None or self.record.value is not None
 
     def original(self, request_topics: Collection[str]) -> ProducerRecord:
         """The original bytes, key and headers, to be asked again under the same id.

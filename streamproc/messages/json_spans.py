@@ -36,13 +36,18 @@ _BREAKS_TO_BLANKS: Final = bytes.maketrans(b"\r\n", b"  ")
 
 
 def member_spans(text: str, at: int) -> dict[str, Span]:
-    """Where each member's value lies in the object at `at`; raises ValueError."""
-    found: dict[str, Span] = {}
+    """Where each member's value lies in the object at `at`, of one name the last."""
+    return dict(all_member_spans(text, at))
+
+
+def all_member_spans(text: str, at: int) -> list[tuple[str, Span]]:
+    """Each member's name and where its value lies, also of those of one name; raises ValueError."""
+    found: list[tuple[str, Span]] = []
     before = "{"
     while text[at : at + 1] == before:
         plain = _PLAIN_MEMBER.match(text, at + 1)
         if plain is not None:
-            found[plain[1]] = plain.span(2)
+            found.append((plain[1], plain.span(2)))
             at, before = plain.end(), ","
             continue
         at = _after(_SPACE, text, at + 1)
@@ -51,7 +56,7 @@ def member_spans(text: str, at: int) -> dict[str, Span]:
         name, at = _DECODER.raw_decode(text, at)
         start = _after(_COLON, text, at)
         end = value_end(text, start)
-        found[name] = start, end
+        found.append((name, (start, end)))
         at, before = _after(_SPACE, text, end), ","
     return found
 

@@ -51,6 +51,10 @@ class AvroEvent:
             found = [step for one in found for step in _steps(one, token)]
         yield from found
 
+    def repeated_on(self, path: Path) -> Path | None:
+        """See `Event`: a text is masked within records alone, which have each field once."""
+        return None
+
     def json_at(self, path: Path) -> bytes | None:
         """See `Event`; bytes of the event become characters of the same numbers."""
         for found in self.find(path):

@@ -25,6 +25,7 @@ from streamproc.enrichment.registry.avro_shape import AvroShape, without_logical
 from streamproc.enrichment.registry.avro_spans import (
     encoded_string,
     leads_to_string,
+    refuse_other_bytes,
     string_span,
 )
 from streamproc.enrichment.registry.avro_types import optional_field
@@ -81,6 +82,7 @@ class AvroSchema:
         source = io.BytesIO(body)
         try:
             value = read(source, self._parsed, None, handle_unicode_errors="surrogateescape")
+            refuse_other_bytes(body[: source.tell()], self._parsed, self._named)
         except RecursionError:
             raise Unreadable("nested too deeply", "the event is nested too deeply") from None
         except _NOT_AVRO:
@@ -118,7 +120,10 @@ class AvroSchema:
                 )
 
     def with_string(self, body: bytes, path: Path, text: str) -> bytes:
-        """The body with another text in the place of one; the same where there is null."""
+        """The body with another text in the place of one; the same where there is null.
+
+        Raises Unreadable where the bytes up to there are not of the schema.
+        """
         span = string_span(body, self._parsed, self._named, path)
         if span is None:
             return body

@@ -34,6 +34,10 @@ class RegistryJsonEvent:
         """See `Event`."""
         return self._event.find(path)
 
+    def repeated_on(self, path: Path) -> Path | None:
+        """See `Event`."""
+        return self._event.repeated_on(path)
+
     def json_at(self, path: Path) -> bytes | None:
         """See `Event`."""
         return self._event.json_at(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from streamproc.enrichment.dead_letters import ORIGINAL
+from streamproc.enrichment.dead_letters import ORIGINAL, OWN_COUNT
 from streamproc.messages.cloudevents import BINARY_PREFIX, CONTENT_TYPE
 from streamproc.messages.outgoing import CORRELATION_ID, ORIGIN_PREFIX, TRACE_HEADERS
 from streamproc.messages.reply_address import REPLY_TOPIC, SPRING_CORRELATION_ID
@@ -61,7 +61,12 @@ def enriched_headers() -> dict[str, Any]:
 def event_letter_headers(dead_letter: dict[str, Any]) -> dict[str, Any]:
     """What a route's dead letter has. dead_letter: the schema of the headers of any"""
     bytes_ = {"description": "Big-endian bytes, as Spring's DeadLetterPublishingRecoverer writes."}
+    count = {
+        "type": "string",
+        "description": "How many headers of the event's own stand before it.",
+    }
     added = {
+        OWN_COUNT: count,
         "streamproc-route": {"type": "string"},
         f"{ORIGINAL}topic": {"type": "string"},
         **{f"{ORIGINAL}{name}": bytes_ for name in ("partition", "offset", "timestamp")},

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
 
+from streamproc.enrichment.asking import MAX_TEXTS, TEXTS_AT_ONCE
 from streamproc.errors import WorkerFault
-from streamproc.messages.record import Record
+from streamproc.messages.record import Headers, Record
 from streamproc.messages.request import Request
+from streamproc.messages.response import Response
 from tests.support.route_scenes import LINES, MOOD, PEOPLE, Scene
 
 
@@ -88,6 +91,56 @@ async def test_a_text_whose_entities_are_not_known_is_not_shown_as_masked() -> N
 
     assert "masked" not in event
     assert event["nlp"]["run"]["failed"] == {"people": "deadline"}
+
+
+def masking_in_place(pointer: str) -> dict[str, Any]:
+    redact = {"labels": ["PER"], "from": pointer, "to": pointer}
+    return {**PEOPLE, "text": pointer, "redact": redact, "on_error": "dlq"}
+
+
+@pytest.mark.parametrize(
+    ("pointer", "event"),
+    [
+        ("/body", '{"body":"Ada called","body":"Ada called"}'),
+        ("/body", '{"body":"Ada called","\\u0062ody":null}'),
+        ("/a/body", '{"a":{"body":"Ada called"},"a":{"body":"Ada called"}}'),
+        ("/a/body", '{"a":{"body":"Ada called"},"a":{}}'),
+        ("/a/0/body", '{"a":[{"body":"Ada called","body":"Ada called"}]}'),
+    ],
+)
+async def test_no_text_goes_on_beside_the_masked_one_under_its_name(
+    pointer: str, event: str
+) -> None:
+    scene = Scene(masking_in_place(pointer))
+
+    letter = await scene.through(event)
+
+    assert (letter.topic, letter.value) == ("dead", event.encode())
+    assert b"each name is there once" in (dict(letter.headers)["streamproc-error-detail"] or b"")
+    assert not scene.answerers["token-classification"].asked
+
+
+@pytest.mark.parametrize("name", ["data", "body"])
+async def test_no_text_goes_on_beside_the_masked_one_in_a_cloud_event(name: str) -> None:
+    source = {"topics": ["in"], "format": "cloudevents"}
+    data = '{"body":"Ada called","body":"Ada called"}' if name == "body" else '{"body":"Ada"}'
+    twice = f'"data":{data},"data":{data}' if name == "data" else f'"data":{data}'
+
+    letter = await Scene(masking_in_place("/body"), **{"from": source}).through(
+        f'{{"specversion":"1.0","id":"1","source":"/s","type":"t",{twice}}}'
+    )
+
+    assert letter.topic == "dead"
+
+
+async def test_names_that_nothing_is_masked_under_may_be_there_twice() -> None:
+    event = '{"id":1,"id":2,"body":"Ada called","a":{"body":"x","body":"y"}}'
+
+    published = await Scene(masking_in_place("/body")).through(event)
+
+    assert (published.value or b"").startswith(
+        b'{"id":1,"id":2,"body":"<PER> called","a":{"body":"x","body":"y"},"nlp":'
+    )
 
 
 @pytest.mark.parametrize(
@@ -303,6 +356,52 @@ async def test_a_question_may_be_a_constant_or_a_pointer() -> None:
     assert sorted(asked) == ["Really?", "Who?"]
 
 
+def many_lines(count: int) -> str:
+    return json.dumps({"body": "x", "lines": [{"text": "a"}] * count + [{"text": None}]})
+
+
+async def test_an_event_of_too_many_texts_is_a_dead_letter_before_any_is_asked_about() -> None:
+    scene = Scene(MOOD, LINES)
+
+    letter = await scene.through(many_lines(MAX_TEXTS + 1))
+
+    headers = dict(letter.headers)
+    assert letter.topic == "dead"
+    assert headers["streamproc-error-title"] == b"answer lines: too many texts"
+    assert b"more than 10,000 at /lines/*/text; send" in (headers["streamproc-error-detail"] or b"")
+    assert not any(answerer.asked for answerer in scene.answerers.values())
+
+
+async def test_as_many_texts_as_there_may_be_have_an_answer_each() -> None:
+    event = await Scene(LINES).event(many_lines(MAX_TEXTS))
+
+    assert [line.get("de") for line in event["lines"]] == ["A"] * MAX_TEXTS + [None]
+
+
+async def test_the_texts_of_one_event_are_not_all_asked_about_at_once() -> None:
+    scene, let_go = Scene(LINES), asyncio.Event()
+    translation, under_way, most = scene.answerers["translation"], 0, 0
+    answer = translation.answer
+
+    async def held_up(request: Request) -> Response:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await let_go.wait()
+        under_way -= 1
+        return await answer(request)
+
+    translation.answer = held_up  # type: ignore[method-assign]
+    through = asyncio.create_task(scene.event(many_lines(TEXTS_AT_ONCE * 3)))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert under_way == TEXTS_AT_ONCE
+    let_go.set()
+
+    assert len((await through)["lines"]) == TEXTS_AT_ONCE * 3 + 1
+    assert most == TEXTS_AT_ONCE
+
+
 async def test_a_structured_cloud_event_is_addressed_below_data() -> None:
     scene = Scene(MOOD, **{"from": {"topics": ["in"], "format": "cloudevents"}})
     text = '{"specversion":"1.0","id":"1","source":"/s","type":"t","data":{"body":"good"}}'
@@ -315,6 +414,44 @@ async def test_a_structured_cloud_event_is_addressed_below_data() -> None:
         "/s",
         "t",
     ]
+
+
+ATTRIBUTES = '"specversion":"1.0","id":"1","source":"/s","type":"t"'
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        '"data_base64":"eyJib2R5IjoiZ29vZCJ9"',
+        '"data_base64":"eyJib2R5IjoiZ29vZCJ9","data":{"body":"good"}',
+        '"data":{"body":"good"},"data_\\u0062ase64":7',
+    ],
+)
+@pytest.mark.parametrize("headers", [(), (("content-type", b"application/cloudevents+json"),)])
+async def test_an_event_whose_data_is_base64_is_a_dead_letter(
+    members: str, headers: Headers
+) -> None:
+    scene = Scene(MOOD, **{"from": {"topics": ["in"], "format": "cloudevents"}})
+    text = f"{{{ATTRIBUTES},{members}}}"
+    letter = await scene.through(text, headers)
+
+    assert (letter.topic, letter.value) == ("dead", text.encode())
+    assert b"whose data is JSON" in (dict(letter.headers)["streamproc-error-detail"] or b"")
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        '"data_base64":null,"data":{"body":"good"}',
+        '"data":{"body":"good","data_base64":"eA=="}',
+        '"data":{"body":"good"},"extension":{"data_base64":"eA=="}',
+    ],
+)
+async def test_a_name_that_holds_no_data_of_the_event_is_left_alone(members: str) -> None:
+    scene = Scene(MOOD, **{"from": {"topics": ["in"], "format": "cloudevents"}})
+    event = await scene.event(f"{{{ATTRIBUTES},{members}}}")
+
+    assert event["data"]["nlp"]["mood"]["label"] == "GOOD"
 
 
 async def test_a_binary_cloud_event_keeps_its_attributes() -> None:

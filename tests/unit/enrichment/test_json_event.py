@@ -117,6 +117,36 @@ def test_pointers_may_begin_below_the_root() -> None:
     assert event.with_values({("b",): b"2"}) == b'{"id":"1","data":{"a":1,"b":2}}'
 
 
+@pytest.mark.parametrize(
+    ("text", "repeated"),
+    [
+        ('{"a":{"b":1},"b":2}', None),
+        ('{"c":1,"a":{"c":1,"b":1,"c":2},"c":2}', None),
+        ('{"a":{"b":1,"b":1}}', ("a", "b")),
+        ('{"a":{"b":1,"\\u0062":{"b":[]}}}', ("a", "b")),
+        ('{"a":{"b":1},"x":{},"a":{"b":1}}', ("a",)),
+        ('{"a":{"b":1},"a":null}', ("a",)),
+        ('{"a":[{"b":1,"b":1}]}', None),
+        ('{"b":1,"b":2}', None),
+        ("[]", None),
+    ],
+)
+def test_the_first_name_on_a_path_that_several_members_have_is_told(
+    text: str, repeated: tuple[str, ...] | None
+) -> None:
+    assert JsonEvent(text.encode()).repeated_on(("a", "b")) == repeated
+    below = JsonEvent(b'{"data":%s}' % text.encode(), root=("data",)).repeated_on(("a", "b"))
+    assert below == (None if repeated is None else ("data", *repeated))
+
+
+def test_a_name_within_an_element_or_above_the_root_may_be_the_repeated_one() -> None:
+    lines = JsonEvent(b'{"a":[{"t":1},{"t":1,"t":2}]}')
+    assert lines.repeated_on(("a", "0", "t")) is None
+    assert lines.repeated_on(("a", "1", "t")) == ("a", "1", "t")
+    enveloped = JsonEvent(b'{"data":{"a":1},"data":{"a":1}}', root=("data",))
+    assert enveloped.repeated_on(("a",)) == ("data",)
+
+
 @pytest.mark.parametrize("pointer", ["a", "a/b", "/a~2", "/~"])
 def test_what_is_no_pointer_is_told(pointer: str) -> None:
     with pytest.raises(ValueError, match="JSON Pointer"):

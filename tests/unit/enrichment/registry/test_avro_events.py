@@ -22,6 +22,9 @@ LINES = {
     "name": "lines", "task": "translation", "ensemble": "translation-en-de",
     "text": "/lines/*/text", "to": "/nlp/lines",
 }  # fmt: skip
+HIDE = {
+    **PEOPLE, "on_error": "dlq", "redact": {"labels": ["PER"], "from": "/body", "to": "/body"},
+}  # fmt: skip
 
 
 def opened(registry: MemoryRegistry, published: ProducerRecord) -> Any:
@@ -259,6 +262,28 @@ async def test_what_can_not_be_read_is_a_dead_letter_bytes_and_all(
     assert why in (dict(letter.headers)["kafka_dlt-exception-message"] or b"")
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"\xff" * 9 + b"\x01" + b"\x08\x02\x02\x00" + b"\x00" + b"\x14Ada called",
+        b"\x00" + b"\x01" + b"\x14Ada called",
+    ],
+)
+async def test_bytes_that_only_fastavro_reads_are_a_dead_letter(value: bytes) -> None:
+    schema = {"type": "record", "name": "T", "fields": [
+        {"name": "many", "type": {"type": "array", "items": "long"}},
+        {"name": "kind", "type": {"type": "enum", "name": "K", "symbols": ["A", "B"]}},
+        {"name": "body", "type": "string"},
+    ]}  # fmt: skip
+    registry = MemoryRegistry()
+    framed_value = framed(registry.add("in-value", schema).id, value)
+
+    letter = await RegistryScene(registry, HIDE).through(framed_value)
+
+    assert (letter.topic, letter.value) == ("dead", framed_value)
+    assert b"not Avro" in (dict(letter.headers)["kafka_dlt-exception-message"] or b"")
+
+
 async def test_a_header_that_holds_no_id_makes_a_dead_letter() -> None:
     registry = MemoryRegistry()
     name = registry.add("in-value", ORDER)
@@ -372,11 +397,6 @@ async def test_a_topic_without_a_schema_does_not_hold_up_the_start() -> None:
     await RegistryFormat(RegistryScene(registry, MOOD).route, registry, SystemClock()).prepare()
 
     assert registry.asked == ["versions"]
-
-
-HIDE = {
-    **PEOPLE, "on_error": "dlq", "redact": {"labels": ["PER"], "from": "/body", "to": "/body"},
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("body", ["Ada was here", "a" * 200 + " Ada", "nobody", None])

@@ -133,6 +133,10 @@ async def test_a_masked_text_in_its_own_place_keeps_what_its_schema_says() -> No
     output = json.loads(registry.under("out-value")[0].text)
     assert output["properties"]["body"] == CLOSED["properties"]["body"]  # type: ignore[index]
 
+    twice = framed(name.id, b'{"id":1,"body":"Ada","body":"Ada"}')
+    letter = await scene.through(twice)
+    assert (letter.topic, letter.value) == ("dead", twice)
+
 
 def test_a_definition_that_a_schema_refers_to_gets_the_property() -> None:
     line = {"type": "object", "properties": {"text": {}}}
