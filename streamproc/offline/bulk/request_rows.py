@@ -94,6 +94,11 @@ def request_rows(
         )
 
 
+def used_columns(task: Task, columns: Mapping[str, str]) -> frozenset[str]:
+    """The columns that requests are read from; columns: as `request_rows` has them."""
+    return frozenset(RequestMaker(task, columns).used.values())
+
+
 def required_fields(task: Task) -> list[str]:
     """The fields that every request of a task has."""
     return [name for name, field in task.inputs.model_fields.items() if field.is_required()]
@@ -105,8 +110,10 @@ def _request(
     """The id that a row has itself, its request, or its fault and of which type that is."""
     own: RowId | None = None
     try:
-        # A value too many moves all that follow; what is in the first column stays there.
-        if not row.fault or (file.columns or ("",))[0] == maker.used["id"]:
+        # A value too many moves all that follow; what is in the first column stays there, and in
+        # Parquet everything that could be read.
+        is_first = (file.columns or ("",))[0] == maker.used["id"]
+        if not row.fault or is_first or file.format == "parquet":
             own = maker.id_of(row)
         if row.fault:
             return own, None, row.fault, "unreadable"
