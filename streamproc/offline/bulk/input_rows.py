@@ -11,6 +11,7 @@ from streamproc.offline.bulk.request_rows import (
     RequestRow,
     request_rows,
     required_fields,
+    used_columns,
 )
 from streamproc.offline.documents.file import DataFile, open_data_file
 from streamproc.offline.documents.formats import Format
@@ -29,13 +30,14 @@ class ReadingOptions:
     form:     None: as each file's name says, or how it begins
     encoding: of text; None: UTF-8, else that of a document is detected
     columns:  by request field, the column that it is read from, where that has another name
-    tell_unused: a column that no field is read from is told; not where all are kept
+    keep_columns: all columns are read; else one that no field is read from is told, and in Parquet
+        not read
     """
 
     form: Format | None = None
     encoding: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
-    tell_unused: bool = True
+    keep_columns: bool = False
 
 
 class InputRows:
@@ -88,7 +90,9 @@ class InputRows:
             except (DataFileError, FieldsMissing) as error:
                 if self._inputs.alone:
                     raise
-                fault = str(error)
+                # A path may have bytes that are not UTF-8, which no answer could hold.
+                escaped = str(error).encode("utf-8", "surrogateescape")
+                fault = escaped.decode("utf-8", "backslashreplace")
             if fault and not self._inputs.alone:
                 number += 1
                 source = RowSource(file.name, None)
@@ -105,6 +109,7 @@ class InputRows:
             options.form,
             encoding=options.encoding,
             fields=required_fields(self._task),
+            columns=None if options.keep_columns else used_columns(self._task, options.columns),
             whole_texts=not alone,
             read=reader.read,
         ) as self._file:
@@ -113,7 +118,7 @@ class InputRows:
                 self._task,
                 self._tell,
                 columns=options.columns,
-                tell_unused=options.tell_unused,
+                tell_unused=not options.keep_columns,
                 name=file.name,
                 # Of a file alone its rows' numbers are enough.
                 default_id=lambda row: str(row) if alone and row is not None else file.id(row),

@@ -164,7 +164,7 @@ def open_bulk_job(
     # Of a single file the row's number, or its own id, says enough.
     options = replace(writing or OutputOptions(), source=not inputs.alone)
     into = answer_output(output, task.name, options, counts, asked)
-    reading = replace(reading or ReadingOptions(), tell_unused=not options.keep_columns)
+    reading = replace(reading or ReadingOptions(), keep_columns=options.keep_columns)
     yield BulkJob(InputRows(inputs, task, tell, reading), into, counts)
 
 

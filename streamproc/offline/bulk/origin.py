@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import orjson
 
+from streamproc.messages.json_spans import on_one_line
 from streamproc.offline.bulk.request_rows import RequestRow
-from streamproc.offline.documents.row import as_json
+from streamproc.offline.documents.row import values_as_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ def with_origin(answer: bytes, origin: Origin | None, *, source: bool) -> bytes:
 
 
 def origin_of(row: RequestRow, *, columns: bool) -> Origin:
-    """Where a row is from; columns: with what it holds there."""
-    held = as_json(dict(row.columns)) if columns else None
+    """Where a row is from; columns: with what it holds there, to the byte where that is JSON."""
+    held = None
+    if columns:
+        held = on_one_line(row.written) if row.written else values_as_json(row.columns)
     return Origin(row.source.file, row.source.row, held)

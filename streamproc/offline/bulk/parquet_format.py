@@ -15,7 +15,7 @@ from streamproc.messages.json_spans import member_span
 from streamproc.messages.response_types import RecordOf, response_fields
 from streamproc.messages.strict_json import parse
 from streamproc.offline.bulk.answer_format import AnswerFormat, WriteAnswer
-from streamproc.offline.bulk.kept_columns import ColumnType, KeptColumns, as_type, column_values
+from streamproc.offline.bulk.kept_columns import ColumnType, KeptColumns
 from streamproc.offline.bulk.origin import Origin
 from streamproc.offline.bulk.request_rows import RequestRow
 
@@ -55,7 +55,7 @@ class Parquet(AnswerFormat):
     def note(self, row: RequestRow) -> None:
         """Columns of the source get a type that takes the values of all rows."""
         if self.columns:
-            self._kept.note(row.columns)
+            self._kept.note(row.columns, row.id)
 
     @contextmanager
     def writing(self, file: IO[bytes]) -> Iterator[WriteAnswer]:
@@ -119,8 +119,8 @@ class Parquet(AnswerFormat):
     def _kept_fields(self, names: Mapping[str, str]) -> Iterator[tuple[str, pa.DataType]]:
         if self._kept.too_many:
             yield _ALL_COLUMNS, pa.string()
-        for name, kind in self._kept.types.items():
-            yield names[name], _COLUMN_TYPES[kind]
+        for name, called in names.items():
+            yield called, _COLUMN_TYPES[self._kept.types[name]]
 
     def _row(
         self, answer: bytes, origin: Origin | None, names: Mapping[str, str]
@@ -144,8 +144,8 @@ class Parquet(AnswerFormat):
         if self._kept.too_many:
             return {_ALL_COLUMNS: columns.decode()}
         return {
-            names[name]: as_type(value, self._kept.types[name])
-            for name, value in column_values(columns).items()
+            names[name]: value
+            for name, value in self._kept.values(columns).items()
             if name in names
         }
 

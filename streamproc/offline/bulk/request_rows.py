@@ -13,7 +13,7 @@ from streamproc.messages.response import ErrorType
 from streamproc.messages.strict_json import decode_object
 from streamproc.offline.bulk.request_fields import RequestMaker, RowId
 from streamproc.offline.documents.file import DataFile
-from streamproc.offline.documents.row import DataRow, RowSource
+from streamproc.offline.documents.row import DataRow, RowSource, values_with_any_number
 from streamproc.serving.tasks.task import Task
 
 _NO_SOURCE = RowSource("", None)
@@ -33,6 +33,7 @@ class RequestRow:
     fault:    what is wrong with the row; of type `fault_type`
     source:   where it comes from
     columns:  what it holds there, by name; of a row with a fault, what could be read
+    written:  these as a JSON object, as it stands there; b"" where they are not written so
     warnings: what was not read of it, or not surely read as it was meant
     """
 
@@ -43,6 +44,7 @@ class RequestRow:
     fault_type: ErrorType = "unreadable"
     source: RowSource = _NO_SOURCE
     columns: Mapping[str, object] = field(default_factory=dict)
+    written: bytes = b""
     warnings: tuple[str, ...] = ()
 
     @property
@@ -90,8 +92,14 @@ def request_rows(
             *(number, default_id(place) if own is None else own, value, fault, fault_type),
             source=RowSource(name, place),
             columns=row.values,
+            written=b"" if row.fault else row.written,
             warnings=row.warnings,
         )
+
+
+def used_columns(task: Task, columns: Mapping[str, str]) -> frozenset[str]:
+    """The columns that requests are read from; columns: as `request_rows` has them."""
+    return frozenset(RequestMaker(task, columns).used.values())
 
 
 def required_fields(task: Task) -> list[str]:
@@ -105,8 +113,10 @@ def _request(
     """The id that a row has itself, its request, or its fault and of which type that is."""
     own: RowId | None = None
     try:
-        # A value too many moves all that follow; what is in the first column stays there.
-        if not row.fault or (file.columns or ("",))[0] == maker.used["id"]:
+        # A value too many moves all that follow; what is in the first column stays there, and in
+        # Parquet everything that could be read.
+        is_first = (file.columns or ("",))[0] == maker.used["id"]
+        if not row.fault or is_first or file.format == "parquet":
             own = maker.id_of(row)
         if row.fault:
             return own, None, row.fault, "unreadable"
@@ -123,8 +133,9 @@ def _request(
 
 def _with_any_number(row: DataRow) -> DataRow:
     """A row that only has a number too large to be read, where a request may have such a one."""
-    with suppress(Unreadable):
-        return replace(row, values=decode_object(row.written), fault="")
+    with suppress(Unreadable, ValueError, RecursionError):
+        decode_object(row.written)
+        return replace(row, values=values_with_any_number(row.written), fault="")
     return row
 
 

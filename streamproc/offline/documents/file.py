@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -75,6 +75,7 @@ def open_data_file(
     *,
     encoding: str | None = None,
     fields: Sequence[str] = (),
+    columns: Collection[str] | None = None,
     whole_texts: bool = False,
     read: ReadDocument = read_document,
 ) -> Iterator[DataFile]:
@@ -84,6 +85,7 @@ def open_data_file(
     encoding:    of its text; None: UTF-8, with a byte order mark or without; that of a document
                  may be another, and is detected, as that of rows is with DETECT
     fields:      columns that rows need; see `format_of`
+    columns:     of Parquet, those whose values are read; None: all
     whole_texts: what is text is one document, rather than a text in each line
     read:        reads a document, as `read_document` does
     Raises DataFileError, naming file and line; SettingsError for an encoding that there is not, and
@@ -95,7 +97,7 @@ def open_data_file(
         form = form or binary_or_document(file, whole_texts=whole_texts)
         if form == "parquet":
             with open_parquet(file) as table:
-                yield DataFile(file, form, table.rows, table.columns, table)
+                yield DataFile(file, form, partial(table.rows, columns), table.columns, table)
         elif form in DOCUMENT_FORMATS:
             yield DataFile(file, form, partial(document_rows, file, form, encoding, read))
         else:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
-from typing import IO, Any
+from dataclasses import dataclass
+from typing import Any
 
 from streamproc.errors import DataFileError, SettingsError
 from streamproc.offline.documents.extras import needs_extra
@@ -38,16 +39,57 @@ class ParquetTable:
         rows = self._table.metadata.num_rows
         return self._read / rows if rows else 1.0
 
-    def rows(self) -> Iterator[DataRow]:
+    def rows(self, columns: Collection[str] | None = None) -> Iterator[DataRow]:
         """The rows as Python values, those of a row group decoded batch by batch.
 
+        columns: those that are read; None: all
+        A row with a value that Python does not have has a fault, and its other values.
         Raises DataFileError.
         """
-        with _told(self._file):
-            for batch in self._table.iter_batches(_BATCH_ROWS, use_threads=False):
-                for values in batch.to_pylist():
-                    self._read += 1
-                    yield DataRow(self._read, self._read, values)
+        names = [name for name in self.columns if columns is None or name in columns]
+        batches = self._table.iter_batches(_BATCH_ROWS, columns=names, use_threads=False)
+        while True:
+            with _told(self._file):
+                batch = next(batches, None)
+            if batch is None:
+                return
+            # A name with a dot may have brought the struct along that has such a member.
+            held = [_values(batch.column(name)) for name in names]
+            for row in zip(*held, strict=True):
+                self._read += 1
+                yield _row(self._read, dict(zip(names, row, strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class _NoValue:
+    """In the place of a value that can't be read; why: what goes on from the column's name."""
+
+    why: str
+
+
+def _values(column: Any) -> list[Any]:
+    """The values of a column; only those that can't be read are none."""
+    from streamproc.offline.documents.arrow_values import (  # noqa: PLC0415
+        UNREADABLE,
+        python_values,
+    )
+
+    try:
+        return python_values(column)
+    except UNREADABLE as error:
+        if len(column) == 1:
+            return [_NoValue(f"has a value that can't be read as {column.type}: {error}")]
+    return [value for row in range(len(column)) for value in _values(column.slice(row, 1))]
+
+
+def _row(number: int, found: Mapping[str, object]) -> DataRow:
+    values = {name: one for name, one in found.items() if not isinstance(one, _NoValue)}
+    faults = [
+        f"line {number}: column {name!r} {one.why}"
+        for name, one in found.items()
+        if isinstance(one, _NoValue)
+    ]
+    return DataRow(number, number, values, fault=faults[0] if faults else "")
 
 
 @contextmanager
@@ -61,7 +103,8 @@ def open_parquet(file: OpenFile) -> Iterator[ParquetTable]:
         with _told(file):
             table = parquet.ParquetFile(place, buffer_size=_BUFFER_BYTES)
         with table:
-            names = table.schema_arrow.names
+            with _told(file):
+                names = table.schema_arrow.names
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise DataFileError(f"{file.name}: two columns are called {twice[0]!r}")
@@ -74,15 +117,21 @@ def _told(file: OpenFile) -> Iterator[None]:
 
     try:
         yield
-    except (OSError, ArrowException) as error:
+    except (OSError, ArrowException, UnicodeDecodeError) as error:
         raise DataFileError(f"{file.name}: not readable as Parquet: {error}") from None
 
 
 @contextmanager
-def _on_disk(file: OpenFile) -> Iterator[Path | IO[bytes]]:
+def _on_disk(file: OpenFile) -> Iterator[Any]:
     """The file itself, or a copy of what a packed one or a pipe holds."""
     if file.path != STDIN and file.size_bytes is not None and not file.is_packed:
-        yield file.path
+        from pyarrow import OSFile  # noqa: PLC0415
+
+        with _told(file):
+            # Of a path that is text, pyarrow takes only one that is UTF-8.
+            itself = OSFile(os.fsencode(file.path))
+        with itself:
+            yield itself
         return
     with tempfile.TemporaryFile() as copy:
         size = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -67,6 +68,42 @@ def as_json(value: object) -> bytes:
     except orjson.JSONEncodeError:  # an integer of more than 64 bits
         written = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
         return written.encode()
+
+
+def values_as_json(values: Mapping[str, object]) -> bytes:
+    """A row's values in JSON; NaN and infinities, for which it has no number, are their names."""
+    return as_json({name: _with_names(value) for name, value in values.items()})
+
+
+def values_with_any_number(written: bytes) -> dict[str, object]:
+    """An object's values, and as text, as it is written, a number that Python can't hold.
+
+    Raises ValueError and RecursionError, where it is no JSON or nested too deeply.
+    """
+    values: dict[str, object] = json.loads(written, parse_float=_float, parse_int=_int)
+    return values
+
+
+def _float(written: str) -> float | str:
+    value = float(written)
+    return value if math.isfinite(value) else written
+
+
+def _int(written: str) -> int | str:
+    try:
+        return int(written)
+    except ValueError:  # more digits than Python reads
+        return written
+
+
+def _with_names(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, dict):
+        return {name: _with_names(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_names(one) for one in value]
+    return value
 
 
 def _with_long_integers(written: bytes, values: dict[str, object]) -> dict[str, object]:

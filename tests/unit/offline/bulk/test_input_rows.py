@@ -187,3 +187,30 @@ def test_what_may_be_a_mistake_is_told_once_and_not_for_ever(tmp_path: Path) -> 
     assert sum("film" in line for line in told) == 1
     assert len(told) == 50
     assert told[-1].endswith("no more of these lines are shown")
+
+
+def test_a_value_of_parquet_that_python_does_not_have_is_a_fault_of_its_row_where_it_is_read(
+    tmp_path: Path,
+) -> None:
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    texts = pa.array([b"fine", b"caf\xe9", b"bad"], pa.binary()).view(pa.string())
+    far = pa.array([0, 1, 2**62], pa.int64()).cast(pa.timestamp("us"))
+    path = tmp_path / "a.parquet"
+    parquet.write_table(pa.table({"text": texts, "at": far, "id": ["x", "y", "z"]}), path)
+    inputs, task = Inputs([path]), task_named(CLASSIFY)
+
+    needed = list(InputRows(inputs, task))
+    kept = list(InputRows(inputs, task, options=ReadingOptions(keep_columns=True)))
+
+    assert [row.id for row in needed] == [row.id for row in kept] == ["x", "y", "z"]
+    assert [row.fault_type for row in kept] == ["unreadable"] * 3
+    assert [row.fault.partition("'")[0] for row in needed] == ["", "line 2: column ", ""]
+    assert [row.fault.partition(" has")[0] for row in kept] == [
+        "",
+        "line 2: column 'text'",
+        "line 3: column 'at'",
+    ]
+    assert needed[0].columns == {"text": "fine", "id": "x"}
+    assert kept[2].columns == {"text": "bad", "id": "z"}
+    assert (needed[1].value, kept[2].value) == (None, None)

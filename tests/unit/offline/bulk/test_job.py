@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import orjson
+import pytest
 
 from streamproc.clock import SystemClock
 from streamproc.errors import TooLarge
@@ -69,3 +72,26 @@ async def test_a_row_that_is_nested_too_deeply_and_has_no_id_is_an_error_like_ot
 
     assert [(answer["id"], answer["status"]) for answer in answers] == [("1", "ok"), ("2", "error")]
     assert "nested too deeply" in str(answers[1]["error"])
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="names of files are UTF-8 there")
+async def test_a_file_that_cannot_be_read_and_whose_name_is_not_utf8_is_an_error_like_others(
+    tmp_path: Path,
+) -> None:
+    folder, output = tmp_path / "in", tmp_path / "answers.jsonl"
+    folder.mkdir()
+    (folder / os.fsdecode(b"caf\xe9.csv")).write_bytes(b"review\nfine\n")
+    (folder / os.fsdecode(b"caf\xe9.jsonl.gz")).write_bytes(b"no gzip")
+    (folder / "z.jsonl").write_bytes(b'{"text": "a"}\n')
+
+    with open_bulk_job([folder], output, task_named("text-classification"), print) as job:
+        await job.run(Echo(), 4)
+
+    answers = [orjson.loads(line) for line in output.read_bytes().splitlines()]
+    assert [(answer["id"], answer["status"]) for answer in answers] == [
+        (r"caf\xe9.csv", "error"),
+        (r"caf\xe9.jsonl.gz", "error"),
+        ("z.jsonl#1", "ok"),
+    ]
+    assert rf"{folder}/caf\xe9.csv needs a column" in answers[0]["error"]["detail"]
+    assert rf"{folder}/caf\xe9.jsonl.gz is not gzip" in answers[1]["error"]["detail"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -129,6 +130,32 @@ def test_times_stay_times() -> None:
     (row,) = written("translation", [b'{"id":"1","status":"ok"}'], [values]).to_pylist()
 
     assert {name: row[name] for name in values} == {**values, "price": "1.10"}
+
+
+def test_infinities_and_what_is_no_number_stay_what_they_are() -> None:
+    rows: list[dict[str, Any]] = [
+        {"x": math.inf, "l": [-math.inf, 1.5]},
+        {"x": -math.inf, "l": None},
+        {"x": 1, "l": []},
+        {"x": math.nan, "l": None},
+    ]
+    answers = [b'{"id":"%d","status":"ok"}' % number for number in range(1, 5)]
+
+    table = written("translation", answers, rows)
+
+    assert table.schema.field("x").type == pa.float64()
+    assert table["x"].to_pylist()[:3] == [math.inf, -math.inf, 1.0]
+    assert math.isnan(table["x"].to_pylist()[3])
+    assert table["l"].to_pylist() == ['["-Infinity",1.5]', None, "[]", None]
+
+
+def test_an_id_of_the_source_that_no_answer_has_is_kept() -> None:
+    answers = [b'{"id":"1","status":"ok"}', b'{"id":"2","status":"ok"}']
+
+    table = written("translation", answers, [{"id": "customer-7", "n": 1}, {"id": "2", "n": 2}])
+
+    assert table["id"].to_pylist() == ["1", "2"]
+    assert table["source_id"].to_pylist() == ["customer-7", "2"]
 
 
 def test_row_groups_are_bounded_and_rows_stay_in_order() -> None:
