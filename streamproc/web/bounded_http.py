@@ -1,6 +1,7 @@
 """HTTP/1.1 by uvicorn, with headers that have to come in time, and refusals in the server's words.
 
-uvicorn alone waits for headers without end, and says what is no request as plain text.
+uvicorn alone waits for headers without end, and for what is left of a body that was answered
+before it came; it says what is no request as plain text.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ Refusal = Callable[[int], tuple[bytes, str]]
 
 
 def bounded_http(header_s: float, refusal: Refusal) -> Callable[..., H11Protocol]:
-    """What uvicorn takes as `http`. header_s: the longest that headers may take to arrive"""
+    """What uvicorn takes as `http`.
+
+    header_s: the longest that headers may take to arrive, and a body behind its answer
+    """
     return partial(_BoundedHttp, header_s=header_s, refusal=refusal)
 
 
@@ -39,6 +43,7 @@ class _BoundedHttp(H11Protocol):
         self._header_s = header_s
         self._refusal = refusal
         self._waiting: asyncio.TimerHandle | None = None
+        self._waits_for: type | None = None
         self._is_refused = False
         self._passed_over = 0
 
@@ -68,20 +73,28 @@ class _BoundedHttp(H11Protocol):
         self._refuse(TOO_LARGE if getattr(error, "error_status_hint", 0) == TOO_LARGE else NOT_HTTP)
 
     def _watch(self) -> None:
-        """Headers are waited for unless a request has come, or the last answer is long gone."""
-        waits = self.conn.their_state is h11.IDLE and self.timeout_keep_alive_task is None
-        if not waits or self._is_refused:
-            self._stop_waiting()
-        elif self._waiting is None:
+        """Headers are waited for unless a request has come, or the last answer is long gone; and
+        so is what is left of a body that was answered already, as without a key."""
+        waits_for: type | None = self.conn.their_state
+        is_behind = waits_for is h11.SEND_BODY and self.conn.our_state is h11.DONE
+        is_awaited = waits_for is h11.IDLE or is_behind
+        if not is_awaited or self._is_refused or self.timeout_keep_alive_task is not None:
+            waits_for = None
+        if waits_for is self._waits_for:
+            return
+        self._stop_waiting()
+        if waits_for is not None:
+            self._waits_for = waits_for
             self._waiting = self.loop.call_later(self._header_s, self._give_up)
 
     def _stop_waiting(self) -> None:
+        self._waits_for = None
         if self._waiting is not None:
             self._waiting.cancel()
             self._waiting = None
 
     def _give_up(self) -> None:
-        self._waiting = None
+        self._stop_waiting()
         if self.transport.is_closing():
             return
         received, _ = self.conn.trailing_data

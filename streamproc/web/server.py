@@ -109,23 +109,59 @@ class _BoundedConnections:
     def __init__(self, make: Callable[[], RequestHandler] | None) -> None:
         assert make is not None  # noqa: S101 - the runner has been set up
         self._make = make
-        self._open: list[tuple[float, RequestHandler]] = []
+        # From the oldest to the newest, as dictionaries keep the order.
+        self._open: dict[_Connection, None] = {}
 
-    def __call__(self) -> RequestHandler:
-        now_s = asyncio.get_running_loop().time()
-        if len(self._open) >= MOST_CONNECTIONS:
-            # One that is new has no transport yet; one that is not has ended.
-            self._open = [
-                (since_s, one)
-                for since_s, one in self._open
-                if one.transport is not None or now_s - since_s < 1
-            ]
-        if len(self._open) >= MOST_CONNECTIONS:
-            _, oldest = self._open.pop(0)
-            oldest.force_close()
-        made = self._make()
-        self._open.append((now_s, made))
+    def __call__(self) -> _Connection:
+        while len(self._open) >= MOST_CONNECTIONS:
+            oldest = next(iter(self._open))
+            del self._open[oldest]
+            oldest.abort()
+        made = _Connection(self._make(), self._open)
+        self._open[made] = None
         return made
+
+
+class _Connection(asyncio.Protocol):
+    """One of aiohttp's, in `among` until its handle is given back.
+
+    aiohttp forgets a transport that it closes, which stays open for as long as the peer does not
+    read what was written to it.
+    """
+
+    def __init__(self, handler: RequestHandler, among: dict[_Connection, None]) -> None:
+        self._handler = handler
+        self._among = among
+        self._transport: asyncio.Transport | None = None
+        self._is_aborted = False
+
+    def abort(self) -> None:
+        """End it now, whatever is left to write."""
+        self._is_aborted = True
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._transport = transport
+        self._handler.connection_made(transport)
+        if self._is_aborted:
+            transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._among.pop(self, None)
+        self._handler.connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._handler.data_received(data)
+
+    def eof_received(self) -> None:
+        self._handler.eof_received()
+
+    def pause_writing(self) -> None:
+        self._handler.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._handler.resume_writing()
 
 
 def _cannot_listen(host: str, port: int, error: OSError) -> SettingsError:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from contextlib import AsyncExitStack, aclosing, contextmanager
 from typing import Any, Final, TypeVar
 
 import orjson
 
 from streamproc.clock import Clock
 from streamproc.errors import BrokerUnavailable, TooLarge
+from streamproc.kafka.background import beside
 from streamproc.kafka.reply_client import Replies, Reply
 from streamproc.kafka.topics import RequestTopic
 from streamproc.messages.part_reader import TEXTS, PartReader, TextPart, part_of, text_of
@@ -101,6 +102,7 @@ class Asker:
         finally:
             for task in asking:
                 task.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
 
     async def response(
         self, topic: RequestTopic, body: bytes, *, wait_s: float, headers: Headers = ()
@@ -119,6 +121,7 @@ class Asker:
         """The parts of a text as it is written, and last the JSON text of the response.
 
         Of a task that writes no text the response alone. Raises GatewayProblem, also behind parts.
+        Whoever does not take them holds no place among those on their way for longer than `wait_s`.
         """
         request_id, reader = uuid.uuid4().hex, PartReader()
         value = request_value(body, request_id, max(1, round(wait_s * 1000)))
@@ -126,15 +129,18 @@ class Asker:
             value = with_parts(value)
         ends_at_s = self._clock.monotonic_s() + wait_s
         asking = self._client.stream(topic.name, value, key=request_id.encode(), headers=headers)
-        with self._counted(topic, len(value)):
-            async with aclosing(asking) as replies:
-                while True:
+        on_its_way, taking = AsyncExitStack(), asyncio.Lock()
+        async with on_its_way, beside(_close_in_time(on_its_way, wait_s, taking)):
+            on_its_way.enter_context(self._counted(topic, len(value)))
+            replies = await on_its_way.enter_async_context(aclosing(asking))
+            while True:
+                async with taking:
                     left_s = max(0.0, ends_at_s - self._clock.monotonic_s())
                     reply = await self._within(left_s, topic, wait_s, anext(replies))
-                    if not reply.is_part:
-                        break
-                    if text := reader.take(part_of(fields_of(reply.value))):
-                        yield TextPart(text)
+                if not reply.is_part:
+                    break
+                if text := reader.take(part_of(fields_of(reply.value))):
+                    yield TextPart(text)
         response = fields_of(reply.value)
         if topic.task in TEXTS and (rest := reader.end(text_of(response))):
             yield rest
@@ -152,7 +158,8 @@ class Asker:
             raise _kafka_away(str(error)) from None
         except TooLarge as error:
             raise GatewayProblem("body-too-large", error.detail) from None
-        except TimeoutError:
+        # A stream that was closed, as its time was up while nobody took its parts, says no more.
+        except (TimeoutError, StopAsyncIteration):
             raise self._no_answer(topic, asked_at_s, wait_s) from None
         self._heard_at_s[topic.name] = self._clock.monotonic_s()
         return reply
@@ -200,6 +207,14 @@ class Asker:
         finally:
             self._count -= 1
             self._bytes -= size_bytes
+
+
+async def _close_in_time(on_its_way: AsyncExitStack, wait_s: float, taking: asyncio.Lock) -> None:
+    """Gives back what a stream holds though nobody takes its parts, as where a socket is full."""
+    await asyncio.sleep(wait_s)
+    # A reply that is waited for at the moment has a time-out of its own.
+    async with taking:
+        await on_its_way.aclose()
 
 
 def as_outcome(response: bytes) -> Outcome:

@@ -133,7 +133,7 @@ def carried_headers(request: Request) -> Headers:
 
 
 async def while_connected(receive: Receive, work: Coroutine[Any, Any, Result]) -> Result:
-    """The result of `work`, which is cancelled when the caller goes away.
+    """The result of `work`, which is cancelled when the caller goes away, and has ended behind it.
 
     receive: of a request whose body was read
     Raises GatewayProblem where the caller left, which only metrics will see.
@@ -147,6 +147,8 @@ async def while_connected(receive: Receive, work: Coroutine[Any, Any, Result]) -
     finally:
         working.cancel()
         leaving.cancel()
+        # What the work holds can be closed by nobody else as long as it runs.
+        await asyncio.gather(working, leaving, return_exceptions=True)
 
 
 async def _left(receive: Receive) -> None:

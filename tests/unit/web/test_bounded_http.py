@@ -25,8 +25,14 @@ LONGER_S = 4 * HEADER_S
 ASK = b"GET / HTTP/1.1\r\nHost: x\r\n"
 
 
+EARLY = b"POST /early HTTP/1.1\r\nHost: x\r\n"
+"""Asks what is answered without a look at its body, as where a key is missing."""
+
+
 async def answer(request: Request) -> Response:
     """Takes longer than headers may, where it is asked to."""
+    if request.url.path == "/early":
+        return PlainTextResponse("no key", 401)
     body = await request.body()
     if request.url.path == "/slow":
         await asyncio.sleep(LONGER_S)
@@ -130,3 +136,43 @@ def test_requests_that_come_at_once_are_answered_each(port: int) -> None:
     with connected(port) as connection:
         connection.sendall(3 * (ASK + b"Content-Length: 2\r\n\r\nhi"))
         assert [one_answer(connection) for _ in range(3)] == 3 * [(200, b"answered hi")]
+
+
+@pytest.mark.parametrize(
+    ("headers", "begun"),
+    [(b"Content-Length: 100", b"a"), (b"Transfer-Encoding: chunked", b"1\r\na\r\n5")],
+)
+def test_a_body_behind_its_answer_is_not_waited_for_without_end(
+    port: int, headers: bytes, begun: bytes
+) -> None:
+    with connected(port) as connection:
+        connection.sendall(EARLY + headers + b"\r\n\r\n")
+        assert one_answer(connection) == (401, b"no key")
+        connection.sendall(begun)
+        assert connection.recv(1) == b""
+
+
+def test_a_byte_of_such_a_body_now_and_then_wins_no_time(port: int) -> None:
+    with connected(port) as connection:
+        connection.sendall(EARLY + b"Content-Length: 10000\r\n\r\n")
+        assert one_answer(connection) == (401, b"no key")
+        connection.settimeout(HEADER_S / 5)
+        for _ in range(1000):
+            try:
+                connection.sendall(b"z")
+                assert connection.recv(1) == b""
+            except TimeoutError:
+                continue
+            except OSError:
+                # It was closed while the byte was on its way.
+                return
+            return
+        pytest.fail("it was waited for without end")
+
+
+def test_another_request_may_follow_a_body_behind_its_answer(port: int) -> None:
+    with connected(port) as connection:
+        connection.sendall(EARLY + b"Content-Length: 3\r\n\r\n")
+        assert one_answer(connection) == (401, b"no key")
+        connection.sendall(b"abcGET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert one_answer(connection) == (200, b"answered ")

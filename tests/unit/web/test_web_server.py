@@ -2,14 +2,20 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from streamproc.errors import SettingsError
 from streamproc.metrics import Metrics
+from streamproc.web import server
 from streamproc.web.server import MOST_CONNECTIONS, build_app, serving
 
 
@@ -78,6 +84,43 @@ async def test_a_probe_is_answered_though_somebody_holds_a_thousand_connections_
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+async def writes_without_end(request: web.Request) -> web.StreamResponse:
+    answer = web.StreamResponse()
+    await answer.prepare(request)
+    while True:
+        await answer.write(b"x" * 65_536)
+
+
+async def is_closed_with_much_left_to_write(request: web.Request) -> web.StreamResponse:
+    assert request.transport is not None
+    request.transport.write(b"x" * (16 << 20))
+    request.protocol.force_close()
+    return web.Response()
+
+
+@pytest.mark.parametrize("answer", [writes_without_end, is_closed_with_much_left_to_write])
+async def test_who_reads_nothing_holds_no_more_connections_than_others_do(
+    answer: Callable[[web.Request], Awaitable[web.StreamResponse]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 4)
+    served = app()
+    served.router.add_get("/much", answer)
+    async with serving(served, "127.0.0.1", 0) as at:
+        with ExitStack() as held:
+            before = handles()
+            for count in range(1, 13):
+                peer = held.enter_context(socket.create_connection(("127.0.0.1", port_of(at))))
+                peer.sendall(b"GET /much HTTP/1.1\r\nHost: x\r\n\r\n")
+                # Until it is the server's too, and asks for nothing that it would then read.
+                await until(lambda: peer_is_answered(peer))  # noqa: B023 - awaited at once
+                await until(lambda: handles() - before - count <= 4)  # noqa: B023
+            async with (
+                aiohttp.ClientSession() as client,
+                client.get(f"{at}/v2/health/live") as live,
+            ):
+                assert live.status == 200
+
+
 async def test_a_connection_that_is_kept_is_not_ended_by_others_that_come_and_go() -> None:
     async with serving(app(), "127.0.0.1", 0) as at:
         kept, writer = await asyncio.open_connection("127.0.0.1", port_of(at))
@@ -102,6 +145,24 @@ async def test_metrics_have_exemplars_for_those_who_ask_for_openmetrics() -> Non
         async with client.get(f"{at}/metrics") as answer:
             assert answer.headers["Content-Type"].startswith("text/plain")
             assert "0af7" not in await answer.text()
+
+
+def handles() -> int:
+    """Open ones of this process."""
+    return sum(1 for _ in Path("/dev/fd").iterdir())
+
+
+def peer_is_answered(peer: socket.socket) -> bool:
+    try:
+        return bool(peer.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+    except BlockingIOError:
+        return False
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not is_so():  # noqa: ASYNC110 - what the system says
+            await asyncio.sleep(0.01)
 
 
 def app() -> aiohttp.web.Application:

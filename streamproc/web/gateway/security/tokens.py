@@ -20,6 +20,11 @@ FETCH_AGAIN_S: Final = 30.0
 """The least between two looks for a key that is not known: callers can make up as many."""
 KEPT_S: Final = 600.0
 LEEWAY_S: Final = 30
+# The last two, as PyJWT takes for granted that JSON is an object and each of its keys one, too; it
+# passes on what comes of a page that is no JSON, or of a connection that is reset.
+_NO_KEY_SET: Final = (
+    OSError, ValueError, RecursionError, jwt.PyJWTError, AttributeError, TypeError,
+)  # fmt: skip
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +53,7 @@ class TokenChecker:
         self._clock = clock
         self._is_url = source.startswith(("https://", "http://"))
         self._fetching = asyncio.Lock()
-        self._fetched_at_s: float | None = None
+        self._tried_at_s: float | None = None
         self._keys: list[PyJWK] = []
         if not self._is_url:
             self._keys = _keys_in(Path(source))
@@ -88,35 +93,40 @@ class TokenChecker:
         return next((key for key in self._keys if key.key_id == kid), None)
 
     def _is_old(self) -> bool:
-        fetched = self._fetched_at_s
-        return fetched is None or self._clock.monotonic_s() - fetched > KEPT_S
+        tried = self._tried_at_s
+        return tried is None or self._clock.monotonic_s() - tried > KEPT_S
 
     async def _fetch(self) -> None:
+        """Look for keys unless that was done a moment ago; those that are known are kept.
+
+        Raises GatewayProblem where none are.
+        """
         async with self._fetching:
-            now_s = self._clock.monotonic_s()
-            if self._fetched_at_s is not None and now_s - self._fetched_at_s < FETCH_AGAIN_S:
-                return
-            client = PyJWKClient(self._source, cache_jwk_set=False, timeout=FETCH_TIMEOUT_S)
-            try:
-                found = await asyncio.to_thread(client.get_jwk_set)
-            except jwt.PyJWTError as error:
-                log.warning("key set not fetched", source=self._source, reason=str(error))
-                if not self._keys:
-                    raise GatewayProblem(
-                        "key-set-away",
-                        "tokens can't be checked at the moment",
-                        retry_after_s=FETCH_TIMEOUT_S,
-                    ) from None
-            else:
-                self._keys = list(found.keys)
-            self._fetched_at_s = now_s
+            # Without keys the last try failed, and whoever waited for it would fail as long again.
+            again_s = FETCH_AGAIN_S if self._keys else FETCH_TIMEOUT_S
+            tried = self._tried_at_s
+            if tried is None or self._clock.monotonic_s() - tried >= again_s:
+                await self._try()
+        if not self._keys:
+            raise GatewayProblem(
+                "key-set-away",
+                "tokens can't be checked at the moment",
+                retry_after_s=FETCH_TIMEOUT_S,
+            )
+
+    async def _try(self) -> None:
+        client = PyJWKClient(self._source, cache_jwk_set=False, timeout=FETCH_TIMEOUT_S)
+        try:
+            self._keys = list((await asyncio.to_thread(client.get_jwk_set)).keys)
+        except _NO_KEY_SET as error:
+            log.warning("key set not fetched", source=self._source, reason=str(error))
+        finally:
+            # Behind the try, which may have taken as long as the pause after it.
+            self._tried_at_s = self._clock.monotonic_s()
 
 
 def _keys_in(file: Path) -> list[PyJWK]:
     try:
         return list(PyJWKSet.from_json(file.read_text("utf-8")).keys)
-    # The last two, as it takes for granted that JSON is an object and each of its keys one, too.
-    except (
-        OSError, ValueError, RecursionError, jwt.PyJWTError, AttributeError, TypeError,
-    ) as error:  # fmt: skip
+    except _NO_KEY_SET as error:
         raise SettingsError(f"{file} (STREAMPROC_GATEWAY_JWKS): no key set: {error}") from None

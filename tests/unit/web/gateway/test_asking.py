@@ -148,6 +148,28 @@ async def test_work_is_given_up_when_its_caller_leaves() -> None:
     await asyncio.wait_for(ended.wait(), 5)
 
 
+async def test_work_has_ended_when_its_caller_is_known_to_have_left() -> None:
+    begun, has_ended = asyncio.Event(), False
+
+    async def work() -> None:
+        nonlocal has_ended
+        try:
+            begun.set()
+            await asyncio.sleep(3600)
+        finally:
+            await asyncio.sleep(0)
+            has_ended = True
+
+    async def receive() -> dict[str, str]:
+        await begun.wait()
+        return {"type": "http.disconnect"}
+
+    with pytest.raises(GatewayProblem, match="caller-left"):
+        await while_connected(receive, work())
+
+    assert has_ended
+
+
 async def test_a_key_whose_request_is_on_its_way_waits_for_the_same_answer(
     models: Path, replies: LocalReplies
 ) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import orjson
 import pytest
+from structlog.testing import capture_logs
 
 from streamproc.clock import SystemClock
 from streamproc.kafka.reply_client import Reply, ReplyClient
@@ -23,6 +25,7 @@ from streamproc.web.gateway.event_streams import EventShape, OwnEvents, events
 from streamproc.web.gateway.hugging_face import TokenEvents
 from streamproc.web.gateway.problems import GatewayProblem
 from streamproc.web.gateway.request_value import with_parts
+from tests.support.gateway_app import LocalReplies, asking, gateway_app
 
 TOPIC = load_topics(Settings().topics_dir).request_topic("text-generation", Lane.INTERACTIVE)
 OK = {
@@ -188,6 +191,58 @@ async def test_who_leaves_ends_the_stream() -> None:
     await telling.aclose()
 
     assert client.closed == 1
+
+
+async def test_who_takes_no_parts_holds_a_place_no_longer_than_it_may_wait() -> None:
+    client = Replying(*(part(number, "a") for number in range(50)))
+    settings = GatewaySettings(max_in_flight=1)
+    asker = Asker(cast(ReplyClient, client), settings, SystemClock())
+    items = asker.stream(TOPIC, b'{"text": "x"}', wait_s=0.2)
+    assert await anext(items) == TextPart("a")
+
+    async with asyncio.timeout(60):
+        while asker.in_flight:  # noqa: ASYNC110 - nobody is told of it
+            await asyncio.sleep(0.01)
+
+    assert client.closed == 1
+    another = asker.stream(TOPIC, b'{"text": "y"}', wait_s=30)
+    assert await anext(another) == TextPart("a")
+    with pytest.raises(GatewayProblem, match="timed-out"):
+        await anext(items)
+    held = asker.in_flight
+    await another.aclose()
+    assert (held, asker.in_flight) == (1, 0)
+
+
+async def test_who_leaves_before_the_first_part_is_one_who_left(
+    models: Path, replies: LocalReplies
+) -> None:
+    replies.hold = asyncio.Event()
+    app = gateway_app(models, replies)
+    messages = [{"type": "http.request", "body": b'{"text": "good"}', "more_body": False}]
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        if messages:
+            return messages.pop()
+        await replies.were_asked(1)
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    path = "/v1/text-classification"
+    headers = [(b"host", b"127.0.0.1"), (b"accept", b"text/event-stream")]
+    scope = {"type": "http", "method": "POST", "path": path, "query_string": b""}
+    async with asking(app) as client:
+        with capture_logs() as logs:
+            await app({**scope, "headers": headers}, receive, send)
+        metrics = (await client.get("/metrics")).text
+
+    assert sent[0]["status"] == 499
+    assert not [one for one in logs if one["log_level"] == "error"]
+    assert 'status="499"' in metrics
+    assert "streamproc_gateway_in_flight 0.0" in metrics
 
 
 @pytest.mark.parametrize(

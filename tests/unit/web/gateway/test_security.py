@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
+import io
 import json
+import ssl
 import time
+import urllib.error
+import urllib.request
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +23,7 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from streamproc.errors import SettingsError
 from streamproc.settings.gateway import GatewaySettings, read_gateway_settings
 from streamproc.testing.clock import ManualClock
+from streamproc.web.gateway.problems import GatewayProblem
 from streamproc.web.gateway.security.key_file import (
     ApiKey,
     KeyFile,
@@ -26,6 +32,7 @@ from streamproc.web.gateway.security.key_file import (
     read_keys,
     write_keys,
 )
+from streamproc.web.gateway.security.tokens import FETCH_TIMEOUT_S, KEPT_S, TokenChecker
 from streamproc.web.gateway.server import require_keys
 from tests.support.gateway_app import LocalReplies, asking, gateway_app, listening
 
@@ -272,6 +279,98 @@ async def test_keys_of_tokens_are_fetched_where_a_url_says(
     assert [one.status_code for one in made_up] == [401] * 5
     # However many keys callers make up.
     assert fetched == ["/keys"]
+
+
+class KeyServer:
+    """Answers with a body, or fails with an error, after some seconds of a clock.
+
+    fetched: how often it was asked
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, clock: ManualClock) -> None:
+        self.answer: bytes | Exception = b""
+        self.takes_s = 0.0
+        self.fetched = 0
+        self._clock = clock
+        monkeypatch.setattr(urllib.request, "build_opener", lambda *_: self)
+
+    def open(self, *_: object, **__: object) -> io.BytesIO:
+        self.fetched += 1
+        self._clock.advance(self.takes_s)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return io.BytesIO(self.answer)
+
+
+def checker(clock: ManualClock) -> TokenChecker:
+    return TokenChecker(
+        "https://login/keys",
+        audience="streamproc",
+        issuer="https://login",
+        algorithms=["RS256"],
+        clock=clock,
+    )
+
+
+async def test_all_who_wait_for_keys_that_are_away_are_told_by_one_fetch(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, issuer: rsa.RSAPrivateKey
+) -> None:
+    clock = ManualClock()
+    server, tokens = KeyServer(monkeypatch, clock), checker(clock)
+    server.answer, server.takes_s = TimeoutError("timed out"), FETCH_TIMEOUT_S
+    token = token_of(issuer)
+
+    told = await asyncio.gather(*(tokens.subject(token) for _ in range(30)), return_exceptions=True)
+
+    assert {type(one) for one in told} == {GatewayProblem}
+    assert {str(one).partition(":")[0] for one in told} == {"key-set-away"}
+    assert server.fetched == 1
+    server.answer, server.takes_s = key_set(tmp_path / "jwks.json", a=issuer).read_bytes(), 0
+    with pytest.raises(GatewayProblem, match="key-set-away"):
+        await tokens.subject(token)
+    clock.advance(FETCH_TIMEOUT_S)
+    assert await tokens.subject(token) == "ann"
+    assert server.fetched == 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"<html>back soon</html>",
+        b"\xff",
+        b"[" * 100_000,
+        b"[]",
+        b"{}",
+        b'{"keys": {"a": 1}}',
+        b'{"keys": [1]}',
+        b'{"keys": [{"kty": 5}]}',
+        ConnectionResetError("reset"),
+        ssl.SSLError("no TLS"),
+        http.client.IncompleteRead(b""),
+        urllib.error.URLError("refused"),
+    ],
+    ids=lambda answer: str(answer)[:20],
+)
+async def test_what_is_no_key_set_is_one_that_is_away_and_known_keys_stay(
+    answer: bytes | Exception,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    issuer: rsa.RSAPrivateKey,
+) -> None:
+    clock = ManualClock()
+    server, tokens = KeyServer(monkeypatch, clock), checker(clock)
+    server.answer = answer
+    with pytest.raises(GatewayProblem, match="key-set-away"):
+        await tokens.subject(token_of(issuer))
+
+    clock.advance(FETCH_TIMEOUT_S)
+    server.answer = key_set(tmp_path / "jwks.json", a=issuer).read_bytes()
+    assert await tokens.subject(token_of(issuer)) == "ann"
+
+    clock.advance(KEPT_S + 1)
+    server.answer = answer
+    assert await tokens.subject(token_of(issuer)) == "ann"
+    assert server.fetched == 3
 
 
 def test_tokens_need_an_audience_and_an_issuer(
