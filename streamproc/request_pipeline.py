@@ -27,6 +27,7 @@ from streamproc.messages.record import Record
 from streamproc.messages.request import InvalidRequest, Request, read_request
 from streamproc.messages.response import Problem, Response
 from streamproc.metrics import Metrics
+from streamproc.panics import panics_as_exceptions
 from streamproc.serving.answer_cache import AnswerCache
 from streamproc.serving.answerer import Answerer
 from streamproc.serving.cancellation import Cancels
@@ -120,7 +121,8 @@ class Pipeline:
         """
         started_s = self._clock.monotonic_s()
         try:
-            request = read_request(record, self.route.max_message_bytes)
+            with panics_as_exceptions():
+                request = read_request(record, self.route.max_message_bytes)
         except Exception:  # noqa: BLE001 - reading it may be what can't be done
             unread = Invalid(title, detail)
             request = InvalidRequest(unread, None, None, Envelope(Form.PLAIN))

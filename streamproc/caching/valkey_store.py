@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, Self, cast
 
 import structlog
@@ -142,13 +143,17 @@ class ValkeyStore:
         return [f"{said}: what it keeps is worked out anew"]
 
     async def close(self) -> None:
-        """Hand over what is not yet, where that takes no longer than commands may, and end."""
+        """Hand over what is not yet, where that takes no longer than commands may, and end.
+
+        Raises nothing.
+        """
         if self._probing is not None:
             self._probing.cancel()
         # What is asked of the server ends by itself, at the latest at its time-out.
         under_way = {self._reading, self._writing, self._probing} - {None}
         await asyncio.gather(*filter(None, under_way), return_exceptions=True)
-        await self._client.aclose()
+        with suppress(Exception):
+            await self._client.aclose()
 
     async def _read(self) -> None:
         """Ask for what is wanted, as much at a time as there is, until nothing is."""
@@ -226,8 +231,10 @@ class ValkeyStore:
         while True:
             await self._clock.sleep(self._probe_wait_s)
             self._probe_wait_s = min(2 * self._probe_wait_s, LAST_PROBE_S)
-            # The connections there were may be dead, or have an answer on its way to nobody.
-            await self._client.connection_pool.disconnect()
+            # The connections there were may be dead, or have an answer on its way to nobody. They
+            # are forgotten also where they can't be ended in form, as TLS asks of a dead server.
+            with suppress(Exception):
+                await self._client.connection_pool.disconnect()
             if await self.failure() is None:
                 break
         self._back_at_s = self._clock.monotonic_s()

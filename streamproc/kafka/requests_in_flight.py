@@ -14,6 +14,7 @@ from streamproc.kafka.backoff import backoff_s
 from streamproc.kafka.offsets import Delivery
 from streamproc.messages.dead_letter_bound import DeadLetterBound
 from streamproc.messages.record import Record, TopicPartition
+from streamproc.panics import panics_as_exceptions
 
 _log = structlog.get_logger(__name__)
 
@@ -123,7 +124,8 @@ class RequestsInFlight:
     ) -> None:
         for attempt, wait_s in enumerate(backoff_s(), start=1):
             try:
-                await handler(record)
+                with panics_as_exceptions():
+                    await handler(record)
             except WorkerFault as fault:
                 # Said by a handler that is told to end: no record's fault.
                 self._failed(record, fault)
@@ -156,11 +158,9 @@ class RequestsInFlight:
         try:
             if self._bound is not None:
                 self._bound.failed("bug")
-            await refuse(
-                record,
-                "internal error",
-                f"a bug of the worker's, met {ATTEMPTS} times ({kind} in {_where(error)})",
-            )
+            detail = f"a bug of the worker's, met {ATTEMPTS} times ({kind} in {_where(error)})"
+            with panics_as_exceptions():
+                await refuse(record, "internal error", detail)
         except Exception as again:  # noqa: BLE001 - nothing is left to try
             self._failed(record, again)
         else:

@@ -26,8 +26,10 @@ from streamproc.testing import (
     build_engine,
     build_pipeline,
     build_record,
+    build_spec,
 )
 from tests.support.buggy_task import Buggy
+from tests.support.panicking_tokenizer import PANICS, panicking_library, panicking_tokenizer
 
 MARK = "secret words"
 METADATA = {"kept": [1]}
@@ -51,8 +53,8 @@ async def handle(pipeline: Pipeline, records: Sequence[Record]) -> list[int]:
     return sorted(finished)
 
 
-def records_with(mark: int) -> list[Record]:
-    texts = ["good" if number != mark else MARK for number in range(9)]
+def records_with(mark: int, text: str = MARK) -> list[Record]:
+    texts = ["good" if number != mark else text for number in range(9)]
     return [
         build_record({"id": f"r{n}", "text": text, "metadata": METADATA}, offset=n)
         for n, text in enumerate(texts)
@@ -82,6 +84,42 @@ async def test_it_fails_after_three_tries_and_nothing_of_its_text_is_told(
     told = b" ".join(value or b"" for _, value in letter.headers) + orjson.dumps(answer)
     written = capsys.readouterr()
     assert MARK not in told.decode() + written.out + written.err
+
+
+async def test_it_is_no_other_where_the_tokenizers_library_panics_over_a_text(
+    executor: ModelExecutor,
+) -> None:
+    broker, spec = MemoryBroker(), replace(build_spec(), tokenizer=panicking_tokenizer())
+    pipeline = build_pipeline(broker, build_engine(spec, executor=executor))
+
+    finished = await handle(pipeline, records_with(4, PANICS))
+
+    assert finished == list(range(9))
+    assert statuses(broker) == {f"r{n}": "error" if n == 4 else "ok" for n in range(9)}
+    (letter,) = broker.topics["dlq"]
+    assert orjson.loads(letter.value or b"")["text"] == PANICS
+    (answer,) = [a for a in broker.values("responses") if a["status"] == "error"]
+    assert "(LibraryPanicked in TextTokenizer._encode:" in answer["error"]["detail"]
+
+
+async def test_it_is_no_other_where_another_library_panics(
+    executor: ModelExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = panicking_library()
+
+    def read(*_: Any) -> Any:
+        library.encode(PANICS)
+
+    monkeypatch.setattr("streamproc.request_pipeline.read_request", read)
+    broker = MemoryBroker()
+
+    finished = await handle(
+        build_pipeline(broker, build_engine(executor=executor)), records_with(0)[:1]
+    )
+
+    assert finished == [0]
+    (letter,) = broker.topics["dlq"]
+    assert dict(letter.headers)["streamproc-error-type"] == b"failed"
 
 
 async def test_it_is_answered_when_a_later_try_succeeds(executor: ModelExecutor) -> None:

@@ -52,7 +52,11 @@ class EncodingBatches:
             self._running[lane] = running
             running.add_done_callback(lambda _: self._go_on(lane))
         elif batch:
-            _hand_out(batch, self._encoded(batch[0][0]))
+            encodings: Encodings = ()
+            try:
+                encodings = self._encoded(batch[0][0])
+            finally:
+                _hand_out(batch, encodings)
 
     def _go_on(self, lane: Lane) -> None:
         del self._running[lane]
@@ -60,7 +64,12 @@ class EncodingBatches:
 
     async def _encode(self, batch: Sequence[_Waiting]) -> None:
         texts = [text for own, _ in batch for text in own]
-        _hand_out(batch, await asyncio.to_thread(self._encoded, texts))
+        encodings: Encodings = ()
+        try:
+            encodings = await asyncio.to_thread(self._encoded, texts)
+        finally:
+            # Whatever came of it: nobody else ends what these wait for.
+            _hand_out(batch, encodings)
 
     def _encoded(self, texts: Sequence[str]) -> Encodings:
         try:

@@ -14,6 +14,7 @@ from tokenizers import Encoding, Tokenizer
 
 from streamproc.errors import ModelRefused
 from streamproc.frozen import frozen
+from streamproc.panics import LibraryPanicked, panics_as_exceptions
 from streamproc.serving.chunking.joining import Piece, joined_pieces
 from streamproc.serving.chunking.pair_frame import PairFrame
 from streamproc.types import Int64Array
@@ -146,14 +147,15 @@ class TextTokenizer:
         """Read a `tokenizer.json`; raises ModelRefused when it is none."""
         try:
             # from_buffer and from_str raise plain Exception for whatever is wrong with the file.
-            self._tokenizer = Tokenizer.from_buffer(definition)
+            with panics_as_exceptions():
+                self._tokenizer = Tokenizer.from_buffer(definition)
         except Exception as error:  # noqa: BLE001
             raise ModelRefused(f"not a tokenizer.json: {error}") from None
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._spelling_lengths = _SpellingLengths(self._tokenizer)
         self.vocabulary_size: int = self._tokenizer.get_vocab_size(with_added_tokens=True)
-        self.frame = _frame(self._tokenizer.encode("a"))
+        self.frame = _frame(self._with_special("a"))
         model = orjson.loads(definition)["model"]
         self.marks_continuations = bool(model.get("continuing_subword_prefix"))
         self.unknown_id: int | None = model.get("unk_id")
@@ -197,7 +199,7 @@ class TextTokenizer:
     @cached_property
     def pair_frame(self) -> PairFrame:
         """What stands around a pair of texts; raises ModelRefused where pairs are not encoded."""
-        return PairFrame.of(self._tokenizer.encode("a", "a"))
+        return PairFrame.of(self._with_special("a", "a"))
 
     def stream(self, text: str, known: Encoding | None = None) -> Iterator[Tokens]:
         """The tokens of `text` in order, a segment at a time; those it has when encoded at once.
@@ -215,20 +217,22 @@ class TextTokenizer:
             yield WordTokens(piece.ids[kept], piece.offsets[kept], words[kept])
 
     def encode(self, text: str) -> Tokens:
-        """The tokens of a short text, all at once."""
-        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        """The tokens of a short text, all at once; raises LibraryPanicked."""
+        encoding = self._encode(text)
         return Tokens(_ids(encoding), _offsets(encoding))
 
     def encode_each(self, texts: Sequence[str]) -> list[Encoding]:
         """Texts of a segment at most, for `stream`: in one call, on threads of the library's own.
 
-        May be called from any thread.
+        May be called from any thread. Raises LibraryPanicked.
         """
-        return self._tokenizer.encode_batch(texts, add_special_tokens=False)  # type: ignore[no-any-return]
+        with panics_as_exceptions():
+            return self._tokenizer.encode_batch(texts, add_special_tokens=False)  # type: ignore[no-any-return]
 
     def decode(self, ids: Int64Array | Sequence[int]) -> str:
         """The text of tokens, special ones left out; ids that it does not know make no text."""
-        return str(self._tokenizer.decode(np.asarray(ids).tolist(), skip_special_tokens=True))
+        with panics_as_exceptions():
+            return str(self._tokenizer.decode(np.asarray(ids).tolist(), skip_special_tokens=True))
 
     def _pieces(self, text: str, known: Encoding | None) -> Iterator[tuple[Piece, slice]]:
         if not text:
@@ -236,9 +240,19 @@ class TextTokenizer:
         if known is not None:
             yield Piece(known, 0, len(text)), slice(0, None)
             return
-        yield from joined_pieces(
-            lambda part: self._tokenizer.encode(part, add_special_tokens=False), text
-        )
+        yield from joined_pieces(self._encode, text)
+
+    def _encode(self, text: str) -> Encoding:
+        with panics_as_exceptions():
+            return self._tokenizer.encode(text, add_special_tokens=False)
+
+    def _with_special(self, text: str, pair: str | None = None) -> Encoding:
+        """A text or pair as models expect it; raises ModelRefused where it can't be encoded."""
+        try:
+            with panics_as_exceptions():
+                return self._tokenizer.encode(text, pair)
+        except LibraryPanicked as panic:
+            raise ModelRefused(f"its tokenizer.json can't be used: {panic}") from None
 
 
 def _ids(encoding: Encoding) -> Int64Array:

@@ -172,14 +172,20 @@ class ModelExecutor:
 
 
 def yield_to_the_event_loop() -> None:
-    """Called on a thread that runs models, or loads them.
+    """Called on a thread that runs models, or loads them; raises nothing.
 
     Let the threads that take requests in and send answers out go first where cores are scarce.
 
-    Linux alone has a priority per thread; elsewhere it would be the whole process's.
+    Linux alone has a priority per thread; elsewhere it would be the whole process's. A worker that
+    was started with a higher niceness keeps that: it may not be lowered without CAP_SYS_NICE.
     """
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+    if sys.platform != "linux":
+        return
+    thread = threading.get_native_id()
+    # A thread that runs all the same, where a sandbox forbids this, is worth more than its place.
+    with suppress(OSError):
+        if os.getpriority(os.PRIO_PROCESS, thread) < _NICENESS:
+            os.setpriority(os.PRIO_PROCESS, thread, _NICENESS)
 
 
 def _unless_done(future: asyncio.Future[Value], resolve: Callable[[], None]) -> None:

@@ -12,7 +12,12 @@ import structlog
 
 from streamproc.caching.address import Address
 from streamproc.caching.kept import Kept
-from streamproc.caching.valkey_store import MAX_LATE, MAX_VALUE_BYTES, ValkeyStore
+from streamproc.caching.valkey_store import (
+    FIRST_PROBE_S,
+    MAX_LATE,
+    MAX_VALUE_BYTES,
+    ValkeyStore,
+)
 from streamproc.clock import SystemClock
 from streamproc.errors import SettingsError
 from streamproc.metrics import Metrics
@@ -264,14 +269,19 @@ def test_a_file_of_certificates_is_not_looked_at_without_tls(tmp_path: Path) -> 
 
 
 @asynccontextmanager
-async def in_tls(port: int, certificate: Path, key: Path) -> AsyncIterator[int]:
-    """A port that takes TLS off and hands on to another; what shows up in front of a server."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate, key)
+async def handed_on(
+    port: int, *, context: ssl.SSLContext | None = None, passes: asyncio.Event | None = None
+) -> AsyncIterator[int]:
+    """A port that hands on to another, and takes TLS off where it has a context.
+
+    passes: while it is not set, everything is held back, as if the machine at the other end hung
+    """
 
     async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while data := await reader.read(65_536):
+                if passes is not None:
+                    await passes.wait()
                 writer.write(data)
                 await writer.drain()
         writer.close()
@@ -287,6 +297,15 @@ async def in_tls(port: int, certificate: Path, key: Path) -> AsyncIterator[int]:
         server.close()
 
 
+@asynccontextmanager
+async def in_tls(port: int, certificate: Path, key: Path) -> AsyncIterator[int]:
+    """A port that takes TLS off and hands on to another; what shows up in front of a server."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    async with handed_on(port, context=context) as taken_off:
+        yield taken_off
+
+
 async def test_with_tls_the_certificate_is_checked(valkey: ValkeyServer, tmp_path: Path) -> None:
     cert, key = certificate(tmp_path)
     async with in_tls(valkey.port, cert, key) as port:
@@ -299,3 +318,32 @@ async def test_with_tls_the_certificate_is_checked(valkey: ValkeyServer, tmp_pat
                 assert store.troubles()
                 assert await store.get(KEY) is None
     assert "certificate verify failed" in logs[0]["reason"].lower()
+
+
+@pytest.mark.parametrize("ends_meanwhile", [False, True])
+async def test_a_server_that_hangs_is_used_again_over_tls_and_ends_nothing(
+    valkey: ValkeyServer, tmp_path: Path, ends_meanwhile: bool
+) -> None:
+    cert, key = certificate(tmp_path)
+    passes = asyncio.Event()
+    passes.set()
+    async with (
+        in_tls(valkey.port, cert, key) as with_tls,
+        handed_on(with_tls, passes=passes) as port,
+    ):
+        settings = Settings(cache_url=f"valkeys://127.0.0.1:{port}", cache_ssl_cafile=cert)
+        async with store_of(settings, timeout_s=0.05) as (store, _):
+            # One connection is closed with the command that fails, and another stays open.
+            assert not any(await asyncio.gather(store.failure(), store.failure()))
+            passes.clear()
+            while not store.troubles():
+                assert await store.get(KEY) is None
+                await asyncio.sleep(0)
+            if not ends_meanwhile:
+                # Two probes at least, the first of which could not end a connection in form.
+                await until(lambda: store._probe_wait_s > 2 * FIRST_PROBE_S)
+                passes.set()
+                await until(lambda: not store.troubles())
+                store.put(KEY, Kept(b"value", 1))
+                assert await kept_there(store, KEY) == Kept(b"value", 1)
+        passes.set()

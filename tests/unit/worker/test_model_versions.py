@@ -33,6 +33,7 @@ from streamproc.worker.model_memory import SPARE_BYTES
 from streamproc.worker.model_versions import ModelVersions
 from streamproc.worker.models import Models
 from tests.support.onnx_models import classifier, write_ensemble
+from tests.support.priorities import Priorities
 from tests.support.signing_keys import key_pair
 
 TASK = "text-classification"
@@ -159,6 +160,15 @@ async def test_a_promoted_version_answers_what_comes_after_it(root: Path) -> Non
     first, second = (Repository(root).open(f"tiny@{number}").digest for number in (1, 2))
     assert [before.manifest, after.manifest, again.manifest] == [first, second, first]
     assert before.result == again.result != after.result
+
+
+async def test_a_version_is_loaded_in_a_worker_that_may_not_lower_its_niceness(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Priorities(10).take_effect(monkeypatch)
+    async with running(root) as worker:
+        await worker.tell(choice(root, 2, 1))
+        assert (worker.serves, worker.versions.refusal("tiny")) == ("2", None)
 
 
 async def test_metrics_name_the_version_that_serves_and_it_alone(root: Path) -> None:

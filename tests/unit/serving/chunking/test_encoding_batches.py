@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Sequence
 
@@ -11,6 +12,7 @@ from streamproc.messages.lane import Lane
 from streamproc.serving.chunking.encoding_batches import MOST_TEXTS, EncodingBatches
 from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.testing import build_engine, build_spec
+from tests.support.panicking_tokenizer import PANICS, panicking_tokenizer
 
 INTERACTIVE, BULK = Lane.INTERACTIVE, Lane.BULK
 
@@ -18,7 +20,8 @@ INTERACTIVE, BULK = Lane.INTERACTIVE, Lane.BULK
 class Watched:
     """A tokenizer whose calls are known; it may be held up, or fail on a text."""
 
-    def __init__(self) -> None:
+    def __init__(self, error: type[BaseException] = ValueError) -> None:
+        self.error = error
         self.tokenizer = build_spec().tokenizer
         self.calls: list[tuple[list[str], bool]] = []
         self.go_on = threading.Event()
@@ -30,7 +33,7 @@ class Watched:
         if not is_here:
             self.go_on.wait(10)
         if "poison" in texts:
-            raise ValueError("poison")
+            raise self.error
         return self.tokenizer.encode_each(texts)
 
 
@@ -92,6 +95,35 @@ async def test_a_batch_that_fails_leaves_each_to_try_for_itself() -> None:
     batches = batches_of(Watched())
     found = await asyncio.gather(batches.encode(["good"], BULK), batches.encode(["poison"], BULK))
     assert [*map(len, found)] == [0, 0]
+
+
+async def test_a_batch_that_the_library_panics_over_leaves_each_to_try_for_itself() -> None:
+    batches = EncodingBatches(panicking_tokenizer())
+    async with asyncio.timeout(60):
+        found = await asyncio.gather(batches.encode(["good"], BULK), batches.encode([PANICS], BULK))
+        alone = await batches.encode([PANICS], BULK)
+        after = await batches.encode(["good"], BULK)
+    assert [*map(len, (*found, alone, after))] == [0, 0, 0, 1]
+
+
+class Unforeseen(BaseException):
+    """What nobody handles."""
+
+
+@pytest.mark.parametrize("texts", [["poison"], ["good", "poison"]])
+async def test_nobody_waits_for_ever_whatever_is_raised(texts: list[str]) -> None:
+    told = list[BaseException]()
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, context: told.append(context["exception"])
+    )
+    batches = batches_of(Watched(Unforeseen))
+    async with asyncio.timeout(20):
+        found = await asyncio.gather(*(batches.encode([text], BULK) for text in texts))
+        after = await batches.encode(["good"], BULK)
+    gc.collect()
+
+    assert [*map(len, (*found, after))] == [*(0 for _ in texts), 1]
+    assert [*map(type, told)] == [Unforeseen]
 
 
 @pytest.mark.parametrize("text", ["", "good", "the good film " * 40])

@@ -6,9 +6,11 @@ from tokenizers import Tokenizer
 from tokenizers.normalizers import Replace
 
 from streamproc.errors import ModelRefused
+from streamproc.panics import LibraryPanicked
 from streamproc.serving.chunking.joining import SEGMENT_CHARACTERS
 from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.testing import build_tokenizer, tokenizer_json
+from tests.support.panicking_tokenizer import PANICS, panicking_library, panicking_tokenizer
 
 
 def test_the_frame_is_what_stands_around_a_single_text() -> None:
@@ -68,4 +70,24 @@ def test_a_tokenizer_that_knows_nothing_of_a_text_is_refused() -> None:
     library.normalizer = Replace("a", "")
 
     with pytest.raises(ModelRefused, match="only special tokens"):
+        TextTokenizer(library.to_str().encode())
+
+
+def test_a_text_that_the_library_panics_over_raises_an_exception() -> None:
+    tokenizer = panicking_tokenizer()
+    for call in (
+        lambda: tokenizer.encode(PANICS),
+        lambda: tokenizer.encode_each(["good", PANICS]),
+        lambda: list(tokenizer.stream(PANICS)),
+        lambda: list(tokenizer.word_stream(PANICS)),
+    ):
+        with pytest.raises(LibraryPanicked):
+            call()
+    assert len(tokenizer.encode("good film")) == 2
+
+
+def test_a_tokenizer_that_the_library_panics_with_at_once_is_refused() -> None:
+    library = panicking_library()
+    library.normalizer = Replace("a", PANICS)
+    with pytest.raises(ModelRefused, match=r"its tokenizer\.json can't be used"):
         TextTokenizer(library.to_str().encode())

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import weakref
 from collections.abc import AsyncIterator
@@ -9,6 +10,7 @@ import pytest
 
 from streamproc.errors import WorkerFault
 from streamproc.serving.inference.executor import ModelExecutor
+from tests.support.priorities import Priorities
 
 LONG_S = 30.0
 SHORT_S = 0.02
@@ -171,4 +173,27 @@ def test_an_executor_is_closed_though_a_call_waits_whose_loop_has_ended() -> Non
 
     executor.close()
     gate.open.set()
+    executor.join()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a priority per thread")
+@pytest.mark.parametrize(
+    ("priorities", "niceness"),
+    [
+        (Priorities(0), 5),
+        (Priorities(5), 5),
+        (Priorities(19), 19),
+        (Priorities(0, may_raise=False), 0),
+    ],
+    ids=["raised", "the same", "not lowered", "forbidden"],
+)
+async def test_a_thread_runs_calls_whatever_priority_it_may_have(
+    priorities: Priorities, niceness: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    priorities.take_effect(monkeypatch)
+    executor = ModelExecutor(1)
+
+    async with asyncio.timeout(20):
+        assert await executor.run(priorities.own, 0, LONG_S) == niceness
+    executor.close()
     executor.join()
