@@ -126,12 +126,16 @@ class AnswerCache:
             # Asked by a program, in what JSON does not have.
             return None
 
-    async def answer(self, key: bytes, lane: Lane, ask: Ask, *, joins: bool = True) -> Found:
+    async def answer(
+        self, key: bytes, lane: Lane, ask: Ask, *, joins: bool = True, ensemble: str = ""
+    ) -> Found:
         """The answer that is kept, or comes of an equal request under way, or of asking.
 
         Requests wait only for those of their own lane: one in the bulk lane may wait long.
         joins: whether it may wait for another request; one that shows its text while it is written
             has to write it
+        ensemble: the one that was asked; requests wait only for those that asked the same one, as
+            an arm of an experiment that is at fault gives way to it, and what was asked does not
         Raises what asking raises.
         """
         kept = None if self._memory is None else self._memory.get(key)
@@ -141,7 +145,7 @@ class AnswerCache:
         call = partial(self._look_up_or_ask, key, ask)
         if not joins:
             return (await call()).found
-        flight, is_joined = await self._flights.ask((key, lane), call, _may_share)
+        flight, is_joined = await self._flights.ask((key, lane, ensemble), call, _may_share)
         if not is_joined:
             return flight.found
         # Decoded once more, so that no two requests hold the same objects.

@@ -111,7 +111,7 @@ class Answerer:
             known = engine.task.input_names, engine.task.param_names
             warnings = warnings_about(request, *known, are_parts_taken=parts is not None)
             async with self._deadline(request):
-                engine, answered = await self._answered(engine, request, parts)
+                engine, answered = await self._answered(engine, name, request, parts)
             total_ms = (self._clock.monotonic_s() - started_s) * 1000
             response = self._response(engine, request, answered, total_ms, age_ms)
         except TimeoutError:
@@ -130,18 +130,21 @@ class Answerer:
         return replace(response, warnings=warnings) if warnings else response
 
     async def _answered(
-        self, engine: Engine, request: Request, parts: PartPublisher | None
+        self, engine: Engine, name: str, request: Request, parts: PartPublisher | None
     ) -> tuple[Engine, Timed[Answer]]:
         """The answer and the engine that gave it: another than at first where one took over from
-        an engine that was not able to."""
+        an engine that was not able to.
+
+        name: of the ensemble that was asked, which an arm of an experiment need not be
+        """
         while True:
             try:
-                return engine, await self._find_or_score(engine, request, parts)
+                return engine, await self._find_or_score(engine, name, request, parts)
             except _TakenOver:
-                engine = self._engines.named(engine.spec.name)
+                engine = self._engines.named(name)
 
     async def _find_or_score(
-        self, engine: Engine, request: Request, parts: PartPublisher | None
+        self, engine: Engine, name: str, request: Request, parts: PartPublisher | None
     ) -> Timed[Answer]:
         """The answer that is kept for such a request, or comes of an equal one, or of models."""
         # Before the key is made: only what is valid has one.
@@ -149,7 +152,7 @@ class Answerer:
         if request.deadline_at_ms is not None and request.deadline_at_ms <= self._clock.now_ms():
             # Nobody waits any more: no text is cut into chunks, and nothing at hand is looked up.
             raise TimeoutError
-        score = partial(self._score_until_able, engine, request, job, parts)
+        score = partial(self._score_until_able, engine, name, request, job, parts)
         cache = self._cache
         if cache is None:
             return await score()
@@ -157,13 +160,18 @@ class Answerer:
         if key is None:
             return (await cache.pass_by(score)).answered
         is_shown = parts is not None and job.wants_parts
-        found = await cache.answer(key, self._lane, score, joins=not is_shown)
+        found = await cache.answer(key, self._lane, score, joins=not is_shown, ensemble=name)
         if parts is not None and is_shown and not found.is_own:
             _show_whole(engine.task, found.answered.result, parts)
         return found.answered
 
     async def _score_until_able(
-        self, engine: Engine, request: Request, job: AnyJob, parts: PartPublisher | None
+        self,
+        engine: Engine,
+        name: str,
+        request: Request,
+        job: AnyJob,
+        parts: PartPublisher | None,
     ) -> Timed[Answer]:
         """`_score`, tried again while the worker itself is at fault, until `stop_after` says so.
 
@@ -181,9 +189,10 @@ class Answerer:
             with attempt:
                 if attempt.retry_state.attempt_number == 1:
                     raise first
-                # A version that took over meanwhile may be able where this one is not. Its answer
-                # has another manifest, so that it may not pass, or be kept, for this one's.
-                if self._engines.named(engine.spec.name) is not engine:
+                # A version that took over meanwhile may be able where this one is not, as may the
+                # ensemble that was asked where this is an arm. Its answer has another manifest, so
+                # that it may not pass, or be kept, for this one's.
+                if self._engines.named(name) is not engine:
                     raise _TakenOver
                 tries.begin()
                 return await self._score(engine, _begun(engine, request), parts, alone=tries.alone)

@@ -11,7 +11,8 @@ from typing import Any
 import orjson
 import pytest
 from structlog.testing import capture_logs
-from tenacity import stop_after_attempt
+from tenacity import stop_after_attempt, stop_never
+from tenacity.stop import stop_base
 
 from streamproc.clock import SystemClock
 from streamproc.enrichment.route import Route
@@ -24,6 +25,7 @@ from streamproc.messages.record import ProducerRecord, Record
 from streamproc.messages.request import Request, read_request
 from streamproc.messages.response import ExperimentArm, Response
 from streamproc.metrics import Metrics
+from streamproc.serving.answer_cache import AnswerCache
 from streamproc.serving.answerer import Answerer
 from streamproc.serving.engine import Engine, Engines
 from streamproc.serving.inference.batch import Batch
@@ -39,13 +41,17 @@ from streamproc.worker.experiments import exposure_log, shadows
 from streamproc.worker.experiments.exposure_log import ExposureLog
 from streamproc.worker.experiments.place_split import ArmsOf, Place, PlaceSplit
 from streamproc.worker.experiments.shadows import Shadows
+from tests.support.answer_caches import build_cache
 from tests.support.experiments import arm, experiment
 
+_STOP_AFTER = stop_after_attempt(3)
 SHADOWED = experiment(arm("1"), arm("2"), arm("3", 1.0, is_shadow=True))
 
 
-def engine_of(version: str, session: ScriptedSession | None = None) -> Engine:
-    spec = replace(build_spec(("a",)), version=version, digest=version * 64)
+def engine_of(
+    version: str, session: ScriptedSession | None = None, *, name: str = "tiny"
+) -> Engine:
+    spec = replace(build_spec(("a",)), name=name, version=version, digest=version * 64)
     return build_engine(spec, [session or ScriptedSession(version)])
 
 
@@ -67,7 +73,11 @@ class Scene:
         *engines: Engine,
         running: Sequence[Experiment] = (experiment(),),
         is_route: bool = False,
+        serving: Sequence[Engine] = (),
+        stop_after: stop_base = _STOP_AFTER,
+        cache: AnswerCache | None = None,
     ) -> None:
+        """serving: beside the first, in ensembles of other names"""
         self.stored: list[Exposure] = []
         self.takes = asyncio.Event()
         self.takes.set()
@@ -88,12 +98,13 @@ class Scene:
         )
         self.answerer = Answerer(
             "text-classification",
-            Engines({"tiny": self.engines[0]}),
+            Engines({one.spec.name: one for one in (self.engines[0], *serving)}),
             default_ensemble="tiny",
             lane=Lane.INTERACTIVE,
             clock=clock,
             metrics=self.metrics,
-            stop_after=stop_after_attempt(3),
+            stop_after=stop_after,
+            cache=cache,
             split=self.split,
         )
 
@@ -227,6 +238,57 @@ async def test_where_an_arm_is_at_fault_the_version_that_serves_answers() -> Non
     assert response.experiment == ExperimentArm("trial", "tiny@1")
     (stored,) = await scene.settled()
     assert (stored.arm, stored.status, stored.error) == ("tiny@2", "error", FAILED_OVER)
+
+
+OTHERS = experiment(arm("1"), arm("2", name="other@2", ensemble="other"))
+
+
+class Failing:
+    """A model at fault, which counts how often that shows."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def __call__(self, _: Batch) -> None:
+        self.times += 1
+        raise WorkerFault("it hangs")
+
+
+@pytest.mark.parametrize("other_serves", ["2", "3"], ids=["the arm", "another version"])
+async def test_where_an_arm_that_is_another_ensemble_is_at_fault_the_one_asked_answers(
+    other_serves: str,
+) -> None:
+    failing = engine_of("2", ScriptedSession("2", before=Failing()), name="other")
+    other = failing if other_serves == "2" else engine_of("3", name="other")
+    scene = Scene(engine_of("1"), failing, running=[OTHERS], serving=[other])
+
+    response = await scene.ask(key_of("2", OTHERS))
+
+    assert (response.status, response.ensemble, response.manifest) == ("ok", "tiny", "1" * 64)
+    assert response.experiment == ExperimentArm("trial", "tiny@1")
+    (stored,) = await scene.settled()
+    assert (stored.arm, stored.status, stored.error) == ("other@2", "error", FAILED_OVER)
+
+
+async def test_an_arm_at_fault_is_not_waited_for_with_those_who_asked_for_its_ensemble() -> None:
+    failing = Failing()
+    other = engine_of("2", ScriptedSession("2", before=failing), name="other")
+    scene = Scene(
+        engine_of("1"),
+        other,
+        running=[OTHERS],
+        serving=[other],
+        stop_after=stop_never,
+        cache=build_cache(),
+    )
+    asked_for_it = asyncio.create_task(scene.ask(None, ensemble="other"))
+    async with asyncio.timeout(30):
+        while not failing.times:  # noqa: ASYNC110 - another thread's call is no event
+            await asyncio.sleep(0)
+        response = await scene.ask(key_of("2", OTHERS))
+    asked_for_it.cancel()
+
+    assert (response.status, response.ensemble) == ("ok", "tiny")
 
 
 async def test_what_a_route_asks_of_an_event_is_split_by_the_event_s_key() -> None:
