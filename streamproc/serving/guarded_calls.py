@@ -64,17 +64,18 @@ class GuardedCalls:
         self.health = health
         self._executor = executor
         self._timeout_s = timeout_s
-        self._late: _Flight | None = None
+        # All of them: one that returns, late, says nothing of those that were out before it.
+        self._late: list[_Flight] = []
         # The event loop alone would let go of tasks that nobody waits for.
         self._under_way: set[asyncio.Task[object]] = set()
         health.watch(member, self.out_s)
 
     def out_s(self) -> float | None:
-        """Seconds that a late call has been out; None: none is."""
-        late = self._late
-        if late is None or late.returned:
+        """Seconds that the late call has been out that began first; None: none is."""
+        self._late = [flight for flight in self._late if not flight.returned]
+        if not self._late:
             return None
-        return self.health.now_s() - late.began_s
+        return self.health.now_s() - min(flight.began_s for flight in self._late)
 
     async def make(self, run: Callable[[Call], Value], priority: int) -> Value:
         """What `run` returns, or raises; it is handed what ends it early.
@@ -111,7 +112,7 @@ class GuardedCalls:
             return await self._executor.run(in_flight, priority, self._timeout_s)
         except TimeoutError:
             flight.began_s = self.health.now_s() - self._timeout_s
-            self._late = flight
+            self._late.append(flight)
             call.terminate = True
             raise MemberLate(self.member, f"took longer than {self._timeout_s:g} s") from None
 

@@ -122,9 +122,11 @@ class Batcher(Generic[Item, Result]):
         return sum(queue.tokens for queue in self._queues.values())
 
     async def close(self) -> None:
-        """Wait for the batches under way; nothing may be submitted any more."""
+        """Wait for the batches under way; nothing ought to be submitted any more."""
         if self._timer is not None:
             self._timer.cancel()
+            # Whoever looked the engine up before it was exchanged may still come, and sets another.
+            self._timer = None
         while self._running:
             await asyncio.gather(*self._running, return_exceptions=True)
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from streamproc.clock import SystemClock
-from streamproc.errors import MemberDown
+from streamproc.errors import MemberDown, MemberLate
 from streamproc.serving.guarded_calls import GuardedCalls
 from streamproc.serving.inference.executor import ModelExecutor
 from streamproc.serving.member_health import MemberHealth
@@ -114,3 +114,30 @@ async def test_one_that_hangs_is_late_all_the_same_and_its_thread_replaced(
     with pytest.raises(MemberDown, match="has not returned"):
         await calls.make(lambda _: "the same member", 0)
     release.set()
+
+
+async def test_one_that_hangs_is_told_of_though_a_later_one_returned() -> None:
+    executor, health = ModelExecutor(2), MemberHealth("tiny", ["a"], 1, SystemClock())
+    calls = GuardedCalls("a", executor, 0.05, health, took=lambda _: None)
+    never, slow, returned = threading.Event(), threading.Event(), threading.Event()
+
+    def hang(_: Any) -> None:
+        assert never.wait(20)
+
+    def come_late(_: Any) -> None:
+        assert slow.wait(20)
+        returned.set()
+
+    first = asyncio.create_task(calls.make(hang, 0))
+    second = asyncio.create_task(calls.make(come_late, 0))
+    await asyncio.wait({first, second})
+    try:
+        assert [type(one.exception()) for one in (first, second)] == [MemberLate, MemberLate]
+        slow.set()
+        assert await asyncio.to_thread(returned.wait, 20)
+        with pytest.raises(MemberDown, match="has not returned"):
+            await calls.make(lambda _: "next", 0)
+        assert health.hung() is not None
+    finally:
+        never.set()
+        executor.close()

@@ -202,3 +202,17 @@ async def test_bulk_batches_are_smaller_while_interactive_items_come_and_whole_a
     assert max(await bulk_batches()) == 3
     clock.advance(SINCE_INTERACTIVE_S)
     assert await bulk_batches() == [8]
+
+
+async def test_one_that_comes_after_closing_waits_no_longer_than_any_other() -> None:
+    batcher = batcher_of(Runner(), max_wait_ms=50)
+    # A timer is set for the first, and is still there when the second fills the batch.
+    first = submitted(batcher, "a", 4)
+    await turns()
+    await asyncio.gather(first, submitted(batcher, "b", 4))
+    await batcher.close()
+
+    async with asyncio.timeout(20):
+        answer = await submitted(batcher, "c", 4)
+
+    assert answer.result == "C"
