@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 
 import faust
@@ -81,7 +82,14 @@ class ConsumerControl:
         self, positions: Mapping[TopicPartition, Position]
     ) -> Mapping[TopicPartition, Position]:
         """Store positions for the group: all, or none as it has moved on or the consumer failed."""
-        stored = await commit(self._app, {theirs(tp): at for tp, at in positions.items()})
+        try:
+            stored = await commit(self._app, {theirs(tp): at for tp, at in positions.items()})
+        except asyncio.CancelledError:
+            # The consumer's thread ends by a crash of its own, which is told as such.
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            stored = False
         return positions if stored else {}
 
 

@@ -56,7 +56,7 @@ def test_submit_writes_parquet_and_asks_nothing_twice(
     assert table["error_type"].to_pylist() == [None, None, "unreadable", "invalid", None]
     assert table["text"].to_pylist() == ["a lovely film", "a terrible film", None, None, ""]
     assert table["metadata"].to_pylist()[4] == '{"page": 3}'
-    assert table["source_metadata"].to_pylist()[4] == '{"page":3}'
+    assert table["source_metadata"].to_pylist()[4] == '{"page": 3}'
 
 
 def test_submit_names_the_ensemble_it_was_told(tmp_path: Path, at_kafka: dict[str, str]) -> None:
