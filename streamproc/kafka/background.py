@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
 
 CANCEL_AGAIN_S: Final = 1.0
@@ -21,6 +21,21 @@ async def beside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+
+
+@contextmanager
+def own_cancellation_only() -> Iterator[None]:
+    """Go on behind the block where something within was cancelled, and not whoever runs it.
+
+    A client's task or thread that ends by itself raises CancelledError in those that wait for it.
+    """
+    task = asyncio.current_task()
+    before = 0 if task is None else task.cancelling()
+    try:
+        yield
+    except asyncio.CancelledError:
+        if task is not None and task.cancelling() > before:
+            raise
 
 
 async def ended(task: asyncio.Task[None]) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping
 
 import faust
 from faust.types import TP
 
+from streamproc.kafka.background import own_cancellation_only
 from streamproc.kafka.commits import Position
 from streamproc.kafka.consumer_state import ConsumerState, ReadingProgress
 from streamproc.kafka.private_api import commit
@@ -82,14 +82,10 @@ class ConsumerControl:
         self, positions: Mapping[TopicPartition, Position]
     ) -> Mapping[TopicPartition, Position]:
         """Store positions for the group: all, or none as it has moved on or the consumer failed."""
-        try:
+        stored = False
+        # A thread of the consumer's that ends by a crash, which is told as such, takes this along.
+        with own_cancellation_only():
             stored = await commit(self._app, {theirs(tp): at for tp, at in positions.items()})
-        except asyncio.CancelledError:
-            # The consumer's thread ends by a crash of its own, which is told as such.
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            stored = False
         return positions if stored else {}
 
 

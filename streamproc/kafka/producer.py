@@ -40,7 +40,7 @@ LINGER_MS: Final = 5
 PROBE_TIMEOUT_S: Final = 2.0
 # A little longer than aiokafka looks for a topic.
 HAND_OVER_TIMEOUT_S: Final = 35.0
-_TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
+TOO_LARGE: Final = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 
 class InvalidRecordError(BrokerResponseError):  # type: ignore[misc]
@@ -179,7 +179,7 @@ class Producer:
             raise BrokerUnavailable("the producer is not started")
         try:
             await (await _hand_over_soon(client, record))
-        except _TOO_LARGE as error:
+        except TOO_LARGE as error:
             await self._replace(client)
             if not record.is_last_resort:
                 raise TooLarge("record too large", f"{record.topic} rejected it: {error}") from None

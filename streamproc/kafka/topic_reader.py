@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -12,6 +11,7 @@ from aiokafka import TopicPartition as ClientTopicPartition
 from aiokafka.errors import KafkaError
 
 from streamproc.errors import TopicsError
+from streamproc.kafka.background import own_cancellation_only
 from streamproc.kafka.private_api import client_of
 from streamproc.kafka.record_batches import read_every_record
 from streamproc.kafka.refusals import no_kafka
@@ -54,13 +54,9 @@ async def _stop(consumer: AIOKafkaConsumer) -> None:
     Where a fetch is waiting to be tried again aiokafka raises the CancelledError that it has ended
     the fetch by, as if somebody had cancelled whoever closes, and leaves its connections open.
     """
-    task = asyncio.current_task()
-    before = 0 if task is None else task.cancelling()
     try:
-        await consumer.stop()
-    except asyncio.CancelledError:
-        if task is not None and task.cancelling() > before:
-            raise
+        with own_cancellation_only():
+            await consumer.stop()
     finally:
         await client_of(consumer).close()
 

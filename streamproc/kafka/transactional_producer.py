@@ -18,9 +18,7 @@ from aiokafka.errors import (
     IncompatibleBrokerVersion,
     InvalidTransactionTimeout,
     KafkaError,
-    MessageSizeTooLargeError,
     ProducerFenced,
-    RecordListTooLargeError,
     TransactionalIdAuthorizationFailed,
     UnsupportedVersionError,
 )
@@ -31,14 +29,13 @@ from streamproc.errors import OperatorError, StreamprocError
 from streamproc.kafka.commits import Position
 from streamproc.kafka.metadata_backoff import wait_after_failed_updates
 from streamproc.kafka.private_api import failure_of
-from streamproc.kafka.producer import hand_over_to, not_taken
+from streamproc.kafka.producer import TOO_LARGE, hand_over_to, not_taken
 from streamproc.kafka.security import connection_options
 from streamproc.messages.record import ProducerRecord, TopicPartition
 from streamproc.settings import Settings
 
 HAND_OVER_TIMEOUT_S: Final = 10.0
 STOP_TIMEOUT_S: Final = 5.0
-_TOO_LARGE: Final = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 
 class Fenced(StreamprocError):
@@ -149,7 +146,7 @@ class KafkaTransactions:
 
 
 def _rejected(record: ProducerRecord, error: Exception) -> Rejected:
-    if isinstance(error, _TOO_LARGE):
+    if isinstance(error, TOO_LARGE):
         size = f"a record of {record.size_bytes} bytes"
         return Rejected(record.topic, f"it rejects {size}: raise its max.message.bytes")
     return Rejected(record.topic, not_taken(error))

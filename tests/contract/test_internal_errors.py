@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -102,26 +102,6 @@ async def test_it_is_no_other_where_the_tokenizers_library_panics_over_a_text(
     assert "(LibraryPanicked in TextTokenizer._encode:" in answer["error"]["detail"]
 
 
-async def test_it_is_no_other_where_another_library_panics(
-    executor: ModelExecutor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    library = panicking_library()
-
-    def read(*_: Any) -> Any:
-        library.encode(PANICS)
-
-    monkeypatch.setattr("streamproc.request_pipeline.read_request", read)
-    broker = MemoryBroker()
-
-    finished = await handle(
-        build_pipeline(broker, build_engine(executor=executor)), records_with(0)[:1]
-    )
-
-    assert finished == [0]
-    (letter,) = broker.topics["dlq"]
-    assert dict(letter.headers)["streamproc-error-type"] == b"failed"
-
-
 async def test_it_is_answered_when_a_later_try_succeeds(executor: ModelExecutor) -> None:
     broker, engine = MemoryBroker(), build_engine(executor=executor)
     buggy = Buggy(engine.task, MARK, times=2)
@@ -151,11 +131,20 @@ async def test_a_bug_that_a_batch_meets_is_that_of_the_chunk_alone_that_met_it(
     assert statuses(broker) == {f"r{n}": "error" if n == 4 else "ok" for n in range(9)}
 
 
+def _recurse() -> None:
+    raise RecursionError
+
+
+def _panic() -> None:
+    panicking_library().encode(PANICS)
+
+
+@pytest.mark.parametrize("fail", [_recurse, _panic])
 async def test_a_record_that_can_not_even_be_read_without_a_bug_is_a_dead_letter(
-    executor: ModelExecutor, monkeypatch: pytest.MonkeyPatch
+    fail: Callable[[], None], executor: ModelExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def read(*_: Any) -> Any:
-        raise RecursionError
+    def read(*_: Any) -> None:
+        fail()
 
     monkeypatch.setattr("streamproc.request_pipeline.read_request", read)
     broker = MemoryBroker()
