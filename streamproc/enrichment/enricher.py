@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import Any, Final, Literal
 
@@ -165,9 +165,9 @@ class Enricher:
             enriched.key,
             enriched.value,
             self._headers(record, enriched.headers),
-            may_be_refused=True,
             timestamp_ms=record.timestamp_ms,
             continues_trace=True,
+            instead=partial(self._given_up, record),
         )
 
     def _headers(self, record: Record, own: Headers) -> Headers:
@@ -188,12 +188,25 @@ class Enricher:
             ("streamproc-source-offset", str(record.offset).encode()),
         )
 
-    async def _dead_letter(self, record: Record, problem: Problem) -> None:
-        letter = event_dead_letter(record, problem, self.route)
+    def _given_up(self, record: Record, reason: Invalid) -> ProducerRecord:
+        """The dead letter of an event that was enriched, and whose topic refuses it later."""
+        self._event_counter("dead-letter").inc()
+        letter = self._letter(record, to_problem(reason))
+
+        def instead(reason: Invalid) -> ProducerRecord:
+            return without_event(letter) if isinstance(reason, TooLarge) else letter
+
+        return replace(letter, instead=instead)
+
+    def _letter(self, record: Record, problem: Problem) -> ProducerRecord:
         log.warning(
             "dead letter", route=self.route.name, position=record.position,
             type=problem.type, title=problem.title,
         )  # fmt: skip
+        return event_dead_letter(record, problem, self.route)
+
+    async def _dead_letter(self, record: Record, problem: Problem) -> None:
+        letter = self._letter(record, problem)
         try:
             await self._publish(letter)
         except TooLarge:

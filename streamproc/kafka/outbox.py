@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, ParamSpec
 
 from streamproc.clock import Clock
-from streamproc.errors import TooLarge
+from streamproc.errors import Invalid, TooLarge
 from streamproc.kafka.commits import Position
 from streamproc.kafka.offsets import Delivery
 from streamproc.kafka.producer import Producer
@@ -30,6 +30,11 @@ class KeptRecord(NamedTuple):
 
     record: ProducerRecord
     is_spare: bool = False
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the record, and about as many of what it was made from, where that is kept."""
+        return self.record.size_bytes * (1 if self.record.instead is None else 2)
 
 
 @dataclass(slots=True, eq=False)
@@ -98,7 +103,7 @@ class Outbox:
         collected = self._running.pop(delivery, None)
         if is_current and collected is not None and collected.records:
             by_offset = self._finished.setdefault(delivery.topic_partition, {})
-            size_bytes = sum(kept.record.size_bytes for kept in collected.records)
+            size_bytes = sum(kept.size_bytes for kept in collected.records)
             by_offset[delivery.offset] = _Finished(delivery, collected.records, size_bytes)
             self.kept(delivery, size_bytes)
 
@@ -123,6 +128,20 @@ class Outbox:
             one.records = [
                 kept for kept in one.records if not kept.is_spare or kept.record.topic != topic
             ]
+
+    def give_up(self, tp: TopicPartition, record: ProducerRecord, refusal: Invalid) -> bool:
+        """Keep what is to be sent instead of a record that its topic refuses; whether there is any.
+
+        refusal: why
+        """
+        if record.instead is None:
+            return False
+        instead = record.instead(refusal)
+        for one in self._finished.get(tp, {}).values():
+            one.records = [
+                KeptRecord(instead) if kept.record is record else kept for kept in one.records
+            ]
+        return True
 
     def committed(self, tp: TopicPartition, position: Position) -> None:
         """A position is committed, and all that it says is finished."""

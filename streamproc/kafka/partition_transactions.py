@@ -54,6 +54,7 @@ class PartitionTransactions:
         self._read_positions = read_positions
         self._producer: TransactionalProducer | None = None
         self._attempted: Position | None = None
+        self._alone: set[str] = set()
         self._not_before_s = 0.0
         self._is_ours = True
         self._is_settling = False
@@ -80,17 +81,16 @@ class PartitionTransactions:
                 return None
             kept = self._outbox.covered(self.topic_partition, position)
             self._attempted = position
-            await self._producer.store([one.record for one in kept], position)
+            await self._producer.store([one.record for one in kept], position, self._alone)
         except Fenced:
             self._lose("another producer has connected, or the brokers gave this one up")
         except Rejected as rejected:
-            self._outbox.spare(self.topic_partition, rejected.topic)
-            wait_s = self._troubles.failed(rejected.topic, self, rejected.reason)
-            await self._fail(rejected, wait_s)
+            await self._fail(rejected, self._rejected(rejected))
         except Exception as error:  # noqa: BLE001 - Kafka's clients raise a great many
             await self._fail(error, FAILED_WAIT_S)
         else:
             self._at(position)
+            self._alone.clear()
             for topic in {one.record.topic for one in kept}:
                 self._troubles.stored(topic)
                 self._troubles.gone(topic, self)
@@ -129,6 +129,21 @@ class PartitionTransactions:
         if found != self.stored:
             self._lose("another worker has committed")
         return None
+
+    def _rejected(self, rejected: Rejected) -> float:
+        """See to what a topic did not take; the seconds to wait until it is tried again."""
+        topic, refusal = rejected.topic, rejected.refusal
+        self._outbox.spare(self.topic_partition, topic)
+        if refusal is not None and topic not in self._alone:
+            # A broker refuses a batch as a whole, and does not say for which of its records.
+            self._alone.add(topic)
+            return 0.0
+        if refusal is not None and self._outbox.give_up(
+            self.topic_partition, rejected.record, refusal
+        ):
+            self._troubles.gone(topic, self)
+            return 0.0
+        return self._troubles.failed(topic, self, rejected.reason)
 
     def _at(self, position: Position) -> None:
         self.stored, self._attempted = position, None

@@ -22,7 +22,7 @@ from aiokafka.errors import (
 )
 
 from streamproc.clock import Clock
-from streamproc.errors import BrokerUnavailable, KafkaRefused, RefusedRecord, TooLarge
+from streamproc.errors import BrokerUnavailable, Invalid, KafkaRefused, RefusedRecord, TooLarge
 from streamproc.kafka.metadata_backoff import wait_after_failed_updates
 from streamproc.kafka.private_api import linger_if_busy
 from streamproc.kafka.refusals import refusal
@@ -37,10 +37,11 @@ _log = structlog.get_logger(__name__)
 
 # While others are under way; a record that is alone is sent at once.
 LINGER_MS: Final = 5
+MAX_BATCH_BYTES: Final = 16_384
 PROBE_TIMEOUT_S: Final = 2.0
 # A little longer than aiokafka looks for a topic.
 HAND_OVER_TIMEOUT_S: Final = 35.0
-TOO_LARGE: Final = (MessageSizeTooLargeError, RecordListTooLargeError)
+_TOO_LARGE: Final = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 
 class InvalidRecordError(BrokerResponseError):  # type: ignore[misc]
@@ -118,7 +119,7 @@ class Producer:
 
         Raises TooLarge when the topic does not take a record of that size, unless it is a last
         resort: that is tried until it does; and RefusedRecord where the topic takes none like it,
-        for the timestamp or for want of a key, if it may be refused.
+        for the timestamp or for want of a key, if there is one to be sent instead.
         """
         if not record.is_last_resort:
             self.refuse_size(record)
@@ -179,20 +180,13 @@ class Producer:
             raise BrokerUnavailable("the producer is not started")
         try:
             await (await _hand_over_soon(client, record))
-        except TOO_LARGE as error:
-            await self._replace(client)
-            if not record.is_last_resort:
-                raise TooLarge("record too large", f"{record.topic} rejected it: {error}") from None
-            size = f"an error record of {record.size_bytes} bytes"
-            reason = f"it rejects {size}: raise its max.message.bytes"
         except KafkaError as error:
-            reason = not_taken(error)
-            if is_alone and record.may_be_refused and type(error) in _REFUSED:
-                await self._replace(client)
-                raise RefusedRecord("refused by its topic", f"{record.topic}: {reason}") from None
+            reason = not_taken(record, error)
             # A batch that failed leaves a hole in the sequence numbers of an idempotent
             # producer, and the broker refuses all that follows: go on with a new one.
             await self._replace(client)
+            if is_alone or record.size_bytes > MAX_BATCH_BYTES:
+                _raise_if_refused(record, error)
         else:
             self.last_error = None
             self.troubles.stored(record.topic)
@@ -247,6 +241,7 @@ class Producer:
             enable_idempotence=not fast,
             linger_ms=LINGER_MS,
             max_request_size=self.max_request_bytes,
+            max_batch_size=MAX_BATCH_BYTES,
             request_timeout_ms=30_000,
         )
         wait_after_failed_updates(client.client, self._clock.sleep)
@@ -292,12 +287,32 @@ class Producer:
         self.last_error = error
 
 
-def not_taken(error: Exception) -> str:
+def refused(record: ProducerRecord, error: BaseException) -> Invalid | None:
+    """What is wrong with a record itself, if it was alone in its batch; None: nothing is."""
+    if isinstance(error, _TOO_LARGE):
+        return TooLarge("record too large", f"{record.topic} rejected it: {error}")
+    if type(error) in _REFUSED:
+        reason = not_taken(record, error)
+        return RefusedRecord("refused by its topic", f"{record.topic}: {reason}")
+    return None
+
+
+def _raise_if_refused(record: ProducerRecord, error: KafkaError) -> None:
+    reason = refused(record, error)
+    is_large = isinstance(reason, TooLarge) and not record.is_last_resort
+    if reason is not None and (is_large or record.instead is not None):
+        raise reason from None
+
+
+def not_taken(record: ProducerRecord, error: BaseException) -> str:
     """Why a topic took no record, in a clause."""
+    if isinstance(error, _TOO_LARGE):
+        size = f"a record of {record.size_bytes} bytes"
+        return f"it rejects {size}: raise its max.message.bytes"
     if isinstance(error, TopicAuthorizationFailedError):
         return "this user may not write it: an ACL is missing"
-    if (refused := _REFUSED.get(type(error))) is not None:
-        return f"it refuses a record: {refused}"
+    if (fault := _REFUSED.get(type(error))) is not None:
+        return f"it refuses a record: {fault}"
     return f"sending to it fails: {type(error).__name__}"
 
 

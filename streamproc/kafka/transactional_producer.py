@@ -8,7 +8,7 @@ before it is asked how far that one came.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Final, Protocol
 
 from aiokafka import AIOKafkaProducer
@@ -25,11 +25,11 @@ from aiokafka.errors import (
 from aiokafka.structs import OffsetAndMetadata
 
 from streamproc.clock import Clock
-from streamproc.errors import OperatorError, StreamprocError
+from streamproc.errors import Invalid, OperatorError, StreamprocError
 from streamproc.kafka.commits import Position
 from streamproc.kafka.metadata_backoff import wait_after_failed_updates
 from streamproc.kafka.private_api import failure_of
-from streamproc.kafka.producer import TOO_LARGE, hand_over_to, not_taken
+from streamproc.kafka.producer import hand_over_to, not_taken, refused
 from streamproc.kafka.security import connection_options
 from streamproc.messages.record import ProducerRecord, TopicPartition
 from streamproc.settings import Settings
@@ -43,20 +43,33 @@ class Fenced(StreamprocError):
 
 
 class Rejected(StreamprocError):
-    """A topic did not take a record. reason: a clause that says why"""
+    """A topic did not take a record.
 
-    def __init__(self, topic: str, reason: str) -> None:
-        super().__init__(f"{topic}: {reason}")
-        self.topic = topic
+    reason: a clause that says why
+    refusal: what may be wrong with the record itself, or with one that was in its batch
+    """
+
+    def __init__(self, record: ProducerRecord, reason: str, refusal: Invalid | None = None) -> None:
+        super().__init__(f"{record.topic}: {reason}")
+        self.record = record
         self.reason = reason
+        self.refusal = refusal
+
+    @property
+    def topic(self) -> str:
+        """The one that did not take it."""
+        return self.record.topic
 
 
 class TransactionalProducer(Protocol):
     """Connected for one topic-partition."""
 
-    async def store(self, records: Sequence[ProducerRecord], position: Position) -> None:
+    async def store(
+        self, records: Sequence[ProducerRecord], position: Position, alone: Container[str] = ()
+    ) -> None:
         """Store records and commit a position, both or neither.
 
+        alone: topics that take one record at a time, so that it is known which one they refuse
         Raises Fenced, Rejected, or what Kafka's client does. Nothing more can be stored by it then,
         and whether this was is to be asked by the next one.
         """
@@ -103,23 +116,34 @@ class KafkaTransactions:
             raise
         return made
 
-    async def store(self, records: Sequence[ProducerRecord], position: Position) -> None:
+    async def store(
+        self, records: Sequence[ProducerRecord], position: Position, alone: Container[str] = ()
+    ) -> None:
         try:
-            await self._store(records, position)
+            await self._store(records, position, alone)
         except Exception as error:
             # What comes next after it was fenced says that it is in no transaction.
             if isinstance(failure_of(self._client) or error, ProducerFenced):
                 raise Fenced from None
             raise
 
-    async def _store(self, records: Sequence[ProducerRecord], position: Position) -> None:
+    async def _store(
+        self, records: Sequence[ProducerRecord], position: Position, alone: Container[str]
+    ) -> None:
         client = self._client
         await client.begin_transaction()
-        sent = [await self._hand_over(record) for record in records]
+        for record in records:
+            if record.topic in alone:
+                try:
+                    await (await self._hand_over(record))
+                except KafkaError as error:
+                    raise _rejected(record, error) from None
+        together = [record for record in records if record.topic not in alone]
+        sent = [await self._hand_over(record) for record in together]
         offsets = {self._topic_partition: OffsetAndMetadata(*position)}
         committing = client.send_offsets_to_transaction(offsets, self._group_id)
         results = await asyncio.gather(*sent, committing, return_exceptions=True)
-        for record, result in zip(records, results, strict=False):
+        for record, result in zip(together, results, strict=False):
             if isinstance(result, KafkaError):
                 raise _rejected(record, result)
         for result in results:
@@ -146,10 +170,7 @@ class KafkaTransactions:
 
 
 def _rejected(record: ProducerRecord, error: Exception) -> Rejected:
-    if isinstance(error, TOO_LARGE):
-        size = f"a record of {record.size_bytes} bytes"
-        return Rejected(record.topic, f"it rejects {size}: raise its max.message.bytes")
-    return Rejected(record.topic, not_taken(error))
+    return Rejected(record, not_taken(record, error), refused(record, error))
 
 
 def _needed(error: BaseException, settings: Settings) -> str | None:

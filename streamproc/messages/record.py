@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import field
 from typing import NamedTuple, Self
 
+from streamproc.errors import Invalid
 from streamproc.frozen import frozen
 
 Headers = tuple[tuple[str, bytes | None], ...]
@@ -91,7 +93,8 @@ class ProducerRecord:
     """A record to be sent.
 
     is_last_resort: there is no smaller record to send instead, and it must not be lost
-    may_be_refused: whoever sends it sends another instead where its topic takes none like it
+    instead: what is sent in its place where its topic takes none like it, given the reason; None:
+        it is tried until it is taken
     topic_partition: where it goes; None, or one that the topic lacks: where its key leads to
     ordered_by: what chooses its topic-partition where it has no key; None: chance
     timestamp_ms: milliseconds since the epoch; None: when it is sent
@@ -104,11 +107,11 @@ class ProducerRecord:
     value: bytes | None
     headers: Headers = field(default=())
     is_last_resort: bool = False
-    may_be_refused: bool = False
     timestamp_ms: int | None = None
     continues_trace: bool = False
     topic_partition: int | None = None
     ordered_by: bytes | None = None
+    instead: Callable[[Invalid], ProducerRecord] | None = field(default=None, compare=False)
 
     @property
     def size_bytes(self) -> int:

@@ -14,12 +14,13 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import ProducerFenced
 from structlog.testing import capture_logs
 
-from streamproc.errors import OperatorError, WorkerFault
+from streamproc.errors import Invalid, OperatorError, WorkerFault
 from streamproc.kafka.commits import Position
 from streamproc.kafka.dispatcher import Subscription
 from streamproc.kafka.ledger import read_positions
 from streamproc.kafka.outbox import Outbox
 from streamproc.kafka.producer import Producer, hand_over_to
+from streamproc.kafka.topic_reader import read_topic
 from streamproc.kafka.transactional_producer import KafkaTransactions
 from streamproc.kafka.worker import KafkaWorker
 from streamproc.messages.lane import Lane
@@ -260,6 +261,47 @@ async def test_a_topic_that_rejects_answers_holds_up_those_that_need_it_and_is_t
         await until(worker.ready, running)
         answers = await until_answered(small, {b"i-0", b"i-1", b"i-2"})
     assert answers.total() == 3
+
+
+@pytest.mark.parametrize(
+    ("config", "timestamp_ms", "size_bytes", "says"),
+    [
+        ({"message.timestamp.before.max.ms": "60000"}, 1_000, 10, "refused by its topic"),
+        ({"max.message.bytes": "2000"}, None, 5_000, "record too large"),
+    ],
+)
+async def test_an_answer_that_its_topic_takes_in_no_case_is_given_up_and_others_are_stored(
+    kafka: str, config: dict[str, str], timestamp_ms: int | None, size_bytes: int, says: str
+) -> None:
+    place = Place(kafka, topic_partitions=1)
+    await place.make(responses=config)
+    place.settings = place.settings.model_copy(update={"delivery": "exactly_once"})
+    keys = await place.send(40)
+
+    async def answer(outbox: Outbox, record: Record) -> None:
+        key = record.key
+        if key not in (b"i-3", b"i-17"):
+            await outbox.send(ProducerRecord(place.responses, key, b"answer"))
+            return
+
+        def letter(reason: Invalid) -> ProducerRecord:
+            return ProducerRecord(place.responses, key, reason.title.encode())
+
+        value = b"x" * size_bytes
+        await outbox.send(
+            ProducerRecord(place.responses, key, value, timestamp_ms=timestamp_ms, instead=letter)
+        )
+
+    async with answering(place, answer) as (worker, _, running):
+        answers = await until_answered(place, keys)
+        await until_committed(place, 40)
+        await until(worker.ready, running)
+    assert answers == Counter(keys)
+    stored = {
+        record.key: record.value async for record in read_topic(place.settings, place.responses)
+    }
+    given_up = {key for key, value in stored.items() if value == says.encode()}
+    assert given_up == {b"i-3", b"i-17"}
 
 
 async def test_a_hundred_topic_partitions_have_a_producer_each(kafka: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from streamproc.errors import RefusedRecord
+from streamproc.errors import Invalid, RefusedRecord
 from streamproc.kafka.dispatcher import Subscription
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.topic_reader import read_topic
@@ -117,6 +117,11 @@ async def test_a_topic_that_takes_less_than_an_error_record_is_named_and_waited_
     await running
 
 
+def letter(reason: Invalid) -> ProducerRecord:
+    """What is sent instead."""
+    return ProducerRecord("dead", None, reason.title.encode())
+
+
 @pytest.mark.parametrize(
     ("config", "key", "timestamp_ms", "says"),
     [
@@ -136,8 +141,8 @@ async def test_a_record_that_its_topic_takes_in_no_case_is_given_up_and_others_a
     await admin.create_topics([NewTopic(topic, 1, 1, topic_configs=config)])
     producer = Producer(place.settings, CLOCK)
     await producer.start()
-    others = [ProducerRecord(topic, b"%d" % at, b"", may_be_refused=True) for at in range(20)]
-    refused = ProducerRecord(topic, key, b"", may_be_refused=True, timestamp_ms=timestamp_ms)
+    others = [ProducerRecord(topic, b"%d" % at, b"", instead=letter) for at in range(20)]
+    refused = ProducerRecord(topic, key, b"", timestamp_ms=timestamp_ms, instead=letter)
     async with asyncio.timeout(60):
         first, *stored = await asyncio.gather(
             *(producer.send(one) for one in [refused, *others]), return_exceptions=True

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from typing import Any, cast
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from streamproc.errors import Invalid, RefusedRecord
 from streamproc.kafka.commits import Committer, Position
 from streamproc.kafka.offsets import Delivery, OffsetTracker
 from streamproc.kafka.outbox import Outbox
@@ -30,7 +31,8 @@ class Log:
     def __init__(self) -> None:
         self.epoch = 0
         self.position: Position | None = None
-        self.answers: list[int] = []
+        self.answers: list[tuple[str, int]] = []
+        self.refused: set[int] = set()
         self.outcome = "committed"
         self.refuses_connections = False
 
@@ -51,23 +53,35 @@ class LogProducer:
         self._log = log
         self._epoch = epoch
 
-    async def store(self, records: Sequence[ProducerRecord], position: Position) -> None:
+    async def store(
+        self, records: Sequence[ProducerRecord], position: Position, alone: Container[str] = ()
+    ) -> None:
         log = self._log
         if log.outcome == "taken over":
             log.epoch += 1
         if log.epoch != self._epoch:
             raise Fenced
         if log.outcome == "rejected" and records:
-            raise Rejected("rs", "there is none")
+            raise Rejected(records[0], "there is none")
+        refused = [one for one in records if one.topic == "rs" and offset_of(one) in log.refused]
+        if refused:
+            # Of a batch, a broker does not say which of its records it was.
+            named = refused[0] if "rs" in alone else records[0]
+            raise Rejected(named, "it refuses a record", RefusedRecord("refused", "its timestamp"))
         if log.outcome == "aborted":
             raise ConnectionError
         log.position = position
-        log.answers += [int(record.value or b"") for record in records]
+        log.answers += [(record.topic, offset_of(record)) for record in records]
         if log.outcome == "answer lost":
             raise ConnectionError
 
     async def close(self) -> None:
         pass
+
+
+def offset_of(record: ProducerRecord) -> int:
+    """The offset of the request that it answers."""
+    return int(record.value or b"")
 
 
 async def a_turn_later(topic_partitions: Collection[TopicPartition]) -> Collection[TopicPartition]:
@@ -137,12 +151,17 @@ class SimulatedWorker:
         """Answer one, perhaps after a try that published and then failed."""
 
         async def handler(record: Record) -> None:
-            await self.outbox.send(ProducerRecord("rs", None, b"%d" % record.offset))
+            await again(record)
             if raises:
                 raise RuntimeError
 
         async def again(record: Record) -> None:
-            await self.outbox.send(ProducerRecord("rs", None, b"%d" % record.offset))
+            offset = b"%d" % record.offset
+
+            def letter(_: Invalid) -> ProducerRecord:
+                return ProducerRecord("dead", None, offset)
+
+            await self.outbox.send(ProducerRecord("rs", None, offset, instead=letter))
 
         record = Record(TP.topic, TP.topic_partition, delivery.offset, 0, None, b"")
         if raises:
@@ -224,6 +243,25 @@ class ExactlyOnce(RuleBasedStateMachine):
         self.answer(worker, finished, 0)
         self.commit(worker, "committed")
 
+    @rule(offset=st.integers(0, 20))
+    def refuse(self, offset: int) -> None:
+        """The topic will not take the answer to a request, if that is not committed yet."""
+        if ("rs", offset) not in self.log.answers:
+            self.log.refused.add(offset)
+
+    @rule(worker=WORKER)
+    def answer_and_commit_all(self, worker: int) -> None:
+        """No answer that is refused holds up the others, or itself."""
+        one = self.workers[worker]
+        for delivery in list(one.in_hand):
+            self.loop.run_until_complete(one.finish(delivery, raises=False))
+        tries = 2 * one.outbox.waiting + 2
+        while one.outbox.waiting and tries:
+            self.commit(worker, "committed")
+            tries -= 1
+        is_lost = any(p.lost_at_s is not None for p in one.transactions._partitions.values())
+        assert is_lost or not one.outbox.waiting
+
     @rule(worker=WORKER, outcome=OUTCOME)
     def commit(self, worker: int, outcome: str) -> None:
         self.clock.advance(5)
@@ -263,7 +301,8 @@ class ExactlyOnce(RuleBasedStateMachine):
     def what_is_committed_is_answered_once_and_nothing_else_is(self) -> None:
         position = self.log.position or Position(0)
         said = [*range(position.offset), *position.finished]
-        assert Counter(self.log.answers) == Counter(said)
+        assert Counter(offset for _, offset in self.log.answers) == Counter(said)
+        assert all((topic == "dead") == (at in self.log.refused) for topic, at in self.log.answers)
 
 
 ExactlyOnce.TestCase.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)

@@ -117,7 +117,7 @@ class Scene:
     async def _publish(self, record: ProducerRecord) -> None:
         if record.topic in self.too_large and not record.is_last_resort:
             raise TooLarge("record too large", "too many bytes")
-        if record.topic in self.refusing and record.may_be_refused:
+        if record.topic in self.refusing and record.instead is not None:
             raise RefusedRecord("refused by its topic", "its timestamp")
         self.published.append(record)
 

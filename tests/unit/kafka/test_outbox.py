@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from streamproc.errors import TooLarge
+from streamproc.errors import Invalid, RefusedRecord, TooLarge
 from streamproc.kafka.commits import Position
 from streamproc.kafka.offsets import Delivery
 from streamproc.kafka.outbox import NOT_TAKEN_S, Outbox
@@ -119,6 +119,23 @@ async def test_an_answer_that_is_too_large_is_refused_to_its_handler() -> None:
     large = ProducerRecord("rs", b"k", b"x" * 2000)
     with pytest.raises(TooLarge):
         await scene.handle(large)
+
+
+async def test_an_answer_that_its_topic_refuses_gives_way_to_what_is_sent_instead() -> None:
+    def instead(reason: Invalid) -> ProducerRecord:
+        return ProducerRecord("dead", None, reason.title.encode())
+
+    scene, refusal = Scene(), RefusedRecord("refused by its topic", "its timestamp")
+    answer = ProducerRecord("rs", b"k", b"answer", instead=instead)
+    await scene.handle(ANSWER, answer)
+    scene.outbox.finish(DELIVERY, is_current=True)
+
+    assert scene.outbox.give_up(TP, answer, refusal)
+    letter = ProducerRecord("dead", None, b"refused by its topic")
+    assert scene.waiting() == [ANSWER, letter]
+    assert not scene.outbox.give_up(TP, letter, refusal)
+    scene.outbox.committed(TP, Position(6))
+    assert scene.counted == 0
 
 
 async def test_a_part_is_stored_before_what_follows_it() -> None:

@@ -6,9 +6,9 @@ import asyncio
 from typing import Any
 
 import pytest
-from aiokafka.errors import InvalidTimestampError, for_code
+from aiokafka.errors import InvalidTimestampError, MessageSizeTooLargeError, for_code
 
-from streamproc.errors import RefusedRecord
+from streamproc.errors import Invalid, RefusedRecord, TooLarge
 from streamproc.kafka import producer as producer_module
 from streamproc.kafka.producer import Producer
 from streamproc.messages.record import ProducerRecord
@@ -17,6 +17,11 @@ from streamproc.testing import ManualClock
 
 INVALID_RECORD = 87
 TOPIC = "enriched"
+
+
+def letter(reason: Invalid) -> ProducerRecord:
+    """What is sent instead."""
+    return ProducerRecord("dead", None, reason.title.encode())
 
 
 class Topic:
@@ -68,8 +73,8 @@ def producer_to(topic: Topic, monkeypatch: pytest.MonkeyPatch) -> Producer:
 async def test_one_record_that_its_topic_refuses_stops_no_other(
     error: type[Exception], says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    poison = ProducerRecord(TOPIC, None, b"old", may_be_refused=True, timestamp_ms=1)
-    others = [ProducerRecord(TOPIC, b"%d" % at, b"new", may_be_refused=True) for at in range(8)]
+    poison = ProducerRecord(TOPIC, None, b"old", timestamp_ms=1, instead=letter)
+    others = [ProducerRecord(TOPIC, b"%d" % at, b"new", instead=letter) for at in range(8)]
     topic = Topic(error, poison)
     producer = producer_to(topic, monkeypatch)
 
@@ -83,6 +88,25 @@ async def test_one_record_that_its_topic_refuses_stops_no_other(
     assert stored == [None] * len(others)
     assert sorted(one.key or b"" for one in topic.stored) == [one.key for one in others]
     assert not producer.troubles.reasons()
+
+
+async def test_of_small_records_only_the_one_that_its_topic_has_no_room_for_is_too_large(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A topic that takes less than a batch may have refused the batch."""
+    large = ProducerRecord(TOPIC, None, b"x" * 1000)
+    others = [ProducerRecord(TOPIC, b"%d" % at, b"small") for at in range(8)]
+    topic = Topic(MessageSizeTooLargeError, large)
+    producer = producer_to(topic, monkeypatch)
+
+    async with asyncio.timeout(5):
+        refused, *stored = await asyncio.gather(
+            *(producer.send(one) for one in [large, *others]), return_exceptions=True
+        )
+
+    assert isinstance(refused, TooLarge)
+    assert stored == [None] * len(others)
+    assert sorted(one.key or b"" for one in topic.stored) == [one.key for one in others]
 
 
 async def test_a_record_that_must_not_be_lost_is_tried_until_it_is_stored_and_its_topic_says_why(
