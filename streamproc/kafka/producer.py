@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final
-from zlib import crc32
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import (
-    BrokerResponseError,
-    InvalidTimestampError,
-    KafkaError,
-    KafkaTimeoutError,
-    MessageSizeTooLargeError,
-    RecordListTooLargeError,
-    TopicAuthorizationFailedError,
-    kafka_errors,
-)
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from streamproc.clock import Clock
-from streamproc.errors import BrokerUnavailable, Invalid, KafkaRefused, RefusedRecord, TooLarge
+from streamproc.errors import BrokerUnavailable, KafkaRefused, TooLarge
+from streamproc.kafka.hand_over import hand_over_to
 from streamproc.kafka.metadata_backoff import wait_after_failed_updates
 from streamproc.kafka.private_api import linger_if_busy
 from streamproc.kafka.refusals import refusal
+from streamproc.kafka.refused_records import not_taken, raise_if_refused
 from streamproc.kafka.security import connection_options
 from streamproc.kafka.sizes import topic_max_bytes
 from streamproc.kafka.topic_ids import topic_ids
@@ -41,28 +32,6 @@ MAX_BATCH_BYTES: Final = 16_384
 PROBE_TIMEOUT_S: Final = 2.0
 # A little longer than aiokafka looks for a topic.
 HAND_OVER_TIMEOUT_S: Final = 35.0
-_TOO_LARGE: Final = (MessageSizeTooLargeError, RecordListTooLargeError)
-
-
-class InvalidRecordError(BrokerResponseError):  # type: ignore[misc]
-    """A broker's check of a record; aiokafka does not know the error's code."""
-
-    errno = 87
-    message = "INVALID_RECORD"
-    description = "The record failed the validation of the broker, and is not stored."
-
-
-kafka_errors[InvalidRecordError.errno] = InvalidRecordError
-
-# What no topic takes as it is, however often it is sent.
-_REFUSED: Final = {
-    InvalidTimestampError: (
-        "its timestamp is not within message.timestamp.before.max.ms and "
-        "message.timestamp.after.max.ms"
-    ),
-    InvalidRecordError: "it fails the broker's validation: a compacted topic takes no record "
-    "without a key, for one",
-}
 
 
 class Producer:
@@ -186,7 +155,7 @@ class Producer:
             # producer, and the broker refuses all that follows: go on with a new one.
             await self._replace(client)
             if is_alone or record.size_bytes > MAX_BATCH_BYTES:
-                _raise_if_refused(record, error)
+                raise_if_refused(record, error)
         else:
             self.last_error = None
             self.troubles.stored(record.topic)
@@ -287,35 +256,6 @@ class Producer:
         self.last_error = error
 
 
-def refused(record: ProducerRecord, error: BaseException) -> Invalid | None:
-    """What is wrong with a record itself, if it was alone in its batch; None: nothing is."""
-    if isinstance(error, _TOO_LARGE):
-        return TooLarge("record too large", f"{record.topic} rejected it: {error}")
-    if type(error) in _REFUSED:
-        reason = not_taken(record, error)
-        return RefusedRecord("refused by its topic", f"{record.topic}: {reason}")
-    return None
-
-
-def _raise_if_refused(record: ProducerRecord, error: KafkaError) -> None:
-    reason = refused(record, error)
-    is_large = isinstance(reason, TooLarge) and not record.is_last_resort
-    if reason is not None and (is_large or record.instead is not None):
-        raise reason from None
-
-
-def not_taken(record: ProducerRecord, error: BaseException) -> str:
-    """Why a topic took no record, in a clause."""
-    if isinstance(error, _TOO_LARGE):
-        size = f"a record of {record.size_bytes} bytes"
-        return f"it rejects {size}: raise its max.message.bytes"
-    if isinstance(error, TopicAuthorizationFailedError):
-        return "this user may not write it: an ACL is missing"
-    if (fault := _REFUSED.get(type(error))) is not None:
-        return f"it refuses a record: {fault}"
-    return f"sending to it fails: {type(error).__name__}"
-
-
 async def _hand_over_soon(
     client: AIOKafkaProducer, record: ProducerRecord
 ) -> asyncio.Future[object]:
@@ -330,48 +270,3 @@ async def _hand_over_soon(
             return await hand_over_to(client, record)
     except TimeoutError:
         raise KafkaTimeoutError(f"{record.topic}: nothing is known of it") from None
-
-
-async def hand_over_to(client: AIOKafkaProducer, record: ProducerRecord) -> asyncio.Future[object]:
-    """Put a record among those that a client sends; returns what is done once it is stored.
-
-    It may be cancelled: the record is sent all the same.
-    Waits while there is no room, or nothing is known of the topic. Raises KafkaError.
-    """
-    headers = list(record.headers)
-    if record.key is not None or record.value is not None:
-        handed_over: asyncio.Future[object] = await client.send(
-            record.topic,
-            key=record.key,
-            value=record.value,
-            headers=headers,
-            timestamp_ms=record.timestamp_ms,
-            partition=await _topic_partition(client, record),
-        )
-        return handed_over
-    # aiokafka's send refuses a record without key and value, which a dead letter may be.
-    batch = client.create_batch()
-    batch.append(timestamp=record.timestamp_ms, key=None, value=None, headers=headers)
-    batch.close()
-    choices = sorted(await client.partitions_for(record.topic))
-    sent = await client.send_batch(
-        batch,
-        record.topic,
-        partition=random.choice(choices),  # noqa: S311 - spreads load
-    )
-    # That of a record is its own, this one is what aiokafka knows of the batch by.
-    return asyncio.shield(sent)
-
-
-async def _topic_partition(client: AIOKafkaProducer, record: ProducerRecord) -> int | None:
-    """The one that a record asks for, or is kept in order by; None: its key, or chance, decides."""
-    asked, order = record.topic_partition, record.ordered_by if record.key is None else None
-    if asked is None and order is None:
-        return None
-    there = sorted(await client.partitions_for(record.topic))
-    if asked in there:
-        return asked
-    if asked is not None:
-        _log.warning("no such topic-partition", topic=record.topic, topic_partition=asked)
-    # Any hash will do that all parts of an answer, and the answer, are sent by; this one is in C.
-    return None if order is None else there[crc32(order) % len(there)]

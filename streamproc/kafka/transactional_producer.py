@@ -27,9 +27,10 @@ from aiokafka.structs import OffsetAndMetadata
 from streamproc.clock import Clock
 from streamproc.errors import Invalid, OperatorError, StreamprocError
 from streamproc.kafka.commits import Position
+from streamproc.kafka.hand_over import hand_over_to
 from streamproc.kafka.metadata_backoff import wait_after_failed_updates
 from streamproc.kafka.private_api import failure_of
-from streamproc.kafka.producer import hand_over_to, not_taken, refused
+from streamproc.kafka.refused_records import not_taken, refused
 from streamproc.kafka.security import connection_options
 from streamproc.messages.record import ProducerRecord, TopicPartition
 from streamproc.settings import Settings

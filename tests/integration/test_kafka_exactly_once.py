@@ -17,9 +17,10 @@ from structlog.testing import capture_logs
 from streamproc.errors import Invalid, OperatorError, WorkerFault
 from streamproc.kafka.commits import Position
 from streamproc.kafka.dispatcher import Subscription
+from streamproc.kafka.hand_over import hand_over_to
 from streamproc.kafka.ledger import read_positions
 from streamproc.kafka.outbox import Outbox
-from streamproc.kafka.producer import Producer, hand_over_to
+from streamproc.kafka.producer import Producer
 from streamproc.kafka.topic_reader import read_topic
 from streamproc.kafka.transactional_producer import KafkaTransactions
 from streamproc.kafka.worker import KafkaWorker
