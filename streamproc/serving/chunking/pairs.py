@@ -11,7 +11,7 @@ from streamproc.errors import Invalid
 from streamproc.frozen import frozen
 from streamproc.serving.chunking.pair_frame import PairFrame
 from streamproc.serving.chunking.tokens import TextTokenizer, Tokens, WordTokens
-from streamproc.serving.chunking.windows import Chunk, Cut, Window, cuts
+from streamproc.serving.chunking.windows import Chunk, Cut, Window, cuts, require_tokens
 from streamproc.types import Int64Array
 
 
@@ -45,7 +45,7 @@ def pair_windows(
 
     known_question, known_context: of `encode_each`, where that has been asked
     Raises Invalid when the question leaves the context no room, or where the context needs a second
-    window, no more room than windows overlap by.
+    window, no more room than windows overlap by; and where neither text has a token.
     """
     frame = tokenizer.pair_frame
     beside = window.max_tokens - frame.tokens
@@ -85,6 +85,7 @@ def _framed(cut: Cut[WordTokens], asked: Int64Array, frame: PairFrame) -> PairCh
     content_from = len(frame.before) + len(asked) + len(frame.between)
     before, between, after = frame.before, frame.between, frame.after
     ids = np.concatenate((before.ids, asked, between.ids, tokens.ids, after.ids))
+    require_tokens(ids, "question and context")
     asked_types, context_types = (
         np.full(len(asked), frame.first_type, np.int64),
         np.full(len(tokens), frame.second_type, np.int64),

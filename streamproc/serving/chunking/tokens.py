@@ -111,11 +111,14 @@ class Frame:
     """The special tokens that a model expects around a single text.
 
     before, after: token ids, int64
+    before_types, after_types: their token types, as many; Funnel's first token has one of its own
     type_id: the token type of every token of a single text
     """
 
     before: Int64Array
     after: Int64Array
+    before_types: Int64Array
+    after_types: Int64Array
     type_id: int
 
     @property
@@ -280,4 +283,6 @@ def _frame(encoding: Encoding) -> Frame:
     text = [index for index, mask in enumerate(special) if not mask]
     if not text:
         raise ModelRefused("the tokenizer gives only special tokens for the text 'a'")
-    return Frame(ids[: text[0]], ids[text[-1] + 1 :], int(encoding.type_ids[text[0]]))
+    before, after = slice(text[0]), slice(text[-1] + 1, None)
+    types = np.array(encoding.type_ids, np.int64)
+    return Frame(ids[before], ids[after], types[before], types[after], int(types[text[0]]))

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from streamproc.errors import ModelRefused
+from streamproc.errors import Invalid, ModelRefused
 from streamproc.frozen import frozen
 from streamproc.serving.chunking.tokens import Frame, Tokens
 from streamproc.types import Int64Array
@@ -79,7 +79,8 @@ def windows(
     """Every window of the stream; at least one, so that an empty text has an answer too.
 
     characters: length of the text; what follows the last token belongs to the last chunk
-    Raises ModelRefused when the window leaves no room between special tokens and overlap.
+    Raises ModelRefused when the window leaves no room between special tokens and overlap, Invalid
+    where there is no token at all.
     """
     content_tokens = window.max_tokens - frame.tokens
     if content_tokens <= window.overlap_tokens:
@@ -115,6 +116,21 @@ def cuts(
     yield Cut(index, held, _start(held, covered), characters, is_last=True)
 
 
+def require_tokens(ids: Int64Array, fields: str) -> None:
+    """Raise Invalid where a model would have nothing to read.
+
+    It fails on that alone; beside longer texts it would be asked about the padding.
+
+    fields: of the request, that the tokens are of
+    """
+    if not len(ids):
+        raise Invalid(
+            "no tokens",
+            f"{fields}: without a single token, as an empty text, and this ensemble's tokenizer "
+            "puts none around it; send a text with a word",
+        )
+
+
 def _start(run: Tokens, covered: int) -> int:
     # Whitespace and dropped characters before the first new token belong to this cut.
     return min(run.span(0)[0], covered) if covered and len(run) else covered
@@ -122,20 +138,18 @@ def _start(run: Tokens, covered: int) -> int:
 
 def _framed(cut: Cut[Tokens], frame: Frame) -> Chunk:
     framed = np.concatenate((frame.before, cut.tokens.ids, frame.after))
+    require_tokens(framed, "text")
 
     def spans() -> Int64Array:
         offsets = np.zeros((len(framed), 2), np.int64)
         offsets[len(frame.before) : len(frame.before) + len(cut.tokens)] = cut.tokens.offsets
         return offsets
 
-    type_ids = np.zeros(len(framed), np.int64)
-    if frame.type_id:
-        type_ids[:] = frame.type_id
-
+    types = np.full(len(cut.tokens), frame.type_id, np.int64)
     return Chunk(
         index=cut.index,
         ids=framed,
-        type_ids=type_ids,
+        type_ids=np.concatenate((frame.before_types, types, frame.after_types)),
         spans=spans,
         start=cut.start,
         end=cut.end,

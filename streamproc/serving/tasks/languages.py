@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from streamproc.errors import Invalid
@@ -40,7 +42,7 @@ def source_frame(spec: EnsembleSpec, code: str | None, field: str) -> Frame:
             "invalid request",
             f"{field}: ensemble {spec.name} has no source language to set",
         )
-    return Frame(before, after, frame.type_id)
+    return replace(frame, before=before, after=after)
 
 
 def first_token(spec: EnsembleSpec, code: str | None) -> int | None:

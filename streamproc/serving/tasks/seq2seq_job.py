@@ -101,10 +101,16 @@ class Seq2SeqJob(Job[SpanPrompt, Outcome]):
         return len(self._spec.tokenizer.encode(self._search.prefix))
 
     def token_ends(self, part: str) -> list[int]:
-        """Where tokens of a part end behind the prefix; those of the prefix are not the part's."""
+        """Where tokens of a part end behind the prefix; those of the prefix are not the part's.
+
+        Those that a prefix has only with something behind it are: a tokenizer may strip the space
+        at its end where there is nothing.
+        """
         prefix = self._search.prefix
         ends = self._spec.tokenizer.encode(prefix + part).offsets[:, 1] - len(prefix)
-        return [int(end) for end in ends if end > 0]
+        own = [int(end) for end in ends if end > 0]
+        more = len(ends) - len(own) - self.prefix_tokens
+        return [1] * more + own
 
     @property
     def most_tokens(self) -> int:

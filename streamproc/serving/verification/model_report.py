@@ -74,7 +74,8 @@ def report_on_model(
     difference = max(float(np.abs(one - other).max()) for one, other in pairs)
     probable = all(map(_like_probabilities, alone))
     largest = max(float(np.abs(one).max()) for one in alone)
-    answers = _answers(session, _framed(tokenizer, np.empty(0, np.int64)))
+    empty = _framed(tokenizer, np.empty(0, np.int64))
+    answers = len(empty.ids) > 0 and _answers(session, empty)
     within = all(bool(((scores >= 0) & (scores <= 1)).all()) for scores in alone)
     return ModelReport(difference, largest, probable, within, answers)
 

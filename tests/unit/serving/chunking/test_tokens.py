@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 from tokenizers.normalizers import Replace
+from tokenizers.processors import TemplateProcessing
 
 from streamproc.errors import ModelRefused
 from streamproc.panics import LibraryPanicked
 from streamproc.serving.chunking.joining import SEGMENT_CHARACTERS
 from streamproc.serving.chunking.tokens import TextTokenizer
+from streamproc.serving.chunking.windows import Window, windows
 from streamproc.testing import build_tokenizer, tokenizer_json
 from tests.support.panicking_tokenizer import PANICS, panicking_library, panicking_tokenizer
 
@@ -18,6 +20,21 @@ def test_the_frame_is_what_stands_around_a_single_text() -> None:
 
     assert (frame.before.tolist(), frame.after.tolist(), frame.type_id) == ([2], [3], 0)
     assert frame.tokens == 2
+
+
+def test_special_tokens_have_the_types_that_the_tokenizer_gives_them() -> None:
+    library = Tokenizer.from_buffer(tokenizer_json())
+    # As Funnel has it.
+    library.post_processor = TemplateProcessing(
+        single="[CLS]:2 $A:0 [SEP]:0", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    tokenizer, text = TextTokenizer(library.to_str().encode()), "good film"
+
+    (chunk,) = windows(tokenizer.stream(text), tokenizer.frame, Window(8, 2), len(text))
+
+    encoded = library.encode(text)
+    assert chunk.type_ids.tolist() == encoded.type_ids == [2, 0, 0, 0]
+    assert chunk.ids.tolist() == encoded.ids
 
 
 def test_truncation_and_padding_that_a_file_brings_are_switched_off() -> None:

@@ -14,9 +14,11 @@ from tokenizers.processors import TemplateProcessing
 from streamproc.errors import Invalid
 from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.serving.decoding.search import StepScores
+from streamproc.serving.tasks.catalogue import task_named
 from streamproc.serving.tasks.ensemble_spec import EnsembleSpec
 from streamproc.serving.tasks.seq2seq_job import SpanPrompt
 from streamproc.serving.tasks.translation import Translation
+from tests.support.tokenizer_families import family
 from tests.support.translators import (
     TOKENIZER,
     Copying,
@@ -78,6 +80,19 @@ def test_a_sentence_and_its_prefix_fit_the_window_and_nothing_is_lost() -> None:
     spans = [chunk.span for chunk in found]
     assert all(not text[one.end : other.start].strip() for one, other in pairwise(spans))
     assert (spans[0].start, text[spans[-1].end :].strip()) == (0, "")
+
+
+@pytest.mark.parametrize("task", ["translation", "summarization"])
+def test_a_space_that_a_prefix_alone_would_lose_counts_before_a_sentence(task: str) -> None:
+    tokenizer, prefix = family("DeBERTa-v3: unigram, strip and collapse"), "to German: "
+    spec = replace(build_translators(max_tokens=20), tokenizer=tokenizer)
+    assert len(tokenizer.encode(f"{prefix}x")) > len(tokenizer.encode(prefix)) + 1
+
+    job = task_named(task).begin({"text": "x" * 99}, {"prefix": prefix}, spec)
+    lengths = [len(chunk.ids) for chunk in job.chunks()]
+
+    assert len(lengths) > 2
+    assert max(lengths) == 20
 
 
 def test_a_prefix_that_leaves_no_room_is_refused() -> None:
