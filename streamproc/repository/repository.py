@@ -167,7 +167,7 @@ class Repository:
         Raises ModelRefused for what can be no name.
         """
         read = VersionedName.read(name)
-        if read is None:
+        if read is None or read.name == PREFIXES:
             raise ModelRefused(f"{name!r} can't be the name of an ensemble")
         if read.version == FIRST_VERSION and not (self.root / name / MANIFEST).is_file():
             return self.root / read.name

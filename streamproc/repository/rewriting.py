@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Sequence
 
+from pydantic import ValidationError
+
+from streamproc.errors import ModelRefused
 from streamproc.repository.manifest import Manifest, MemberSection, read_manifest
+from streamproc.repository.section import describe_faults
 from streamproc.repository.writing import manifest_toml, member_toml
 
 _HEADER = re.compile(r"\s*\[+\s*([\w.-]+)\s*\]+\s*(#.*)?")
@@ -24,15 +29,31 @@ def with_member(text: str, name: str, section: MemberSection | None) -> str:
         for member in before.members
         if member.name != name or section
     )
-    values = {
-        **before.model_dump(exclude={"members"}),
-        "members": [m.model_dump() for m in members if m],
-    }
-    wanted = Manifest.model_validate(values)
+    wanted = _with_members(before, [member for member in members if member])
     edited = _edited(text, [member.name for member in before.members].index(name), section)
     if edited is not None and _same(edited, wanted):
         return edited
     return manifest_toml(wanted)
+
+
+def with_another_member(text: str, section: MemberSection) -> str:
+    """The manifest with one more member, at its end; else as `with_member` has it."""
+    before = read_manifest(text.encode(), "the manifest")
+    wanted = _with_members(before, (*before.members, section))
+    edited = f"{text.rstrip()}\n\n{member_toml(section)}"
+    return edited if _same(edited, wanted) else manifest_toml(wanted)
+
+
+def _with_members(manifest: Manifest, members: Sequence[MemberSection]) -> Manifest:
+    """Raises ModelRefused where it does not hold together."""
+    values = {
+        **manifest.model_dump(exclude={"members"}),
+        "members": [member.model_dump() for member in members],
+    }
+    try:
+        return Manifest.model_validate(values)
+    except ValidationError as error:
+        raise ModelRefused(f"the manifest: {describe_faults(error, Manifest)}") from None
 
 
 def _edited(text: str, place: int, section: MemberSection | None) -> str | None:

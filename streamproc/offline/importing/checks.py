@@ -15,7 +15,9 @@ from streamproc.offline.importing.import_source import ImportSource
 from streamproc.offline.importing.output_kind import Scale
 from streamproc.offline.importing.safetensors_size import float32_bytes
 from streamproc.offline.importing.tokenizers import padding_token
+from streamproc.repository.repository import MANIFEST
 from streamproc.repository.section import MEMBER_VERSION
+from streamproc.repository.signatures import SIGNATURE
 from streamproc.repository.versions import next_version
 from streamproc.serving.chunking.tokens import TextTokenizer
 from streamproc.serving.tasks.decoding_task import DecodingTask
@@ -27,11 +29,15 @@ _MOST_BYTES = 2**31
 # one; each may be as large as the whole.
 _COPIES_OF_ENCODER_DECODER = 4
 _CLASSES = "single_label_classification"
+# What lies in an ensemble's folder beside its members' folders.
+_OTHER_FILES = (MANIFEST, SIGNATURE, "tokenizer.json")
 
 
 def require_free_place(source: ImportSource) -> None:
     """Raise SettingsError, ModelRefused where a member can't have that name and version."""
     options, stored, name = source.options, source.stored, source.member
+    if name in _OTHER_FILES or (stored and (stored.folder / name).is_file()):
+        raise SettingsError(f"--member {name}: an ensemble has a file of that name; name another")
     if not re.fullmatch(MEMBER_VERSION, options.version) or options.version in {".", ".."}:
         raise SettingsError(
             f"--version {options.version!r}: a version is up to 64 of letters, digits, '.', '_' "
@@ -41,6 +47,13 @@ def require_free_place(source: ImportSource) -> None:
         if not options.use:
             raise SettingsError("--no-use: a new ensemble uses the only version there is")
         return
+    if stored.manifest.gate and name not in stored.manifest.gate.members:
+        raise ModelRefused(
+            f"{stored.name} has a gate, which tells how much say its members have on a text and "
+            f"knows nothing of {name}: name another --ensemble; or take the section [gate] and "
+            f"the strategy gated out of {stored.folder / MANIFEST}, import {name}, and let "
+            f"streamproc fit-ensemble {stored.name} choose anew"
+        )
     used = {member.name: member.version for member in stored.manifest.members}
     if not options.use and name not in used:
         raise SettingsError(
@@ -93,12 +106,21 @@ def require_classes(config: HfConfig, scale: Scale | None) -> None:
 def require_flags_of(task: Task, source: ImportSource) -> None:
     """Raise SettingsError where a flag means nothing for the task, or can't be what it is."""
     options = source.options
-    if isinstance(task, DecodingTask) and (
-        options.labels or options.inputs or options.outputs or options.scores or options.padded_to
-    ):
-        raise SettingsError(
-            f"--label, --input, --output, --scores and --padded-to mean nothing for {task.name}"
-        )
+    writes = isinstance(task, DecodingTask)
+    flags = {
+        "--label": writes and options.labels,
+        "--input": writes and options.inputs,
+        "--output": writes and options.outputs,
+        "--scores": writes and options.scores,
+        "--padded-to": writes and options.padded_to,
+        "--pad-token": writes and options.pad_token,
+        "--pad-side": writes and options.pad_side != "right",
+        "--prefix": not writes and options.prefix,
+        "--source-language": not writes and options.source_language,
+        "--target-language": not writes and options.target_language,
+    }
+    if meaningless := [flag for flag, is_said in flags.items() if is_said]:
+        raise SettingsError(f"{', '.join(meaningless)}: flags that mean nothing for {task.name}")
     if source.problem_type == "regression" and options.scores == "probabilities":
         raise SettingsError("--scores: means nothing for a regression, whose numbers are its own")
     if options.labels and not task.labelled:

@@ -40,17 +40,12 @@ def prepare_generative(source: ImportSource, task: DecodingTask) -> AdaptedModel
 
 
 def decoding_of(source: ImportSource, task: DecodingTask) -> DecodingSection:
-    """How the model writes, and what whoever imports it options.
+    """How the model writes, and what whoever imports it says.
 
     Raises ModelRefused, SettingsError.
     """
     options, stored = source.options, source.stored
     encoder_decoder = task.architecture == "encoder-decoder"
-    if stored and stored.manifest.decoding and not source.config.is_there:
-        return stored.manifest.decoding
-    found = source.config.decoding(
-        encoder_decoder=encoder_decoder, task=options.task, kind=task.name
-    )
     wanted = {
         "prefix": options.prefix,
         "source_language": options.source_language,
@@ -61,6 +56,11 @@ def decoding_of(source: ImportSource, task: DecodingTask) -> DecodingSection:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in wanted)
         reason = "is there, and has its own" if stored else "reads no text anew"
         raise SettingsError(f"{flags}: {options.ensemble} {reason}")
+    if stored and stored.manifest.decoding and not source.config.is_there:
+        return stored.manifest.decoding
+    found = source.config.decoding(
+        encoder_decoder=encoder_decoder, task=options.task, kind=task.name
+    )
     return found.model_copy(update=wanted)
 
 

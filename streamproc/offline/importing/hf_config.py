@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import orjson
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -75,6 +75,7 @@ class ModelConfig(_GenerationConfig):
     architectures: list[str] | None = None
     model_type: str | None = None
     id2label: dict[str, str | int | float] | None = None
+    num_labels: int | None = None
     problem_type: str | None = None
     function_to_apply: str | None = None
     pad_token_id: int | None = None
@@ -163,6 +164,8 @@ class HfConfig:
         """How many outputs the head has, where the file says it."""
         if self.labels:
             return len(self.labels)
+        if self.model.num_labels is not None:
+            return self.model.num_labels
         # transformers leaves its default of two labels without names out of the file.
         return 2 if self.model.model_type else None
 
@@ -194,7 +197,7 @@ class HfConfig:
         )
         try:
             said = yaml.safe_load(head.group(1)) if head else None
-        except (yaml.YAMLError, RecursionError):
+        except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: a day that is none
             return {}
         return said if isinstance(said, dict) else {}
 
@@ -249,8 +252,9 @@ class HfConfig:
         if not path or not path.is_file():
             return {}
         try:
-            found = orjson.loads(path.read_bytes())
-        except orjson.JSONDecodeError as error:
+            # As transformers reads it: what Python writes may have Infinity in it.
+            found = json.loads(path.read_bytes())
+        except (ValueError, RecursionError) as error:
             raise ModelRefused(f"{path}: not JSON: {error}") from None
         if not isinstance(found, dict):
             raise ModelRefused(f"{path}: expected an object")

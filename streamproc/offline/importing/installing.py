@@ -20,10 +20,10 @@ from streamproc.repository.changes import (
 )
 from streamproc.repository.manifest import MemberSection
 from streamproc.repository.repository import Repository, StoredEnsemble
-from streamproc.repository.rewriting import with_member
+from streamproc.repository.rewriting import with_another_member, with_member
 from streamproc.repository.section import describe_faults
 from streamproc.repository.versions import keep_version
-from streamproc.repository.writing import manifest_toml, member_section, member_toml
+from streamproc.repository.writing import manifest_toml, member_section
 
 
 def install_new(
@@ -64,8 +64,7 @@ def install_beside(
         if replaced:
             changed = with_member(text, member.name, member)
         else:
-            # Added at the end, so that what somebody wrote there, comments included, stays.
-            changed = f"{text.rstrip()}\n\n{member_toml(member)}"
+            changed = with_another_member(text, member)
         try_manifest(trial, changed, verify)
         require_unchanged(stored)
         version = Path(member.name, member.version)

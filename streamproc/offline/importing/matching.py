@@ -93,6 +93,12 @@ def match_outputs(
                 f"Which of the model's outputs is {role}: {listed}?", f"--output {role}=NAME"
             )
             matched.update(_said(found, {role: name}, "output"))
+    for value in matched.values():
+        if not value.sizes:
+            raise ModelRefused(
+                f"the model does not say how many dimensions its output has: {value}; export it "
+                "with the output's shape, (rows, ...), or name another (--output)"
+            )
     return matched
 
 

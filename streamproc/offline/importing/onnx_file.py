@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import onnx
+import onnx.shape_inference
 from onnx import TensorProto
 from onnx.external_data_helper import (
     ExternalDataInfo,
@@ -120,8 +122,12 @@ def inputs_of(model: Any) -> list[Value]:
 
 
 def outputs_of(model: Any) -> list[Value]:
-    """What the graph gives."""
-    return [_value(given) for given in model.graph.output]
+    """What the graph gives; as ONNX infers it, where the file does not say how large it is."""
+    given = model.graph.output
+    if not all(one.type.tensor_type.HasField("shape") for one in given):
+        with suppress(Exception):  # what can't be inferred is told of as it is
+            given = onnx.shape_inference.infer_shapes(model).graph.output
+    return [_value(one) for one in given]
 
 
 def opset_of(model: Any) -> int:

@@ -228,8 +228,8 @@ def _content(path: Path, model: Any, gap: InterfaceGap) -> bytes:
     if gap.differences:
         return serialised(adapt_graph(model, gap), path)
     # To the bit as it was, but for weights that lay beside the file, and belong into it.
-    content = path.read_bytes()
-    return content if len(content) >= model.ByteSize() else serialised(model, path)
+    content, whole = path.read_bytes(), serialised(model, path)
+    return content if len(content) >= len(whole) else whole
 
 
 def _require_invariance(attempt: _Attempt) -> None:

@@ -7,7 +7,9 @@ import ctypes.util
 from collections.abc import Callable
 from typing import NamedTuple
 
-from streamproc.serving.inference.providers import CUDA, Provider
+from streamproc.serving.inference.providers import CUDA, Provider, cuda_driver
+
+_BUS_ID_BYTES = 32
 
 
 class DeviceMemory(NamedTuple):
@@ -33,12 +35,20 @@ def device_memory(provider: Provider) -> Callable[[], DeviceMemory | None]:
     if provider.name != CUDA:
         return lambda: None
     try:
-        nvml = ctypes.CDLL(ctypes.util.find_library("nvidia-ml") or "libnvidia-ml.so.1")
+        cuda, nvml = cuda_driver(), management_library()
     except OSError:
         return lambda: None
-    handle = ctypes.c_void_p()
-    number = int(provider.options["device_id"])
-    if nvml.nvmlInit_v2() or nvml.nvmlDeviceGetHandleByIndex_v2(number, ctypes.byref(handle)):
+    device, handle = ctypes.c_int(), ctypes.c_void_p()
+    bus_id = ctypes.create_string_buffer(_BUS_ID_BYTES)
+    # By its place on the bus: the management library counts all GPUs, CUDA those that
+    # CUDA_VISIBLE_DEVICES shows, the fastest first.
+    if (
+        cuda.cuInit(0)
+        or cuda.cuDeviceGet(ctypes.byref(device), int(provider.options["device_id"]))
+        or cuda.cuDeviceGetPCIBusId(bus_id, _BUS_ID_BYTES, device)
+        or nvml.nvmlInit_v2()
+        or nvml.nvmlDeviceGetHandleByPciBusId_v2(bus_id, ctypes.byref(handle))
+    ):
         return lambda: None
 
     def ask() -> DeviceMemory | None:
@@ -48,3 +58,8 @@ def device_memory(provider: Provider) -> Callable[[], DeviceMemory | None]:
         return DeviceMemory(memory.used, memory.total)
 
     return ask
+
+
+def management_library() -> ctypes.CDLL:
+    """NVIDIA's management library; raises OSError where there is none."""
+    return ctypes.CDLL(ctypes.util.find_library("nvidia-ml") or "libnvidia-ml.so.1")

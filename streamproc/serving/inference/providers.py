@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import io
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 
 import onnxruntime as ort
+import structlog
 
 from streamproc.errors import ModelRefused, SettingsError
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
+
+# What ONNX Runtime is asked to open to tell whether it does: y = x, of one axis.
+_TRIAL_GRAPH = (
+    b'\x08\x08:9\n\x10\n\x01x\x12\x01y"\x08Identity\x12\x01gZ\x10\n\x01x\x12\x0b\n\t\x08\x01\x12\x05'
+    b"\n\x03\x12\x01nb\x10\n\x01y\x12\x0b\n\t\x08\x01\x12\x05\n\x03\x12\x01nB\x04\n\x00\x10\x11"
+)
+# ONNX Runtime's numbers for what its default logger tells: fatal errors alone, and as by default.
+_FATAL, _WARNINGS = 4, 2
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +66,15 @@ def choose_provider(device: str) -> Provider:
     if device == "cpu":
         return Provider(CPU)
     number = device.partition(":")[2]
-    missing = missing_for_cuda()
+    missing = missing_for_cuda(int(number or 0))
     if missing is None:
-        # The CUDA libraries of the `gpu` extra lie where the system's loader does not look.
-        ort.preload_dlls()
-        options: dict[str, int | str] = {
-            "device_id": int(number or 0),
-            "arena_extend_strategy": "kSameAsRequested",
-        }
+        options = _cuda_options(int(number or 0))
         return Provider(CUDA, options, devices=1 if number else _cuda_devices())
     if device == "auto":
+        if _finds_gpu():
+            log.warning("the GPU is not used, models run on the CPU", reason=missing)
         return Provider(CPU)
-    raise SettingsError(f"STREAMPROC_DEVICE={device}, but {missing}; install it, or ask for cpu")
+    raise SettingsError(f"STREAMPROC_DEVICE={device}, but {missing}; see to that, or ask for cpu")
 
 
 def refuse_fallback(in_use: Sequence[str], provider: Provider, member: str) -> None:
@@ -77,16 +87,69 @@ def refuse_fallback(in_use: Sequence[str], provider: Provider, member: str) -> N
         )
 
 
-def missing_for_cuda() -> str | None:
-    """What CUDA needs and is not there; None: it can be used."""
+def missing_for_cuda(number: int = 0) -> str | None:
+    """What CUDA needs and is not there; None: it can be used.
+
+    number: of the GPU
+    """
     if CUDA not in ort.get_available_providers():
         return "this build of ONNX Runtime has no CUDA: the package onnxruntime-gpu has"
     try:
-        if not _cuda_devices():
-            return "the NVIDIA driver finds no GPU"
+        devices = _cuda_devices()
     except OSError:
         return "there is no NVIDIA driver on this machine"
-    return None
+    if not devices:
+        return "the NVIDIA driver finds no GPU"
+    if number >= devices:
+        return f"the NVIDIA driver finds no GPU {number} but {devices}, counted from 0"
+    return _refused_by_runtime(number)
+
+
+def _refused_by_runtime(number: int) -> str | None:
+    """Why ONNX Runtime opens no session on a GPU; None: it does.
+
+    A driver is not enough: the libraries of CUDA may be missing, or be too new for it.
+    """
+    told = io.StringIO()
+    with redirect_stdout(told):  # what it prints there would come between a command's answers
+        # The CUDA libraries of the `gpu` extra lie where the system's loader does not look.
+        ort.preload_dlls()
+    options = ort.SessionOptions()
+    options.log_severity_level = _FATAL
+    ort.set_default_logger_severity(_FATAL)
+    try:
+        session = ort.InferenceSession(
+            _TRIAL_GRAPH, options, providers=[(CUDA, _cuda_options(number))], enable_fallback=0
+        )
+    except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions share no base
+        return f"ONNX Runtime can't use GPU {number}: {error}"
+    finally:
+        ort.set_default_logger_severity(_WARNINGS)
+    if CUDA in session.get_providers():
+        return None
+    lacking = [line for line in told.getvalue().splitlines() if line.startswith("Failed to load")]
+    return " ".join(
+        [
+            "ONNX Runtime can't load the libraries of CUDA, which streamproc[gpu] brings",
+            *(f"({line})" for line in lacking[:1]),
+        ]
+    )
+
+
+def _cuda_options(number: int) -> dict[str, int | str]:
+    return {
+        "device_id": number,
+        "arena_extend_strategy": "kSameAsRequested",
+        # By default products of float32 are rounded to ten bits there, which torch does not do.
+        "use_tf32": 0,
+    }
+
+
+def _finds_gpu() -> bool:
+    try:
+        return bool(_cuda_devices())
+    except OSError:
+        return False
 
 
 def _cuda_devices() -> int:

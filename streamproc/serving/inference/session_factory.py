@@ -37,7 +37,9 @@ def open_session(
         share_arena(options)
     try:
         providers = [(provider.name, provider.options)]
-        session = ort.InferenceSession(model, options, providers=providers)
+        # Else it would try a CPU in a GPU's place, now or at a call that fails, and say so where
+        # answers are printed.
+        session = ort.InferenceSession(model, options, providers=providers, enable_fallback=0)
     except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions share no base
         raise ModelRefused(f"member {name}: not a model ONNX Runtime can load: {error}") from None
     refuse_fallback(session.get_providers(), provider, name)

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from google.protobuf.message import EncodeError
 from onnx import TensorProto
 
 from streamproc.errors import MemberFailed, ModelRefused, SettingsError
+from streamproc.offline.importing import scoring
 from tests.support.foreign_models import (
     VOCABULARY,
     Ending,
@@ -169,6 +171,33 @@ def test_weights_that_lie_beside_the_file_are_in_the_member(tmp_path: Path) -> N
         bring(apart, tmp_path / "others")
 
 
+def test_the_size_of_an_output_is_inferred_where_the_file_does_not_say_it(tmp_path: Path) -> None:
+    source = foreign(tmp_path / "m.onnx", ignored_id=0)
+    graph = onnx.load(source)
+    graph.graph.output[0].type.tensor_type.ClearField("shape")
+    onnx.save(graph, source)
+
+    imported, model = bring(source, tmp_path / "models")
+
+    own = [own_probabilities(source, row, np.float32) for row in ROWS]
+    assert imported.labels == ("a", "b", "c")
+    assert probabilities(model, ROWS, 3) == pytest.approx(np.stack(own), abs=1e-6)
+
+
+def test_an_output_whose_size_nothing_tells_is_refused(tmp_path: Path) -> None:
+    source = foreign(tmp_path / "m.onnx", ignored_id=0)
+    graph = onnx.load(source)
+    (output,) = graph.graph.output
+    output.type.tensor_type.ClearField("shape")
+    last = next(node for node in graph.graph.node if output.name in node.output)
+    last.domain = "com.unknown"
+    graph.opset_import.append(onnx.helper.make_opsetid("com.unknown", 1))
+    onnx.save(graph, source)
+
+    with pytest.raises(ModelRefused, match="does not say how many dimensions its output has"):
+        bring(source, tmp_path / "models")
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
@@ -234,3 +263,30 @@ def test_a_model_with_a_mask_gets_the_padding_that_it_looks_for_where_it_is_name
         own_probabilities(foreign(tmp_path / "o.onnx", ignored_id=9), r, np.float32) for r in rows
     ]
     assert probabilities(made, rows, 3) == pytest.approx(np.stack(own), abs=1e-6)
+
+
+def test_a_model_larger_than_a_member_is_refused_where_nothing_has_to_be_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "m.onnx"
+    source.write_bytes(classifier(VOCABULARY, 3))
+
+    class TooLarge:
+        """As protobuf has it of weights of more than 2 GiB that lay beside the file."""
+
+        def __init__(self) -> None:
+            self._model = onnx.load(source)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._model, name)
+
+        def ByteSize(self) -> int:  # noqa: N802 - protobuf's name
+            raise EncodeError("Failed to serialize proto")
+
+        def SerializeToString(self) -> bytes:  # noqa: N802
+            raise EncodeError("Failed to serialize proto")
+
+    monkeypatch.setattr(scoring, "read_graph", lambda _: TooLarge())
+
+    with pytest.raises(ModelRefused, match="one file of at most 2 GiB"):
+        bring(source, tmp_path / "models")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from streamproc.errors import ModelRefused, OperatorError, SettingsError
 from streamproc.repository.repository import Repository
+from streamproc.repository.toml import to_toml
 from streamproc.testing import tokenizer_json
 from tests.support.foreign_models import VOCABULARY, Said, bring, foreign
 from tests.support.onnx_models import classifier, write_ensemble
@@ -69,6 +72,10 @@ def test_a_member_joins_and_everything_else_stays_as_it_was(tmp_path: Path, mode
         ({"task": "token-classification"}, "is for text-classification"),
         ({"window": 8}, "has its own"),
         ({"member": "../up"}, "--member"),
+        ({"member": "tokenizer.json"}, "has a file of that name"),
+        ({"ensemble": "prefixes"}, "can't be the name of an ensemble"),
+        ({"prefix": "translate: "}, "--prefix: flags that mean nothing for text-classification"),
+        ({"target_language": "de"}, "--target-language: .*mean nothing"),
         ({"version": "../up"}, "version"),
         ({"padded_to": 8}, "are 16 tokens, and the model takes 8"),
     ],
@@ -81,6 +88,39 @@ def test_what_does_not_fit_is_refused_and_nothing_is_written(
         bring(foreign(tmp_path / "new.onnx", ignored_id=0), models, **options)
     assert contents(models) == before
     assert [path.name for path in models.iterdir()] == ["tone"]
+
+
+def test_a_member_joins_where_members_are_written_in_one_line(tmp_path: Path, models: Path) -> None:
+    manifest = models / "tone" / "manifest.toml"
+    said = tomllib.loads(manifest.read_text("utf-8"))
+    inline = [
+        "{" + ", ".join(f"{key} = {json.dumps(value)}" for key, value in member.items()) + "}"
+        for member in said.pop("members")
+    ]
+    manifest.write_text(f"members = [{', '.join(inline)}]\n{to_toml(said)}", "utf-8")
+
+    bring(foreign(tmp_path / "new.onnx", ignored_id=0), models)
+
+    members = Repository(models).open("tone").manifest.members
+    assert [member.name for member in members] == ["m0", "m1", "new"]
+
+
+def test_what_a_gate_knows_nothing_of_does_not_join_and_is_told_how_it_may(
+    tmp_path: Path, models: Path
+) -> None:
+    folder = models / "tone"
+    np.save(folder / "gate.npy", np.zeros((VOCABULARY, 2), np.float32))
+    digest = hashlib.sha256((folder / "gate.npy").read_bytes()).hexdigest()
+    gate = {"file": "gate.npy", "sha256": digest, "members": ["m0", "m1"], "sharpness": 1.0}
+    with (folder / "manifest.toml").open("a", encoding="utf-8") as file:
+        file.write("\n" + to_toml({"gate": gate}))
+    source = foreign(tmp_path / "new.onnx", ignored_id=0)
+
+    with pytest.raises(ModelRefused, match=r"tone has a gate.* fit-ensemble tone"):
+        bring(source, models)
+    imported, _ = bring(source, models, member="m0", version="2")
+
+    assert imported.replaced == "1"
 
 
 def test_a_version_that_is_there_is_not_written_over(tmp_path: Path, models: Path) -> None:

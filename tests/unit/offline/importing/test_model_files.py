@@ -244,6 +244,20 @@ def test_positions_license_and_ways_of_writing_are_read(tmp_path: Path) -> None:
     assert (decoding.forced_end_token, decoding.beams) == (None, 6)
 
 
+def test_labels_without_names_are_as_many_as_is_said(tmp_path: Path) -> None:
+    said = {"model_type": "bert", "num_labels": 3}
+    assert HfConfig(folder(tmp_path / "a", config=said)).outputs == 3
+    assert HfConfig(folder(tmp_path / "b", config={"model_type": "bert"})).outputs == 2
+
+
+def test_what_python_writes_and_a_card_with_a_day_that_is_none_are_read(tmp_path: Path) -> None:
+    there = folder(tmp_path / "f", config={"vocab_size": 9, "time_step_limit": [0, float("inf")]})
+    (there / "README.md").write_text("---\nlicense: mit\ndate: 2024-13-45\n---\n", "utf-8")
+    found = HfConfig(there)
+    assert found.model.vocab_size == 9
+    assert found.license == ""
+
+
 def test_a_configuration_that_is_not_json_is_named(tmp_path: Path) -> None:
     (folder(tmp_path / "f") / "config.json").write_text("{", "utf-8")
     with pytest.raises(ModelRefused, match=r"config\.json: not JSON"):

@@ -144,7 +144,7 @@ def test_cpu_is_what_is_asked_for() -> None:
 
 
 def test_auto_takes_the_cpu_where_there_is_no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(providers, "missing_for_cuda", lambda: "there is no driver")
+    monkeypatch.setattr(providers, "missing_for_cuda", lambda _: "there is no driver")
 
     assert choose_provider("auto").name == CPU
 
@@ -153,7 +153,7 @@ def test_auto_takes_the_cpu_where_there_is_no_cuda(monkeypatch: pytest.MonkeyPat
 def test_cuda_without_a_gpu_is_refused_with_what_is_missing(
     monkeypatch: pytest.MonkeyPatch, device: str
 ) -> None:
-    monkeypatch.setattr(providers, "missing_for_cuda", lambda: "there is no driver")
+    monkeypatch.setattr(providers, "missing_for_cuda", lambda _: "there is no driver")
 
     with pytest.raises(SettingsError, match=f"STREAMPROC_DEVICE={device}, but there is no driver"):
         choose_provider(device)
