@@ -229,13 +229,9 @@ def promote(
     experiment = stored.named(name)
     experiment.ended()  # one that has ended already is told before anything is promoted
     if arm is None:
-        winner = stored.result(experiment).winner
-        if winner is None:
-            raise SettingsError(
-                f"experiment {name!r} has not decided which arm is better (`streamproc "
-                "experiments report` says how it stands); --arm promotes one all the same"
-            )
-        chosen = winner
+        from streamproc.offline.experiments.pitfalls import arm_to_promote
+
+        chosen = arm_to_promote(stored.result(experiment))
     else:
         chosen = experiment.arm(arm)
     if chosen.ensemble != experiment.ensemble:

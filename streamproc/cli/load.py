@@ -23,6 +23,7 @@ DURATION_S = 20.0
 WARM_UP_S = 3.0
 RATE_PER_S = 10.0
 STEPS = 12
+_DAY_S = 86_400
 _FLAGS = [*KAFKA, "group_id", "topics_dir", "max_message_bytes", "log_level", "log_format"]
 
 
@@ -70,12 +71,15 @@ def load(
     rate: Annotated[
         float | None,
         typer.Option(
-            min=0.001, help="requests a second, at first; default: 10, or a trace's (open loop)"
+            min=0.001,
+            max=1_000_000,
+            help="requests a second, at first; default: 10, or a trace's (open loop)",
         ),
     ] = None,
     users: Annotated[int | None, typer.Option(min=1, help="users, at first (closed loop)")] = None,
     think_s: Annotated[
-        float, typer.Option(min=0, help="mean seconds that a user thinks between requests")
+        float,
+        typer.Option(min=0, max=_DAY_S, help="mean seconds that a user thinks between requests"),
     ] = 1.0,
     arrivals: Annotated[
         ArrivalsName, typer.Option(help="when requests come in open loop")
@@ -98,24 +102,30 @@ def load(
     ] = None,
     duration_s: Annotated[
         float | None,
-        typer.Option(min=0.1, help="seconds of a step; default: 20, or a whole trace"),
+        typer.Option(
+            min=0.1, max=7 * _DAY_S, help="seconds of a step; default: 20, or a whole trace"
+        ),
     ] = None,
     warm_up_s: Annotated[
         float | None,
-        typer.Option(min=0, help="seconds before each step that are not counted; default: 3, or 0"),
+        typer.Option(
+            min=0,
+            max=_DAY_S,
+            help="seconds before each step that are not counted; default: 3, or 0",
+        ),
     ] = None,
     until: _Until = None,
     steps: Annotated[
         int | None, typer.Option(min=1, help="steps at most; default: 12 with --until, else 1")
     ] = None,
     step_factor: Annotated[
-        float, typer.Option(min=1.01, help="by which a step is more than the one before")
+        float, typer.Option(min=1.01, max=100, help="by which a step is more than the one before")
     ] = 1.5,
     refine: Annotated[
         int, typer.Option(min=0, help="steps between the last that kept and the first that broke")
     ] = 3,
     timeout_s: Annotated[
-        float, typer.Option(min=0.1, help="seconds after which an answer is an error")
+        float, typer.Option(min=0.1, max=_DAY_S, help="seconds after which an answer is an error")
     ] = 30.0,
     max_in_flight: Annotated[
         int, typer.Option(min=1, help="requests on their way at a time")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -86,6 +85,11 @@ def split(
 
     console = stdout_console()
     if what.endswith(".onnx"):
+        if name is not None or member:
+            raise ModelRefused(
+                f"--as and --member are of ensembles, and {what} is a file: leave them out, and "
+                "name the folder for its stages by --out"
+            )
         _split_file(Path(what), stages, out)
         return
     stored = Repository(settings.models_dir).open(what)
@@ -126,6 +130,7 @@ def _compare(
 def _split_file(path: Path, stages: int, out: Path | None) -> None:
     from streamproc.offline.splitting.ensemble_splitter import SplitMember
     from streamproc.offline.splitting.model_splitter import split_model
+    from streamproc.repository.files import atomic_directory
     from streamproc.repository.toml import to_toml
 
     if out is None:
@@ -134,15 +139,11 @@ def _split_file(path: Path, stages: int, out: Path | None) -> None:
         raise ModelRefused(f"{path} is not a file")
     if out.exists():
         raise ModelRefused(f"{out} is there already; name another folder by --out")
-    try:
-        with activity(f"cutting {path} into {stages} stages"):
-            written = split_model(path, stages, out)
-    except ModelRefused:
-        shutil.rmtree(out, ignore_errors=True)
-        raise
+    with activity(f"cutting {path} into {stages} stages"), atomic_directory(out) as unfinished:
+        written = split_model(path, stages, unfinished)
+        # For the member's table in a manifest, not for a screen.
+        sections = [stage.section(unfinished).model_dump(mode="json") for stage in written]
     _print_stages(stderr_console(), [SplitMember(path.stem, tuple(written))])
-    # For the member's table in a manifest, not for a screen.
-    sections = [stage.section(out).model_dump(mode="json") for stage in written]
     sys.stdout.write(to_toml({"members": [{"stages": sections}]}).removeprefix("[[members]]\n"))
 
 

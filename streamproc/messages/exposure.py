@@ -13,6 +13,8 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 EXPOSURE_FORMAT: Final = 1
+LARGEST_INTEGER: Final = 2**53
+"""That every reader of JSON keeps exactly."""
 FAILED_OVER: Final = "failed-over"
 """The error of an arm that was not able to answer, so that the version that serves did."""
 NOT_SERVED: Final = "not-served"
@@ -49,11 +51,11 @@ class Exposure(BaseModel):
     group: str
     experiment: str
     started_ms: int
-    round: int = 1
+    round: int = Field(1, ge=1, le=LARGEST_INTEGER)
     arm: str
     is_shadow: bool = False
     id: str
-    unit: str
+    unit: str = Field(pattern=r"^[0-9a-f]{16}$")
     task: str
     place: str
     lane: str
@@ -64,7 +66,7 @@ class Exposure(BaseModel):
     queue_ms: float | None = Field(None, ge=0)
     agreement: float | None = None
     label: str | list[str] | None = None
-    at_ms: int
+    at_ms: int = Field(ge=0, le=LARGEST_INTEGER)
 
     @property
     def key(self) -> bytes:

@@ -407,6 +407,15 @@ def test_a_bad_name_is_told_and_leads_nowhere(name: str, parameter: str, place: 
     assert found == []
 
 
+@pytest.mark.parametrize(
+    "parameter", ["rate", "think_s", "duration_s", "warm_up_s", "step_factor", "timeout_s"]
+)
+def test_a_load_without_an_end_is_refused(parameter: str, place: Place) -> None:
+    ended = tried_with("load", parameter, "inf", place)
+    assert (ended.code, list(faults("load", parameter, "inf", ended, never=True))) == (2, [])
+    assert "should be less than or equal to" in ended.said
+
+
 @pytest.mark.parametrize(("name", "parameter"), tried(OUTPUTS))
 def test_a_place_that_can_not_be_written_is_named_and_what_lies_there_stays(
     name: str, parameter: str, place: Place

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import tomllib
@@ -14,6 +15,7 @@ import pytest
 from streamproc.repository.manifest import StageSection
 from streamproc.settings import read_settings
 from tests.support.command import streamproc
+from tests.support.in_process import run
 from tests.support.layered_graphs import Layered
 from tests.support.onnx_models import write_ensemble
 from tests.support.small_ensembles import write_small_ensembles
@@ -133,6 +135,24 @@ def test_a_file_is_cut_into_a_folder_and_its_part_of_a_manifest_is_printed(
     assert all((out / s.weights.file).stat().st_size == s.weights.size_bytes for s in stages)
 
 
+def test_where_the_disk_is_full_nothing_of_a_file_s_stages_is_left(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ("models", "split", str(models / "tone" / "m0.onnx"), "--stages", "3", "--out")
+
+    def full(file: Path, *_: object) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device", str(file))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("streamproc.offline.splitting.model_splitter.sha256", full)
+        failed = run(*asked, str(tmp_path / "out" / "stages"))
+
+    assert failed.code == 2
+    assert "No space left on device" in failed.said
+    assert list((tmp_path / "out").iterdir()) == []
+    assert run(*asked, str(tmp_path / "out" / "stages")).code == 0
+
+
 def test_weights_that_were_changed_are_refused(models: Path) -> None:
     split(models, "tone", "--stages", "2", "--no-check")
     changed = models / "tone-staged" / "m0" / "1" / "stage-2.weights"
@@ -168,6 +188,8 @@ def test_a_bound_that_is_too_small_says_the_least_that_works(tmp_path: Path) -> 
         (["tone", "--stages", "2", "--as", "no/name"], "can't be the name of an ensemble"),
         (["nonesuch", "--stages", "2"], "there are: tone"),
         (["nonesuch.onnx", "--stages", "2", "--out", "x"], "nonesuch.onnx is not a file"),
+        (["x.onnx", "--stages", "2", "--as", "y"], "--as and --member are of ensembles"),
+        (["x.onnx", "--stages", "2", "--member", "y"], "--as and --member are of ensembles"),
         (["nonesuch.onnx", "--stages", "2"], "by --out"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -202,3 +203,22 @@ def test_only_topics_of_requests_and_of_what_was_true_of_them_are_read() -> None
     for topic in load_topics(Settings().topics_dir).topics.values():
         receives = f"receive.{topic.name}" in document["operations"]
         assert receives == isinstance(topic, RequestTopic | FeedbackTopic)
+
+
+def test_references_of_a_schema_of_ones_own_lead_to_what_they_meant(tmp_path: Path) -> None:
+    topics = tmp_path / "topics"
+    shutil.copytree(Settings().topics_dir, topics)
+    file = topics / "schemas" / "translation.request.v1.json"
+    schema = json.loads(file.read_text("utf-8"))
+    meant = ("#/definitions/who", "#/$defs/request/properties/text", "#", "https://a.test/b.json")
+    schema["definitions"] = {"who": {"type": "string"}}
+    schema["properties"] = {str(at): {"$ref": one} for at, one in enumerate(meant)}
+    file.write_text(json.dumps(schema), "utf-8")
+
+    document = asyncapi_document(Settings(topics_dir=topics))
+    own = document["components"]["schemas"]["translation.request.v1"]["properties"]
+    *within, elsewhere = (own[str(at)]["$ref"] for at in range(len(meant)))
+    assert found(document, within[0]) == {"type": "string"}
+    assert found(document, within[1])["type"] == "string"
+    assert found(document, within[2])["properties"] == own
+    assert elsewhere == meant[-1]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 Json = dict[str, Any]
+_DEFINED: Final = "#/$defs/"
 
 
 def ref(kind: str, name: str) -> dict[str, str]:
@@ -24,15 +25,12 @@ class Components:
         """A reference to a JSON Schema, which is added with what it defines.
 
         AsyncAPI's own form of schemas is draft 7 with references from the root of the document, so
-        what stands under `$defs` becomes a schema of its own.
+        what stands under `$defs` becomes a schema of its own. References to elsewhere stay.
         """
-        parts = {
-            f"#/$defs/{part}": f"{name}.{part}" for part in schema.get("$defs", {})
-        }  # what a reference says, and what the schema is called here
         own = {key: one for key, one in schema.items() if key not in ("$schema", "$defs")}
-        self.schemas[name] = _referring(own, parts)
+        self.schemas[name] = _referring(own, name)
         for part, defined in schema.get("$defs", {}).items():
-            self.schemas[f"{name}.{part}"] = _referring(defined, parts)
+            self.schemas[f"{name}.{part}"] = _referring(defined, name)
         return ref("schemas", name)
 
     def message(self, name: str, message: Json) -> str:
@@ -41,12 +39,21 @@ class Components:
         return name
 
 
-def _referring(node: Any, names: Mapping[str, str]) -> Any:
+def _referring(node: Any, name: str) -> Any:
     if isinstance(node, list):
-        return [_referring(one, names) for one in node]
+        return [_referring(one, name) for one in node]
     if not isinstance(node, dict):
         return node
     return {
-        key: f"#/components/schemas/{names[one]}" if key == "$ref" else _referring(one, names)
+        key: _placed(one, name) if key == "$ref" and isinstance(one, str) else _referring(one, name)
         for key, one in node.items()
     }
+
+
+def _placed(reference: str, name: str) -> str:
+    """What a reference within the schema of that name is from the root of the document."""
+    if reference.startswith(_DEFINED):
+        return f"#/components/schemas/{name}.{reference.removeprefix(_DEFINED)}"
+    if reference == "#" or reference.startswith("#/"):
+        return f"#/components/schemas/{name}{reference[1:]}"
+    return reference

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from streamproc.errors import SettingsError
+from streamproc.messages.experiment import Arm
 from streamproc.offline.experiments.confidence_sequence import MIN_UNITS
 from streamproc.offline.experiments.observations import Observations
 from streamproc.offline.experiments.results import ExperimentResult
@@ -26,19 +28,49 @@ def warnings_of(result: ExperimentResult) -> list[str]:
     ]
 
 
-def _ratios(result: ExperimentResult) -> Iterator[str]:
-    seen = result.observations
-    rounds = np.array([stratum.round for stratum in seen.names_of_strata], np.int64)
-    now = result.experiment.round
-    of_round = np.asarray(rounds[seen.strata] == now, np.bool_) if len(seen) else seen.errors
-    p = _ratio_p(result, of_round)
-    if p < MISMATCH_BELOW:
-        yield (
-            f"Sample ratio mismatch: arms got {_shares(result, of_round)} of the keys, which is "
-            f"not what their weights say (p = {p:.1g}). Something else than chance decides who is "
-            "in which arm, and no difference below can be trusted until that is found."
+def arm_to_promote(result: ExperimentResult) -> Arm:
+    """The arm that is better than the others.
+
+    Raises SettingsError where that is not decided, or decided by what can't be trusted.
+    """
+    name = result.experiment.name
+    if result.winner is None:
+        raise SettingsError(
+            f"experiment {name!r} has not decided which arm is better (`streamproc experiments "
+            "report` says how it stands); --arm promotes one all the same"
         )
+    if mismatch := _mismatch(result):
+        raise SettingsError(f"experiment {name!r}: {mismatch} --arm promotes one all the same")
+    return result.winner
+
+
+def _mismatch(result: ExperimentResult) -> str | None:
+    """Why no difference of the arms means anything; None: their shares are as they should be."""
+    of_round = _of_round(result)
+    p = _ratio_p(result, of_round)
+    if p >= MISMATCH_BELOW:
+        return None
+    return (
+        f"Sample ratio mismatch: arms got {_shares(result, of_round)} of the keys, which is "
+        f"not what their weights say (p = {p:.1g}). Something else than chance decides who is "
+        "in which arm, and no difference of theirs can be trusted until that is found."
+    )
+
+
+def _of_round(result: ExperimentResult) -> BoolArray:
+    """What was seen since weights were changed last."""
+    seen = result.observations
+    if not len(seen):
+        return seen.errors
+    rounds = np.array([stratum.round for stratum in seen.names_of_strata], np.int64)
+    return np.asarray(rounds[seen.strata] == result.experiment.round, np.bool_)
+
+
+def _ratios(result: ExperimentResult) -> Iterator[str]:
+    if mismatch := _mismatch(result):
+        yield mismatch
         return
+    seen, of_round = result.observations, _of_round(result)
     strata = np.unique(seen.strata[of_round])
     for number in strata:
         inside = of_round & np.asarray(seen.strata == number, np.bool_)
@@ -76,7 +108,7 @@ def _truths(result: ExperimentResult) -> Iterator[str]:
     seen = result.observations
     everyone = _units(result, np.ones(len(seen), np.bool_))
     known = _units(result, ~np.isnan(seen.values))
-    if not all(known):
+    if not any(known) or not all(everyone):
         return
     p = sample_ratio_p(known, everyone)
     if p < MISMATCH_BELOW:

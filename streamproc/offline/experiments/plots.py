@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import cycle
 from typing import Final
 
 from matplotlib.axes import Axes
 
-from streamproc.messages.experiment import Outcome
+from streamproc.messages.experiment import Arm, Experiment, Outcome
 from streamproc.offline.evaluation.plot_style import GREY, png_of, styled_figure
 from streamproc.offline.experiments.confidence_sequence import Difference
 from streamproc.offline.experiments.report import NAMES, ExperimentReport, shown_difference
 from streamproc.offline.experiments.results import looks_of
 
 # Okabe and Ito (2008), told apart by shape too.
-_ARMS: Final = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "v"))
+_ARMS: Final = (
+    ("#0072B2", "o"),
+    ("#D55E00", "s"),
+    ("#009E73", "^"),
+    ("#CC79A7", "v"),
+    ("#56B4E9", "D"),
+    ("#E69F00", "P"),
+    ("#000000", "X"),
+)
 
 
 def experiment_plot(report: ExperimentReport) -> tuple[str, bytes]:
@@ -32,11 +42,17 @@ def experiment_plot(report: ExperimentReport) -> tuple[str, bytes]:
     return caption, png
 
 
+def _drawn(experiment: Experiment) -> Iterator[tuple[Arm, str, str]]:
+    """Each arm that is compared, with its colour and its marker."""
+    for arm, (color, marker) in zip(experiment.challengers, cycle(_ARMS), strict=False):
+        yield arm, color, marker
+
+
 def _looks(axes: Axes, report: ExperimentReport) -> None:
     result = report.result
     decides = result.experiment.decides
     extent = 0.0
-    for arm, (color, _) in zip(result.experiment.challengers, _ARMS, strict=False):
+    for arm, color, _ in _drawn(result.experiment):
         looks = looks_of(result, arm)
         x = [look.requests for look in looks]
         value, low, high = (
@@ -63,7 +79,7 @@ def _parts(axes: Axes, report: ExperimentReport) -> None:
     result = report.result
     decides = result.experiment.decides
     names: list[str] = []
-    for arm, (color, marker) in zip(result.experiment.challengers, _ARMS, strict=False):
+    for arm, color, marker in _drawn(result.experiment):
         rows: list[tuple[str, Difference]] = []
         for one in result.deciding():
             if one.arm == arm and arm.is_shadow:

@@ -20,7 +20,7 @@ from streamproc.offline.experiments.results import (
 )
 from streamproc.offline.experiments.under_load import ArmLoad, LoadOfArms
 from streamproc.offline.pages.render import render_page
-from streamproc.offline.pages.report_table import ReportTable
+from streamproc.offline.pages.report_table import ReportTable, four_digits
 
 NAMES: Final[dict[Outcome, str]] = {
     "accuracy": "accuracy, points",
@@ -58,11 +58,9 @@ class ExperimentReport:
         percent = f"{100 * result.alpha:g} %"
         winner = result.winner
         if winner is None and not result.deciding():
-            return "not decided: " + (
-                "no feedback has come that says what was right"
-                if own.decides == "accuracy"
-                else f"there are no requests of both arms to compare by {own.decides}"
-            )
+            if own.decides == "accuracy" and not any(one.truths for one in result.arms):
+                return "not decided: no feedback has come that says what was right"
+            return f"not decided: there is nothing of both arms to compare by {own.decides}"
         if winner is None:
             return (
                 f"not decided: by {own.decides}, no arm is better or worse than the control at an "
@@ -252,7 +250,7 @@ def _stratum_cells(outcome: Outcome, one: StratumResult) -> tuple[str, ...]:
 
 def _load_cells(level: float, arm: str, one: ArmLoad) -> tuple[str, ...]:
     return (
-        f"{level:,.4g}",
+        four_digits(level),
         arm,
         f"{one.asked:,}",
         _milliseconds(one.latency_ms.p50),
@@ -313,7 +311,7 @@ def _percent(share: float | None) -> str:
 
 
 def _milliseconds(value: float | None) -> str:
-    return "–" if value is None or math.isnan(value) else f"{value:,.4g}"
+    return "–" if value is None or math.isnan(value) else four_digits(value)
 
 
 def _p(value: float) -> str:

@@ -116,7 +116,13 @@ class StepRunner:
 
     async def _one_user(self, think_s: float, rng: np.random.Generator) -> None:
         while True:
-            await self._clock.sleep(rng.exponential(think_s) if think_s else 0.0)
+            think_for_s = rng.exponential(think_s) if think_s else 0.0
+            left_s = self._end_s - self._clock.monotonic_s()
+            if think_for_s >= left_s:
+                # One who would ask again behind the end does not hold the step up.
+                await self._clock.sleep(max(0.0, left_s))
+                return
+            await self._clock.sleep(think_for_s)
             now_s = self._clock.monotonic_s()
             if now_s >= self._end_s:
                 return

@@ -13,7 +13,7 @@ from streamproc.offline.load.plan import LoadPlan
 from streamproc.offline.load.recording import Group, StepResult
 from streamproc.offline.load.stepping import Saturation, saturation_of
 from streamproc.offline.pages.render import render_page
-from streamproc.offline.pages.report_table import ReportTable
+from streamproc.offline.pages.report_table import ReportTable, four_digits
 
 QUANTILES: Final = (50.0, 90.0, 99.0, 99.9)
 _LATE_SENDING_S: Final = 0.02
@@ -60,13 +60,13 @@ class LoadReport:
         wanted = " and ".join(one.written for one in self.plan.objectives)
         if found.failed is None:
             kept = found.kept
-            highest = f"{_number(kept.level)} {unit}" if kept else "none"
+            highest = f"{four_digits(kept.level)} {unit}" if kept else "none"
             return f"{wanted}: kept by every step, the highest with {highest}"
         why = " and ".join(one.written for one in found.objectives)
-        breaks = f"{why} broke at {_number(found.failed.level)} {unit}"
+        breaks = f"{why} broke at {four_digits(found.failed.level)} {unit}"
         if found.kept is None:
             return f"{wanted}: kept by no step; {breaks}"
-        return f"{wanted}: kept up to {_number(found.kept.level)} {unit}; {breaks}"
+        return f"{wanted}: kept up to {four_digits(found.kept.level)} {unit}; {breaks}"
 
     def notes(self) -> Iterator[str]:
         """What has to be known for reading the figures, a sentence each."""
@@ -120,7 +120,7 @@ def step_line(plan: LoadPlan, step: StepResult) -> str:
     failed = broken(plan.objectives, step)
     p50, p99 = (_milliseconds(step.all.latency.quantile_s(one)) for one in (50.0, 99.0))
     return (
-        f"{_number(step.level)} {plan.loop.unit}: {step.completed_per_s:,.1f} answered/s, "
+        f"{four_digits(step.level)} {plan.loop.unit}: {step.completed_per_s:,.1f} answered/s, "
         f"p50 {p50} ms, p99 {p99} ms, errors {_percent(step.all.error_share)}"
         + (f"; broke {', '.join(one.written for one in failed)}" if failed else "")
     )
@@ -143,7 +143,7 @@ def tables_of(report: LoadReport) -> list[ReportTable]:
     ]
     for title, groups_of in _GROUPED.items():
         rows = tuple(
-            (_number(step.level), name, f"{group.asked:,}", *_latency_cells(group))
+            (four_digits(step.level), name, f"{group.asked:,}", *_latency_cells(group))
             for step in steps
             for name, group in groups_of(step).items()
         )
@@ -152,7 +152,7 @@ def tables_of(report: LoadReport) -> list[ReportTable]:
             tables.append(ReportTable(title, columns, rows, (0, 2, 3, 4, 5)))
     used = tuple(
         (
-            _number(step.level),
+            four_digits(step.level),
             use.worker,
             "–" if use.cpu is None else f"{use.cpu:.2f}",
             _mebibytes(use.resident_bytes),
@@ -171,7 +171,7 @@ def _step_cells(report: LoadReport, step: StepResult) -> tuple[str, ...]:
     latency = step.all.latency
     quantiles = (*(latency.quantile_s(one) for one in QUANTILES), latency.max_s)
     return (
-        _number(step.level),
+        four_digits(step.level),
         f"{step.completed_per_s:,.1f}",
         *map(_milliseconds, quantiles),
         _percent(step.all.error_share),
@@ -273,12 +273,8 @@ def _shares(weighted: Any) -> Iterator[tuple[Any, float]]:
         before = share
 
 
-def _number(value: float) -> str:
-    return f"{value:,.4g}" if value < 10_000 else f"{value:,.0f}"
-
-
 def _milliseconds(seconds: float | None) -> str:
-    return "–" if seconds is None else f"{_number(1000 * seconds)}"
+    return "–" if seconds is None else four_digits(1000 * seconds)
 
 
 def _percent(share: float | None) -> str:

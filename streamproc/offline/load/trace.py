@@ -52,12 +52,16 @@ def _arrival(values: Mapping[str, object], place: str) -> Arrival:
     length = None if characters is None else _number(characters, f"{place}: characters")
     if length is not None and not (1 <= length <= LONGEST_TEXT and length.is_integer()):
         raise SettingsError(f"{place}: characters is {length:g}; whole, and 1 to {LONGEST_TEXT:,}")
-    return Arrival(
-        _number(values["seconds"], f"{place}: seconds"),
-        None if length is None else int(length),
-        None if task is None else task_named(str(task)).name,
-        None if lane is None else lane_named(str(lane)),
-    )
+    seconds = _number(values["seconds"], f"{place}: seconds")
+    try:
+        return Arrival(
+            seconds,
+            None if length is None else int(length),
+            None if task is None else task_named(str(task)).name,
+            None if lane is None else lane_named(str(lane)),
+        )
+    except SettingsError as error:
+        raise SettingsError(f"{place}: {error}") from None
 
 
 def _given(values: Mapping[str, object], name: str) -> object:

@@ -13,3 +13,8 @@ class ReportTable:
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     numbers: tuple[int, ...]
+
+
+def four_digits(value: float) -> str:
+    """A figure of a table: 0.123, 12.35, 1,235 and 12,346, never 1.235e+04."""
+    return f"{value:,.4g}" if abs(value) < 9_999.5 else f"{value:,.0f}"

@@ -10,7 +10,7 @@ from streamproc.errors import SettingsError
 from streamproc.messages.experiment import read_experiment
 from streamproc.messages.exposure import length_of, read_exposure
 from streamproc.messages.feedback import Feedback, read_feedback
-from tests.support.experiments import STARTED_MS, arm, experiment
+from tests.support.experiments import STARTED_MS, arm, experiment, exposure
 
 
 def test_what_is_begun_anew_has_a_new_start_so_that_what_was_seen_before_does_not_count() -> None:
@@ -131,3 +131,13 @@ def test_feedback_is_about_a_request() -> None:
 )
 def test_lengths_have_buckets(characters: int, bucket: str) -> None:
     assert length_of(characters) == bucket
+
+
+@pytest.mark.parametrize(
+    "strange", [{"unit": "zz"}, {"unit": "f" * 17}, {"at_ms": 2**63}, {"round": 2**63}]
+)
+def test_an_exposure_that_nobody_could_count_is_none(strange: dict[str, object]) -> None:
+    fields = exposure(1).model_dump(mode="json", exclude_none=True)
+
+    assert read_exposure(orjson.dumps(fields)) == exposure(1)
+    assert read_exposure(orjson.dumps({**fields, **strange})) is None

@@ -14,11 +14,14 @@ from PIL import Image
 
 from streamproc.cli.experiment_output import show_report
 from streamproc.cli.terminal import TerminalConsole
+from streamproc.errors import SettingsError
 from streamproc.messages.experiment import Experiment
 from streamproc.messages.experiment_split import answering_arm, unit_of
 from streamproc.messages.exposure import NOT_SERVED, Exposure
-from streamproc.offline.experiments.plots import experiment_plot
-from streamproc.offline.experiments.report import ExperimentReport, as_html, as_json
+from streamproc.offline.evaluation.plot_style import styled_figure
+from streamproc.offline.experiments.pitfalls import arm_to_promote
+from streamproc.offline.experiments.plots import _looks, experiment_plot
+from streamproc.offline.experiments.report import ExperimentReport, as_html, as_json, tables_of
 from streamproc.offline.experiments.results import ExperimentResult, looks_of, result_of
 from tests.support.experiments import arm, experiment, exposure, feedback, observed
 
@@ -137,6 +140,19 @@ def test_shares_of_the_arms_that_are_not_those_of_the_weights_are_warned_of() ->
     assert "Sample ratio mismatch: arms got" in report_of(result).warnings()[0]
 
 
+def test_an_arm_that_is_better_by_what_can_not_be_trusted_is_not_promoted_by_itself() -> None:
+    def dropped(number: int, version: str) -> dict[str, Any]:
+        return {"experiment": "lost"} if version == "2" and number % 3 == 0 else {}
+
+    assert arm_to_promote(trial(OWN, {"1": 0.8, "2": 0.9})) == OWN.arms[1]
+    with pytest.raises(SettingsError, match="has not decided"):
+        arm_to_promote(trial(OWN, {"1": 0.9, "2": 0.9}))
+    mistaken = trial(OWN, {"1": 0.8, "2": 0.9}, changes=dropped)
+    assert mistaken.winner == OWN.arms[1]
+    with pytest.raises(SettingsError, match=r"Sample ratio mismatch: .* --arm promotes one"):
+        arm_to_promote(mistaken)
+
+
 def test_a_mismatch_in_one_stratum_alone_is_warned_of() -> None:
     def sorted_by_length(number: int, version: str) -> dict[str, Any]:
         is_long = number % 10 < (3 if version == "2" else 1)
@@ -172,6 +188,14 @@ def test_truth_that_comes_for_one_arm_more_often_is_warned_of() -> None:
     said = feedback(*({"id": one.id, "correct": True} for one in known))
     result = result_of(OWN, observed(OWN, found, said))
     assert any("who gives feedback depends on the arm" in w for w in report_of(result).warnings())
+
+
+def test_truth_that_comes_for_one_arm_alone_is_warned_of() -> None:
+    found = list(exposures(OWN, 4_000, lambda *_: {}))
+    said = feedback(*({"id": one.id, "correct": True} for one in found if one.arm == "tiny@1"))
+    report = report_of(result_of(OWN, observed(OWN, found, said)))
+    assert "The truth is known of 100.0% and 0.0% of the arms' keys" in " ".join(report.warnings())
+    assert report.verdict == "not decided: there is nothing of both arms to compare by accuracy"
 
 
 def test_what_was_left_out_is_told() -> None:
@@ -226,3 +250,18 @@ def test_a_page_shows_names_as_text() -> None:
     own = experiment(by="<script>alert(1)</script>", routes=["<b>route</b>"])
     page = as_html(report_of(result_of(own, observed(own, []))), [])
     assert "<b>route" not in page
+
+
+def test_every_arm_is_in_the_picture() -> None:
+    own = experiment(*(arm(str(number)) for number in range(1, 10)))
+    result = trial(own, {str(number): 0.5 for number in range(1, 10)}, count=1_000)
+    with styled_figure(3.6) as figure:
+        axes = figure.subplots()
+        _looks(axes, report_of(result))
+        drawn = axes.get_legend_handles_labels()[1]
+    assert drawn == [one.name for one in own.arms[1:]]
+
+
+def test_response_times_above_ten_seconds_are_written_out() -> None:
+    report = report_of(trial(OWN, {"1": 0.8, "2": 0.9}, 300, lambda *_: {"total_ms": 12_345.6}))
+    assert tables_of(report)[0].rows[0][6:] == ("12,346", "12,346")

@@ -22,6 +22,7 @@ from streamproc.offline.load.recording import Reply, StepResult
 from streamproc.offline.load.report import LoadReport, as_html, as_json, tables_of
 from streamproc.offline.load.stepping import Stepping
 from streamproc.offline.load.worker_use import WorkerUse
+from streamproc.offline.pages.report_table import four_digits
 from tests.support.simulated_server import MIX, VERSION, OneAtATime, step_times
 from tests.support.virtual_time import LoopClock, in_virtual_time
 
@@ -180,3 +181,20 @@ def test_what_the_first_of_each_error_said_is_told() -> None:
         report.notes()
     )
     assert exit_code(report) == 1
+
+
+def test_users_who_think_beyond_the_end_of_a_step_do_not_hold_it_up() -> None:
+    async def measured() -> float:
+        began_s = LoopClock().monotonic_s()
+        plan = LoadPlan(ClosedLoop(1e6), MIX, step_times(10.0), Stepping(3, whole=True), (), seed=1)
+        async for _ in run_plan(plan, OneAtATime(0.1), LoopClock()):
+            pass
+        return LoopClock().monotonic_s() - began_s
+
+    assert in_virtual_time(measured()) == pytest.approx(10.0)
+
+
+def test_figures_of_tables_are_written_out_however_large_they_are() -> None:
+    figures = (0.123456, 12.3456, 1_234.56, 9_999.7, 12_345.6)
+
+    assert [four_digits(one) for one in figures] == ["0.1235", "12.35", "1,235", "10,000", "12,346"]
