@@ -11,7 +11,8 @@ from streamproc.offline.documents.encodings import decoded
 from streamproc.offline.documents.text_blocks import TextBlocks, on_one_line
 
 _DECLARED = re.compile(
-    rb"""<meta[^>]{0,200}?charset\s*=\s*["']?([A-Za-z0-9_.:-]{1,40})""", re.IGNORECASE
+    rb"""<(?:\?xml\s[^>]{0,200}?encoding|meta\s[^>]{0,200}?charset)\s*=\s*["']?([\w.:-]{1,40})""",
+    re.IGNORECASE,
 )
 _DECLARED_WITHIN_BYTES = 4096
 _NOT_SHOWN = {
