@@ -100,6 +100,15 @@ def test_a_table_that_lays_out_a_page_is_no_table() -> None:
     assert read_html(page.encode(), None).text == "Head\n\nText.\n\nBeside."
 
 
+def test_html_is_read_to_its_end_and_not_to_that_of_its_first_page() -> None:
+    page = (
+        "<html><head><title>T</title></head><body><p>First.</p></body></html>\n<p>Below.</p><!-- -->"
+        "<html><head><title>T</title></head><body><nav>Home</nav>Second.</body></html>Last."
+    )
+
+    assert read_html(page.encode(), None).text == "First.\n\nBelow.\n\nSecond.\n\nLast."
+
+
 def test_html_that_is_too_deep_is_told_and_not_cut() -> None:
     assert read_html(b"<div>" * 200 + b"deep" + b"</div>" * 200, None).text == "deep"
     with pytest.raises(DocumentError, match="nested too deeply"):
@@ -115,6 +124,20 @@ def test_markdown_loses_its_signs_and_its_front_matter() -> None:
     assert read_markdown(text.encode(), None).text == (
         "Head\n\nOne fine link goes on.\n\na\nb\n\nx | y\n1 | 2\n\nsome  code\n  of lines"
     )
+
+
+def test_markdown_between_two_rules_and_nested_deeply_is_read() -> None:
+    between = "---\n\nNot of a machine.\n\n---\n\nThe rest.\n"
+    nested = "".join(f"{'  ' * level}- {level}\n" for level in range(15)) + "\nThe rest.\n"
+
+    assert read_markdown(between.encode(), None).text == "Not of a machine.\n\nThe rest."
+    assert read_markdown(nested.encode(), None).text.split() == [
+        *map(str, range(15)),
+        "The",
+        "rest.",
+    ]
+    with pytest.raises(DocumentError, match="nested too deeply"):
+        read_markdown(b"> " * 9_999 + b"lost", None)
 
 
 def test_lines_of_a_page_become_paragraphs_and_rows_of_a_table_stay_lines() -> None:
@@ -251,6 +274,7 @@ def test_what_is_filled_in_a_form_is_read_unless_it_is_hidden(flags: int, text: 
         ("a.html", b"<script>1</script>", "has no text"),
         ("a.jpg", b"\xff\xd8\xff\xe0\0\x10JFIF", "is of no format that is read"),
         ("a.txt", pdf([Placed(9, 9, "a")]), "is a PDF, and not what its name says"),
+        ("a.rtf", b"{\\rtf1 a}", "is RTF: save it as DOCX"),
         ("a.pdf", b"<html>", "is no PDF"),
         ("a.pdf", pdf([Placed(9, 9, "a")])[:200], "is a broken PDF"),
         ("a.pdf", pdf([Placed(9, 9, "a")], trailer=PROTECTED), "is protected by a password"),
