@@ -102,7 +102,7 @@ def test_a_table_that_lays_out_a_page_is_no_table() -> None:
 
 def test_html_is_read_to_its_end_and_not_to_that_of_its_first_page() -> None:
     page = (
-        "<html><head><title>T</title></head><body><p>First.</p></body></html>\n<p>Below.</p><!-- -->"
+        "<html><head><title>T</title></head><body><p>First.</p></body></html>\nBelow.<!-- -->"
         "<html><head><title>T</title></head><body><nav>Home</nav>Second.</body></html>Last."
     )
 
