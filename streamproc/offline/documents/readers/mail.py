@@ -61,7 +61,11 @@ def _subject(message: EmailMessage, encoding: str | None, shown: list[MIMEPart])
         return str(message["subject"] or "")
     # Bytes that are not ASCII, as no standard has them, are in the encoding of the text below.
     charset = shown[0].get_content_charset() if shown else None
-    return decoded(written.encode("utf-8", "surrogateescape"), encoding, charset)[0]
+    try:
+        return decoded(written.encode("utf-8", "surrogateescape"), encoding, charset)[0]
+    except DocumentError:
+        # The text is worth reading all the same.
+        return str(message["subject"])
 
 
 def _shown(part: MIMEPart, attached: list[str]) -> Iterator[MIMEPart]:

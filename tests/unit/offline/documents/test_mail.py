@@ -121,6 +121,13 @@ def test_a_subject_whose_bytes_are_not_escaped_is_in_the_encoding_of_the_text(
     assert read_mail(written.encode(encoding), None).text == "Grüße\n\nSchöne Grüße"
 
 
+def test_a_subject_in_no_encoding_costs_the_text_nothing() -> None:
+    read = read_mail(b"Subject: a\x81\x8d\x8f\xff\x9d\n\nThe text.\n", None)
+
+    assert read.text.startswith("a\ufffd")
+    assert read.text.endswith("\n\nThe text.")
+
+
 def test_a_part_is_in_the_encoding_that_it_says_and_else_in_the_one_that_is_asked_for() -> None:
     said = "Content-Type: text/plain; charset=utf-8\n\nnaïve\n".encode()
     not_said = "Content-Type: text/plain\n\nnaïve\n".encode("mac-roman")
