@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from email import message_from_bytes
 from email.message import EmailMessage, MIMEPart
 from email.policy import EmailPolicy
@@ -39,9 +40,11 @@ def read_mail(data: bytes, encoding: str | None) -> Document:
     assert isinstance(message, EmailMessage)  # noqa: S101 - as the policy makes them
     if not message.keys():
         raise DocumentError("is no e-mail: it has no header")
-    blocks, warnings, attached = TextBlocks(), list[str](), list[str]()
+    blocks, attached = TextBlocks(), list[str]()
     shown = list(_shown(message, attached))
-    blocks.paragraph(on_one_line(_subject(message, encoding, shown)))
+    subject = _subject(message, encoding, shown)
+    blocks.paragraph(on_one_line(subject.text))
+    warnings = list(subject.warnings)
     for part in shown:
         document = _text(part, encoding)
         blocks.paragraph(document.text)
@@ -55,17 +58,15 @@ def read_mail(data: bytes, encoding: str | None) -> Document:
     return Document(blocks.text(), tuple(warnings))
 
 
-def _subject(message: EmailMessage, encoding: str | None, shown: list[MIMEPart]) -> str:
+def _subject(message: EmailMessage, encoding: str | None, shown: list[MIMEPart]) -> Document:
     written = next((value for name, value in message.raw_items() if name.lower() == "subject"), "")
-    if not _RAW_BYTE.search(written):
-        return str(message["subject"] or "")
-    # Bytes that are not ASCII, as no standard has them, are in the encoding of the text below.
-    charset = shown[0].get_content_charset() if shown else None
-    try:
-        return decoded(written.encode("utf-8", "surrogateescape"), encoding, charset)[0]
-    except DocumentError:
-        # The text is worth reading all the same.
-        return str(message["subject"])
+    if _RAW_BYTE.search(written):
+        # Bytes that are not ASCII, as no standard has them, are in the encoding of the text below.
+        charset = shown[0].get_content_charset() if shown else None
+        raw = written[:_HEADER_CHARACTERS].encode("utf-8", "surrogateescape")
+        with suppress(DocumentError):
+            return Document(*decoded(raw, encoding, charset))
+    return Document(str(message["subject"] or ""))
 
 
 def _shown(part: MIMEPart, attached: list[str]) -> Iterator[MIMEPart]:

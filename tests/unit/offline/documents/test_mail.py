@@ -122,10 +122,7 @@ def test_a_subject_whose_bytes_are_not_escaped_is_in_the_encoding_of_the_text(
 
 
 def test_a_subject_in_no_encoding_costs_the_text_nothing() -> None:
-    read = read_mail(b"Subject: a\x81\x8d\x8f\xff\x9d\n\nThe text.\n", None)
-
-    assert read.text.startswith("a\ufffd")
-    assert read.text.endswith("\n\nThe text.")
+    assert read_mail(b"Subject: a\xff\n\nThe text.\n", "utf-8").text == "a\ufffd\n\nThe text."
 
 
 def test_a_part_is_in_the_encoding_that_it_says_and_else_in_the_one_that_is_asked_for() -> None:
