@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import AsyncExitStack, aclosing
 from types import TracebackType
 from typing import Any, Final, Generic, Literal, Self, overload
 
 from streamproc.client.answer import Answer, Outcome, ResultT, answer_of
 from streamproc.client.connections import Connection, Transport
+from streamproc.client.request_body import Asked, body_of
 from streamproc.client.results import (
     ClassificationResult,
     EntitiesResult,
@@ -22,8 +23,6 @@ from streamproc.client.results import (
 from streamproc.errors import RequestError
 from streamproc.messages.part_reader import TextPart
 
-Asked = str | Mapping[str, Any]
-"""A text; or the fields of a request (docs/messages.md), such as `text`, `params`, `ensemble`."""
 CONCURRENCY: Final = 64
 
 
@@ -140,9 +139,3 @@ class AsyncClient(Generic[ResultT]):
         if self._transport is None:
             raise RuntimeError("a client asks inside of its `with` block")
         return self._transport
-
-
-def body_of(request: Asked, params: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The fields of a request with further params."""
-    body: Mapping[str, Any] = {"text": request} if isinstance(request, str) else request
-    return {**body, "params": {**body.get("params", {}), **params}} if params else body

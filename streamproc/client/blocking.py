@@ -11,8 +11,9 @@ from types import TracebackType
 from typing import Any, Generic, Literal, Self, TypeVar, overload
 
 from streamproc.client.answer import Answer, Outcome, ResultT
-from streamproc.client.async_client import CONCURRENCY, Asked, AsyncClient
+from streamproc.client.async_client import CONCURRENCY, AsyncClient
 from streamproc.client.connections import Connection
+from streamproc.client.request_body import Asked
 from streamproc.client.results import (
     ClassificationResult,
     EntitiesResult,

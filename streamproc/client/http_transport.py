@@ -10,6 +10,7 @@ import aiohttp
 import orjson
 
 from streamproc.client.answer import error_of
+from streamproc.client.request_body import json_of
 from streamproc.client.server_sent_events import server_sent_events
 from streamproc.errors import RequestError, ServiceUnavailable
 from streamproc.messages.client import ResponseBody
@@ -17,6 +18,7 @@ from streamproc.messages.part_reader import TextPart
 
 # The gateway says why there is no answer; it needs this long to be heard.
 _GRACE_S: Final = 5.0
+_RESPONSE_FIELDS: Final = {"id", "status"}
 
 
 class HttpTransport:
@@ -42,20 +44,24 @@ class HttpTransport:
     async def ask(self, body: Mapping[str, Any]) -> ResponseBody:
         with self._told_as_a_request_error():
             async with self._posted(body, "application/json") as answer:
-                return cast(ResponseBody, orjson.loads(await answer.read()))
+                return self._response(await answer.read())
 
     async def stream(
         self, body: Mapping[str, Any]
     ) -> AsyncGenerator[TextPart | ResponseBody, None]:
         with self._told_as_a_request_error():
             async with self._posted(body, "text/event-stream") as answer:
+                if answer.content_type != "text/event-stream":
+                    raise self._no_gateway(f"its answer is {answer.content_type}, no stream")
                 async for event in server_sent_events(answer.content.iter_any()):
-                    said = orjson.loads(event.data)
+                    said = _object(event.data)
                     if event.name == "error":
                         raise problem_error(said, said.get("status", 500), None)
                     if event.name == "response":
-                        yield said
+                        yield self._response(event.data)
                         return
+                    if not isinstance(said.get("text"), str):
+                        raise self._no_gateway("a part of a text has none")
                     yield TextPart(said["text"], said.get("replaces", False))
         raise ServiceUnavailable("broken-off", "the gateway is gone", "the stream broke off")
 
@@ -65,13 +71,26 @@ class HttpTransport:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         headers = {"Content-Type": "application/json", "Accept": accepted, "Prefer": self._wait}
         async with self._session.post(
-            self._address, data=orjson.dumps(body), headers=headers, timeout=self._timeout
+            self._address, data=json_of(body), headers=headers, timeout=self._timeout
         ) as answer:
             if answer.status != 200:
                 raise problem_error(
                     _object(await answer.read()), answer.status, answer.headers.get("Retry-After")
                 )
             yield answer
+
+    def _response(self, written: bytes | str) -> ResponseBody:
+        found = _object(written)
+        if not found.keys() >= _RESPONSE_FIELDS:
+            raise self._no_gateway("its answer is no response to a request")
+        return cast(ResponseBody, found)
+
+    def _no_gateway(self, why: str) -> ServiceUnavailable:
+        return ServiceUnavailable(
+            "no-gateway",
+            "the gateway does not answer",
+            f"{why}; is it a `streamproc gateway` that runs at {self._address}?",
+        )
 
     @contextmanager
     def _told_as_a_request_error(self) -> Iterator[None]:
@@ -100,7 +119,7 @@ def problem_error(problem: Mapping[str, Any], status: int, retry_after: str | No
     )
 
 
-def _object(body: bytes) -> Mapping[str, Any]:
+def _object(body: bytes | str) -> Mapping[str, Any]:
     """Its fields; of what is no JSON object, as a proxy's page, none."""
     try:
         found = orjson.loads(body)

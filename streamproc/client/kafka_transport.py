@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Any, Self
 
+from streamproc.client.request_body import json_of
 from streamproc.errors import OperatorError, RequestRefused, ServiceUnavailable, TooLarge
 from streamproc.kafka.client import RequestClient
 from streamproc.kafka.topics import load_topics
@@ -39,11 +40,13 @@ class KafkaTransport:
 
     async def ask(self, body: Mapping[str, Any]) -> ResponseBody:
         with _told_as_a_request_error():
-            return await self._client.ask(body)
+            response, _ = await self._client.ask_json(json_of(body))
+            return response
 
     async def stream(
         self, body: Mapping[str, Any]
     ) -> AsyncGenerator[TextPart | ResponseBody, None]:
+        json_of(body)
         with _told_as_a_request_error():
             async with aclosing(self._client.stream(body)) as parts:
                 async for part in parts:

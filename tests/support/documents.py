@@ -18,6 +18,9 @@ PROTECTED = (
 """What a PDF's trailer has that a password protects."""
 
 
+_FONT = b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>"
+
+
 class Placed(NamedTuple):
     """A line of a page, in points from the left and from the bottom."""
 
@@ -29,21 +32,46 @@ class Placed(NamedTuple):
 
 def pdf(*pages: Sequence[Placed], trailer: bytes = b"") -> bytes:
     """A PDF whose lines stand where they are put."""
-    objects = [
-        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>",
-        b"",
-    ]
+    objects = [_FONT, b""]
     kids = []
     for page in pages:
-        shown = b"".join(map(_shown, page))
-        objects.append(b"<< /Length %d >>\nstream\n%b\nendstream" % (len(shown), shown))
-        objects.append(
-            b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] "
-            b"/Resources << /Font << /F1 1 0 R >> >> /Contents %d 0 R >>" % len(objects)
-        )
+        objects += [_stream(b"".join(map(_shown, page))), _page(len(objects) + 1)]
         kids.append(b"%d 0 R" % len(objects))
     objects[1] = b"<< /Type /Pages /Count %d /Kids [%b] >>" % (len(kids), b" ".join(kids))
     objects.append(b"<< /Type /Catalog /Pages 2 0 R >>")
+    return _pdf(objects, trailer)
+
+
+def pdf_form(page: Sequence[Placed], value: Placed, flags: int) -> bytes:
+    """A PDF of one page with a field in which that value was filled in, and not drawn yet."""
+    fonts = b"<< /Font << /F1 1 0 R >> >>"
+    place = b"%g %g %g %g" % (value.x, value.y, value.x + 200, value.y + 20)
+    return _pdf(
+        [
+            _FONT,
+            b"<< /Type /Pages /Count 1 /Kids [4 0 R] >>",
+            _stream(b"".join(map(_shown, page))),
+            _page(3, b"/Annots [5 0 R] "),
+            b"<< /Type /Annot /Subtype /Widget /FT /Tx /T (field) /V (%b) /DA (/F1 %g Tf) /F %d "
+            b"/Rect [%b] /P 4 0 R >>" % (value.text.encode(), value.size, flags, place),
+            b"<< /Type /Catalog /Pages 2 0 R /AcroForm << /Fields [5 0 R] /DR %b >> >>" % fonts,
+        ]
+    )
+
+
+def _stream(content: bytes) -> bytes:
+    return b"<< /Length %d >>\nstream\n%b\nendstream" % (len(content), content)
+
+
+def _page(contents: int, more: bytes = b"") -> bytes:
+    return (
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] "
+        b"/Resources << /Font << /F1 1 0 R >> >> /Contents %d 0 R %b>>" % (contents, more)
+    )
+
+
+def _pdf(objects: Sequence[bytes], trailer: bytes = b"") -> bytes:
+    """objects: numbered from 1, of which the last is the catalog"""
     made, places = bytearray(b"%PDF-1.4\n"), list[int]()
     for number, written in enumerate(objects, 1):
         places.append(len(made))

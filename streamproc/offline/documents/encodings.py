@@ -6,7 +6,8 @@ import codecs
 import re
 
 from streamproc.offline.documents.document import DocumentError
-from streamproc.offline.documents.signatures import GZIP, OLE, PARQUET, PDF, ZIP
+from streamproc.offline.documents.encoding_names import codec_called
+from streamproc.offline.documents.signatures import GZIP, OLE, PARQUET, PDF, RTF, ZIP
 
 # UTF-32's mark begins with that of UTF-16.
 _MARKS = (
@@ -16,19 +17,25 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_OTHERWISE = ", and not what its name says"
 # Bytes that no text begins with, whatever its name says.
 _BINARY = {
-    PDF: "a PDF",
-    ZIP: "a ZIP archive",
-    PARQUET: "Parquet",
-    OLE: "a file of an Office before 2007",
-    GZIP: "gzip",
+    PDF: f"a PDF{_OTHERWISE}",
+    ZIP: f"a ZIP archive{_OTHERWISE}",
+    PARQUET: f"Parquet{_OTHERWISE}",
+    OLE: f"a file of an Office before 2007{_OTHERWISE}",
+    GZIP: f"gzip{_OTHERWISE}",
+    RTF: "RTF: save it as DOCX",
 }
 _NO_TEXT_SEEN_BYTES = 8 << 10
 # Encodings in which every byte is ASCII: that they are UTF-8 too says nothing.
 _STATEFUL = ("iso-2022", "iso2022", "hz", "utf-7")
-# As browsers take them: what is called by these is nearly always the larger one.
-_LARGER = {"iso8859-1": "cp1252", "ascii": "cp1252"}
+# What is in these has bytes of 0, and what says so byte by byte is not in these.
+_WIDE = ("utf-16", "utf16", "utf-32", "utf32")
+# Of the characters that are not ASCII, how many may be broken in a text that was cut or mixed: of
+# one in another encoding nearly all are.
+_MOST_BROKEN = 0.1
+_REPLACEMENT = "\ufffd"
 DETECTED_BYTES = 256 << 10
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
 # What files come in that are not Unicode; of all encodings that there are, rare ones are found for
@@ -45,35 +52,55 @@ def decoded(
 ) -> tuple[str, tuple[str, ...]]:
     """The text, without a byte order mark, and a warning where its encoding is a guess.
 
-    encoding: the one to use; None: a byte order mark's, UTF-8, what is declared, what is detected
+    encoding: the one to use; None: UTF-8, what is declared, or what is detected. A byte order mark
+        counts for more
     declared: what the file itself says that it is
     Raises DocumentError where it is no text.
     """
-    if encoding is not None:
-        return _strictly(data, encoding), ()
     for mark, name in _MARKS:
         if data.startswith(mark):
             return _strictly(data[len(mark) :], name), ()
+    if encoding is not None:
+        return _strictly(data, encoding), ()
     for sign, what in _BINARY.items():
         if data.startswith(sign):
-            raise DocumentError(f"is {what}, and not what its name says")
-    if b"\0" in data[:_NO_TEXT_SEEN_BYTES]:
-        raise DocumentError("is of no format that is read: a byte of 0 is in it, as in no text")
+            raise DocumentError(f"is {what}")
     declared = (declared or "").lower()
-    names = (declared, "utf-8") if declared.startswith(_STATEFUL) else ("utf-8", declared)
-    for name in filter(None, names):
-        text = _if_it_is(data, name)
-        if text is not None:
-            return text, ()
-    return _detected(data)
+    if b"\0" in data[:_NO_TEXT_SEEN_BYTES]:
+        wide = decoded_as(data, declared) if declared.startswith(_WIDE) else None
+        if wide is None:
+            raise DocumentError("is of no format that is read: a byte of 0 is in it, as in no text")
+        return wide, ()
+    declared = "" if declared.startswith(_WIDE) else declared
+    stateful = declared.startswith(_STATEFUL) and data.isascii()
+    for name in (declared, "utf-8") if stateful else ("utf-8", declared):
+        text = decoded_as(data, name)
+        found = (text, ()) if text is not None else _nearly(data, name) if stateful else None
+        if found is not None:
+            return found
+    return _nearly(data, "utf-8") or _nearly(data, declared) or _detected(data)
 
 
-def _if_it_is(data: bytes, encoding: str) -> str | None:
+def decoded_as(data: bytes, encoding: str) -> str | None:
+    """The text, if it is in the encoding that a file calls so; None where it is not."""
+    codec = codec_called(encoding)
     try:
-        name = codecs.lookup(encoding).name
-        return data.decode(_LARGER.get(name, name))
-    except (UnicodeError, LookupError, ValueError):
+        return None if codec is None else data.decode(codec)
+    except ValueError:  # as those of Unicode are, too
         return None
+
+
+def _nearly(data: bytes, encoding: str) -> tuple[str, tuple[str, ...]] | None:
+    """The text if only a few bytes are not in that encoding, as where it is cut off; and that."""
+    codec = codec_called(encoding)
+    if codec is None:
+        return None
+    text = data.decode(codec, "replace")
+    broken = text.count(_REPLACEMENT)
+    if not broken or broken > _MOST_BROKEN * (len(text) - len(text.encode("ascii", "ignore"))):
+        return None
+    many = f"{broken} characters" if broken > 1 else "1 character"
+    return text, (f"not {encoding.upper()} throughout: {many} can't be read",)
 
 
 def _strictly(data: bytes, encoding: str) -> str:

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 import orjson
 
 from streamproc.offline.documents.packing import PACKED_SUFFIXES
-from streamproc.offline.documents.signatures import OLE, PARQUET, PDF, ZIP
+from streamproc.offline.documents.signatures import OLE, PARQUET, PDF, RTF, ZIP
 from streamproc.offline.documents.source import Source
 from streamproc.offline.documents.streams import OpenFile
 
@@ -53,6 +53,7 @@ _NO_TEXT = {
     PARQUET: "Parquet, and not what its name says",
     b"%PDF": "a PDF, and not what its name says",
     OLE: "a file of an Office before 2007, and not what its name says",
+    RTF: "RTF: save it as DOCX",
     b"BZh": "packed with bzip2: unpack it first",
     b"\xfd7zXZ": "packed with xz: unpack it first",
     b"\xff\xfe": "UTF-16: convert it (iconv -f utf-16 -t utf-8), or give run and submit its "

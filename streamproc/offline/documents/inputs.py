@@ -122,8 +122,8 @@ def _with_patterns_resolved(given: Sequence[Path]) -> list[Path]:
         if not _is_pattern(path):
             paths.append(path)
             continue
-        # Hidden files are left out by this one.
-        found = sorted(Path(name) for name in glob.iglob(str(path), recursive=True))  # noqa: PTH207
+        # Hidden files are left out by this one, which finds one twice where ** stands twice.
+        found = sorted({Path(name) for name in glob.iglob(str(path), recursive=True)})  # noqa: PTH207
         files = [name for name in found if not name.is_dir()]
         if not files:
             raise SettingsError(f"no file matches {path}")

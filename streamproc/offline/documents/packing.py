@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from streamproc.errors import SettingsError
 from streamproc.offline.documents.extras import needs_extra
-from streamproc.offline.documents.signatures import GZIP, ZSTD
+from streamproc.offline.documents.signatures import GZIP, ZSTD, ZSTD_SKIPPABLE
 
 PACKED_SUFFIXES = {".gz": "gzip", ".zst": "zstd"}
 _BUFFER_BYTES = 1 << 16
@@ -50,7 +50,7 @@ def unpacked_reader(packed: io.BufferedReader, head: bytes, name: str) -> io.Buf
         broken = (gzip.BadGzipFile, EOFError, zlib.error)
         read = gzip.GzipFile(fileobj=packed).read
         return io.BufferedReader(Unpacked(read, "gzip", broken), _BUFFER_BYTES)
-    if not head.startswith(ZSTD):
+    if not head.startswith((ZSTD, ZSTD_SKIPPABLE)):
         return None
     try:
         import pyarrow  # noqa: PLC0415  # of the documents extra, and of others

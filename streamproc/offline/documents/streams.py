@@ -16,7 +16,7 @@ from streamproc.offline.documents.packing import PACKED_SUFFIXES, BrokenPacking,
 STDIN = Path("-")
 # How many bytes tell a format, and how those begin whose format has to be told by them.
 _TOLD_BYTES = 8
-_MAY_BE_BINARY = (b"PK", b"PA", b"%P", b"\x28\xb5", b"\xd0\xcf")
+_MAY_BE_BINARY = (b"PK", b"PA", b"%P", b"\x28\xb5", b"P*", b"\xd0\xcf")
 CHUNK_BYTES = 1 << 16
 
 

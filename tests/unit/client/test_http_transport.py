@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from streamproc.client import AsyncClient, OverHttp, TextPart
+from streamproc.client import Answer, AsyncClient, OverHttp, TextPart
 from streamproc.errors import RequestFailed, RequestRefused, ServiceUnavailable
 from streamproc.messages.lane import Lane
 
@@ -170,3 +172,32 @@ async def test_a_stream_that_breaks_off_is_an_error(ends: bool) -> None:
         assert await anext(stream) == TextPart("a")
         with pytest.raises(ServiceUnavailable):
             await anext(stream)
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[1]", b'{"hello":1}'])
+async def test_what_is_no_gateway_is_told_and_not_raised_as_what_its_answer_lacks(
+    body: bytes,
+) -> None:
+    async with (
+        served(says(200, body)) as url,
+        AsyncClient("text-generation", OverHttp(url)) as client,
+    ):
+        with pytest.raises(ServiceUnavailable, match="no response to a request"):
+            await client.ask("x")
+        with pytest.raises(ServiceUnavailable, match="no stream"):
+            await anext(client.stream("x"))
+
+
+async def test_a_request_that_is_no_json_is_refused_and_the_others_are_asked() -> None:
+    wrong: list[Any] = ["\ud800", {"text": object()}, None, {"text": "x", "params": 3}]
+    async with (
+        served(says(200, orjson.dumps(RESPONSE))) as url,
+        AsyncClient("text-generation", OverHttp(url)) as client,
+    ):
+        asked = ["a", *wrong, {"text": "b", "params": None}, {"text": np.float32(1)}]
+        outcomes = [one async for one in client.ask_many(asked, seed=1)]
+
+    types = [type(one) for one in outcomes]
+    assert types == [Answer, *[RequestRefused] * len(wrong), Answer, Answer]
+    assert "can't be written as JSON" in str(outcomes[1])
+    assert "found NoneType" in str(outcomes[3])

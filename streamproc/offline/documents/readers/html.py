@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 from streamproc.offline.documents.document import Document, DocumentError
@@ -11,7 +12,8 @@ from streamproc.offline.documents.encodings import decoded
 from streamproc.offline.documents.text_blocks import TextBlocks, on_one_line
 
 _DECLARED = re.compile(
-    rb"""<meta[^>]{0,200}?charset\s*=\s*["']?([A-Za-z0-9_.:-]{1,40})""", re.IGNORECASE
+    rb"""<(?:\?xml\s[^>]{0,200}?encoding|meta\s[^>]{0,200}?charset)\s*=\s*["']?([\w.:-]{1,40})""",
+    re.IGNORECASE,
 )
 _DECLARED_WITHIN_BYTES = 4096
 _NOT_SHOWN = {
@@ -61,7 +63,8 @@ def html_text(text: str) -> str:
     root = etree.fromstring(text.translate(_UNSHOWN).encode("utf-8", "replace"), parser)
     if any("depth" in error.message.lower() for error in parser.error_log):
         raise DocumentError("is nested too deeply to be read")
-    return _Page().read(root) if root is not None else ""
+    # What comes behind the end of a page, as a mail server adds it, is a tree beside that of it.
+    return _Page().read([root, *root.itersiblings()]) if root is not None else ""
 
 
 class _Page:
@@ -74,8 +77,8 @@ class _Page:
         self._cells: list[str] | None = None
         self._preformatted = 0
 
-    def read(self, root: Any) -> str:
-        for happens, element in _walk(root):
+    def read(self, trees: Iterable[Any]) -> str:
+        for happens, element in chain.from_iterable(map(_walk, trees)):
             tag = element.tag
             if happens == "start":
                 self._start(tag, element)

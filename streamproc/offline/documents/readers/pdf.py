@@ -24,9 +24,10 @@ _WORD = re.compile(r"\S+")
 
 
 def read_pdf(data: bytes, encoding: str | None) -> Document:
-    """The text, paragraphs as lines lie on a page; raises DocumentError.
+    """The text, paragraphs as lines lie on a page, then what its form fields hold.
 
     What is drawn, or was scanned, is no text.
+    Raises DocumentError.
     """
     del encoding  # PDF says its own
     import pypdfium2 as pdfium  # noqa: PLC0415  # of the documents extra
@@ -43,6 +44,9 @@ def read_pdf(data: bytes, encoding: str | None) -> Document:
     with document:
         if len(document) > MAX_PAGES:
             raise DocumentError(f"has more than {MAX_PAGES} pages")
+        if document.get_formtype() != pdfium_c.FORMTYPE_NONE:
+            # So that there is something to see of a field that no program has drawn yet.
+            document.init_forms()
         return _text(document, pdfium.PdfiumError)
 
 
@@ -71,7 +75,7 @@ def _text(document: Any, page_error: type[Exception]) -> Document:
 
 
 def _page_lines(document: Any, number: int) -> Iterator[PageLine]:
-    page = document[number]
+    page = _filled_in(document, number)
     textpage = page.get_textpage()
     try:
         text = _characters(textpage)
@@ -82,6 +86,23 @@ def _page_lines(document: Any, number: int) -> Iterator[PageLine]:
     finally:
         textpage.close()
         page.close()
+
+
+def _filled_in(document: Any, number: int) -> Any:
+    """A page on which is written what was filled in, or noted, in fields that lie upon it."""
+    import pypdfium2.raw as pdfium_c  # noqa: PLC0415
+
+    page = document[number]
+    written = (pdfium_c.FPDF_ANNOT_WIDGET, pdfium_c.FPDF_ANNOT_FREETEXT)
+    for index in range(pdfium_c.FPDFPage_GetAnnotCount(page)):
+        note = pdfium_c.FPDFPage_GetAnnot(page, index)
+        kind = pdfium_c.FPDFAnnot_GetSubtype(note)
+        pdfium_c.FPDFPage_CloseAnnot(note)
+        if kind in written:
+            pdfium_c.FPDFPage_Flatten(page, pdfium_c.FLAT_NORMALDISPLAY)
+            page.close()
+            return document[number]
+    return page
 
 
 def _characters(textpage: Any) -> str:

@@ -25,7 +25,8 @@ def pptx_text(file: IO[bytes]) -> Document:
 def _shapes(shapes: Any) -> Iterator[Any]:
     """The shapes, the title before all others, and those of a group in the group's place."""
     title = shapes.title
-    waiting = [*reversed([shape for shape in shapes if not _same(shape, title)])]
+    # Not told by their ids: programs give the same one to several.
+    waiting = [*reversed([shape for shape in shapes if shape != title])]
     if title is not None:
         waiting.append(title)
     while waiting:
@@ -35,10 +36,6 @@ def _shapes(shapes: Any) -> Iterator[Any]:
             waiting += reversed(list(inside))
         else:
             yield shape
-
-
-def _same(shape: Any, title: Any) -> bool:
-    return title is not None and shape.shape_id == title.shape_id
 
 
 def _add(blocks: TextBlocks, shape: Any) -> None:

@@ -151,3 +151,9 @@ def test_bytes_of_a_name_that_are_not_utf8_are_escaped(tmp_path: Path) -> None:
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.txt")).write_text("a", "utf-8")
 
     assert names(tmp_path) == ["caf\\xe9.txt"]
+
+
+def test_a_pattern_finds_a_file_once_in_however_many_ways(tmp_path: Path) -> None:
+    made(tmp_path, "a.txt", "in/deep/b.txt")
+
+    assert names(tmp_path / "**/**/*.txt") == ["a.txt", "in/deep/b.txt"]

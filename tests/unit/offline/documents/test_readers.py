@@ -7,9 +7,6 @@ import io
 import subprocess
 import sys
 import zipfile
-from email import message_from_bytes
-from email.message import EmailMessage
-from email.policy import default
 from pathlib import Path
 
 import pytest
@@ -20,12 +17,20 @@ from streamproc.offline.documents.document import Document, DocumentError
 from streamproc.offline.documents.file import open_data_file
 from streamproc.offline.documents.readers import office
 from streamproc.offline.documents.readers.html import read_html
-from streamproc.offline.documents.readers.mail import read_mail
 from streamproc.offline.documents.readers.markdown import read_markdown
 from streamproc.offline.documents.readers.office import read_office
 from streamproc.offline.documents.readers.pdf import read_pdf
 from streamproc.offline.documents.row import DataRow
-from tests.support.documents import MADE_BY, PROTECTED, Placed, docx_of, pdf, pptx_of, with_part
+from tests.support.documents import (
+    MADE_BY,
+    PROTECTED,
+    Placed,
+    docx_of,
+    pdf,
+    pdf_form,
+    pptx_of,
+    with_part,
+)
 
 PARAGRAPHS = ("A fine film", "It was good.", "It ended well, too.")
 
@@ -95,6 +100,15 @@ def test_a_table_that_lays_out_a_page_is_no_table() -> None:
     assert read_html(page.encode(), None).text == "Head\n\nText.\n\nBeside."
 
 
+def test_html_is_read_to_its_end_and_not_to_that_of_its_first_page() -> None:
+    page = (
+        "<html><head><title>T</title></head><body><p>First.</p></body></html>\nBelow.<!-- -->"
+        "<html><head><title>T</title></head><body><nav>Home</nav>Second.</body></html>Last."
+    )
+
+    assert read_html(page.encode(), None).text == "First.\n\nBelow.\n\nSecond.\n\nLast."
+
+
 def test_html_that_is_too_deep_is_told_and_not_cut() -> None:
     assert read_html(b"<div>" * 200 + b"deep" + b"</div>" * 200, None).text == "deep"
     with pytest.raises(DocumentError, match="nested too deeply"):
@@ -110,6 +124,20 @@ def test_markdown_loses_its_signs_and_its_front_matter() -> None:
     assert read_markdown(text.encode(), None).text == (
         "Head\n\nOne fine link goes on.\n\na\nb\n\nx | y\n1 | 2\n\nsome  code\n  of lines"
     )
+
+
+def test_markdown_between_two_rules_and_nested_deeply_is_read() -> None:
+    between = "---\n\nNot of a machine.\n\n---\n\nThe rest.\n"
+    nested = "".join(f"{'  ' * level}- {level}\n" for level in range(15)) + "\nThe rest.\n"
+
+    assert read_markdown(between.encode(), None).text == "Not of a machine.\n\nThe rest."
+    assert read_markdown(nested.encode(), None).text.split() == [
+        *map(str, range(15)),
+        "The",
+        "rest.",
+    ]
+    with pytest.raises(DocumentError, match="nested too deeply"):
+        read_markdown(b"> " * 9_999 + b"lost", None)
 
 
 def test_lines_of_a_page_become_paragraphs_and_rows_of_a_table_stay_lines() -> None:
@@ -204,70 +232,38 @@ def test_slides_are_read_with_their_titles_tables_groups_and_notes() -> None:
     )
 
 
-def test_an_email_is_its_subject_and_its_text_and_names_what_is_attached() -> None:
-    message = EmailMessage()
-    message["Subject"] = "Grüße aus Köln"
-    message.set_content("Plain text.\n")
-    message.add_alternative("<p>HTML</p>", subtype="html")
-    message.add_attachment(b"%PDF-", maintype="application", subtype="pdf", filename="bill.pdf")
-    message.add_attachment("x", subtype="csv")
+def test_no_shape_of_a_slide_is_lost_where_several_have_one_id() -> None:
+    from pptx import Presentation
+    from pptx.util import Cm
 
-    assert read_mail(message.as_bytes(), None) == Document(
-        "Grüße aus Köln\n\nPlain text.", ("attachments not read: bill.pdf, text/csv",)
-    )
+    presentation = Presentation()
+    slide = presentation.slides.add_slide(presentation.slide_layouts[5])
+    assert slide.shapes.title is not None
+    slide.shapes.title.text = "The title"
+    box = slide.shapes.add_textbox(Cm(1), Cm(1), Cm(5), Cm(2))
+    box.text_frame.text = "a point"
+    box._element.nvSpPr.cNvPr.set("id", str(slide.shapes.title.shape_id))
+    made = io.BytesIO()
+    presentation.save(made)
 
-
-def test_every_part_of_an_email_that_is_shown_as_text_is_read() -> None:
-    message = EmailMessage()
-    message["Subject"] = "Fwd"
-    message.add_attachment("First part.\n", disposition="inline")
-    message.add_attachment(message_from_bytes(b"Subject: old\n\nold", policy=default))
-    message.add_attachment("From the list.\n", disposition="inline")
-    alone = EmailMessage()
-    alone.add_attachment(b"x", maintype="image", subtype="png", filename="a.png")
-
-    assert read_mail(message.as_bytes(), None) == Document(
-        "Fwd\n\nFirst part.\n\nFrom the list.", ("attachments not read: message/rfc822",)
-    )
-    with pytest.raises(DocumentError, match=r"only attachments: a\.png"):
-        read_mail(alone.as_bytes(), None)
+    assert read_office(made.getvalue(), None).text == "The title\n\na point"
 
 
-def test_an_email_of_html_alone_is_read_and_flowed_lines_are_joined() -> None:
-    web = EmailMessage()
-    web.set_content("<p>Only <b>HTML</b></p>", subtype="html")
-    flowed = (
-        b"Content-Type: text/plain; format=flowed\n\none \nline\nnext\n> quoted \n> text\n-- \nA\n"
-    )
-    japanese = "Content-Type: text/plain; charset=iso-2022-jp\n\n日本語\n".encode("iso-2022-jp")
+def test_frames_without_data_are_passed_over_where_they_come_first_too(tmp_path: Path) -> None:
+    import pyarrow
 
-    assert read_mail(web.as_bytes(), None).text == "Only HTML"
-    assert read_mail(flowed, None).text == "one line\nnext\n> quoted\n> text\n--\nA"
-    assert read_mail(japanese, None).text == "日本語"
+    # As pzstd writes them; what they hold is the length of the frame behind.
+    empty = b"\x50\x2a\x4d\x18\x04\0\0\0abcd"
+    frame = pyarrow.compress(b"A fine film", codec="zstd", asbytes=True)
+
+    assert read(tmp_path, "a.txt.zst", (empty + frame) * 2).values == {"text": "A fine film" * 2}
 
 
-FRENCH = "Le garçon déçu espérait être à l'aise près de la forêt; où était-il allé, l'été passé?"
+@pytest.mark.parametrize(("flags", "text"), [(4, "Name:\nEve Smith"), (2, "Name:")])
+def test_what_is_filled_in_a_form_is_read_unless_it_is_hidden(flags: int, text: str) -> None:
+    form = pdf_form([Placed(72, 700, "Name:")], Placed(150, 697, "Eve Smith"), flags)
 
-
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
-def test_a_byte_order_mark_is_dropped_and_says_the_encoding(tmp_path: Path, encoding: str) -> None:
-    row = read(tmp_path, "a.txt", FRENCH.encode(encoding))
-
-    assert (row.values, row.warnings) == ({"text": FRENCH}, ())
-
-
-def test_an_encoding_is_detected_and_told_or_declared_or_given(tmp_path: Path) -> None:
-    detected = read(tmp_path, "a.txt", FRENCH.encode("cp1252"))
-    declared = read(tmp_path, "a.html", f'<meta charset="iso-8859-1">{FRENCH} “'.encode("cp1252"))
-    russian = read(
-        tmp_path, "b.txt", ("Это довольно длинный текст. " * 5).encode("koi8-r"), "koi8-r"
-    )
-
-    assert detected.values == {"text": FRENCH}
-    assert "which was detected" in detected.warnings[0]
-    assert declared.values == {"text": f"{FRENCH} “"}
-    assert declared.warnings == russian.warnings == ()
-    assert str(russian.values["text"]).startswith("Это довольно")
+    assert read_pdf(form, None).text.replace("\n\n", "\n") == text
 
 
 @pytest.mark.parametrize(
@@ -278,6 +274,7 @@ def test_an_encoding_is_detected_and_told_or_declared_or_given(tmp_path: Path) -
         ("a.html", b"<script>1</script>", "has no text"),
         ("a.jpg", b"\xff\xd8\xff\xe0\0\x10JFIF", "is of no format that is read"),
         ("a.txt", pdf([Placed(9, 9, "a")]), "is a PDF, and not what its name says"),
+        ("a.rtf", b"{\\rtf1 a}", "is RTF: save it as DOCX"),
         ("a.pdf", b"<html>", "is no PDF"),
         ("a.pdf", pdf([Placed(9, 9, "a")])[:200], "is a broken PDF"),
         ("a.pdf", pdf([Placed(9, 9, "a")], trailer=PROTECTED), "is protected by a password"),
