@@ -17,6 +17,7 @@ from streamproc.offline.training.events import Epoch, Event, MemberEvent, Member
 from streamproc.offline.training.log import read_log
 from streamproc.offline.training.plan import TrainingPlan
 from streamproc.offline.training.pruning import PruneConfig
+from streamproc.offline.training.publishing import export_ensemble
 from streamproc.offline.training.run_folder import RunFolder
 from streamproc.offline.training.search_space import Range, SearchSpace
 from tests.support.training_plans import review_recipe, reviews, sentence_pairs, songs
@@ -176,6 +177,30 @@ def test_a_version_that_the_repository_has_is_refused_before_anything_is_trained
     RunFolder(plan.folder).note_export(there)
     with pytest.raises(Killed):
         train_ensemble(plan, killed_after(0))
+
+
+def test_an_ensemble_that_another_run_has_written_is_not_replaced(
+    corpus: Path, base: Path, tmp_path: Path
+) -> None:
+    plan = small(reviews(corpus, base, tmp_path), tmp_path / "run")
+    train_ensemble(plan, lambda _: None, export=False)
+    there = plan.config.out / "tiny" / "books" / "1"
+    there.mkdir(parents=True)
+
+    with pytest.raises(TrainingError, match="books/1 is there already"):
+        export_ensemble(plan, lambda _: None)
+    with pytest.raises(TrainingError, match="books/1 is there already"):
+        train_ensemble(plan, killed_after(0))
+
+    assert [path.name for path in there.parent.parent.iterdir()] == ["books"]
+
+
+def test_a_run_of_any_seed_can_be_trained(corpus: Path, base: Path, tmp_path: Path) -> None:
+    plan = changed(reviews(corpus, base, tmp_path), seed=2**32 - 1, epochs=1)
+
+    train_ensemble(plan, lambda _: None, export=False)
+
+    assert len(weights(plan)) == 2
 
 
 def test_a_folder_that_is_no_run_is_left_alone(corpus: Path, base: Path, tmp_path: Path) -> None:

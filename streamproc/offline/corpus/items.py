@@ -22,7 +22,8 @@ class RowItem:
     text:   as the row's task has it: its text, or a question's paragraph, or tagged words joined
             by spaces, or a sentence to be translated
     fields: every field but the text, and the source's name as `corpus`
-    labels: its label; or the kinds of its entities, one for each; or whether there is an answer
+    labels: its label, or several; or the kinds of its entities, one for each; or whether there is
+            an answer
     """
 
     row: CorpusRow
@@ -85,6 +86,8 @@ def _labels(row: CorpusRow, columns: Columns) -> tuple[str, ...]:
         return tuple(tag[2:] for tag in row.texts("tags") if tag.startswith("B-"))
     answers = row.values.get("answers")
     if isinstance(answers, dict):
-        return ("answer" if answers.get("text") else "no answer",)
+        return ("answer" if any(answers.get("text") or ()) else "no answer",)
     label = row.values.get(columns.label)
+    if isinstance(label, list):
+        return tuple(map(str, label))
     return () if label is None else (str(label),)

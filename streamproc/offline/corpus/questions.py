@@ -13,7 +13,7 @@ class Question:
     """A question, and the paragraph that answers it.
 
     answers: (start, text) in characters of the context, `context[start:].startswith(text)`;
-        none where the paragraph has no answer
+        none where the paragraph has no answer, which some corpora spell as an empty one
     """
 
     question: str
@@ -51,4 +51,4 @@ def _answers(row: CorpusRow, context: str) -> tuple[tuple[int, str], ...]:
         known = isinstance(start, int) and isinstance(text, str)
         if not known or start < 0 or not context.startswith(text, start):
             row.fail(f"answer {text!r} does not stand at {start!r} of the context.")
-    return found
+    return tuple((start, text) for start, text in found if text)

@@ -41,4 +41,7 @@ def read_labelled_texts(
     columns = columns or Columns()
     for row in read_rows(path):
         fields = row.others(columns.text, columns.label) | ({"corpus": corpus} if corpus else {})
-        yield LabelledText(row.text(columns.text), str(row.get(columns.label)), fields)
+        label = row.get(columns.label)
+        if isinstance(label, list | dict):
+            row.fail(f"{columns.label!r} is not one label; --label-field names the field with it.")
+        yield LabelledText(row.text(columns.text), str(label), fields)

@@ -12,9 +12,10 @@ from streamproc.offline.corpus.rows import Source, read_rows
 TextSample = tuple[str, str | None]
 
 
-def read_text_samples(source: Source) -> Iterator[TextSample]:
-    """The texts of a file with `question` and `context`, or `tokens`, or `text`.
+def read_text_samples(source: Source, text_field: str = "text") -> Iterator[TextSample]:
+    """The texts of a file with `question` and `context`, or `tokens`, or a text.
 
+    text_field: where the text stands; in rows without such a field it is `text`
     Raises TrainingError with file and line when a row has none of them.
     """
     for row in read_rows(source.path):
@@ -23,7 +24,7 @@ def read_text_samples(source: Source) -> Iterator[TextSample]:
         elif "tokens" in row.values:
             yield " ".join(row.texts("tokens")), None
         else:
-            yield row.text("text"), None
+            yield row.text(text_field if text_field in row.values else "text"), None
 
 
 # Of a corpus, for choosing words by: several times what the ensembles of models/ learn from.

@@ -21,6 +21,7 @@ from streamproc.offline.training.options import (
     SearchOptions,
     SeedModelOptions,
 )
+from streamproc.offline.training.search_space import values_named
 from streamproc.repository.toml import TomlValue
 
 LABELLED: Final = ("text-classification", "token-classification")
@@ -97,6 +98,9 @@ class TrainConfig(
     def _searches_as_often_as_said(self) -> Self:
         if self.search and not self.trials:
             raise SettingsError("--search declares what is tried; say how often, with --trials.")
+        for name, values in (self.search or {}).items():
+            for value in values_named(values):
+                _refuse_what_no_schedule_has(name, value)
         return self
 
     @model_validator(mode="after")
@@ -140,6 +144,15 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         for name in TrainConfig.model_fields
         if name not in _WITHOUT_CONSEQUENCE and then.get(name) != now.get(name)
     ]
+
+
+def _refuse_what_no_schedule_has(name: str, value: float) -> None:
+    try:
+        # Strict: a range from 8.0 on holds 8.5 too, which is no size of a batch.
+        Schedule.model_validate({name: value}, strict=True)
+    except ValidationError as error:
+        why = in_json_words(error.errors()[0])
+        raise ValueError(f"--search: {name} {value}: {why[:1].lower()}{why[1:]}") from None
 
 
 def _said(fault: Any) -> str:

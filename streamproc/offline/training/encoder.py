@@ -52,6 +52,11 @@ class EncoderTask(RecordRequests[RecordT], TrainingTask[RecordT], Generic[Record
     prefix_of: Path | None = None
 
     @property
+    def text_field(self) -> str:
+        """The field that holds a record's text."""
+        return "text"
+
+    @property
     def base(self) -> str:
         return self.start.description
 
@@ -63,8 +68,8 @@ class EncoderTask(RecordRequests[RecordT], TrainingTask[RecordT], Generic[Record
                 "positions; make the windows shorter or keep more positions."
             )
         if self.prefix_of is not None:
-            return taken_over(self.prefix_of, self.start.folder)
-        shared = chain.from_iterable(map(read_text_samples, self.shared))
+            return taken_over(self.prefix_of, self.start, longest)
+        shared = chain.from_iterable(read_text_samples(one, self.text_field) for one in self.shared)
         samples = sampled(shared if self.shared else self.samples(train), seed)
         # Once, not once a question that is asked of it.
         texts = dict.fromkeys(text for sample in samples for text in sample if text)

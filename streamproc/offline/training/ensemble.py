@@ -12,7 +12,7 @@ from streamproc.offline.training.devices import process, together
 from streamproc.offline.training.events import MemberEvent, MemberFinished, OnEvent, OnMemberEvent
 from streamproc.offline.training.plan import TrainingPlan
 from streamproc.offline.training.plots import draw
-from streamproc.offline.training.publishing import export_ensemble, version_folder
+from streamproc.offline.training.publishing import export_ensemble, refuse_existing_version
 from streamproc.offline.training.run_folder import SEED_MODEL, RunFolder
 from streamproc.offline.training.search import search
 from streamproc.offline.training.shared_artifacts import SharedArtifacts
@@ -55,10 +55,10 @@ def train_ensemble(
         return
     with run.locked():
         run.begin(plan, fresh=fresh)
+        if export:  # told before hours of training
+            refuse_existing_version(plan, run)
         if not run.shared.is_dir():
             _prepare(plan, run)
-        if export:
-            _refuse_existing_version(plan, run)
         together().wait_for_everyone()
         _train(plan, run, train_all, on_event)
         if export:
@@ -80,16 +80,6 @@ def _prepare(plan: TrainingPlan, run: RunFolder) -> None:
     for _ in data.read(plan, plan.valid):  # what is wrong with it, before hours of training
         pass
     dataclasses.replace(shared, parts=dict(sorted(parts.items()))).save(run.shared)
-
-
-def _refuse_existing_version(plan: TrainingPlan, run: RunFolder) -> None:
-    """Training takes hours, and would end by replacing what workers may be serving."""
-    for job in member_jobs(plan, run):
-        folder = version_folder(plan, job.part)
-        if folder.exists() and not run.has_exported(folder):
-            raise TrainingError(
-                f"{folder} is there already: name another --version or --out, or remove it."
-            )
 
 
 def _train(plan: TrainingPlan, run: RunFolder, train_all: TrainAll, on_event: OnEvent) -> None:

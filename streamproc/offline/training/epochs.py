@@ -11,7 +11,12 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
+from streamproc.errors import TrainingError
 from streamproc.offline.training.training_task import MemberTrainer
+
+NOTHING_TO_LEARN = (
+    "None of the records can be learned from: each is empty, or longer than --window has room for."
+)
 
 
 class Epochs(IterableDataset):  # type: ignore[misc]
@@ -35,7 +40,9 @@ class Epochs(IterableDataset):  # type: ignore[misc]
         drawn = iter(self._batches())
         # An epoch that has fewer batches than it may have begins anew, or the processes would wait
         # for each other, and Trainer would take the next epoch's first steps for this one's last.
-        first = next(drawn)
+        first = next(drawn, None)
+        if first is None:
+            raise TrainingError(NOTHING_TO_LEARN)
         again = chain.from_iterable(self._batches() for _ in repeat(None))
         own = islice(chain([first], drawn, again), self._process, None, self._processes)
         for batch in islice(own, len(self)):

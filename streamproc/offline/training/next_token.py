@@ -14,6 +14,11 @@ from streamproc.offline.training.labelled_chunks import NO_TARGET
 from streamproc.offline.training.training_task import Metrics
 from streamproc.types import Float32Array, Int64Array
 
+NOTHING_TO_MEASURE = (
+    "The validation records hold nothing to be measured by: none is one that a worker takes and "
+    "--window has room for."
+)
+
 
 def score_next_tokens(batches: Iterable[tuple[Float32Array, Int64Array]]) -> Metrics:
     """Loss, perplexity, and how often the most probable token is the right one.
@@ -30,10 +35,17 @@ def score_next_tokens(batches: Iterable[tuple[Float32Array, Int64Array]]) -> Met
         hits += int(np.sum(logits[asked].argmax(axis=-1) == targets[asked]))
         count += len(right)
     if not count:
-        raise TrainingError("The validation records hold nothing to be measured by.")
+        raise TrainingError(NOTHING_TO_MEASURE)
     mean = loss / count
     return Metrics(
         mean,
-        {"next_token_accuracy": hits / count, "perplexity": math.exp(mean)},
+        {"next_token_accuracy": hits / count, "perplexity": _perplexity(mean)},
         selected_by_loss=True,
     )
+
+
+def _perplexity(loss: float) -> float:
+    try:
+        return math.exp(loss)
+    except OverflowError:  # of a model that has diverged
+        return math.inf

@@ -62,6 +62,7 @@ NotNegative = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
 AtLeast8 = Annotated[int, Field(ge=8)]
 Rate = Annotated[float, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 
 
 class _Options(BaseModel):
@@ -210,7 +211,7 @@ class SearchOptions(_Options):
 class DeterminismOptions(_Options):
     heading = "Determinism"
 
-    seed: NotNegative = 0
+    seed: Seed = 0
     """same seed, same weights"""
     threads: Positive = 2
     """threads of torch, in each process"""

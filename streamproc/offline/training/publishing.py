@@ -13,7 +13,7 @@ from streamproc.offline.training.run_folder import RunFolder
 from streamproc.offline.training.training_session import TrainingSession, member_jobs
 from streamproc.offline.training.training_task import ExportedMember, TaskSetup
 from streamproc.repository.decoding_section import DecodingSection
-from streamproc.repository.files import atomic_write, sha256
+from streamproc.repository.files import atomic_file, atomic_write, sha256
 from streamproc.repository.manifest import Manifest, MemberSection, PrefixSection, WindowSection
 from streamproc.repository.repository import MANIFEST, PREFIXES, Repository
 from streamproc.repository.versioned_name import plain_name
@@ -34,7 +34,8 @@ def export_ensemble(plan: TrainingPlan, on_event: OnEvent) -> None:
     """Write the members that are trained in the run folder as an ensemble into the repository.
 
     Nothing is written for a member before it has passed its checks, and the manifest comes last.
-    Raises TrainingError when a member is not trained to its end, or a check fails.
+    Raises TrainingError when a member is not trained to its end, a check fails, or the repository
+    holds members of this version already.
     """
     run = RunFolder(plan.folder)
     run.read()
@@ -46,6 +47,7 @@ def export_ensemble(plan: TrainingPlan, on_event: OnEvent) -> None:
         )
     if not jobs:
         raise TrainingError(f"{run.path}: nothing is trained there yet; see `streamproc train`.")
+    refuse_existing_version(plan, run)
     session = TrainingSession(plan)
     members: dict[str, tuple[ExportedMember, int]] = {}
     for job in jobs:
@@ -58,6 +60,18 @@ def export_ensemble(plan: TrainingPlan, on_event: OnEvent) -> None:
     on_event(EnsembleWritten(_write(plan, session.setup, _sections(plan, members))))
 
 
+def refuse_existing_version(plan: TrainingPlan, run: RunFolder) -> None:
+    """Raise TrainingError where the ensemble has members of this version from another run.
+
+    Members with other names count too: the manifest of what workers may be serving is replaced.
+    """
+    for folder in sorted(ensemble_folder(plan).glob(f"*/{plan.config.version}")):
+        if not run.has_exported(folder):
+            raise TrainingError(
+                f"{folder} is there already: name another --version or --out, or remove it."
+            )
+
+
 def _write(plan: TrainingPlan, setup: TaskSetup[Any], members: tuple[MemberSection, ...]) -> Path:
     """Write what members share, then the manifest; returns its path."""
     config, prefix = plan.config, setup.prefix
@@ -65,10 +79,12 @@ def _write(plan: TrainingPlan, setup: TaskSetup[Any], members: tuple[MemberSecti
     if prefix:
         path = config.out / PREFIXES / f"{prefix.sha256}.onnx"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(prefix.model)
+        # Others that are served may have it too: it is never seen half-written.
+        with atomic_file(path) as unfinished:
+            unfinished.write_bytes(prefix.model)
     tokenizer = folder / "tokenizer.json"
     # Without line breaks: half of the file would be indentation.
-    tokenizer.write_text(setup.tokenizer.to_str(pretty=False), encoding="utf-8")
+    atomic_write(tokenizer, setup.tokenizer.to_str(pretty=False))
     manifest = Manifest(
         format=1,
         name=plain_name(config.ensemble),

@@ -44,6 +44,11 @@ DEFAULT_SPACE: Final[SearchSpace] = {
 }
 
 
+def values_named(values: Range | Choices) -> tuple[Number, ...]:
+    """What there is to choose from, or the two ends of a range."""
+    return (values.low, values.high) if isinstance(values, Range) else values
+
+
 def space_from(written: Any) -> Any:
     """The space that a TOML file declares, a line an option; anything but a path is left as it is.
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+import onnx
 from tokenizers import Tokenizer
 
 from streamproc.errors import ModelRefused, TrainingError
+from streamproc.offline.training.base import Base
 from streamproc.repository.files import atomic_directory
 from streamproc.repository.repository import Repository
 
@@ -52,10 +54,11 @@ class SharedArtifacts:
         )
 
 
-def taken_over(ensemble: Path, base: Path) -> SharedArtifacts:
+def taken_over(ensemble: Path, base: Base, max_tokens: int) -> SharedArtifacts:
     """What the members of an ensemble that is there share, for those of another one.
 
-    ensemble: its folder; base: that of the base that both have
+    ensemble: its folder; base: the one that both have
+    max_tokens: the longest input that is to pass through the frozen layers
     Raises TrainingError.
     """
     try:
@@ -66,10 +69,34 @@ def taken_over(ensemble: Path, base: Path) -> SharedArtifacts:
         tokenizer, prefix = stored.tokenizer(), stored.prefix(section)
     except ModelRefused as refused:
         raise TrainingError(f"--prefix-of {ensemble}: {refused}.") from None
+    theirs = str(stored.manifest.members[0].provenance.get("base", ""))
+    if _weights(theirs) not in {"", _weights(base.description)}:
+        raise TrainingError(
+            f"--prefix-of {ensemble}: its layers are of another base, {theirs}: name it by --base."
+        )
+    if (positions := _positions(prefix)) is not None and max_tokens > positions:
+        raise TrainingError(
+            f"--prefix-of {ensemble}: its frozen layers have {positions} positions: "
+            f"--window can be at most {positions}, not {max_tokens}."
+        )
     words = Tokenizer.from_str(tokenizer.decode())
-    of_base = Tokenizer.from_file(str(base / "tokenizer.json"))
+    of_base = Tokenizer.from_file(str(base.folder / "tokenizer.json"))
     tokens = (words.id_to_token(number) for number in range(words.get_vocab_size()))
     kept = [number for token in tokens if (number := of_base.token_to_id(token)) is not None]
     if len(kept) < words.get_vocab_size():
-        raise TrainingError(f"--prefix-of {ensemble}: it has words that {base.name} has not.")
+        raise TrainingError(
+            f"--prefix-of {ensemble}: it has words that {base.folder.name} has not."
+        )
     return SharedArtifacts(words, kept, prefix)
+
+
+def _weights(description: str) -> str:
+    """The digest in a base's description, which a folder's name does not change."""
+    return description.rpartition("sha256 ")[2]
+
+
+def _positions(prefix: bytes) -> int | None:
+    """How many tokens frozen layers have positions for; None where the graph does not name them."""
+    tensors = onnx.load_from_string(prefix).graph.initializer
+    named = (t for t in tensors if "position_embeddings.weight" in t.name and len(t.dims) == 2)
+    return next((int(tensor.dims[0]) for tensor in named), None)

@@ -36,6 +36,10 @@ class TextClassification(EncoderTask[LabelledText]):
     names: Mapping[str, str] = field(default_factory=dict)
     columns: Columns = field(default_factory=Columns)
 
+    @property
+    def text_field(self) -> str:
+        return self.columns.text
+
     def read(self, source: Source) -> Iterator[LabelledText]:
         unknown: set[str] = set()
         for record in read_labelled_texts(source.path, self.columns, source.name):

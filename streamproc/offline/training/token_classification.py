@@ -47,6 +47,10 @@ class TokenClassification(EncoderTask[TaggedText]):
                 raise TrainingError(f"A part of {len(train)} sentences has no entity to learn.")
         return (OUTSIDE, *(f"{place}-{name}" for name in names for place in "BI"))
 
+    def learns_from(self, record: TaggedText, targets: Int64Array) -> bool:
+        """From chunks with a word: the loss of a batch without any would be no number."""
+        return bool((targets != NO_TARGET).any())
+
     def request(self, record: TaggedText) -> JsonObject:
         return {"text": record.text}
 

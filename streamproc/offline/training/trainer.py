@@ -16,7 +16,7 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from streamproc.errors import TrainingError
 from streamproc.offline.training.devices import device
-from streamproc.offline.training.epochs import EpochLoader, Epochs
+from streamproc.offline.training.epochs import NOTHING_TO_LEARN, EpochLoader, Epochs
 from streamproc.offline.training.events import Epoch, OnMemberEvent, Step
 from streamproc.offline.training.options import Schedule
 from streamproc.offline.training.training_state import TrainingState
@@ -86,11 +86,13 @@ class CheckpointedTrainer(Trainer):  # type: ignore[misc]
     def fit(self) -> Epoch:
         """Train to the end; returns the best epoch, whose weights the model then has.
 
-        Raises TrainingError when no epoch has a loss.
+        Raises TrainingError when no epoch has a loss, or there is nothing to learn from.
         """
         checkpoint = self._checkpoint
         if checkpoint:
             self.training_state = TrainingState.load(checkpoint)
+        if not self.member.steps:
+            raise TrainingError(NOTHING_TO_LEARN)
         if not self.training_state.ended:
             self.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         best = self.training_state.best

@@ -123,7 +123,8 @@ class TrainingSession:
 
     def _seed(self, job: MemberJob) -> int:
         # Each part draws its own order; the same part the same one, whatever else is trained.
-        return self._plan.config.seed * 1000 + job.number
+        # NumPy takes seeds of 32 bits.
+        return (self._plan.config.seed * 1000 + job.number) % 2**32
 
 
 def _branch(model: nn.Module, seed_model: Path) -> None:

@@ -8,9 +8,11 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from streamproc.errors import TrainingError
 from streamproc.offline.corpus.partitioning import CorpusRecord
 from streamproc.offline.evaluation.eval_task import EvalTask, JsonObject
 from streamproc.offline.training.labelled_chunks import NO_TARGET, LabelledChunk
+from streamproc.offline.training.next_token import NOTHING_TO_MEASURE
 from streamproc.offline.training.on_disk import Records
 from streamproc.offline.training.record_requests import RecordRequests
 from streamproc.offline.training.training_task import Metrics
@@ -38,6 +40,8 @@ class Validation(Generic[RecordT]):
         self._evaluation = task.evaluation(records)
         self._requests = _requests_by_record(self._evaluation)
         self._chunks = Records(task.chunks(enumerate(records), spec))
+        if not len(self._chunks):
+            raise TrainingError(NOTHING_TO_MEASURE)
         numbers = np.array([labelled.record for labelled in self._chunks], np.int64)
         tokens = np.bincount(numbers, [len(labelled.chunk) for labelled in self._chunks])
         # By length, so that little is padded; a record's chunks stay together and in order.

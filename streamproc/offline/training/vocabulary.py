@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Tokenizer
 
@@ -44,13 +45,15 @@ def trim_vocabulary(base: Path, texts: Iterable[str], size: int) -> Vocabulary:
         raise TrainingError(f"{base}: only a WordPiece tokenizer can be trimmed.")
     spec["truncation"] = spec["padding"] = None
     full = Tokenizer.from_str(json.dumps(spec))
-    vocabulary: dict[str, int] = spec["model"]["vocab"]
+    # Of words that were added to a base, most stand beside its vocabulary.
+    added = {token["content"]: token["id"] for token in spec["added_tokens"]}
+    vocabulary: dict[str, int] = {**spec["model"]["vocab"], **added}
 
     used: Counter[str] = Counter()
     for text in texts:
         # Once a text: a word repeated in one long review is no more useful than one said once.
         used.update(set(full.encode(text).tokens))
-    must = {token["content"] for token in spec["added_tokens"]}
+    must = set(added)
     seen = {token.removeprefix(_CONTINUATION) for token in used}
     characters = _ALPHABET | {token for token in seen if len(token) == 1}
     must |= {form for c in characters for form in (c, _CONTINUATION + c)}
@@ -68,8 +71,19 @@ def trim_vocabulary(base: Path, texts: Iterable[str], size: int) -> Vocabulary:
     spec["model"]["vocab"] = ids
     for token in spec["added_tokens"]:
         token["id"] = ids[token["content"]]
-    for special in spec["post_processor"].get("special_tokens", {}).values():
-        special["ids"] = [ids[token] for token in special["tokens"]]
+    _renumber(spec["post_processor"] or {}, ids)
     return Vocabulary(
         Tokenizer.from_str(json.dumps(spec)), tuple(vocabulary[token] for token in chosen)
     )
+
+
+def _renumber(processor: dict[str, Any], ids: Mapping[str, int]) -> None:
+    """Give the tokens that are put around a text their new ids, however it names them."""
+    for special in processor.get("special_tokens", {}).values():  # TemplateProcessing
+        special["ids"] = [ids[token] for token in special["tokens"]]
+    for end in ("cls", "sep"):  # BertProcessing
+        if end in processor:
+            token, _ = processor[end]
+            processor[end] = [token, ids[token]]
+    for inner in processor.get("processors", ()):  # Sequence
+        _renumber(inner, ids)

@@ -15,6 +15,7 @@ from streamproc.offline.corpus.passages import Passage, read_passages
 from streamproc.offline.corpus.questions import Question, read_questions
 from streamproc.offline.corpus.rows import Source, described, source_from
 from streamproc.offline.corpus.tagged import TaggedText, read_tagged
+from streamproc.offline.corpus.text_samples import read_text_samples
 from streamproc.offline.corpus.translation_pairs import Pair, read_pairs
 from tests.support.corpora import parts_of
 
@@ -134,3 +135,20 @@ def test_files_of_one_name_are_one_part(tmp_path: Path) -> None:
         "a": ["0.jsonl", "2.jsonl"],
         "b": ["1.jsonl"],
     }
+
+
+def test_an_answer_without_a_character_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    row = {"question": "who", "context": "nobody", "answers": {"text": [""], "answer_start": [0]}}
+    path.write_text(json.dumps(row) + "\n", encoding="utf-8")
+
+    (question,) = read_questions(Source("", path))
+
+    assert question.answers == ()
+
+
+def test_words_are_chosen_by_the_field_that_holds_the_text(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"body": "one", "text": "no"}\n{"text": "two"}\n', encoding="utf-8")
+
+    assert list(read_text_samples(Source("", path), "body")) == [("one", None), ("two", None)]

@@ -121,3 +121,12 @@ def test_a_corpus_in_any_layout_is_the_same_with_a_byte_order_mark_and_packed(
 def test_a_missing_corpus_is_named(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"gone\.jsonl"):
         list(read_labelled_texts(tmp_path / "gone.jsonl"))
+
+
+@pytest.mark.parametrize("label", ['["good", "short"]', '{"good": 1}'])
+def test_a_list_of_labels_is_not_learned_as_one_label(tmp_path: Path, label: str) -> None:
+    path = tmp_path / "c.jsonl"
+    path.write_text(f'{{"text": "a", "label": {label}}}\n', encoding="utf-8")
+
+    with pytest.raises(TrainingError, match=r"c\.jsonl, line 1: 'label' is not one label"):
+        list(read_labelled_texts(path))

@@ -50,6 +50,18 @@ def test_asking_for_help_does_not_import_torch() -> None:
         ({"heads": "many"}, "--heads 'many'"),
         ({"colour": "red"}, "colour: no option of `streamproc train`"),
         ({"search": {"width": [1]}, "trials": 2}, "--search"),
+        (
+            {"search": {"batch": [16.5]}, "trials": 2},
+            "--search: batch 16.5: input should be an integer",
+        ),
+        ({"search": {"batch": {"low": 8.0, "high": 64}}, "trials": 2}, "--search: batch 8.0"),
+        (
+            {"search": {"epochs": [0, 2]}, "trials": 2},
+            "--search: epochs 0: input should be greater",
+        ),
+        ({"search": {"warmup": {"low": 0, "high": 2.0}}, "trials": 2}, "--search: warmup 2.0"),
+        ({"search": {"learning_rate": [-0.1]}, "trials": 2}, "--search: learning_rate -0.1"),
+        ({"seed": 2**32}, "--seed 4294967296: input should be less than or equal to 4294967295"),
     ],
 )
 def test_what_can_not_be_is_refused_with_the_flag_that_says_so(
