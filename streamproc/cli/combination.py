@@ -46,10 +46,10 @@ def choose_combination(
 ) -> None:
     """Try every strategy on validation data, show how good each is, write the best.
 
-    partitions: what each member was trained on, for a gate; empty: none is tried
+    partitions: what each member was trained on, for a gate; empty: the one that there is, is tried
     keep: members are combined as before, and only calibrated anew
     """
-    gate, used = None, stored.manifest.gate
+    gate = used = stored.manifest.gate
     if partitions and not keep:
         with activity("counting the tokens of what members were trained on"):
             gate = _write_gate(stored, validation, partitions)

@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from streamproc.cli.output_file import require_libraries, write_json, write_output
+from streamproc.cli.output_file import (
+    require_libraries,
+    require_writable,
+    write_json,
+    write_output,
+)
 from streamproc.cli.tables import print_table
 from streamproc.cli.terminal import TerminalConsole
 from streamproc.clock import Clock
@@ -47,6 +52,11 @@ class OutputFiles:
         if self.html or self.plots:
             drawing = ("matplotlib", *(("jinja2",) if self.html else ()))
             require_libraries(*drawing, needed_by="--html and --plots need", extra="evaluate")
+
+    def require_places(self) -> None:
+        """Raise SettingsError where a file can't be written."""
+        plot = self.plots and self.plots / "measures.png"
+        require_writable(self.json, self.markdown, self.html, plot)
 
     def write(self, results: EvalResults, provenance: Provenance, clock: Clock) -> None:
         """Raises SettingsError when one can't be written."""

@@ -67,6 +67,8 @@ def run_evaluation(
     others = [repository.open(name) for name in options.against]
     systems = systems_to_compare(stored, task_named(stored.manifest.task), others)
     params = _params(options.params)
+    if "combine" in params:
+        raise SettingsError("--params: every way to combine has a row of its own; leave it out")
     work: EvalTask | Blocks
     if stored.manifest.task == "text-generation":
         if params:

@@ -80,6 +80,7 @@ def evaluate(
     configure_logging(settings)
     files = OutputFiles(json, markdown, html, plots)
     files.require_libraries()
+    files.require_places()
     labelled = Data([source_from(w) for w in data], label or (), Columns(text_field, label_field))
     options = EvalOptions(against or (), by, limit, params, draws, seed, outstanding)
     command = given_command(context)

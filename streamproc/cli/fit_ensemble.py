@@ -29,7 +29,7 @@ def fit_ensemble(
     partitions: Annotated[
         Path | None,
         typer.Option(
-            help="folder of `corpus partition` with parts named like the members, for the gate; "
+            help="folder of `corpus partition` with parts named like the members, for a new gate; "
             "without --valid also for validation data"
         ),
     ] = None,

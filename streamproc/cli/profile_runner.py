@@ -11,7 +11,12 @@ from typing import Final, Literal
 from streamproc.cli.progress import activity
 from streamproc.cli.tables import print_table
 from streamproc.cli.terminal import TerminalConsole
-from streamproc.cli.tuning_runner import answers_to, more_is_better, running_pipelines
+from streamproc.cli.tuning_runner import (
+    answers_to,
+    more_is_better,
+    require_defined,
+    running_pipelines,
+)
 from streamproc.errors import SettingsError
 from streamproc.messages.client import ResponseBody
 from streamproc.metrics import Metrics
@@ -80,7 +85,9 @@ def measure_profiles(
 
         def value(way: StoredEnsemble, profile: TopicProfile) -> float:
             responses = runner.run(answers_to(task, combined(way, profile), outstanding))
-            return more_is_better(task.metrics[0], task.statistics(responses)[0])
+            found = more_is_better(task.metrics[0], task.statistics(responses)[0])
+            require_defined(task.metrics[0], found)
+            return found
 
         with activity("choosing how few members will do"):
             chosen = chosen_profiles(stored, value, cost)

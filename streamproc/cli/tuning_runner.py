@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, aclosing, contextmanager
 
 from streamproc.clock import SystemClock
-from streamproc.errors import MemberError, OperatorError, WorkerFault
+from streamproc.errors import EvaluationError, MemberError, OperatorError, WorkerFault
 from streamproc.messages.client import ResponseBody
 from streamproc.offline.bulk.ask_each import ask_each
 from streamproc.offline.evaluation.confidence_fit import fit_confidence
@@ -86,9 +87,26 @@ def _score(task: EvalTask, responses: Sequence[ResponseBody]) -> Score:
         metric.name: more_is_better(metric, own)
         for metric, own in zip(task.metrics, task.statistics(responses), strict=True)
     }
+    require_defined(task.metrics[0], found[task.metrics[0].name])
     likelihood, pairs = task.likelihood(responses), task.confidences(responses)
     confidence = IDENTITY if pairs is None else fit_confidence(*pairs)
-    return Score(found[task.metrics[0].name], likelihood, found.get(CALIBRATION.name), confidence)
+    calibration = found.get(CALIBRATION.name, math.nan)
+    return Score(
+        found[task.metrics[0].name],
+        likelihood,
+        # Undefined where nothing was found that has a score.
+        None if math.isnan(calibration) else calibration,
+        confidence,
+    )
+
+
+def require_defined(metric: Metric, value: float) -> None:
+    """Raise EvaluationError where validation data say nothing by which one could choose."""
+    if math.isnan(value):
+        raise EvaluationError(
+            f"{metric.name} is undefined on this data, where nothing is to be found and nothing "
+            "was: nothing can be chosen by it; use other validation data"
+        )
 
 
 def more_is_better(metric: Metric, statistics: FloatArray) -> float:

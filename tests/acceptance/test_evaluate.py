@@ -174,6 +174,8 @@ def test_figures_by_a_field_are_shown_written_and_drawn(models: Path, tmp_path: 
         (["feelings", "--params", "{"], "--params '{' is not JSON"),
         (["feelings", "--params", "[]"], "is not a JSON object"),
         (["feelings", "--params", '{"colour": 1}'], "colour"),
+        (["feelings", "--params", '{"combine": "vote"}'], "every way to combine has a row"),
+        (["feelings", "--against", "feelings"], "feelings is measured already"),
         (["feelings", "--against", "entities"], "entities is for token-classification"),
         (["feelings", "--label", "0=good"], "is no label of the ensemble"),
         (["feelings", "--label", "0"], "SPELLING=NAME"),
@@ -191,6 +193,20 @@ def test_what_can_not_be_measured_is_said_in_a_line(
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--json", "--markdown", "--html", "--plots"])
+def test_a_place_that_can_not_be_written_is_said_before_models_run(
+    models: Path, tmp_path: Path, option: str
+) -> None:
+    data = reviews(tmp_path)
+    done = streamproc(
+        *("evaluate", "feelings", data, *NAMES, "--models-dir", models),
+        *(option, data / "below" / "a-file"),
+    )
+    assert done.returncode == 2
+    assert "can't write" in done.stderr
+    assert done.stdout == ""
 
 
 @pytest.fixture(scope="module")

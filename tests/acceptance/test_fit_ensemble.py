@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from streamproc.testing import build_tokenizer
 from tests.support.command import streamproc
 from tests.support.labelled_rows import ENTITIES, ENTITY_NAMES, QUESTION, feelings, written
 from tests.support.onnx_models import classifier, write_ensemble
@@ -91,3 +94,41 @@ def test_only_calibrated_anew_members_are_combined_as_before(models: Path, tmp_p
     assert [one.get("weight") for one in found["members"]] == [
         one.get("weight") for one in before["members"]
     ]
+
+
+def test_a_gate_that_there_is_is_tried_without_what_it_was_made_of(
+    models: Path, tmp_path: Path
+) -> None:
+    folder = models / "feelings"
+    rows = written(tmp_path / "rows.jsonl", ROWS["feelings"])
+    table = np.zeros((build_tokenizer().vocabulary_size, 2), np.float16)
+    np.save(folder / "gate.npy", table)
+    digest = hashlib.sha256((folder / "gate.npy").read_bytes()).hexdigest()
+    manifest = folder / "manifest.toml"
+    section = (
+        f'[gate]\nfile = "gate.npy"\nsha256 = "{digest}"\nmembers = ["m0", "m1"]\nsharpness = 2.0\n'
+    )
+    manifest.write_text(manifest.read_text().replace("[[members]]", f"{section}\n[[members]]", 1))
+
+    done = fit(models, "feelings", "--valid", rows)
+
+    assert done.returncode == 0, done.stderr
+    assert "gated, sharpness" in done.stdout
+
+
+def test_validation_data_without_anything_to_find_choose_nothing(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    # Of labels that are all as likely the first is chosen: no member finds anything.
+    nothing = [classifier(labels=3, per_token=True, divisor=1e30, seed=seed) for seed in (0, 1)]
+    labels = ("O", "B-PER", "I-PER")
+    manifest = write_ensemble(
+        models / "entities", nothing, labels=labels, task="token-classification"
+    )
+    before = manifest.read_bytes()
+    rows = written(tmp_path / "rows.jsonl", [{"tokens": ["a", "film"], "tags": ["O", "O"]}])
+
+    done = streamproc("fit-ensemble", "entities", "--valid", rows, "--models-dir", models)
+
+    assert done.returncode == 2
+    assert "entity F1 is undefined on this data" in done.stderr
+    assert manifest.read_bytes() == before

@@ -31,7 +31,13 @@ def fit_confidence(scores: FloatArray, right: BoolArray) -> Confidence:
     # As if one more of each kind had been seen, so that what is all right is not taken for certain.
     hits = right.sum()
     targets = np.where(right, (hits + 1) / (hits + 2), 1 / (len(right) - hits + 2))
-    # Begun where scores say nothing: from there Newton's steps of a logistic curve converge.
+
+    def loss(parameters: FloatArray) -> float:
+        moved = features @ parameters
+        unlikely = np.logaddexp(0, moved) - targets * moved
+        return float(unlikely.sum() + _RIDGE / 2 * (parameters**2).sum())
+
+    # Begun where scores say nothing.
     share = targets.mean()
     found = np.array([0.0, np.log(share / (1 - share))])
     for _ in range(_STEPS):
@@ -39,6 +45,10 @@ def fit_confidence(scores: FloatArray, right: BoolArray) -> Confidence:
         gradient = features.T @ (targets - said) - _RIDGE * found
         curvature = (features * (said * (1 - said))[:, None]).T @ features + _RIDGE * np.eye(2)
         step = np.linalg.solve(curvature, gradient)
+        # Where nearly all are right, a whole step may leap to where the curve is flat and none
+        # leads back.
+        while loss(found + step) > loss(found) and np.abs(step).max() >= _CLOSE:
+            step /= 2
         found += step
         if np.abs(step).max() < _CLOSE:
             break

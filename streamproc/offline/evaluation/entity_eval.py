@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from seqeval.scheme import IOB2, Entities
+from seqeval.metrics.sequence_labeling import get_entities
 
 from streamproc.errors import EvaluationError
 from streamproc.offline.corpus.tagged import OUTSIDE, TaggedText
@@ -89,9 +89,12 @@ class EntityEval(EvalTask):
 
 
 def entity_spans(tags: Sequence[Sequence[str]]) -> list[set[EntitySpan]]:
-    """(first word, word after the last, kind) of each text's entities, by its IOB2 tags."""
-    found = Entities([list(own) for own in tags], scheme=IOB2).entities
-    return [{(one.start, one.end, one.tag) for one in own} for own in found]
+    """(first word, word after the last, kind) of each text's entities, by its BIO tags.
+
+    As conlleval has it, and seqeval by default: I- behind what it does not go on begins an entity,
+    as it does wherever a corpus is tagged in IOB1 (CoNLL-2003).
+    """
+    return [{(first, last + 1, kind) for kind, first, last in get_entities([*own])} for own in tags]
 
 
 def word_tags(words: Sequence[str], entities: Sequence[Mapping[str, Any]]) -> list[str]:

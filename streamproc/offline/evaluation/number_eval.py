@@ -57,10 +57,13 @@ class NumberEval(EvalTask):
         said = np.array([result_of(one).get("value", nobody) for one in responses], np.float64)
         right, one = self._right, np.ones_like(said)
         off = said - right
+        # No correlation is changed by this, but sums of squares far from 0 would be told apart by
+        # their last digits alone; and of numbers that are all the same it leaves exact zeros.
+        apart, said = right - np.median(right), said - np.median(said)
         return [
             np.stack((off**2, one), axis=1),
             np.stack((np.abs(off), one), axis=1),
-            np.stack((one, said, right, said**2, right**2, said * right), axis=1),
+            np.stack((one, said, apart, said**2, apart**2, said * apart), axis=1),
         ]
 
 

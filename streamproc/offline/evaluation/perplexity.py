@@ -119,9 +119,10 @@ def score_next_tokens(
     members, one after another, and of combining them.
     ids: (blocks, context)
     residency: which stages are loaded, of members in stages; None: all
-    Raises EvaluationError when systems do not share a tokenizer.
+    Raises EvaluationError when systems do not share a tokenizer, or one can't read a whole block.
     """
     _require_one_tokenizer(systems)
+    _require_context(systems, ids.shape[1])
     residency = residency or Residency()
     models = {
         member.digests: CausalModel(
@@ -234,3 +235,14 @@ def _require_one_tokenizer(systems: Sequence[System]) -> None:
             f"{' and '.join(names)} cut texts into other tokens, so that what they "
             "predict per token can't be compared; train them with one tokenizer."
         )
+
+
+def _require_context(systems: Sequence[System], tokens: int) -> None:
+    for system in systems:
+        decoding = system.stored.manifest.decoding
+        if decoding is not None and decoding.max_tokens < tokens:
+            raise EvaluationError(
+                f"{system.name} reads {decoding.max_tokens} tokens, and blocks are of {tokens}, as "
+                f"many as {systems[0].name} reads; evaluate {system.name} --against "
+                f"{systems[0].name} instead."
+            )

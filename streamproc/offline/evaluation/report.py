@@ -9,6 +9,7 @@ from dataclasses import asdict
 from datetime import date
 from typing import Any, get_args
 
+from streamproc.logs.printable import printable
 from streamproc.offline.evaluation.provenance import Provenance
 from streamproc.offline.evaluation.result_tables import (
     Cell,
@@ -85,13 +86,15 @@ def as_markdown(
 
 
 def _markdown_table(table: ResultTable) -> str:
+    headings = [_markdown_cell(Cell(heading)) for heading in table.headings]
     rows = [[_markdown_cell(cell) for cell in row] for row in table.rows]
-    lines = [table.headings, ["---"] * len(table.headings), *rows]
+    lines = [headings, ["---"] * len(headings), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def _markdown_cell(cell: Cell) -> str:
-    text = cell.text.replace("|", "\\|")
+    # A line break would end the row.
+    text = printable(cell.text).replace("|", "\\|")
     return f"**{text}**" if cell.strong else text
 
 

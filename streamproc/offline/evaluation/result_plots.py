@@ -165,7 +165,8 @@ def _groups(results: EvalResults, provenance: Provenance) -> Plot:
         for number in range(1, len(groups)):
             axes.axhline(number - 0.5, color=LIGHT_GREY, linewidth=0.8)
         labels = [f"{_wrapped(group)}\nn = {n:,}" for group, n in groups.items()]
-        axes.set_yticks(range(len(groups)), labels)
+        # As they are: "$5 to $10" is no formula.
+        axes.set_yticks(range(len(groups)), labels, parse_math=False)
         axes.set_ylim(len(groups) - 0.5, -0.5)
         _hide_lines(axes)
         axes.set_xlabel(_axis_title(first).replace("\n", " "))

@@ -31,5 +31,9 @@ def f1(answer: str, right: str) -> float:
 
 
 def best_of(metric: Callable[[str, str], float], answer: str, right_ones: Sequence[str]) -> float:
-    """Against the right answer that it is closest to; without any, no answer is right."""
-    return max(metric(answer, right) for right in right_ones or [""])
+    """Against the right answer that it is closest to; without any, no answer is right.
+
+    As in SQuAD's script, one of which nothing is left ("the", "–") is none, unless all are such.
+    """
+    told = [right for right in right_ones if normalised(right)]
+    return max(metric(answer, right) for right in told or [""])

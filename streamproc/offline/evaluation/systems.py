@@ -52,7 +52,7 @@ def systems_to_compare(
 ) -> list[System]:
     """The ensemble first, then its members, its other strategies, and the other ensembles.
 
-    Raises EvaluationError when another ensemble is for another task.
+    Raises EvaluationError when another ensemble is for another task, or is one of them already.
     """
     manifest = stored.manifest
     found = [System(stored.name, "ensemble", stored)]
@@ -66,6 +66,10 @@ def systems_to_compare(
             for strategy in _other_strategies(stored, task)
         ]
     for other in others:
+        if any(one.name == other.name for one in found if one.role in {"ensemble", "other"}):
+            raise EvaluationError(
+                f"ensemble {other.name} is measured already: name it once, and another --against it"
+            )
         if other.manifest.task != manifest.task:
             raise EvaluationError(
                 f"ensemble {other.manifest.name} is for {other.manifest.task}; {manifest.name}, "

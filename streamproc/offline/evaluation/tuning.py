@@ -153,7 +153,7 @@ def _weighted(stored: StoredEnsemble, scorer: Scorer) -> Candidate:
         while tried := list(_moved(weights, move)):
             scores = scorer([_with_weights(stored, one) for one in tried])
             best = max(range(len(tried)), key=lambda place: scores[place].objective)
-            if scores[best].objective <= score.objective:
+            if not scores[best].objective > score.objective:
                 break
             weights, score = tried[best], scores[best]
     best_stored = _with_weights(stored, weights)

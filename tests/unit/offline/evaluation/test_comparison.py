@@ -73,6 +73,14 @@ def test_another_task_is_not_set_beside(tmp_path: Path) -> None:
         systems_to_compare(stored(tmp_path), TASK, [Repository(tmp_path).open("tags")])
 
 
+@pytest.mark.parametrize("others", [["tiny"], ["whole", "whole"]])
+def test_an_ensemble_is_measured_once(tmp_path: Path, others: list[str]) -> None:
+    ensemble = stored(tmp_path)
+    beside = [stored(tmp_path, name) for name in others]
+    with pytest.raises(EvaluationError, match=f"{others[-1]} is measured already"):
+        systems_to_compare(ensemble, TASK, beside)
+
+
 def test_the_ensemble_is_told_apart_from_the_best_member_of_each_measure(tmp_path: Path) -> None:
     ensemble, *members = systems_to_compare(stored(tmp_path, members=2), TASK)[:3]
     accuracy = shares(1, 1, 1, 0), shares(1, 0, 0, 0), shares(1, 1, 0, 0)
@@ -234,6 +242,19 @@ def test_the_section_says_what_was_measured_and_how(tmp_path: Path) -> None:
     assert "member m0: 1 requests were refused" in section
     assert lines[-1].startswith("4 records, spread evenly over the 1,000 of set/test.jsonl; 95%")
     assert lines[-1].endswith("`streamproc evaluate tiny`")
+
+
+def test_a_group_of_several_lines_is_one_row(tmp_path: Path) -> None:
+    runs = [
+        EvalRun(one, [shares(1, 1, 0, 0)], 2.0, 4)
+        for one in systems_to_compare(stored(tmp_path, members=1), TASK)
+    ]
+    grouping = Grouping("kind|sort", ("two\nlines", "a|b"), np.array([0, 0, 1, 1]))
+    section = as_markdown(compare([ACCURACY], runs, grouping, draws=20), provenance())
+    *_, heading, _, two, bar, _, _ = section.splitlines()
+    assert heading.startswith("| accuracy by kind\\|sort | records |")
+    assert two.startswith(r"| two\nlines | 2 | **100.0 (")
+    assert bar.startswith(r"| a\|b | 2 | **0.0 (")
 
 
 def test_what_is_undefined_is_null(tmp_path: Path) -> None:

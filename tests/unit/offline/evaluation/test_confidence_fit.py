@@ -63,3 +63,16 @@ def test_scores_of_0_and_1_are_no_trouble() -> None:
     found = fit_confidence(certain, np.concatenate((right, [False, True, False])))
 
     assert found.slope == pytest.approx(1, abs=0.1)
+
+
+def test_it_is_found_where_nearly_all_are_sure_and_right() -> None:
+    # Most scores are 1 when they are written with two digits.
+    draw = np.random.default_rng(7)
+    scores = np.where(draw.random(500) < 0.95, 1.0, np.round(draw.random(500), 2))
+    right = draw.random(500) < np.where(scores == 1, 0.99, scores)
+
+    found = fit_confidence(scores, right)
+
+    assert found != IDENTITY
+    moved = np.array([found.of(score) for score in scores])
+    assert error(moved, right) < error(scores, right)

@@ -127,6 +127,20 @@ def test_entities_count_only_whole_and_of_their_kind_as_seqeval_has_it() -> None
     assert found["entity F1"] == pytest.approx(official)
 
 
+def test_entities_that_begin_with_i_count_as_conlleval_has_it() -> None:
+    # IOB1, as CoNLL-2003 is tagged: B- only where an entity follows another of its kind.
+    words = ("Jane", "Rice", "Rome", "Oslo", "in", "Bonn")
+    tags = ("I-PER", "I-PER", "I-LOC", "B-LOC", "O", "I-LOC")
+    eval_task = EntityEval([TaggedText(words, tags, {})])
+    said = [entity("PER", 0, 9, 0.9), entity("LOC", 10, 14, 0.9), entity("LOC", 15, 19, 0.9)]
+
+    found = values(eval_task, [ok(entities=said)])
+
+    assert (found["precision"], found["recall"]) == (1, 3 / 4)
+    written = [["B-PER", "I-PER", "B-LOC", "B-LOC", "O", "O"]]
+    assert found["entity F1"] == pytest.approx(f1_score([list(tags)], written))
+
+
 def test_texts_without_entities_have_no_calibration_error() -> None:
     eval_task = EntityEval([TaggedText(("Jane",), ("B-PER",), {})])
     assert np.isnan(values(eval_task, [ok(entities=[])])["calibration error"])

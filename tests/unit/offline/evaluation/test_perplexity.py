@@ -123,6 +123,13 @@ def test_ensembles_that_cut_texts_otherwise_are_not_compared(tmp_path: Path) -> 
         score_next_tokens(competing, ids, Provider(CPU), lambda _: None)
 
 
+def test_an_ensemble_is_not_measured_on_more_tokens_than_it_reads(tmp_path: Path) -> None:
+    competing = systems_to_compare(stored(tmp_path), TASK, [stored(tmp_path, "others")])
+    ids = np.zeros((1, CONTEXT + 1), np.int64)
+    with pytest.raises(EvaluationError, match="writers reads 12 tokens, and blocks are of 13"):
+        score_next_tokens(competing, ids, Provider(CPU), lambda _: None)
+
+
 def test_a_gate_goes_by_the_tokens_before_and_by_no_others(tmp_path: Path) -> None:
     ensemble = gated(tmp_path)
     ids = np.random.default_rng(7).integers(LETTERS, size=(1, CONTEXT))

@@ -103,6 +103,28 @@ def test_numbers_are_measured_by_how_far_they_are_off() -> None:
     assert np.isnan(same["Pearson correlation"])
 
 
+@pytest.mark.parametrize(("mean", "apart"), [(0.0, 1.0), (1.7e9, 10.0), (-1e12, 50.0)])
+def test_correlation_is_the_same_however_far_numbers_are_from_0(mean: float, apart: float) -> None:
+    random = np.random.default_rng(3)
+    right = mean + apart * random.normal(size=500)
+    said = right + apart * random.normal(size=500)
+    eval_task = NumberEval([TextWithNumber("t", number, {}) for number in right])
+
+    found = values(eval_task, [ok(value=value) for value in said.tolist()])
+
+    expected = np.corrcoef(right - mean, said - mean)[0, 1]
+    assert found["Pearson correlation"] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("count", [3, 10, 500])
+def test_numbers_that_are_all_the_same_have_no_correlation(count: int) -> None:
+    eval_task = NumberEval([TextWithNumber("t", 0.1, {}) for _ in range(count)])
+
+    found = values(eval_task, [ok(value=0.1)] * count)
+
+    assert np.isnan(found["Pearson correlation"])
+
+
 def test_numbers_are_read_from_numbers_and_from_texts_of_them(tmp_path: Path) -> None:
     source = written(tmp_path, {"text": "t", "label": 3}, {"text": "u", "label": "-1.5"})
 

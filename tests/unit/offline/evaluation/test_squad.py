@@ -31,3 +31,9 @@ def test_the_closest_right_answer_counts() -> None:
 
 def test_where_no_answer_is_right_none_is() -> None:
     assert [best_of(f1, said, []) for said in ("", "a word")] == [1, 0]
+
+
+def test_of_right_answers_those_of_which_nothing_is_left_do_not_count() -> None:
+    assert [best_of(metric, "", ["the", "a cat"]) for metric in (exact_match, f1)] == [0, 0]
+    assert [best_of(metric, "", ["the", "–", "cat"]) for metric in (exact_match, f1)] == [0, 0]
+    assert best_of(exact_match, "", ["the"]) == 1

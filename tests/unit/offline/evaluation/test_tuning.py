@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -177,3 +178,17 @@ def test_what_has_no_calibration_is_left_as_it_is(tmp_path: Path) -> None:
     *_, chosen = recalibrate(first, lambda them: [Score(0.5) for _ in them])
 
     assert chosen.stored is first
+
+
+def test_a_measure_that_is_undefined_does_not_keep_weights_moving(tmp_path: Path) -> None:
+    asked = 0
+
+    def score(_: Manifest) -> Score:
+        nonlocal asked
+        asked += 1
+        assert asked < 1000
+        return Score(math.nan)
+
+    *_, chosen = tuned(tmp_path, score)
+
+    assert chosen.stored.manifest.combine.strategy == "mean"

@@ -47,7 +47,9 @@ PROVENANCE = Provenance(
 )
 
 
-def results(root: Path, members: int = 3, known: float = 1.0) -> EvalResults:
+def results(
+    root: Path, members: int = 3, known: float = 1.0, kinds: tuple[str, str] = ("book", "<film>")
+) -> EvalResults:
     """known: 0 makes every figure undefined"""
     write_ensemble(root / "tiny", [classifier(seed=seed) for seed in range(members)])
     random = np.random.default_rng(1)
@@ -60,7 +62,7 @@ def results(root: Path, members: int = 3, known: float = 1.0) -> EvalResults:
         agreement = random.choice([1 / 3, 2 / 3, 1], RECORDS)
         own = Agreement.on_records(ACCURACY, agreement, counted)
         runs.append(EvalRun(one, [counted, calibration], 1.0, RECORDS, agreement=own))
-    grouping = Grouping("kind", ("book", "<film>"), np.arange(RECORDS) % 2)
+    grouping = Grouping("kind", kinds, np.arange(RECORDS) % 2)
     return compare([ACCURACY, CALIBRATION], runs, grouping, draws=40)
 
 
@@ -93,6 +95,12 @@ def test_a_single_member_has_nothing_to_agree_with(tmp_path: Path) -> None:
 
 def test_figures_that_are_undefined_leave_gaps(tmp_path: Path) -> None:
     assert len(list(plots_of(results(tmp_path, known=0.0), PROVENANCE))) == 4
+
+
+def test_a_group_that_looks_like_a_formula_is_a_name(tmp_path: Path) -> None:
+    # As a formula the one would be an error, and the other lose its signs.
+    found = results(tmp_path, kinds=(r"$\foo$", "$5 to $10"))
+    assert len(list(plots_of(found, PROVENANCE))) == 4
 
 
 def test_the_page_holds_all_and_refers_to_nothing_outside(tmp_path: Path) -> None:
