@@ -96,15 +96,29 @@ def cut_passages(data: bytes) -> None:
 
 
 def cut_windows(data: bytes) -> None:
-    """Windows cover the text from its first character to its last without a gap."""
+    """Windows cover the text from its first character to its last without a gap.
+
+    One without a token is refused, unless there are special tokens around it.
+    """
     text = _text(data)
     for tokenizer in (_WORDS, _BYTES):
         window = Window(_MAX_TOKENS, 2)
         covered = 0
+        if not tokenizer.frame.tokens and not any(map(len, tokenizer.stream(text))):
+            _refuses_without_tokens(tokenizer, text, window)
+            continue
         for chunk in windows(tokenizer.stream(text), tokenizer.frame, window, len(text)):
             _require(chunk.start <= covered <= chunk.end)
             covered = chunk.end
         _require(covered == len(text))
+
+
+def _refuses_without_tokens(tokenizer: TextTokenizer, text: str, window: Window) -> None:
+    try:
+        list(windows(tokenizer.stream(text), tokenizer.frame, window, len(text)))
+    except Invalid:
+        return
+    _require(False)
 
 
 def stitch_entities(data: bytes) -> None:

@@ -6,7 +6,11 @@ import io
 import zipfile
 from collections.abc import Callable, Sequence
 from email.message import EmailMessage
+from pathlib import Path
 from typing import NamedTuple
+
+from streamproc.offline.documents.file import open_data_file
+from streamproc.offline.documents.row import DataRow
 
 PROTECTED = (
     b"/Encrypt << /Filter /Standard /V 1 /R 2 /P -44 /O <%b> /U <%b> >> /ID [<00> <00>] "
@@ -28,6 +32,15 @@ class Placed(NamedTuple):
     y: float
     text: str
     size: float = 11
+
+
+def read(folder: Path, name: str, content: bytes, encoding: str | None = None) -> DataRow:
+    """What is read of a document of that name and content, which becomes one row."""
+    path = folder / name
+    path.write_bytes(content)
+    with open_data_file(path, encoding=encoding, whole_texts=True) as file:
+        (row,) = file.rows()
+    return row
 
 
 def pdf(*pages: Sequence[Placed], trailer: bytes = b"") -> bytes:

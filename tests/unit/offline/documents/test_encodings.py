@@ -8,7 +8,7 @@ import pytest
 
 from streamproc.offline.documents.encodings import decoded
 from streamproc.offline.documents.readers.html import read_html
-from tests.unit.offline.documents.test_readers import read
+from tests.support.documents import read
 
 FRENCH = "Le garçon déçu espérait être à l'aise près de la forêt; où était-il allé, l'été passé?"
 

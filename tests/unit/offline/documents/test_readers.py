@@ -14,13 +14,11 @@ import pytest
 from streamproc.errors import DataFileError
 from streamproc.offline.documents import whole_file
 from streamproc.offline.documents.document import Document, DocumentError
-from streamproc.offline.documents.file import open_data_file
 from streamproc.offline.documents.readers import office
 from streamproc.offline.documents.readers.html import read_html
 from streamproc.offline.documents.readers.markdown import read_markdown
 from streamproc.offline.documents.readers.office import read_office
 from streamproc.offline.documents.readers.pdf import read_pdf
-from streamproc.offline.documents.row import DataRow
 from tests.support.documents import (
     MADE_BY,
     PROTECTED,
@@ -29,18 +27,11 @@ from tests.support.documents import (
     pdf,
     pdf_form,
     pptx_of,
+    read,
     with_part,
 )
 
 PARAGRAPHS = ("A fine film", "It was good.", "It ended well, too.")
-
-
-def read(folder: Path, name: str, content: bytes, encoding: str | None = None) -> DataRow:
-    path = folder / name
-    path.write_bytes(content)
-    with open_data_file(path, encoding=encoding, whole_texts=True) as file:
-        (row,) = file.rows()
-    return row
 
 
 def fault(folder: Path, name: str, content: bytes) -> str:
