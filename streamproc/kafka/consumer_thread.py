@@ -17,7 +17,8 @@ from streamproc.kafka.backoff import keep_connecting
 from streamproc.kafka.commits import Position
 from streamproc.kafka.committed_offsets import raise_group_errors
 from streamproc.kafka.consumer_state import ConsumerState
-from streamproc.kafka.group_membership import FencedInstanceIdError, keep_joining
+from streamproc.kafka.further_errors import FencedInstanceIdError
+from streamproc.kafka.group_membership import keep_joining
 from streamproc.kafka.idle_fetches import wait_long_when_idle
 from streamproc.kafka.metadata_backoff import wait_after_failed_updates
 from streamproc.kafka.private_api import (

@@ -8,18 +8,17 @@ from typing import Final
 import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import (
-    BrokerResponseError,
     GroupAuthorizationFailedError,
     InconsistentGroupProtocolError,
     InvalidGroupIdError,
     InvalidSessionTimeoutError,
     KafkaError,
     TopicAuthorizationFailedError,
-    kafka_errors,
 )
 
 from streamproc.kafka.backoff import backoff_s
 from streamproc.kafka.consumer_state import ConsumerState
+from streamproc.kafka.further_errors import FencedInstanceIdError
 from streamproc.kafka.private_api import is_closing, rejoin_group, replace_fatal_error
 from streamproc.logs.redaction import describe_error
 
@@ -28,16 +27,6 @@ _log = structlog.get_logger(__name__)
 FIRST_WAIT_S: Final = 1.0
 LONGEST_WAIT_S: Final = 15.0
 
-
-class FencedInstanceIdError(BrokerResponseError):  # type: ignore[misc]
-    """Another member has joined under this one's name; aiokafka does not know the error's code."""
-
-    errno = 82
-    message = "FENCED_INSTANCE_ID"
-    description = "Another member of the group has taken this one's group.instance.id."
-
-
-kafka_errors[FencedInstanceIdError.errno] = FencedInstanceIdError
 
 # Nothing but another setting ends these.
 _FINAL: Final = {

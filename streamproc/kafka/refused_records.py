@@ -5,30 +5,19 @@ from __future__ import annotations
 from typing import Final
 
 from aiokafka.errors import (
-    BrokerResponseError,
     InvalidTimestampError,
     KafkaError,
     MessageSizeTooLargeError,
     RecordListTooLargeError,
     TopicAuthorizationFailedError,
-    kafka_errors,
 )
 
 from streamproc.errors import Invalid, RefusedRecord, TooLarge
+from streamproc.kafka.further_errors import InvalidRecordError
 from streamproc.messages.record import ProducerRecord
 
 _TOO_LARGE: Final = (MessageSizeTooLargeError, RecordListTooLargeError)
 
-
-class InvalidRecordError(BrokerResponseError):  # type: ignore[misc]
-    """A broker's check of a record; aiokafka does not know the error's code."""
-
-    errno = 87
-    message = "INVALID_RECORD"
-    description = "The record failed the validation of the broker, and is not stored."
-
-
-kafka_errors[InvalidRecordError.errno] = InvalidRecordError
 
 # What no topic takes as it is, however often it is sent.
 _REFUSED: Final = {

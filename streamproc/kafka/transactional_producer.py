@@ -135,10 +135,7 @@ class KafkaTransactions:
         await client.begin_transaction()
         for record in records:
             if record.topic in alone:
-                try:
-                    await (await self._hand_over(record))
-                except KafkaError as error:
-                    raise _rejected(record, error) from None
+                await self._send_alone(record)
         together = [record for record in records if record.topic not in alone]
         sent = [await self._hand_over(record) for record in together]
         offsets = {self._topic_partition: OffsetAndMetadata(*position)}
@@ -159,6 +156,13 @@ class KafkaTransactions:
             await asyncio.wait_for(self._client.stop(), STOP_TIMEOUT_S)
         except (TimeoutError, KafkaError):
             await self._client.client.close()
+
+    async def _send_alone(self, record: ProducerRecord) -> None:
+        sent = await self._hand_over(record)
+        try:
+            await sent
+        except KafkaError as error:
+            raise _rejected(record, error) from None
 
     async def _hand_over(self, record: ProducerRecord) -> asyncio.Future[object]:
         try:

@@ -9,7 +9,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from streamproc.errors import Invalid, RefusedRecord
+from streamproc.errors import RefusedRecord
 from streamproc.kafka.dispatcher import Subscription
 from streamproc.kafka.producer import Producer
 from streamproc.kafka.topic_reader import read_topic
@@ -17,6 +17,7 @@ from streamproc.kafka.worker import KafkaWorker
 from streamproc.logs import configure_logging
 from streamproc.messages.lane import Lane
 from streamproc.messages.record import ProducerRecord, Record
+from tests.support.instead import letter
 from tests.support.kafka_place import CLOCK, Place, until, until_answered
 
 pytestmark = pytest.mark.kafka
@@ -115,11 +116,6 @@ async def test_a_topic_that_takes_less_than_an_error_record_is_named_and_waited_
     await until(worker.ready, running)
     stop.set()
     await running
-
-
-def letter(reason: Invalid) -> ProducerRecord:
-    """What is sent instead."""
-    return ProducerRecord("dead", None, reason.title.encode())
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,13 @@ from typing import Any, cast
 
 import pytest
 
-from streamproc.errors import Invalid, RefusedRecord, TooLarge
+from streamproc.errors import RefusedRecord, TooLarge
 from streamproc.kafka.commits import Position
 from streamproc.kafka.offsets import Delivery
 from streamproc.kafka.outbox import NOT_TAKEN_S, Outbox
 from streamproc.messages.record import ProducerRecord, Record, TopicPartition
 from streamproc.testing import ManualClock
+from tests.support.instead import letter
 
 TP = TopicPartition("rq", 0)
 RECORD = Record("rq", 0, 5, 0, b"k", b"v")
@@ -122,18 +123,15 @@ async def test_an_answer_that_is_too_large_is_refused_to_its_handler() -> None:
 
 
 async def test_an_answer_that_its_topic_refuses_gives_way_to_what_is_sent_instead() -> None:
-    def instead(reason: Invalid) -> ProducerRecord:
-        return ProducerRecord("dead", None, reason.title.encode())
-
     scene, refusal = Scene(), RefusedRecord("refused by its topic", "its timestamp")
-    answer = ProducerRecord("rs", b"k", b"answer", instead=instead)
+    answer = ProducerRecord("rs", b"k", b"answer", instead=letter)
     await scene.handle(ANSWER, answer)
     scene.outbox.finish(DELIVERY, is_current=True)
 
     assert scene.outbox.give_up(TP, answer, refusal)
-    letter = ProducerRecord("dead", None, b"refused by its topic")
-    assert scene.waiting() == [ANSWER, letter]
-    assert not scene.outbox.give_up(TP, letter, refusal)
+    sent_instead = ProducerRecord("dead", None, b"refused by its topic")
+    assert scene.waiting() == [ANSWER, sent_instead]
+    assert not scene.outbox.give_up(TP, sent_instead, refusal)
     scene.outbox.committed(TP, Position(6))
     assert scene.counted == 0
 

@@ -8,20 +8,16 @@ from typing import Any
 import pytest
 from aiokafka.errors import InvalidTimestampError, MessageSizeTooLargeError, for_code
 
-from streamproc.errors import Invalid, RefusedRecord, TooLarge
+from streamproc.errors import RefusedRecord, TooLarge
 from streamproc.kafka import producer as producer_module
 from streamproc.kafka.producer import Producer
 from streamproc.messages.record import ProducerRecord
 from streamproc.settings import Settings
 from streamproc.testing import ManualClock
+from tests.support.instead import letter
 
 INVALID_RECORD = 87
 TOPIC = "enriched"
-
-
-def letter(reason: Invalid) -> ProducerRecord:
-    """What is sent instead."""
-    return ProducerRecord("dead", None, reason.title.encode())
 
 
 class Topic:
