@@ -188,6 +188,10 @@ class TrainingError(OperatorError):
     """A corpus or a base model can't be trained on."""
 
 
+class TrainingDiverged(TrainingError):
+    """No epoch of a training has a loss that is a number."""
+
+
 class EvaluationError(OperatorError):
     """Data or ensembles can't be measured, or not beside each other."""
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from streamproc.cli.interruption import stop_on_signals
 from streamproc.cli.lazy import command_group
 from streamproc.cli.options import KAFKA, with_gateway_settings, with_settings
+from streamproc.cli.service import run_service
 from streamproc.errors import OperatorError, SettingsError
 from streamproc.settings import Settings
 from streamproc.settings.gateway import GatewaySettings
@@ -50,26 +50,18 @@ def gateway(context: typer.Context, settings: Settings, gateway_settings: Gatewa
     """
     if context.invoked_subcommand is not None:
         return
-    from streamproc.logs import configure_logging
-
-    if sys.platform == "win32":
-        from asyncio import run
-    else:
-        from uvloop import run
-
-    configure_logging(settings)
-    run(_until_told_to_stop(settings, gateway_settings))
+    run_service(settings, partial(_serve, settings, gateway_settings))
 
 
-async def _until_told_to_stop(settings: Settings, gateway_settings: GatewaySettings) -> None:
+async def _serve(
+    settings: Settings, gateway_settings: GatewaySettings, stop: asyncio.Event
+) -> None:
     try:
         from streamproc.web.gateway.server import run_gateway
     except ModuleNotFoundError as error:
         raise OperatorError(
             f"the gateway needs {error.name}; install streamproc[gateway]"
         ) from None
-    stop = asyncio.Event()
-    stop_on_signals(stop)
     await run_gateway(settings, gateway_settings, stop)
 
 

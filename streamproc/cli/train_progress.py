@@ -79,7 +79,7 @@ class ProgressTable:
                 yield from self._update_member(event.part, event.event, now)
             case events.TrialFinished():
                 chosen = ", ".join(f"{name} {value:.4g}" for name, value in event.chosen.items())
-                reached = _shown(event.best.validation)
+                reached = _shown(event.best.validation) if event.best else "diverged"
                 yield f"trial {event.trial} of {event.trials}: {chosen}: {reached}"
             case events.MemberExported(part=part, exported=exported):
                 self.rows.setdefault(part, MemberRow()).state = "exported"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import sys
+from functools import partial
 from typing import Annotated
 
 import typer
 
-from streamproc.cli.interruption import stop_on_signals
 from streamproc.cli.options import warn_of_variables, with_settings
+from streamproc.cli.service import run_service
 from streamproc.settings import Settings, unknown_settings
 
 
@@ -33,35 +33,20 @@ def worker(
     # imports do. `worker/garbage.py` lets the collector go on once all is there.
     gc.disable()
     try:
-        _run(settings)
+        run_service(settings, partial(_serve, settings))
     finally:
         gc.enable()
 
 
-def _run(settings: Settings) -> None:
+async def _serve(settings: Settings, stop: asyncio.Event) -> None:
     import structlog
 
-    from streamproc.logs import configure_logging
+    from streamproc.worker.run import run_worker
 
-    if sys.platform == "win32":
-        from asyncio import run
-    else:
-        from uvloop import run
-
-    configure_logging(settings)
     for variable in unknown_settings():
         structlog.get_logger(__name__).warning(
             "unknown setting", variable=variable.name, did_you_mean=variable.meant
         )
-    run(_until_told_to_stop(settings))
-
-
-async def _until_told_to_stop(settings: Settings) -> None:
-    from streamproc.worker.run import run_worker
-
-    stop = asyncio.Event()
-    # Uvloop's handlers: unlike asyncio's, they lose no signal while threads keep waking the loop.
-    stop_on_signals(stop)
     await run_worker(settings, stop)
 
 

@@ -46,9 +46,9 @@ class KafkaTransport:
     async def stream(
         self, body: Mapping[str, Any]
     ) -> AsyncGenerator[TextPart | ResponseBody, None]:
-        json_of(body)
+        value = json_of(body)
         with _told_as_a_request_error():
-            async with aclosing(self._client.stream(body)) as parts:
+            async with aclosing(self._client.stream_json(value)) as parts:
                 async for part in parts:
                     yield part
 

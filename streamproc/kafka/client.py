@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -26,6 +26,7 @@ from streamproc.messages.part_reader import PartReader, TextPart, is_part, part_
 from streamproc.messages.parts import Part
 from streamproc.messages.record import Headers, ProducerRecord
 from streamproc.messages.reply_address import REPLY_TOPIC, SPRING_CORRELATION_ID
+from streamproc.messages.streaming_request import with_parts
 from streamproc.messages.strict_json import parse
 from streamproc.settings import Settings
 
@@ -154,7 +155,19 @@ class RequestClient:
     ) -> AsyncGenerator[TextPart | ResponseBody, None]:
         """The parts of a text as it is written, and last the response to its request.
 
-        body: of a task that writes; `params.stream` is set here
+        Raises as `stream_json`.
+        """
+        value = orjson.dumps(body)
+        async with aclosing(self.stream_json(value, key=key, headers=headers)) as parts:
+            async for part in parts:
+                yield part
+
+    async def stream_json(
+        self, body: bytes, *, key: bytes | None = None, headers: Headers = ()
+    ) -> AsyncGenerator[TextPart | ResponseBody, None]:
+        """The parts of a text as it is written, and last the response to its request.
+
+        body: of a task that writes, as `ask_json` takes it; `params.stream` is set here
         Raises as `ask_json`, and SettingsError where the client has no `reply_topic`.
         """
         if not self._named:
@@ -163,9 +176,8 @@ class RequestClient:
                 "with reply_topic="
             )
         request_id, parts = self._next_id(), asyncio.Queue[Part | None]()
-        value = orjson.dumps({**body, "params": {**body.get("params", {}), "stream": True}})
         self._streams[request_id] = parts
-        answering = asyncio.create_task(self._answer(request_id, value, key, headers))
+        answering = asyncio.create_task(self._answer(request_id, with_parts(body), key, headers))
         answering.add_done_callback(lambda _: parts.put_nowait(None))
         try:
             reader = PartReader()
@@ -191,9 +203,9 @@ class RequestClient:
             raise self._broken
         if not self._waiting:
             self._heard_at_s = self._clock.monotonic_s()
+        value = with_members(body, {"id": orjson.dumps(request_id)})
         answer: _Answer = asyncio.get_running_loop().create_future()
         self._waiting[request_id] = answer
-        value = with_members(body, {"id": orjson.dumps(request_id)})
         correlation_id = uuid.uuid4().bytes
         # What a caller names by it may be more than this one request.
         is_cancellable = self._cancels.topic is not None and all(

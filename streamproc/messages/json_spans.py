@@ -108,6 +108,11 @@ def member_span(text: bytes, *path: str) -> slice | None:
     return slice(start_byte, start_byte + len(written[start:end].encode()))
 
 
+def with_span(text: bytes, span: slice, value: bytes) -> bytes:
+    """A JSON text with what lies at `span` replaced, all else as it is."""
+    return b"".join((text[: span.start], value, text[span.stop :]))
+
+
 def with_members(text: bytes, members: Mapping[str, bytes]) -> bytes:
     """An object's JSON text with members set to values, JSON texts too; all else as it is.
 
@@ -117,7 +122,7 @@ def with_members(text: bytes, members: Mapping[str, bytes]) -> bytes:
     for name, value in members.items():
         span = member_span(text, name)
         if span is not None:
-            text = b"".join((text[: span.start], value, text[span.stop :]))
+            text = with_span(text, span, value)
         else:
             end = text.rindex(b"}")
             comma = b"" if text[:end].rstrip().endswith(b"{") else b","
@@ -134,7 +139,7 @@ def with_plain_numbers(text: bytes, paths: Sequence[Sequence[str]]) -> bytes:
         span = member_span(text, *path)
         if span is not None:
             plain = _STRING_OR_NUMBER.sub(_plain_number, text[span])
-            text = b"".join((text[: span.start], plain, text[span.stop :]))
+            text = with_span(text, span, plain)
     return text
 
 

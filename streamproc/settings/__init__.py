@@ -165,7 +165,7 @@ class Settings(BaseSettings):
     """Seconds to finish requests in flight after SIGTERM."""
     session_timeout_s: float = Field(30.0, ge=6, le=300)
     """Seconds without a heartbeat until Kafka reassigns the topic-partitions."""
-    ready_lag_s: float = Field(30.0, gt=0)
+    ready_lag_s: float = Field(30.0, gt=0, le=MAX_LAG_S)
     """Seconds a commit may be overdue, or a group let it read nothing, before it is not ready."""
 
     cache_bytes: Annotated[int, bytes_between(0)] = 0

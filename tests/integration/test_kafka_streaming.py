@@ -6,10 +6,12 @@ import asyncio
 import threading
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 from tenacity import stop_never
 
+from streamproc.client.kafka_transport import KafkaTransport
 from streamproc.errors import SettingsError
 from streamproc.kafka.client import RequestClient
 from streamproc.kafka.producer import Producer
@@ -147,6 +149,19 @@ async def test_an_answer_that_is_not_streamed_may_still_be_asked_with_parts(kafk
 
     assert response["status"] == "ok"
     assert "warnings" not in response
+
+
+async def test_a_program_may_stream_with_what_it_may_ask_with(kafka: str) -> None:
+    place = Place(kafka, topic_partitions=1)
+    await place.make()
+    body = {"text": "x", "params": None, "metadata": np.arange(3)}
+    async with working(place, writing(place, engine())), client(place) as asker:
+        *parts, response = [one async for one in KafkaTransport(asker).stream(body)]
+
+    assert isinstance(response, dict)
+    assert response["metadata"] == [0, 1, 2]
+    shown = "".join(part.text for part in parts if isinstance(part, TextPart))
+    assert shown == response["result"]["generated_text"]
 
 
 async def test_after_a_worker_that_died_the_text_goes_on_where_it_was(kafka: str) -> None:

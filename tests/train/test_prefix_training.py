@@ -151,7 +151,7 @@ def test_what_can_not_be_taken_over_is_told(
     repository: tuple[Path, list[MemberExported]], base: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(TrainingError, match=r"--prefix-of .*there is no ensemble|no ensemble"):
-        taken_over(tmp_path / "nothing", find_base(base), 32)
+        taken_over(tmp_path / "nothing", find_base(base), 1, 32)
     other = tmp_path / "other"
     shutil.copytree(base, other)
     tokenizer = json.loads((base / "tokenizer.json").read_text("utf-8"))
@@ -161,14 +161,16 @@ def test_what_can_not_be_taken_over_is_told(
     kept = json.loads((repository[0] / "names" / "tokenizer.json").read_text("utf-8"))
     assert word in kept["model"]["vocab"]
     with pytest.raises(TrainingError, match="it has words that other has not"):
-        taken_over(repository[0] / "names", find_base(other), 32)
+        taken_over(repository[0] / "names", find_base(other), 1, 32)
     with pytest.raises(TrainingError, match="--window can be at most 32, not 33"):
-        taken_over(repository[0] / "names", find_base(base), 33)
+        taken_over(repository[0] / "names", find_base(base), 1, 33)
+    with pytest.raises(TrainingError, match="has frozen 1 layers: say --freeze-layers 1"):
+        taken_over(repository[0] / "names", find_base(base), 2, 32)
     weights = load_file(base / "model.safetensors")
     changed = {name: values + 1 for name, values in weights.items()}
     save_file(changed, other / "model.safetensors", {"format": "pt"})
     with pytest.raises(TrainingError, match=r"another base, .*: name it by --base"):
-        taken_over(repository[0] / "names", find_base(other), 32)
+        taken_over(repository[0] / "names", find_base(other), 1, 32)
 
 
 def test_the_layers_give_a_text_the_same_states_in_any_batch(

@@ -12,8 +12,16 @@ import pytest
 pytest.importorskip("optimum")
 
 from streamproc.errors import TrainingError
-from streamproc.offline.training.ensemble import train_ensemble
-from streamproc.offline.training.events import Epoch, Event, MemberEvent, MemberFinished, Step
+from streamproc.offline.training.ensemble import TrainAll, train_ensemble, train_here
+from streamproc.offline.training.events import (
+    Epoch,
+    Event,
+    MemberEvent,
+    MemberFinished,
+    Step,
+    TrialFinished,
+)
+from streamproc.offline.training.jobs import Jobs
 from streamproc.offline.training.log import read_log
 from streamproc.offline.training.plan import TrainingPlan
 from streamproc.offline.training.pruning import PruneConfig
@@ -222,6 +230,36 @@ def test_weights_that_were_exchanged_are_noticed(corpus: Path, base: Path, tmp_p
 
     with pytest.raises(TrainingError, match="not those that were trained"):
         RunFolder(plan.folder).finished("part-1-of-2")
+
+
+@pytest.mark.parametrize("train_all", [train_here, Jobs(2)])
+def test_a_search_goes_on_behind_trials_that_diverge(
+    corpus: Path, base: Path, tmp_path: Path, train_all: TrainAll
+) -> None:
+    space: SearchSpace = {"learning_rate": (1e-3, 1e30)}
+    made = small(reviews(corpus, base, tmp_path), tmp_path / "run")
+    plan = changed(made, seed_model_epochs=0, trials=4, search=space)
+    told: list[Event] = []
+
+    train_ensemble(plan, told.append, train_all=train_all, export=False)
+
+    tried = [event for event in told if isinstance(event, TrialFinished)]
+    assert {(one.chosen["learning_rate"], one.best is None) for one in tried} == {
+        (1e-3, False),
+        (1e30, True),
+    }
+    found = tomllib.loads((plan.folder / "run.toml").read_text("utf-8"))["found"]
+    assert found == {"learning_rate": 1e-3}
+
+
+def test_a_search_of_which_every_trial_diverges_says_so(
+    corpus: Path, base: Path, tmp_path: Path
+) -> None:
+    made = small(reviews(corpus, base, tmp_path), tmp_path / "run")
+    plan = changed(made, seed_model_epochs=0, trials=2, search={"learning_rate": (1e29, 1e30)})
+
+    with pytest.raises(TrainingError, match="All of 2 trials diverged"):
+        train_ensemble(plan, lambda _: None, export=False)
 
 
 def test_a_search_tries_settings_and_the_best_ones_are_used_for_all_members(

@@ -60,6 +60,7 @@ def test_what_has_happened_is_said_in_lines() -> None:
         MemberEvent("books", MemberFinished("books", GOOD)),
         MemberEvent("films", MemberFinished("films", GOOD, again=True)),
         TrialFinished(1, 4, {"learning_rate": 1e-4, "batch": 16}, GOOD),
+        TrialFinished(2, 4, {"learning_rate": 10.0, "batch": 16}, None),
         EnsembleWritten(Path("models/x/manifest.toml")),
     )
 
@@ -69,6 +70,7 @@ def test_what_has_happened_is_said_in_lines() -> None:
         "books, epoch 2: loss 0.400, validation loss 0.500, f1 0.8125, best so far, converged",
         "films: trained before, f1 0.8125",
         "trial 1 of 4: learning_rate 0.0001, batch 16: f1 0.8125",
+        "trial 2 of 4: learning_rate 10, batch 16: diverged",
         "written: models/x/manifest.toml",
     ]
     assert [row.split()[:2] for row in table(board)[-2:]] == [

@@ -127,6 +127,7 @@ def test_devices_are_taken(monkeypatch: pytest.MonkeyPatch, device: str) -> None
         ("DRAIN_TIMEOUT_S", "-1"),
         ("SESSION_TIMEOUT_S", "5"),
         ("READY_LAG_S", "0"),
+        ("READY_LAG_S", "inf"),
         ("WEB_PORT", "65536"),
         ("LOG_FORMAT", "xml"),
         ("LOG_LEVEL", "loud"),

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import Protocol
 
 from streamproc.errors import TrainingError
@@ -51,6 +52,7 @@ class ByField:
 
     field: str
     by_content: bool = True
+    _values: dict[str, str] = dataclass_field(default_factory=dict, compare=False, repr=False)
 
     @property
     def description(self) -> str:
@@ -64,6 +66,15 @@ class ByField:
                 f"A record can't be partitioned by {self.field!r}: its value is {value!r}, and a "
                 f"part is called by 1 to {_LONGEST_NAME} letters and digits. "
                 f"Its fields are {', '.join(record.fields) or 'none'}."
+            )
+        # Small letters and capitals are not told apart by any name of a part.
+        found = " ".join((value or "").split()).lower()
+        other = self._values.setdefault(name, found)
+        if other != found:
+            raise TrainingError(
+                f"Records can't be partitioned by {self.field!r}: {other!r} and {found!r} would "
+                f"both be the part {name!r}, of whose values letters and digits alone count. "
+                "Rename one of them."
             )
         return name
 

@@ -7,7 +7,7 @@ import re
 
 from streamproc.offline.documents.document import DocumentError
 from streamproc.offline.documents.encoding_names import codec_called
-from streamproc.offline.documents.signatures import GZIP, OLE, PARQUET, PDF, RTF, ZIP
+from streamproc.offline.documents.signatures import NO_TEXT
 
 # UTF-32's mark begins with that of UTF-16.
 _MARKS = (
@@ -17,16 +17,6 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_OTHERWISE = ", and not what its name says"
-# Bytes that no text begins with, whatever its name says.
-_BINARY = {
-    PDF: f"a PDF{_OTHERWISE}",
-    ZIP: f"a ZIP archive{_OTHERWISE}",
-    PARQUET: f"Parquet{_OTHERWISE}",
-    OLE: f"a file of an Office before 2007{_OTHERWISE}",
-    GZIP: f"gzip{_OTHERWISE}",
-    RTF: "RTF: save it as DOCX",
-}
 _NO_TEXT_SEEN_BYTES = 8 << 10
 # Encodings in which every byte is ASCII: that they are UTF-8 too says nothing.
 _STATEFUL = ("iso-2022", "iso2022", "hz", "utf-7")
@@ -62,7 +52,7 @@ def decoded(
             return _strictly(data[len(mark) :], name), ()
     if encoding is not None:
         return _strictly(data, encoding), ()
-    for sign, what in _BINARY.items():
+    for sign, what in NO_TEXT.items():
         if data.startswith(sign):
             raise DocumentError(f"is {what}")
     declared = (declared or "").lower()

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 import orjson
 
 from streamproc.offline.documents.packing import PACKED_SUFFIXES
-from streamproc.offline.documents.signatures import OLE, PARQUET, PDF, RTF, ZIP
+from streamproc.offline.documents.signatures import NO_TEXT, OLE, PARQUET, PDF, ZIP
 from streamproc.offline.documents.source import Source
 from streamproc.offline.documents.streams import OpenFile
 
@@ -47,19 +47,16 @@ _ROWS_BY_SUFFIX: dict[str, Format] = {
     ".parquet": "parquet",
 }
 _TEXT_SUFFIXES = (".txt", ".text")
-# How files begin that are no text; what to do with them.
-_NO_TEXT = {
+_UTF_16 = (
+    "UTF-16: convert it (iconv -f utf-16 -t utf-8), or give run and submit its encoding "
+    "(--encoding utf-16)"
+)
+# How files begin that have no rows; what to do with them.
+_NO_ROWS = {
+    **NO_TEXT,
     ZIP: "a ZIP archive, as Excel files are: save it as CSV",
-    PARQUET: "Parquet, and not what its name says",
-    b"%PDF": "a PDF, and not what its name says",
-    OLE: "a file of an Office before 2007, and not what its name says",
-    RTF: "RTF: save it as DOCX",
-    b"BZh": "packed with bzip2: unpack it first",
-    b"\xfd7zXZ": "packed with xz: unpack it first",
-    b"\xff\xfe": "UTF-16: convert it (iconv -f utf-16 -t utf-8), or give run and submit its "
-    "encoding (--encoding utf-16)",
-    b"\xfe\xff": "UTF-16: convert it (iconv -f utf-16 -t utf-8), or give run and submit its "
-    "encoding (--encoding utf-16)",
+    b"\xff\xfe": _UTF_16,
+    b"\xfe\xff": _UTF_16,
 }
 _COLUMN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _JSON_BEGIN = re.compile(rb'\{\s*(["}]|$)|\[\s*([\[{"\]\d-]|$)')
@@ -104,7 +101,7 @@ def format_of(source: Source, fields: Sequence[str]) -> Format:
 def require_text(source: Source) -> None:
     """Raise DataFileError for a file that is known by its first bytes to be no text in UTF-8."""
     first = source.first_line()
-    for begin, what in _NO_TEXT.items():
+    for begin, what in _NO_ROWS.items():
         if first.startswith(begin):
             source.fail(f" is {what}")
     if b"\0" in first:

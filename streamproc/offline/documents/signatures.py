@@ -16,3 +16,18 @@ GZIP: Final = b"\x1f\x8b"
 ZSTD: Final = b"\x28\xb5\x2f\xfd"
 ZSTD_SKIPPABLE: Final = b"\x50\x2a\x4d\x18"
 """Of a frame that holds no data, which pzstd puts before each that does."""
+BZIP2: Final = b"BZh"
+XZ: Final = b"\xfd7zXZ"
+
+_OTHERWISE = ", and not what its name says"
+NO_TEXT: Final = {
+    PDF: f"a PDF{_OTHERWISE}",
+    ZIP: f"a ZIP archive{_OTHERWISE}",
+    PARQUET: f"Parquet{_OTHERWISE}",
+    OLE: f"a file of an Office before 2007{_OTHERWISE}",
+    RTF: "RTF: save it as DOCX",
+    GZIP: f"gzip{_OTHERWISE}",
+    BZIP2: "packed with bzip2: unpack it first",
+    XZ: "packed with xz: unpack it first",
+}
+"""What no text begins with, whatever its name says; and what such a file is."""

@@ -68,7 +68,7 @@ class EncoderTask(RecordRequests[RecordT], TrainingTask[RecordT], Generic[Record
                 "positions; make the windows shorter or keep more positions."
             )
         if self.prefix_of is not None:
-            return taken_over(self.prefix_of, self.start, longest)
+            return taken_over(self.prefix_of, self.start, self.frozen, longest)
         shared = chain.from_iterable(read_text_samples(one, self.text_field) for one in self.shared)
         samples = sampled(shared if self.shared else self.samples(train), seed)
         # Once, not once a question that is asked of it.

@@ -80,12 +80,16 @@ class MemberEvent:
 
 @dataclass(frozen=True, slots=True)
 class TrialFinished:
-    """A schedule was tried. chosen: its options, by name; best: the best epoch they led to."""
+    """A schedule was tried.
+
+    chosen: its options, by name
+    best:   the best epoch they led to; None: training diverged
+    """
 
     trial: int
     trials: int
     chosen: Mapping[str, float]
-    best: Epoch
+    best: Epoch | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from streamproc.errors import OperatorError, TrainingError
+from streamproc.errors import OperatorError, TrainingDiverged, TrainingError
 from streamproc.offline.training import training_session
 from streamproc.offline.training.events import MemberEvent, OnEvent
 from streamproc.offline.training.plan import TrainingPlan
@@ -51,7 +51,7 @@ class Jobs:
 
 
 class _MemberProcess:
-    """A process that trains one member. events: of its training, or why it failed, a text."""
+    """A process that trains one member. events: of its training, or why it failed."""
 
     def __init__(self, plan: TrainingPlan, job: MemberJob) -> None:
         # A fork of this process, where torch has started threads, might hang; one of a server that
@@ -84,9 +84,10 @@ class _MemberProcess:
                     f"{self._output}. Where it stood is kept: give the same command again."
                 ) from None
             return False
-        if isinstance(sent, str):
+        if isinstance(sent, OperatorError):
             self._process.join()
-            raise TrainingError(f"{self._part}: {sent}")
+            failed = TrainingDiverged if isinstance(sent, TrainingDiverged) else TrainingError
+            raise failed(f"{self._part}: {sent}")
         on_event(MemberEvent(self._part, sent))
         return True
 
@@ -110,9 +111,9 @@ def _train(plan: TrainingPlan, job: MemberJob, sender: Connection, output: Path)
     try:
         TrainingSession(plan).train(job, sender.send)
     except OperatorError as error:
-        sender.send(str(error))
+        sender.send(error)
     except Exception:  # noqa: BLE001  # shown by the parent, which has the terminal
-        sender.send(f"failed.\n{traceback.format_exc()}")
+        sender.send(TrainingError(f"failed.\n{traceback.format_exc()}"))
 
 
 def _end_with_parent() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import optuna
 
+from streamproc.errors import TrainingDiverged
 from streamproc.offline.training.config import TrainConfig
 from streamproc.offline.training.devices import process
 from streamproc.offline.training.events import OnEvent, TrialFinished
@@ -34,7 +35,9 @@ def search(
     train: trains members, or finds that they were
 
     The same seed proposes the same options for the same results, so a search that was cut short
-    goes through the trials it had made and on (decision 38). Writes `search.jsonl`, best first.
+    goes through the trials it had made and on (decision 38). Writes `search.jsonl`, best first, of
+    those that did not diverge.
+    Raises TrainingDiverged where all did.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     startup = max(2, config.trials // 3)
@@ -49,7 +52,12 @@ def search(
         }
         schedule = job.schedule.model_copy(update=chosen)
         folder = f"{FOLDER}/trial-{number:03}"
-        train([dataclasses.replace(job, schedule=schedule, folder=folder)])
+        try:
+            train([dataclasses.replace(job, schedule=schedule, folder=folder)])
+        except TrainingDiverged:
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            on_event(TrialFinished(number, config.trials, chosen, None))
+            continue
         best = run.finished(folder)
         assert best is not None  # noqa: S101  # it has been trained
         metrics = best.validation
@@ -57,6 +65,10 @@ def search(
         on_event(TrialFinished(number, config.trials, chosen, best))
         line = {"epoch": best.epoch, "loss": metrics.loss, **metrics.metrics}
         tried.append((metrics.selection_key, schedule, {"trial": number, **chosen, **line}))
+    if not tried:
+        raise TrainingDiverged(
+            f"All of {config.trials} trials diverged: let --search have lower learning rates."
+        )
     tried.sort(key=lambda one: one[0], reverse=True)
     _, schedule, found = tried[0]
     if process() == 0:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import onnx
 from tokenizers import Tokenizer
@@ -15,6 +16,8 @@ from streamproc.errors import ModelRefused, TrainingError
 from streamproc.offline.training.base import Base
 from streamproc.repository.files import atomic_directory
 from streamproc.repository.repository import Repository
+
+_LAYER: Final = re.compile(r"\blayer\.(\d+)\.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +57,11 @@ class SharedArtifacts:
         )
 
 
-def taken_over(ensemble: Path, base: Base, max_tokens: int) -> SharedArtifacts:
+def taken_over(ensemble: Path, base: Base, layers: int, max_tokens: int) -> SharedArtifacts:
     """What the members of an ensemble that is there share, for those of another one.
 
     ensemble: its folder; base: the one that both have
+    layers: how many of its layers are taken for frozen
     max_tokens: the longest input that is to pass through the frozen layers
     Raises TrainingError.
     """
@@ -74,7 +78,12 @@ def taken_over(ensemble: Path, base: Base, max_tokens: int) -> SharedArtifacts:
         raise TrainingError(
             f"--prefix-of {ensemble}: its layers are of another base, {theirs}: name it by --base."
         )
-    if (positions := _positions(prefix)) is not None and max_tokens > positions:
+    tensors = onnx.load_from_string(prefix).graph.initializer
+    if (frozen := _layers(tensors)) not in {0, layers}:
+        raise TrainingError(
+            f"--prefix-of {ensemble}: it has frozen {frozen} layers: say --freeze-layers {frozen}."
+        )
+    if (positions := _positions(tensors)) is not None and max_tokens > positions:
         raise TrainingError(
             f"--prefix-of {ensemble}: its frozen layers have {positions} positions: "
             f"--window can be at most {positions}, not {max_tokens}."
@@ -95,8 +104,12 @@ def _weights(description: str) -> str:
     return description.rpartition("sha256 ")[2]
 
 
-def _positions(prefix: bytes) -> int | None:
-    """How many tokens frozen layers have positions for; None where the graph does not name them."""
-    tensors = onnx.load_from_string(prefix).graph.initializer
+def _layers(tensors: Iterable[onnx.TensorProto]) -> int:
+    """How many layers these are the weights of; 0 where their names do not say."""
+    return len({found[1] for tensor in tensors if (found := _LAYER.search(tensor.name))})
+
+
+def _positions(tensors: Iterable[onnx.TensorProto]) -> int | None:
+    """How many tokens frozen layers have positions for; None where no weights are called so."""
     named = (t for t in tensors if "position_embeddings.weight" in t.name and len(t.dims) == 2)
     return next((int(tensor.dims[0]) for tensor in named), None)

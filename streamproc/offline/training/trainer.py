@@ -14,7 +14,7 @@ from torch import nn
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
-from streamproc.errors import TrainingError
+from streamproc.errors import TrainingDiverged, TrainingError
 from streamproc.offline.training.devices import device
 from streamproc.offline.training.epochs import NOTHING_TO_LEARN, EpochLoader, Epochs
 from streamproc.offline.training.events import Epoch, OnMemberEvent, Step
@@ -86,7 +86,8 @@ class CheckpointedTrainer(Trainer):  # type: ignore[misc]
     def fit(self) -> Epoch:
         """Train to the end; returns the best epoch, whose weights the model then has.
 
-        Raises TrainingError when no epoch has a loss, or there is nothing to learn from.
+        Raises TrainingDiverged when no epoch has a loss, TrainingError when there is nothing to
+        learn from.
         """
         checkpoint = self._checkpoint
         if checkpoint:
@@ -97,7 +98,7 @@ class CheckpointedTrainer(Trainer):  # type: ignore[misc]
             self.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         best = self.training_state.best
         if best is None:
-            raise TrainingError(
+            raise TrainingDiverged(
                 "No epoch could be judged, its loss is no number: lower --learning-rate."
             )
         self.accelerator.wait_for_everyone()

@@ -17,6 +17,7 @@ from streamproc.kafka.reply_client import Replies, Reply
 from streamproc.kafka.topics import RequestTopic
 from streamproc.messages.part_reader import TEXTS, PartReader, TextPart, part_of, text_of
 from streamproc.messages.record import Headers
+from streamproc.messages.streaming_request import with_parts
 from streamproc.messages.strict_json import parse
 from streamproc.settings.gateway import GatewaySettings
 from streamproc.web.gateway.problems import (
@@ -25,7 +26,7 @@ from streamproc.web.gateway.problems import (
     GatewayProblem,
     Outcome,
 )
-from streamproc.web.gateway.request_value import request_value, with_parts
+from streamproc.web.gateway.request_value import request_value
 
 Each = TypeVar("Each")
 NOBODY_RETRY_AFTER_S: Final = 5

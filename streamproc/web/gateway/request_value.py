@@ -7,7 +7,13 @@ from typing import Any
 import orjson
 
 from streamproc.errors import Unreadable
-from streamproc.messages.json_spans import element_spans, member_span, value_start, with_members
+from streamproc.messages.json_spans import (
+    element_spans,
+    member_span,
+    value_start,
+    with_members,
+    with_span,
+)
 from streamproc.messages.strict_json import decode_object, parse, refuse_depth
 from streamproc.web.gateway.problems import GatewayProblem
 
@@ -50,29 +56,7 @@ def request_value(body: bytes, request_id: str, deadline_ms: int) -> bytes:
     if span is None:
         return body
     data = with_members(body[span], _added(event, {"deadline_ms": deadline_ms}))
-    return _replaced(body, span, data)
-
-
-def with_parts(value: bytes) -> bytes:
-    """A request that asks for its text in parts; params that are no object are left to a worker.
-
-    value: as `request_value` made it
-    """
-    within = ("data",) if "specversion" in parse(value) else ()
-    params = member_span(value, *within, "params")
-    if params is not None and value[params].startswith(b"{"):
-        return _replaced(value, params, with_members(value[params], {"stream": b"true"}))
-    if params is not None and value[params] != b"null":
-        return value
-    request = member_span(value, *within)
-    if request is None or not value[request].startswith(b"{"):
-        return value
-    asked = with_members(value[request], {"params": b'{"stream":true}'})
-    return _replaced(value, request, asked)
-
-
-def _replaced(text: bytes, place: slice, by: bytes) -> bytes:
-    return b"".join((text[: place.start], by, text[place.stop :]))
+    return with_span(body, span, data)
 
 
 def _added(request: dict[str, Any], members: dict[str, object]) -> dict[str, bytes]:

@@ -69,6 +69,22 @@ def test_a_value_too_long_to_name_a_part_is_no_domain() -> None:
         ByField("page").part_of(record("1", page="x" * 65))
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"), [("C", "C++", False), ("Home  Garden", "home garden", True)]
+)
+def test_two_values_are_one_part_only_where_their_letters_are_the_same(
+    one: str, other: str, is_same: bool
+) -> None:
+    by = ByField("language")
+    name = by.part_of(record("1", language=one))
+
+    if is_same:
+        assert by.part_of(record("2", language=other)) == name
+    else:
+        with pytest.raises(TrainingError, match=r"'c' and 'c\+\+' would both be the part 'c'"):
+            by.part_of(record("2", language=other))
+
+
 @pytest.mark.parametrize("written", ["hash:", "hash:0", "hash:x", "hash:-1", "other:3"])
 def test_a_partitioning_that_makes_no_sense_is_refused(written: str) -> None:
     with pytest.raises(TrainingError, match="hash:N"):

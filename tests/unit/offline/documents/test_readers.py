@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import subprocess
 import sys
 import zipfile
@@ -266,6 +268,8 @@ def test_what_is_filled_in_a_form_is_read_unless_it_is_hidden(flags: int, text: 
         ("a.jpg", b"\xff\xd8\xff\xe0\0\x10JFIF", "is of no format that is read"),
         ("a.txt", pdf([Placed(9, 9, "a")]), "is a PDF, and not what its name says"),
         ("a.rtf", b"{\\rtf1 a}", "is RTF: save it as DOCX"),
+        ("a.txt", bz2.compress(b"a"), "is packed with bzip2: unpack it first"),
+        ("a.txt", lzma.compress(b"a"), "is packed with xz: unpack it first"),
         ("a.pdf", b"<html>", "is no PDF"),
         ("a.pdf", pdf([Placed(9, 9, "a")])[:200], "is a broken PDF"),
         ("a.pdf", pdf([Placed(9, 9, "a")], trailer=PROTECTED), "is protected by a password"),

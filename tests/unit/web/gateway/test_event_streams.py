@@ -17,6 +17,7 @@ from streamproc.kafka.topics import load_topics
 from streamproc.messages.lane import Lane
 from streamproc.messages.part_reader import TextPart
 from streamproc.messages.record import Headers
+from streamproc.messages.streaming_request import with_parts
 from streamproc.settings import Settings
 from streamproc.settings.gateway import GatewaySettings
 from streamproc.web.gateway.asking import Asker
@@ -24,7 +25,6 @@ from streamproc.web.gateway.completions_api import CompletionEvents
 from streamproc.web.gateway.event_streams import EventShape, OwnEvents, events
 from streamproc.web.gateway.hugging_face import TokenEvents
 from streamproc.web.gateway.problems import GatewayProblem
-from streamproc.web.gateway.request_value import with_parts
 from tests.support.gateway_app import LocalReplies, asking, gateway_app
 
 TOPIC = load_topics(Settings().topics_dir).request_topic("text-generation", Lane.INTERACTIVE)
