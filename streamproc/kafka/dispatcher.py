@@ -22,6 +22,7 @@ from streamproc.kafka.backpressure import Backpressure
 from streamproc.kafka.commits import Committer
 from streamproc.kafka.consumer_control import ConsumerControl, ours
 from streamproc.kafka.faust_app import polled_records
+from streamproc.kafka.gated_starts import GatedStarts
 from streamproc.kafka.ledger import Found, inherit_marks
 from streamproc.kafka.ledger_loading import LedgerLoading, ReadLedger
 from streamproc.kafka.offsets import Delivery, OffsetTracker
@@ -34,8 +35,6 @@ from streamproc.messages.record import Record, TopicPartition
 _log = structlog.get_logger(__name__)
 
 COMMIT_TIMEOUT_S: Final = 5.0
-ALONE_S: Final = 30.0
-"""The longest that all else waits for one record that is run alone, or does not come."""
 
 Arrived = tuple[Delivery, Record]
 
@@ -88,10 +87,7 @@ class Dispatcher:
         self._tracker = OffsetTracker()
         self._gate = AttemptGate[Arrived]()
         self._ledger = LedgerLoading(read_ledger, clock, self._loaded)
-        self._storing: asyncio.Task[None] | None = None
-        self._moved_at_s = 0.0
-        self._was_exclusive = False
-        self._is_to_go_on = False
+        self._starts = GatedStarts(self._gate, self._start, self.commit, clock)
         self._at_rest_since_s: float | None = None
         self._backpressure = Backpressure(
             consumer,
@@ -149,7 +145,6 @@ class Dispatcher:
         if self._tracker.is_behind(tp, message.after):
             self._begin_anew(tp, message.after)
             return
-        subscription = self._subscriptions[tp.topic]
         taken = []
         # Never waits: a full channel would stall Faust's conductor, and the other lane with it.
         for record in polled_records(event):
@@ -159,10 +154,10 @@ class Dispatcher:
                 _log.info("record in hand or answered", topic_partition=str(tp), offset=at)
                 continue
             if self._gate.arrive(tp, record.offset, (delivery, record)):
-                self._start(delivery, record, subscription.handler, subscription.refuse)
+                self._start((delivery, record))
             else:
                 self._gate.bound(tp, self._consumer.end_of)
-                self._go_on()
+                self._starts.go_on()
             taken.append(record)
         # Once for all of them: while its lane is full, each would hold back every topic-partition.
         self._backpressure.begun(tp.topic, taken)
@@ -227,21 +222,7 @@ class Dispatcher:
             if read.position > read.begun_at:
                 self._tracker.pass_over(tp, read.last_handed, read.position)
         is_all = await self.committer.commit()
-        # What has just been stored may start; only then is anybody waited for.
-        self._go_on()
-        now_s = self._clock.monotonic_s()
-        if self._gate.wants_commit:
-            # All waits for Kafka to store a mark, which is no doing of the record that is next.
-            self._moved_at_s = now_s
-        elif self._gate.is_exclusive and now_s - self._moved_at_s > ALONE_S:
-            _log.warning(
-                "a request that runs alone takes long, others go on",
-                seconds=ALONE_S,
-                running=self._gate.running(),
-                waiting=self._gate.waiting(),
-            )
-            self._gate.lapse()
-            self._go_on()
+        self._starts.committed()
         return is_all
 
     def backlog(self, topics: Container[str]) -> Backlog:
@@ -331,44 +312,20 @@ class Dispatcher:
             self.committer.begin(tp, finished)
             self._drop(self._gate.pass_answered(tp, at, finished))
         self._gate.load(inherit_marks(left))
-        self._moved_at_s = self._clock.monotonic_s()
-        self._go_on()
+        self._starts.begin()
 
-    def _start(
-        self, delivery: Delivery, record: Record, handler: Handler, refuse: Refuse | None
-    ) -> None:
+    def _start(self, arrived: Arrived, deaths: int = 0) -> None:
+        """deaths: of processes that had it in hand"""
+        delivery, record = arrived
+        subscription = self._subscriptions[record.topic]
+        handler, refuse = subscription.handler, subscription.refuse
+        if deaths and refuse is not None:
+            handler = partial(_refuse_lethal, refuse, deaths)
         if self._transactions is not None:
             outbox = self._transactions.outbox
             handler = outbox.collecting(delivery, handler)
             refuse = None if refuse is None else outbox.collecting(delivery, refuse)
         self.requests.start(delivery, record, handler, refuse)
-
-    def _go_on(self) -> None:
-        """Start what may be started, and store what has to be stored before more may."""
-        self._is_to_go_on = False
-        if not self._gate.is_waited_at:
-            return
-        is_exclusive = self._gate.is_exclusive
-        if is_exclusive and not self._was_exclusive:
-            # It waits from now on, whenever anything was started last.
-            self._moved_at_s = self._clock.monotonic_s()
-        self._was_exclusive = is_exclusive
-        for start in self._gate.startable():
-            delivery, record = start.item
-            subscription = self._subscriptions[record.topic]
-            self._moved_at_s = self._clock.monotonic_s()
-            handler, refuse = subscription.handler, subscription.refuse
-            if start.deaths and refuse is not None:
-                handler = partial(_refuse_lethal, refuse, start.deaths)
-            self._start(delivery, record, handler, refuse)
-        if self._gate.wants_commit and (self._storing is None or self._storing.done()):
-            self._storing = asyncio.create_task(self._store())
-
-    async def _store(self) -> None:
-        """Store what was finished alone, and then, which may be another's, what is to be next."""
-        await self.commit()
-        if self._gate.wants_commit:
-            await self.commit()
 
     def _drop(self, dropped: Sequence[Arrived]) -> None:
         """Let go of what waited and will not be started here."""
@@ -383,10 +340,7 @@ class Dispatcher:
         if is_current:
             self._gate.finished(delivery.topic_partition, delivery.offset)
             self.committer.note()
-        # Once for all that finish in this turn of the loop: it looks at every topic-partition.
-        if not self._is_to_go_on:
-            self._is_to_go_on = True
-            asyncio.get_running_loop().call_soon(self._go_on)
+        self._starts.go_on_soon()
 
     def fail(self, fault: WorkerFault) -> None:
         """Make the worker end with this."""

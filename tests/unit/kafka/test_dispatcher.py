@@ -12,7 +12,8 @@ from faust.types import TP as FAUST_TP
 from streamproc.clock import Clock, SystemClock
 from streamproc.kafka.attempts import Mark
 from streamproc.kafka.commits import Position
-from streamproc.kafka.dispatcher import ALONE_S, Dispatcher, Subscription
+from streamproc.kafka.dispatcher import Dispatcher, Subscription
+from streamproc.kafka.gated_starts import ALONE_S
 from streamproc.kafka.ledger import Found, Left
 from streamproc.kafka.ledger_loading import ReadLedger
 from streamproc.kafka.outbox import Outbox
