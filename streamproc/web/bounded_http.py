@@ -1,7 +1,7 @@
 """HTTP/1.1 by uvicorn, with headers that have to come in time, and refusals in the server's words.
 
-uvicorn alone waits for headers without end, and for what is left of a body that was answered
-before it came; it says what is no request as plain text.
+uvicorn alone waits for headers without end, for what is left of a body that was answered before it
+came, and for a caller who does not read his answer; it says what is no request as plain text.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ Refusal = Callable[[int], tuple[bytes, str]]
 def bounded_http(header_s: float, refusal: Refusal) -> Callable[..., H11Protocol]:
     """What uvicorn takes as `http`.
 
-    header_s: the longest that headers may take to arrive, and a body behind its answer
+    header_s: the longest that headers may take to arrive, and a body behind its answer; and half of
+        the longest that nothing may be read of an answer
     """
     return partial(_BoundedHttp, header_s=header_s, refusal=refusal)
 
@@ -46,14 +47,28 @@ class _BoundedHttp(H11Protocol):
         self._waits_for: type | None = None
         self._is_refused = False
         self._passed_over = 0
+        self._reading: asyncio.TimerHandle | None = None
+        self._is_paused = False
+        self._unread = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._watch()
+        self._reading = self.loop.call_later(self._header_s, self._look_whether_read)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._stop_waiting()
+        if self._reading is not None:
+            self._reading.cancel()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._is_paused = True
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._is_paused, self._unread = False, 0
 
     def data_received(self, data: bytes) -> None:
         if not self._is_refused:
@@ -86,6 +101,17 @@ class _BoundedHttp(H11Protocol):
         if waits_for is not None:
             self._waits_for = waits_for
             self._waiting = self.loop.call_later(self._header_s, self._give_up)
+
+    def _look_whether_read(self) -> None:
+        """Nothing is added while writing is paused, and behind a close: what is left gets less, or
+        nobody reads it."""
+        is_ending = self._is_paused or self.transport.is_closing()
+        left = self.transport.get_write_buffer_size() if is_ending else 0
+        if self._unread and left >= self._unread:
+            self.transport.abort()
+            return
+        self._unread = left
+        self._reading = self.loop.call_later(self._header_s, self._look_whether_read)
 
     def _stop_waiting(self) -> None:
         self._waits_for = None

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from typing import Any
 
+import psutil
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from streamproc.settings.gateway import GatewaySettings
@@ -29,10 +32,27 @@ EARLY = b"POST /early HTTP/1.1\r\nHost: x\r\n"
 """Asks what is answered without a look at its body, as where a key is missing."""
 
 
+ended = threading.Event()
+"""An answer without end has ended."""
+
+
+async def without_end() -> AsyncIterator[bytes]:
+    try:
+        while True:
+            await asyncio.sleep(0)
+            yield b"x" * 65_536
+    finally:
+        ended.set()
+
+
 async def answer(request: Request) -> Response:
     """Takes longer than headers may, where it is asked to."""
+    if request.url.path == "/endless":
+        return StreamingResponse(without_end())
     if request.url.path == "/early":
         return PlainTextResponse("no key", 401)
+    if request.url.path == "/large":
+        return PlainTextResponse(b"x" * (64 << 20))
     body = await request.body()
     if request.url.path == "/slow":
         await asyncio.sleep(LONGER_S)
@@ -176,3 +196,33 @@ def test_another_request_may_follow_a_body_behind_its_answer(port: int) -> None:
         assert one_answer(connection) == (401, b"no key")
         connection.sendall(b"abcGET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
         assert one_answer(connection) == (200, b"answered ")
+
+
+def test_an_answer_that_nobody_reads_ends(port: int) -> None:
+    ended.clear()
+    with connected(port) as connection:
+        connection.sendall(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert ended.wait(60)
+
+
+def test_an_answer_that_is_read_slowly_goes_on(port: int) -> None:
+    ended.clear()
+    with connected(port) as connection:
+        connection.sendall(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
+        for _ in range(12):
+            assert not ended.wait(HEADER_S / 2)
+            left = 4 << 20
+            while left:
+                left -= len(connection.recv(left))
+    assert ended.wait(60)
+
+
+def test_a_connection_that_is_closed_with_an_answer_that_nobody_reads_ends(port: int) -> None:
+    with connected(port) as connection:
+        connection.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert connection.recv(1) == b"H"
+        ours = connection.getsockname()
+        give_up_at = time.monotonic() + 60
+        while any(held.raddr == ours for held in psutil.Process().net_connections("tcp4")):
+            assert time.monotonic() < give_up_at
+            time.sleep(0.05)
