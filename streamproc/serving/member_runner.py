@@ -23,6 +23,7 @@ from streamproc.errors import (
     OutOfMemory,
     WorkerFault,
 )
+from streamproc.serving.batch_limit import BatchLimit
 from streamproc.serving.circuit_breaker import CircuitBreaker
 from streamproc.serving.guarded_calls import Call, GuardedCalls
 from streamproc.serving.member_failures import FailureCounter, MemberFailure
@@ -56,7 +57,7 @@ class MemberRunner(ABC, Generic[Item, Result]):
         self._failures = failures
         self._breaker = CircuitBreaker(calls.member, calls.health.now_s)
         self._trial: asyncio.Task[None] | None = None
-        self._max_size: int | None = None
+        self._limit = BatchLimit(calls.member)
 
     @abstractmethod
     def call(self, items: Sequence[Item], call: Call) -> Sequence[Result]:
@@ -121,20 +122,23 @@ class MemberRunner(ABC, Generic[Item, Result]):
             return [fault] * len(items)
 
     async def _bisect(self, items: Sequence[Item], priority: int) -> list[Result | MemberFailure]:
-        if len(items) > 1 and self._max_size is not None and self.size(items) > self._max_size:
+        size = self.size(items)
+        if len(items) > 1 and not self._limit.allows(size):
             return await self._halves(items, priority)
         try:
-            return [*await self._calls.make(lambda call: self.call(items, call), priority)]
+            results = [*await self._calls.make(lambda call: self.call(items, call), priority)]
         except MemberLate as late:
             return [late] * len(items)
         except (MemberFailed, OutOfMemory) as failure:
             if len(items) > 1:
                 if isinstance(failure, OutOfMemory):
-                    self._max_size = self.size(items) // 2
+                    self._limit.no_memory(size)
                 return await self._halves(items, priority)
             if isinstance(failure, MemberFailed):
                 await self._try_canary(failure, priority)
             return [failure]
+        self._limit.passed(size)
+        return list(results)
 
     async def _halves(self, items: Sequence[Item], priority: int) -> list[Result | MemberFailure]:
         middle = len(items) // 2
