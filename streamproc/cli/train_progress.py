@@ -140,7 +140,8 @@ def _started_line(event: MemberStarted) -> str:
     if event.number == 0:
         what = "seed model, on the whole corpus"
     resumed = f", resumes after step {event.step}" if event.step else ""
-    return f"{what}: {event.records} records{resumed}"
+    left_out = f", {event.too_long} of them too long and left out" if event.too_long else ""
+    return f"{what}: {event.records} records{left_out}{resumed}"
 
 
 def _step_line(event: Event) -> str:

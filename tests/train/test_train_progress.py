@@ -54,7 +54,7 @@ def test_what_has_happened_is_said_in_lines() -> None:
 
     lines = said(
         board,
-        MemberEvent("_seed_model", MemberStarted("_seed_model", 0, 0, 600)),
+        MemberEvent("_seed_model", MemberStarted("_seed_model", 0, 0, 600, too_long=12)),
         MemberEvent("books", MemberStarted("books", 1, 2, 300, step=10)),
         MemberEvent("books", GOOD),
         MemberEvent("books", MemberFinished("books", GOOD)),
@@ -65,7 +65,7 @@ def test_what_has_happened_is_said_in_lines() -> None:
     )
 
     assert lines == [
-        "seed model, on the whole corpus: 600 records",
+        "seed model, on the whole corpus: 600 records, 12 of them too long and left out",
         "books (1 of 2): 300 records, resumes after step 10",
         "books, epoch 2: loss 0.400, validation loss 0.500, f1 0.8125, best so far, converged",
         "films: trained before, f1 0.8125",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 
@@ -12,13 +13,14 @@ from tokenizers import Tokenizer
 
 from streamproc.offline.corpus.rows import Source
 from streamproc.offline.training.encoder_decoder import OnnxEncoderDecoder
-from streamproc.offline.training.events import Event, MemberExported
+from streamproc.offline.training.ensemble import train_ensemble
+from streamproc.offline.training.events import Event, MemberEvent, MemberExported, MemberStarted
 from streamproc.offline.training.translation import Translation
 from streamproc.repository.manifest import read_manifest
 from streamproc.repository.repository import Repository
 from tests.support.tiny_corpora import WORDS, pairs
 from tests.support.training_plans import sentence_pairs
-from tests.support.trainings import events_of
+from tests.support.trainings import changed, events_of
 
 pytestmark = pytest.mark.train
 
@@ -96,3 +98,20 @@ def test_padding_changes_neither_what_is_learned_nor_what_is_judged(tmp_path: Pa
 
     assert together.loss == pytest.approx(alone.loss, rel=1e-4)
     assert together.metrics == pytest.approx(alone.metrics, rel=1e-4)
+
+
+def test_pairs_that_are_too_long_to_learn_from_are_told(tmp_path: Path) -> None:
+    plan = changed(sentence_pairs(tmp_path), epochs=1, seed_model_epochs=0)
+    long = " ".join([*WORDS] * 20)
+    with (tmp_path / "train.jsonl").open("a", encoding="utf-8") as corpus:
+        for source, target in [(long, "kurz"), ("short", long), (long, long)]:
+            corpus.write(json.dumps({"src": source, "tgt": target}) + "\n")
+    told: list[Event] = []
+    train_ensemble(plan, told.append, export=False)
+
+    (started,) = (
+        one.event
+        for one in told
+        if isinstance(one, MemberEvent) and isinstance(one.event, MemberStarted)
+    )
+    assert (started.records, started.too_long) == (803, 3)

@@ -45,6 +45,7 @@ class MemberStarted:
     """Training of a member, or of the seed model, begins, or goes on after a step.
 
     number: of the member among all parts, from 1; 0: it is the seed model
+    too_long: of the records, those that are left out for their length
     """
 
     kind: ClassVar[str] = "started"
@@ -54,6 +55,7 @@ class MemberStarted:
     parts: int
     records: int
     step: int = 0
+    too_long: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,9 @@ class TrainingSession:
             _branch(member.model, self._run.member(SEED_MODEL) / _WEIGHTS)
         checkpoints = folder / "checkpoints"
         trainer = CheckpointedTrainer(member, job.schedule, self._seed(job), checkpoints, on_event)
-        on_event(MemberStarted(job.part, job.number, job.parts, records, trainer.step))
+        on_event(
+            MemberStarted(job.part, job.number, job.parts, records, trainer.step, member.too_long)
+        )
         best = trainer.fit()
         if process() == 0:
             member.model.save_pretrained(folder)

@@ -78,10 +78,12 @@ class MemberTrainer(ABC, Generic[BatchT]):
     """One member: its model, what that learns from, how it is measured and exported.
 
     steps: batches an epoch
+    too_long: records that it can't learn from, as they are longer than what it reads or writes
     """
 
     model: nn.Module
     steps: int
+    too_long: int = 0
 
     @abstractmethod
     def batches(self, order: random.Random) -> Iterator[BatchT]:

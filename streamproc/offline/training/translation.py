@@ -151,6 +151,8 @@ class PairTrainer(MemberTrainer[PairBatch]):
         self._train = train
         self._batch_size = batch_size
         self._valid = list(self._batched(((pair.source, pair.target) for pair in valid), None))
+        alone = ((pair.source, pair.target) for pair in train)
+        self.too_long = len(train) - sum(1 for _ in self._encoded(alone))
         joined = round(len(train) * task.joined_share) // 2
         self.steps = -(-(len(train) - joined) // batch_size)
 
@@ -198,20 +200,27 @@ class PairTrainer(MemberTrainer[PairBatch]):
     def _batched(
         self, texts: Iterator[tuple[str, str]], order: random.Random | None
     ) -> Iterator[PairBatch]:
-        """The pairs in batches of like length; what is longer than the context is left out."""
+        """The pairs in batches of like length."""
         sources, targets = TokenRows(), TokenRows()
-        while some := list(islice(texts, _ENCODED_AT_ONCE)):
-            sides = (self._tokenizer.encode_batch(side) for side in zip(*some, strict=True))
-            for source, target in zip(*sides, strict=True):
-                if max(len(source.ids), len(target.ids)) <= self._task.context:
-                    sources.append(source.ids)
-                    targets.append(target.ids)
+        for source, target in self._encoded(texts):
+            sources.append(source)
+            targets.append(target)
         groups = groups_by_length(sources.lengths() + targets.lengths(), self._batch_size)
         if order is not None:
             order.shuffle(groups)
         padding = self._tokenizer.token_to_id(PADDING)
         for group in groups:
             yield pad_pairs([(sources[place], targets[place]) for place in group], padding)
+
+    def _encoded(
+        self, texts: Iterator[tuple[str, str]]
+    ) -> Iterator[tuple[Sequence[int], Sequence[int]]]:
+        """The tokens of each pair; what is longer than the context is left out."""
+        while some := list(islice(texts, _ENCODED_AT_ONCE)):
+            sides = (self._tokenizer.encode_batch(side) for side in zip(*some, strict=True))
+            for source, target in zip(*sides, strict=True):
+                if max(len(source.ids), len(target.ids)) <= self._task.context:
+                    yield source.ids, target.ids
 
     def _measure(self, run: RunPairs) -> Metrics:
         return score_next_tokens((run(batch), batch.targets) for batch in self._valid)
