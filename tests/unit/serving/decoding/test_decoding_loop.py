@@ -6,13 +6,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from prometheus_client import CollectorRegistry
 
 from streamproc.messages.lane import Lane
+from streamproc.metrics import Metrics
 from streamproc.serving.decoding.kv_cache_budget import KVCacheLimits
 from streamproc.serving.decoding.sampling import TokenSampler
 from streamproc.serving.decoding.sampling_search import SamplingSearch
 from streamproc.serving.decoding.search import Decoded
 from tests.support.decoding_scenes import (
+    ENSEMBLE,
     Gate,
     Recorder,
     decoding,
@@ -65,14 +68,18 @@ async def test_sequences_are_stepped_together_and_join_between_two_steps() -> No
     recorder = Recorder()
     gate = Gate()
     recorder.then = lambda rows: gate(rows) if len(rows[0]) == 3 else None
+    registry = CollectorRegistry()
 
-    async with decoding(model(before=recorder)) as loop:
+    def started() -> float | None:
+        labels = {"ensemble": ENSEMBLE, "lane": "interactive"}
+        return registry.get_sample_value("streamproc_first_token_seconds_count", labels)
+
+    async with decoding(model(before=recorder), metrics=Metrics(registry)) as loop:
         first = submitted(loop, prompt(5, new=6))
         await asyncio.to_thread(gate.reached.wait, 20)
         second = submitted(loop, prompt(7, new=3))
-        await until(lambda: [7] in recorder.calls)
         # The newcomer has started: it waits for the step under way to end.
-        await asyncio.sleep(0.05)
+        await until(lambda: started() == 2)
         gate.open()
         await asyncio.gather(first, second)
 

@@ -242,7 +242,8 @@ async def test_a_sequence_too_large_by_itself_leaves_the_others_batches_as_large
     async with decoding(model(before=recorder)) as loop:
         with pytest.raises(OutOfMemory):
             await submitted(loop, prompt(POISON))
-        await outcomes(loop, *(prompt(5 + number) for number in range(4)))
+        # Long enough to be under way together, whenever each was read.
+        await outcomes(loop, *(prompt(5 + number, new=40) for number in range(4)))
 
     assert max(map(len, recorder.calls)) == 4
 
