@@ -87,10 +87,10 @@ class StatusFeed:
         while True:
             try:
                 await self._read_states(self._state_topic)
-            except OperatorError as error:
-                self._notes["states"] = f"workers can't be seen: {error}"
-                self._caught_up.set()
-                await self._clock.sleep(TRY_AGAIN_S)
+            except Exception as error:  # noqa: BLE001 - Kafka's client may raise anything
+                self._notes["states"] = f"workers can't be seen: {_reason(error)}"
+            self._caught_up.set()
+            await self._clock.sleep(TRY_AGAIN_S)
 
     async def _read_states(self, topic: str) -> None:
         fleet = Fleet(self._settings.group_id)
@@ -117,8 +117,8 @@ class StatusFeed:
             waits = {name for name, lag in lags.items() if lag.waiting and name not in served}
             if waits:
                 lags |= await offsets.lags({name: topics[name] for name in waits}, waits)
-        except (OperatorError, OSError) as error:
-            self._notes["offsets"] = str(error)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._notes["offsets"] = f"what waits can't be seen: {_reason(error)}"
             return
         self._lags = lags
         self._notes.pop("offsets", None)
@@ -129,3 +129,7 @@ class StatusFeed:
                 f"Kafka has no topic {', '.join(missing)}; `streamproc topics apply` creates those "
                 "that are described"
             )
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, OperatorError) else f"{type(error).__name__}: {error}"

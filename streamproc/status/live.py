@@ -10,7 +10,6 @@ from typing import Final, Self
 import structlog
 
 from streamproc.clock import Clock
-from streamproc.errors import OperatorError
 from streamproc.settings import Settings
 from streamproc.status.feed import StatusFeed
 from streamproc.status.history import STEP_S, History
@@ -75,8 +74,8 @@ class LiveStatus:
                     while True:
                         self._history.take(feed.overview())
                         await self._clock.sleep(STEP_S)
-            except OperatorError as error:
-                self._trouble = str(error)
+            except Exception as error:  # noqa: BLE001 - Kafka's client may raise anything
+                self._trouble = str(error) or type(error).__name__
                 _log.warning("status is not to be had", reason=self._trouble)
             finally:
                 self._feed = None

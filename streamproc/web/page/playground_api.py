@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from functools import cache
+from functools import lru_cache
 from itertools import islice
 from typing import Any, Final
 
@@ -35,13 +35,14 @@ Admit = Callable[[Request, bytes], None]
 WAIT_S: Final = 30.0
 MOST_CHUNKS: Final = 500
 MOST_SENTENCES: Final = 24
+MOST_SPECS: Final = 16
 
 
 def playground_routes(settings: Settings, ask: Ask, admit: Admit | None) -> list[Route]:
     """`api/tasks` and `api/ask`."""
     catalogue = load_topics(settings.topics_dir)
     tasks = catalogue.interactive()
-    spec_of = cache(lambda task, name: _spec(settings, task, name))
+    spec_of = lru_cache(MOST_SPECS)(lambda task, name: _spec(settings, task, name))
 
     async def listed(_: Request) -> Response:
         return json_response(
@@ -68,7 +69,10 @@ def playground_routes(settings: Settings, ask: Ask, admit: Admit | None) -> list
                 admit(request, value)
             return await ask(topic, value, key, wait_s)
 
-        spec = await asyncio.to_thread(spec_of, topic.task, body.get("ensemble") or topic.ensemble)
+        named = body.get("ensemble") or topic.ensemble
+        # The answer says what is wrong with any other.
+        known = spec_of if isinstance(named, str) else _no_spec
+        spec = await asyncio.to_thread(known, topic.task, named)
         response, chunks = await asyncio.gather(
             _answer(ask_counted, topic, body), asyncio.to_thread(chunks_of, topic.task, spec, body)
         )
@@ -88,6 +92,8 @@ def chunks_of(task: str, spec: EnsembleSpec | None, body: Mapping[str, Any]) -> 
     if spec is None:
         return []
     params = body.get("params") or {}
+    if not isinstance(params, Mapping):
+        return []
     own = {name: value for name, value in params.items() if name != "return_members"}
     try:
         job = task_named(task).begin(body, own, spec)
@@ -101,6 +107,10 @@ def chunks_of(task: str, spec: EnsembleSpec | None, body: Mapping[str, Any]) -> 
 def _ends(chunk: Any) -> list[int]:
     span = getattr(chunk, "span", chunk)
     return [span.start, span.end]
+
+
+def _no_spec(_task: str, _name: object) -> None:
+    return None
 
 
 def _spec(settings: Settings, task: str, name: str) -> EnsembleSpec | None:

@@ -141,6 +141,18 @@ async def test_the_playground_asks_as_any_client_and_shows_how_the_text_is_cut()
     assert "task" not in asked
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"params": [1]}, {"params": "x"}, {"ensemble": [1]}, {"ensemble": 5}]
+)
+async def test_what_is_wrong_with_a_request_the_answer_says(wrong: dict[str, object]) -> None:
+    answer = orjson.dumps({"id": "1", "status": "error", "error": {"type": "invalid"}})
+    app = page(answer=answer)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=AT) as client:
+        body = {"task": "text-classification", "text": "Good.", **wrong}
+        found = (await client.post("/api/ask", json=body, headers=SAME)).json()
+    assert found == {"response": orjson.loads(answer), "chunks": []}
+
+
 async def test_a_translation_is_asked_sentence_by_sentence_too() -> None:
     answer = orjson.dumps({"status": "ok", "result": {"translation_text": "ja"}})
     app = page(answer=answer)
