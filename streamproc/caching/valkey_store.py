@@ -147,11 +147,13 @@ class ValkeyStore:
 
         Raises nothing.
         """
+        # What is asked of the server ends by itself, at the latest at its time-out.
+        asked = filter(None, (self._reading, self._writing))
+        await asyncio.gather(*asked, return_exceptions=True)
+        # One of these may have been the first to find it away.
         if self._probing is not None:
             self._probing.cancel()
-        # What is asked of the server ends by itself, at the latest at its time-out.
-        under_way = {self._reading, self._writing, self._probing} - {None}
-        await asyncio.gather(*filter(None, under_way), return_exceptions=True)
+            await asyncio.gather(self._probing, return_exceptions=True)
         with suppress(Exception):
             await self._client.aclose()
 

@@ -94,6 +94,17 @@ async def test_ending_hands_over_what_was_to_be_kept(valkey: ValkeyServer) -> No
         assert await store.get(KEY) == Kept(b"value", 1)
 
 
+async def test_nothing_goes_on_behind_the_end_where_the_last_command_failed(
+    valkey: ValkeyServer,
+) -> None:
+    async with store_of(valkey.settings()) as (store, metrics):
+        valkey.kill()
+        store.put(KEY, Kept(b"last", 1))
+
+    assert is_up(metrics, valkey) == 0
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
 async def test_nothing_is_kept_for_longer_than_it_may_be(valkey: ValkeyServer) -> None:
     async with store_of(valkey.settings(), ttl_s=0.3) as (store, _):
         store.put(KEY, Kept(b"value", 1))
