@@ -139,13 +139,16 @@ class Watch:
     async def until_nothing_waits(self, quiet_s: float = 120, at_most: int = 0) -> None:
         """at_most: or no more than so many
 
-        Raises TimeoutError when the worker has ended, or nothing was answered for so long.
+        Raises TimeoutError when the worker has ended, or nothing was answered for so long, and no
+        chunk of a text of a mebibyte was given to a model either.
         """
-        least, moved_s = 1 << 60, time.monotonic()
+        least, ran, moved_s = 1 << 60, 0, time.monotonic()
         while (waiting := await self.waiting()) > at_most:
-            if waiting < least:
-                least, moved_s = waiting, time.monotonic()
-            if self._worker.exit_code is not None or time.monotonic() - moved_s > quiet_s:
+            has_ended = self._worker.exit_code is not None
+            chunks = 0 if has_ended else await asyncio.to_thread(_chunks, self._worker)
+            if waiting < least or chunks > ran + CANARIES:
+                least, ran, moved_s = waiting, chunks, time.monotonic()
+            if has_ended or time.monotonic() - moved_s > quiet_s:
                 raise TimeoutError(
                     f"{waiting} requests are left, and none is finished: exit code "
                     f"{self._worker.exit_code}, {self._worker.last_words()}"
