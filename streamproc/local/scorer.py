@@ -159,9 +159,8 @@ class Scorer:
 
 def _carried(settings: Settings) -> Settings:
     """What of the settings may go to another process, which runs in another folder."""
-    return settings.model_copy(
+    return settings.without_passwords().model_copy(
         update={
-            "kafka_sasl_password": None,
             "models_dir": settings.models_dir.absolute(),
             "topics_dir": settings.topics_dir.absolute(),
         }

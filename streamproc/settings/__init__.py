@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -209,6 +209,11 @@ class Settings(BaseSettings):
     def max_resident_bytes(self) -> int | None:
         """Bytes for the loaded stages of split models; None: no limit."""
         return self.max_resident_mb * MIB or None
+
+    def without_passwords(self) -> Self:
+        """The same settings for another machine, which is to know no password."""
+        secret = {name: None for name, value in self if isinstance(value, SecretStr)}
+        return self.model_copy(update=secret)
 
     def shown(self) -> dict[str, str]:
         """Every setting as text, by the name of its variable; secrets are hidden."""

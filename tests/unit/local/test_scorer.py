@@ -225,7 +225,13 @@ def test_what_goes_with_it_holds_in_another_folder_and_has_no_password(
     models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(models.parent)
-    settings = streamproc.Settings(models_dir=Path(models.name), kafka_sasl_password="secret")  # noqa: S106
+    secrets: dict[str, Any] = {
+        name: "secret"
+        for name, field in streamproc.Settings.model_fields.items()
+        if "SecretStr" in str(field.annotation)
+    }
+    assert len(secrets) >= 3
+    settings = streamproc.Settings(models_dir=Path(models.name), **secrets)
     by_name = streamproc.Scorer("sentiment", settings=settings)
     by_folder = streamproc.Scorer(Path(models.name) / "sentiment", settings=settings)
     monkeypatch.chdir(tmp_path)
