@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final
 
+import structlog
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -22,6 +23,9 @@ from streamproc.repository.files import atomic_write
 
 KEY_PREFIX: Final = "spk_"
 LOOK_AGAIN_S: Final = 1.0
+
+log = structlog.get_logger(__name__)
+
 KeyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,99}$")]
 
 
@@ -89,15 +93,21 @@ class KeyFile:
         self._looked_at_s = clock.monotonic_s()
 
     def find(self, key: str) -> ApiKey | None:
-        """The key, where it is one; raises SettingsError where the file was spoilt meanwhile."""
+        """The key, where it is one; of a file that was spoilt meanwhile those before count."""
         now_s = self._clock.monotonic_s()
         if now_s - self._looked_at_s >= LOOK_AGAIN_S:
             self._looked_at_s = now_s
             version = self._version()
             if version != self._changed:
-                self._keys = {one.sha256: one for one in read_keys(self._file)}
                 self._changed = version
+                self._read()
         return self._keys.get(hashed(key))
+
+    def _read(self) -> None:
+        try:
+            self._keys = {key.sha256: key for key in read_keys(self._file)}
+        except SettingsError as error:
+            log.warning("keys can't be read, those known before count", reason=str(error))
 
     def _version(self) -> tuple[int, int, int] | None:
         try:

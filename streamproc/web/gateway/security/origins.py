@@ -7,7 +7,6 @@ key there.
 from __future__ import annotations
 
 from collections.abc import Collection
-from urllib.parse import urlsplit
 
 from streamproc.web.gateway.problems import GatewayProblem
 from streamproc.web.loopback import asks_loopback
@@ -33,7 +32,8 @@ class Origins:
             )
         if origin is None or origin in self._allowed or "*" in self._allowed:
             return
-        if urlsplit(origin).netloc != host:
+        # A browser names no more than scheme and host; what else comes is no page's origin.
+        if origin.partition("://")[2] != host:
             raise GatewayProblem(
                 "forbidden",
                 "pages of other servers may ask when STREAMPROC_GATEWAY_CORS_ORIGINS lists them",

@@ -19,6 +19,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+from structlog.testing import capture_logs
 
 from streamproc.errors import SettingsError
 from streamproc.settings.gateway import GatewaySettings, read_gateway_settings
@@ -113,6 +114,41 @@ def test_a_spoilt_file_of_keys_is_said_so(tmp_path: Path) -> None:
         (tmp_path / "keys.toml").write_text(content)
         with pytest.raises(SettingsError, match=r"keys\.toml"):
             read_keys(tmp_path / "keys.toml")
+
+
+def test_a_file_of_keys_that_is_spoilt_meanwhile_changes_nothing_and_is_told_once(
+    tmp_path: Path,
+) -> None:
+    file, clock = tmp_path / "keys.toml", ManualClock()
+    key = made_key(file)
+    good, keys = file.read_bytes(), KeyFile(file, clock)
+
+    with capture_logs() as logs:
+        file.write_text("[[keys]]\nname = ")
+        for _ in range(3):
+            clock.advance(2)
+            assert keys.find(key) is not None
+    write_keys(file, [])
+    clock.advance(2)
+    revoked = keys.find(key)
+    file.write_bytes(good)
+    clock.advance(2)
+
+    assert [one["log_level"] for one in logs] == ["warning"]
+    assert revoked is None
+    assert keys.find(key) is not None
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://[", "http://[::1", "null", "http://gateway.example]", "://"]
+)
+async def test_an_origin_that_is_none_is_refused(
+    models: Path, replies: LocalReplies, origin: str
+) -> None:
+    async with asking(gateway_app(models, replies)) as client:
+        refused = await client.post(ASK, json=BODY, headers={"Origin": origin})
+
+    assert refused.status_code == 403
 
 
 async def test_what_one_asked_another_does_not_find(
