@@ -1,16 +1,15 @@
-"""How memory that large texts took goes back to the system, where glibc hands it out.
+"""How memory that was freed goes back to the system, where glibc hands it out.
 
-What is as large as the threshold has pages of its own, which go back when it is freed; what is
-smaller lies on a heap, and is kept. glibc raises its threshold to the size of whatever was freed
-last, up to 32 MiB, so that texts of a megabyte come to lie between what stays: a worker that had
-read a hundred of them held 130 MiB of holes, and 45 with a threshold that stays.
+What is as large as its threshold has pages of its own, which go back when it is freed; what is
+smaller lies on a heap, and is kept. Other C libraries keep less, and nothing is done there.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
-from typing import Final
+from typing import Any, Final
 
 _M_MMAP_THRESHOLD: Final = -3
 """Of mallopt(3)."""
@@ -18,17 +17,30 @@ _THRESHOLD_BYTES: Final = 256 << 10
 
 
 def return_large_allocations() -> None:
-    """Let allocations from 256 KiB on go back to the system when they are freed.
+    """Let allocations from 256 KiB on go back when they are freed; to be called at the start.
 
-    Where the user has set glibc's threshold (`MALLOC_MMAP_THRESHOLD_`, `GLIBC_TUNABLES`) it stays;
-    other C libraries have none.
+    glibc raises its threshold to the size of whatever was freed last, up to 32 MiB, so that texts
+    of a megabyte come to lie between what stays: a worker that had read a hundred of them held
+    130 MiB of holes, and 45 with a threshold that stays. One that the user has set, by
+    `MALLOC_MMAP_THRESHOLD_` or `GLIBC_TUNABLES`, is left as it is.
     """
     is_set = "MALLOC_MMAP_THRESHOLD_" in os.environ
     is_set |= "glibc.malloc.mmap_threshold" in os.environ.get("GLIBC_TUNABLES", "")
-    if sys.platform != "linux" or is_set:
-        return
-    import ctypes  # noqa: PLC0415  # of the commands that never end, no other
-
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
+    mallopt = _function("mallopt")
+    if mallopt is not None and not is_set:
         mallopt(_M_MMAP_THRESHOLD, _THRESHOLD_BYTES)
+
+
+def malloc_trim() -> None:
+    """Let the heap keep nothing of what was freed.
+
+    Blocks of up to 32 MiB may lie there, which is as large as a model's matrices are: a stage that
+    is dropped would stay in the process, and the next come on top of it.
+    """
+    trim = _function("malloc_trim")
+    if trim is not None:
+        trim(0)
+
+
+def _function(name: str) -> Any:
+    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None

@@ -19,6 +19,7 @@ import structlog
 from streamproc.clock import Clock
 from streamproc.did_you_mean import there_are
 from streamproc.errors import ModelRefused
+from streamproc.memory_allocator import malloc_trim
 from streamproc.messages.model_choice import ModelChoice, VersionDigest
 from streamproc.metrics import Metrics
 from streamproc.repository.repository import StoredEnsemble
@@ -27,7 +28,6 @@ from streamproc.serving.engine import Engine, Engines
 from streamproc.serving.inference.device_memory import DeviceMemory
 from streamproc.serving.inference.executor import yield_to_the_event_loop
 from streamproc.serving.inference.free_memory import free_memory_bytes
-from streamproc.serving.inference.malloc_trim import malloc_trim
 from streamproc.worker.interface import Interface
 from streamproc.worker.model_memory import require_memory
 from streamproc.worker.models import Models

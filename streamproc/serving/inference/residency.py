@@ -10,7 +10,7 @@ from threading import Condition
 from typing import Any, Protocol, TypeVar
 
 from streamproc.errors import ModelRefused
-from streamproc.serving.inference.malloc_trim import malloc_trim
+from streamproc.memory_allocator import malloc_trim
 
 MIB = 2**20
 
