@@ -23,6 +23,11 @@ class BatchLimit:
         self._most: int | None = None
         self._passed = 0
 
+    @property
+    def is_set(self) -> bool:
+        """Whether there ever was too little, and sizes count."""
+        return self._most is not None
+
     def allows(self, size: int) -> bool:
         """Whether a batch of this size is worth a try."""
         return self._most is None or size <= self._most

@@ -122,23 +122,25 @@ class MemberRunner(ABC, Generic[Item, Result]):
             return [fault] * len(items)
 
     async def _bisect(self, items: Sequence[Item], priority: int) -> list[Result | MemberFailure]:
-        size = self.size(items)
+        size = self.size(items) if self._limit.is_set else 0
         if len(items) > 1 and not self._limit.allows(size):
             return await self._halves(items, priority)
         try:
-            results = [*await self._calls.make(lambda call: self.call(items, call), priority)]
+            results: list[Result | MemberFailure] = [
+                *await self._calls.make(lambda call: self.call(items, call), priority)
+            ]
         except MemberLate as late:
             return [late] * len(items)
         except (MemberFailed, OutOfMemory) as failure:
             if len(items) > 1:
                 if isinstance(failure, OutOfMemory):
-                    self._limit.no_memory(size)
+                    self._limit.no_memory(self.size(items))
                 return await self._halves(items, priority)
             if isinstance(failure, MemberFailed):
                 await self._try_canary(failure, priority)
             return [failure]
         self._limit.passed(size)
-        return list(results)
+        return results
 
     async def _halves(self, items: Sequence[Item], priority: int) -> list[Result | MemberFailure]:
         middle = len(items) // 2

@@ -70,9 +70,9 @@ def playground_routes(settings: Settings, ask: Ask, admit: Admit | None) -> list
             return await ask(topic, value, key, wait_s)
 
         named = body.get("ensemble") or topic.ensemble
-        # The answer says what is wrong with any other.
-        known = spec_of if isinstance(named, str) else _no_spec
-        spec = await asyncio.to_thread(known, topic.task, named)
+        # Nothing is known of any other; the answer says what is wrong with it.
+        name = named if isinstance(named, str) else ""
+        spec = await asyncio.to_thread(spec_of, topic.task, name)
         response, chunks = await asyncio.gather(
             _answer(ask_counted, topic, body), asyncio.to_thread(chunks_of, topic.task, spec, body)
         )
@@ -107,10 +107,6 @@ def chunks_of(task: str, spec: EnsembleSpec | None, body: Mapping[str, Any]) -> 
 def _ends(chunk: Any) -> list[int]:
     span = getattr(chunk, "span", chunk)
     return [span.start, span.end]
-
-
-def _no_spec(_task: str, _name: object) -> None:
-    return None
 
 
 def _spec(settings: Settings, task: str, name: str) -> EnsembleSpec | None:
